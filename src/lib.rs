@@ -1,0 +1,3 @@
+//! Signed gossip that liars cannot break.
+
+pub mod key;
