@@ -1,0 +1,89 @@
+//! Evidence: two signed headers that no honest author can have signed both of.
+
+use super::{SIGNED_HEADER_LEN, SignedHeader};
+use crate::key::PublicKey;
+
+/// Bytes of an encoded [`Evidence`].
+pub const EVIDENCE_LEN: usize = 2 * SIGNED_HEADER_LEN;
+
+/// Two different bundles of one author that overlap in slots. If both signatures hold
+/// ([`verify::evidence`](crate::verify::evidence)), the author has equivocated, and anybody can see it, offline.
+///
+/// The header with the lesser id comes first, so the same two headers make the same 352 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Evidence {
+    first: SignedHeader,
+    second: SignedHeader,
+}
+
+impl Evidence {
+    /// Puts two signed headers together, if they contradict each other.
+    ///
+    /// # Errors
+    /// If they do not: an impossible header, the same id, or no common position.
+    pub fn new(one: SignedHeader, other: SignedHeader) -> Result<Self, EvidenceError> {
+        if !one.header.is_well_formed() || !other.header.is_well_formed() {
+            return Err(EvidenceError::Header);
+        }
+        if !one.header.overlaps(&other.header) {
+            return Err(EvidenceError::NoOverlap);
+        }
+        match one.header.id().cmp(&other.header.id()) {
+            std::cmp::Ordering::Less => Ok(Self { first: one, second: other }),
+            std::cmp::Ordering::Equal => Err(EvidenceError::Same),
+            std::cmp::Ordering::Greater => Ok(Self { first: other, second: one }),
+        }
+    }
+
+    /// Who is convicted, if both signatures hold.
+    pub const fn author(&self) -> PublicKey {
+        self.first.header.author
+    }
+
+    /// The two headers, the lesser id first.
+    pub const fn headers(&self) -> [&SignedHeader; 2] {
+        [&self.first, &self.second]
+    }
+
+    /// The 352 bytes.
+    pub fn encode(&self) -> [u8; EVIDENCE_LEN] {
+        let mut out = [0u8; EVIDENCE_LEN];
+        let (first, second) = out.split_at_mut(SIGNED_HEADER_LEN);
+        first.copy_from_slice(&self.first.encode());
+        second.copy_from_slice(&self.second.encode());
+        out
+    }
+
+    /// Reads 352 bytes and checks all but the signatures.
+    ///
+    /// # Errors
+    /// As [`Evidence::new`], and if the headers are in the wrong order.
+    pub fn decode(bytes: &[u8; EVIDENCE_LEN]) -> Result<Self, EvidenceError> {
+        let ([first, second], []) = bytes.as_chunks::<SIGNED_HEADER_LEN>() else {
+            return Err(EvidenceError::Header);
+        };
+        let evidence = Self::new(SignedHeader::decode(first), SignedHeader::decode(second))?;
+        if evidence.encode() == *bytes { Ok(evidence) } else { Err(EvidenceError::Order) }
+    }
+}
+
+/// Why two headers convict nobody.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvidenceError {
+    /// A header with impossible numbers, which no correct node would have accepted.
+    #[error("a header of the evidence is impossible")]
+    Header,
+    /// Different topics, authors or ticks, or slots side by side.
+    #[error("the two headers do not claim a common position")]
+    NoOverlap,
+    /// The same bundle twice.
+    #[error("both headers are the same bundle")]
+    Same,
+    /// The header with the lesser id must come first.
+    #[error("the headers of the evidence are in the wrong order")]
+    Order,
+    /// A signature does not hold.
+    #[error("a signature of the evidence does not hold")]
+    Signature,
+}

@@ -1,0 +1,79 @@
+//! What is said: topics, positions, rumors, the signed bundles they travel in, and the evidence that two of them give.
+//!
+//! Pure data, no I/O, no clock. Everything that is hashed or signed is of fixed width and little-endian, so that one
+//! meaning has one encoding. Whether a signature holds is the question of [`verify`](crate::verify), one room up.
+//!
+//! ```text
+//!   Topic (rules) ── on(network) ──> RuleSet ── TopicId ─┐
+//!   Pen ── Position (tick, slot) ────────────────────────┼─> Header ── BundleId ── Signature
+//!   bodies ── (length, BLAKE3) list ── manifest ─────────┘        └─ Rumor: one body at one position
+//!                                                                    two overlapping Headers ─> Evidence
+//! ```
+
+mod author;
+mod bundle;
+mod evidence;
+mod header;
+mod pen;
+mod position;
+mod proof;
+mod topic;
+
+pub use author::{SealError, seal};
+pub use bundle::{Bundle, BundleError, Rumor};
+pub use evidence::{EVIDENCE_LEN, Evidence, EvidenceError};
+pub use header::{
+    BundleId, HEADER_LEN, Header, RumorId, SIGNED_HEADER_LEN, SIGNED_MESSAGE_LEN, SignedHeader,
+};
+pub use pen::{LEDGER_LEAD, Pen, Reservation};
+pub use position::{MAX_TICK_LEN, MIN_TICK_LEN, Position, TickLen};
+pub use proof::{Proof, ProofError};
+pub use topic::{
+    Authors, Guarantee, MAX_BODY, MAX_HOLD_BACK, MAX_LISTED_AUTHORS, MAX_NAME, MAX_RETENTION, MAX_RULES_LEN,
+    MAX_SLOTS, NetworkId, RuleError, RuleSet, Topic, TopicId,
+};
+
+/// Most rumors in one bundle. From the design: at 64 a signature costs a receiver less than a microsecond per rumor.
+/// A constant of the wire version: breaking it is an offence.
+pub const MAX_RUMORS: usize = 64;
+
+/// Most body bytes, in all, of a bundle of more than one rumor, and the most that is ever pushed unasked. A larger body
+/// travels alone and is announced first. 16 KiB is the design's guess at where a second copy starts to hurt.
+pub const MAX_INLINE: usize = 16 * 1024;
+
+/// Declares a 32-byte identifier: printed as hexadecimal, ordered and hashed as bytes.
+macro_rules! id32 {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; 32]);
+
+        impl $name {
+            /// Wraps the 32 bytes.
+            pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+                Self(bytes)
+            }
+
+            /// The 32 bytes.
+            pub const fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&hex::encode(self.0))
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{}({})", stringify!($name), hex::encode(&self.0[..4]))
+            }
+        }
+    };
+}
+pub(crate) use id32;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! Claims about the pure data: encodings round-trip, ids commit, conflicts are found, positions never repeat.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::key::SecretKey;
+
+fn rules() -> RuleSet {
+    Topic::named("lobby").on(NetworkId::of("test")).unwrap()
+}
+
+fn sealed(tick: u64, slot: u16, bodies: &[&str]) -> Bundle {
+    let bodies: Vec<_> = bodies.iter().map(|body| Bytes::copy_from_slice(body.as_bytes())).collect();
+    seal(&SecretKey::from_seed(&[1; 32]), rules().id(), Position { tick, slot }, &bodies).unwrap()
+}
+
+#[test]
+fn a_bundle_survives_its_encoding() {
+    let bundle = sealed(7, 3, &["one", "", "three"]);
+    assert_eq!(Bundle::decode(bundle.encoded().clone()), Ok(bundle.clone()));
+    let bundle = Arc::new(bundle);
+    let rumors: Vec<_> = bundle.rumors().collect();
+    assert_eq!(rumors[2].body(), "three");
+    assert_eq!(rumors[2].position(), Position { tick: 7, slot: 5 });
+}
+
+#[test]
+fn every_changed_byte_of_a_bundle_is_noticed_or_changes_its_id_or_signature() {
+    let bundle = sealed(7, 3, &["one", "two"]);
+    for at in 0..bundle.encoded().len() {
+        let mut bytes = bundle.encoded().to_vec();
+        bytes[at] ^= 1;
+        match Bundle::decode(bytes.into()) {
+            Err(_) => {}
+            Ok(other) => {
+                assert!(other.id() != bundle.id() || other.signed_header() != bundle.signed_header());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_rumor_id_does_not_depend_on_its_bundle() {
+    let alone = Arc::new(sealed(7, 4, &["two"]));
+    let together = Arc::new(sealed(7, 3, &["one", "two"]));
+    assert_ne!(alone.id(), together.id());
+    assert_eq!(alone.rumors().next().unwrap().id(), together.rumors().nth(1).unwrap().id());
+}
+
+#[test]
+fn a_proof_stands_for_its_body_only() {
+    let bundle = Arc::new(sealed(7, 3, &["one", "two"]));
+    let rumor = bundle.rumors().nth(1).unwrap();
+    let proof = Proof::decode(&rumor.proof().encode()).unwrap();
+    assert_eq!(proof, rumor.proof());
+    assert_eq!(proof.rumor_id(b"two"), Ok(rumor.id()));
+    assert_eq!(proof.rumor_id(b"one"), Err(ProofError::Body));
+    let mut bytes = proof.encode();
+    *bytes.last_mut().unwrap() ^= 1;
+    assert_eq!(Proof::decode(&bytes), Err(ProofError::Manifest));
+}
+
+#[test]
+fn overlapping_bundles_are_evidence_and_neighbours_are_not() {
+    let one = *sealed(7, 3, &["a", "b"]).signed_header();
+    let regrouped = *sealed(7, 4, &["b"]).signed_header();
+    let after = *sealed(7, 5, &["c"]).signed_header();
+    let evidence = Evidence::new(one, regrouped).unwrap();
+    assert_eq!(Evidence::new(regrouped, one), Ok(evidence));
+    assert_eq!(Evidence::decode(&evidence.encode()), Ok(evidence));
+    assert_eq!(Evidence::new(one, after), Err(EvidenceError::NoOverlap));
+    assert_eq!(Evidence::new(one, one), Err(EvidenceError::Same));
+    let [first, second] = evidence.headers();
+    let mut swapped = [0u8; EVIDENCE_LEN];
+    swapped[..SIGNED_HEADER_LEN].copy_from_slice(&second.encode());
+    swapped[SIGNED_HEADER_LEN..].copy_from_slice(&first.encode());
+    assert_eq!(Evidence::decode(&swapped), Err(EvidenceError::Order));
+}
+
+#[test]
+fn too_much_is_refused_by_the_author() {
+    let key = SecretKey::from_seed(&[1; 32]);
+    let at = |slot| Position { tick: 1, slot };
+    let body = |len| Bytes::from(vec![0u8; len]);
+    let topic = rules().id();
+    assert!(seal(&key, topic, at(0), &[]).is_err());
+    assert!(seal(&key, topic, at(0), &[body(MAX_BODY as usize)]).is_ok());
+    assert!(seal(&key, topic, at(0), &[body(MAX_BODY as usize + 1)]).is_err());
+    assert!(seal(&key, topic, at(0), &[body(MAX_INLINE), body(1)]).is_err());
+    assert!(seal(&key, topic, at(0), &vec![body(1); 65]).is_err());
+    assert!(seal(&key, topic, at(u16::MAX), &[body(1)]).is_err());
+}
+
+#[test]
+fn a_topic_id_commits_to_every_rule() {
+    let network = NetworkId::of("test");
+    let key = SecretKey::from_seed(&[1; 32]).public();
+    let base = || Topic::named("lobby");
+    let all = [
+        base().on(network),
+        base().on(NetworkId::of("other")),
+        Topic::named("lobbY").on(network),
+        base().slots_per_tick(63).on(network),
+        base().tick_len(Duration::from_millis(999)).on(network),
+        base().max_body(1).on(network),
+        base().retention(Duration::from_secs(61)).on(network),
+        base().guarantee(Guarantee::HoldBack(Duration::from_secs(2))).on(network),
+        base().authors(Authors::Listed(vec![key])).on(network),
+    ];
+    let ids: std::collections::BTreeSet<_> = all.iter().map(|rules| rules.as_ref().unwrap().id()).collect();
+    assert_eq!(ids.len(), all.len());
+    for rules in all {
+        let rules = rules.unwrap();
+        assert_eq!(RuleSet::decode(&rules.encode()), Ok(rules.clone()));
+        let mut longer = rules.encode();
+        longer.push(0);
+        assert_eq!(RuleSet::decode(&longer), Err(RuleError::Encoding));
+    }
+}
+
+#[test]
+fn rules_out_of_range_are_named() {
+    let network = NetworkId::of("test");
+    let base = || Topic::named("lobby");
+    assert_eq!(Topic::named("").on(network), Err(RuleError::Name(0)));
+    assert_eq!(base().slots_per_tick(0).on(network), Err(RuleError::Slots));
+    assert!(matches!(base().tick_len(Duration::from_millis(99)).on(network), Err(RuleError::TickLen(_))));
+    assert_eq!(base().max_body(MAX_BODY + 1).on(network), Err(RuleError::MaxBody(MAX_BODY + 1)));
+    assert!(matches!(base().retention(Duration::from_millis(1)).on(network), Err(RuleError::Retention(_))));
+    assert_eq!(base().authors(Authors::Listed(vec![])).on(network), Err(RuleError::Authors(0)));
+}
+
+/// One step of an author's life, for the property below.
+#[derive(Clone, Debug)]
+enum Step {
+    Reserve(u16),
+    Clock(i64),
+    Crash,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (1u16..80).prop_map(Step::Reserve),
+        4 => (-5_000i64..5_000).prop_map(Step::Clock),
+        1 => Just(Step::Crash),
+    ]
+}
+
+proptest! {
+    /// B14: whatever the clock does and however often the author crashes, its ledger keeps it from using a position
+    /// twice or from running ahead of its clock.
+    #[test]
+    fn crash_restart_never_reuses_a_position(steps in proptest::collection::vec(step(), 1..200)) {
+        let rules = rules();
+        let mut disk = 0u64; // what the ledger has made durable
+        let mut clock = 1_000_000u64;
+        let mut pen = Pen::new(&rules, disk);
+        let mut used = std::collections::BTreeSet::new();
+        for step in steps {
+            match step {
+                Step::Clock(by) => clock = clock.saturating_add_signed(by),
+                Step::Crash => pen = Pen::new(&rules, disk),
+                Step::Reserve(want) => {
+                    let mut answer = pen.reserve(clock, want, disk);
+                    if let Reservation::RecordFirst(until) = answer {
+                        disk = disk.max(until);
+                        answer = pen.reserve(clock, want, disk);
+                    }
+                    if let Reservation::Slots { first, count } = answer {
+                        prop_assert!(first.tick <= rules.tick_len().tick_at(clock));
+                        for slot in first.slot..first.slot + count {
+                            prop_assert!(slot < rules.slots_per_tick());
+                            prop_assert!(used.insert(Position { slot, ..first }), "{first} given twice");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_author_out_of_slots_waits_for_the_next_tick() {
+    let mut pen = Pen::new(&rules(), 0);
+    assert!(matches!(pen.reserve(5_500, 64, u64::MAX), Reservation::Slots { count: 64, .. }));
+    assert_eq!(pen.reserve(5_600, 1, u64::MAX), Reservation::WaitUntil(6_000));
+    let Reservation::Slots { first, count } = pen.reserve(6_000, 100, u64::MAX) else { panic!("no slots") };
+    assert_eq!((first, count), (Position { tick: 6, slot: 0 }, 64));
+}
+
+#[test]
+fn a_muted_pen_says_when_it_may_speak() {
+    let mut pen = Pen::new(&rules(), 0);
+    pen.mute_until(31_500);
+    assert_eq!(pen.reserve(500, 1, u64::MAX), Reservation::WaitUntil(32_000));
+    assert!(matches!(pen.reserve(32_000, 1, u64::MAX), Reservation::Slots { .. }));
+}

@@ -1,0 +1,393 @@
+//! Topics: rule sets that their id commits to, so that all who share the id share the rules.
+
+use std::time::Duration;
+
+use super::{TickLen, id32};
+use crate::key::PublicKey;
+
+/// Longest topic or network name, bytes. (Guess: a name is for people.)
+pub const MAX_NAME: usize = 255;
+/// Largest body, bytes. A constant of the wire version: the largest frame is derived from it.
+pub const MAX_BODY: u32 = 64 * 1024;
+/// Most slots in a tick. With the shortest tick: 655 350 rumors per second and author.
+pub const MAX_SLOTS: u16 = u16::MAX;
+/// Most authors an admission list may name. 128 KiB of rules (guess; larger groups want an issuer, not a list).
+pub const MAX_LISTED_AUTHORS: usize = 4096;
+/// Longest hold-back delay, milliseconds: the relay window grows by it, and with it what a node must remember.
+pub const MAX_HOLD_BACK: u32 = 60_000;
+/// Longest retention, seconds: one day (guess; longer histories belong in an app's own store).
+pub const MAX_RETENTION: u32 = 86_400;
+/// Longest canonical encoding of rules, bytes.
+pub const MAX_RULES_LEN: usize = 32 + 2 + MAX_NAME + 2 + 4 + 4 + 4 + 1 + 4 + 1 + 4 + 32 * MAX_LISTED_AUTHORS;
+
+id32! {
+    /// Names a deployment: the hash of its name. Two networks never merge by accident, since links compare it first and
+    /// every topic commits to it.
+    NetworkId
+}
+
+impl NetworkId {
+    /// The id of the network called `name`.
+    pub fn of(name: &str) -> Self {
+        Self(
+            *blake3::Hasher::new_derive_key("vouchsafe network v1")
+                .update(name.as_bytes())
+                .finalize()
+                .as_bytes(),
+        )
+    }
+}
+
+id32! {
+    /// Names a topic and commits to all its rules.
+    TopicId
+}
+
+/// When a rumor is handed to the app.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum Guarantee {
+    /// On acceptance.
+    #[default]
+    Prompt,
+    /// After this delay, and then neither of two conflicting rumors: no two correct nodes deliver different rumors at
+    /// one position, as long as rumors spread faster than the delay. Whole milliseconds, at most [`MAX_HOLD_BACK`].
+    HoldBack(Duration),
+}
+
+/// Who may write in a topic.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum Authors {
+    /// Anybody with a key.
+    #[default]
+    Open,
+    /// These keys only, at most [`MAX_LISTED_AUTHORS`]; order and repetition do not matter.
+    Listed(Vec<PublicKey>),
+}
+
+/// The rules of a topic, before they are bound to a network.
+///
+/// ```
+/// use vouchsafe::rumor::{NetworkId, Topic};
+/// let topic = Topic::named("lobby").slots_per_tick(8).max_body(1024);
+/// let rules = topic.on(NetworkId::of("chat.example"))?;
+/// println!("everyone with these rules meets at {}", rules.id());
+/// # Ok::<(), vouchsafe::rumor::RuleError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[must_use]
+pub struct Topic {
+    name: String,
+    slots_per_tick: u16,
+    tick_len: Duration,
+    max_body: u32,
+    retention: Duration,
+    guarantee: Guarantee,
+    authors: Authors,
+}
+
+impl Topic {
+    /// A topic with the default rules: 64 rumors per author and second, bodies up to 16 KiB, kept for 60 s, delivered
+    /// promptly, open to all authors.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            slots_per_tick: 64,
+            tick_len: Duration::from_secs(1),
+            max_body: 16 * 1024,
+            retention: Duration::from_secs(60),
+            guarantee: Guarantee::Prompt,
+            authors: Authors::Open,
+        }
+    }
+
+    /// Most rumors of one author per tick, 1 to [`MAX_SLOTS`]. This is the global rate limit: who says more must use a
+    /// slot twice, which convicts.
+    pub fn slots_per_tick(mut self, slots: u16) -> Self {
+        self.slots_per_tick = slots;
+        self
+    }
+
+    /// Length of a tick: whole milliseconds, 100 ms to 10 s.
+    pub fn tick_len(mut self, len: Duration) -> Self {
+        self.tick_len = len;
+        self
+    }
+
+    /// Largest body in bytes, 1 to [`MAX_BODY`].
+    pub fn max_body(mut self, bytes: u32) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// How long bodies are kept for those who ask: whole seconds, at most [`MAX_RETENTION`].
+    pub fn retention(mut self, keep: Duration) -> Self {
+        self.retention = keep;
+        self
+    }
+
+    /// When rumors are delivered.
+    pub fn guarantee(mut self, guarantee: Guarantee) -> Self {
+        self.guarantee = guarantee;
+        self
+    }
+
+    /// Who may write.
+    pub fn authors(mut self, authors: Authors) -> Self {
+        self.authors = authors;
+        self
+    }
+
+    /// Binds the rules to a network and checks them.
+    ///
+    /// # Errors
+    /// Names the rule that is out of its range.
+    pub fn on(&self, network: NetworkId) -> Result<RuleSet, RuleError> {
+        let name_len = self.name.len();
+        if name_len == 0 || name_len > MAX_NAME {
+            return Err(RuleError::Name(name_len));
+        }
+        if self.slots_per_tick == 0 {
+            return Err(RuleError::Slots);
+        }
+        let tick_len = whole_millis(self.tick_len)
+            .and_then(TickLen::from_millis)
+            .ok_or(RuleError::TickLen(self.tick_len))?;
+        if self.max_body == 0 || self.max_body > MAX_BODY {
+            return Err(RuleError::MaxBody(self.max_body));
+        }
+        if self.retention.subsec_nanos() != 0 || self.retention.as_secs() > u64::from(MAX_RETENTION) {
+            return Err(RuleError::Retention(self.retention));
+        }
+        let hold_back_ms = match self.guarantee {
+            Guarantee::Prompt => None,
+            Guarantee::HoldBack(delay) => match whole_millis(delay) {
+                Some(millis) if millis > 0 && millis <= MAX_HOLD_BACK => Some(millis),
+                _ => return Err(RuleError::HoldBack(delay)),
+            },
+        };
+        let listed = match &self.authors {
+            Authors::Open => None,
+            Authors::Listed(keys) => {
+                let mut keys = keys.clone();
+                keys.sort_unstable();
+                keys.dedup();
+                if keys.is_empty() || keys.len() > MAX_LISTED_AUTHORS {
+                    return Err(RuleError::Authors(keys.len()));
+                }
+                Some(keys)
+            }
+        };
+        let retention_s = u32::try_from(self.retention.as_secs()).unwrap_or(MAX_RETENTION);
+        let mut rules = RuleSet {
+            network,
+            name: self.name.clone(),
+            slots_per_tick: self.slots_per_tick,
+            tick_len,
+            max_body: self.max_body,
+            retention_s,
+            hold_back_ms,
+            listed,
+            id: TopicId([0; 32]),
+        };
+        let mut hasher = blake3::Hasher::new_derive_key("vouchsafe topic v1");
+        hasher.update(&rules.encode());
+        rules.id = TopicId(*hasher.finalize().as_bytes());
+        Ok(rules)
+    }
+}
+
+fn whole_millis(duration: Duration) -> Option<u32> {
+    if duration.subsec_nanos() % 1_000_000 != 0 {
+        return None;
+    }
+    u32::try_from(duration.as_millis()).ok()
+}
+
+/// Checked rules bound to a network, and the id that commits to them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RuleSet {
+    network: NetworkId,
+    name: String,
+    slots_per_tick: u16,
+    tick_len: TickLen,
+    max_body: u32,
+    retention_s: u32,
+    hold_back_ms: Option<u32>,
+    /// Sorted and without repetition.
+    listed: Option<Vec<PublicKey>>,
+    id: TopicId,
+}
+
+impl RuleSet {
+    /// The id that commits to these rules.
+    pub const fn id(&self) -> TopicId {
+        self.id
+    }
+
+    /// The network the topic belongs to.
+    pub const fn network(&self) -> NetworkId {
+        self.network
+    }
+
+    /// The name people use.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Most rumors of one author per tick.
+    pub const fn slots_per_tick(&self) -> u16 {
+        self.slots_per_tick
+    }
+
+    /// Length of a tick.
+    pub const fn tick_len(&self) -> TickLen {
+        self.tick_len
+    }
+
+    /// Largest body in bytes.
+    pub const fn max_body(&self) -> u32 {
+        self.max_body
+    }
+
+    /// How long bodies are kept for those who ask.
+    pub const fn retention(&self) -> Duration {
+        Duration::from_secs(self.retention_s as u64)
+    }
+
+    /// The hold-back delay, if the topic has one.
+    pub fn hold_back(&self) -> Option<Duration> {
+        self.hold_back_ms.map(|millis| Duration::from_millis(u64::from(millis)))
+    }
+
+    /// Whether `author` may write here.
+    pub fn admits(&self, author: &PublicKey) -> bool {
+        self.listed.as_ref().is_none_or(|keys| keys.binary_search(author).is_ok())
+    }
+
+    /// Whether the topic names its authors.
+    pub const fn is_listed(&self) -> bool {
+        self.listed.is_some()
+    }
+
+    /// The canonical encoding that [`TopicId`] is the hash of: fixed-width little-endian fields in the order of the
+    /// struct, lengths before what they count.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(64 + self.name.len());
+        out.extend_from_slice(self.network.as_bytes());
+        // The name was checked to be at most MAX_NAME = 255 bytes.
+        out.extend_from_slice(&(self.name.len() as u16).to_le_bytes());
+        out.extend_from_slice(self.name.as_bytes());
+        out.extend_from_slice(&self.slots_per_tick.to_le_bytes());
+        out.extend_from_slice(&self.tick_len.millis().to_le_bytes());
+        out.extend_from_slice(&self.max_body.to_le_bytes());
+        out.extend_from_slice(&self.retention_s.to_le_bytes());
+        match self.hold_back_ms {
+            None => out.push(0),
+            Some(millis) => {
+                out.push(1);
+                out.extend_from_slice(&millis.to_le_bytes());
+            }
+        }
+        match &self.listed {
+            None => out.push(0),
+            Some(keys) => {
+                out.push(1);
+                out.extend_from_slice(&(keys.len() as u32).to_le_bytes());
+                keys.iter().for_each(|key| out.extend_from_slice(key.as_bytes()));
+            }
+        }
+        out
+    }
+
+    /// Reads rules back from their canonical encoding.
+    ///
+    /// # Errors
+    /// [`RuleError::Encoding`] if the bytes are not canonical, or the error of the rule that is out of range.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RuleError> {
+        if bytes.len() > MAX_RULES_LEN {
+            return Err(RuleError::Encoding);
+        }
+        let mut rest = Fields(bytes);
+        let network = NetworkId(rest.array()?);
+        let name_len = u16::from_le_bytes(rest.array()?);
+        let name = std::str::from_utf8(rest.take(usize::from(name_len))?).map_err(|_| RuleError::Encoding)?;
+        let mut topic = Topic::named(name)
+            .slots_per_tick(u16::from_le_bytes(rest.array()?))
+            .tick_len(Duration::from_millis(u64::from(u32::from_le_bytes(rest.array()?))))
+            .max_body(u32::from_le_bytes(rest.array()?))
+            .retention(Duration::from_secs(u64::from(u32::from_le_bytes(rest.array()?))));
+        if rest.flag()? {
+            let millis = u64::from(u32::from_le_bytes(rest.array()?));
+            topic = topic.guarantee(Guarantee::HoldBack(Duration::from_millis(millis)));
+        }
+        if rest.flag()? {
+            let count = u32::from_le_bytes(rest.array()?) as usize;
+            if count > MAX_LISTED_AUTHORS {
+                return Err(RuleError::Authors(count));
+            }
+            let keys = rest.take(count * 32)?.as_chunks::<32>().0;
+            topic =
+                topic.authors(Authors::Listed(keys.iter().map(|key| PublicKey::from_bytes(*key)).collect()));
+        }
+        let rules = topic.on(network)?;
+        // Catches unsorted or repeated authors and trailing bytes: one meaning, one encoding.
+        if rules.encode() == bytes { Ok(rules) } else { Err(RuleError::Encoding) }
+    }
+}
+
+/// Takes fields off the front of a slice; every shortage is the same error.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], RuleError> {
+        let (head, tail) = self.0.split_at_checked(len).ok_or(RuleError::Encoding)?;
+        self.0 = tail;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], RuleError> {
+        let (head, tail) = self.0.split_first_chunk::<N>().ok_or(RuleError::Encoding)?;
+        self.0 = tail;
+        Ok(*head)
+    }
+
+    fn flag(&mut self) -> Result<bool, RuleError> {
+        match self.array::<1>()? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            _ => Err(RuleError::Encoding),
+        }
+    }
+}
+
+/// Which rule of a topic is out of its range, and what the range is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuleError {
+    /// The name is empty or too long.
+    #[error("a topic's name has 1 to {MAX_NAME} bytes, this one has {0}")]
+    Name(usize),
+    /// No slot at all.
+    #[error("a topic needs at least one slot per tick, or nobody could ever publish")]
+    Slots,
+    /// The tick is too short, too long, or not whole milliseconds.
+    #[error("a tick lasts {MIN} to {MAX} ms in whole milliseconds, not {0:?}", MIN = super::MIN_TICK_LEN, MAX = super::MAX_TICK_LEN)]
+    TickLen(Duration),
+    /// The body limit is zero or above what a frame can carry.
+    #[error("a body limit is 1 to {MAX_BODY} bytes, not {0}: split larger content or publish its hash")]
+    MaxBody(u32),
+    /// The retention is too long or not whole seconds.
+    #[error("retention is whole seconds up to {MAX_RETENTION}, not {0:?}")]
+    Retention(Duration),
+    /// The hold-back delay is zero, too long, or not whole milliseconds.
+    #[error("a hold-back delay is 1 to {MAX_HOLD_BACK} ms in whole milliseconds, not {0:?}")]
+    HoldBack(Duration),
+    /// The author list is empty or too long.
+    #[error("an author list names 1 to {MAX_LISTED_AUTHORS} keys, not {0}: leave it open, or admit fewer")]
+    Authors(usize),
+    /// Bytes that are not the canonical encoding of any rules.
+    #[error("these bytes are not the canonical encoding of topic rules")]
+    Encoding,
+}
