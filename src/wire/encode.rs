@@ -1,0 +1,133 @@
+//! Encoding: payloads of frames (kind and content; the length is put before them where they are written).
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use serde::Serialize;
+
+use super::frame::{Goodbye, Hello, Kind, Reason, TopicChange};
+use super::{MAX_BUNDLES_PER_FRAME, MAX_FRAME_LEN, MAX_HEADERS_PER_FRAME, MAX_IDS_PER_FRAME};
+use crate::rumor::{Bundle, BundleId, EVIDENCE_LEN, Evidence, SIGNED_HEADER_LEN, SignedHeader, TopicId};
+
+/// Encodes a [`Hello`](super::Frame::Hello).
+pub fn hello(hello: &Hello) -> Bytes {
+    rare(Kind::Hello, hello)
+}
+
+/// Encodes a [`TopicChange`](super::Frame::Topics).
+pub fn topics(change: &TopicChange) -> Bytes {
+    rare(Kind::Topics, change)
+}
+
+/// Encodes a [`Goodbye`](super::Frame::Goodbye).
+pub fn goodbye(reason: Reason) -> Bytes {
+    rare(Kind::Goodbye, &Goodbye { reason })
+}
+
+fn rare<T: Serialize>(kind: Kind, value: &T) -> Bytes {
+    // postcard fails only for types without a length, which none of ours is; an empty content would be refused.
+    let content = postcard::to_allocvec(value).unwrap_or_default();
+    let mut out = BytesMut::with_capacity(1 + content.len());
+    out.put_u8(kind as u8);
+    out.put_slice(&content);
+    out.freeze()
+}
+
+/// Encodes an announcement of up to [`MAX_IDS_PER_FRAME`] ids; ids beyond are left out, so callers split before.
+pub fn announce(topic: &TopicId, items: &[(BundleId, u8)]) -> Bytes {
+    let items = items.get(..MAX_IDS_PER_FRAME).unwrap_or(items);
+    let mut out = BytesMut::with_capacity(33 + 33 * items.len());
+    out.put_u8(Kind::Announce as u8);
+    out.put_slice(topic.as_bytes());
+    for (id, size) in items {
+        out.put_slice(id.as_bytes());
+        out.put_u8(*size);
+    }
+    out.freeze()
+}
+
+/// Encodes up to [`MAX_HEADERS_PER_FRAME`] signed headers; callers split before.
+pub fn headers(headers: &[SignedHeader]) -> Bytes {
+    let headers = headers.get(..MAX_HEADERS_PER_FRAME).unwrap_or(headers);
+    let mut out = BytesMut::with_capacity(1 + SIGNED_HEADER_LEN * headers.len());
+    out.put_u8(Kind::Headers as u8);
+    headers.iter().for_each(|header| out.put_slice(&header.encode()));
+    out.freeze()
+}
+
+/// Encodes a pull of up to [`MAX_IDS_PER_FRAME`] ids.
+pub fn pull(ids: &[BundleId]) -> Bytes {
+    id_list(Kind::Pull, ids)
+}
+
+/// Encodes "can't serve these".
+pub fn gone(ids: &[BundleId]) -> Bytes {
+    id_list(Kind::Gone, ids)
+}
+
+/// Encodes "no longer needed".
+pub fn cancel(ids: &[BundleId]) -> Bytes {
+    id_list(Kind::Cancel, ids)
+}
+
+fn id_list(kind: Kind, ids: &[BundleId]) -> Bytes {
+    let ids = ids.get(..MAX_IDS_PER_FRAME).unwrap_or(ids);
+    let mut out = BytesMut::with_capacity(1 + 32 * ids.len());
+    out.put_u8(kind as u8);
+    ids.iter().for_each(|id| out.put_slice(id.as_bytes()));
+    out.freeze()
+}
+
+/// Encodes evidence.
+pub fn evidence(evidence: &Evidence) -> Bytes {
+    let mut out = BytesMut::with_capacity(1 + EVIDENCE_LEN);
+    out.put_u8(Kind::Evidence as u8);
+    out.put_slice(&evidence.encode());
+    out.freeze()
+}
+
+/// Bytes that a bundle adds to a frame.
+pub fn bundle_item_len(bundle: &Bundle) -> usize {
+    1 + bundle.encoded().len()
+}
+
+/// Packs bundles into one frame until it is full.
+#[derive(Debug)]
+pub struct FrameWriter {
+    out: BytesMut,
+    count: usize,
+}
+
+impl FrameWriter {
+    /// An empty frame with room reserved for `bytes` of bundles.
+    pub fn with_capacity(bytes: usize) -> Self {
+        let mut out = BytesMut::with_capacity(1 + bytes.min(MAX_FRAME_LEN));
+        out.put_u8(Kind::Bundles as u8);
+        Self { out, count: 0 }
+    }
+
+    /// Whether `bundle` still fits.
+    pub fn fits(&self, bundle: &Bundle) -> bool {
+        self.count < MAX_BUNDLES_PER_FRAME && self.out.len() + bundle_item_len(bundle) <= MAX_FRAME_LEN
+    }
+
+    /// Adds a bundle with its hop budget.
+    pub fn push(&mut self, hops: u8, bundle: &Bundle) {
+        self.out.put_u8(hops);
+        self.out.put_slice(bundle.encoded());
+        self.count += 1;
+    }
+
+    /// How many bundles it holds.
+    pub const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is nothing to send.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The payload.
+    pub fn finish(self) -> Bytes {
+        self.out.freeze()
+    }
+}

@@ -1,0 +1,178 @@
+//! The frames: what two nodes can say to each other.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::decode::{Bundles, DecodeError};
+use crate::rumor::{BundleId, Evidence, SignedHeader, TopicId};
+
+/// Everything that travels on a link. The comment names the lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// "This is who I am and what I relay": the first frame, once. Control.
+    Hello(Hello),
+    /// "I now also relay these topics, and no longer those." Control.
+    Topics(TopicChange),
+    /// "Here are rumors": pushed on Rumors, pulled on Replies.
+    Bundles(Bundles),
+    /// "I hold these; pull what you lack." Control.
+    Announce(Announced),
+    /// "I hold these, and here are their whole signed headers" (hold-back topics). Control.
+    Headers(Vec<SignedHeader>),
+    /// "Send me these." Control.
+    Pull(Ids),
+    /// "I can't serve these (any more)." Control.
+    Gone(Ids),
+    /// "I have these now; drop the copies you still owe me." Control.
+    Cancel(Ids),
+    /// "This author equivocated; see for yourself." Control.
+    Evidence(Box<Evidence>),
+    /// "I close this link, because." The last frame. Control.
+    Goodbye(Goodbye),
+}
+
+/// The number of each kind of frame, its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Kind {
+    Hello = 0,
+    Topics = 1,
+    Bundles = 2,
+    Announce = 3,
+    Headers = 4,
+    Pull = 5,
+    Gone = 6,
+    Cancel = 7,
+    Evidence = 8,
+    Goodbye = 9,
+}
+
+impl Kind {
+    pub(super) const fn from_byte(byte: u8) -> Option<Self> {
+        Some(match byte {
+            0 => Self::Hello,
+            1 => Self::Topics,
+            2 => Self::Bundles,
+            3 => Self::Announce,
+            4 => Self::Headers,
+            5 => Self::Pull,
+            6 => Self::Gone,
+            7 => Self::Cancel,
+            8 => Self::Evidence,
+            9 => Self::Goodbye,
+            _ => return None,
+        })
+    }
+}
+
+impl Frame {
+    /// Decodes one frame's payload (kind and content, without the length), strictly.
+    ///
+    /// # Errors
+    /// Any is an offence: a correct node never sends such bytes.
+    pub fn decode(payload: Bytes) -> Result<Self, DecodeError> {
+        super::decode::frame(payload)
+    }
+}
+
+/// The first frame of each side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`NetworkId`](crate::rumor::NetworkId) of the sender: links between networks are closed.
+    pub network: [u8; 32],
+    /// The sender's clock, Unix milliseconds. Only ever compared, never trusted.
+    pub clock_ms: u64,
+    /// Ids of the topics it relays, at most [`MAX_TOPICS_PER_FRAME`](super::MAX_TOPICS_PER_FRAME).
+    pub topics: Vec<[u8; 32]>,
+}
+
+/// Topics joined or left while the link lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopicChange {
+    /// Newly relayed.
+    pub joined: Vec<[u8; 32]>,
+    /// No longer relayed.
+    pub left: Vec<[u8; 32]>,
+}
+
+/// The last frame of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Goodbye {
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a link is closed, in words that both sides know. The number is also the QUIC application error code.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error,
+)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The node is going down, or no longer needs the link.
+    #[error("the peer is shutting down")]
+    Shutdown,
+    /// What was sent convicts the link: see `Offence` on the side that closed.
+    #[error("the peer received bytes that no correct node sends")]
+    Offence,
+    /// The node's key is still banned for an earlier offence.
+    #[error("the peer has banned this key for an earlier offence")]
+    Banned,
+    /// The key is not on the node's allow-list.
+    #[error("this key is not on the peer's allow-list")]
+    NotAdmitted,
+    /// The other side belongs to another network.
+    #[error("the peer belongs to another network: check the network name on both sides")]
+    OtherNetwork,
+    /// No place for another link.
+    #[error("the peer has no place for another link")]
+    Full,
+    /// Another link between the same two nodes is kept instead.
+    #[error("another link between the same two nodes is kept")]
+    Duplicate,
+    /// More topics than a link may have.
+    #[error("more topics than a link may have")]
+    TooManyTopics,
+    /// Frames out of order or on the wrong lane, or streams that the protocol does not use.
+    #[error("frames or streams out of order")]
+    OutOfOrder,
+    /// Nothing was read for too long, or a frame was started and not finished.
+    #[error("the link made no progress")]
+    Stalled,
+}
+
+impl Reason {
+    const ALL: [Self; 10] = [
+        Self::Shutdown,
+        Self::Offence,
+        Self::Banned,
+        Self::NotAdmitted,
+        Self::OtherNetwork,
+        Self::Full,
+        Self::Duplicate,
+        Self::TooManyTopics,
+        Self::OutOfOrder,
+        Self::Stalled,
+    ];
+
+    /// The number that stands for the reason on the wire.
+    pub const fn code(self) -> u32 {
+        self as u32
+    }
+
+    /// The reason of a number.
+    pub fn from_code(code: u64) -> Option<Self> {
+        usize::try_from(code).ok().and_then(|code| Self::ALL.get(code).copied())
+    }
+}
+
+/// Ids that somebody holds, with how large each bundle is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// The topic of all of them.
+    pub topic: TopicId,
+    /// Id, and log2 of the bundle's encoded length, rounded up: enough to pace pulls by size.
+    pub items: Vec<(BundleId, u8)>,
+}
+
+/// A list of bundle ids, at most [`MAX_IDS_PER_FRAME`](super::MAX_IDS_PER_FRAME).
+pub type Ids = Vec<BundleId>;

@@ -1,0 +1,82 @@
+//! How it travels: frames, their limits, and a codec that accepts one encoding of each meaning and nothing else.
+//!
+//! ```text
+//!   stream:  lane u8 | frame | frame | ...            one stream per lane and direction
+//!   frame:   length u32 | kind u8 | content           length counts kind and content, 1 ..= MAX_FRAME_LEN
+//! ```
+//!
+//! The frames that carry rumors, ids and evidence are of fixed-width fields, so a receiver can look at an id without
+//! decoding a body; the rare frames ([`Hello`], [`TopicChange`], [`Goodbye`]) are postcard, re-encoded to prove that
+//! they were canonical. Each limit here is a constant of the wire version: a reader treats its breach as an offence, so a
+//! writer must never exceed it. A new kind of frame means a new [`ALPN`].
+
+mod decode;
+mod encode;
+mod frame;
+
+pub use decode::{Bundles, DecodeError, RawBundle};
+pub use encode::{
+    FrameWriter, announce, bundle_item_len, cancel, evidence, gone, goodbye, headers, hello, pull, topics,
+};
+pub use frame::{Announced, Frame, Goodbye, Hello, Ids, Reason, TopicChange};
+
+use crate::rumor::{HEADER_LEN, MAX_BODY};
+
+/// Application protocol of the handshake; carries the version of the wire.
+pub const ALPN: &[u8] = b"vouchsafe/1";
+/// Largest frame, in bytes of kind and content. Fits the largest bundle with room for many small ones in one write.
+/// Without it one length field could make a reader allocate 4 GiB.
+pub const MAX_FRAME_LEN: usize = 128 * 1024;
+/// Most bundles in a frame: what one frame can add to a link's verification queue.
+pub const MAX_BUNDLES_PER_FRAME: usize = 64;
+/// Most signed headers in a frame; each costs a signature check.
+pub const MAX_HEADERS_PER_FRAME: usize = 64;
+/// Most ids in an announcement, pull, cancel or gone frame: 8 KiB of ids (guess).
+pub const MAX_IDS_PER_FRAME: usize = 256;
+/// Most topics that a link may have at once: what a hostile peer can make us remember per link.
+pub const MAX_TOPICS_PER_LINK: usize = 128;
+/// Most topics in a hello or topic-change frame. All of a link's topics fit one.
+pub const MAX_TOPICS_PER_FRAME: usize = MAX_TOPICS_PER_LINK;
+/// Largest hop budget with a meaning: 8^4 pushes reach 5 % of 80 000 nodes. Larger values are read as this.
+pub const MAX_HOPS: u8 = 4;
+/// Longest hello, topic-change or goodbye content, bytes: checked before postcard sees it.
+pub const MAX_RARE_LEN: usize = 64 + 2 * (3 + 32 * MAX_TOPICS_PER_FRAME);
+
+const _: () = assert!(MAX_FRAME_LEN > 2 + HEADER_LEN + 64 + 4 + MAX_BODY as usize);
+const _: () = assert!(MAX_FRAME_LEN > 1 + 33 * MAX_IDS_PER_FRAME + 32 && MAX_FRAME_LEN > MAX_RARE_LEN);
+
+/// Which of a link's three streams a frame travels on, so that flow control on one never holds up another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Lane {
+    /// Hello, announcements, pulls, evidence: small and urgent.
+    Control = 0,
+    /// Rumors pushed unasked.
+    Rumors = 1,
+    /// Rumors that were pulled.
+    Replies = 2,
+}
+
+impl Lane {
+    /// Every lane, by index.
+    pub const ALL: [Self; Self::COUNT] = [Self::Control, Self::Rumors, Self::Replies];
+    /// How many lanes there are.
+    pub const COUNT: usize = 3;
+
+    /// Its number, which is also the first byte of its stream.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The lane that a stream's first byte names.
+    pub const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            0 => Some(Self::Control),
+            1 => Some(Self::Rumors),
+            2 => Some(Self::Replies),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
