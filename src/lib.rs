@@ -1,5 +1,6 @@
 //! Signed gossip that liars cannot break.
 
 pub mod key;
+pub mod protocol;
 pub mod rumor;
 pub mod wire;

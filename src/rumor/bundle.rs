@@ -103,6 +103,11 @@ impl Bundle {
         self.len() == 0
     }
 
+    /// Length of its largest body in bytes.
+    pub fn max_body_len(&self) -> u32 {
+        self.body_lens().max().unwrap_or(0)
+    }
+
     /// The same bundle in an allocation of its own, so that keeping it does not keep the frame it came in.
     pub(crate) fn detached(self) -> Self {
         Self { encoded: Bytes::copy_from_slice(&self.encoded), ..self }

@@ -109,11 +109,13 @@ fn announce(content: &[u8]) -> Result<Frame, DecodeError> {
 }
 
 fn ids(content: &[u8]) -> Result<Ids, DecodeError> {
-    let (ids, tail) = content.as_chunks::<32>();
+    let (topic, ids) = content.split_first_chunk::<32>().ok_or(DecodeError::Length)?;
+    let (ids, tail) = ids.as_chunks::<32>();
     if !tail.is_empty() || ids.is_empty() || ids.len() > MAX_IDS_PER_FRAME {
         return Err(DecodeError::Length);
     }
-    Ok(ids.iter().map(|id| BundleId::from_bytes(*id)).collect())
+    let ids = ids.iter().map(|id| BundleId::from_bytes(*id)).collect();
+    Ok(Ids { topic: TopicId::from_bytes(*topic), ids })
 }
 
 fn well_formed(signed: SignedHeader) -> Result<SignedHeader, DecodeError> {

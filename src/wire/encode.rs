@@ -54,24 +54,25 @@ pub fn headers(headers: &[SignedHeader]) -> Bytes {
 }
 
 /// Encodes a pull of up to [`MAX_IDS_PER_FRAME`] ids.
-pub fn pull(ids: &[BundleId]) -> Bytes {
-    id_list(Kind::Pull, ids)
+pub fn pull(topic: &TopicId, ids: &[BundleId]) -> Bytes {
+    id_list(Kind::Pull, topic, ids)
 }
 
 /// Encodes "can't serve these".
-pub fn gone(ids: &[BundleId]) -> Bytes {
-    id_list(Kind::Gone, ids)
+pub fn gone(topic: &TopicId, ids: &[BundleId]) -> Bytes {
+    id_list(Kind::Gone, topic, ids)
 }
 
 /// Encodes "no longer needed".
-pub fn cancel(ids: &[BundleId]) -> Bytes {
-    id_list(Kind::Cancel, ids)
+pub fn cancel(topic: &TopicId, ids: &[BundleId]) -> Bytes {
+    id_list(Kind::Cancel, topic, ids)
 }
 
-fn id_list(kind: Kind, ids: &[BundleId]) -> Bytes {
+fn id_list(kind: Kind, topic: &TopicId, ids: &[BundleId]) -> Bytes {
     let ids = ids.get(..MAX_IDS_PER_FRAME).unwrap_or(ids);
-    let mut out = BytesMut::with_capacity(1 + 32 * ids.len());
+    let mut out = BytesMut::with_capacity(33 + 32 * ids.len());
     out.put_u8(kind as u8);
+    out.put_slice(topic.as_bytes());
     ids.iter().for_each(|id| out.put_slice(id.as_bytes()));
     out.freeze()
 }
@@ -106,7 +107,12 @@ impl FrameWriter {
 
     /// Whether `bundle` still fits.
     pub fn fits(&self, bundle: &Bundle) -> bool {
-        self.count < MAX_BUNDLES_PER_FRAME && self.out.len() + bundle_item_len(bundle) <= MAX_FRAME_LEN
+        self.has_room(bundle_item_len(bundle))
+    }
+
+    /// Whether a bundle of [`bundle_item_len`] `len` still fits.
+    pub fn has_room(&self, len: usize) -> bool {
+        self.count < MAX_BUNDLES_PER_FRAME && self.out.len() + len <= MAX_FRAME_LEN
     }
 
     /// Adds a bundle with its hop budget.

@@ -174,5 +174,11 @@ pub struct Announced {
     pub items: Vec<(BundleId, u8)>,
 }
 
-/// A list of bundle ids, at most [`MAX_IDS_PER_FRAME`](super::MAX_IDS_PER_FRAME).
-pub type Ids = Vec<BundleId>;
+/// Bundle ids of one topic, 1 to [`MAX_IDS_PER_FRAME`](super::MAX_IDS_PER_FRAME).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ids {
+    /// The topic of all of them.
+    pub topic: TopicId,
+    /// The ids.
+    pub ids: Vec<BundleId>,
+}

@@ -14,6 +14,7 @@ fn bundle(slot: u16, len: usize) -> Bundle {
 
 fn one_of_each() -> Vec<Bytes> {
     let id = BundleId::from_bytes([5; 32]);
+    let topic = TopicId::from_bytes([3; 32]);
     let signed = *bundle(0, 3).signed_header();
     let other = *bundle(0, 4).signed_header();
     let mut bundles = FrameWriter::with_capacity(0);
@@ -25,9 +26,9 @@ fn one_of_each() -> Vec<Bytes> {
         bundles.finish(),
         announce(&TopicId::from_bytes([3; 32]), &[(id, 9)]),
         headers(&[signed]),
-        pull(&[id]),
-        gone(&[id]),
-        cancel(&[id]),
+        pull(&topic, &[id]),
+        gone(&topic, &[id]),
+        cancel(&topic, &[id]),
         evidence(&Evidence::new(signed, other).unwrap()),
         goodbye(Reason::Full),
     ]
@@ -78,8 +79,9 @@ fn padded_varints_are_refused() {
 fn limits_are_the_same_for_reader_and_writer() {
     let id = |n: usize| BundleId::from_bytes([n as u8; 32]);
     let ids: Vec<_> = (0..MAX_IDS_PER_FRAME).map(id).collect();
-    assert_eq!(Frame::decode(pull(&ids)), Ok(Frame::Pull(ids.clone())));
-    let more = [pull(&ids).as_ref(), &[0; 32]].concat();
+    let topic = TopicId::from_bytes([3; 32]);
+    assert_eq!(Frame::decode(pull(&topic, &ids)), Ok(Frame::Pull(Ids { topic, ids: ids.clone() })));
+    let more = [pull(&topic, &ids).as_ref(), &[0; 32]].concat();
     assert_eq!(Frame::decode(more.into()), Err(DecodeError::Length));
 
     let largest = bundle(0, MAX_BODY as usize);

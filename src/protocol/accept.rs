@@ -1,0 +1,308 @@
+//! Acceptance, rows 7 to 11 of the intake: the verdict, the claim, the application's judgement, the store, delivery; and
+//! the conviction of authors who say two things at one position.
+
+use std::collections::VecDeque;
+
+use super::engine::Engine;
+use super::entry::Stage;
+use super::intake::Sender;
+use super::linkset::{LinkSet, Slot};
+use super::random::{Keyed, KeyedMap};
+use super::timers::Timer;
+use super::verifying::Work;
+use super::{Action, BatchId, Event, LinkId, Offence, Validation, ValidationId, VerifyJob};
+use crate::key::PublicKey;
+use crate::rumor::{Bundle, BundleId, Evidence, TopicId};
+use crate::wire;
+
+/// Bundles that may wait for a free validator before further ones are ignored.
+const MAX_QUESTIONS_WAITING: usize = 4_096;
+
+/// Questions to the application.
+#[derive(Debug)]
+pub(super) struct Validations {
+    asked: KeyedMap<ValidationId, (TopicId, BundleId)>,
+    waiting: VecDeque<(TopicId, BundleId)>,
+    next: u64,
+}
+
+impl Validations {
+    pub(super) fn new(keyed: Keyed) -> Self {
+        Self { asked: keyed.map(), waiting: VecDeque::new(), next: 0 }
+    }
+}
+
+impl Engine {
+    pub(super) fn on_verdicts(&mut self, batch: BatchId, verdicts: &[bool]) {
+        let Some(work) = self.verifying.finish(batch) else { return };
+        let mut verdicts = verdicts.iter().copied();
+        // A driver that answers too few has not verified: that is no, but no offence either, so those are asked again.
+        for (link, work) in work {
+            match &work {
+                Work::Bundle { topic, job } => match verdicts.next() {
+                    Some(true) => self.on_genuine(link, *topic, job),
+                    Some(false) => self.on_forged(*topic, job),
+                    None => self.queue_signature(link, work),
+                },
+                Work::Evidence { evidence, peer } => match (verdicts.next(), verdicts.next()) {
+                    (Some(true), Some(true)) => self.convict(**evidence, self.links.slot_of(link)),
+                    (Some(_), Some(_)) => self.offence(link, *peer, Offence::BogusEvidence),
+                    _ => self.queue_signature(link, work),
+                },
+            }
+        }
+        self.resume_verified();
+    }
+
+    /// Row 7 failed: everybody who sent this signature vouched for it.
+    fn on_forged(&mut self, topic: TopicId, job: &VerifyJob) {
+        let id = job.id;
+        let entry = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id));
+        let Some(entry) = entry.filter(|entry| entry.signed.signature == job.signature) else { return };
+        let Stage::Verifying { first, .. } = &mut entry.stage else { return };
+        let mut vouched = std::mem::take(&mut first.same);
+        vouched.push((first.link, first.peer));
+        self.next_candidate(&topic, &id);
+        for (link, peer) in vouched {
+            self.offence(link, peer, Offence::BadSignature);
+        }
+    }
+
+    /// Row 8: the signature holds.
+    fn on_genuine(&mut self, link: LinkId, topic: TopicId, job: &VerifyJob) {
+        let id = job.id;
+        if let Some(link) = self.links.get_mut(link) {
+            link.good = link.good.saturating_add(1);
+        }
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        let Some(entry) = window.entry_mut(&id) else { return };
+        if !matches!(entry.stage, Stage::Verifying { .. }) || entry.signed.signature != job.signature {
+            return;
+        }
+        entry.stage = Stage::Fetching;
+        let signed = entry.signed;
+        let has_body = entry.body.is_some();
+        let author = signed.header.author;
+        if self.book.is_convicted(&author) {
+            self.counters.convicted_author += 1;
+            window.forget(&id);
+            return;
+        }
+        if let Err(evidence) = window.claim(id, &signed) {
+            self.counters.conflicts += 1;
+            window.forget(&id);
+            window.refuse(id);
+            self.drop_want(&id);
+            if let Some(evidence) = evidence {
+                self.convict(evidence, None);
+            }
+            return;
+        }
+        self.check_duplicate_writer(&topic, &signed.header);
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        if window.rules.hold_back().is_some() {
+            // Before body and validator, so that a conflict is seen everywhere before either version is delivered.
+            self.announce_header(topic, id);
+        }
+        if has_body {
+            return self.judge(topic, id);
+        }
+        let Some(entry) = self.topics.get(&topic).and_then(|window| window.entry(&id)) else { return };
+        let (have, size) = (entry.have, entry.size_class());
+        for slot in have.iter() {
+            if let Some(link) = self.links.at(slot) {
+                let sender = Sender { link: link.id, slot, peer: link.peer };
+                self.want(sender, topic, id, size);
+            }
+        }
+    }
+
+    /// The bodies of a bundle whose header was accepted before. They match its manifest, so whose copy they come from
+    /// does not matter; the signature that we pass on is the one we verified.
+    pub(super) fn attach_body(
+        &mut self,
+        topic: TopicId,
+        id: BundleId,
+        bundle: Bundle,
+        from: PublicKey,
+        hops: u8,
+    ) {
+        let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) else {
+            return;
+        };
+        if entry.body.is_some() {
+            return;
+        }
+        let signature = entry.signed.signature;
+        entry.body = Some(bundle.detached().with_signature(signature).into());
+        entry.from = Some(from);
+        entry.hops = hops;
+        self.judge(topic, id);
+    }
+
+    /// Row 9: the application's turn, if it wants one.
+    fn judge(&mut self, topic: TopicId, id: BundleId) {
+        self.drop_want(&id);
+        let Some(window) = self.topics.get(&topic) else { return };
+        if !window.validate {
+            return self.accept(topic, id);
+        }
+        if self.validations.asked.len() < self.config.validators {
+            return self.question(topic, id);
+        }
+        if self.validations.waiting.len() < MAX_QUESTIONS_WAITING {
+            if let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) {
+                entry.stage = Stage::Validating(ValidationId(u64::MAX));
+            }
+            self.validations.waiting.push_back((topic, id));
+        } else {
+            self.counters.validator_overload += 1;
+            self.unwanted(topic, id);
+        }
+    }
+
+    fn question(&mut self, topic: TopicId, id: BundleId) {
+        let question = ValidationId(self.validations.next);
+        let entry = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id));
+        let Some(entry) = entry else { return };
+        let Some(bundle) = entry.body.clone() else { return };
+        entry.stage = Stage::Validating(question);
+        self.validations.next += 1;
+        self.validations.asked.insert(question, (topic, id));
+        self.timers.set(self.mono().plus(self.config.validator_patience), Timer::ValidatorOverdue(question));
+        self.actions.push_back(Action::Validate { question, bundle });
+    }
+
+    pub(super) fn on_validated(&mut self, question: ValidationId, verdict: Validation) {
+        let Some((topic, id)) = self.validations.asked.remove(&question) else { return };
+        match verdict {
+            Validation::Accept => self.accept(topic, id),
+            Validation::Ignore => {
+                self.counters.validator_ignored += 1;
+                self.unwanted(topic, id);
+            }
+            Validation::Reject => {
+                self.counters.validator_rejected += 1;
+                self.unwanted(topic, id);
+            }
+        }
+        while self.validations.asked.len() < self.config.validators {
+            let Some((topic, id)) = self.validations.waiting.pop_front() else { return };
+            self.question(topic, id);
+        }
+    }
+
+    pub(super) fn on_validator_overdue(&mut self, question: ValidationId) {
+        if self.validations.asked.contains_key(&question) {
+            self.counters.validator_timed_out += 1;
+            self.on_validated(question, Validation::Ignore);
+        }
+    }
+
+    /// Neither stored nor forwarded; its claim stays, so that a conflict is still noticed.
+    fn unwanted(&mut self, topic: TopicId, id: BundleId) {
+        if let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) {
+            entry.stage = Stage::Unwanted;
+            entry.body = None;
+        }
+    }
+
+    /// Rows 10 and 11: store, mark seen, deliver, forward.
+    pub(super) fn accept(&mut self, topic: TopicId, id: BundleId) {
+        let now = self.now;
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        let hold = window.rules.hold_back();
+        let Some(entry) = window.entry_mut(&id) else { return };
+        let Some(bundle) = entry.body.clone() else { return };
+        entry.stage = if hold.is_some() { Stage::Held } else { Stage::Accepted };
+        let (header, from) = (entry.signed.header, entry.from);
+        let deliverable = window.is_deliverable(header.tick, now);
+        if let Some(entry) = window.entry_mut(&id) {
+            entry.deliverable = deliverable;
+        }
+        window.keep_body(id, &header, now.mono);
+        let deliver = window.deliver;
+        self.counters.accepted += 1;
+        self.counters.rumors_accepted += u64::from(header.count);
+        if !deliverable {
+            self.counters.outside_delivery_window += 1;
+        }
+        match hold {
+            Some(delay) => self.timers.set(now.mono.plus(delay), Timer::HoldBackOver { topic, id }),
+            None if deliver && deliverable => {
+                self.counters.delivered += 1;
+                self.actions.push_back(Action::Deliver { bundle, from });
+            }
+            None => {}
+        }
+        self.spread(topic, id);
+    }
+
+    pub(super) fn on_hold_back_over(&mut self, topic: TopicId, id: BundleId) {
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        let deliver = window.deliver;
+        // Gone if its author was convicted meanwhile.
+        let Some(entry) = window.entry_mut(&id) else { return };
+        if !matches!(entry.stage, Stage::Held) {
+            return;
+        }
+        entry.stage = Stage::Accepted;
+        if let Some(bundle) = entry.body.clone()
+            && deliver
+            && entry.deliverable
+        {
+            let from = entry.from;
+            self.counters.delivered += 1;
+            self.actions.push_back(Action::Deliver { bundle, from });
+        }
+    }
+
+    /// Verified evidence: the author is out, everywhere and for good, and everybody is told.
+    pub(super) fn convict(&mut self, evidence: Evidence, from: Option<Slot>) {
+        let author = evidence.author();
+        let Some(shed) = self.book.enter(evidence) else {
+            self.counters.evidence_known += 1;
+            return;
+        };
+        self.counters.evidence_shed += shed;
+        self.counters.convictions += 1;
+        self.event(Event::Convicted { evidence: Box::new(evidence) });
+        if let Some(slot) = from
+            && let Some(conviction) = self.book.get_mut(&author)
+        {
+            conviction.told.insert(slot);
+        }
+        for window in self.topics.values_mut() {
+            self.counters.held_back += window.held_back_of(&author);
+            for id in window.purge(&author) {
+                self.wants.remove(&id);
+            }
+        }
+        self.desk.convicted(&author);
+        let live: Vec<_> =
+            self.links.iter().filter(|link| link.live && !link.closing).map(|link| link.slot).collect();
+        for slot in live {
+            self.tell_evidence(slot, &author);
+        }
+    }
+
+    /// Sends the proof of an author's conviction over a link, once.
+    pub(super) fn tell_evidence(&mut self, slot: Slot, author: &PublicKey) {
+        let Some(conviction) = self.book.get_mut(author) else { return };
+        let Some(evidence) = conviction.evidence else { return };
+        if conviction.told.contains(slot) {
+            return;
+        }
+        let Some(link) = self.links.at_mut(slot) else { return };
+        // Without room it is not marked as told, and the next bundle of that author brings it up again.
+        if link.outbox.evidence(wire::evidence(&evidence)) {
+            conviction.told.insert(slot);
+            self.dirty.insert(slot);
+        }
+    }
+
+    /// Links that have shown that they hold `id`.
+    pub(super) fn holders(&self, topic: &TopicId, id: &BundleId) -> LinkSet {
+        self.topics.get(topic).and_then(|window| window.entry(id)).map(|entry| entry.have).unwrap_or_default()
+    }
+}

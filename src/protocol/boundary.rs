@@ -1,0 +1,200 @@
+//! The whole boundary of the engine: what goes in, what comes out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Event, Offence, PublishError, Validation};
+use crate::key::{PublicKey, Signature};
+use crate::rumor::{Bundle, BundleId, RuleSet, RumorId, SignedHeader, TopicId};
+use crate::wire::{Lane, Reason};
+
+/// Names one link for its whole life. The driver numbers links upwards and never uses a number twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// Names a publish request; the driver's to choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Names a batch of signatures that is being verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BatchId(pub(super) u64);
+
+/// Names a question to the application's validator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ValidationId(pub(super) u64);
+
+/// What can happen to a node.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Input {
+    /// A handshake is done: `peer` has proved its key.
+    LinkUp {
+        /// The new link.
+        link: LinkId,
+        /// The node key at the other end.
+        peer: PublicKey,
+        /// Whether we dialled.
+        dialled: bool,
+    },
+    /// A link is gone. `offence` is set if the transport found a frame longer than any may be.
+    LinkDown {
+        /// The link.
+        link: LinkId,
+        /// What the transport holds against the peer.
+        offence: Option<Offence>,
+        /// Why, for the application.
+        why: String,
+    },
+    /// A frame's payload came in.
+    Frame {
+        /// From where.
+        link: LinkId,
+        /// On which stream.
+        lane: Lane,
+        /// Kind and content.
+        payload: Bytes,
+    },
+    /// The transport took bytes that we had sent: there is room for as many more.
+    Written {
+        /// To where.
+        link: LinkId,
+        /// On which stream.
+        lane: Lane,
+        /// Payload bytes, and [`FRAME_OVERHEAD`](super::FRAME_OVERHEAD) for each frame.
+        bytes: usize,
+    },
+    /// A new measurement of a link's round trip.
+    RoundTrip {
+        /// The link.
+        link: LinkId,
+        /// The time.
+        rtt: Duration,
+    },
+    /// The verdicts of a batch, in the order of its jobs.
+    Verdicts {
+        /// Which batch.
+        batch: BatchId,
+        /// One per job.
+        verdicts: Vec<bool>,
+    },
+    /// The application's answer about a bundle.
+    Validated {
+        /// Which question.
+        question: ValidationId,
+        /// The answer.
+        verdict: Validation,
+    },
+    /// The application says something.
+    Publish {
+        /// Where.
+        topic: TopicId,
+        /// What.
+        body: Bytes,
+        /// How to answer.
+        ticket: Ticket,
+    },
+    /// The application wants a topic relayed and, if `deliver`, delivered.
+    Join {
+        /// The rules.
+        rules: Arc<RuleSet>,
+        /// Whether the application reads the topic.
+        deliver: bool,
+        /// Whether the application wants to judge rumors before they are forwarded.
+        validate: bool,
+    },
+    /// The application no longer wants the topic.
+    Leave {
+        /// Which.
+        topic: TopicId,
+    },
+    /// The ledger has recorded, durably, that positions before this Unix time may be used.
+    Recorded {
+        /// Unix milliseconds.
+        until_ms: u64,
+    },
+    /// The node is going down: say goodbye to all.
+    Shutdown,
+    /// Nothing but time has passed.
+    Tick,
+}
+
+/// What the driver must do.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Action {
+    /// Write a frame. Never more than the lane's credit beyond what [`Input::Written`] has given back.
+    Send {
+        /// To where.
+        link: LinkId,
+        /// On which stream.
+        lane: Lane,
+        /// Kind and content; the length is the driver's to add.
+        frame: Bytes,
+    },
+    /// Check these signatures, off the loop, and answer with [`Input::Verdicts`].
+    Verify {
+        /// How to answer.
+        batch: BatchId,
+        /// What to check.
+        jobs: Vec<VerifyJob>,
+    },
+    /// Ask the application about a bundle and answer with [`Input::Validated`]; silence counts as "ignore".
+    Validate {
+        /// How to answer.
+        question: ValidationId,
+        /// The bundle.
+        bundle: Arc<Bundle>,
+    },
+    /// Hand the rumors of a bundle to the application. At most once per rumor.
+    Deliver {
+        /// The bundle.
+        bundle: Arc<Bundle>,
+        /// The peer whose copy was accepted; `None` for what we published.
+        from: Option<PublicKey>,
+    },
+    /// Stop reading from a link: flow control will slow the sender.
+    PauseReading(LinkId),
+    /// Read again.
+    ResumeReading(LinkId),
+    /// Close a link once its control lane is written.
+    Close {
+        /// Which.
+        link: LinkId,
+        /// Why; the number is the QUIC error code.
+        reason: Reason,
+    },
+    /// Record durably that positions before this Unix time may be used, then answer with [`Input::Recorded`].
+    Record {
+        /// Unix milliseconds.
+        until_ms: u64,
+    },
+    /// The answer to a publish request.
+    Published {
+        /// Which request.
+        ticket: Ticket,
+        /// The id of the rumor, or why there is none.
+        result: Result<RumorId, PublishError>,
+    },
+    /// Something that the application may want to know.
+    Event(Event),
+}
+
+/// One signature to check: `author` over the signed message of `id`.
+#[derive(Clone, Copy, Debug)]
+pub struct VerifyJob {
+    /// The key.
+    pub author: PublicKey,
+    /// The bundle's id, from which [`SignedHeader::message`](crate::rumor::SignedHeader::message) makes the message.
+    pub id: BundleId,
+    /// The signature.
+    pub signature: Signature,
+}
+
+impl VerifyJob {
+    pub(super) fn of(signed: &SignedHeader, id: BundleId) -> Self {
+        Self { author: signed.header.author, id, signature: signed.signature }
+    }
+}

@@ -1,0 +1,265 @@
+//! The engine itself: its state, its three calls, and which room handles what.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::accept::Validations;
+use super::book::EvidenceBook;
+use super::link::Links;
+use super::linkset::LinkSet;
+use super::publish::Desk;
+use super::random::{Keyed, KeyedMap, Random};
+use super::standing::Standing;
+use super::timers::{Timer, Timers};
+use super::verifying::VerifyQueue;
+use super::wants::Wants;
+use super::window::Window;
+use super::{Action, Config, Counters, Event, Input, Ledger, LinkStats, Mono, Now, Stats, TopicStats};
+use crate::key::{PublicKey, SecretKey};
+use crate::rumor::{Evidence, NetworkId, RuleSet, TopicId};
+
+/// How often bodies and generations are looked at for expiry.
+const EXPIRE_EVERY: Duration = Duration::from_secs(1);
+
+/// What an engine is made from.
+#[derive(Debug)]
+pub struct Setup {
+    /// The network that all its links and topics belong to.
+    pub network: NetworkId,
+    /// Its node key, public half.
+    pub node: PublicKey,
+    /// The key that signs what it publishes.
+    pub author: SecretKey,
+    /// What is known about earlier use of the author key.
+    pub ledger: Ledger,
+    /// Decides every random choice. Secret and fresh in production, or peers could predict whom we tell first.
+    pub seed: [u8; 32],
+    /// Everything that an operator may choose.
+    pub config: Config,
+}
+
+/// A node without its I/O. See the [module](super) for how to drive it.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) config: Config,
+    pub(super) network: NetworkId,
+    pub(super) node: PublicKey,
+    pub(super) now: Now,
+    pub(super) random: Random,
+    pub(super) keyed: Keyed,
+    pub(super) links: Links,
+    /// Links with something to send.
+    pub(super) dirty: LinkSet,
+    pub(super) topics: KeyedMap<TopicId, Window>,
+    pub(super) verifying: VerifyQueue,
+    pub(super) validations: Validations,
+    pub(super) wants: Wants,
+    /// Wanted ids whose sources all owe us as much as they may.
+    pub(super) starved: VecDeque<crate::rumor::BundleId>,
+    /// Running estimate of the median time from pull to copy.
+    pub(super) median_serve: Option<Duration>,
+    pub(super) book: EvidenceBook,
+    pub(super) standing: Standing,
+    pub(super) desk: Desk,
+    pub(super) timers: Timers,
+    pub(super) counters: Counters,
+    pub(super) actions: VecDeque<Action>,
+    /// Whether the application has been told that its clock is off.
+    pub(super) skewed: bool,
+    pub(super) closed: bool,
+}
+
+impl Engine {
+    /// A node at `now`, without links or topics.
+    pub fn new(setup: Setup, now: Now) -> Self {
+        let mut random = Random::new(&setup.seed);
+        let keyed = Keyed::new(&mut random);
+        let mut timers = Timers::default();
+        timers.set(now.mono.plus(EXPIRE_EVERY), Timer::SomethingExpires);
+        timers.set(now.mono.plus(setup.config.repair_every), Timer::CycleDue);
+        Self {
+            network: setup.network,
+            node: setup.node,
+            now,
+            links: Links::new(keyed),
+            dirty: LinkSet::default(),
+            topics: keyed.map(),
+            verifying: VerifyQueue::new(keyed),
+            validations: Validations::new(keyed),
+            wants: Wants::new(keyed),
+            starved: VecDeque::new(),
+            median_serve: None,
+            book: EvidenceBook::new(keyed),
+            standing: Standing::new(keyed),
+            desk: Desk::new(setup.author, setup.ledger, now, keyed),
+            timers,
+            counters: Counters::default(),
+            actions: VecDeque::new(),
+            config: setup.config,
+            random,
+            keyed,
+            skewed: false,
+            closed: false,
+        }
+    }
+
+    /// Takes in what happened at `now`.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        self.now = Now { mono: self.now.mono.max(now.mono), unix_ms: now.unix_ms };
+        self.run_timers();
+        match input {
+            Input::LinkUp { link, peer, dialled } => self.on_link_up(link, peer, dialled),
+            Input::LinkDown { link, offence, why } => self.on_link_down(link, offence, why),
+            Input::Frame { link, lane, payload } => self.on_frame(link, lane, payload),
+            Input::Written { link, lane, bytes } => {
+                let now = self.now.mono;
+                if let Some(link) = self.links.get_mut(link) {
+                    link.outbox.written(lane, bytes, now);
+                    self.dirty.insert(link.slot);
+                }
+            }
+            Input::RoundTrip { link, rtt } => {
+                if let Some(link) = self.links.get_mut(link) {
+                    link.rtt = rtt;
+                }
+            }
+            Input::Verdicts { batch, verdicts } => self.on_verdicts(batch, &verdicts),
+            Input::Validated { question, verdict } => self.on_validated(question, verdict),
+            Input::Publish { topic, body, ticket } => self.on_publish(topic, body, ticket),
+            Input::Join { rules, deliver, validate } => self.on_join(rules, deliver, validate),
+            Input::Leave { topic } => self.on_leave(topic),
+            Input::Recorded { until_ms } => self.desk.recorded(until_ms),
+            Input::Shutdown => self.on_shutdown(),
+            Input::Tick => {}
+        }
+    }
+
+    /// The next thing to do, or `None` when there is nothing more before the next input or deadline.
+    pub fn poll(&mut self) -> Option<Action> {
+        if self.actions.is_empty() {
+            self.seal_waiting();
+            self.dispatch_verification();
+            self.flush();
+        }
+        self.actions.pop_front()
+    }
+
+    /// When to call [`Engine::handle`] again at the latest.
+    pub fn next_deadline(&self) -> Option<Mono> {
+        self.timers.next()
+    }
+
+    fn run_timers(&mut self) {
+        while let Some(timer) = self.timers.pop_due(self.now.mono) {
+            match timer {
+                Timer::CycleDue => {
+                    self.check_links();
+                    self.repair_cycle();
+                    // Up to a tenth of jitter, so that the nodes of a network do not all talk at once.
+                    let tenth = self.config.repair_every / 10;
+                    let jitter = tenth.mul_f64((self.random.below(1000) as f64) / 1000.0);
+                    self.timers.set(self.now.mono.plus(self.config.repair_every + jitter), Timer::CycleDue);
+                }
+                Timer::SomethingExpires => {
+                    self.expire();
+                    self.timers.set(self.now.mono.plus(EXPIRE_EVERY), Timer::SomethingExpires);
+                }
+                Timer::AnnouncementsDue(link) => {
+                    if let Some(slot) = self.links.slot_of(link) {
+                        self.dirty.insert(slot);
+                    }
+                }
+                Timer::BudgetRefilled(link) => self.check_budget(link),
+                Timer::PullOverdue { id, slot, asked } => self.on_pull_overdue(id, slot, asked),
+                Timer::HoldBackOver { topic, id } => self.on_hold_back_over(topic, id),
+                Timer::ValidatorOverdue(question) => self.on_validator_overdue(question),
+                // Sealing is tried at the next poll.
+                Timer::SlotsFree(topic) => self.desk.wake(topic),
+            }
+        }
+    }
+
+    fn expire(&mut self) {
+        for window in self.topics.values_mut() {
+            for id in window.expire(self.now) {
+                self.wants.remove(&id);
+            }
+        }
+    }
+
+    fn on_shutdown(&mut self) {
+        self.closed = true;
+        self.fail_all_publishes(&super::PublishError::Closed);
+        let all: Vec<_> = self.links.iter().map(|link| link.id).collect();
+        for link in all {
+            self.close(link, crate::wire::Reason::Shutdown);
+        }
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        self.actions.push_back(Action::Event(event));
+    }
+
+    /// Whether a handshake with this key is worth finishing. Also checked when the link is up.
+    pub fn would_refuse(&self, peer: &PublicKey) -> Option<crate::wire::Reason> {
+        self.refusal(peer, true)
+    }
+
+    /// The rules of a joined topic.
+    pub fn rules(&self, topic: &TopicId) -> Option<&Arc<RuleSet>> {
+        self.topics.get(topic).map(|window| &window.rules)
+    }
+
+    /// Links that relay `topic`, both hellos said.
+    pub fn links_of(&self, topic: &TopicId) -> usize {
+        self.links.iter().filter(|link| link.relays(topic)).count()
+    }
+
+    /// Node keys that are banned now.
+    pub fn banned(&self) -> Vec<PublicKey> {
+        self.standing.banned(self.now.mono)
+    }
+
+    /// Convicted authors with the proof, where it is still kept.
+    pub fn convicted(&self) -> Vec<(PublicKey, Option<Evidence>)> {
+        self.book.all().map(|(author, conviction)| (*author, conviction.evidence)).collect()
+    }
+
+    /// Counters and gauges.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            counters: self.counters,
+            links: self
+                .links
+                .iter()
+                .map(|link| LinkStats {
+                    peer: link.peer,
+                    dialled: link.dialled,
+                    live: link.live,
+                    rtt: link.rtt,
+                    copies_in: link.copies_in,
+                    accepted_first: u64::from(link.good),
+                    queued_bytes: link.outbox.queued_bytes(),
+                    owed_pulls: link.service.owed,
+                    wanted_from: link.wanted_from,
+                    serve_delay: link.service.delay,
+                    last_resort: link.service.is_last_resort(self.now.mono),
+                    waiting_verification: self.verifying.waiting_of(link.id),
+                })
+                .collect(),
+            topics: self
+                .topics
+                .iter()
+                .map(|(topic, window)| TopicStats {
+                    topic: *topic,
+                    bundles: window.len(),
+                    body_bytes: window.held_bytes(),
+                    links: self.links_of(topic),
+                })
+                .collect(),
+            waiting_verification: self.verifying.total(),
+            wants: self.wants.len(),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What a node knows about one bundle, from the first copy to the end of its window.
+
+use std::sync::Arc;
+
+use super::linkset::LinkSet;
+use super::{LinkId, ValidationId};
+use crate::key::{PublicKey, Signature};
+use crate::rumor::{Bundle, SignedHeader};
+
+/// Further copies of an id in flight that are tried if the first turns out forged (design section 6, row 3).
+const MAX_CANDIDATES: usize = 4;
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) signed: SignedHeader,
+    pub(super) stage: Stage,
+    /// The bodies, from their first copy to the end of the retention.
+    pub(super) body: Option<Arc<Bundle>>,
+    /// Links that have shown that they hold it.
+    pub(super) have: LinkSet,
+    /// Links that we pushed or announced it to.
+    pub(super) told: LinkSet,
+    /// What is left of the hop budget for us to spend.
+    pub(super) hops: u8,
+    /// The peer whose copy is being judged, or was accepted; `None` for own bundles.
+    pub(super) from: Option<PublicKey>,
+    /// Inside the delivery window when it was accepted.
+    pub(super) deliverable: bool,
+    /// Rounds of the repair cycle it has been through.
+    pub(super) rounds: u8,
+}
+
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// Its signature is being checked.
+    Verifying {
+        /// Whose copy.
+        first: Copy,
+        /// Others under different signatures, to be tried if it is forged.
+        others: Vec<Copy>,
+    },
+    /// The header is genuine and claimed; the bodies are still to come (hold-back topics).
+    Fetching,
+    /// The application is thinking.
+    Validating(ValidationId),
+    /// Accepted and forwarded; delivered unless the author is convicted first.
+    Held,
+    /// Accepted, forwarded and, if in the window, delivered.
+    Accepted,
+    /// Genuine, but neither stored nor forwarded: the application said so.
+    Unwanted,
+}
+
+/// One copy of a bundle whose signature is not yet judged.
+#[derive(Debug, Clone)]
+pub(super) struct Copy {
+    pub(super) link: LinkId,
+    pub(super) peer: PublicKey,
+    pub(super) signature: Signature,
+    pub(super) hops: u8,
+    /// The peers that sent exactly this signature: they vouched for it too.
+    pub(super) same: Vec<(LinkId, PublicKey)>,
+}
+
+impl Entry {
+    pub(super) fn verifying(signed: SignedHeader, copy: Copy) -> Self {
+        Self {
+            signed,
+            from: Some(copy.peer),
+            hops: copy.hops,
+            stage: Stage::Verifying { first: copy, others: Vec::new() },
+            body: None,
+            have: LinkSet::default(),
+            told: LinkSet::default(),
+            deliverable: false,
+            rounds: 0,
+        }
+    }
+
+    pub(super) fn own(bundle: Arc<Bundle>, hops: u8) -> Self {
+        Self {
+            signed: *bundle.signed_header(),
+            stage: Stage::Accepted,
+            body: Some(bundle),
+            have: LinkSet::default(),
+            told: LinkSet::default(),
+            hops,
+            from: None,
+            deliverable: true,
+            rounds: 0,
+        }
+    }
+
+    /// Another copy while the first is being judged. False if there is no place for it.
+    pub(super) fn add_candidate(&mut self, copy: Copy) -> bool {
+        let Stage::Verifying { first, others } = &mut self.stage else { return true };
+        for known in std::iter::once(first).chain(others.iter_mut()) {
+            if known.signature == copy.signature {
+                // Bounded by the links there can be.
+                let new = known.link != copy.link && known.same.iter().all(|(link, _)| *link != copy.link);
+                if new && known.same.len() < super::MAX_LINKS {
+                    known.same.push((copy.link, copy.peer));
+                }
+                return true;
+            }
+        }
+        let room = others.len() < MAX_CANDIDATES;
+        if room {
+            others.push(copy);
+        }
+        room
+    }
+
+    /// Accepted: its rumors are in the store, or were.
+    pub(super) const fn is_accepted(&self) -> bool {
+        matches!(self.stage, Stage::Held | Stage::Accepted)
+    }
+
+    /// Whether its body counts towards the topic's bytes.
+    pub(super) const fn is_counted(&self) -> bool {
+        self.is_accepted() && self.body.is_some()
+    }
+
+    /// log2 of the encoded length, rounded up.
+    pub(super) fn size_class(&self) -> u8 {
+        size_class(Bundle::encoded_len(&self.signed.header))
+    }
+}
+
+pub(super) fn size_class(len: usize) -> u8 {
+    len.max(1).next_power_of_two().trailing_zeros() as u8
+}

@@ -1,0 +1,130 @@
+//! Offences, events and errors: what a node can hold against a peer, and what it tells its application.
+
+use crate::key::PublicKey;
+use crate::rumor::{Evidence, TopicId};
+use crate::wire::Reason;
+
+/// Bytes that no correct node sends, whatever its clock, state or configuration. Each closes the link and bans the key.
+/// Nothing else ever does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+pub enum Offence {
+    /// A frame whose declared length is zero or over the wire's constant.
+    #[error("a frame longer than any may be")]
+    FrameTooLong,
+    /// A frame that can't be decoded, or is not in its canonical form.
+    #[error("a frame that can't be decoded")]
+    Undecodable,
+    /// Bodies that do not match their header's lengths or manifest.
+    #[error("bodies that don't match their header")]
+    BodyMismatch,
+    /// Slots, lengths or count against the rules that the topic's id commits to.
+    #[error("a bundle against the rules of its topic")]
+    RuleBroken,
+    /// An author key that can't sign, or a signature that doesn't hold.
+    #[error("a forged signature")]
+    BadSignature,
+    /// Evidence whose own bytes prove nothing.
+    #[error("evidence that proves nothing")]
+    BogusEvidence,
+}
+
+/// The application's judgement of a bundle. It stands or falls as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Validation {
+    /// Deliver and forward it.
+    Accept,
+    /// Neither deliver nor forward it, and think nothing of it.
+    Ignore,
+    /// As `Ignore`, and counted as rejected. Blames nobody: two versions of an application may disagree.
+    Reject,
+}
+
+/// What an application may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A link is ready: both sides have said hello.
+    LinkUp {
+        /// The peer's node key.
+        peer: PublicKey,
+        /// Whether we dialled.
+        dialled: bool,
+    },
+    /// A link is gone.
+    LinkDown {
+        /// The peer's node key.
+        peer: PublicKey,
+        /// Why, in words.
+        why: String,
+    },
+    /// A link was refused before it was up.
+    LinkRefused {
+        /// The peer's node key.
+        peer: PublicKey,
+        /// Why.
+        reason: Reason,
+    },
+    /// A peer sent bytes that no correct node sends. Its link is closed and its key banned for a while.
+    Offence {
+        /// The peer's node key.
+        peer: PublicKey,
+        /// What it did.
+        offence: Offence,
+    },
+    /// An author said two things at one position. It is banned everywhere for good; the evidence convinces anybody.
+    Convicted {
+        /// The proof.
+        evidence: Box<Evidence>,
+    },
+    /// Somebody else writes under our author key: publishing has stopped, before it could look like equivocation.
+    DuplicateWriter {
+        /// Where it was seen.
+        topic: TopicId,
+        /// At which tick.
+        tick: u64,
+    },
+    /// Our clock is this many milliseconds ahead of (or behind, if negative) the median of our links'. Beyond 30 s our
+    /// rumors are ignored: set the clock.
+    ClockSkew {
+        /// Milliseconds.
+        ahead_ms: i64,
+    },
+}
+
+/// Why something was not published.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The topic was not joined.
+    #[error("topic {0} is not joined: join it before publishing")]
+    NotJoined(TopicId),
+    /// The body is larger than the topic allows.
+    #[error("a body of {len} bytes, where the topic allows {max}: split it, or publish its hash")]
+    TooLarge {
+        /// Its length in bytes.
+        len: usize,
+        /// The most that the topic allows.
+        max: u32,
+    },
+    /// No link to anybody who relays the topic: the rumor would reach nobody.
+    #[error("no link to anybody in this topic yet: wait for `ready(1)`, or check the bootstrap addresses")]
+    NoLink,
+    /// The topic names its authors, and we are not one.
+    #[error("author {0} is not on the topic's list of authors")]
+    NotAdmitted(PublicKey),
+    /// Somebody else writes under the same key.
+    #[error("another process writes under this author key: stop one of the two, then restart this one")]
+    DuplicateWriter,
+    /// Our own key was convicted of equivocation.
+    #[error("this author key was convicted of equivocation and nobody will listen to it: make a new key")]
+    Convicted,
+    /// No slot or no room right now (only for those who asked not to wait).
+    #[error("no slot or no room right now: use `publish`, which waits, or slow down")]
+    WouldWait,
+    /// The ledger of used positions can't be written, so publishing could repeat a position after a restart.
+    #[error("the ledger of used positions can't be written: {0}")]
+    Ledger(String),
+    /// The node has been shut down.
+    #[error("the node is closed: spawn a new one")]
+    Closed,
+}

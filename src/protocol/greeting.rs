@@ -1,0 +1,274 @@
+//! Links come and go: admission, hello, topics, clocks, stalls, goodbye.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::engine::Engine;
+use super::link::{Link, Pause};
+use super::linkset::Slot;
+use super::timers::Timer;
+use super::window::Window;
+use super::{Action, Event, LinkId, MAX_TOPICS, Offence};
+use crate::key::PublicKey;
+use crate::rumor::{RuleSet, TopicId};
+use crate::wire::{self, Hello, MAX_TOPICS_PER_LINK, Reason, TopicChange};
+
+/// A link that takes no byte, or does not say hello, for this long is closed (design section 6, row 11).
+const STALL: Duration = Duration::from_secs(10);
+/// Two links between the same nodes made within this time were dialled from both sides at once: the lesser key's stays.
+/// Later, the newer link stays, since the older one's other end is probably gone.
+const SIMULTANEOUS: Duration = Duration::from_secs(5);
+/// A clock further than this from the median of its links' is reported (design section 11).
+const CLOCK_ALARM_MS: i64 = 10_000;
+/// Fewer links than this can't tell whose clock is wrong.
+const CLOCK_QUORUM: usize = 3;
+/// Pieces of evidence that a new link is told of at once; the rest when it brings something of those authors.
+const EVIDENCE_FOR_NEWCOMERS: usize = 64;
+
+impl Engine {
+    /// Why a link to `peer` can't be, if it can't.
+    pub(super) fn refusal(&self, peer: &PublicKey, inbound: bool) -> Option<Reason> {
+        if self.closed {
+            return Some(Reason::Shutdown);
+        }
+        if self.standing.is_banned(peer, self.now.mono) {
+            return Some(Reason::Banned);
+        }
+        if *peer == self.node || self.config.allow.as_ref().is_some_and(|allow| !allow.contains(peer)) {
+            return Some(Reason::NotAdmitted);
+        }
+        if self.links.of_peer(peer).is_some() {
+            // It replaces a link or is closed for it, so it needs no place of its own.
+            return None;
+        }
+        let inbound_links = self.links.iter().filter(|link| !link.dialled).count();
+        let full = self.links.len() >= self.config.max_links
+            || (inbound && inbound_links >= self.config.max_inbound);
+        full.then_some(Reason::Full)
+    }
+
+    pub(super) fn on_link_up(&mut self, id: LinkId, peer: PublicKey, dialled: bool) {
+        let refused = self.refusal(&peer, !dialled).or_else(|| self.yields_to_existing(&peer, dialled));
+        let slot = if refused.is_none() { self.links.free() } else { None };
+        let Some(slot) = slot else {
+            let reason = refused.unwrap_or(Reason::Full);
+            self.event(Event::LinkRefused { peer, reason });
+            self.actions.push_back(Action::Close { link: id, reason });
+            return;
+        };
+        let mut link = Link::new(id, slot, peer, dialled, self.now.mono, &self.config, self.keyed);
+        let topics = self.topics.keys().map(|topic| *topic.as_bytes()).collect();
+        let hello = Hello { network: *self.network.as_bytes(), clock_ms: self.now.unix_ms, topics };
+        link.outbox.frame(wire::hello(&hello));
+        self.links.insert(link);
+        self.dirty.insert(slot);
+    }
+
+    /// Settles two links between the same nodes the same way on both sides: closes the older one, or gives the reason to
+    /// close the newer.
+    fn yields_to_existing(&mut self, peer: &PublicKey, dialled: bool) -> Option<Reason> {
+        let existing = self.links.of_peer(peer)?;
+        let (old, old_dialled) = (existing.id, existing.dialled);
+        let simultaneous = self.now.mono.since(existing.up_since) < SIMULTANEOUS && old_dialled != dialled;
+        let we_are_lesser = self.node < *peer;
+        if simultaneous && old_dialled == we_are_lesser && !existing.closing {
+            return Some(Reason::Duplicate);
+        }
+        self.close(old, Reason::Duplicate);
+        None
+    }
+
+    pub(super) fn on_hello(&mut self, slot: Slot, hello: Hello) {
+        let Some(link) = self.links.at_mut(slot) else { return };
+        let id = link.id;
+        if link.live {
+            return self.close(id, Reason::OutOfOrder);
+        }
+        if hello.network != *self.network.as_bytes() {
+            return self.close(id, Reason::OtherNetwork);
+        }
+        link.live = true;
+        link.topics = hello.topics.into_iter().map(TopicId::from_bytes).collect();
+        link.topics.sort_unstable();
+        link.topics.dedup();
+        let ahead = i128::from(self.now.unix_ms) - i128::from(hello.clock_ms);
+        link.clock_ahead_ms = ahead.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
+        let (peer, dialled) = (link.peer, link.dialled);
+        self.event(Event::LinkUp { peer, dialled });
+        for author in self.book.newest(EVIDENCE_FOR_NEWCOMERS) {
+            self.tell_evidence(slot, &author);
+        }
+        self.resync(slot);
+        self.desk.wake_all();
+        self.check_clock();
+    }
+
+    pub(super) fn on_topics(&mut self, slot: Slot, change: TopicChange) {
+        let Some(link) = self.links.at_mut(slot) else { return };
+        link.topics.retain(|topic| !change.left.contains(topic.as_bytes()));
+        for topic in change.joined.into_iter().map(TopicId::from_bytes) {
+            if !link.topics.contains(&topic) {
+                link.topics.push(topic);
+            }
+        }
+        if link.topics.len() > MAX_TOPICS_PER_LINK {
+            let id = link.id;
+            return self.close(id, Reason::TooManyTopics);
+        }
+        self.resync(slot);
+        self.desk.wake_all();
+    }
+
+    pub(super) fn on_join(&mut self, rules: Arc<RuleSet>, deliver: bool, validate: bool) {
+        let topic = rules.id();
+        if let Some(window) = self.topics.get_mut(&topic) {
+            window.deliver |= deliver;
+            window.validate |= validate;
+            return;
+        }
+        if self.topics.len() >= MAX_TOPICS || rules.network() != self.network {
+            return;
+        }
+        self.topics.insert(topic, Window::new(rules, deliver, validate, self.keyed));
+        self.tell_topics(vec![*topic.as_bytes()], Vec::new());
+    }
+
+    pub(super) fn on_leave(&mut self, topic: TopicId) {
+        if self.topics.remove(&topic).is_some() {
+            self.fail_publishes(topic, &super::PublishError::NotJoined(topic));
+            self.tell_topics(Vec::new(), vec![*topic.as_bytes()]);
+        }
+    }
+
+    fn tell_topics(&mut self, joined: Vec<[u8; 32]>, left: Vec<[u8; 32]>) {
+        let frame = wire::topics(&TopicChange { joined, left });
+        // Also where hellos are still under way: ours is ahead of it on the same lane.
+        for link in self.links.iter_mut().filter(|link| !link.closing) {
+            link.outbox.frame(frame.clone());
+            self.dirty.insert(link.slot);
+        }
+    }
+
+    pub(super) fn on_link_down(&mut self, id: LinkId, offence: Option<Offence>, why: String) {
+        if let Some(offence) = offence
+            && let Some(peer) = self.links.get_mut(id).map(|link| link.peer)
+        {
+            self.offence(id, peer, offence);
+        }
+        let Some(link) = self.links.remove(id) else { return };
+        self.dirty.remove(link.slot);
+        if link.wanted_from > 0 {
+            for wanted in self.wants.of_link(link.slot) {
+                if let Some(want) = self.wants.get_mut(&wanted) {
+                    want.remove_source(link.slot);
+                    self.ask(wanted);
+                }
+            }
+        }
+        // Its place will be another's: forget who had what. Links that never showed or were told anything left no mark.
+        if link.live || link.copies_in > 0 {
+            for entry in self.topics.values_mut().flat_map(Window::entries_mut) {
+                entry.have.remove(link.slot);
+                entry.told.remove(link.slot);
+            }
+            self.book.forget_link(link.slot);
+        }
+        self.desk.wake_all();
+        if link.live {
+            self.event(Event::LinkDown { peer: link.peer, why });
+        }
+    }
+
+    /// Says goodbye and closes. Nothing that still comes in counts.
+    pub(super) fn close(&mut self, id: LinkId, reason: Reason) {
+        let Some(link) = self.links.get_mut(id) else { return };
+        if link.closing {
+            return;
+        }
+        link.closing = true;
+        self.actions.push_back(Action::Send {
+            link: id,
+            lane: wire::Lane::Control,
+            frame: wire::goodbye(reason),
+        });
+        self.actions.push_back(Action::Close { link: id, reason });
+    }
+
+    /// Bytes that no correct node sends: closes the link, bans the key, drops what it still had waiting.
+    pub(super) fn offence(&mut self, id: LinkId, peer: PublicKey, offence: Offence) {
+        self.counters.offences += 1;
+        if self.standing.ban(peer, self.now.mono) {
+            self.counters.evidence_shed += 1;
+        }
+        self.event(Event::Offence { peer, offence });
+        self.close(id, Reason::Offence);
+        for work in self.verifying.remove_link(id) {
+            self.drop_work(&work);
+        }
+    }
+
+    /// Closes links that make no progress.
+    pub(super) fn check_links(&mut self) {
+        let now = self.now.mono;
+        let stalled = |link: &&Link| {
+            let silent = !link.live && now.since(link.up_since) > STALL;
+            silent || (link.outbox.is_waiting() && now.since(link.outbox.progress) > STALL)
+        };
+        let ids: Vec<_> =
+            self.links.iter().filter(|link| !link.closing).filter(stalled).map(|link| link.id).collect();
+        for id in ids {
+            self.counters.links_stalled += 1;
+            self.close(id, Reason::Stalled);
+        }
+        let behind: Vec<_> =
+            self.links.iter().filter(|link| link.outbox.behind).map(|link| link.slot).collect();
+        for slot in behind {
+            self.resync(slot);
+        }
+    }
+
+    /// Stops reading from a link whose budget is empty, or reads again if it has refilled.
+    pub(super) fn check_budget(&mut self, id: LinkId) {
+        let now = self.now.mono;
+        let Some(link) = self.links.get_mut(id) else { return };
+        match link.budget.overdrawn_until(now) {
+            Some(until) => {
+                // At least a millisecond, or a link just over its budget would be paused for every frame.
+                let until = until.max(now.plus(Duration::from_millis(1)));
+                self.timers.set(until, Timer::BudgetRefilled(id));
+                if !link.is_paused(Pause::Budget) {
+                    self.counters.paused_for_budget += 1;
+                    self.pause(id, Pause::Budget);
+                }
+            }
+            None => self.resume(id, Pause::Budget),
+        }
+    }
+
+    pub(super) fn pause(&mut self, id: LinkId, why: Pause) {
+        if self.links.get_mut(id).is_some_and(|link| link.pause(why)) {
+            self.actions.push_back(Action::PauseReading(id));
+        }
+    }
+
+    pub(super) fn resume(&mut self, id: LinkId, why: Pause) {
+        if self.links.get_mut(id).is_some_and(|link| link.resume(why)) {
+            self.actions.push_back(Action::ResumeReading(id));
+        }
+    }
+
+    fn check_clock(&mut self) {
+        let mut ahead: Vec<i64> =
+            self.links.iter().filter(|link| link.live).map(|link| link.clock_ahead_ms).collect();
+        if ahead.len() < CLOCK_QUORUM {
+            return;
+        }
+        ahead.sort_unstable();
+        let median = ahead.get(ahead.len() / 2).copied().unwrap_or_default();
+        let skewed = median.saturating_abs() > CLOCK_ALARM_MS;
+        if skewed && !self.skewed {
+            self.event(Event::ClockSkew { ahead_ms: median });
+        }
+        self.skewed = skewed;
+    }
+}

@@ -1,0 +1,417 @@
+//! Intake: the order of checks, cheap before dear, each with a bound. The numbers are the rows of design section 6;
+//! row 1 (frame length) is the transport's, row 7 is `verifying`, rows 8 to 11 are `accept` and `spread`.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::engine::Engine;
+use super::entry::{Copy, Entry, Stage};
+use super::link::Pause;
+use super::linkset::Slot;
+use super::time::Mono;
+use super::verifying::{MAX_WAITING, MAX_WAITING_PER_LINK, Work};
+use super::window::Unfit;
+use super::{Action, FRAME_OVERHEAD, LinkId, Offence, VerifyJob};
+use crate::key::PublicKey;
+use crate::rumor::{Bundle, BundleId, Evidence, SignedHeader, TopicId};
+use crate::wire::{Frame, Lane, RawBundle, Reason};
+
+/// What a frame costs us before anything in it is looked at (measured: decoding and dispatch, rounded up).
+const FRAME_COST: Duration = Duration::from_micros(2);
+/// What looking at one copy, id or header costs: a hash of 112 bytes and a look-up.
+const ITEM_COST: Duration = Duration::from_micros(1);
+/// What one signature costs when it is checked alone, the worst case.
+const SIGNATURE_COST: Duration = Duration::from_micros(60);
+
+/// Where a frame came from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sender {
+    pub(super) link: LinkId,
+    pub(super) slot: Slot,
+    pub(super) peer: PublicKey,
+}
+
+impl Engine {
+    pub(super) fn on_frame(&mut self, id: LinkId, lane: Lane, payload: Bytes) {
+        let Some(slot) = self.links.slot_of(id) else { return };
+        let now = self.now.mono;
+        let Some(link) = self.links.at_mut(slot) else { return };
+        if link.closing {
+            return;
+        }
+        let sender = Sender { link: id, slot, peer: link.peer };
+        self.counters.frames_in += 1;
+        self.counters.bytes_in += payload.len() as u64;
+        // Row 2. What we pulled is paced by how much may be owed to us, not by the sender's budget.
+        if lane != Lane::Replies || link.service.owed == 0 {
+            link.budget.bytes.charge(now, (payload.len() + FRAME_OVERHEAD) as u64);
+        }
+        link.budget.charge_cpu(now, FRAME_COST);
+        let greeted = link.live;
+        match Frame::decode(payload) {
+            Err(_) => self.offence(id, sender.peer, Offence::Undecodable),
+            Ok(Frame::Bundles(bundles)) if lane != Lane::Control => {
+                for raw in bundles {
+                    // An earlier bundle of the frame may have closed the link.
+                    if self.links.at(slot).is_none_or(|link| link.closing) {
+                        return;
+                    }
+                    match raw {
+                        Ok(raw) => self.on_copy(sender, lane, raw),
+                        Err(_) => self.offence(id, sender.peer, Offence::Undecodable),
+                    }
+                }
+            }
+            Ok(Frame::Hello(hello)) if lane == Lane::Control => self.on_hello(slot, hello),
+            Ok(Frame::Goodbye(_)) if lane == Lane::Control => {}
+            Ok(frame) if lane == Lane::Control && greeted => self.on_control(sender, frame),
+            // Bundles on the control lane, control frames on others, or anything before hello on its own lane.
+            Ok(_) => self.close(id, Reason::OutOfOrder),
+        }
+        self.check_budget(id);
+        if self.verifying.waiting_of(id) >= MAX_WAITING_PER_LINK
+            || (self.verifying.total() >= MAX_WAITING && self.verifying.waiting_of(id) > 0)
+        {
+            self.counters.paused_for_verification += 1;
+            self.pause(id, Pause::Verification);
+        }
+    }
+
+    fn on_control(&mut self, sender: Sender, frame: Frame) {
+        match frame {
+            Frame::Topics(change) => self.on_topics(sender.slot, change),
+            Frame::Announce(announced) => self.on_announce(sender, announced),
+            Frame::Headers(headers) => {
+                for signed in headers {
+                    if self.links.at(sender.slot).is_none_or(|link| link.closing) {
+                        return;
+                    }
+                    self.on_header(sender, signed);
+                }
+            }
+            Frame::Pull(ids) => self.on_pull(sender, ids),
+            Frame::Gone(ids) => self.on_gone(sender, ids),
+            Frame::Cancel(ids) => self.on_cancel(sender, ids),
+            Frame::Evidence(evidence) => self.on_evidence(sender, evidence),
+            Frame::Hello(_) | Frame::Goodbye(_) | Frame::Bundles(_) => {}
+        }
+    }
+
+    /// A copy of a bundle, pushed or pulled.
+    fn on_copy(&mut self, sender: Sender, lane: Lane, raw: RawBundle) {
+        let now = self.now.mono;
+        self.counters.copies_in += 1;
+        if let Some(link) = self.links.at_mut(sender.slot) {
+            link.copies_in += 1;
+            link.budget.charge_cpu(now, ITEM_COST + hash_cost(raw.encoded.len()));
+        }
+        let id = raw.id;
+        let pulled = self.pull_answered(sender, &id);
+        // A pulled copy carries no hop budget, whatever the other side wrote.
+        let hops = if pulled || lane == Lane::Replies { 0 } else { raw.hops };
+        let header = raw.signed.header;
+        // Row 3.
+        match self.known(&header.topic, &id, sender.slot) {
+            Known::No => {}
+            Known::Has => {
+                self.counters.duplicates += 1;
+                return;
+            }
+            Known::Refused => {
+                self.counters.refused_again += 1;
+                return;
+            }
+            Known::InFlight => {
+                self.counters.duplicates += 1;
+                let copy = self.copy(sender, &raw.signed, hops);
+                // Its bodies are only needed if a header came first.
+                if self.entry_lacks_body(&header.topic, &id) {
+                    let Some(bundle) = self.checked(sender, raw) else { return };
+                    if let Some(entry) =
+                        self.topics.get_mut(&header.topic).and_then(|window| window.entry_mut(&id))
+                    {
+                        let signature = entry.signed.signature;
+                        entry.body = Some(bundle.detached().with_signature(signature).into());
+                        entry.hops = entry.hops.max(hops);
+                    }
+                }
+                self.add_candidate(&header.topic, &id, copy);
+                return;
+            }
+            Known::LacksBody => {
+                let Some(bundle) = self.checked(sender, raw) else { return };
+                self.attach_body(header.topic, id, bundle, sender.peer, hops);
+                return;
+            }
+        }
+        // Row 4.
+        if !self.topics.contains_key(&header.topic) {
+            self.counters.unknown_topic += 1;
+            return;
+        }
+        let signed = raw.signed;
+        let Some(bundle) = self.checked(sender, raw) else { return };
+        // Rows 5 and 6.
+        if !self.admit(sender, id, &signed) {
+            return;
+        }
+        let copy = self.copy(sender, &signed, hops);
+        let mut entry = Entry::verifying(signed, copy);
+        entry.body = Some(bundle.detached().into());
+        entry.have.insert(sender.slot);
+        self.queue_entry(sender, header.topic, id, entry);
+    }
+
+    /// A whole signed header, announced in a hold-back topic.
+    fn on_header(&mut self, sender: Sender, signed: SignedHeader) {
+        let now = self.now.mono;
+        if let Some(link) = self.links.at_mut(sender.slot) {
+            link.budget.charge_cpu(now, ITEM_COST);
+        }
+        let id = signed.header.id();
+        let topic = signed.header.topic;
+        match self.known(&topic, &id, sender.slot) {
+            Known::No => {}
+            Known::InFlight => {
+                let copy = self.copy(sender, &signed, 0);
+                return self.add_candidate(&topic, &id, copy);
+            }
+            Known::LacksBody => {
+                return self.want(
+                    sender,
+                    topic,
+                    id,
+                    super::entry::size_class(Bundle::encoded_len(&signed.header)),
+                );
+            }
+            Known::Has => return,
+            Known::Refused => {
+                self.counters.refused_again += 1;
+                return;
+            }
+        }
+        if !self.topics.contains_key(&topic) {
+            self.counters.unknown_topic += 1;
+            return;
+        }
+        if !self.keeps_rules(&signed) {
+            return self.offence(sender.link, sender.peer, Offence::RuleBroken);
+        }
+        if !self.admit(sender, id, &signed) {
+            return;
+        }
+        let copy = self.copy(sender, &signed, 0);
+        let mut entry = Entry::verifying(signed, copy);
+        entry.have.insert(sender.slot);
+        self.queue_entry(sender, topic, id, entry);
+    }
+
+    /// Row 3: what we know of an id. Also notes that the sender has it.
+    fn known(&mut self, topic: &TopicId, id: &BundleId, slot: Slot) -> Known {
+        let Some(window) = self.topics.get_mut(topic) else { return Known::No };
+        if window.is_refused(id) {
+            return Known::Refused;
+        }
+        let Some(entry) = window.entry_mut(id) else { return Known::No };
+        entry.have.insert(slot);
+        match entry.stage {
+            Stage::Verifying { .. } => Known::InFlight,
+            Stage::Fetching => Known::LacksBody,
+            _ => Known::Has,
+        }
+    }
+
+    fn entry_lacks_body(&self, topic: &TopicId, id: &BundleId) -> bool {
+        self.topics.get(topic).and_then(|window| window.entry(id)).is_some_and(|entry| entry.body.is_none())
+    }
+
+    /// Row 4: lengths, rules of the topic, body hashes. Whoever sends what fails has not checked it.
+    fn checked(&mut self, sender: Sender, raw: RawBundle) -> Option<Bundle> {
+        if !self.keeps_rules(&raw.signed) {
+            self.offence(sender.link, sender.peer, Offence::RuleBroken);
+            return None;
+        }
+        let topic = raw.signed.header.topic;
+        let Ok(bundle) = raw.check() else {
+            self.offence(sender.link, sender.peer, Offence::BodyMismatch);
+            return None;
+        };
+        let max_body = self.topics.get(&topic).map_or(u32::MAX, |window| window.rules.max_body());
+        if bundle.max_body_len() > max_body {
+            self.offence(sender.link, sender.peer, Offence::RuleBroken);
+            return None;
+        }
+        Some(bundle)
+    }
+
+    /// Whether a header keeps the rules that its topic's id commits to, as far as a header tells.
+    fn keeps_rules(&self, signed: &SignedHeader) -> bool {
+        let Some(window) = self.topics.get(&signed.header.topic) else { return true };
+        let header = &signed.header;
+        let most = u64::from(window.rules.max_body()).saturating_mul(u64::from(header.count));
+        header.end_slot() <= u32::from(window.rules.slots_per_tick()) && u64::from(header.bytes) <= most
+    }
+
+    /// Rows 5 and 6: convicted or not admitted, outside the window, or no room. None of it is an offence.
+    fn admit(&mut self, sender: Sender, id: BundleId, signed: &SignedHeader) -> bool {
+        let author = signed.header.author;
+        if self.book.is_convicted(&author) {
+            self.counters.convicted_author += 1;
+            self.tell_evidence(sender.slot, &author);
+            return false;
+        }
+        let Some(window) = self.topics.get_mut(&signed.header.topic) else { return false };
+        if !window.rules.admits(&author) {
+            self.counters.not_admitted += 1;
+            window.refuse(id);
+            return false;
+        }
+        match window.admit(&signed.header, self.now, &self.config) {
+            Ok(()) => true,
+            Err(unfit) => {
+                match unfit {
+                    Unfit::OutsideWindow => self.counters.outside_relay_window += 1,
+                    Unfit::OverCap => self.counters.over_cap += 1,
+                }
+                window.refuse(id);
+                self.drop_want(&id);
+                false
+            }
+        }
+    }
+
+    fn copy(&self, sender: Sender, signed: &SignedHeader, hops: u8) -> Copy {
+        Copy { link: sender.link, peer: sender.peer, signature: signed.signature, hops, same: Vec::new() }
+    }
+
+    fn add_candidate(&mut self, topic: &TopicId, id: &BundleId, copy: Copy) {
+        if let Some(entry) = self.topics.get_mut(topic).and_then(|window| window.entry_mut(id))
+            && !entry.add_candidate(copy)
+        {
+            self.counters.candidates_full += 1;
+        }
+    }
+
+    fn queue_entry(&mut self, sender: Sender, topic: TopicId, id: BundleId, entry: Entry) {
+        if let Some(window) = self.topics.get_mut(&topic) {
+            let job = VerifyJob::of(&entry.signed, id);
+            window.insert(id, entry);
+            self.queue_signature(sender.link, Work::Bundle { topic, job });
+        }
+    }
+
+    fn on_evidence(&mut self, sender: Sender, evidence: Box<Evidence>) {
+        let author = evidence.author();
+        if let Some(conviction) = self.book.get_mut(&author) {
+            conviction.told.insert(sender.slot);
+            self.counters.evidence_known += 1;
+            return;
+        }
+        let [first, _] = evidence.headers();
+        if !self.topics.contains_key(&first.header.topic) {
+            // It may well be true, but its author can't say anything here: not worth two signature checks and a place.
+            self.counters.evidence_irrelevant += 1;
+            return;
+        }
+        self.queue_signature(sender.link, Work::Evidence { evidence, peer: sender.peer });
+    }
+
+    /// Row 7: puts a signature in the sender's queue and on its bill.
+    pub(super) fn queue_signature(&mut self, link: LinkId, work: Work) {
+        let now = self.now.mono;
+        if let Some(link) = self.links.get_mut(link) {
+            let checks = if matches!(work, Work::Evidence { .. }) { 2 } else { 1 };
+            link.budget.charge_cpu(now, SIGNATURE_COST * checks);
+        }
+        self.verifying.add(link, work);
+    }
+
+    /// Starts as many batches as there are verifiers.
+    pub(super) fn dispatch_verification(&mut self) {
+        while self.verifying.under_way() < self.config.verifiers.max(1) {
+            let links = &self.links;
+            let shares = |id: LinkId| {
+                links.slot_of(id).and_then(|slot| links.at(slot)).is_some_and(|link| link.is_trusted())
+            };
+            let Some((batch, work)) = self.verifying.next_batch(self.config.batch.max(1), shares) else {
+                return;
+            };
+            let mut jobs = Vec::with_capacity(work.len());
+            for (_, work) in work {
+                match work {
+                    Work::Bundle { job, .. } => jobs.push(*job),
+                    Work::Evidence { evidence, .. } => {
+                        jobs.extend(
+                            evidence.headers().map(|signed| VerifyJob::of(signed, signed.header.id())),
+                        );
+                    }
+                }
+            }
+            self.counters.batches += 1;
+            self.counters.verified += jobs.len() as u64;
+            self.actions.push_back(Action::Verify { batch, jobs });
+        }
+    }
+
+    /// Reads again from links whose signatures no longer wait in such numbers.
+    pub(super) fn resume_verified(&mut self) {
+        if self.verifying.total() >= MAX_WAITING * 3 / 4 {
+            return;
+        }
+        let verifying = &self.verifying;
+        let ready = |id: LinkId| verifying.waiting_of(id) < MAX_WAITING_PER_LINK / 2;
+        let paused = self.links.iter().filter(|link| link.is_paused(Pause::Verification) && ready(link.id));
+        let ids: Vec<_> = paused.map(|link| link.id).collect();
+        for id in ids {
+            self.resume(id, Pause::Verification);
+        }
+    }
+
+    /// A link was convicted with work still waiting: other candidates take over, or the id is as if never seen.
+    pub(super) fn drop_work(&mut self, work: &Work) {
+        if let Work::Bundle { topic, job } = work {
+            self.next_candidate(topic, &job.id);
+        }
+    }
+
+    /// Replaces a first candidate that is not to be trusted by the next one, if there is one.
+    pub(super) fn next_candidate(&mut self, topic: &TopicId, id: &BundleId) {
+        let Some(window) = self.topics.get_mut(topic) else { return };
+        let Some(entry) = window.entry_mut(id) else { return };
+        let Stage::Verifying { first, others } = &mut entry.stage else { return };
+        if others.is_empty() {
+            window.forget(id);
+            // Whoever else announced it is asked next.
+            return self.ask(*id);
+        }
+        *first = others.remove(0);
+        let next = first.clone();
+        entry.signed.signature = next.signature;
+        entry.from = Some(next.peer);
+        entry.hops = next.hops;
+        if let Some(body) = entry.body.take() {
+            entry.body = Some(std::sync::Arc::unwrap_or_clone(body).with_signature(next.signature).into());
+        }
+        let job = VerifyJob::of(&entry.signed, *id);
+        self.queue_signature(next.link, Work::Bundle { topic: *topic, job });
+    }
+
+    pub(super) fn mono(&self) -> Mono {
+        self.now.mono
+    }
+}
+
+/// What we know of an id.
+enum Known {
+    No,
+    InFlight,
+    LacksBody,
+    Has,
+    Refused,
+}
+
+/// BLAKE3 at about a gigabyte per second, rounded up to be safe on slow machines.
+fn hash_cost(len: usize) -> Duration {
+    Duration::from_nanos(len as u64)
+}

@@ -1,0 +1,236 @@
+//! One link: who is at the other end, what it relays, what it may cost, how well it serves; and the table of all links.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::budget::Budget;
+use super::linkset::{LinkSet, MAX_LINKS, Slot};
+use super::outbox::Outbox;
+use super::random::{Keyed, KeyedMap};
+use super::time::Mono;
+use super::{Config, LinkId};
+use crate::key::PublicKey;
+use crate::rumor::TopicId;
+
+/// Verified bundles after which a link's signatures may share batches with others'. A liar must first do this much
+/// honest work for one chance to spoil a batch, and loses the link by it. (Guess.)
+const TRUSTED_AFTER: u32 = 16;
+/// Unserved pulls within [`STRIKE_WINDOW`] that make a link's announcements a last resort (design section 7).
+const STRIKES: usize = 3;
+const STRIKE_WINDOW: Duration = Duration::from_secs(60);
+/// For how long they stay so.
+const LAST_RESORT: Duration = Duration::from_secs(600);
+
+/// Why we do not read from a link. It is read again when no reason is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pause {
+    Budget = 1,
+    Verification = 2,
+}
+
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) id: LinkId,
+    pub(super) slot: Slot,
+    pub(super) peer: PublicKey,
+    pub(super) dialled: bool,
+    /// Both sides have said hello.
+    pub(super) live: bool,
+    /// We have said goodbye; nothing that still comes in counts.
+    pub(super) closing: bool,
+    pub(super) up_since: Mono,
+    /// Topics that the peer relays, whether or not we do. At most `MAX_TOPICS_PER_LINK`.
+    pub(super) topics: Vec<TopicId>,
+    /// Our clock ahead of the peer's when it said hello, milliseconds.
+    pub(super) clock_ahead_ms: i64,
+    pub(super) budget: Budget,
+    paused: u8,
+    pub(super) outbox: Outbox,
+    pub(super) rtt: Duration,
+    pub(super) service: Service,
+    /// Verified bundles that came first over this link.
+    pub(super) good: u32,
+    /// Wanted ids that list this link as a source.
+    pub(super) wanted_from: usize,
+    pub(super) copies_in: u64,
+}
+
+impl Link {
+    pub(super) fn new(
+        id: LinkId,
+        slot: Slot,
+        peer: PublicKey,
+        dialled: bool,
+        now: Mono,
+        config: &Config,
+        keyed: Keyed,
+    ) -> Self {
+        Self {
+            id,
+            slot,
+            peer,
+            dialled,
+            live: false,
+            closing: false,
+            up_since: now,
+            topics: Vec::new(),
+            clock_ahead_ms: 0,
+            budget: Budget::new(config),
+            paused: 0,
+            outbox: Outbox::new(keyed, now),
+            rtt: Duration::from_millis(100),
+            service: Service::default(),
+            good: 0,
+            wanted_from: 0,
+            copies_in: 0,
+        }
+    }
+
+    /// Whether its signatures may share a batch with others'.
+    pub(super) const fn is_trusted(&self) -> bool {
+        self.good >= TRUSTED_AFTER
+    }
+
+    /// Whether rumors of `topic` go to this link.
+    pub(super) fn relays(&self, topic: &TopicId) -> bool {
+        self.live && !self.closing && self.topics.contains(topic)
+    }
+
+    /// Adds a reason not to read; true if reading must stop now.
+    pub(super) fn pause(&mut self, why: Pause) -> bool {
+        let before = self.paused;
+        self.paused |= why as u8;
+        before == 0
+    }
+
+    /// Removes a reason; true if reading must go on now.
+    pub(super) fn resume(&mut self, why: Pause) -> bool {
+        let before = self.paused;
+        self.paused &= !(why as u8);
+        before != 0 && self.paused == 0
+    }
+
+    pub(super) const fn is_paused(&self, why: Pause) -> bool {
+        self.paused & why as u8 != 0
+    }
+}
+
+/// How fast and how often a link serves. Orders our choices, decays, never bans, is never shared.
+#[derive(Debug, Default)]
+pub(super) struct Service {
+    /// Smoothed time from pull to copy; `None` before the first.
+    pub(super) delay: Option<Duration>,
+    /// When pulls went unserved; at most `STRIKES` kept.
+    unserved: VecDeque<Mono>,
+    last_resort_until: Mono,
+    /// Pulls sent and not yet answered, and about how many bytes they will bring.
+    pub(super) owed: usize,
+    pub(super) owed_bytes: usize,
+}
+
+impl Service {
+    pub(super) fn served(&mut self, took: Duration) {
+        // An eighth of the new value, as TCP smooths its round trips (RFC 6298).
+        self.delay = Some(self.delay.map_or(took, |old| old - old / 8 + took / 8));
+    }
+
+    pub(super) fn missed(&mut self, now: Mono) {
+        if self.unserved.len() >= STRIKES {
+            self.unserved.pop_front();
+        }
+        self.unserved.push_back(now);
+        let recent = self.unserved.iter().filter(|at| now.since(**at) <= STRIKE_WINDOW).count();
+        if recent >= STRIKES {
+            self.last_resort_until = now.plus(LAST_RESORT);
+        }
+    }
+
+    pub(super) fn is_last_resort(&self, now: Mono) -> bool {
+        now < self.last_resort_until
+    }
+}
+
+/// All links, by place and by name.
+#[derive(Debug)]
+pub(super) struct Links {
+    places: Vec<Option<Link>>,
+    by_id: KeyedMap<LinkId, Slot>,
+    by_peer: KeyedMap<PublicKey, Slot>,
+}
+
+impl Links {
+    pub(super) fn new(keyed: Keyed) -> Self {
+        Self { places: Vec::new(), by_id: keyed.map(), by_peer: keyed.map() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// A free place, unless there are [`MAX_LINKS`] links.
+    pub(super) fn free(&mut self) -> Option<Slot> {
+        let place = match self.places.iter().position(Option::is_none) {
+            Some(place) => place,
+            None if self.places.len() < MAX_LINKS => {
+                self.places.push(None);
+                self.places.len() - 1
+            }
+            None => return None,
+        };
+        u8::try_from(place).ok().map(Slot)
+    }
+
+    pub(super) fn insert(&mut self, link: Link) {
+        self.by_id.insert(link.id, link.slot);
+        self.by_peer.insert(link.peer, link.slot);
+        let place = usize::from(link.slot.0);
+        if let Some(free) = self.places.get_mut(place) {
+            *free = Some(link);
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: LinkId) -> Option<Link> {
+        let slot = self.by_id.remove(&id)?;
+        let link = self.places.get_mut(usize::from(slot.0))?.take()?;
+        if self.by_peer.get(&link.peer) == Some(&slot) {
+            self.by_peer.remove(&link.peer);
+        }
+        Some(link)
+    }
+
+    pub(super) fn slot_of(&self, id: LinkId) -> Option<Slot> {
+        self.by_id.get(&id).copied()
+    }
+
+    pub(super) fn of_peer(&self, peer: &PublicKey) -> Option<&Link> {
+        self.by_peer.get(peer).and_then(|slot| self.at(*slot))
+    }
+
+    pub(super) fn at(&self, slot: Slot) -> Option<&Link> {
+        self.places.get(usize::from(slot.0))?.as_ref()
+    }
+
+    pub(super) fn at_mut(&mut self, slot: Slot) -> Option<&mut Link> {
+        self.places.get_mut(usize::from(slot.0))?.as_mut()
+    }
+
+    pub(super) fn get_mut(&mut self, id: LinkId) -> Option<&mut Link> {
+        self.slot_of(id).and_then(|slot| self.at_mut(slot))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Link> {
+        self.places.iter().flatten()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Link> {
+        self.places.iter_mut().flatten()
+    }
+
+    /// The links that relay `topic` and are not in `except`.
+    pub(super) fn relaying(&self, topic: &TopicId, except: &LinkSet) -> Vec<Slot> {
+        self.iter()
+            .filter(|link| !except.contains(link.slot) && link.relays(topic))
+            .map(|link| link.slot)
+            .collect()
+    }
+}

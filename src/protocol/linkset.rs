@@ -1,0 +1,34 @@
+//! Sets of links, as bits: "who has this rumor" is asked for every copy and every announcement.
+
+/// Most links of a node. A bit of a [`LinkSet`] each.
+pub const MAX_LINKS: usize = 256;
+
+/// A place in the table of links, `0..MAX_LINKS`. Reused after a link is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Slot(pub(super) u8);
+
+/// A set of links.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LinkSet([u64; MAX_LINKS / 64]);
+
+impl LinkSet {
+    pub(super) fn insert(&mut self, slot: Slot) {
+        if let Some(word) = self.0.get_mut(usize::from(slot.0 / 64)) {
+            *word |= 1 << (slot.0 % 64);
+        }
+    }
+
+    pub(super) fn remove(&mut self, slot: Slot) {
+        if let Some(word) = self.0.get_mut(usize::from(slot.0 / 64)) {
+            *word &= !(1 << (slot.0 % 64));
+        }
+    }
+
+    pub(super) fn contains(&self, slot: Slot) -> bool {
+        self.0.get(usize::from(slot.0 / 64)).is_some_and(|word| word & (1 << (slot.0 % 64)) != 0)
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = Slot> {
+        (0..=u8::MAX).map(Slot).filter(move |slot| self.contains(*slot))
+    }
+}

@@ -1,0 +1,66 @@
+//! What to do: the sans-I/O engine of a node.
+//!
+//! [`Engine`] is a deterministic state machine: no sockets, clocks, threads, async or operating-system randomness. Time,
+//! bytes and a seed go in as [`Input`]s, what is to be done comes out as [`Action`]s. Drive it like this, in any order
+//! and as often as you like; spurious calls are harmless:
+//!
+//! 1. [`Engine::handle`] with the time and what happened,
+//! 2. [`Engine::poll`] until it gives `None`, doing each action,
+//! 3. wait for the next input or for [`Engine::next_deadline`], then `handle` again ([`Input::Tick`] if only time passed).
+//!
+//! ```text
+//!            Frame                                     Verdicts                          Validated
+//!   link ───────────> intake ──> verifying ──Verify──> accept: claim, hold ──Validate──> accept: store, deliver
+//!     ^                 │          (fair, batched)        │ conflict: convict                 │
+//!     │                 └ offence: close and ban          v                                   v
+//!     └───── outbox <── spread: push while rare, then announce <── pulls: who announces, serves
+//! ```
+//!
+//! Three things are kept apart: an [`Offence`] (wrong as bytes: closes the link and bans the key), [`Evidence`]
+//! (convicts an author by its own signatures), and service (how well a link serves: orders our choices only).
+//!
+//! [`Evidence`]: crate::rumor::Evidence
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod accept;
+mod book;
+mod boundary;
+mod budget;
+mod config;
+mod engine;
+mod entry;
+mod event;
+mod fair;
+mod greeting;
+mod intake;
+mod link;
+mod linkset;
+mod outbox;
+mod publish;
+mod pulls;
+mod random;
+mod spread;
+mod standing;
+mod stats;
+mod time;
+mod timers;
+mod verifying;
+mod wants;
+mod window;
+
+pub use boundary::{Action, BatchId, Input, LinkId, Ticket, ValidationId, VerifyJob};
+pub use config::Config;
+pub use engine::{Engine, Setup};
+pub use event::{Event, Offence, PublishError, Validation};
+pub use linkset::MAX_LINKS;
+pub use outbox::{FRAME_OVERHEAD, LANE_CREDIT};
+pub use publish::Ledger;
+pub use stats::{Counters, LinkStats, Stats, TopicStats};
+pub use time::{Mono, Now};
+pub use window::{DELIVER_FUTURE, DELIVER_PAST, MAX_SKEW, RELAY_FUTURE, RELAY_PAST};
+
+/// Most topics that a node relays at once.
+pub const MAX_TOPICS: usize = 64;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,355 @@
+//! What waits to be sent on one link: bounded, in classes, fair to authors inside a class.
+//!
+//! ```text
+//!   Control:  evidence > hello, topics, goodbye > pulls, gone, cancel > announcements (after a linger)
+//!   Rumors:   own > relayed, each fair over authors
+//!   Replies:  in the order of the pulls
+//! ```
+//! A full queue degrades a push to an announcement, and a full list of announcements to a resync of the whole link, so
+//! nothing is lost and nothing waits for a link that does not read.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::fair::FairQueue;
+use super::random::{Keyed, KeyedMap, KeyedSet};
+use super::time::Mono;
+use crate::key::PublicKey;
+use crate::rumor::{Bundle, BundleId, SignedHeader, TopicId};
+use crate::wire::{self, FrameWriter, Lane, MAX_FRAME_LEN, MAX_HEADERS_PER_FRAME, MAX_IDS_PER_FRAME};
+
+/// Bytes that each frame costs beyond its payload: the length before it.
+pub const FRAME_OVERHEAD: usize = 4;
+/// Bytes that may be with the transport and not yet written, per lane. Larger hides what is queued from fairness and
+/// cancelling; smaller costs throughput on long links: 256 KiB is 100 ms at 20 Mbit/s.
+pub const LANE_CREDIT: usize = 256 * 1024;
+/// Most bytes of pushes that wait, own and relayed apart.
+const PUSH_QUEUE: usize = 256 * 1024;
+/// Most bytes of replies that wait: what a peer's pulls can make us hold.
+const REPLY_QUEUE: usize = 1024 * 1024;
+/// Most ids in each list of the control lane (announcements of one topic, pulls, gones, cancels): 16 frames.
+const LIST: usize = 16 * MAX_IDS_PER_FRAME;
+/// Most pieces of evidence that wait.
+const EVIDENCE_QUEUE: usize = 1024;
+
+/// Ids that wait for a frame, each with its topic.
+type IdList = Vec<(TopicId, BundleId)>;
+
+/// Takes as many ids of the first one's topic as fit a frame.
+fn take_run(list: &mut IdList) -> Option<(TopicId, Vec<BundleId>)> {
+    let (topic, _) = *list.first()?;
+    let mut ids = Vec::new();
+    list.retain(|(other, id)| {
+        let take = *other == topic && ids.len() < MAX_IDS_PER_FRAME;
+        if take {
+            ids.push(*id);
+        }
+        !take
+    });
+    Some((topic, ids))
+}
+
+/// A bundle on its way, with the hop budget it carries.
+#[derive(Debug, Clone)]
+pub(super) struct Push {
+    pub(super) hops: u8,
+    pub(super) bundle: Arc<Bundle>,
+}
+
+#[derive(Debug)]
+pub(super) struct Outbox {
+    /// Bytes with the transport, per lane.
+    in_flight: [usize; Lane::COUNT],
+    /// When the transport last took a byte, or had none to take.
+    pub(super) progress: Mono,
+    /// Finished frames of the control lane.
+    frames: VecDeque<Bytes>,
+    evidence: VecDeque<Bytes>,
+    announcements: KeyedMap<TopicId, Vec<(BundleId, u8)>>,
+    headers: Vec<SignedHeader>,
+    /// When the waiting announcements go out.
+    pub(super) announce_due: Option<Mono>,
+    pulls: IdList,
+    gone: IdList,
+    cancel: IdList,
+    own: FairQueue<PublicKey, Push>,
+    relayed: FairQueue<PublicKey, Push>,
+    replies: VecDeque<Arc<Bundle>>,
+    reply_bytes: usize,
+    /// Ids in `replies`: an id pulled twice is sent once.
+    replying: KeyedSet<BundleId>,
+    /// Something was left out for want of room: when there is room, everything held is announced again.
+    pub(super) behind: bool,
+}
+
+impl Outbox {
+    pub(super) fn new(keyed: Keyed, now: Mono) -> Self {
+        Self {
+            in_flight: [0; Lane::COUNT],
+            progress: now,
+            frames: VecDeque::new(),
+            evidence: VecDeque::new(),
+            announcements: keyed.map(),
+            headers: Vec::new(),
+            announce_due: None,
+            pulls: Vec::new(),
+            gone: Vec::new(),
+            cancel: Vec::new(),
+            own: FairQueue::new(keyed),
+            relayed: FairQueue::new(keyed),
+            replies: VecDeque::new(),
+            reply_bytes: 0,
+            replying: keyed.set(),
+            behind: false,
+        }
+    }
+
+    /// A rare frame (hello, topics, goodbye). Few are ever queued: one per change on our own side.
+    pub(super) fn frame(&mut self, frame: Bytes) {
+        self.frames.push_back(frame);
+    }
+
+    /// False if there is no room.
+    pub(super) fn evidence(&mut self, frame: Bytes) -> bool {
+        let room = self.evidence.len() < EVIDENCE_QUEUE;
+        if room {
+            self.evidence.push_back(frame);
+        }
+        room
+    }
+
+    /// False if there is no room.
+    pub(super) fn announce(&mut self, topic: TopicId, id: BundleId, size: u8) -> bool {
+        let list = self.announcements.entry(topic).or_default();
+        let room = list.len() < LIST;
+        if room {
+            list.push((id, size));
+        }
+        room
+    }
+
+    /// False if there is no room.
+    pub(super) fn header(&mut self, header: SignedHeader) -> bool {
+        let room = self.headers.len() < LIST;
+        if room {
+            self.headers.push(header);
+        }
+        room
+    }
+
+    /// Whether a push of ours fits. An author's `publish` waits for it.
+    pub(super) fn has_room_for_own(&self) -> bool {
+        self.own.bytes() < PUSH_QUEUE
+    }
+
+    /// False if there is no room.
+    pub(super) fn push_own(&mut self, push: Push) -> bool {
+        let room = self.own.bytes() < PUSH_QUEUE;
+        if room {
+            self.own.push(push.bundle.header().author, wire::bundle_item_len(&push.bundle), push);
+        }
+        room
+    }
+
+    /// False if there is no room. `turn` is whose turn it takes: the author, or what newcomers share.
+    pub(super) fn push_relayed(&mut self, turn: PublicKey, push: Push) -> bool {
+        let room = self.relayed.bytes() < PUSH_QUEUE;
+        if room {
+            self.relayed.push(turn, wire::bundle_item_len(&push.bundle), push);
+        }
+        room
+    }
+
+    /// Queues a reply to a pull. False if there is no room; a second request for what is queued changes nothing.
+    pub(super) fn reply(&mut self, bundle: Arc<Bundle>) -> bool {
+        let len = wire::bundle_item_len(&bundle);
+        if self.replying.contains(&bundle.id()) {
+            return true;
+        }
+        let room = self.reply_bytes + len <= REPLY_QUEUE;
+        if room {
+            self.replying.insert(bundle.id());
+            self.reply_bytes += len;
+            self.replies.push_back(bundle);
+        }
+        room
+    }
+
+    /// Drops a queued reply; true if there was one.
+    pub(super) fn drop_reply(&mut self, id: &BundleId) -> bool {
+        // The bundle itself leaves when its turn comes: it is no longer in `replying` then.
+        self.replying.remove(id)
+    }
+
+    pub(super) fn pull(&mut self, topic: TopicId, id: BundleId) {
+        // Bounded by the pulls that may be owed to us per link.
+        self.pulls.push((topic, id));
+    }
+
+    /// Beyond the bound the puller learns by its time-out what it would have learned at once.
+    pub(super) fn gone(&mut self, topic: TopicId, id: BundleId) {
+        if self.gone.len() < LIST {
+            self.gone.push((topic, id));
+        }
+    }
+
+    /// Beyond the bound a copy comes that nobody needs.
+    pub(super) fn cancel(&mut self, topic: TopicId, id: BundleId) {
+        if self.cancel.len() < LIST {
+            self.cancel.push((topic, id));
+        }
+    }
+
+    /// The transport has written `bytes` of a lane.
+    pub(super) fn written(&mut self, lane: Lane, bytes: usize, now: Mono) {
+        if let Some(in_flight) = self.in_flight.get_mut(lane.index()) {
+            *in_flight = in_flight.saturating_sub(bytes);
+        }
+        self.progress = now;
+    }
+
+    /// Whether bytes are with the transport, so that a lack of progress is the other side's doing.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.in_flight.iter().any(|bytes| *bytes > 0)
+    }
+
+    /// Bytes queued and in flight, for statistics.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.in_flight.iter().sum::<usize>() + self.own.bytes() + self.relayed.bytes() + self.reply_bytes
+    }
+
+    fn credit(&self, lane: Lane) -> usize {
+        LANE_CREDIT.saturating_sub(self.in_flight.get(lane.index()).copied().unwrap_or(LANE_CREDIT))
+    }
+
+    fn sent(&mut self, lane: Lane, frame: &Bytes, now: Mono) {
+        if !self.is_waiting() {
+            self.progress = now;
+        }
+        if let Some(in_flight) = self.in_flight.get_mut(lane.index()) {
+            *in_flight += frame.len() + FRAME_OVERHEAD;
+        }
+    }
+
+    /// The next frame that may be sent now, if any. `wanted` says whether an announcement still makes sense for the
+    /// other side, `convicted` whose bundles must no longer leave.
+    pub(super) fn next(
+        &mut self,
+        now: Mono,
+        mut wanted: impl FnMut(&TopicId, &BundleId) -> bool,
+        mut convicted: impl FnMut(&PublicKey) -> bool,
+        dropped: &mut u64,
+    ) -> Option<(Lane, Bytes)> {
+        if let Some(frame) = self.next_control(now, &mut wanted) {
+            self.sent(Lane::Control, &frame, now);
+            return Some((Lane::Control, frame));
+        }
+        if let Some(frame) = self.next_pushes(&mut convicted, dropped) {
+            self.sent(Lane::Rumors, &frame, now);
+            return Some((Lane::Rumors, frame));
+        }
+        let frame = self.next_replies(&mut convicted, dropped)?;
+        self.sent(Lane::Replies, &frame, now);
+        Some((Lane::Replies, frame))
+    }
+
+    fn next_control(
+        &mut self,
+        now: Mono,
+        wanted: &mut impl FnMut(&TopicId, &BundleId) -> bool,
+    ) -> Option<Bytes> {
+        // The largest control frame is far below the credit, so any credit left lets one more go.
+        if self.credit(Lane::Control) < MAX_FRAME_LEN {
+            return None;
+        }
+        if let Some(frame) = self.frames.pop_front().or_else(|| self.evidence.pop_front()) {
+            return Some(frame);
+        }
+        for (list, encode) in [
+            (&mut self.cancel, wire::cancel as fn(&TopicId, &[BundleId]) -> Bytes),
+            (&mut self.pulls, wire::pull),
+            (&mut self.gone, wire::gone),
+        ] {
+            if let Some((topic, ids)) = take_run(list) {
+                return Some(encode(&topic, &ids));
+            }
+        }
+        if !self.headers.is_empty() {
+            let rest = self.headers.split_off(self.headers.len().min(MAX_HEADERS_PER_FRAME));
+            return Some(wire::headers(&std::mem::replace(&mut self.headers, rest)));
+        }
+        if self.announce_due.is_none_or(|due| due > now) {
+            return None;
+        }
+        while let Some(topic) = self.announcements.keys().next().copied() {
+            let list = self.announcements.get_mut(&topic)?;
+            let rest = list.split_off(list.len().min(MAX_IDS_PER_FRAME));
+            let mut items = std::mem::replace(list, rest);
+            if list.is_empty() {
+                self.announcements.remove(&topic);
+            }
+            items.retain(|(id, _)| wanted(&topic, id));
+            if !items.is_empty() {
+                return Some(wire::announce(&topic, &items));
+            }
+        }
+        self.announce_due = None;
+        None
+    }
+
+    fn next_pushes(
+        &mut self,
+        convicted: &mut impl FnMut(&PublicKey) -> bool,
+        dropped: &mut u64,
+    ) -> Option<Bytes> {
+        if (self.own.is_empty() && self.relayed.is_empty()) || self.credit(Lane::Rumors) < MAX_FRAME_LEN {
+            return None;
+        }
+        let mut writer = FrameWriter::with_capacity(self.own.bytes() + self.relayed.bytes() + 64);
+        for queue in [&mut self.own, &mut self.relayed] {
+            while let Some(len) = queue.next_len() {
+                if !writer.has_room(len) {
+                    return Some(writer.finish());
+                }
+                match queue.pop() {
+                    Some(push) if convicted(&push.bundle.header().author) => *dropped += 1,
+                    Some(push) => writer.push(push.hops, &push.bundle),
+                    None => break,
+                }
+            }
+        }
+        (!writer.is_empty()).then(|| writer.finish())
+    }
+
+    fn next_replies(
+        &mut self,
+        convicted: &mut impl FnMut(&PublicKey) -> bool,
+        dropped: &mut u64,
+    ) -> Option<Bytes> {
+        if self.replies.is_empty() || self.credit(Lane::Replies) < MAX_FRAME_LEN {
+            return None;
+        }
+        let mut writer = FrameWriter::with_capacity(self.reply_bytes);
+        while let Some(bundle) = self.replies.front() {
+            let len = wire::bundle_item_len(bundle);
+            if !writer.has_room(len) {
+                break;
+            }
+            let Some(bundle) = self.replies.pop_front() else { break };
+            self.reply_bytes -= len;
+            // Cancelled meanwhile?
+            if !self.replying.remove(&bundle.id()) {
+                continue;
+            }
+            if convicted(&bundle.header().author) {
+                *dropped += 1;
+            } else {
+                // A pulled copy carries no hop budget: its receiver announces, and does not push.
+                writer.push(0, &bundle);
+            }
+        }
+        (!writer.is_empty()).then(|| writer.finish())
+    }
+}

@@ -1,0 +1,249 @@
+//! The author's desk: what waits to be said, the pens that say when, and the ledger that remembers.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::engine::Engine;
+use super::entry::Entry;
+use super::random::{Keyed, KeyedMap};
+use super::timers::Timer;
+use super::window::MAX_SKEW;
+use super::{Action, Event, Now, PublishError, Ticket};
+use crate::key::{PublicKey, SecretKey};
+use crate::rumor::{Header, MAX_INLINE, MAX_RUMORS, Pen, Reservation, TopicId, seal};
+
+/// What is known about earlier use of the author key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ledger {
+    /// Nothing is recorded. A key made by this process speaks at once; a loaded one stays mute for clock skew + 1 tick,
+    /// after which whatever it said in an earlier life is refused everywhere or lies before.
+    None,
+    /// Positions before this Unix time (milliseconds) may have been used; the driver records on [`Action::Record`].
+    Kept {
+        /// Unix milliseconds; 0 for a ledger that has just been made for a fresh key.
+        recorded_until_ms: u64,
+    },
+}
+
+#[derive(Debug)]
+pub(super) struct Desk {
+    key: SecretKey,
+    pens: KeyedMap<TopicId, Pen>,
+    waiting: KeyedMap<TopicId, VecDeque<(Ticket, Bytes)>>,
+    /// Topics whose waiting rumors are worth another try.
+    awake: Vec<TopicId>,
+    /// The ledger has recorded up to here; `u64::MAX` without one.
+    recorded_until: u64,
+    /// What the ledger has been asked to record.
+    recording_until: u64,
+    /// Pens start here.
+    not_before: u64,
+    /// Pens of loaded keys without a ledger stay mute until one tick after this.
+    mute_until: u64,
+    halted: Option<PublishError>,
+}
+
+impl Desk {
+    pub(super) fn new(key: SecretKey, ledger: Ledger, now: Now, keyed: Keyed) -> Self {
+        let skew = u64::try_from(MAX_SKEW.as_millis()).unwrap_or(u64::MAX);
+        let (not_before, mute_until, recorded_until) = match ledger {
+            Ledger::Kept { recorded_until_ms } => (recorded_until_ms, 0, recorded_until_ms),
+            Ledger::None if key.is_fresh() => (0, 0, u64::MAX),
+            Ledger::None => (now.unix_ms, now.unix_ms.saturating_add(skew), u64::MAX),
+        };
+        Self {
+            key,
+            pens: keyed.map(),
+            waiting: keyed.map(),
+            awake: Vec::new(),
+            recorded_until,
+            recording_until: recorded_until,
+            not_before,
+            mute_until,
+            halted: None,
+        }
+    }
+
+    pub(super) fn recorded(&mut self, until_ms: u64) {
+        self.recorded_until = self.recorded_until.max(until_ms);
+        self.wake_all();
+    }
+
+    pub(super) fn wake(&mut self, topic: TopicId) {
+        if !self.awake.contains(&topic) {
+            self.awake.push(topic);
+        }
+    }
+
+    pub(super) fn wake_all(&mut self) {
+        let waiting: Vec<_> = self.waiting.keys().copied().collect();
+        waiting.into_iter().for_each(|topic| self.wake(topic));
+    }
+
+    pub(super) fn convicted(&mut self, author: &PublicKey) {
+        if *author == self.key.public() {
+            self.halted.get_or_insert(PublishError::Convicted);
+            self.wake_all();
+        }
+    }
+}
+
+impl Engine {
+    /// The key that signs what we publish.
+    pub fn author(&self) -> PublicKey {
+        self.desk.key.public()
+    }
+
+    pub(super) fn on_publish(&mut self, topic: TopicId, body: Bytes, ticket: Ticket) {
+        let refused = match self.topics.get(&topic) {
+            _ if self.closed => Some(PublishError::Closed),
+            None => Some(PublishError::NotJoined(topic)),
+            Some(window) if body.len() > window.rules.max_body() as usize => {
+                Some(PublishError::TooLarge { len: body.len(), max: window.rules.max_body() })
+            }
+            Some(window) if !window.rules.admits(&self.desk.key.public()) => {
+                Some(PublishError::NotAdmitted(self.desk.key.public()))
+            }
+            Some(_) => self.desk.halted.clone(),
+        };
+        match refused {
+            Some(error) => self.actions.push_back(Action::Published { ticket, result: Err(error) }),
+            None => {
+                // Bounded by the driver, which gives a place in this queue to few at a time.
+                self.desk.waiting.entry(topic).or_default().push_back((ticket, body));
+                self.desk.wake(topic);
+            }
+        }
+    }
+
+    /// Group commit: whatever waits goes into as few bundles as it fits, as soon as there are slots and room. An idle
+    /// author's single rumor goes at once.
+    pub(super) fn seal_waiting(&mut self) {
+        for topic in std::mem::take(&mut self.desk.awake) {
+            if let Some(error) = self.desk.halted.clone() {
+                self.fail_publishes(topic, &error);
+            } else if self.links_of(&topic) == 0 {
+                self.fail_publishes(topic, &PublishError::NoLink);
+            } else {
+                while self.seal_one(topic) {}
+            }
+        }
+    }
+
+    /// Seals one bundle; false when nothing more can be said now.
+    fn seal_one(&mut self, topic: TopicId) -> bool {
+        let Some(waiting) = self.desk.waiting.get(&topic) else { return false };
+        let mut bytes = 0;
+        let fits = |(_, body): &&(Ticket, Bytes)| {
+            bytes += body.len();
+            bytes <= MAX_INLINE
+        };
+        // A body too large for company goes alone.
+        let want = waiting.iter().take(MAX_RUMORS).take_while(fits).count().max(1).min(waiting.len());
+        let bytes: usize = waiting.iter().take(want).map(|(_, body)| body.len()).sum();
+        let author = self.desk.key.public();
+        if !self.has_room(&topic, &author, bytes) {
+            // Written bytes and expiry wake us.
+            return self.sleep(topic);
+        }
+        let Some(window) = self.topics.get(&topic) else { return false };
+        let (not_before, mute_until) = (self.desk.not_before, self.desk.mute_until);
+        let pen = self.desk.pens.entry(topic).or_insert_with(|| {
+            let mut pen = Pen::new(&window.rules, not_before);
+            if mute_until > 0 {
+                pen.mute_until(mute_until.saturating_add(u64::from(window.rules.tick_len().millis())));
+            }
+            pen
+        });
+        let reserved = pen.reserve(self.now.unix_ms, want as u16, self.desk.recorded_until);
+        let (first, count) = match reserved {
+            Reservation::Slots { first, count } => (first, count),
+            Reservation::WaitUntil(unix_ms) => {
+                let wait = std::time::Duration::from_millis(unix_ms.saturating_sub(self.now.unix_ms).max(1));
+                self.timers.set(self.now.mono.plus(wait), Timer::SlotsFree(topic));
+                return false;
+            }
+            Reservation::RecordFirst(until_ms) => {
+                if self.desk.recording_until < until_ms {
+                    self.desk.recording_until = until_ms;
+                    self.actions.push_back(Action::Record { until_ms });
+                }
+                return false;
+            }
+        };
+        let Some(waiting) = self.desk.waiting.get_mut(&topic) else { return false };
+        let taken: Vec<_> = waiting.drain(..usize::from(count).min(waiting.len())).collect();
+        if waiting.is_empty() {
+            self.desk.waiting.remove(&topic);
+        }
+        let bodies: Vec<_> = taken.iter().map(|(_, body)| body.clone()).collect();
+        let Ok(bundle) = seal(&self.desk.key, topic, first, &bodies) else { return false };
+        let bundle = std::sync::Arc::new(bundle);
+        for ((ticket, _), rumor) in taken.iter().zip(bundle.rumors()) {
+            self.actions.push_back(Action::Published { ticket: *ticket, result: Ok(rumor.id()) });
+        }
+        let (id, signed) = (bundle.id(), *bundle.signed_header());
+        let Some(window) = self.topics.get_mut(&topic) else { return false };
+        window.insert(id, Entry::own(bundle, self.config.hop_budget()));
+        if window.claim(id, &signed).is_err() {
+            // Somebody has written at our position: we must not say a second thing there.
+            window.forget(&id);
+            self.halt_duplicate(&topic, signed.header.tick);
+            return false;
+        }
+        if window.rules.hold_back().is_some() {
+            self.announce_header(topic, id);
+        }
+        self.accept(topic, id);
+        true
+    }
+
+    /// Leaves a topic's waiting rumors for the next poll after something changed.
+    fn sleep(&mut self, topic: TopicId) -> bool {
+        let soon = self.now.mono.plus(std::time::Duration::from_millis(10));
+        self.timers.set(soon, Timer::SlotsFree(topic));
+        false
+    }
+
+    /// Room for an own bundle: in our own store, and towards at least half of the topic's links.
+    fn has_room(&self, topic: &TopicId, author: &PublicKey, bytes: usize) -> bool {
+        let store = self.topics.get(topic).is_some_and(|window| window.has_room(author, bytes, &self.config));
+        let (mut links, mut free) = (0, 0);
+        for link in self.links.iter().filter(|link| link.relays(topic)) {
+            links += 1;
+            free += usize::from(link.outbox.has_room_for_own());
+        }
+        store && free * 2 >= links
+    }
+
+    /// A genuine bundle under our own key that we did not write, and that no earlier life of ours can have written.
+    pub(super) fn check_duplicate_writer(&mut self, topic: &TopicId, header: &Header) {
+        if header.author != self.desk.key.public() {
+            return;
+        }
+        let Some(window) = self.topics.get(topic) else { return };
+        if window.rules.tick_len().start_of(header.tick) >= self.desk.not_before {
+            self.halt_duplicate(topic, header.tick);
+        }
+    }
+
+    fn halt_duplicate(&mut self, topic: &TopicId, tick: u64) {
+        if self.desk.halted.is_none() {
+            self.desk.halted = Some(PublishError::DuplicateWriter);
+            self.event(Event::DuplicateWriter { topic: *topic, tick });
+        }
+        self.desk.wake_all();
+    }
+
+    pub(super) fn fail_publishes(&mut self, topic: TopicId, error: &PublishError) {
+        for (ticket, _) in self.desk.waiting.remove(&topic).unwrap_or_default() {
+            self.actions.push_back(Action::Published { ticket, result: Err(error.clone()) });
+        }
+    }
+
+    pub(super) fn fail_all_publishes(&mut self, error: &PublishError) {
+        let topics: Vec<_> = self.desk.waiting.keys().copied().collect();
+        topics.into_iter().for_each(|topic| self.fail_publishes(topic, error));
+    }
+}

@@ -1,0 +1,183 @@
+//! Spread: push while a rumor is rare, then announce it; and the repair cycle that catches what was missed.
+
+use super::engine::Engine;
+use super::linkset::Slot;
+use super::outbox::Push;
+use super::timers::Timer;
+use super::{Action, LinkId};
+use crate::key::PublicKey;
+use crate::rumor::{BundleId, TopicId};
+
+/// Links that a recent bundle is announced to again in each round of the repair cycle, if they have not shown it.
+const REPAIR_FANOUT: usize = 3;
+/// Rounds of the repair cycle that a bundle goes through. Three links each: after four rounds even a node of 12 links
+/// has heard twice from most of them. (Guess.)
+const REPAIR_ROUNDS: u8 = 4;
+/// Most bundles that one round looks at: the newest.
+const REPAIR_BUNDLES: usize = 2_048;
+/// The turn that all newcomers of an open topic share.
+const NEWCOMERS: PublicKey = PublicKey::from_bytes([0; 32]);
+
+impl Engine {
+    /// First acceptance: pushes to a few links while the hop budget lasts, announces to the rest.
+    pub(super) fn spread(&mut self, topic: TopicId, id: BundleId) {
+        let now = self.now.mono;
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        let Some(entry) = window.entry(&id) else { return };
+        let Some(bundle) = entry.body.clone() else { return };
+        let own = entry.from.is_none();
+        let (hops, have, told, size) = (entry.hops, entry.have, entry.told, entry.size_class());
+        let author = bundle.header().author;
+        let mut targets = self.links.relaying(&topic, &have);
+        let wish = match (bundle.header().is_large(), own, hops) {
+            (true, _, _) | (_, false, 0) => 0,
+            (false, true, _) => self.config.eager_author,
+            (false, false, _) => self.config.eager,
+        };
+        let mut eager = wish.min(targets.len());
+        if eager > 0 && !own && !window.may_push(&author, bundle.header().count, now) {
+            self.counters.push_degraded += eager as u64;
+            eager = 0;
+        }
+        let turn = if !own && window.is_newcomer(&author, now) { NEWCOMERS } else { author };
+        self.random.sample_to_front(&mut targets, eager);
+        for (at, slot) in targets.into_iter().enumerate() {
+            let Some(link) = self.links.at_mut(slot) else { continue };
+            if at < eager {
+                let push = Push { hops: hops.saturating_sub(1), bundle: bundle.clone() };
+                let queued =
+                    if own { link.outbox.push_own(push) } else { link.outbox.push_relayed(turn, push) };
+                if queued {
+                    self.counters.pushed += 1;
+                    self.dirty.insert(slot);
+                    if let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id))
+                    {
+                        // Streams are reliable: what is queued arrives, or the link is gone and forgotten.
+                        entry.have.insert(slot);
+                        entry.told.insert(slot);
+                    }
+                    continue;
+                }
+                self.counters.push_degraded += 1;
+            }
+            if !told.contains(slot) {
+                self.announce(slot, topic, id, size);
+            }
+        }
+    }
+
+    /// Tells a link that we hold `id`, after a linger.
+    fn announce(&mut self, slot: Slot, topic: TopicId, id: BundleId, size: u8) {
+        let due = self.now.mono.plus(self.config.announce_linger);
+        let Some(link) = self.links.at_mut(slot) else { return };
+        if !link.outbox.announce(topic, id, size) {
+            self.counters.announce_degraded += 1;
+            link.outbox.behind = true;
+            return;
+        }
+        let link_id = link.id;
+        self.counters.announced += 1;
+        self.mark_told(slot, &topic, &id);
+        self.announce_at(slot, link_id, due);
+    }
+
+    fn announce_at(&mut self, slot: Slot, link: LinkId, due: super::Mono) {
+        if let Some(link) = self.links.at_mut(slot)
+            && link.outbox.announce_due.is_none()
+        {
+            link.outbox.announce_due = Some(due);
+        } else {
+            return;
+        }
+        self.timers.set(due, Timer::AnnouncementsDue(link));
+    }
+
+    /// Hold-back topics: the whole signed header, at once, to every link that has not shown it.
+    pub(super) fn announce_header(&mut self, topic: TopicId, id: BundleId) {
+        let Some(entry) = self.topics.get(&topic).and_then(|window| window.entry(&id)) else { return };
+        let (signed, have) = (entry.signed, entry.have);
+        for slot in self.links.relaying(&topic, &have) {
+            let Some(link) = self.links.at_mut(slot) else { continue };
+            if link.outbox.header(signed) {
+                self.counters.announced += 1;
+                self.dirty.insert(slot);
+                self.mark_told(slot, &topic, &id);
+            } else {
+                self.counters.announce_degraded += 1;
+                link.outbox.behind = true;
+            }
+        }
+    }
+
+    fn mark_told(&mut self, slot: Slot, topic: &TopicId, id: &BundleId) {
+        if let Some(entry) = self.topics.get_mut(topic).and_then(|window| window.entry_mut(id)) {
+            entry.told.insert(slot);
+        }
+    }
+
+    /// One round of the classic gossip cycle, for repair only: what is recent is announced again to a few random links
+    /// that have not shown it.
+    pub(super) fn repair_cycle(&mut self) {
+        let mut again = Vec::new();
+        for (topic, window) in &self.topics {
+            for (_, id, entry) in window.held().take(REPAIR_BUNDLES) {
+                if entry.rounds < REPAIR_ROUNDS {
+                    again.push((*topic, id, entry.have, entry.size_class()));
+                }
+            }
+        }
+        for (topic, id, have, size) in again {
+            if let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) {
+                entry.rounds += 1;
+            }
+            let mut targets = self.links.relaying(&topic, &have);
+            self.random.sample_to_front(&mut targets, REPAIR_FANOUT);
+            for slot in targets.into_iter().take(REPAIR_FANOUT) {
+                self.announce(slot, topic, id, size);
+            }
+        }
+    }
+
+    /// Announces to a link everything held that it has neither shown nor been told of: for new links, and for those
+    /// that something was left out for. What finds no room now follows with the next round.
+    pub(super) fn resync(&mut self, slot: Slot) {
+        let Some(link) = self.links.at_mut(slot) else { return };
+        link.outbox.behind = false;
+        let mut missing = Vec::new();
+        for (topic, window) in &self.topics {
+            if self.links.at(slot).is_some_and(|link| link.relays(topic)) {
+                let unknown = window
+                    .held()
+                    .filter(|(_, _, entry)| !entry.have.contains(slot) && !entry.told.contains(slot));
+                missing.extend(unknown.map(|(_, id, entry)| (*topic, id, entry.size_class())));
+            }
+        }
+        for (topic, id, size) in missing {
+            self.announce(slot, topic, id, size);
+            if self.links.at(slot).is_none_or(|link| link.outbox.behind) {
+                return;
+            }
+        }
+    }
+
+    /// Hands the transport what it has room for.
+    pub(super) fn flush(&mut self) {
+        let now = self.now.mono;
+        for slot in std::mem::take(&mut self.dirty).iter() {
+            let Some(link) = self.links.at_mut(slot) else { continue };
+            if link.closing {
+                continue;
+            }
+            let (topics, book) = (&self.topics, &self.book);
+            let wanted = |topic: &TopicId, id: &BundleId| {
+                let entry = topics.get(topic).and_then(|window| window.entry(id));
+                entry.is_some_and(|entry| entry.is_accepted() && !entry.have.contains(slot))
+            };
+            let convicted = |author: &PublicKey| book.is_convicted(author);
+            let dropped = &mut self.counters.dropped_convicted;
+            while let Some((lane, frame)) = link.outbox.next(now, wanted, convicted, dropped) {
+                self.actions.push_back(Action::Send { link: link.id, lane, frame });
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Counters: everything that was refused, degraded or dropped, by stage and reason. Fixed names, never a peer's.
+
+/// Declares the counters once: the struct, and its list of (name, value).
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Counts since the engine started. Each says at which stage of the intake or of the spread it counts.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Counters {
+            /// Names and values, in the order of the stages.
+            pub fn list(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name),)*]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Stage 1: frames taken from links.
+    frames_in,
+    /// Stage 1: payload bytes of those frames.
+    bytes_in,
+    /// Stage 2: times a link was paused because its budget was empty.
+    paused_for_budget,
+    /// Stage 2: times a link was paused because its signatures were waiting.
+    paused_for_verification,
+    /// Stage 3: copies of bundles that came in, duplicates included.
+    copies_in,
+    /// Stage 3: copies of what was already known or in flight.
+    duplicates,
+    /// Stage 3: copies of ids that had been refused before.
+    refused_again,
+    /// Stage 4: bundles, headers and announcements in topics we don't relay.
+    unknown_topic,
+    /// Stage 4 and 7: offences, of all kinds.
+    offences,
+    /// Stage 5: bundles of convicted authors.
+    convicted_author,
+    /// Stage 5: bundles of authors that the topic does not admit.
+    not_admitted,
+    /// Stage 6: bundles from outside the relay window (late, replayed, or a clock is wrong).
+    outside_relay_window,
+    /// Stage 6: accepted and forwarded, but not delivered: outside the delivery window.
+    outside_delivery_window,
+    /// Stage 6: refused because the topic's index or bytes, or its author's, are at their cap.
+    over_cap,
+    /// Stage 7: further copies of an id in flight that found no place among its candidates.
+    candidates_full,
+    /// Stage 7: signatures verified.
+    verified,
+    /// Stage 7: batches they came in.
+    batches,
+    /// Stage 8: second bundles at a position: refused, their author convicted.
+    conflicts,
+    /// Stage 9: bundles that the application ignored.
+    validator_ignored,
+    /// Stage 9: bundles that the application rejected.
+    validator_rejected,
+    /// Stage 9: validators that did not answer in time.
+    validator_timed_out,
+    /// Stage 9: bundles ignored because too many were waiting for the validators.
+    validator_overload,
+    /// Stage 10: bundles accepted, own ones included.
+    accepted,
+    /// Stage 10: rumors in them.
+    rumors_accepted,
+    /// Stage 11: bundles handed to the application.
+    delivered,
+    /// Stage 11: hold-back: bundles never delivered because their author was convicted first.
+    held_back,
+    /// Stage 11: bundles pushed.
+    pushed,
+    /// Stage 11: ids announced.
+    announced,
+    /// Stage 11: pushes degraded to announcements, because a queue was full or an author too fast.
+    push_degraded,
+    /// Stage 11: announcements degraded to a later resync of the link, because its list was full.
+    announce_degraded,
+    /// Pulls sent, one per id and link.
+    pulls,
+    /// Pulls that were not served in time.
+    pulls_unserved,
+    /// Announced ids not remembered because a cap was reached; the repair cycle brings them again.
+    wants_refused,
+    /// Wanted ids given up after every announcer was tried twice; a new announcement brings them back.
+    wants_given_up,
+    /// Bundles sent to links that pulled them.
+    served,
+    /// Pulls that we could not or would not serve.
+    gone,
+    /// Queued copies dropped because the other side no longer needed them.
+    cancelled,
+    /// Queued copies dropped because their author was convicted.
+    dropped_convicted,
+    /// Evidence that told us nothing new.
+    evidence_known,
+    /// Evidence about topics that we don't relay.
+    evidence_irrelevant,
+    /// Authors convicted.
+    convictions,
+    /// Evidence or bans shed because their book was full.
+    evidence_shed,
+    /// Links closed because they took no byte for too long or never said hello.
+    links_stalled,
+}
+
+/// A snapshot of an engine.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Since the start.
+    pub counters: Counters,
+    /// One per link.
+    pub links: Vec<LinkStats>,
+    /// One per topic.
+    pub topics: Vec<TopicStats>,
+    /// Signatures that wait.
+    pub waiting_verification: usize,
+    /// Announced ids that we lack.
+    pub wants: usize,
+}
+
+/// One link now.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LinkStats {
+    /// The node key at the other end.
+    pub peer: crate::key::PublicKey,
+    /// Whether we dialled.
+    pub dialled: bool,
+    /// Both sides have said hello.
+    pub live: bool,
+    /// Measured round trip.
+    pub rtt: std::time::Duration,
+    /// Copies of bundles that came over it.
+    pub copies_in: u64,
+    /// Of those, the ones that came first and verified.
+    pub accepted_first: u64,
+    /// Bytes queued or with the transport.
+    pub queued_bytes: usize,
+    /// Pulls that it owes us.
+    pub owed_pulls: usize,
+    /// Wanted ids that it has announced.
+    pub wanted_from: usize,
+    /// Smoothed time from pull to copy.
+    pub serve_delay: Option<std::time::Duration>,
+    /// It failed to serve so often that it is asked last.
+    pub last_resort: bool,
+    /// Its signatures that wait to be verified.
+    pub waiting_verification: usize,
+}
+
+/// One topic now.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TopicStats {
+    /// Which.
+    pub topic: crate::rumor::TopicId,
+    /// Bundles in its index.
+    pub bundles: usize,
+    /// Bytes of bodies held.
+    pub body_bytes: usize,
+    /// Links that relay it.
+    pub links: usize,
+}

@@ -1,0 +1,56 @@
+//! What the engine waits for.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::linkset::Slot;
+use super::time::Mono;
+use super::{LinkId, ValidationId};
+use crate::rumor::{BundleId, TopicId};
+
+/// A moment that matters. Each variant completes the sentence "it is time when ...". Timers are not cancelled: whoever
+/// handles one checks that it still means something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// a round of the repair cycle and of the checks on links is due.
+    CycleDue,
+    /// bodies and generations may have left their windows.
+    SomethingExpires,
+    /// announcements to a link have waited long enough for company.
+    AnnouncementsDue(LinkId),
+    /// a link may be read again, its budget having refilled.
+    BudgetRefilled(LinkId),
+    /// a pulled copy should have come.
+    PullOverdue { id: BundleId, slot: Slot, asked: Mono },
+    /// a bundle has been held back for long enough.
+    HoldBackOver { topic: TopicId, id: BundleId },
+    /// the application should have judged a bundle.
+    ValidatorOverdue(ValidationId),
+    /// an author has slots again.
+    SlotsFree(TopicId),
+}
+
+/// All timers. Their number is bounded by what they are about: links, pulls, held bundles, questions.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    heap: BinaryHeap<Reverse<(Mono, u64, Timer)>>,
+    count: u64,
+}
+
+impl Timers {
+    pub(super) fn set(&mut self, at: Mono, timer: Timer) {
+        self.heap.push(Reverse((at, self.count, timer)));
+        self.count += 1;
+    }
+
+    pub(super) fn next(&self) -> Option<Mono> {
+        self.heap.peek().map(|Reverse((at, _, _))| *at)
+    }
+
+    pub(super) fn pop_due(&mut self, now: Mono) -> Option<Timer> {
+        if self.next()? > now {
+            return None;
+        }
+        self.heap.pop().map(|Reverse((_, _, timer))| timer)
+    }
+}

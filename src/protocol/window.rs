@@ -1,0 +1,354 @@
+//! One topic's memory: which positions are claimed, which bundles are known, and what has left the window for good.
+//!
+//! ```text
+//!   tick ──> author ──> claims [first slot, end slot) ──> bundle id ──> Entry (header, stage, body while kept)
+//!   └ generations leave together, oldest first; the floor rises behind them and nothing at or under it is accepted again
+//! ```
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Config;
+use super::budget::Meter;
+use super::entry::{Entry, Stage};
+use super::random::{Keyed, KeyedMap, KeyedSet};
+use super::time::{Mono, Now};
+use crate::key::PublicKey;
+use crate::rumor::{BundleId, Evidence, Header, RuleSet, SignedHeader};
+
+/// Clock difference between correct nodes, the model's assumption (design section 2).
+pub const MAX_SKEW: Duration = Duration::from_secs(30);
+/// How long ago a tick may have ended for us to relay it, before the hold-back delay is added: a minute of spread and
+/// repair plus the skew.
+pub const RELAY_PAST: Duration = Duration::from_secs(90);
+/// How far in the future a tick may start for us to relay it: twice the skew, so that whoever may deliver it has
+/// neighbours that relay it.
+pub const RELAY_FUTURE: Duration = Duration::from_secs(60);
+/// How long ago a tick may have ended for us to deliver it.
+pub const DELIVER_PAST: Duration = Duration::from_secs(60);
+/// How far in the future a tick may start for us to deliver it: the skew.
+pub const DELIVER_FUTURE: Duration = Duration::from_secs(30);
+/// How long an author counts as a newcomer after we first heard it, in an open topic.
+const NEWCOMER: Duration = Duration::from_secs(600);
+/// Most refused ids remembered per topic (design section 6).
+const MAX_REFUSED: usize = 8_192;
+/// Most authors of a topic whose first-heard time, bytes and push rate are kept.
+const MAX_AUTHORS: usize = 65_536;
+/// Newcomers are refused from this part of a cap on (numerator of a fraction of 16).
+const NEWCOMER_SHARE: usize = 14;
+
+#[derive(Debug)]
+pub(super) struct Window {
+    pub(super) rules: Arc<RuleSet>,
+    pub(super) deliver: bool,
+    pub(super) validate: bool,
+    generations: BTreeMap<u64, Generation>,
+    entries: KeyedMap<BundleId, Entry>,
+    /// Ticks below this never come back, whatever the clock does.
+    floor: u64,
+    /// Bytes of bodies held.
+    bytes: usize,
+    /// Accepted bundles with a body, in the order of acceptance.
+    bodies: VecDeque<(Mono, BundleId)>,
+    refused: KeyedSet<BundleId>,
+    refused_order: VecDeque<BundleId>,
+    authors: KeyedMap<PublicKey, Author>,
+    keyed: Keyed,
+}
+
+#[derive(Debug)]
+struct Generation {
+    claims: KeyedMap<PublicKey, Vec<Claim>>,
+    /// Every entry of this tick, claimed or in flight.
+    ids: Vec<BundleId>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Claim {
+    first: u32,
+    end: u32,
+    id: BundleId,
+}
+
+/// What we keep about an author in one topic.
+#[derive(Debug)]
+struct Author {
+    first_heard: Mono,
+    last_heard: Mono,
+    bytes: usize,
+    /// Pushes of this author's rumors: at most twice its quota per real tick, however many ticks it releases at once.
+    pushes: Meter,
+}
+
+/// Why a header can't be taken in now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unfit {
+    OutsideWindow,
+    OverCap,
+}
+
+impl Window {
+    pub(super) fn new(rules: Arc<RuleSet>, deliver: bool, validate: bool, keyed: Keyed) -> Self {
+        Self {
+            rules,
+            deliver,
+            validate,
+            generations: BTreeMap::new(),
+            entries: keyed.map(),
+            floor: 0,
+            bytes: 0,
+            bodies: VecDeque::new(),
+            refused: keyed.set(),
+            refused_order: VecDeque::new(),
+            authors: keyed.map(),
+            keyed,
+        }
+    }
+
+    pub(super) fn entry(&self, id: &BundleId) -> Option<&Entry> {
+        self.entries.get(id)
+    }
+
+    pub(super) fn entry_mut(&mut self, id: &BundleId) -> Option<&mut Entry> {
+        self.entries.get_mut(id)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) const fn held_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn hold_back(&self) -> Duration {
+        self.rules.hold_back().unwrap_or_default()
+    }
+
+    /// Whether a tick overlaps [now - past, now + future].
+    fn within(&self, tick: u64, now: Now, past: Duration, future: Duration) -> bool {
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let len = self.rules.tick_len();
+        len.end_of(tick) > now.unix_ms.saturating_sub(millis(past))
+            && len.start_of(tick) < now.unix_ms.saturating_add(millis(future))
+    }
+
+    /// Whether a tick is inside the delivery window.
+    pub(super) fn is_deliverable(&self, tick: u64, now: Now) -> bool {
+        self.within(tick, now, DELIVER_PAST, DELIVER_FUTURE)
+    }
+
+    /// Row 6 of the intake: is the tick inside the relay window, and is there room for the bundle?
+    pub(super) fn admit(&mut self, header: &Header, now: Now, config: &Config) -> Result<(), Unfit> {
+        let past = RELAY_PAST + self.hold_back();
+        if header.tick < self.floor || !self.within(header.tick, now, past, RELAY_FUTURE) {
+            return Err(Unfit::OutsideWindow);
+        }
+        let newcomer = self.is_newcomer(&header.author, now.mono);
+        let share = |cap: usize| if newcomer { cap / 16 * NEWCOMER_SHARE } else { cap };
+        let bytes = header.bytes as usize;
+        let of_author = self.authors.get(&header.author).map_or(0, |author| author.bytes);
+        if self.entries.len() >= share(config.topic_bundles)
+            || self.bytes.saturating_add(bytes) > share(config.topic_bytes)
+            || of_author.saturating_add(bytes) > config.author_bytes
+        {
+            return Err(Unfit::OverCap);
+        }
+        Ok(())
+    }
+
+    /// Whether there is room for an own bundle of `bytes`: if not, the author waits.
+    pub(super) fn has_room(&self, author: &PublicKey, bytes: usize, config: &Config) -> bool {
+        let of_author = self.authors.get(author).map_or(0, |author| author.bytes);
+        self.entries.len() < config.topic_bundles
+            && self.bytes.saturating_add(bytes) <= config.topic_bytes
+            && of_author.saturating_add(bytes) <= config.author_bytes
+    }
+
+    /// Takes in a new entry; the caller has checked [`Window::admit`].
+    pub(super) fn insert(&mut self, id: BundleId, entry: Entry) {
+        let keyed = self.keyed;
+        let generation = self
+            .generations
+            .entry(entry.signed.header.tick)
+            .or_insert_with(|| Generation { claims: keyed.map(), ids: Vec::new() });
+        generation.ids.push(id);
+        self.entries.insert(id, entry);
+    }
+
+    /// Forgets an entry that was never accepted (a forged signature): as if the id had never been seen.
+    pub(super) fn forget(&mut self, id: &BundleId) {
+        if let Some(entry) = self.entries.remove(id)
+            && let Some(generation) = self.generations.get_mut(&entry.signed.header.tick)
+            && let Some(at) = generation.ids.iter().rposition(|other| other == id)
+        {
+            generation.ids.swap_remove(at);
+        }
+    }
+
+    /// Row 8: claims the positions of a verified bundle, or finds the other bundle that already has one of them.
+    pub(super) fn claim(&mut self, id: BundleId, signed: &SignedHeader) -> Result<(), Option<Evidence>> {
+        let header = &signed.header;
+        let Some(generation) = self.generations.get_mut(&header.tick) else { return Err(None) };
+        let claims = generation.claims.entry(header.author).or_default();
+        let (first, end) = (u32::from(header.first_slot), header.end_slot());
+        // Sorted and disjoint, so only the neighbour before the end can overlap.
+        let after = claims.partition_point(|claim| claim.first < end);
+        if let Some(before) = after.checked_sub(1).and_then(|at| claims.get(at))
+            && before.end > first
+        {
+            if before.id == id {
+                return Ok(());
+            }
+            let other = self.entries.get(&before.id).map(|entry| entry.signed);
+            return Err(other.and_then(|other| Evidence::new(other, *signed).ok()));
+        }
+        claims.insert(after, Claim { first, end, id });
+        Ok(())
+    }
+
+    /// Row 10: keeps the body and counts it; the caller has put it into the entry.
+    pub(super) fn keep_body(&mut self, id: BundleId, header: &Header, now: Mono) {
+        self.bytes += header.bytes as usize;
+        self.author(&header.author, now).bytes += header.bytes as usize;
+        self.bodies.push_back((now, id));
+    }
+
+    /// Whether pushing `count` rumors of `author` is within twice its quota; counts them if so.
+    pub(super) fn may_push(&mut self, author: &PublicKey, count: u16, now: Mono) -> bool {
+        let entry = self.author(author, now);
+        let may = entry.pushes.allows(now, u64::from(count));
+        if may {
+            entry.pushes.charge(now, u64::from(count));
+        }
+        may
+    }
+
+    fn author(&mut self, key: &PublicKey, now: Mono) -> &mut Author {
+        if self.authors.len() >= MAX_AUTHORS && !self.authors.contains_key(key) {
+            // Everybody who holds nothing and has been silent for a while makes room. That can't be nobody: the
+            // bundles whose bytes the others hold are fewer than the authors here.
+            self.authors.retain(|_, author| author.bytes > 0 || now.since(author.last_heard) < RELAY_PAST);
+            if self.authors.len() >= MAX_AUTHORS {
+                self.authors.retain(|_, author| author.bytes > 0);
+            }
+        }
+        let tick_ms = u64::from(self.rules.tick_len().millis());
+        let quota = u64::from(self.rules.slots_per_tick());
+        let author = self.authors.entry(*key).or_insert_with(|| Author {
+            first_heard: now,
+            last_heard: now,
+            bytes: 0,
+            pushes: Meter::new((2 * quota * 1000 / tick_ms).max(1), 2 * quota),
+        });
+        author.last_heard = now;
+        author
+    }
+
+    /// Whether the author was first heard so recently that it shares its turns and its caps with all newcomers.
+    pub(super) fn is_newcomer(&self, author: &PublicKey, now: Mono) -> bool {
+        !self.rules.is_listed()
+            && self.authors.get(author).is_none_or(|author| now.since(author.first_heard) < NEWCOMER)
+    }
+
+    pub(super) fn is_refused(&self, id: &BundleId) -> bool {
+        self.refused.contains(id)
+    }
+
+    /// Remembers a refusal that is a fact about the id, so that it is not pulled again.
+    pub(super) fn refuse(&mut self, id: BundleId) {
+        if self.refused.insert(id) {
+            self.refused_order.push_back(id);
+        }
+        if self.refused_order.len() > MAX_REFUSED
+            && let Some(oldest) = self.refused_order.pop_front()
+        {
+            self.refused.remove(&oldest);
+        }
+    }
+
+    /// How many bundles of `author` are being held back.
+    pub(super) fn held_back_of(&self, author: &PublicKey) -> u64 {
+        let held =
+            |entry: &&Entry| entry.signed.header.author == *author && matches!(entry.stage, Stage::Held);
+        self.entries.values().filter(held).count() as u64
+    }
+
+    /// Takes everything of a convicted author out. Gives the ids, so that other rooms can drop them too.
+    pub(super) fn purge(&mut self, author: &PublicKey) -> Vec<BundleId> {
+        let mut gone = Vec::new();
+        for generation in self.generations.values_mut() {
+            generation.claims.remove(author);
+            let entries = &mut self.entries;
+            generation.ids.retain(|id| {
+                let theirs = entries.get(id).is_some_and(|entry| entry.signed.header.author == *author);
+                if theirs {
+                    entries.remove(id);
+                    gone.push(*id);
+                }
+                !theirs
+            });
+        }
+        if let Some(author) = self.authors.get_mut(author) {
+            self.bytes = self.bytes.saturating_sub(author.bytes);
+            author.bytes = 0;
+        }
+        gone
+    }
+
+    /// Drops bodies past their retention and generations past every window, and raises the floor behind them. Gives the
+    /// ids that are forgotten.
+    pub(super) fn expire(&mut self, now: Now) -> Vec<BundleId> {
+        let keep = self.rules.retention();
+        while let Some((accepted, id)) = self.bodies.front().copied() {
+            if now.mono.since(accepted) <= keep {
+                break;
+            }
+            self.bodies.pop_front();
+            if let Some(entry) = self.entries.get_mut(&id)
+                && entry.body.take().is_some()
+            {
+                let header = entry.signed.header;
+                self.release(&header);
+            }
+        }
+        let past = (RELAY_PAST + self.hold_back()).max(keep);
+        let mut forgotten = Vec::new();
+        while let Some(oldest) = self.generations.first_entry() {
+            let tick = *oldest.key();
+            let over = self.rules.tick_len().end_of(tick);
+            if over.saturating_add(u64::try_from(past.as_millis()).unwrap_or(u64::MAX)) > now.unix_ms {
+                break;
+            }
+            let generation = oldest.remove();
+            for id in generation.ids {
+                if let Some(entry) = self.entries.remove(&id)
+                    && entry.is_counted()
+                {
+                    self.release(&entry.signed.header);
+                }
+                forgotten.push(id);
+            }
+            self.floor = self.floor.max(tick.saturating_add(1));
+        }
+        forgotten
+    }
+
+    fn release(&mut self, header: &Header) {
+        let bytes = header.bytes as usize;
+        self.bytes = self.bytes.saturating_sub(bytes);
+        if let Some(author) = self.authors.get_mut(&header.author) {
+            author.bytes = author.bytes.saturating_sub(bytes);
+        }
+    }
+
+    /// Accepted bundles whose bodies are held, newest first.
+    pub(super) fn held(&self) -> impl Iterator<Item = (Mono, BundleId, &Entry)> {
+        self.bodies.iter().rev().filter_map(|(at, id)| self.entries.get(id).map(|entry| (*at, *id, entry)))
+    }
+
+    pub(super) fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.entries.values_mut()
+    }
+}
