@@ -1,3 +1,4 @@
 //! Signed gossip that liars cannot break.
 
 pub mod key;
+pub mod verify;
