@@ -1,6 +1,8 @@
 //! One verdict on every path: alone, cached, and in any batch, whatever a hostile signer makes (attacks.md, B16).
 //!
 //! The judge of the judges is [`plain_rule`]: the rule written once more with slow, obvious curve operations.
+//! (A batch judges again alone what its sum refuses, so a sum that is too strict shows only in the tests of
+//! `src/verify/batch.rs`, which ask the sum itself.)
 
 use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT as B, EIGHT_TORSION};
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};

@@ -1,4 +1,5 @@
-//! Many signatures at about a third of the price: one sum with random coefficients in place of one equation each.
+//! Many signatures at less than half the price each, and less the fewer authors they have: one sum with random
+//! coefficients in place of one equation each.
 //!
 //! ```text
 //! each alone:   [8](s_i B - k_i A_i - R_i) = O                                         n sums of two products
@@ -210,6 +211,12 @@ mod tests {
             let (authors, claims) = verifier.decode(&items);
             assert!(!verifier.sum_vanishes(&authors, &claims));
         }
+    }
+
+    #[test]
+    fn a_verifier_may_move_to_another_thread() {
+        fn is_send<T: Send>() {}
+        is_send::<Verifier>();
     }
 
     #[test]

@@ -15,7 +15,7 @@
 //! The factor 8 removes whatever small-order part was mixed in, from one equation and from a sum of many alike: that
 //! is what makes single and batch one predicate. What an RFC 8032 signer makes always passes.
 //!
-//! [`rule`] is the predicate, [`batch`] the sum of many, [`cache`] the decoded keys.
+//! `rule.rs` is the predicate, `batch.rs` the sum of many, `cache.rs` the decoded keys.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 

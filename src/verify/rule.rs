@@ -13,7 +13,7 @@ use crate::key::{PublicKey, Signature};
 
 /// The y coordinates (little endian) of the eight points whose order divides 8; the two signs of x share a y.
 ///
-/// Solved from the curve equation of RFC 8032, section 5.1: y = 0 (order 4), 1 (the identity), the two roots pairs of
+/// Solved from the curve equation of RFC 8032, section 5.1: y = 0 (order 4), 1 (the identity), the two pairs of roots of
 /// `d y^4 + 2 y^2 - 1 = 0` (order 8) and -1 (order 2). Checked against curve25519-dalek's table in the tests below.
 /// With one missing, a key would exist under which one signature fits every message.
 const SMALL_ORDER_Y: [[u8; 32]; 5] = [
