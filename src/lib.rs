@@ -3,4 +3,5 @@
 pub mod key;
 pub mod protocol;
 pub mod rumor;
+pub mod verify;
 pub mod wire;

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::engine::Engine;
 use super::entry::Stage;
 use super::intake::Sender;
-use super::linkset::{LinkSet, Slot};
+use super::linkset::Slot;
 use super::random::{Keyed, KeyedMap};
 use super::timers::Timer;
 use super::verifying::Work;
@@ -152,7 +152,7 @@ impl Engine {
         }
         if self.validations.waiting.len() < MAX_QUESTIONS_WAITING {
             if let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) {
-                entry.stage = Stage::Validating(ValidationId(u64::MAX));
+                entry.stage = Stage::Validating;
             }
             self.validations.waiting.push_back((topic, id));
         } else {
@@ -166,7 +166,7 @@ impl Engine {
         let entry = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id));
         let Some(entry) = entry else { return };
         let Some(bundle) = entry.body.clone() else { return };
-        entry.stage = Stage::Validating(question);
+        entry.stage = Stage::Validating;
         self.validations.next += 1;
         self.validations.asked.insert(question, (topic, id));
         self.timers.set(self.mono().plus(self.config.validator_patience), Timer::ValidatorOverdue(question));
@@ -299,10 +299,5 @@ impl Engine {
             conviction.told.insert(slot);
             self.dirty.insert(slot);
         }
-    }
-
-    /// Links that have shown that they hold `id`.
-    pub(super) fn holders(&self, topic: &TopicId, id: &BundleId) -> LinkSet {
-        self.topics.get(topic).and_then(|window| window.entry(id)).map(|entry| entry.have).unwrap_or_default()
     }
 }

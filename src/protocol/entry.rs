@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::LinkId;
 use super::linkset::LinkSet;
-use super::{LinkId, ValidationId};
 use crate::key::{PublicKey, Signature};
 use crate::rumor::{Bundle, SignedHeader};
 
@@ -42,7 +42,7 @@ pub(super) enum Stage {
     /// The header is genuine and claimed; the bodies are still to come (hold-back topics).
     Fetching,
     /// The application is thinking.
-    Validating(ValidationId),
+    Validating,
     /// Accepted and forwarded; delivered unless the author is convicted first.
     Held,
     /// Accepted, forwarded and, if in the window, delivered.

@@ -10,7 +10,7 @@ use crate::key::PublicKey;
 /// 1 to 64 rumors of one author, topic and tick at consecutive slots, whose bodies match the header's manifest.
 ///
 /// Encoded as the signed header, then the body lengths (`u32` each), then the bodies: no padding, no choices, so one
-/// bundle has one encoding. That its *signature* holds is not implied: [`verify::bundle`](crate::verify) tells.
+/// bundle has one encoding. That its *signature* holds is not implied: [`verify::bundle`](crate::verify::bundle) tells.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Bundle {
     signed: SignedHeader,

@@ -1,0 +1,101 @@
+//! What one verification costs, alone and in batches, beside ed25519-dalek in the same run.
+//!
+//! Every batch figure is reported per element (`thrpt`), so the ratio to `single/dalek_strict` can be read off.
+
+#![allow(missing_docs, reason = "criterion's macros make public items without docs")]
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
+use vouchsafe::key::{PublicKey, Signature};
+use vouchsafe::verify::{Item, Verifier, verify_single};
+
+struct Signed {
+    dalek: VerifyingKey,
+    key: PublicKey,
+    message: [u8; 32],
+    signature: Signature,
+}
+
+/// `count` signatures over 32-byte messages (an id is what is signed), `authors` taking turns.
+fn signed(count: usize, authors: usize) -> Vec<Signed> {
+    let keys: Vec<SigningKey> =
+        (0..authors).map(|n| SigningKey::from_bytes(blake3::hash(&n.to_le_bytes()).as_bytes())).collect();
+    (0..count)
+        .map(|n| {
+            let signing = &keys[n % authors];
+            let message = *blake3::hash(&[7, n as u8, (n >> 8) as u8]).as_bytes();
+            let signature = Signature::from_bytes(signing.sign(&message).to_bytes());
+            let dalek = signing.verifying_key();
+            Signed { dalek, key: PublicKey::from_bytes(dalek.to_bytes()), message, signature }
+        })
+        .collect()
+}
+
+fn items(signed: &[Signed]) -> Vec<Item<'_>> {
+    signed
+        .iter()
+        .map(|one| Item { key: &one.key, message: &one.message, signature: &one.signature })
+        .collect()
+}
+
+fn single(c: &mut Criterion) {
+    let mut group = c.benchmark_group("single");
+    group.throughput(Throughput::Elements(1));
+    let all = signed(1, 1);
+    let one = &all[0];
+    let item = items(&all)[0];
+    let dalek = ed25519_dalek::Signature::from_bytes(one.signature.as_bytes());
+    group.bench_function("rule", |b| {
+        b.iter(|| assert!(verify_single(&one.key, &one.message, &one.signature)))
+    });
+    let mut verifier = Verifier::with_seed([1; 32]);
+    group.bench_function("one_warm", |b| b.iter(|| assert!(verifier.verify_one(black_box(item)))));
+    group.bench_function("dalek", |b| {
+        b.iter(|| assert!(ed25519_dalek::Verifier::verify(&one.dalek, &one.message, &dalek).is_ok()));
+    });
+    group.bench_function("dalek_strict", |b| {
+        b.iter(|| assert!(one.dalek.verify_strict(&one.message, &dalek).is_ok()));
+    });
+    group.finish();
+}
+
+fn batch(c: &mut Criterion) {
+    let mut group = c.benchmark_group("batch");
+    for count in [16, 64, 256, 1024] {
+        group.throughput(Throughput::Elements(count as u64));
+        for (name, authors) in [("distinct", count), ("16_authors", 16)] {
+            if name == "16_authors" && count == 16 {
+                continue; // the same as distinct
+            }
+            let all = signed(count, authors);
+            let items = items(&all);
+            let mut verifier = Verifier::with_seed([2; 32]);
+            group.bench_function(format!("{count}/{name}"), |b| {
+                b.iter(|| assert!(verifier.verify_batch(black_box(&items)).iter().all(|good| *good)));
+            });
+        }
+    }
+    let all = signed(64, 64);
+    let items = items(&all);
+    group.throughput(Throughput::Elements(64));
+    group.bench_function("64/distinct_cold", |b| {
+        b.iter(|| {
+            assert!(Verifier::with_seed([3; 32]).verify_batch(black_box(&items)).iter().all(|good| *good))
+        });
+    });
+    group.finish();
+}
+
+fn short() -> Criterion {
+    Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(2))
+        .without_plots()
+}
+
+criterion_group! { name = benches; config = short(); targets = single, batch }
+criterion_main!(benches);
