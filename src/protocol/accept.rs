@@ -94,7 +94,7 @@ impl Engine {
             window.refuse(id);
             self.drop_want(&id);
             if let Some(evidence) = evidence {
-                self.convict(evidence, None);
+                self.convict(*evidence, None);
             }
             return;
         }

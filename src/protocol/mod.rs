@@ -21,6 +21,7 @@
 //!
 //! [`Evidence`]: crate::rumor::Evidence
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 mod accept;
 mod book;

@@ -74,50 +74,54 @@ impl VerifyQueue {
         gone
     }
 
-    /// The next batch of up to `max` signatures: one of each link in turn, if `shares` says that the link's signatures
-    /// may share a batch, or else only that link's.
+    /// The next batch of up to `max` signatures: one of each link in turn, of those links whose signatures may share a
+    /// batch according to `shares`; or, when it is the turn of another link, only that link's.
     pub(super) fn next_batch(
         &mut self,
         max: usize,
         shares: impl Fn(LinkId) -> bool,
     ) -> Option<(BatchId, &[(LinkId, Work)])> {
         let first = *self.turns.front()?;
-        let together = shares(first);
         let mut batch = Vec::new();
-        let mut cost = 0;
-        let mut apart = 0;
-        while cost < max && apart < self.turns.len() {
-            let Some(link) = self.turns.pop_front() else { break };
-            let fits = if together { shares(link) } else { link == first };
-            let Some(queue) = self.waiting.get_mut(&link) else { continue };
-            if !fits {
-                self.turns.push_back(link);
-                apart += 1;
-                continue;
+        if shares(first) {
+            let mut cost = 0;
+            // Links passed over since the last one that gave something.
+            let mut passed = 0;
+            while cost < max && passed < self.turns.len() {
+                let Some(link) = self.turns.front().copied() else { break };
+                if shares(link) {
+                    cost += self.take(link, &mut batch);
+                    passed = 0;
+                } else {
+                    self.turns.rotate_left(1);
+                    passed += 1;
+                }
             }
-            if let Some(work) = queue.pop_front() {
-                cost += work.cost();
-                self.total -= 1;
-                batch.push((link, work));
+        } else {
+            let mut cost = 0;
+            while cost < max && self.turns.contains(&first) {
+                cost += self.take(first, &mut batch);
             }
-            if queue.is_empty() {
-                self.waiting.remove(&link);
-            } else if together {
-                self.turns.push_back(link);
-            } else {
-                self.turns.push_front(link);
-            }
-        }
-        if batch.is_empty() {
-            return None;
-        }
-        if !together && self.turns.front() == Some(&first) {
-            self.turns.rotate_left(1);
         }
         let id = BatchId(self.next_batch);
         self.next_batch += 1;
-        let batch = self.under_way.entry(id).or_insert(batch);
-        Some((id, batch))
+        Some((id, self.under_way.entry(id).or_insert(batch)))
+    }
+
+    /// Moves one piece of work of `link` into the batch and the link to the end of the turns, if it has more.
+    fn take(&mut self, link: LinkId, batch: &mut Vec<(LinkId, Work)>) -> usize {
+        self.turns.retain(|other| *other != link);
+        let Some(queue) = self.waiting.get_mut(&link) else { return 0 };
+        let Some(work) = queue.pop_front() else { return 0 };
+        if queue.is_empty() {
+            self.waiting.remove(&link);
+        } else {
+            self.turns.push_back(link);
+        }
+        let cost = work.cost();
+        self.total -= 1;
+        batch.push((link, work));
+        cost
     }
 
     pub(super) fn finish(&mut self, batch: BatchId) -> Option<Vec<(LinkId, Work)>> {

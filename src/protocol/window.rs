@@ -188,7 +188,7 @@ impl Window {
     }
 
     /// Row 8: claims the positions of a verified bundle, or finds the other bundle that already has one of them.
-    pub(super) fn claim(&mut self, id: BundleId, signed: &SignedHeader) -> Result<(), Option<Evidence>> {
+    pub(super) fn claim(&mut self, id: BundleId, signed: &SignedHeader) -> Result<(), Option<Box<Evidence>>> {
         let header = &signed.header;
         let Some(generation) = self.generations.get_mut(&header.tick) else { return Err(None) };
         let claims = generation.claims.entry(header.author).or_default();
@@ -202,7 +202,7 @@ impl Window {
                 return Ok(());
             }
             let other = self.entries.get(&before.id).map(|entry| entry.signed);
-            return Err(other.and_then(|other| Evidence::new(other, *signed).ok()));
+            return Err(other.and_then(|other| Evidence::new(other, *signed).ok()).map(Box::new));
         }
         claims.insert(after, Claim { first, end, id });
         Ok(())

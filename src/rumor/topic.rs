@@ -199,7 +199,7 @@ impl Topic {
 }
 
 fn whole_millis(duration: Duration) -> Option<u32> {
-    if duration.subsec_nanos() % 1_000_000 != 0 {
+    if !duration.subsec_nanos().is_multiple_of(1_000_000) {
         return None;
     }
     u32::try_from(duration.as_millis()).ok()
