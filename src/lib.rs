@@ -1,3 +1,6 @@
 //! Signed gossip that liars cannot break.
 
 pub mod key;
+pub mod net;
+pub mod protocol;
+pub mod wire;

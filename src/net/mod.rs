@@ -1,0 +1,19 @@
+//! QUIC: one socket, links known by key, and limits that hold before anything is believed.
+//!
+//! | File | Question |
+//! |---|---|
+//! | [`endpoint`] | how do connections begin? |
+//! | [`gate`], [`group`] | who may begin one, and who counts as a neighbour? |
+//! | `identity` | whose connection is it? |
+//! | `transport` | what may a connection take up? |
+//! | [`link`] | what happens on it? (`reader`, `writer`, `frames`: one lane; [`closed`]: its end) |
+//! | `bare` | what does a liar look like? (feature `sim`) |
+//!
+//! The network knows nothing of rumors: payloads are opaque bytes here. Whatever decides lives above.
+
+pub mod gate;
+pub mod group;
+
+pub use gate::{Gate, GateConfig, Refusal, Refusals};
+pub use group::NetGroup;
+
