@@ -11,9 +11,18 @@
 //!
 //! The network knows nothing of rumors: payloads are opaque bytes here. Whatever decides lives above.
 
+pub mod closed;
+mod connection;
+pub mod endpoint;
 pub mod gate;
 pub mod group;
+mod identity;
+mod transport;
 
+pub use closed::LinkClosed;
+pub use connection::Connection;
+pub use endpoint::{AcceptError, BindError, DialError, Endpoint};
 pub use gate::{Gate, GateConfig, Refusal, Refusals};
 pub use group::NetGroup;
+pub use identity::{ALPN, TlsSetupError};
 
