@@ -14,10 +14,14 @@
 pub mod closed;
 mod connection;
 pub mod endpoint;
+mod frames;
 pub mod gate;
 pub mod group;
 mod identity;
+pub mod link;
+mod reader;
 mod transport;
+mod writer;
 
 pub use closed::LinkClosed;
 pub use connection::Connection;
@@ -25,4 +29,5 @@ pub use endpoint::{AcceptError, BindError, DialError, Endpoint};
 pub use gate::{Gate, GateConfig, Refusal, Refusals};
 pub use group::NetGroup;
 pub use identity::{ALPN, TlsSetupError};
+pub use link::{FramePermit, Link, LinkEvent};
 
