@@ -11,6 +11,8 @@
 //!
 //! The network knows nothing of rumors: payloads are opaque bytes here. Whatever decides lives above.
 
+#[cfg(any(test, feature = "sim"))]
+pub mod bare;
 pub mod closed;
 mod connection;
 pub mod endpoint;
@@ -23,6 +25,8 @@ mod reader;
 mod transport;
 mod writer;
 
+#[cfg(any(test, feature = "sim"))]
+pub use bare::{BareError, BareListener, BarePeer};
 pub use closed::LinkClosed;
 pub use connection::Connection;
 pub use endpoint::{AcceptError, BindError, DialError, Endpoint};
@@ -31,3 +35,5 @@ pub use group::NetGroup;
 pub use identity::{ALPN, TlsSetupError};
 pub use link::{FramePermit, Link, LinkEvent};
 
+#[cfg(test)]
+mod tests;
