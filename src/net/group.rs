@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The network group of an address: the unit in which connections and handshakes are limited.
 ///
-/// The widths are those of Bitcoin's and Ethereum's eclipse defences (Heilman et al., USENIX Security 2015), narrowed from
-/// /16 to /24 for IPv4, since small networks of people who know each other often share a /16.
+/// Bitcoin groups by /16 against eclipses (Heilman et al., USENIX Security 2015), go-ethereum's table by /24. Here /24, since
+/// small networks of people who know each other often share a /16; /48 is the guess for IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NetGroup {
     /// The first 24 bits of an IPv4 address.

@@ -28,11 +28,11 @@ pub(crate) const UNI_STREAMS: u32 = Lane::COUNT as u32;
 /// Streams in both directions a peer may open: the protocol has none. quinn's default is 100.
 pub(crate) const BIDI_STREAMS: u32 = 0;
 
-/// Silence after which a connection is dead. RFC 9308 section 3.2 expects NATs to forget after 30 s; a guess beyond that.
-/// Without it a peer that vanished holds a link until something is sent.
+/// Silence after which a connection is dead. A guess: long enough for a route to heal, and by then many NATs have forgotten
+/// the flow (RFC 9308 section 3.2). Without it a peer that vanished holds a link until something is sent.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often we say something on a silent connection. Three times an [`IDLE_TIMEOUT`], so that two lost packets don't cost
+/// How often we say something on a silent connection. Three times within [`IDLE_TIMEOUT`], so that two lost packets don't cost
 /// the link. It also keeps a silent attacker connected, so progress has deadlines of its own: see the frame clock.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(8);
 

@@ -17,7 +17,8 @@ const FRAMES_PER_TURN: usize = 256;
 
 /// Frames up to this many bytes are copied into one buffer with their neighbours; longer ones are handed over as they are.
 /// quinn looks for the bytes of each packet through its list of chunks from the front, so thousands of small chunks
-/// cost more than copying them.
+/// cost more than copying them. Measured on loopback, CPU per frame of 256 B: 1.5 us copied, 3.3 us not; of 1 400 B: 7.7
+/// and 9.0.
 const COPY_UP_TO: usize = 4 * 1024;
 
 /// What the writers of one link share.

@@ -156,6 +156,32 @@ async fn a_peer_that_never_reads_stops_one_lane_and_can_still_be_closed() {
 }
 
 #[tokio::test]
+async fn a_proof_just_before_a_goodbye_is_not_lost_while_the_node_is_busy() {
+    let node = endpoint(1);
+    let addr = node.local_addr().unwrap();
+    let hostile = key(66);
+    let (bare, accepted) = tokio::join!(BarePeer::connect(&hostile, key(1).public(), addr), node.accept());
+    let bare = bare.unwrap();
+    // The node is busy: its event channel is full.
+    let (events_in, events) = mpsc::channel(1);
+    events_in.try_send(LinkEvent::Written { link: LinkId(0), lane: Lane::Control, bytes: 0 }).unwrap();
+    let side = Side { link: Link::spawn(LinkId(1), accepted.unwrap().unwrap(), events_in), events };
+
+    let mut stream = bare.quinn().open_uni().await.unwrap();
+    stream.write_all(&[Lane::Control as u8, 5, 0, 0, 0]).await.unwrap();
+    stream.write_all(b"proof").await.unwrap();
+    stream.finish().unwrap();
+    stream.stopped().await.unwrap();
+    bare.close(3, b"goodbye");
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+
+    let (frames, why) = side.until_closed().await;
+    assert_eq!(frames, [(Lane::Control, Bytes::from_static(b"proof"))]);
+    assert_eq!(why, LinkClosed::ByPeer { code: 3, reason: "goodbye".into() });
+}
+
+#[tokio::test]
 async fn what_a_peer_said_before_it_left_is_seen() {
     let (side, bare, _node) = link_and_bare().await;
     bare.close(42, "ciao \u{e9}".as_bytes());

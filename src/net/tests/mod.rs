@@ -16,6 +16,9 @@ use crate::wire::Lane;
 
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
+/// A broken defence often shows as a link that waits for ever: then a test fails instead of hanging.
+const WATCHDOG: std::time::Duration = std::time::Duration::from_secs(60);
+
 fn key(number: u8) -> SecretKey {
     SecretKey::from_seed(&[number; 32])
 }
@@ -44,7 +47,8 @@ impl Side {
     }
 
     async fn next(&mut self) -> LinkEvent {
-        self.events.recv().await.expect("a link ends with a Closed event")
+        let event = tokio::time::timeout(WATCHDOG, self.events.recv()).await;
+        event.expect("an event within the watchdog's time").expect("a link ends with a Closed event")
     }
 
     /// The frames of the next `Frames` event.
