@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use quinn::{ConnectionError, VarInt};
 
+use crate::wire::Reason;
+
 /// Bytes of a peer's reason that are kept. A peer may send a whole packet of them, and reasons end up in logs.
 pub(crate) const MAX_REASON_LEN: usize = 256;
 
@@ -49,6 +51,23 @@ pub enum LinkClosed {
     TimedOut,
     /// QUIC itself failed, as the text says: a peer that breaks QUIC, or one that lost its state.
     Transport(String),
+}
+
+impl std::fmt::Display for LinkClosed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::FrameTooLong { len } => write!(f, "the peer declared a frame of {len} bytes"),
+            Self::FrameTooSlow => f.write_str("the peer began a frame and did not finish it in time"),
+            Self::ProtocolOrder => f.write_str("the peer's streams were out of order"),
+            Self::ByPeer { code, reason } => match Reason::from_code(u64::from(*code)) {
+                Some(reason) => write!(f, "closed by the peer: {reason}"),
+                None => write!(f, "closed by the peer: {code} {reason:?}"),
+            },
+            Self::ByUs => f.write_str("closed by this node"),
+            Self::TimedOut => f.write_str("the peer was silent for too long"),
+            Self::Transport(why) => write!(f, "the connection failed: {why}"),
+        }
+    }
 }
 
 impl LinkClosed {

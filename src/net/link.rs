@@ -27,8 +27,8 @@ use super::writer::WriterContext;
 use crate::protocol::LinkId;
 use crate::wire::{Lane, MAX_FRAME_LEN};
 
-/// Time for the control lane to arrive before a link that we close is cut. A goodbye and a proof take one round trip; a peer
-/// that doesn't answer in this time would not have read them.
+/// Time for what is queued to arrive before a link that we close is cut: the last rumors of a node that goes down, a
+/// goodbye, a proof. They take one round trip; a peer that doesn't answer in this time would not have read them.
 pub(crate) const CLOSE_FLUSH: Duration = Duration::from_secs(1);
 
 /// Time for the readers to hand over what had arrived before the peer closed: a proof may come just before a goodbye.
@@ -129,8 +129,7 @@ impl Link {
         self.paused.send_replace(false);
     }
 
-    /// Closes the link: what is queued on the control lane goes out first, for at most 1 s; what is queued on the other lanes
-    /// is dropped. The first call counts, and [`LinkEvent::Closed`] follows.
+    /// Closes the link: what is queued goes out first, for at most 1 s. The first call counts, and [`LinkEvent::Closed`] follows.
     pub fn close(&self, code: u32, reason: &str) {
         // An error means that the link has already ended.
         let _ = self.close.send((code, Bytes::copy_from_slice(reason.as_bytes())));
@@ -165,7 +164,7 @@ impl Keeper {
         let why = match self.wait_for_end().await {
             End::Asked(code, reason) => {
                 self.readers.abort_all();
-                self.flush_control().await;
+                self.flush().await;
                 self.connection().close(VarInt::from_u32(code), &reason);
                 LinkClosed::ByUs
             }
@@ -221,7 +220,7 @@ impl Keeper {
         self.readers.spawn(self.reader.clone().run(stream));
     }
 
-    async fn flush_control(&mut self) {
+    async fn flush(&mut self) {
         self.closing.send_replace(true);
         let flushed = async { while self.writers.join_next().await.is_some() {} };
         // Late is lost: the peer had its second.

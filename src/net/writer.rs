@@ -27,7 +27,7 @@ pub(crate) struct WriterContext {
     pub(crate) link: LinkId,
     pub(crate) connection: quinn::Connection,
     pub(crate) events: mpsc::Sender<LinkEvent>,
-    /// Set when the link closes: the control lane then writes what it has, the others stop where they are.
+    /// Set when the link closes: each lane then writes what it has. Whoever closes gives them all a deadline.
     pub(crate) closing: watch::Receiver<bool>,
 }
 
@@ -38,20 +38,7 @@ impl WriterContext {
         lane: Lane,
         queue: mpsc::UnboundedReceiver<Bytes>,
     ) -> Option<LinkClosed> {
-        let mut closing = self.closing.clone();
-        let give_up = async {
-            // An error means that the link is gone, which is as good as closing.
-            let _ = closing.wait_for(|closing| *closing).await;
-            if lane == Lane::Control {
-                // The one that closes waits for us, with a deadline of its own.
-                std::future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            biased;
-            () = give_up => None,
-            written = self.write_lane(lane, queue) => written.err().map(LinkClosed::from),
-        }
+        self.write_lane(lane, queue).await.err().map(LinkClosed::from)
     }
 
     async fn write_lane(

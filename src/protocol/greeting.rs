@@ -88,6 +88,7 @@ impl Engine {
             return self.close(id, Reason::OtherNetwork);
         }
         link.live = true;
+        self.topology += 1;
         link.topics = hello.topics.into_iter().map(TopicId::from_bytes).collect();
         link.topics.sort_unstable();
         link.topics.dedup();
@@ -104,6 +105,7 @@ impl Engine {
     }
 
     pub(super) fn on_topics(&mut self, slot: Slot, change: TopicChange) {
+        self.topology += 1;
         let Some(link) = self.links.at_mut(slot) else { return };
         link.topics.retain(|topic| !change.left.contains(topic.as_bytes()));
         for topic in change.joined.into_iter().map(TopicId::from_bytes) {
@@ -156,6 +158,7 @@ impl Engine {
             self.offence(id, peer, offence);
         }
         let Some(link) = self.links.remove(id) else { return };
+        self.topology += 1;
         self.dirty.remove(link.slot);
         if link.wanted_from > 0 {
             for wanted in self.wants.of_link(link.slot) {
@@ -186,6 +189,7 @@ impl Engine {
             return;
         }
         link.closing = true;
+        self.topology += 1;
         self.actions.push_back(Action::Send {
             link: id,
             lane: wire::Lane::Control,

@@ -215,6 +215,15 @@ impl Outbox {
         self.in_flight.iter().any(|bytes| *bytes > 0)
     }
 
+    /// Nothing queued, nothing with the transport.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queued_bytes() == 0
+            && self.frames.is_empty()
+            && self.evidence.is_empty()
+            && self.announcements.is_empty()
+            && self.headers.is_empty()
+    }
+
     /// Bytes queued and in flight, for statistics.
     pub(super) fn queued_bytes(&self) -> usize {
         self.in_flight.iter().sum::<usize>() + self.own.bytes() + self.relayed.bytes() + self.reply_bytes

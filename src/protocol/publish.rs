@@ -81,6 +81,10 @@ impl Desk {
         waiting.into_iter().for_each(|topic| self.wake(topic));
     }
 
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     pub(super) fn convicted(&mut self, author: &PublicKey) {
         if *author == self.key.public() {
             self.halted.get_or_insert(PublishError::Convicted);
@@ -234,6 +238,24 @@ impl Engine {
             self.event(Event::DuplicateWriter { topic: *topic, tick });
         }
         self.desk.wake_all();
+    }
+
+    /// Takes back a publish request that still waits; true if there was one.
+    pub fn withdraw(&mut self, topic: TopicId, ticket: Ticket) -> bool {
+        let Some(waiting) = self.desk.waiting.get_mut(&topic) else { return false };
+        let before = waiting.len();
+        waiting.retain(|(other, _)| *other != ticket);
+        let found = waiting.len() < before;
+        if waiting.is_empty() {
+            self.desk.waiting.remove(&topic);
+        }
+        found
+    }
+
+    /// The ledger can't be written: whoever waits learns it, and the next request tries again.
+    pub(super) fn on_record_failed(&mut self, why: String) {
+        self.desk.recording_until = self.desk.recorded_until;
+        self.fail_all_publishes(&PublishError::Ledger(why));
     }
 
     pub(super) fn fail_publishes(&mut self, topic: TopicId, error: &PublishError) {
