@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::fair::FairQueue;
-use super::random::{Keyed, KeyedMap, KeyedSet};
+use super::random::{Keyed, KeyedMap};
 use super::time::Mono;
 use crate::key::PublicKey;
 use crate::rumor::{Bundle, BundleId, SignedHeader, TopicId};
@@ -25,10 +25,18 @@ pub const FRAME_OVERHEAD: usize = 4;
 /// Bytes that may be with the transport and not yet written, per lane. Larger hides what is queued from fairness and
 /// cancelling; smaller costs throughput on long links: 256 KiB is 100 ms at 20 Mbit/s.
 pub const LANE_CREDIT: usize = 256 * 1024;
-/// Most bytes of pushes that wait, own and relayed apart.
-const PUSH_QUEUE: usize = 256 * 1024;
+/// Bytes of own pushes that wait on a link from which on its author takes it for busy: `publish` waits while more than
+/// half of the topic's links are.
+const OWN_BUSY: usize = 256 * 1024;
+/// Most bytes of pushes that wait, own and relayed apart. Far above [`OWN_BUSY`], so that of links that are equally fast
+/// none is ever degraded by chance, and only one that is slower than half of the others is. The bodies are shared with
+/// the store, so what a full queue costs is its handles. (With one mark for both, four of five pushes of a saturated
+/// mesh of eight were degraded.)
+const PUSH_QUEUE: usize = 4 * 1024 * 1024;
 /// Most bytes of replies that wait: what a peer's pulls can make us hold.
 const REPLY_QUEUE: usize = 1024 * 1024;
+/// Most replies that wait, the cancelled ones among them included.
+const REPLIES: usize = 4_096;
 /// Most ids in each list of the control lane (announcements of one topic, pulls, gones, cancels): 16 frames.
 const LIST: usize = 16 * MAX_IDS_PER_FRAME;
 /// Most pieces of evidence that wait.
@@ -78,8 +86,8 @@ pub(super) struct Outbox {
     relayed: FairQueue<PublicKey, Push>,
     replies: VecDeque<Arc<Bundle>>,
     reply_bytes: usize,
-    /// Ids in `replies`: an id pulled twice is sent once.
-    replying: KeyedSet<BundleId>,
+    /// Ids in `replies` that are still to be sent, with their bytes: an id pulled twice is sent once.
+    replying: KeyedMap<BundleId, usize>,
     /// Something was left out for want of room: when there is room, everything held is announced again.
     pub(super) behind: bool,
 }
@@ -101,7 +109,7 @@ impl Outbox {
             relayed: FairQueue::new(keyed),
             replies: VecDeque::new(),
             reply_bytes: 0,
-            replying: keyed.set(),
+            replying: keyed.map(),
             behind: false,
         }
     }
@@ -141,7 +149,7 @@ impl Outbox {
 
     /// Whether a push of ours fits. An author's `publish` waits for it.
     pub(super) fn has_room_for_own(&self) -> bool {
-        self.own.bytes() < PUSH_QUEUE
+        self.own.bytes() < OWN_BUSY
     }
 
     /// False if there is no room.
@@ -165,12 +173,12 @@ impl Outbox {
     /// Queues a reply to a pull. False if there is no room; a second request for what is queued changes nothing.
     pub(super) fn reply(&mut self, bundle: Arc<Bundle>) -> bool {
         let len = wire::bundle_item_len(&bundle);
-        if self.replying.contains(&bundle.id()) {
+        if self.replying.contains_key(&bundle.id()) {
             return true;
         }
-        let room = self.reply_bytes + len <= REPLY_QUEUE;
+        let room = self.reply_bytes + len <= REPLY_QUEUE && self.replies.len() < REPLIES;
         if room {
-            self.replying.insert(bundle.id());
+            self.replying.insert(bundle.id(), len);
             self.reply_bytes += len;
             self.replies.push_back(bundle);
         }
@@ -180,7 +188,9 @@ impl Outbox {
     /// Drops a queued reply; true if there was one.
     pub(super) fn drop_reply(&mut self, id: &BundleId) -> bool {
         // The bundle itself leaves when its turn comes: it is no longer in `replying` then.
-        self.replying.remove(id)
+        let len = self.replying.remove(id);
+        self.reply_bytes -= len.unwrap_or(0);
+        len.is_some()
     }
 
     pub(super) fn pull(&mut self, topic: TopicId, id: BundleId) {
@@ -347,11 +357,9 @@ impl Outbox {
                 break;
             }
             let Some(bundle) = self.replies.pop_front() else { break };
-            self.reply_bytes -= len;
             // Cancelled meanwhile?
-            if !self.replying.remove(&bundle.id()) {
-                continue;
-            }
+            let Some(len) = self.replying.remove(&bundle.id()) else { continue };
+            self.reply_bytes -= len;
             if convicted(&bundle.header().author) {
                 *dropped += 1;
             } else {

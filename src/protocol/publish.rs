@@ -212,7 +212,10 @@ impl Engine {
 
     /// Room for an own bundle: in our own store, and towards at least half of the topic's links.
     fn has_room(&self, topic: &TopicId, author: &PublicKey, bytes: usize) -> bool {
-        let store = self.topics.get(topic).is_some_and(|window| window.has_room(author, bytes, &self.config));
+        let store = self
+            .topics
+            .get(topic)
+            .is_some_and(|window| window.has_room(author, bytes, self.now.mono, &self.config));
         let (mut links, mut free) = (0, 0);
         for link in self.links.iter().filter(|link| link.relays(topic)) {
             links += 1;

@@ -1,5 +1,7 @@
 //! Pulls: asking for what was announced, serving what we announced, and telling who serves badly.
 
+use std::time::Duration;
+
 use super::engine::Engine;
 use super::intake::Sender;
 use super::linkset::Slot;
@@ -14,6 +16,8 @@ const MAX_OWED: usize = 256;
 const MAX_OWED_BYTES: usize = 1 << 20;
 /// One pull in this many goes to a random source, so that a link that got better, or is new, is noticed.
 const EXPLORE: usize = 5;
+/// Above this the estimate of the median is of no use: no pull waits longer than 2 s.
+const LONGEST_SERVE: Duration = Duration::from_secs(1);
 /// Starved ids that are tried again when a pull ends.
 const RETRIES: usize = 4;
 
@@ -22,7 +26,7 @@ impl Engine {
         let topic = announced.topic;
         let now = self.now.mono;
         if let Some(link) = self.links.at_mut(sender.slot) {
-            link.budget.charge_cpu(now, std::time::Duration::from_micros(1) * announced.items.len() as u32);
+            link.budget.charge_cpu(now, Duration::from_micros(1) * announced.items.len() as u32);
         }
         let Some(window) = self.topics.get_mut(&topic) else {
             self.counters.unknown_topic += 1;
@@ -142,14 +146,17 @@ impl Engine {
         if let Some(link) = self.links.at_mut(sender.slot) {
             link.service.served(took);
         }
-        // A median by small steps towards each sample: robust against liars who are slow on purpose.
-        self.median_serve = Some(match self.median_serve {
-            None => took,
-            Some(median) if took > median => median + (median / 16).max(std::time::Duration::from_micros(50)),
-            Some(median) => median - median / 16,
-        });
+        self.sample_serve(took);
         self.retry_starved();
         true
+    }
+
+    /// A median by small steps towards each sample: robust against the minority who are slow on purpose.
+    fn sample_serve(&mut self, took: Duration) {
+        let median = self.median_serve.unwrap_or(took);
+        let step = (median / 16).max(Duration::from_micros(50));
+        let moved = if took > median { median + step } else { median.saturating_sub(step) };
+        self.median_serve = Some(moved.min(LONGEST_SERVE));
     }
 
     /// A pull of this link is over: it owes us that much less.
@@ -173,6 +180,9 @@ impl Engine {
         if !want.asking().any(|under_way| under_way == (slot, asked)) {
             return;
         }
+        // It took at least this long. Left out, the median would only know the pulls that were quick enough, and under
+        // load ever more of them would be asked for twice.
+        self.sample_serve(self.now.mono.since(asked));
         self.pull_failed(slot, id);
     }
 
@@ -241,6 +251,12 @@ impl Engine {
             } else {
                 self.counters.gone += 1;
                 link.outbox.gone(pull.topic, id);
+                // We do hold it and only lack the room: it is announced again when there is some.
+                link.outbox.behind = true;
+                if let Some(entry) = self.topics.get_mut(&pull.topic).and_then(|window| window.entry_mut(&id))
+                {
+                    entry.told.remove(sender.slot);
+                }
             }
         }
     }

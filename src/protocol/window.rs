@@ -158,12 +158,15 @@ impl Window {
         Ok(())
     }
 
-    /// Whether there is room for an own bundle of `bytes`: if not, the author waits.
-    pub(super) fn has_room(&self, author: &PublicKey, bytes: usize, config: &Config) -> bool {
+    /// Whether there is room for an own bundle of `bytes`: if not, the author waits. Stops an eighth short of where
+    /// others with the same configuration would refuse the bundle, since they may hold a little more than we do.
+    pub(super) fn has_room(&self, author: &PublicKey, bytes: usize, now: Mono, config: &Config) -> bool {
+        let newcomer = self.is_newcomer(author, now);
+        let share = |cap: usize| (if newcomer { cap / 16 * NEWCOMER_SHARE } else { cap }) / 8 * 7;
         let of_author = self.authors.get(author).map_or(0, |author| author.bytes);
-        self.entries.len() < config.topic_bundles
-            && self.bytes.saturating_add(bytes) <= config.topic_bytes
-            && of_author.saturating_add(bytes) <= config.author_bytes
+        self.entries.len() < share(config.topic_bundles)
+            && self.bytes.saturating_add(bytes) <= share(config.topic_bytes)
+            && of_author.saturating_add(bytes) <= config.author_bytes / 8 * 7
     }
 
     /// Takes in a new entry; the caller has checked [`Window::admit`].
