@@ -9,7 +9,7 @@ use super::book::EvidenceBook;
 use super::link::Links;
 use super::linkset::LinkSet;
 use super::publish::Desk;
-use super::random::{Keyed, KeyedMap, Random};
+use super::random::{Keyed, KeyedMap, KeyedSet, Random};
 use super::standing::Standing;
 use super::timers::{Timer, Timers};
 use super::verifying::VerifyQueue;
@@ -57,6 +57,8 @@ pub struct Engine {
     pub(super) wants: Wants,
     /// Wanted ids whose sources all owe us as much as they may.
     pub(super) starved: VecDeque<crate::rumor::BundleId>,
+    /// The same ids: each waits once.
+    pub(super) starving: KeyedSet<crate::rumor::BundleId>,
     /// Running estimate of the median time from pull to copy.
     pub(super) median_serve: Option<Duration>,
     pub(super) book: EvidenceBook,
@@ -91,6 +93,7 @@ impl Engine {
             validations: Validations::new(keyed),
             wants: Wants::new(keyed),
             starved: VecDeque::new(),
+            starving: keyed.set(),
             median_serve: None,
             book: EvidenceBook::new(keyed),
             standing: Standing::new(keyed),
@@ -120,6 +123,7 @@ impl Engine {
                 if let Some(link) = self.links.get_mut(link) {
                     link.outbox.written(lane, bytes, now);
                     self.dirty.insert(link.slot);
+                    self.desk.room_was_made();
                 }
             }
             Input::RoundTrip { link, rtt } => {
@@ -179,7 +183,7 @@ impl Engine {
                 Timer::HoldBackOver { topic, id } => self.on_hold_back_over(topic, id),
                 Timer::ValidatorOverdue(question) => self.on_validator_overdue(question),
                 // Sealing is tried at the next poll.
-                Timer::SlotsFree(topic) => self.desk.wake(topic),
+                Timer::SlotsFree(topic) => self.desk.timer_rang(topic),
             }
         }
     }

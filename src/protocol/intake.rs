@@ -44,9 +44,9 @@ impl Engine {
         self.counters.frames_in += 1;
         self.counters.bytes_in += payload.len() as u64;
         // Row 2. What we pulled is paced by how much may be owed to us, not by the sender's budget.
-        if lane != Lane::Replies || link.service.owed == 0 {
-            link.budget.bytes.charge(now, (payload.len() + FRAME_OVERHEAD) as u64);
-        }
+        let bytes = payload.len() + FRAME_OVERHEAD;
+        let unasked = if lane == Lane::Replies { link.service.unasked(bytes) } else { bytes };
+        link.budget.bytes.charge(now, unasked as u64);
         link.budget.charge_cpu(now, FRAME_COST);
         let greeted = link.live;
         match Frame::decode(payload) {

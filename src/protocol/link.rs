@@ -126,9 +126,27 @@ pub(super) struct Service {
     /// Pulls sent and not yet answered, and about how many bytes they will bring.
     pub(super) owed: usize,
     pub(super) owed_bytes: usize,
+    /// Bytes of replies that we have asked for and that the sender's budget is not charged for. Outlives a pull that
+    /// timed out, since its copy may still come.
+    granted: usize,
 }
 
+/// Most bytes of replies that may come uncharged.
+const MAX_GRANTED: usize = 2 << 20;
+
 impl Service {
+    /// A pull of about `bytes` was sent.
+    pub(super) fn grant(&mut self, bytes: usize) {
+        self.granted = (self.granted + bytes).min(MAX_GRANTED);
+    }
+
+    /// Replies of `bytes` came; gives how many of them nobody asked for.
+    pub(super) fn unasked(&mut self, bytes: usize) -> usize {
+        let covered = bytes.min(self.granted);
+        self.granted -= covered;
+        bytes - covered
+    }
+
     pub(super) fn served(&mut self, took: Duration) {
         // An eighth of the new value, as TCP smooths its round trips (RFC 6298).
         self.delay = Some(self.delay.map_or(took, |old| old - old / 8 + took / 8));

@@ -1,6 +1,7 @@
 //! The author's desk: what waits to be said, the pens that say when, and the ledger that remembers.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -9,9 +10,12 @@ use super::entry::Entry;
 use super::random::{Keyed, KeyedMap};
 use super::timers::Timer;
 use super::window::MAX_SKEW;
-use super::{Action, Event, Now, PublishError, Ticket};
+use super::{Action, Event, Mono, Now, PublishError, Ticket};
 use crate::key::{PublicKey, SecretKey};
 use crate::rumor::{Header, MAX_INLINE, MAX_RUMORS, Pen, Reservation, TopicId, seal};
+
+/// When an author who waits for room looks again whether expiry has made some.
+const EXPIRY_ROUND: Duration = Duration::from_millis(100);
 
 /// What is known about earlier use of the author key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +37,10 @@ pub(super) struct Desk {
     waiting: KeyedMap<TopicId, VecDeque<(Ticket, Bytes)>>,
     /// Topics whose waiting rumors are worth another try.
     awake: Vec<TopicId>,
+    /// Topics whose waiting rumors wait for room.
+    blocked: Vec<TopicId>,
+    /// When the timers of waiting topics ring, one each.
+    rings: KeyedMap<TopicId, Mono>,
     /// The ledger has recorded up to here; `u64::MAX` without one.
     recorded_until: u64,
     /// What the ledger has been asked to record.
@@ -57,6 +65,8 @@ impl Desk {
             pens: keyed.map(),
             waiting: keyed.map(),
             awake: Vec::new(),
+            blocked: Vec::new(),
+            rings: keyed.map(),
             recorded_until,
             recording_until: recorded_until,
             not_before,
@@ -74,6 +84,27 @@ impl Desk {
         if !self.awake.contains(&topic) {
             self.awake.push(topic);
         }
+    }
+
+    /// A link has taken bytes: those who wait for room may try.
+    pub(super) fn room_was_made(&mut self) {
+        for topic in std::mem::take(&mut self.blocked) {
+            self.wake(topic);
+        }
+    }
+
+    pub(super) fn timer_rang(&mut self, topic: TopicId) {
+        self.rings.remove(&topic);
+        self.wake(topic);
+    }
+
+    /// Whether a timer must be set so that `topic` is tried again at `at`: only if none rings earlier.
+    fn rings_at(&mut self, topic: TopicId, at: Mono) -> bool {
+        let new = self.rings.get(&topic).is_none_or(|ring| *ring > at);
+        if new {
+            self.rings.insert(topic, at);
+        }
+        new
     }
 
     pub(super) fn wake_all(&mut self) {
@@ -148,8 +179,11 @@ impl Engine {
         let bytes: usize = waiting.iter().take(want).map(|(_, body)| body.len()).sum();
         let author = self.desk.key.public();
         if !self.has_room(&topic, &author, bytes) {
-            // Written bytes and expiry wake us.
-            return self.sleep(topic);
+            // Written bytes wake us; the timer is for room that expiry makes.
+            if !self.desk.blocked.contains(&topic) {
+                self.desk.blocked.push(topic);
+            }
+            return self.try_again(topic, EXPIRY_ROUND);
         }
         let Some(window) = self.topics.get(&topic) else { return false };
         let (not_before, mute_until) = (self.desk.not_before, self.desk.mute_until);
@@ -164,9 +198,8 @@ impl Engine {
         let (first, count) = match reserved {
             Reservation::Slots { first, count } => (first, count),
             Reservation::WaitUntil(unix_ms) => {
-                let wait = std::time::Duration::from_millis(unix_ms.saturating_sub(self.now.unix_ms).max(1));
-                self.timers.set(self.now.mono.plus(wait), Timer::SlotsFree(topic));
-                return false;
+                let wait = Duration::from_millis(unix_ms.saturating_sub(self.now.unix_ms).max(1));
+                return self.try_again(topic, wait);
             }
             Reservation::RecordFirst(until_ms) => {
                 if self.desk.recording_until < until_ms {
@@ -203,10 +236,12 @@ impl Engine {
         true
     }
 
-    /// Leaves a topic's waiting rumors for the next poll after something changed.
-    fn sleep(&mut self, topic: TopicId) -> bool {
-        let soon = self.now.mono.plus(std::time::Duration::from_millis(10));
-        self.timers.set(soon, Timer::SlotsFree(topic));
+    /// Leaves a topic's waiting rumors for later. Always false: nothing was sealed.
+    fn try_again(&mut self, topic: TopicId, after: Duration) -> bool {
+        let at = self.now.mono.plus(after);
+        if self.desk.rings_at(topic, at) {
+            self.timers.set(at, Timer::SlotsFree(topic));
+        }
         false
     }
 

@@ -18,6 +18,8 @@ const MAX_OWED_BYTES: usize = 1 << 20;
 const EXPLORE: usize = 5;
 /// Above this the estimate of the median is of no use: no pull waits longer than 2 s.
 const LONGEST_SERVE: Duration = Duration::from_secs(1);
+/// Bytes around a pulled bundle: a whole frame's, if it comes alone.
+const REPLY_OVERHEAD: usize = 8;
 /// Starved ids that are tried again when a pull ends.
 const RETRIES: usize = 4;
 
@@ -100,7 +102,7 @@ impl Engine {
         };
         let mut free: Vec<_> = idle.into_iter().filter(fits).collect();
         if free.is_empty() {
-            if self.wants.get(&id).is_some_and(|want| want.under_way() == 0) {
+            if self.wants.get(&id).is_some_and(|want| want.under_way() == 0) && self.starving.insert(id) {
                 self.starved.push_back(id);
             }
             return;
@@ -124,6 +126,7 @@ impl Engine {
             let Some(link) = self.links.at_mut(slot) else { continue };
             link.service.owed += 1;
             link.service.owed_bytes += bytes;
+            link.service.grant(bytes + REPLY_OVERHEAD);
             link.outbox.pull(topic, id);
             self.dirty.insert(slot);
             self.counters.pulls += 1;
@@ -170,6 +173,7 @@ impl Engine {
     fn retry_starved(&mut self) {
         for _ in 0..RETRIES.min(self.starved.len()) {
             if let Some(id) = self.starved.pop_front() {
+                self.starving.remove(&id);
                 self.ask(id);
             }
         }
