@@ -50,6 +50,8 @@ pub mod net;
 pub mod node;
 pub mod protocol;
 pub mod rumor;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod store;
 pub mod verify;
 pub mod wire;

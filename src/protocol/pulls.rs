@@ -107,19 +107,18 @@ impl Engine {
             }
             return;
         }
-        // Best measured service first; those never measured count as average; strikers last.
-        let median = self.median_serve;
-        free.sort_by_key(|slot| {
+        // Those that served whenever they were asked come first, the quickest first; a link never asked counts as quick as
+        // its round trip. One miss puts a link behind all that have none, so a liar costs each node one time-out.
+        let rank = |slot: &Slot| {
             let link = self.links.at(*slot);
-            let delay = link.and_then(|link| link.service.delay.or(median).or(Some(link.rtt)));
-            (link.is_some_and(|link| link.service.is_last_resort(now)), delay)
-        });
+            let misses = link.map_or(usize::MAX, |link| link.service.recent_misses(now));
+            let delay = link.map(|link| link.service.delay.unwrap_or(link.rtt));
+            (link.is_some_and(|link| link.service.is_last_resort(now)), misses, delay)
+        };
+        free.sort_by_cached_key(rank);
         if self.random.below(EXPLORE) == 0 {
-            let proven = free
-                .iter()
-                .filter(|slot| self.links.at(**slot).is_some_and(|link| !link.service.is_last_resort(now)));
-            let proven = proven.count().max(1);
-            let choice = self.random.below(proven).min(free.len() - 1);
+            let spotless = free.iter().take_while(|slot| rank(slot).1 == 0).count().max(1);
+            let choice = self.random.below(spotless).min(free.len() - 1);
             free.swap(0, choice);
         }
         for slot in free.into_iter().take(missing.max(1)) {
@@ -130,7 +129,7 @@ impl Engine {
             link.outbox.pull(topic, id);
             self.dirty.insert(slot);
             self.counters.pulls += 1;
-            let due = now.plus(patience(link.rtt, median));
+            let due = now.plus(patience(link.rtt, self.median_serve));
             self.timers.set(due, Timer::PullOverdue { id, slot, asked: now });
             if let Some(want) = self.wants.get_mut(&id) {
                 want.asked(slot, now);
