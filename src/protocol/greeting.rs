@@ -216,7 +216,7 @@ impl Engine {
         let now = self.now.mono;
         let stalled = |link: &&Link| {
             let silent = !link.live && now.since(link.up_since) > STALL;
-            silent || (link.outbox.is_waiting() && now.since(link.outbox.progress) > STALL)
+            silent || link.outbox.is_stalled(now, STALL)
         };
         let ids: Vec<_> =
             self.links.iter().filter(|link| !link.closing).filter(stalled).map(|link| link.id).collect();
