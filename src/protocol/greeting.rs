@@ -85,7 +85,9 @@ impl Engine {
             return self.close(id, Reason::OutOfOrder);
         }
         if hello.network != *self.network.as_bytes() {
-            return self.close(id, Reason::OtherNetwork);
+            let (peer, reason) = (link.peer, Reason::OtherNetwork);
+            self.event(Event::LinkRefused { peer, reason });
+            return self.close(id, reason);
         }
         link.live = true;
         self.topology += 1;
