@@ -10,7 +10,7 @@ use vouchsafe::rumor::{BundleId, MAX_BODY};
 use vouchsafe::wire::{self, Frame, Lane, MAX_IDS_PER_FRAME, Reason, TopicChange};
 use vouchsafe::{SecretKey, Topic};
 
-use crate::liar::{Liar, hello};
+use crate::liar::{Liar, bundle, hello, pushed};
 use crate::scene::{Member, Scene, builder, soon, until};
 
 #[tokio::test]
@@ -104,6 +104,35 @@ async fn topic_flood_is_refused() {
     assert_eq!(soon("the end", unknown.closed()).await.0, u64::from(code::PROTOCOL_ORDER));
     scene.nobody_is_blamed().await;
     scene.gossips_on().await;
+}
+
+#[tokio::test]
+async fn topic_changes_do_not_buy_walks_through_all_that_is_held() {
+    const HELD: u64 = 2000;
+    let mut scene = Scene::with(&Topic::named("full").slots_per_tick(2 * HELD as u16), |victim| victim).await;
+    let topic = scene.victim.topic.clone();
+    let mut author = Liar::greet(&topic).await;
+    for first in (0..HELD as u16).step_by(50) {
+        let mut frame = vec![2];
+        for slot in first..first + 50 {
+            frame.extend(&pushed(0, bundle(&author.key, &topic, slot, "held").encoded())[1..]);
+        }
+        author.send(Lane::Rumors, &frame).await;
+    }
+    until("all held", &scene.victim.node, |stats| stats.counters.accepted >= HELD).await;
+    // Changes of nothing, at seven bytes each.
+    let mut liar = Liar::greet(&topic).await;
+    let change = wire::topics(&TopicChange { joined: vec![], left: vec![] });
+    let before = scene.victim.node.stats().await.unwrap().counters.frames_in;
+    let flood = async {
+        for _ in 0..50_000 {
+            liar.control(change.clone()).await;
+        }
+        until("the changes", &scene.victim.node, |stats| stats.counters.frames_in >= before + 50_000).await;
+    };
+    // A walk for each would take minutes.
+    soon("the end of the flood", flood).await;
+    scene.nobody_is_blamed().await;
 }
 
 #[tokio::test]
