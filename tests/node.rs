@@ -155,6 +155,19 @@ async fn a_link_that_goes_down_comes_up_again() {
 }
 
 #[tokio::test]
+async fn readers_end_with_the_topic_and_the_node() {
+    let alone = node(&VerifierPool::new(1), &[]).await;
+    let topic = alone.join(Topic::named("lobby")).await.unwrap();
+    let mut rumors = topic.subscribe();
+    let mut events = alone.events();
+    topic.leave().await.unwrap();
+    assert_eq!(soon("the end of the topic", rumors.next()).await, None);
+    assert_eq!(topic.subscribe().next().await, None);
+    alone.shutdown().await;
+    assert_eq!(soon("the end of the node", events.next()).await, None);
+}
+
+#[tokio::test]
 async fn a_slow_reader_is_told_how_much_it_missed() {
     let pool = VerifierPool::new(1);
     let quick = node(&pool, &[]).await;

@@ -46,7 +46,8 @@ pub struct BarePeer {
     lanes: [Option<SendStream>; Lane::COUNT],
     replaced: Vec<SendStream>,
     frames: mpsc::Receiver<(Lane, Bytes)>,
-    reading: watch::Sender<bool>,
+    /// Which lanes it reads, by index.
+    reading: watch::Sender<[bool; Lane::COUNT]>,
 }
 
 /// Waits for connections and makes each a [`BarePeer`].
@@ -107,7 +108,7 @@ impl BarePeer {
 
     fn new(endpoint: quinn::Endpoint, connection: quinn::Connection, peer: PublicKey) -> Self {
         let (frames_in, frames) = mpsc::channel(INBOX);
-        let (reading, reading_in) = watch::channel(true);
+        let (reading, reading_in) = watch::channel([true; Lane::COUNT]);
         tokio::spawn(read_all(connection.clone(), frames_in, reading_in));
         Self {
             _endpoint: endpoint,
@@ -178,7 +179,16 @@ impl BarePeer {
 
     /// Never reads a byte again: the other end's writing will stop.
     pub fn stop_reading(&self) {
-        self.reading.send_replace(false);
+        self.reading.send_replace([false; Lane::COUNT]);
+    }
+
+    /// As [`stop_reading`](Self::stop_reading), for one lane: the others go on as if nothing were wrong.
+    pub fn stop_reading_lane(&self, lane: Lane) {
+        self.reading.send_modify(|reading| {
+            if let Some(reading) = reading.get_mut(lane.index()) {
+                *reading = false;
+            }
+        });
     }
 
     /// Waits for the end of the connection: the code and reason if the other end closed it. Otherwise code 0 and QUIC's words.
@@ -209,7 +219,7 @@ fn ended(error: impl ToString) -> BareError {
 async fn read_all(
     connection: quinn::Connection,
     frames: mpsc::Sender<(Lane, Bytes)>,
-    reading: watch::Receiver<bool>,
+    reading: watch::Receiver<[bool; Lane::COUNT]>,
 ) {
     let mut lanes = JoinSet::new();
     while let Ok(stream) = connection.accept_uni().await {
@@ -222,20 +232,21 @@ async fn read_all(
 async fn read_lane(
     mut stream: RecvStream,
     frames: mpsc::Sender<(Lane, Bytes)>,
-    mut reading: watch::Receiver<bool>,
+    mut reading: watch::Receiver<[bool; Lane::COUNT]>,
 ) -> Option<()> {
     let mut number = [0u8; 1];
-    reading.wait_for(|reading| *reading).await.ok()?;
+    reading.wait_for(|reading| reading.contains(&true)).await.ok()?;
     stream.read_exact(&mut number).await.ok()?;
     let [number] = number;
     let lane = Lane::from_byte(number)?;
+    let reads = |reading: &[bool; Lane::COUNT]| reading.get(lane.index()).copied().unwrap_or(false);
     let mut buffer = FrameBuffer::default();
     loop {
         // Told to stop, it must not read one more chunk, so the flag is watched while it waits as well.
-        reading.wait_for(|reading| *reading).await.ok()?;
+        reading.wait_for(reads).await.ok()?;
         let chunk = tokio::select! {
             biased;
-            _ = reading.wait_for(|reading| !reading) => continue,
+            _ = reading.wait_for(|reading| !reads(reading)) => continue,
             chunk = stream.read_chunk(64 * 1024, true) => chunk.ok()??,
         };
         buffer.extend(&[chunk.bytes]);

@@ -14,12 +14,14 @@ use super::handle::NodeStats;
 use super::message::{Joined, Message, Publish, PublishAnswer, Validator};
 use super::stream::Delivery;
 use super::{JoinError, PeerAddr, VerifierPool};
+use crate::key::PublicKey;
 use crate::net::{Connection, Endpoint, Link, LinkClosed, LinkEvent};
 use crate::protocol::{
     Action, Engine, Event, Input, LinkId, MAX_TOPICS, Mono, Now, Offence, PublishError, Ticket, Validation,
 };
 use crate::rumor::{RuleSet, RumorId, TopicId};
 use crate::store::LedgerFile;
+use crate::wire::Reason;
 
 /// Things taken from a channel before the engine is asked what to do: what is batched into one bundle, one batch of
 /// signatures, one write.
@@ -49,6 +51,8 @@ pub(super) struct Parts {
 pub(super) struct Actor {
     parts: Parts,
     links: HashMap<LinkId, Link>,
+    /// Who is at the other end, also of links that the engine has refused.
+    peers: HashMap<LinkId, PublicKey>,
     next_link: u64,
     link_events_in: mpsc::Sender<LinkEvent>,
     link_events: mpsc::Receiver<LinkEvent>,
@@ -80,6 +84,7 @@ impl Actor {
         Self {
             parts,
             links: HashMap::new(),
+            peers: HashMap::new(),
             next_link: 0,
             link_events_in,
             link_events,
@@ -226,9 +231,9 @@ impl Actor {
                     self.links.remove(&link);
                     let offence =
                         matches!(why, LinkClosed::FrameTooLong { .. }).then_some(Offence::FrameTooLong);
-                    let peer = self.parts.engine.peer_of(link);
+                    self.tell_refusal(link, &why);
                     self.handle(Input::LinkDown { link, offence, why: why.to_string() });
-                    if let Some(peer) = peer {
+                    if let Some(peer) = self.peers.remove(&link) {
                         self.redial(&peer);
                     }
                 }
@@ -242,12 +247,25 @@ impl Actor {
         let (peer, dialled, rtt) = (connection.peer, connection.dialled, connection.rtt());
         let link = Link::spawn(id, connection, self.link_events_in.clone());
         self.links.insert(id, link);
+        self.peers.insert(id, peer);
         self.dialler.up(&peer);
         self.handle(Input::LinkUp { link: id, peer, dialled });
         self.handle(Input::RoundTrip { link: id, rtt });
     }
 
-    fn redial(&mut self, peer: &crate::key::PublicKey) {
+    /// The peer has closed a link before it said hello: the application should know why it has no link.
+    fn tell_refusal(&self, link: LinkId, why: &LinkClosed) {
+        if let LinkClosed::ByPeer { code, .. } = why
+            && let Some(reason) = Reason::from_code(u64::from(*code))
+            && self.parts.engine.is_greeting(link)
+            && let Some(peer) = self.peers.get(&link)
+        {
+            // An error means that nobody listens.
+            let _ = self.parts.events.send(Event::LinkRefused { peer: *peer, reason });
+        }
+    }
+
+    fn redial(&mut self, peer: &PublicKey) {
         // Another link to it may be up: then it is dialled when that one goes.
         if self.parts.engine.has_link_to(peer) {
             return;
@@ -283,7 +301,7 @@ impl Actor {
         });
         port.links.send_replace(self.parts.engine.links_of(&topic));
         port.validator = validator.or(port.validator.take());
-        Ok(Joined { rules, rumors: port.rumors.clone(), links: port.links.subscribe() })
+        Ok(Joined { rules, rumors: port.rumors.downgrade(), links: port.links.subscribe() })
     }
 
     fn on_publish(&mut self, mut request: Publish) {

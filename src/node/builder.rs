@@ -183,6 +183,7 @@ impl Builder {
         let engine = Engine::new(setup, Now { mono: Mono::default(), unix_ms: now_ms });
         let (inbox_in, inbox) = mpsc::channel(INBOX);
         let (events, _) = broadcast::channel(EVENTS);
+        let events_out = events.downgrade();
         let (links_in, links) = watch::channel(0);
         let parts = Parts {
             engine,
@@ -190,7 +191,7 @@ impl Builder {
             endpoint: Arc::new(endpoint),
             inbox_in: inbox_in.downgrade(),
             inbox,
-            events: events.clone(),
+            events,
             links: links_in,
             verifiers,
             ledger: ledger_file,
@@ -204,7 +205,7 @@ impl Builder {
             actor.keep(peer);
         }
         tokio::spawn(actor.run());
-        Ok(Node::new(self.key.public(), author, network, local_addr, inbox_in, events, links))
+        Ok(Node::new(self.key.public(), author, network, local_addr, inbox_in, events_out, links))
     }
 }
 

@@ -21,7 +21,8 @@ pub struct Node {
     network: NetworkId,
     local_addr: SocketAddr,
     inbox: mpsc::Sender<Message>,
-    events: broadcast::Sender<Event>,
+    /// Weak, so that events end with the node and not with its last handle.
+    events: broadcast::WeakSender<Event>,
     links: watch::Receiver<usize>,
 }
 
@@ -37,7 +38,7 @@ impl Node {
         network: NetworkId,
         local_addr: SocketAddr,
         inbox: mpsc::Sender<Message>,
-        events: broadcast::Sender<Event>,
+        events: broadcast::WeakSender<Event>,
         links: watch::Receiver<usize>,
     ) -> Self {
         Self { id, author, network, local_addr, inbox, events, links }
@@ -119,7 +120,7 @@ impl Node {
 
     /// What happens from now on.
     pub fn events(&self) -> Events {
-        Events::new(self.events.subscribe())
+        Events::of(&self.events)
     }
 
     /// Counters, links and topics at this moment.

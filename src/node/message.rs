@@ -22,7 +22,8 @@ pub(super) type Validator =
 #[derive(Clone, Debug)]
 pub(super) struct Joined {
     pub(super) rules: Arc<RuleSet>,
-    pub(super) rumors: broadcast::Sender<Delivery>,
+    /// Weak, so that subscriptions end with the topic and not with its last handle.
+    pub(super) rumors: broadcast::WeakSender<Delivery>,
     /// Links that relay the topic.
     pub(super) links: watch::Receiver<usize>,
 }

@@ -60,10 +60,6 @@ impl<T> std::fmt::Debug for Receive<T> {
 }
 
 impl<T: Clone + Send + 'static> Reader<T> {
-    const fn new(receiver: broadcast::Receiver<T>) -> Self {
-        Self { pending: None, receiver: Some(receiver) }
-    }
-
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Lagged>>> {
         if let Some(receiver) = &mut self.receiver {
             // The common case needs no allocation.
@@ -102,8 +98,10 @@ macro_rules! reader {
         pub struct $name(Reader<$item>);
 
         impl $name {
-            pub(super) const fn new(receiver: broadcast::Receiver<$item>) -> Self {
-                Self(Reader::new(receiver))
+            /// A reader of what is still to come: of nothing, if the sender is gone.
+            pub(super) fn of(sender: &broadcast::WeakSender<$item>) -> Self {
+                let receiver = sender.upgrade().map(|sender| sender.subscribe());
+                Self(Reader { pending: None, receiver })
             }
 
             /// The next item, `Err(Lagged(n))` if `n` were dropped because this reader was too slow, or `None` when

@@ -44,7 +44,7 @@ impl TopicHandle {
 
     /// The topic's rumors from now on, our own included.
     pub fn subscribe(&self) -> Subscription {
-        Subscription::new(self.joined.rumors.subscribe())
+        Subscription::of(&self.joined.rumors)
     }
 
     /// Waits until at least `links` links relay this topic.

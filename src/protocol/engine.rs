@@ -244,6 +244,12 @@ impl Engine {
         self.links.slot_of(link).and_then(|slot| self.links.at(slot)).map(|link| link.peer)
     }
 
+    /// Whether a link still waits for the peer's hello, so that its end now means that the peer refused it.
+    pub fn is_greeting(&self, link: super::LinkId) -> bool {
+        let link = self.links.slot_of(link).and_then(|slot| self.links.at(slot));
+        link.is_some_and(|link| !link.live && !link.closing)
+    }
+
     /// Whether there is a link to `peer` that is not being closed.
     pub fn has_link_to(&self, peer: &PublicKey) -> bool {
         self.links.of_peer(peer).is_some_and(|link| !link.closing)

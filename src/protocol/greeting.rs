@@ -85,7 +85,9 @@ impl Engine {
             return self.close(id, Reason::OutOfOrder);
         }
         if hello.network != *self.network.as_bytes() {
-            return self.close(id, Reason::OtherNetwork);
+            let (peer, reason) = (link.peer, Reason::OtherNetwork);
+            self.event(Event::LinkRefused { peer, reason });
+            return self.close(id, reason);
         }
         link.live = true;
         self.topology += 1;
@@ -117,7 +119,9 @@ impl Engine {
             let id = link.id;
             return self.close(id, Reason::TooManyTopics);
         }
-        self.resync(slot);
+        // What we hold of the new topics follows with the next cycle: a walk through all that is held, per frame of seven
+        // bytes, would let one link stop the node.
+        link.outbox.behind = true;
         self.desk.wake_all();
     }
 
@@ -216,7 +220,7 @@ impl Engine {
         let now = self.now.mono;
         let stalled = |link: &&Link| {
             let silent = !link.live && now.since(link.up_since) > STALL;
-            silent || (link.outbox.is_waiting() && now.since(link.outbox.progress) > STALL)
+            silent || link.outbox.is_stalled(now, STALL)
         };
         let ids: Vec<_> =
             self.links.iter().filter(|link| !link.closing).filter(stalled).map(|link| link.id).collect();

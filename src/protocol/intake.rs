@@ -65,7 +65,9 @@ impl Engine {
             }
             Ok(Frame::Hello(hello)) if lane == Lane::Control => self.on_hello(slot, hello),
             Ok(Frame::Goodbye(_)) if lane == Lane::Control => {}
-            Ok(frame) if lane == Lane::Control && greeted => self.on_control(sender, frame),
+            Ok(frame) if lane == Lane::Control && greeted && !matches!(frame, Frame::Bundles(_)) => {
+                self.on_control(sender, frame);
+            }
             // Bundles on the control lane, control frames on others, or anything before hello on its own lane.
             Ok(_) => self.close(id, Reason::OutOfOrder),
         }

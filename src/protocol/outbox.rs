@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -70,8 +71,9 @@ pub(super) struct Push {
 pub(super) struct Outbox {
     /// Bytes with the transport, per lane.
     in_flight: [usize; Lane::COUNT],
-    /// When the transport last took a byte, or had none to take.
-    pub(super) progress: Mono,
+    /// When the transport last took a byte of each lane, or had none to take. By lane, or a peer that reads only one of
+    /// them would hold the others' queues, and with them what authors wait for, for ever.
+    progress: [Mono; Lane::COUNT],
     /// Finished frames of the control lane.
     frames: VecDeque<Bytes>,
     evidence: VecDeque<Bytes>,
@@ -96,7 +98,7 @@ impl Outbox {
     pub(super) fn new(keyed: Keyed, now: Mono) -> Self {
         Self {
             in_flight: [0; Lane::COUNT],
-            progress: now,
+            progress: [now; Lane::COUNT],
             frames: VecDeque::new(),
             evidence: VecDeque::new(),
             announcements: keyed.map(),
@@ -217,12 +219,19 @@ impl Outbox {
         if let Some(in_flight) = self.in_flight.get_mut(lane.index()) {
             *in_flight = in_flight.saturating_sub(bytes);
         }
-        self.progress = now;
+        self.moved(lane, now);
     }
 
-    /// Whether bytes are with the transport, so that a lack of progress is the other side's doing.
-    pub(super) fn is_waiting(&self) -> bool {
-        self.in_flight.iter().any(|bytes| *bytes > 0)
+    fn moved(&mut self, lane: Lane, now: Mono) {
+        if let Some(progress) = self.progress.get_mut(lane.index()) {
+            *progress = now;
+        }
+    }
+
+    /// Whether a lane has bytes with the transport that did not move for `patience`: the other side's doing.
+    pub(super) fn is_stalled(&self, now: Mono, patience: Duration) -> bool {
+        let mut lanes = self.in_flight.iter().zip(&self.progress);
+        lanes.any(|(bytes, progress)| *bytes > 0 && now.since(*progress) > patience)
     }
 
     /// Nothing queued, nothing with the transport.
@@ -244,8 +253,8 @@ impl Outbox {
     }
 
     fn sent(&mut self, lane: Lane, frame: &Bytes, now: Mono) {
-        if !self.is_waiting() {
-            self.progress = now;
+        if self.in_flight.get(lane.index()) == Some(&0) {
+            self.moved(lane, now);
         }
         if let Some(in_flight) = self.in_flight.get_mut(lane.index()) {
             *in_flight += frame.len() + FRAME_OVERHEAD;
