@@ -39,6 +39,7 @@ use plan::Plan;
 /// Exit code: 0 if every honest node got every honest rumor, no honest node was banned, no forged rumor was delivered and every
 /// liar that can be caught was caught; 1 if not; 2 for a bad value.
 #[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Args {
     /// Honest nodes
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..=256))]
