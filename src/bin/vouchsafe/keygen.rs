@@ -16,6 +16,7 @@ use crate::exit::Failure;
 ///
 /// Anybody may know the public key: others need it to reach your node. Nobody else may see the secret.
 #[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Args {
     /// Write the secret to this new file. A file that exists is never overwritten
     #[arg(long, value_name = "FILE")]

@@ -17,7 +17,7 @@ use clap::{Parser, Subcommand};
 ///
 /// Exit code: 0 done; 1 it was tried and failed, or the verdict is no; 2 what was given can't be used (flags, values, files).
 #[derive(Parser)]
-#[command(name = "vouchsafe", version, about, long_about, max_term_width = 110)]
+#[command(name = "vouchsafe", version, about, long_about, verbatim_doc_comment)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -26,6 +26,7 @@ const BATCH_BYTES: usize = 16 << 20;
 ///
 /// A line that is not such JSON ends the run with exit code 2, after the verdicts on all lines before it were printed.
 #[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Args {
     /// File of lines; - is stdin
     #[arg(long, value_name = "FILE")]

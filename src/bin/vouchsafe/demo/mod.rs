@@ -39,21 +39,22 @@ use plan::Plan;
 /// Exit code: 0 if every honest node got every honest rumor, no honest node was banned, no forged rumor was delivered and every
 /// liar that can be caught was caught; 1 if not; 2 for a bad value.
 #[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Args {
     /// Honest nodes
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..=256))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..=256))]
     nodes: u16,
     /// Liars, of the five kinds in turn
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=64))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=64))]
     liars: u16,
     /// Nodes that each honest node picks to dial, and that a relayed rumor is pushed to
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=16))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=16))]
     fanout: u16,
     /// Rumors that the honest nodes publish
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     rumors: u16,
     /// Decides who picks whom and what the liars choose; keys and timings are new in every run
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1)]
     seed: u64,
     /// Folder for the picture; made if it is missing
     #[arg(long, value_name = "DIR", default_value = "vouchsafe-demo")]
@@ -95,7 +96,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
     let figures = figures::Figures::of(&plan, &log);
     let path = args.out.join("spread.svg");
-    if let Some(picture) = picture::draw(&plan, &log) {
+    let picture = picture::draw(&plan, &log);
+    if let Some(picture) = &picture {
         std::fs::write(&path, picture).map_err(|error| Failure::file(&path, &error))?;
     }
     let mut out = io::stdout().lock();
@@ -103,7 +105,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         writeln!(out, "{}", report::json(&figures))?;
     } else {
         write!(out, "{}", report::table(&plan, &log, &figures))?;
-        writeln!(out, "\npicture       {}", path.display())?;
+        if picture.is_some() {
+            writeln!(out, "\npicture       {}", path.display())?;
+        }
     }
     out.flush()?;
     let faults = figures::faults(&plan, &log, &figures);

@@ -53,11 +53,14 @@ pub(super) struct Picture {
 
 /// The picture as SVG; `None` if no rumor was published at all.
 pub(super) fn draw(plan: &Plan, log: &Log) -> Option<String> {
-    // The one that went furthest, of those that reached most.
+    // Of those that reached most, the one that went furthest; of these, the one nearest to the middle of the run, when
+    // the liars are at it.
+    let middle = log.rumors.len() / 2;
     let published = log.rumors.iter().enumerate().filter(|(_, told)| told.id.is_some());
-    let (rumor, told, tree) = published
-        .map(|(rumor, told)| (rumor, told, Tree::of(told, &log.directory)))
-        .max_by_key(|(rumor, _, tree)| (tree.reached(), tree.depth(), std::cmp::Reverse(*rumor)))?;
+    let (rumor, told, tree) =
+        published.map(|(rumor, told)| (rumor, told, Tree::of(told, &log.directory))).max_by_key(
+            |(rumor, _, tree)| (tree.reached(), tree.depth(), std::cmp::Reverse(rumor.abs_diff(middle))),
+        )?;
     let angles = angles(&tree);
     let rings = rings(&tree, &angles);
     let place = |node: usize| {

@@ -88,7 +88,9 @@ impl Plan {
                 // Two at least: an equivocator needs two halves.
                 let meets = dice.some_of(nodes, fanout.max(2), None);
                 let victims = meets.iter().map(|_| dice.below(nodes)).collect();
-                LiarPlan { kind: Kind::ALL[index % Kind::ALL.len()], meets, patience: dice.below(8), victims }
+                // So that not all act at once: a rumor makes about one frame on a link.
+                let patience = dice.below(4 + rumors / 3);
+                LiarPlan { kind: Kind::ALL[index % Kind::ALL.len()], meets, patience, victims }
             })
             .collect();
         Self { nodes, fanout, rumors, seed, links, bridges, liars }

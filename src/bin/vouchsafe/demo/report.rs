@@ -61,6 +61,11 @@ pub(super) fn table(plan: &Plan, log: &Log, figures: &Figures) -> String {
         figures.p50_ms, figures.p99_ms
     );
     let _ = writeln!(out, "offences      {}  (each closed a link and banned a key)", figures.offences);
+    let mut kinds: BTreeMap<_, usize> = BTreeMap::new();
+    log.offences.iter().for_each(|(_, _, offence)| *kinds.entry(*offence).or_default() += 1);
+    for (offence, count) in kinds {
+        let _ = writeln!(out, "              {count} x {offence}");
+    }
     let _ = writeln!(out, "convicted     {}  (authors, by every honest node)", figures.convicted);
     let _ = writeln!(out, "false bans    {}", figures.false_bans);
     let _ = writeln!(out, "forged        {}  (delivered to anybody)", log.forged());
@@ -91,24 +96,16 @@ fn became(plan: &Plan, log: &Log, number: usize) -> String {
     match liar.kind.catch() {
         Some(Catch::Conviction) => format!("convicted by {caught} of {must} nodes, by its own signatures"),
         Some(Catch::Offence) => {
-            let key = log.directory.liars.get(number);
-            let mut why: BTreeMap<String, usize> = BTreeMap::new();
-            for (_, _, offence) in log.offences.iter().filter(|(_, peer, _)| Some(peer) == key) {
-                *why.entry(offence.to_string()).or_default() += 1;
-            }
-            let why: Vec<_> = why.keys().map(String::as_str).collect();
             let refused = log.fates[number]
                 .iter()
                 .filter(|fate| matches!(fate, Fate::CameBack { refused: true, .. }))
                 .count();
-            format!(
-                "banned by {caught} of the {must} it met ({}); came back, refused by {refused}",
-                why.join(", ")
-            )
+            format!("banned by {caught} of the {must} it met; came back, refused by {refused}")
         }
         None => {
             let closed = log.fates[number].iter().filter(|fate| matches!(fate, Fate::Closed { .. })).count();
             match closed {
+                _ if log.delivered < log.owed(plan) => "nothing to convict it of".to_owned(),
                 0 => "nothing to convict it of; nobody missed a rumor for it".to_owned(),
                 closed => format!("nothing to convict it of; {closed} links to it were closed"),
             }

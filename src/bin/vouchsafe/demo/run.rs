@@ -16,10 +16,15 @@ use super::watch::{Seen, watch};
 use super::world::World;
 use crate::exit::Failure;
 
-/// The publishing of a run is spread over about this time, so that one can watch.
-const TALK: Duration = Duration::from_secs(4);
+/// Between two rumors, at least and at most: fast enough not to bore, slow enough to watch.
+const PACE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
+/// Longest time, within these paces, that a run spends on publishing.
+const TALK: Duration = Duration::from_secs(12);
+/// Deliveries a second in the whole process, so that the times shown are those of the network and not of a queue for the
+/// processor: half of what two cores did with 60 nodes, each with sockets and tasks of its own.
+const DELIVERIES_PER_S: u32 = 1_000;
 /// Rumors a second of one node, at most: below the quota of 64, so that nobody waits for a slot.
-const PER_NODE: u64 = 48;
+const PER_NODE: u32 = 48;
 /// After the last rumor was published, so long may it take until everybody has everything and the liars are caught.
 const PATIENCE: Duration = Duration::from_secs(12);
 /// Publish calls are answered in milliseconds here; one that hangs must not hang the demo.
@@ -85,9 +90,10 @@ async fn publish_all(
     topics: Vec<TopicHandle>,
     seen: mpsc::Sender<Seen>,
 ) {
-    let pace = (TALK / bodies.len().max(1) as u32).min(Duration::from_millis(20));
-    let pace = pace.max(Duration::from_secs(1) / (PER_NODE as u32 * plan.nodes as u32));
-    let mut ticks = tokio::time::interval(pace.max(Duration::from_micros(1)));
+    let (nodes, rumors) = (plan.nodes as u32, bodies.len().max(1) as u32);
+    let unhurried = (Duration::from_secs(1) * nodes / DELIVERIES_PER_S).min(TALK / rumors);
+    let pace = unhurried.clamp(PACE.0, PACE.1).max(Duration::from_secs(1) / (PER_NODE * nodes));
+    let mut ticks = tokio::time::interval(pace);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut calls = JoinSet::new();
     for (rumor, (publisher, body)) in bodies.into_iter().enumerate() {

@@ -24,12 +24,12 @@ text { font: 12px system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; fill: #333 }
 .liar { fill: #d62839; stroke: #fcfcfa; stroke-width: 1.5 }
 .liarword { fill: #b81d2e }
 .in { font-size: 11px; font-weight: 600; fill: #fff; text-anchor: middle }
-.ms { font-size: 9px; fill: #666; text-anchor: middle }
+.ms { font-size: 9px; fill: #555; text-anchor: middle; stroke: #fcfcfa; stroke-width: 3; paint-order: stroke }
 .hop0 { fill: #c77700 } .hop1 { fill: #1f6fb5 } .hop2 { fill: #14807a }
 .hop3 { fill: #7a4fb0 } .hop4 { fill: #5d6470 }
 @media (prefers-color-scheme: dark) {
 text { fill: #ccc } .title { fill: #f2f2f2 } .note, .ms { fill: #9a9a9a } .back { fill: #16181c }
-.ring { stroke: #33373d } .way { stroke: #7f8792 } .liar { stroke: #16181c } .liarword { fill: #ff6b78 }
+.ring { stroke: #33373d } .way { stroke: #7f8792 } .liar { stroke: #16181c }   .liarword { fill: #ff6b78 } .ms { stroke: #16181c }
 .lie { stroke: #ff6b78 }
 }
 ";

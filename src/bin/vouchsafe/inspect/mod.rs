@@ -18,6 +18,7 @@ use kinds::Found;
 ///
 /// Exit code: 0 it holds; 1 it does not; 2 it is none of the three (with the reason for each).
 #[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
 #[command(group(clap::ArgGroup::new("bytes").required(true).args(["hex", "file"])))]
 pub(crate) struct Args {
     /// The bytes, as hexadecimal digits

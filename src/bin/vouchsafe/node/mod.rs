@@ -29,6 +29,7 @@ const LEAVING: Duration = Duration::from_secs(5);
 /// Lines wait until there is a link to tell them to. Empty lines are skipped, and lines longer than a rumor may be (16 KiB)
 /// are refused with a message. At the end of stdin the node goes on listening; ctrl-c ends it.
 #[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Args {
     /// Key file of this node, as made by `vouchsafe keygen`; it signs the links and the rumors
     #[arg(long, value_name = "FILE")]

@@ -18,7 +18,7 @@ use super::Fate;
 use super::lies::{Lies, Write, unix_ms};
 
 /// A liar acts at the latest after this time, even if nobody talks.
-const AT_THE_LATEST: Duration = Duration::from_secs(2);
+const AT_THE_LATEST: Duration = Duration::from_secs(3);
 /// How long a banned liar waits to hear whether it is let in again: a refusal needs milliseconds.
 const KNOCKING: Duration = Duration::from_secs(3);
 
