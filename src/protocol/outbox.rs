@@ -139,6 +139,13 @@ impl Outbox {
         room
     }
 
+    /// Whether something was left out and there is room to make up for it. Asked in every cycle: with a peer that does
+    /// not read, looking for what it lacks again and again would come to nothing.
+    pub(super) fn may_catch_up(&self) -> bool {
+        self.behind
+            && self.headers.len() + self.announcements.values().map(Vec::len).sum::<usize>() < LIST / 2
+    }
+
     /// Whether a push of ours fits. An author's `publish` waits for it.
     pub(super) fn has_room_for_own(&self) -> bool {
         self.own.bytes() < PUSH_QUEUE

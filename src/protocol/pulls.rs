@@ -1,11 +1,12 @@
 //! Pulls: asking for what was announced, serving what we announced, and telling who serves badly.
 
 use super::engine::Engine;
+use super::entry::Stage;
 use super::intake::Sender;
 use super::linkset::Slot;
 use super::time::Mono;
 use super::timers::Timer;
-use super::wants::{Added, MAX_WANTS_PER_LINK, patience};
+use super::wants::{Added, Want, patience};
 use crate::rumor::{BundleId, TopicId};
 use crate::wire::{self, Announced, Ids};
 
@@ -14,16 +15,15 @@ const MAX_OWED: usize = 256;
 const MAX_OWED_BYTES: usize = 1 << 20;
 /// One pull in this many goes to a random source, so that a link that got better, or is new, is noticed.
 const EXPLORE: usize = 5;
+/// How long whoever announces must serve, and how long a late copy is waited for if the link is busy with others (design
+/// section 7, point 4).
+pub(super) const SERVES_FOR: std::time::Duration = std::time::Duration::from_secs(10);
 /// Starved ids that are tried again when a pull ends.
 const RETRIES: usize = 4;
 
 impl Engine {
     pub(super) fn on_announce(&mut self, sender: Sender, announced: Announced) {
         let topic = announced.topic;
-        let now = self.now.mono;
-        if let Some(link) = self.links.at_mut(sender.slot) {
-            link.budget.charge_cpu(now, std::time::Duration::from_micros(1) * announced.items.len() as u32);
-        }
         let Some(window) = self.topics.get_mut(&topic) else {
             self.counters.unknown_topic += 1;
             return;
@@ -34,7 +34,8 @@ impl Engine {
                 self.counters.refused_again += 1;
             } else if let Some(entry) = window.entry_mut(&id) {
                 entry.have.insert(sender.slot);
-                if matches!(entry.stage, super::entry::Stage::Fetching) {
+                // Also while a copy is being judged: if that is a forgery, this link is asked.
+                if matches!(entry.stage, Stage::Fetching | Stage::Verifying { .. }) {
                     unknown.push((id, size));
                 }
             } else {
@@ -49,37 +50,43 @@ impl Engine {
     /// Notes that `sender` holds what we lack, and asks somebody for it if nobody is being asked.
     pub(super) fn want(&mut self, sender: Sender, topic: TopicId, id: BundleId, size: u8) {
         let Some(link) = self.links.at_mut(sender.slot) else { return };
-        if link.wanted_from >= MAX_WANTS_PER_LINK {
-            self.counters.wants_refused += 1;
-            return;
-        }
         // A class beyond the largest bundle is a lie that only makes the liar be asked later.
         let size = size.min(17);
-        match self.wants.add(id, topic, size, sender.slot) {
+        match self.wants.add(id, topic, size, sender.slot, link.wanted_from) {
             Added::Ask => {
                 link.wanted_from += 1;
                 self.ask(id);
             }
             Added::Noted => link.wanted_from += 1,
             Added::Nothing => {}
-            Added::Full => self.counters.wants_refused += 1,
+            Added::Full => {
+                self.counters.wants_refused += 1;
+                if !link.missed.contains(&topic) {
+                    link.missed.push(topic);
+                }
+            }
         }
     }
 
-    /// Asks the next source, or sources, for a wanted id.
+    /// Asks the next source, or sources, for a wanted id, unless enough are being asked.
     pub(super) fn ask(&mut self, id: BundleId) {
         let now = self.now.mono;
         let Some(want) = self.wants.get(&id) else { return };
-        let (topic, size, width) = (want.topic, want.size, usize::from(want.width));
+        let (topic, size) = (want.topic, want.size);
         // A copy of it is being judged: only if that fails is another needed.
         let entry = self.topics.get(&topic).and_then(|window| window.entry(&id));
-        if entry.is_some_and(|entry| !matches!(entry.stage, super::entry::Stage::Fetching)) {
+        if entry.is_some_and(|entry| !matches!(entry.stage, Stage::Fetching)) {
             return;
         }
-        let missing = width.saturating_sub(want.under_way());
-        let idle = want.idle();
-        if idle.is_empty() {
-            if want.under_way() == 0 {
+        let missing = usize::from(want.width).saturating_sub(want.in_time());
+        if missing == 0 || want.rests_until > now {
+            return;
+        }
+        let under_way = want.under_way();
+        let (asked, idle) = want.idle();
+        let hopeless = |slot: &Slot| self.links.at(*slot).is_none_or(|link| link.service.is_last_resort(now));
+        if idle.is_empty() || (!Want::rest(asked).is_zero() && idle.iter().all(hopeless)) {
+            if under_way == 0 {
                 self.counters.wants_given_up += 1;
                 self.drop_want(&id);
             }
@@ -96,8 +103,8 @@ impl Engine {
         };
         let mut free: Vec<_> = idle.into_iter().filter(fits).collect();
         if free.is_empty() {
-            if self.wants.get(&id).is_some_and(|want| want.under_way() == 0) {
-                self.starved.push_back(id);
+            if under_way == 0 {
+                self.wants.starve(id);
             }
             return;
         }
@@ -116,7 +123,7 @@ impl Engine {
             let choice = self.random.below(proven).min(free.len() - 1);
             free.swap(0, choice);
         }
-        for slot in free.into_iter().take(missing.max(1)) {
+        for slot in free.into_iter().take(missing) {
             let Some(link) = self.links.at_mut(slot) else { continue };
             link.service.owed += 1;
             link.service.owed_bytes += bytes;
@@ -131,16 +138,16 @@ impl Engine {
         }
     }
 
-    /// A copy came: was it pulled from this link?
-    pub(super) fn pull_answered(&mut self, sender: Sender, id: &BundleId) -> bool {
+    /// A copy came: was it pulled from this link? Gives how many bytes were asked for.
+    pub(super) fn pull_answered(&mut self, sender: Sender, id: &BundleId) -> Option<usize> {
         let now = self.now.mono;
-        let Some(want) = self.wants.get_mut(id) else { return false };
+        let want = self.wants.get_mut(id)?;
         let size = want.size;
-        let Some(asked) = want.answered(sender.slot) else { return false };
+        let asked = want.answered(sender.slot, false)?;
         self.settle(sender.slot, size);
         let took = now.since(asked);
         if let Some(link) = self.links.at_mut(sender.slot) {
-            link.service.served(took);
+            link.service.served(took, now);
         }
         // A median by small steps towards each sample: robust against liars who are slow on purpose.
         self.median_serve = Some(match self.median_serve {
@@ -149,7 +156,7 @@ impl Engine {
             Some(median) => median - median / 16,
         });
         self.retry_starved();
-        true
+        Some(1 << size)
     }
 
     /// A pull of this link is over: it owes us that much less.
@@ -160,34 +167,55 @@ impl Engine {
         }
     }
 
+    /// Not from within itself: what is given up here frees room that the next pull to end may use.
     fn retry_starved(&mut self) {
-        for _ in 0..RETRIES.min(self.starved.len()) {
-            if let Some(id) = self.starved.pop_front() {
-                self.ask(id);
-            }
+        if std::mem::replace(&mut self.wants.retrying, true) {
+            return;
         }
+        for _ in 0..RETRIES {
+            let Some(id) = self.wants.pop_starved() else { break };
+            self.ask(id);
+        }
+        self.wants.retrying = false;
     }
 
     pub(super) fn on_pull_overdue(&mut self, id: BundleId, slot: Slot, asked: Mono) {
+        let (now, median) = (self.now.mono, self.median_serve);
         let Some(want) = self.wants.get_mut(&id) else { return };
         if !want.asking().any(|under_way| under_way == (slot, asked)) {
             return;
         }
-        self.pull_failed(slot, id);
+        // A link that is working through what we asked it for before, or that we do not read, has not failed us. Asking
+        // it again would only lengthen its queue; another may well be quicker.
+        let Some(link) = self.links.at(slot) else { return };
+        let patience = patience(link.rtt, median);
+        let busy = link.service.is_serving(now, patience) || link.is_reading_paused();
+        if busy && !link.closing && now.since(asked) < SERVES_FOR {
+            want.is_slow(slot);
+            self.timers.set(now.plus(patience), Timer::PullOverdue { id, slot, asked });
+            return self.ask(id);
+        }
+        self.pull_failed(slot, id, true);
     }
 
-    fn pull_failed(&mut self, slot: Slot, id: BundleId) {
+    /// A pull came to nothing. It is held against the link if `missed`.
+    fn pull_failed(&mut self, slot: Slot, id: BundleId, missed: bool) {
         let now = self.now.mono;
         let Some(want) = self.wants.get_mut(&id) else { return };
-        if want.answered(slot).is_none() {
+        if want.answered(slot, missed).is_none() {
             return;
         }
         // Two at once next time, then three.
         want.width = want.width.saturating_add(1).min(3);
+        let rest = Want::rest(want.idle().0);
+        if want.under_way() == 0 && !rest.is_zero() {
+            want.rests_until = now.plus(rest);
+            self.timers.set(want.rests_until, Timer::RestOver(id));
+        }
         let size = want.size;
         self.counters.pulls_unserved += 1;
         self.settle(slot, size);
-        if let Some(link) = self.links.at_mut(slot) {
+        if missed && let Some(link) = self.links.at_mut(slot) {
             link.service.missed(now);
         }
         self.ask(id);
@@ -195,8 +223,13 @@ impl Engine {
     }
 
     pub(super) fn on_gone(&mut self, sender: Sender, gone: Ids) {
+        let now = self.now.mono;
+        // What it announced may be gone because its author was convicted since: then the proof has just come.
+        let excused =
+            |link: &super::link::Link| link.evidence_at.is_some_and(|at| now.since(at) < SERVES_FOR);
+        let missed = !self.links.at(sender.slot).is_some_and(excused);
         for id in gone.ids {
-            self.pull_failed(sender.slot, id);
+            self.pull_failed(sender.slot, id, missed);
         }
     }
 
@@ -205,6 +238,8 @@ impl Engine {
         let Some(want) = self.wants.remove(id) else { return };
         for (slot, _) in want.asking() {
             self.settle(slot, want.size);
+        }
+        for slot in want.owing() {
             if let Some(link) = self.links.at_mut(slot) {
                 link.outbox.cancel(want.topic, *id);
                 self.dirty.insert(slot);

@@ -75,13 +75,15 @@ impl VerifyQueue {
     }
 
     /// The next batch of up to `max` signatures: one of each link in turn, of those links whose signatures may share a
-    /// batch according to `shares`; or, when it is the turn of another link, only that link's.
+    /// batch; or, when it is the turn of another link, only that link's. `alone` gives how many those may be, or `None`
+    /// for a link that shares.
     pub(super) fn next_batch(
         &mut self,
         max: usize,
-        shares: impl Fn(LinkId) -> bool,
+        alone: impl Fn(LinkId) -> Option<usize>,
     ) -> Option<(BatchId, &[(LinkId, Work)])> {
         let first = *self.turns.front()?;
+        let shares = |link| alone(link).is_none();
         let mut batch = Vec::new();
         if shares(first) {
             let mut cost = 0;
@@ -99,6 +101,7 @@ impl VerifyQueue {
             }
         } else {
             let mut cost = 0;
+            let max = max.min(alone(first).unwrap_or(max));
             while cost < max && self.turns.contains(&first) {
                 cost += self.take(first, &mut batch);
             }
@@ -150,7 +153,7 @@ mod tests {
         let mut queue = VerifyQueue::new(Keyed::default());
         (0..5).for_each(|n| queue.add(LinkId(1), work(n)));
         queue.add(LinkId(2), work(9));
-        let (_, batch) = queue.next_batch(4, |_| true).unwrap();
+        let (_, batch) = queue.next_batch(4, |_| None).unwrap();
         assert_eq!(links(batch), [1, 2, 1, 1]);
         assert_eq!(queue.total(), 2);
     }
@@ -161,9 +164,9 @@ mod tests {
         for link in [1, 2, 3] {
             (0..2).for_each(|n| queue.add(LinkId(link), work(n)));
         }
-        let trusted = |link: LinkId| link.0 != 2;
+        let alone = |link: LinkId| (link.0 == 2).then_some(64);
         let mut batches = Vec::new();
-        while let Some((_, batch)) = queue.next_batch(64, trusted) {
+        while let Some((_, batch)) = queue.next_batch(64, alone) {
             batches.push(links(batch));
         }
         batches.sort();
@@ -176,7 +179,7 @@ mod tests {
         queue.add(LinkId(1), work(1));
         queue.add(LinkId(2), work(2));
         assert_eq!(queue.remove_link(LinkId(1)).len(), 1);
-        let (batch, _) = queue.next_batch(64, |_| true).unwrap();
+        let (batch, _) = queue.next_batch(64, |_| None).unwrap();
         assert_eq!(queue.finish(batch).map(|batch| links(&batch)), Some(vec![2]));
         assert_eq!((queue.total(), queue.under_way()), (0, 0));
     }

@@ -1,1 +1,10 @@
-//! placeholder
+//! The engine among its kind and among liars, in a deterministic world: see `world.rs`. One theme a file.
+#![allow(dead_code, reason = "helpers of tests to come")]
+
+mod check;
+mod hostile;
+mod node;
+mod world;
+
+mod forgery;
+mod spread;
