@@ -78,11 +78,10 @@ impl Engine {
         if entry.is_some_and(|entry| !matches!(entry.stage, Stage::Fetching)) {
             return;
         }
-        let missing = usize::from(want.width).saturating_sub(want.in_time());
-        if missing == 0 || want.rests_until > now {
+        let (width, in_time, under_way) = (usize::from(want.width), want.in_time(), want.under_way());
+        if in_time >= width || want.rests_until > now {
             return;
         }
-        let under_way = want.under_way();
         let (asked, idle) = want.idle();
         let hopeless = |slot: &Slot| self.links.at(*slot).is_none_or(|link| link.service.is_last_resort(now));
         if idle.is_empty() || (!Want::rest(asked).is_zero() && idle.iter().all(hopeless)) {
@@ -115,14 +114,13 @@ impl Engine {
             let delay = link.and_then(|link| link.service.delay.or(median).or(Some(link.rtt)));
             (link.is_some_and(|link| link.service.is_last_resort(now)), delay)
         });
+        let proven = free.iter().filter(|slot| !hopeless(slot)).count();
         if self.random.below(EXPLORE) == 0 {
-            let proven = free
-                .iter()
-                .filter(|slot| self.links.at(**slot).is_some_and(|link| !link.service.is_last_resort(now)));
-            let proven = proven.count().max(1);
-            let choice = self.random.below(proven).min(free.len() - 1);
+            let choice = self.random.below(proven.max(1));
             free.swap(0, choice);
         }
+        // What strikers have been asked for does not keep us from asking others, but from asking more strikers.
+        let missing = width.saturating_sub(if proven > 0 { in_time } else { under_way });
         for slot in free.into_iter().take(missing) {
             let Some(link) = self.links.at_mut(slot) else { continue };
             link.service.owed += 1;
@@ -132,8 +130,9 @@ impl Engine {
             self.counters.pulls += 1;
             let due = now.plus(patience(link.rtt, median));
             self.timers.set(due, Timer::PullOverdue { id, slot, asked: now });
+            let striker = link.service.is_last_resort(now);
             if let Some(want) = self.wants.get_mut(&id) {
-                want.asked(slot, now);
+                want.asked(slot, now, striker);
             }
         }
     }

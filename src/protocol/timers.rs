@@ -49,6 +49,11 @@ impl Timers {
         self.heap.peek().map(|Reverse((at, _, _))| *at)
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
     pub(super) fn pop_due(&mut self, now: Mono) -> Option<Timer> {
         if self.next()? > now {
             return None;

@@ -41,7 +41,7 @@ struct Source {
     asked: u8,
     /// When the pull that is under way was sent, if one is.
     since: Option<Mono>,
-    /// That pull is overdue, but the link is still working through others.
+    /// That pull is overdue, but the link is still working through others; or the link rarely serves.
     slow: bool,
     /// A copy may still come, even though we no longer count on it.
     owes: bool,
@@ -70,11 +70,12 @@ impl Want {
         self.sources.iter_mut().find(|source| source.slot == slot)
     }
 
-    pub(super) fn asked(&mut self, slot: Slot, now: Mono) {
+    /// This link has been asked. `slow` if we do not expect much of it.
+    pub(super) fn asked(&mut self, slot: Slot, now: Mono, slow: bool) {
         if let Some(source) = self.source(slot) {
             source.since = Some(now);
             source.asked = source.asked.saturating_add(1);
-            source.slow = false;
+            source.slow = slow;
             source.owes = true;
         }
     }

@@ -6,5 +6,8 @@ mod hostile;
 mod node;
 mod world;
 
+mod equivocation;
 mod forgery;
+mod limits;
 mod spread;
+mod windows;

@@ -162,6 +162,14 @@ impl World {
         self.run(300);
     }
 
+    /// Each with the next.
+    pub(super) fn chain(&mut self) {
+        for node in 1..self.nodes.len() {
+            self.connect(node - 1, node);
+        }
+        self.run(300);
+    }
+
     /// A ring, so that it is connected, and `extra` random links.
     pub(super) fn graph(&mut self, extra: usize) {
         let count = self.nodes.len();
