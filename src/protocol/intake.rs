@@ -12,7 +12,7 @@ use super::linkset::Slot;
 use super::time::Mono;
 use super::verifying::{MAX_WAITING, MAX_WAITING_PER_LINK, Work};
 use super::window::Unfit;
-use super::{Action, FRAME_OVERHEAD, LinkId, Offence, VerifyJob};
+use super::{FRAME_OVERHEAD, LinkId, Offence, VerifyJob};
 use crate::key::PublicKey;
 use crate::rumor::{Bundle, BundleId, Evidence, SignedHeader, TopicId};
 use crate::wire::{DecodeError, Frame, Lane, RawBundle, Reason};
@@ -68,7 +68,7 @@ impl Engine {
             Ok(Frame::Hello(hello)) if lane == Lane::Control => self.on_hello(slot, hello),
             Ok(Frame::Goodbye(_)) if lane == Lane::Control => {}
             Ok(frame) if lane == Lane::Control && greeted => self.on_control(sender, frame),
-            // Bundles on the control lane, control frames on others, or anything before hello on its own lane.
+            // Control frames on other lanes, or anything before hello on its own.
             Ok(_) => self.close(id, Reason::OutOfOrder),
         }
         self.check_budget(id, false);
@@ -96,7 +96,9 @@ impl Engine {
             Frame::Gone(ids) => self.on_gone(sender, ids),
             Frame::Cancel(ids) => self.on_cancel(sender, ids),
             Frame::Evidence(evidence) => self.on_evidence(sender, evidence),
-            Frame::Hello(_) | Frame::Goodbye(_) | Frame::Bundles(_) => {}
+            Frame::Bundles(_) => self.close(sender.link, Reason::OutOfOrder),
+            // Taken care of before.
+            Frame::Hello(_) | Frame::Goodbye(_) => {}
         }
     }
 
@@ -329,92 +331,6 @@ impl Engine {
             link.budget.charge_cpu(now, SIGNATURE_COST * checks);
         }
         self.verifying.add(link, work);
-    }
-
-    /// Starts as many batches as there are verifiers.
-    pub(super) fn dispatch_verification(&mut self) {
-        while self.verifying.under_way() < self.config.verifiers.max(1) {
-            let links = &self.links;
-            let alone = |id: LinkId| match links.slot_of(id).and_then(|slot| links.at(slot)) {
-                Some(link) => link.verified_alone(),
-                None => Some(1),
-            };
-            let Some((batch, work)) = self.verifying.next_batch(self.config.batch.max(1), alone) else {
-                return;
-            };
-            let mut jobs = Vec::with_capacity(work.len());
-            for (_, work) in work {
-                match work {
-                    Work::Bundle { job, .. } => jobs.push(*job),
-                    Work::Evidence { evidence, .. } => {
-                        jobs.extend(
-                            evidence.headers().map(|signed| VerifyJob::of(signed, signed.header.id())),
-                        );
-                    }
-                }
-            }
-            self.counters.batches += 1;
-            self.counters.verified += jobs.len() as u64;
-            self.actions.push_back(Action::Verify { batch, jobs });
-        }
-    }
-
-    /// Reads again from links whose signatures no longer wait in such numbers.
-    pub(super) fn resume_verified(&mut self) {
-        if self.verifying.total() >= MAX_WAITING * 3 / 4 {
-            return;
-        }
-        let verifying = &self.verifying;
-        let ready = |id: LinkId| verifying.waiting_of(id) < MAX_WAITING_PER_LINK / 2;
-        let paused = self.links.iter().filter(|link| link.is_paused(Pause::Verification) && ready(link.id));
-        let ids: Vec<_> = paused.map(|link| link.id).collect();
-        for id in ids {
-            self.resume(id, Pause::Verification);
-        }
-    }
-
-    /// A link is convicted with work still waiting: whoever else sent the same copy stands in for it, or else the other
-    /// candidates, or else the id is as if never seen.
-    pub(super) fn drop_work(&mut self, link: LinkId, work: &Work) {
-        let Work::Bundle { topic, job } = work else { return };
-        let entry = self.topics.get_mut(topic).and_then(|window| window.entry_mut(&job.id));
-        let Some(entry) = entry else { return };
-        let Stage::Verifying { first, .. } = &mut entry.stage else { return };
-        // The entry may be another by now, of the same id, with a copy that has nothing to do with this link.
-        if first.link != link || first.signature != job.signature {
-            return;
-        }
-        if first.hand_over() {
-            let other = first.link;
-            entry.from = Some(first.peer);
-            return self.queue_signature(other, work.clone());
-        }
-        self.next_candidate(topic, &job.id);
-    }
-
-    /// Replaces a first candidate that is not to be trusted by the next one, if there is one.
-    pub(super) fn next_candidate(&mut self, topic: &TopicId, id: &BundleId) {
-        let Some(window) = self.topics.get_mut(topic) else { return };
-        let Some(entry) = window.entry_mut(id) else { return };
-        let Stage::Verifying { first, others } = &mut entry.stage else { return };
-        // A copy whose only senders are banned by now is not worth a check.
-        let (standing, now) = (&self.standing, self.now.mono);
-        others.retain_mut(|copy| !standing.is_banned(&copy.peer, now) || copy.hand_over());
-        if others.is_empty() {
-            window.forget(id);
-            // Whoever else announced it is asked next.
-            return self.ask(*id);
-        }
-        *first = others.remove(0);
-        let next = first.clone();
-        entry.signed.signature = next.signature;
-        entry.from = Some(next.peer);
-        entry.hops = next.hops;
-        if let Some(body) = entry.body.take() {
-            entry.body = Some(std::sync::Arc::unwrap_or_clone(body).with_signature(next.signature).into());
-        }
-        let job = VerifyJob::of(&entry.signed, *id);
-        self.queue_signature(next.link, Work::Bundle { topic: *topic, job });
     }
 
     pub(super) fn mono(&self) -> Mono {

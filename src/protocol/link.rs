@@ -18,6 +18,8 @@ const TRUSTED_AFTER: u32 = 16;
 /// Unserved pulls within [`STRIKE_WINDOW`] that make a link's announcements a last resort (design section 7).
 const STRIKES: usize = 3;
 const STRIKE_WINDOW: Duration = Duration::from_secs(60);
+/// Unserved pulls so close together count as one. (Guess: longer than the gap between two frames of a slow link.)
+const ONE_SILENCE: Duration = Duration::from_secs(1);
 /// For how long they stay so.
 const LAST_RESORT: Duration = Duration::from_secs(600);
 
@@ -160,6 +162,10 @@ impl Service {
     }
 
     pub(super) fn missed(&mut self, now: Mono) {
+        // One silence, however many pulls it kept waiting.
+        if self.unserved.back().is_some_and(|at| now.since(*at) < ONE_SILENCE) {
+            return;
+        }
         if self.unserved.len() >= STRIKES {
             self.unserved.pop_front();
         }

@@ -82,9 +82,9 @@ impl Engine {
         if in_time >= width || want.rests_until > now {
             return;
         }
-        let (asked, idle) = want.idle();
+        let (_, idle) = want.idle();
         let hopeless = |slot: &Slot| self.links.at(*slot).is_none_or(|link| link.service.is_last_resort(now));
-        if idle.is_empty() || (!Want::rest(asked).is_zero() && idle.iter().all(hopeless)) {
+        if idle.is_empty() {
             if under_way == 0 {
                 self.counters.wants_given_up += 1;
                 self.drop_want(&id);

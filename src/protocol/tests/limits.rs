@@ -86,7 +86,7 @@ fn announce_flood_memory_is_bounded() {
     for wire in hostiles[1..].iter().map(|hostile| world.hostiles[*hostile].wire).collect::<Vec<_>>() {
         world.cut(wire);
     }
-    world.run(20_000);
+    world.run(40_000);
     let engine = world.engine(node);
     assert_eq!((engine.stats().wants, engine.timers.len()), (0, 2));
     assert!(engine.wants.starved_len() < 200);

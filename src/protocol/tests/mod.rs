@@ -1,5 +1,4 @@
 //! The engine among its kind and among liars, in a deterministic world: see `world.rs`. One theme a file.
-#![allow(dead_code, reason = "helpers of tests to come")]
 
 mod check;
 mod hostile;
@@ -9,5 +8,10 @@ mod world;
 mod equivocation;
 mod forgery;
 mod limits;
+mod malformed;
+mod own;
+mod property;
+mod shapes;
+mod slow;
 mod spread;
 mod windows;

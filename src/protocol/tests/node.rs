@@ -50,8 +50,6 @@ pub(super) fn secret(purpose: &str, number: u64) -> SecretKey {
 /// One rumor that the application got.
 #[derive(Clone, Debug)]
 pub(super) struct Delivered {
-    pub(super) id: RumorId,
-    pub(super) author: PublicKey,
     pub(super) position: Position,
     pub(super) body: Bytes,
     /// When, nanoseconds.
@@ -125,9 +123,9 @@ impl Node {
             Action::Deliver { bundle, .. } => {
                 assert!(judge.is_genuine(bundle), "delivered what its author did not sign");
                 for rumor in bundle.rumors() {
-                    let (id, author, position) = (rumor.id(), rumor.author(), rumor.position());
+                    let (id, position) = (rumor.id(), rumor.position());
                     assert!(self.ids.insert(id), "delivered {id} a second time");
-                    self.delivered.push(Delivered { id, author, position, body: rumor.body().clone(), at });
+                    self.delivered.push(Delivered { position, body: rumor.body().clone(), at });
                 }
             }
             Action::Published { ticket, result } => {
