@@ -86,9 +86,10 @@ impl Engine {
         if self.book.is_convicted(&author) {
             self.counters.convicted_author += 1;
             window.forget(&id);
+            self.drop_want(&id);
             return;
         }
-        if let Err(evidence) = window.claim(id, &signed) {
+        if let Err(evidence) = window.claim(id, &signed, self.now.mono) {
             self.counters.conflicts += 1;
             window.forget(&id);
             window.refuse(id);
@@ -147,7 +148,7 @@ impl Engine {
         if !window.validate {
             return self.accept(topic, id);
         }
-        if self.validations.asked.len() < self.config.validators {
+        if self.validations.asked.len() < self.config.validators.max(1) {
             return self.question(topic, id);
         }
         if self.validations.waiting.len() < MAX_QUESTIONS_WAITING {
@@ -175,7 +176,11 @@ impl Engine {
 
     pub(super) fn on_validated(&mut self, question: ValidationId, verdict: Validation) {
         let Some((topic, id)) = self.validations.asked.remove(&question) else { return };
+        let entry = self.topics.get(&topic).and_then(|window| window.entry(&id));
+        let waits = entry.is_some_and(|entry| matches!(entry.stage, Stage::Validating));
         match verdict {
+            // The author was convicted, or the topic left: the question has lost its meaning.
+            _ if !waits => {}
             Validation::Accept => self.accept(topic, id),
             Validation::Ignore => {
                 self.counters.validator_ignored += 1;
@@ -186,7 +191,7 @@ impl Engine {
                 self.unwanted(topic, id);
             }
         }
-        while self.validations.asked.len() < self.config.validators {
+        while self.validations.asked.len() < self.config.validators.max(1) {
             let Some((topic, id)) = self.validations.waiting.pop_front() else { return };
             self.question(topic, id);
         }
@@ -260,23 +265,29 @@ impl Engine {
     /// Verified evidence: the author is out, everywhere and for good, and everybody is told.
     pub(super) fn convict(&mut self, evidence: Evidence, from: Option<Slot>) {
         let author = evidence.author();
-        let Some(shed) = self.book.enter(evidence) else {
+        let now = self.now.mono;
+        let known = self.topics.values().any(|window| window.knows(&author, now));
+        let Some(shed) = self.book.enter(evidence, known) else {
             self.counters.evidence_known += 1;
             return;
         };
         self.counters.evidence_shed += shed;
         self.counters.convictions += 1;
         self.event(Event::Convicted { evidence: Box::new(evidence) });
-        if let Some(slot) = from
-            && let Some(conviction) = self.book.get_mut(&author)
-        {
-            conviction.told.insert(slot);
-        }
-        for window in self.topics.values_mut() {
-            self.counters.held_back += window.held_back_of(&author);
-            for id in window.purge(&author) {
-                self.wants.remove(&id);
+        if let Some(slot) = from {
+            if let Some(conviction) = self.book.get_mut(&author) {
+                conviction.told.insert(slot);
             }
+            if let Some(link) = self.links.at_mut(slot) {
+                link.evidence_at = Some(self.now.mono);
+            }
+        }
+        let mut fetching = Vec::new();
+        for window in self.topics.values_mut() {
+            self.counters.held_back += window.silence(&author, &mut fetching);
+        }
+        for id in fetching {
+            self.drop_want(&id);
         }
         self.desk.convicted(&author);
         let live: Vec<_> =

@@ -15,8 +15,13 @@ const MAX_EVIDENCE: usize = 4_096;
 #[derive(Debug)]
 pub(super) struct EvidenceBook {
     convicted: KeyedMap<PublicKey, Conviction>,
-    /// In the order of conviction; the first `kept_from` have lost their proof.
-    order: VecDeque<PublicKey>,
+    /// In the order of conviction: authors that we had heard only lately or never, and those we had known. Strangers are
+    /// shed first. A liar makes new keys for nothing, and must not win one of them back its voice by convicting others.
+    strangers: VecDeque<PublicKey>,
+    known: VecDeque<PublicKey>,
+    /// Of those, the first so many have lost their proof.
+    shed_strangers: usize,
+    shed_known: usize,
 }
 
 #[derive(Debug)]
@@ -28,7 +33,8 @@ pub(super) struct Conviction {
 
 impl EvidenceBook {
     pub(super) fn new(keyed: Keyed) -> Self {
-        Self { convicted: keyed.map(), order: VecDeque::new() }
+        let (strangers, known) = (VecDeque::new(), VecDeque::new());
+        Self { convicted: keyed.map(), strangers, known, shed_strangers: 0, shed_known: 0 }
     }
 
     pub(super) fn is_convicted(&self, author: &PublicKey) -> bool {
@@ -40,41 +46,57 @@ impl EvidenceBook {
     }
 
     /// Enters verified evidence; gives how many older entries were shed, or `None` if the author is already convicted.
-    pub(super) fn enter(&mut self, evidence: Evidence) -> Option<u64> {
+    /// `known` if we have known the author for a while.
+    pub(super) fn enter(&mut self, evidence: Evidence, known: bool) -> Option<u64> {
         let author = evidence.author();
         if self.is_convicted(&author) {
             return None;
         }
         let mut shed = 0;
-        if self.order.len() >= MAX_CONVICTED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.convicted.remove(&oldest);
-            shed += 1;
+        if self.convicted.len() >= MAX_CONVICTED {
+            let (order, proofs_shed) = match self.strangers.is_empty() {
+                false => (&mut self.strangers, &mut self.shed_strangers),
+                true => (&mut self.known, &mut self.shed_known),
+            };
+            if let Some(oldest) = order.pop_front() {
+                *proofs_shed = proofs_shed.saturating_sub(1);
+                self.convicted.remove(&oldest);
+                shed += 1;
+            }
         }
-        if self.order.len() >= MAX_EVIDENCE
-            && let Some(old) = self.order.get(self.order.len() - MAX_EVIDENCE).copied()
-            && let Some(conviction) = self.convicted.get_mut(&old)
-            && conviction.evidence.take().is_some()
-        {
-            shed += 1;
+        let proofs = self.convicted.len() - self.shed_strangers - self.shed_known;
+        if proofs >= MAX_EVIDENCE {
+            let (order, proofs_shed) = match self.shed_strangers < self.strangers.len() {
+                true => (&self.strangers, &mut self.shed_strangers),
+                false => (&self.known, &mut self.shed_known),
+            };
+            if let Some(conviction) =
+                order.get(*proofs_shed).and_then(|oldest| self.convicted.get_mut(oldest))
+            {
+                conviction.evidence = None;
+                *proofs_shed += 1;
+                shed += 1;
+            }
         }
-        self.order.push_back(author);
+        if known { &mut self.known } else { &mut self.strangers }.push_back(author);
         self.convicted.insert(author, Conviction { evidence: Some(evidence), told: LinkSet::default() });
         Some(shed)
     }
 
-    /// A place in the table of links has a new owner.
-    pub(super) fn forget_link(&mut self, slot: super::linkset::Slot) {
-        self.convicted.values_mut().for_each(|conviction| conviction.told.remove(slot));
+    /// Places in the table of links will have new owners.
+    pub(super) fn forget_links(&mut self, gone: &LinkSet) {
+        self.convicted.values_mut().for_each(|conviction| conviction.told.remove_all(gone));
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = (&PublicKey, &Conviction)> {
-        self.order.iter().filter_map(|author| self.convicted.get_key_value(author))
+        let order = self.known.iter().chain(&self.strangers);
+        order.filter_map(|author| self.convicted.get_key_value(author))
     }
 
-    /// The most recently convicted authors, at most `count`.
+    /// The most recently convicted authors, at most `count` of those we had known and as many of the others.
     pub(super) fn newest(&self, count: usize) -> Vec<PublicKey> {
-        self.order.iter().rev().take(count).copied().collect()
+        let newest =
+            |order: &VecDeque<PublicKey>| order.iter().rev().take(count).copied().collect::<Vec<_>>();
+        [newest(&self.known), newest(&self.strangers)].concat()
     }
 }

@@ -9,7 +9,7 @@ use super::book::EvidenceBook;
 use super::link::Links;
 use super::linkset::LinkSet;
 use super::publish::Desk;
-use super::random::{Keyed, KeyedMap, KeyedSet, Random};
+use super::random::{Keyed, KeyedMap, Random};
 use super::standing::Standing;
 use super::timers::{Timer, Timers};
 use super::verifying::VerifyQueue;
@@ -21,6 +21,10 @@ use crate::rumor::{Evidence, NetworkId, RuleSet, TopicId};
 
 /// How often bodies and generations are looked at for expiry.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
+
+/// The cycle also closes links that stall, so it must come round, and not all the time, whatever the configuration says.
+const SHORTEST_CYCLE: Duration = Duration::from_millis(10);
+const LONGEST_CYCLE: Duration = Duration::from_secs(10);
 
 /// What an engine is made from.
 #[derive(Debug)]
@@ -55,10 +59,6 @@ pub struct Engine {
     pub(super) verifying: VerifyQueue,
     pub(super) validations: Validations,
     pub(super) wants: Wants,
-    /// Wanted ids whose sources all owe us as much as they may.
-    pub(super) starved: VecDeque<crate::rumor::BundleId>,
-    /// The same ids: each waits once.
-    pub(super) starving: KeyedSet<crate::rumor::BundleId>,
     /// Running estimate of the median time from pull to copy.
     pub(super) median_serve: Option<Duration>,
     pub(super) book: EvidenceBook,
@@ -92,8 +92,6 @@ impl Engine {
             verifying: VerifyQueue::new(keyed),
             validations: Validations::new(keyed),
             wants: Wants::new(keyed),
-            starved: VecDeque::new(),
-            starving: keyed.set(),
             median_serve: None,
             book: EvidenceBook::new(keyed),
             standing: Standing::new(keyed),
@@ -165,9 +163,9 @@ impl Engine {
                     self.check_links();
                     self.repair_cycle();
                     // Up to a tenth of jitter, so that the nodes of a network do not all talk at once.
-                    let tenth = self.config.repair_every / 10;
-                    let jitter = tenth.mul_f64((self.random.below(1000) as f64) / 1000.0);
-                    self.timers.set(self.now.mono.plus(self.config.repair_every + jitter), Timer::CycleDue);
+                    let every = self.config.repair_every.clamp(SHORTEST_CYCLE, LONGEST_CYCLE);
+                    let jitter = (every / 10).mul_f64((self.random.below(1000) as f64) / 1000.0);
+                    self.timers.set(self.now.mono.plus(every + jitter), Timer::CycleDue);
                 }
                 Timer::SomethingExpires => {
                     self.expire();
@@ -178,21 +176,22 @@ impl Engine {
                         self.dirty.insert(slot);
                     }
                 }
-                Timer::BudgetRefilled(link) => self.check_budget(link),
+                Timer::BudgetRefilled(link) => self.check_budget(link, true),
                 Timer::PullOverdue { id, slot, asked } => self.on_pull_overdue(id, slot, asked),
+                Timer::RestOver(id) => self.ask(id),
                 Timer::HoldBackOver { topic, id } => self.on_hold_back_over(topic, id),
                 Timer::ValidatorOverdue(question) => self.on_validator_overdue(question),
                 // Sealing is tried at the next poll.
-                Timer::SlotsFree(topic) => self.desk.timer_rang(topic),
+                Timer::SlotsFree(topic) => self.desk.wake(topic),
             }
         }
     }
 
     fn expire(&mut self) {
-        for window in self.topics.values_mut() {
-            for id in window.expire(self.now) {
-                self.wants.remove(&id);
-            }
+        let now = self.now;
+        let forgotten: Vec<_> = self.topics.values_mut().flat_map(|window| window.expire(now)).collect();
+        for id in forgotten {
+            self.drop_want(&id);
         }
     }
 

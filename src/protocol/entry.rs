@@ -20,6 +20,8 @@ pub(super) struct Entry {
     pub(super) have: LinkSet,
     /// Links that we pushed or announced it to.
     pub(super) told: LinkSet,
+    /// Links that sent its header ahead (hold-back topics). They need not hold it.
+    pub(super) heard: LinkSet,
     /// What is left of the hop budget for us to spend.
     pub(super) hops: u8,
     /// The peer whose copy is being judged, or was accepted; `None` for own bundles.
@@ -62,6 +64,19 @@ pub(super) struct Copy {
     pub(super) same: Vec<(LinkId, PublicKey)>,
 }
 
+impl Copy {
+    fn is_from(&self, link: LinkId) -> bool {
+        self.link == link || self.same.iter().any(|(other, _)| *other == link)
+    }
+
+    /// Another link that sent this copy stands in for the first; false if there is none.
+    pub(super) fn hand_over(&mut self) -> bool {
+        let Some((link, peer)) = self.same.pop() else { return false };
+        (self.link, self.peer) = (link, peer);
+        true
+    }
+}
+
 impl Entry {
     pub(super) fn verifying(signed: SignedHeader, copy: Copy) -> Self {
         Self {
@@ -72,6 +87,7 @@ impl Entry {
             body: None,
             have: LinkSet::default(),
             told: LinkSet::default(),
+            heard: LinkSet::default(),
             deliverable: false,
             rounds: 0,
         }
@@ -84,6 +100,7 @@ impl Entry {
             body: Some(bundle),
             have: LinkSet::default(),
             told: LinkSet::default(),
+            heard: LinkSet::default(),
             hops,
             from: None,
             deliverable: true,
@@ -94,11 +111,15 @@ impl Entry {
     /// Another copy while the first is being judged. False if there is no place for it.
     pub(super) fn add_candidate(&mut self, copy: Copy) -> bool {
         let Stage::Verifying { first, others } = &mut self.stage else { return true };
+        // A link has one say: with more, one liar could fill the places and keep the genuine copy out.
+        let spoke = |known: &Copy| known.signature != copy.signature && known.is_from(copy.link);
+        if spoke(first) || others.iter().any(spoke) {
+            return true;
+        }
         for known in std::iter::once(first).chain(others.iter_mut()) {
             if known.signature == copy.signature {
                 // Bounded by the links there can be.
-                let new = known.link != copy.link && known.same.iter().all(|(link, _)| *link != copy.link);
-                if new && known.same.len() < super::MAX_LINKS {
+                if !known.is_from(copy.link) && known.same.len() < super::MAX_LINKS {
                     known.same.push((copy.link, copy.peer));
                 }
                 return true;

@@ -7,6 +7,8 @@ use super::engine::Engine;
 use super::link::{Link, Pause};
 use super::linkset::Slot;
 use super::timers::Timer;
+use super::verifying::MAX_WAITING;
+use super::wants::MAX_WANTS_PER_LINK;
 use super::window::Window;
 use super::{Action, Event, LinkId, MAX_TOPICS, Offence};
 use crate::key::PublicKey;
@@ -22,6 +24,8 @@ const SIMULTANEOUS: Duration = Duration::from_secs(5);
 const CLOCK_ALARM_MS: i64 = 10_000;
 /// Fewer links than this can't tell whose clock is wrong.
 const CLOCK_QUORUM: usize = 3;
+/// What looking at one entry costs when everything held is walked through for a link.
+const WALK_COST: Duration = Duration::from_nanos(50);
 /// Pieces of evidence that a new link is told of at once; the rest when it brings something of those authors.
 const EVIDENCE_FOR_NEWCOMERS: usize = 64;
 
@@ -49,7 +53,7 @@ impl Engine {
 
     pub(super) fn on_link_up(&mut self, id: LinkId, peer: PublicKey, dialled: bool) {
         let refused = self.refusal(&peer, !dialled).or_else(|| self.yields_to_existing(&peer, dialled));
-        let slot = if refused.is_none() { self.links.free() } else { None };
+        let slot = if refused.is_none() { self.free_place() } else { None };
         let Some(slot) = slot else {
             let reason = refused.unwrap_or(Reason::Full);
             self.event(Event::LinkRefused { peer, reason });
@@ -62,6 +66,23 @@ impl Engine {
         link.outbox.frame(wire::hello(&hello));
         self.links.insert(link);
         self.dirty.insert(slot);
+    }
+
+    /// A place in the table of links. Who had what is remembered by place, so before places are used a second time the
+    /// marks of their former owners are wiped: of all at once, or each link that came and went would cost us a walk
+    /// through everything that is held.
+    fn free_place(&mut self) -> Option<Slot> {
+        if let Some(slot) = self.links.free() {
+            return Some(slot);
+        }
+        let gone = self.links.take_gone();
+        for entry in self.topics.values_mut().flat_map(Window::entries_mut) {
+            for marks in [&mut entry.have, &mut entry.told, &mut entry.heard] {
+                marks.remove_all(&gone);
+            }
+        }
+        self.book.forget_links(&gone);
+        self.links.free()
     }
 
     /// Settles two links between the same nodes the same way on both sides: closes the older one, or gives the reason to
@@ -101,27 +122,37 @@ impl Engine {
         for author in self.book.newest(EVIDENCE_FOR_NEWCOMERS) {
             self.tell_evidence(slot, &author);
         }
-        self.resync(slot);
+        self.resync_all(slot);
         self.desk.wake_all();
         self.check_clock();
     }
 
     pub(super) fn on_topics(&mut self, slot: Slot, change: TopicChange) {
         self.topology += 1;
+        let now = self.now.mono;
+        let mut joined: Vec<_> = change.joined.into_iter().map(TopicId::from_bytes).collect();
+        joined.sort_unstable();
+        joined.dedup();
+        let walked: usize = joined.iter().filter_map(|topic| self.topics.get(topic)).map(Window::len).sum();
         let Some(link) = self.links.at_mut(slot) else { return };
+        // Without it a frame of 40 bytes, sent again and again, would buy walks through all that is held.
+        link.budget.charge_cpu(now, WALK_COST.saturating_mul(u32::try_from(walked).unwrap_or(u32::MAX)));
         link.topics.retain(|topic| !change.left.contains(topic.as_bytes()));
-        for topic in change.joined.into_iter().map(TopicId::from_bytes) {
-            if !link.topics.contains(&topic) {
-                link.topics.push(topic);
-            }
-        }
+        // A topic that is named again: it had no room for all our announcements, and has now.
+        let again: Vec<_> = joined.iter().filter(|topic| link.relays_id(topic)).copied().collect();
+        link.topics.extend_from_slice(&joined);
+        link.topics.sort_unstable();
+        link.topics.dedup();
         if link.topics.len() > MAX_TOPICS_PER_LINK {
             let id = link.id;
             return self.close(id, Reason::TooManyTopics);
         }
-        // What we hold of the new topics follows with the next cycle: a walk through all that is held, per frame of seven
-        // bytes, would let one link stop the node.
-        link.outbox.behind = true;
+        for topic in again {
+            if let Some(window) = self.topics.get_mut(&topic) {
+                window.entries_mut().for_each(|entry| entry.told.remove(slot));
+            }
+        }
+        self.resync(slot, &joined);
         self.desk.wake_all();
     }
 
@@ -142,6 +173,10 @@ impl Engine {
     pub(super) fn on_leave(&mut self, topic: TopicId) {
         if self.topics.remove(&topic).is_some() {
             self.fail_publishes(topic, &super::PublishError::NotJoined(topic));
+            self.desk.left(&topic);
+            for id in self.wants.of_topic(&topic) {
+                self.drop_want(&id);
+            }
             self.tell_topics(Vec::new(), vec![*topic.as_bytes()]);
         }
     }
@@ -164,21 +199,20 @@ impl Engine {
         let Some(link) = self.links.remove(id) else { return };
         self.topology += 1;
         self.dirty.remove(link.slot);
+        if self.verifying.total() >= MAX_WAITING {
+            // What a link left behind is as good as any, unless links that come and go would fill the queue.
+            for work in self.verifying.remove_link(id) {
+                self.drop_work(id, &work);
+            }
+        }
         if link.wanted_from > 0 {
             for wanted in self.wants.of_link(link.slot) {
                 if let Some(want) = self.wants.get_mut(&wanted) {
                     want.remove_source(link.slot);
+                    want.rests_until = super::Mono::default();
                     self.ask(wanted);
                 }
             }
-        }
-        // Its place will be another's: forget who had what. Links that never showed or were told anything left no mark.
-        if link.live || link.copies_in > 0 {
-            for entry in self.topics.values_mut().flat_map(Window::entries_mut) {
-                entry.have.remove(link.slot);
-                entry.told.remove(link.slot);
-            }
-            self.book.forget_link(link.slot);
         }
         self.desk.wake_all();
         if link.live {
@@ -211,7 +245,7 @@ impl Engine {
         self.event(Event::Offence { peer, offence });
         self.close(id, Reason::Offence);
         for work in self.verifying.remove_link(id) {
-            self.drop_work(&work);
+            self.drop_work(id, &work);
         }
     }
 
@@ -228,18 +262,37 @@ impl Engine {
             self.counters.links_stalled += 1;
             self.close(id, Reason::Stalled);
         }
+        self.ask_again();
         let behind: Vec<_> =
-            self.links.iter().filter(|link| link.outbox.behind).map(|link| link.slot).collect();
+            self.links.iter().filter(|link| link.outbox.may_catch_up()).map(|link| link.slot).collect();
         for slot in behind {
-            self.resync(slot);
+            self.resync_all(slot);
         }
     }
 
+    /// Asks links for their announcements again, where we had no room for all of them and have it now.
+    fn ask_again(&mut self) {
+        for link in self.links.iter_mut().filter(|link| link.live && !link.closing) {
+            if !link.missed.is_empty() && link.wanted_from < MAX_WANTS_PER_LINK / 2 {
+                let joined = link.missed.drain(..).map(|topic| *topic.as_bytes()).collect();
+                link.outbox.frame(wire::topics(&TopicChange { joined, left: Vec::new() }));
+                self.dirty.insert(link.slot);
+            }
+        }
+    }
+
+    fn resync_all(&mut self, slot: Slot) {
+        let topics: Vec<_> = self.topics.keys().copied().collect();
+        self.resync(slot, &topics);
+    }
+
     /// Stops reading from a link whose budget is empty, or reads again if it has refilled.
-    pub(super) fn check_budget(&mut self, id: LinkId) {
+    pub(super) fn check_budget(&mut self, id: LinkId, refilled: bool) {
         let now = self.now.mono;
         let Some(link) = self.links.get_mut(id) else { return };
         match link.budget.overdrawn_until(now) {
+            // Frames that were on their way when reading stopped: the timer is running.
+            Some(_) if link.is_paused(Pause::Budget) && !refilled => {}
             Some(until) => {
                 // At least a millisecond, or a link just over its budget would be paused for every frame.
                 let until = until.max(now.plus(Duration::from_millis(1)));

@@ -12,14 +12,15 @@ use super::linkset::Slot;
 use super::time::Mono;
 use super::verifying::{MAX_WAITING, MAX_WAITING_PER_LINK, Work};
 use super::window::Unfit;
-use super::{Action, FRAME_OVERHEAD, LinkId, Offence, VerifyJob};
+use super::{FRAME_OVERHEAD, LinkId, Offence, VerifyJob};
 use crate::key::PublicKey;
 use crate::rumor::{Bundle, BundleId, Evidence, SignedHeader, TopicId};
-use crate::wire::{Frame, Lane, RawBundle, Reason};
+use crate::wire::{DecodeError, Frame, Lane, RawBundle, Reason};
 
 /// What a frame costs us before anything in it is looked at (measured: decoding and dispatch, rounded up).
 const FRAME_COST: Duration = Duration::from_micros(2);
-/// What looking at one copy, id or header costs: a hash of 112 bytes and a look-up.
+/// What looking at one copy costs, or at 32 bytes of a control frame, which name an id, a topic or a part of a header: a
+/// hash of 112 bytes at most, and a look-up.
 const ITEM_COST: Duration = Duration::from_micros(1);
 /// What one signature costs when it is checked alone, the worst case.
 const SIGNATURE_COST: Duration = Duration::from_micros(60);
@@ -43,13 +44,14 @@ impl Engine {
         let sender = Sender { link: id, slot, peer: link.peer };
         self.counters.frames_in += 1;
         self.counters.bytes_in += payload.len() as u64;
-        // Row 2. What we pulled is paced by how much may be owed to us, not by the sender's budget.
-        let bytes = payload.len() + FRAME_OVERHEAD;
-        let unasked = if lane == Lane::Replies { link.service.unasked(bytes) } else { bytes };
-        link.budget.bytes.charge(now, unasked as u64);
-        link.budget.charge_cpu(now, FRAME_COST);
+        // Row 2. Replies are charged one by one, since what we pulled is paced by how much may be owed to us.
+        let charged = if lane == Lane::Replies { 0 } else { payload.len() };
+        link.budget.bytes.charge(now, (charged + FRAME_OVERHEAD) as u64);
+        let items = if lane == Lane::Control { payload.len().div_ceil(32) as u32 } else { 0 };
+        link.budget.charge_cpu(now, FRAME_COST + ITEM_COST * items);
         let greeted = link.live;
         match Frame::decode(payload) {
+            Err(DecodeError::Evidence(_)) => self.offence(id, sender.peer, Offence::BogusEvidence),
             Err(_) => self.offence(id, sender.peer, Offence::Undecodable),
             Ok(Frame::Bundles(bundles)) if lane != Lane::Control => {
                 for raw in bundles {
@@ -71,7 +73,7 @@ impl Engine {
             // Bundles on the control lane, control frames on others, or anything before hello on its own lane.
             Ok(_) => self.close(id, Reason::OutOfOrder),
         }
-        self.check_budget(id);
+        self.check_budget(id, false);
         if self.verifying.waiting_of(id) >= MAX_WAITING_PER_LINK
             || (self.verifying.total() >= MAX_WAITING && self.verifying.waiting_of(id) > 0)
         {
@@ -96,7 +98,9 @@ impl Engine {
             Frame::Gone(ids) => self.on_gone(sender, ids),
             Frame::Cancel(ids) => self.on_cancel(sender, ids),
             Frame::Evidence(evidence) => self.on_evidence(sender, evidence),
-            Frame::Hello(_) | Frame::Goodbye(_) | Frame::Bundles(_) => {}
+            Frame::Bundles(_) => self.close(sender.link, Reason::OutOfOrder),
+            // Taken care of before.
+            Frame::Hello(_) | Frame::Goodbye(_) => {}
         }
     }
 
@@ -110,11 +114,18 @@ impl Engine {
         }
         let id = raw.id;
         let pulled = self.pull_answered(sender, &id);
+        if lane == Lane::Replies
+            && let Some(link) = self.links.at_mut(sender.slot)
+        {
+            // Beyond what was asked for, a reply is like any push.
+            let unasked = raw.encoded.len().saturating_sub(pulled.unwrap_or(0));
+            link.budget.bytes.charge(now, unasked as u64);
+        }
         // A pulled copy carries no hop budget, whatever the other side wrote.
-        let hops = if pulled || lane == Lane::Replies { 0 } else { raw.hops };
+        let hops = if pulled.is_some() || lane == Lane::Replies { 0 } else { raw.hops };
         let header = raw.signed.header;
         // Row 3.
-        match self.known(&header.topic, &id, sender.slot) {
+        match self.known(&header.topic, &id, sender.slot, true) {
             Known::No => {}
             Known::Has => {
                 self.counters.duplicates += 1;
@@ -138,7 +149,7 @@ impl Engine {
                         entry.hops = entry.hops.max(hops);
                     }
                 }
-                self.add_candidate(&header.topic, &id, copy);
+                self.add_candidate(sender, header.topic, id, copy);
                 return;
             }
             Known::LacksBody => {
@@ -167,27 +178,15 @@ impl Engine {
 
     /// A whole signed header, announced in a hold-back topic.
     fn on_header(&mut self, sender: Sender, signed: SignedHeader) {
-        let now = self.now.mono;
-        if let Some(link) = self.links.at_mut(sender.slot) {
-            link.budget.charge_cpu(now, ITEM_COST);
-        }
         let id = signed.header.id();
         let topic = signed.header.topic;
-        match self.known(&topic, &id, sender.slot) {
+        match self.known(&topic, &id, sender.slot, false) {
             Known::No => {}
             Known::InFlight => {
                 let copy = self.copy(sender, &signed, 0);
-                return self.add_candidate(&topic, &id, copy);
+                return self.add_candidate(sender, topic, id, copy);
             }
-            Known::LacksBody => {
-                return self.want(
-                    sender,
-                    topic,
-                    id,
-                    super::entry::size_class(Bundle::encoded_len(&signed.header)),
-                );
-            }
-            Known::Has => return,
+            Known::LacksBody | Known::Has => return,
             Known::Refused => {
                 self.counters.refused_again += 1;
                 return;
@@ -205,18 +204,18 @@ impl Engine {
         }
         let copy = self.copy(sender, &signed, 0);
         let mut entry = Entry::verifying(signed, copy);
-        entry.have.insert(sender.slot);
+        entry.heard.insert(sender.slot);
         self.queue_entry(sender, topic, id, entry);
     }
 
-    /// Row 3: what we know of an id. Also notes that the sender has it.
-    fn known(&mut self, topic: &TopicId, id: &BundleId, slot: Slot) -> Known {
+    /// Row 3: what we know of an id. Also notes that the sender has it, or at least its header.
+    fn known(&mut self, topic: &TopicId, id: &BundleId, slot: Slot, holds: bool) -> Known {
         let Some(window) = self.topics.get_mut(topic) else { return Known::No };
         if window.is_refused(id) {
             return Known::Refused;
         }
         let Some(entry) = window.entry_mut(id) else { return Known::No };
-        entry.have.insert(slot);
+        if holds { &mut entry.have } else { &mut entry.heard }.insert(slot);
         match entry.stage {
             Stage::Verifying { .. } => Known::InFlight,
             Stage::Fetching => Known::LacksBody,
@@ -261,12 +260,14 @@ impl Engine {
         if self.book.is_convicted(&author) {
             self.counters.convicted_author += 1;
             self.tell_evidence(sender.slot, &author);
+            self.drop_want(&id);
             return false;
         }
         let Some(window) = self.topics.get_mut(&signed.header.topic) else { return false };
         if !window.rules.admits(&author) {
             self.counters.not_admitted += 1;
             window.refuse(id);
+            self.drop_want(&id);
             return false;
         }
         match window.admit(&signed.header, self.now, &self.config) {
@@ -287,11 +288,14 @@ impl Engine {
         Copy { link: sender.link, peer: sender.peer, signature: signed.signature, hops, same: Vec::new() }
     }
 
-    fn add_candidate(&mut self, topic: &TopicId, id: &BundleId, copy: Copy) {
-        if let Some(entry) = self.topics.get_mut(topic).and_then(|window| window.entry_mut(id))
+    fn add_candidate(&mut self, sender: Sender, topic: TopicId, id: BundleId, copy: Copy) {
+        if let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id))
             && !entry.add_candidate(copy)
         {
             self.counters.candidates_full += 1;
+            // Forgeries may have taken the places: if they all fail, this link is asked for its copy again.
+            let size = entry.size_class();
+            self.want(sender, topic, id, size);
         }
     }
 
@@ -308,10 +312,12 @@ impl Engine {
         if let Some(conviction) = self.book.get_mut(&author) {
             conviction.told.insert(sender.slot);
             self.counters.evidence_known += 1;
+            if let Some(link) = self.links.at_mut(sender.slot) {
+                link.evidence_at = Some(self.now.mono);
+            }
             return;
         }
-        let [first, _] = evidence.headers();
-        if !self.topics.contains_key(&first.header.topic) {
+        if !self.topics.values().any(|window| window.rules.admits(&author)) {
             // It may well be true, but its author can't say anything here: not worth two signature checks and a place.
             self.counters.evidence_irrelevant += 1;
             return;
@@ -327,76 +333,6 @@ impl Engine {
             link.budget.charge_cpu(now, SIGNATURE_COST * checks);
         }
         self.verifying.add(link, work);
-    }
-
-    /// Starts as many batches as there are verifiers.
-    pub(super) fn dispatch_verification(&mut self) {
-        while self.verifying.under_way() < self.config.verifiers.max(1) {
-            let links = &self.links;
-            let shares = |id: LinkId| {
-                links.slot_of(id).and_then(|slot| links.at(slot)).is_some_and(|link| link.is_trusted())
-            };
-            let Some((batch, work)) = self.verifying.next_batch(self.config.batch.max(1), shares) else {
-                return;
-            };
-            let mut jobs = Vec::with_capacity(work.len());
-            for (_, work) in work {
-                match work {
-                    Work::Bundle { job, .. } => jobs.push(*job),
-                    Work::Evidence { evidence, .. } => {
-                        jobs.extend(
-                            evidence.headers().map(|signed| VerifyJob::of(signed, signed.header.id())),
-                        );
-                    }
-                }
-            }
-            self.counters.batches += 1;
-            self.counters.verified += jobs.len() as u64;
-            self.actions.push_back(Action::Verify { batch, jobs });
-        }
-    }
-
-    /// Reads again from links whose signatures no longer wait in such numbers.
-    pub(super) fn resume_verified(&mut self) {
-        if self.verifying.total() >= MAX_WAITING * 3 / 4 {
-            return;
-        }
-        let verifying = &self.verifying;
-        let ready = |id: LinkId| verifying.waiting_of(id) < MAX_WAITING_PER_LINK / 2;
-        let paused = self.links.iter().filter(|link| link.is_paused(Pause::Verification) && ready(link.id));
-        let ids: Vec<_> = paused.map(|link| link.id).collect();
-        for id in ids {
-            self.resume(id, Pause::Verification);
-        }
-    }
-
-    /// A link was convicted with work still waiting: other candidates take over, or the id is as if never seen.
-    pub(super) fn drop_work(&mut self, work: &Work) {
-        if let Work::Bundle { topic, job } = work {
-            self.next_candidate(topic, &job.id);
-        }
-    }
-
-    /// Replaces a first candidate that is not to be trusted by the next one, if there is one.
-    pub(super) fn next_candidate(&mut self, topic: &TopicId, id: &BundleId) {
-        let Some(window) = self.topics.get_mut(topic) else { return };
-        let Some(entry) = window.entry_mut(id) else { return };
-        let Stage::Verifying { first, others } = &mut entry.stage else { return };
-        if others.is_empty() {
-            window.forget(id);
-            // Whoever else announced it is asked next.
-            return self.ask(*id);
-        }
-        *first = others.remove(0);
-        let next = first.clone();
-        entry.signed.signature = next.signature;
-        entry.from = Some(next.peer);
-        entry.hops = next.hops;
-        if let Some(body) = entry.body.take() {
-            entry.body = Some(std::sync::Arc::unwrap_or_clone(body).with_signature(next.signature).into());
-        }
-        let job = VerifyJob::of(&entry.signed, *id);
-        self.queue_signature(next.link, Work::Bundle { topic: *topic, job });
     }
 
     pub(super) fn mono(&self) -> Mono {

@@ -18,6 +18,8 @@ const TRUSTED_AFTER: u32 = 16;
 /// Unserved pulls within [`STRIKE_WINDOW`] that make a link's announcements a last resort (design section 7).
 const STRIKES: usize = 3;
 const STRIKE_WINDOW: Duration = Duration::from_secs(60);
+/// Unserved pulls so close together count as one. (Guess: longer than the gap between two frames of a slow link.)
+const ONE_SILENCE: Duration = Duration::from_secs(1);
 /// For how long they stay so.
 const LAST_RESORT: Duration = Duration::from_secs(600);
 
@@ -39,7 +41,7 @@ pub(super) struct Link {
     /// We have said goodbye; nothing that still comes in counts.
     pub(super) closing: bool,
     pub(super) up_since: Mono,
-    /// Topics that the peer relays, whether or not we do. At most `MAX_TOPICS_PER_LINK`.
+    /// Topics that the peer relays, whether or not we do. Sorted, at most `MAX_TOPICS_PER_LINK`.
     pub(super) topics: Vec<TopicId>,
     /// Our clock ahead of the peer's when it said hello, milliseconds.
     pub(super) clock_ahead_ms: i64,
@@ -52,6 +54,10 @@ pub(super) struct Link {
     pub(super) good: u32,
     /// Wanted ids that list this link as a source.
     pub(super) wanted_from: usize,
+    /// Topics of ours in which there was no room for all that it announced.
+    pub(super) missed: Vec<TopicId>,
+    /// When it last sent evidence that held, or that we had.
+    pub(super) evidence_at: Option<Mono>,
     pub(super) copies_in: u64,
 }
 
@@ -82,18 +88,26 @@ impl Link {
             service: Service::default(),
             good: 0,
             wanted_from: 0,
+            missed: Vec::new(),
+            evidence_at: None,
             copies_in: 0,
         }
     }
 
-    /// Whether its signatures may share a batch with others'.
-    pub(super) const fn is_trusted(&self) -> bool {
-        self.good >= TRUSTED_AFTER
+    /// How many of its signatures may be checked at once, apart from others': one more than have been good, so that a new
+    /// identity that sends forgeries makes us check one of them. `None` when they may share batches with others'.
+    pub(super) const fn verified_alone(&self) -> Option<usize> {
+        if self.good >= TRUSTED_AFTER { None } else { Some(self.good as usize + 1) }
     }
 
     /// Whether rumors of `topic` go to this link.
     pub(super) fn relays(&self, topic: &TopicId) -> bool {
-        self.live && !self.closing && self.topics.contains(topic)
+        self.live && !self.closing && self.relays_id(topic)
+    }
+
+    /// Whether the peer says that it relays `topic`.
+    pub(super) fn relays_id(&self, topic: &TopicId) -> bool {
+        self.topics.binary_search(topic).is_ok()
     }
 
     /// Adds a reason not to read; true if reading must stop now.
@@ -110,6 +124,11 @@ impl Link {
         before != 0 && self.paused == 0
     }
 
+    /// Whether we do not read from it, for whatever reason.
+    pub(super) const fn is_reading_paused(&self) -> bool {
+        self.paused != 0
+    }
+
     pub(super) const fn is_paused(&self, why: Pause) -> bool {
         self.paused & why as u8 != 0
     }
@@ -123,36 +142,30 @@ pub(super) struct Service {
     /// When pulls went unserved; at most `STRIKES` kept.
     unserved: VecDeque<Mono>,
     last_resort_until: Mono,
+    /// When it last served.
+    last_served: Option<Mono>,
     /// Pulls sent and not yet answered, and about how many bytes they will bring.
     pub(super) owed: usize,
     pub(super) owed_bytes: usize,
-    /// Bytes of replies that we have asked for and that the sender's budget is not charged for. Outlives a pull that
-    /// timed out, since its copy may still come.
-    granted: usize,
 }
 
-/// Most bytes of replies that may come uncharged.
-const MAX_GRANTED: usize = 2 << 20;
-
 impl Service {
-    /// A pull of about `bytes` was sent.
-    pub(super) fn grant(&mut self, bytes: usize) {
-        self.granted = (self.granted + bytes).min(MAX_GRANTED);
-    }
-
-    /// Replies of `bytes` came; gives how many of them nobody asked for.
-    pub(super) fn unasked(&mut self, bytes: usize) -> usize {
-        let covered = bytes.min(self.granted);
-        self.granted -= covered;
-        bytes - covered
-    }
-
-    pub(super) fn served(&mut self, took: Duration) {
+    pub(super) fn served(&mut self, took: Duration, now: Mono) {
+        self.last_served = Some(now);
         // An eighth of the new value, as TCP smooths its round trips (RFC 6298).
         self.delay = Some(self.delay.map_or(took, |old| old - old / 8 + took / 8));
     }
 
+    /// Whether it has served something within `patience`.
+    pub(super) fn is_serving(&self, now: Mono, patience: Duration) -> bool {
+        self.last_served.is_some_and(|at| now.since(at) <= patience)
+    }
+
     pub(super) fn missed(&mut self, now: Mono) {
+        // One silence, however many pulls it kept waiting.
+        if self.unserved.back().is_some_and(|at| now.since(*at) < ONE_SILENCE) {
+            return;
+        }
         if self.unserved.len() >= STRIKES {
             self.unserved.pop_front();
         }
@@ -178,20 +191,26 @@ pub(super) struct Links {
     places: Vec<Option<Link>>,
     by_id: KeyedMap<LinkId, Slot>,
     by_peer: KeyedMap<PublicKey, Slot>,
+    /// Places whose links are gone and whose marks are not wiped yet.
+    gone: LinkSet,
 }
 
 impl Links {
     pub(super) fn new(keyed: Keyed) -> Self {
-        Self { places: Vec::new(), by_id: keyed.map(), by_peer: keyed.map() }
+        Self { places: Vec::new(), by_id: keyed.map(), by_peer: keyed.map(), gone: LinkSet::default() }
     }
 
     pub(super) fn len(&self) -> usize {
         self.by_id.len()
     }
 
-    /// A free place, unless there are [`MAX_LINKS`] links.
+    /// A free place without marks of a former owner, if there is one.
     pub(super) fn free(&mut self) -> Option<Slot> {
-        let place = match self.places.iter().position(Option::is_none) {
+        let gone = self.gone;
+        let clean = |(place, link): (usize, &Option<Link>)| {
+            link.is_none() && u8::try_from(place).is_ok_and(|place| !gone.contains(Slot(place)))
+        };
+        let place = match self.places.iter().enumerate().position(clean) {
             Some(place) => place,
             None if self.places.len() < MAX_LINKS => {
                 self.places.push(None);
@@ -200,6 +219,11 @@ impl Links {
             None => return None,
         };
         u8::try_from(place).ok().map(Slot)
+    }
+
+    /// The places of links that are gone. They may be used again.
+    pub(super) fn take_gone(&mut self) -> LinkSet {
+        std::mem::take(&mut self.gone)
     }
 
     pub(super) fn insert(&mut self, link: Link) {
@@ -214,6 +238,7 @@ impl Links {
     pub(super) fn remove(&mut self, id: LinkId) -> Option<Link> {
         let slot = self.by_id.remove(&id)?;
         let link = self.places.get_mut(usize::from(slot.0))?.take()?;
+        self.gone.insert(slot);
         if self.by_peer.get(&link.peer) == Some(&slot) {
             self.by_peer.remove(&link.peer);
         }

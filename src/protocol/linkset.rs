@@ -24,6 +24,12 @@ impl LinkSet {
         }
     }
 
+    pub(super) fn remove_all(&mut self, other: &Self) {
+        for (word, gone) in self.0.iter_mut().zip(other.0) {
+            *word &= !gone;
+        }
+    }
+
     pub(super) fn contains(&self, slot: Slot) -> bool {
         self.0.get(usize::from(slot.0 / 64)).is_some_and(|word| word & (1 << (slot.0 % 64)) != 0)
     }

@@ -26,6 +26,9 @@ pub const FRAME_OVERHEAD: usize = 4;
 /// Bytes that may be with the transport and not yet written, per lane. Larger hides what is queued from fairness and
 /// cancelling; smaller costs throughput on long links: 256 KiB is 100 ms at 20 Mbit/s.
 pub const LANE_CREDIT: usize = 256 * 1024;
+/// A frame of several bundles is closed when it has so many bytes: on a slow link a larger one would keep the other side
+/// from seeing that it is being served. (32 KiB are 130 ms at 2 Mbit/s; a pull is late after some 250.)
+const FRAME_TARGET: usize = 32 * 1024;
 /// Bytes of own pushes that wait on a link from which on its author takes it for busy: `publish` waits while more than
 /// half of the topic's links are.
 const OWN_BUSY: usize = 256 * 1024;
@@ -147,6 +150,13 @@ impl Outbox {
             self.headers.push(header);
         }
         room
+    }
+
+    /// Whether something was left out and there is room to make up for it. Asked in every cycle: with a peer that does
+    /// not read, looking for what it lacks again and again would come to nothing.
+    pub(super) fn may_catch_up(&self) -> bool {
+        self.behind
+            && self.headers.len() + self.announcements.values().map(Vec::len).sum::<usize>() < LIST / 2
     }
 
     /// Whether a push of ours fits. An author's `publish` waits for it.
@@ -335,15 +345,20 @@ impl Outbox {
         if (self.own.is_empty() && self.relayed.is_empty()) || self.credit(Lane::Rumors) < MAX_FRAME_LEN {
             return None;
         }
-        let mut writer = FrameWriter::with_capacity(self.own.bytes() + self.relayed.bytes() + 64);
+        let waiting = self.own.bytes() + self.relayed.bytes();
+        let mut writer = FrameWriter::with_capacity(waiting.min(FRAME_TARGET));
+        let mut bytes = 0;
         for queue in [&mut self.own, &mut self.relayed] {
             while let Some(len) = queue.next_len() {
-                if !writer.has_room(len) {
+                if !writer.has_room(len) || (bytes > 0 && bytes + len > FRAME_TARGET) {
                     return Some(writer.finish());
                 }
                 match queue.pop() {
                     Some(push) if convicted(&push.bundle.header().author) => *dropped += 1,
-                    Some(push) => writer.push(push.hops, &push.bundle),
+                    Some(push) => {
+                        bytes += len;
+                        writer.push(push.hops, &push.bundle);
+                    }
                     None => break,
                 }
             }
@@ -359,10 +374,11 @@ impl Outbox {
         if self.replies.is_empty() || self.credit(Lane::Replies) < MAX_FRAME_LEN {
             return None;
         }
-        let mut writer = FrameWriter::with_capacity(self.reply_bytes);
+        let mut writer = FrameWriter::with_capacity(self.reply_bytes.min(FRAME_TARGET));
+        let mut bytes = 0;
         while let Some(bundle) = self.replies.front() {
             let len = wire::bundle_item_len(bundle);
-            if !writer.has_room(len) {
+            if !writer.has_room(len) || (bytes > 0 && bytes + len > FRAME_TARGET) {
                 break;
             }
             let Some(bundle) = self.replies.pop_front() else { break };
@@ -373,6 +389,7 @@ impl Outbox {
                 *dropped += 1;
             } else {
                 // A pulled copy carries no hop budget: its receiver announces, and does not push.
+                bytes += len;
                 writer.push(0, &bundle);
             }
         }

@@ -14,6 +14,8 @@ use super::{Action, Event, Mono, Now, PublishError, Ticket};
 use crate::key::{PublicKey, SecretKey};
 use crate::rumor::{Header, MAX_INLINE, MAX_RUMORS, Pen, Reservation, TopicId, seal};
 
+/// A waiting author looks at the clock at least so often.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// When an author who waits for room looks again whether expiry has made some.
 const EXPIRY_ROUND: Duration = Duration::from_millis(100);
 
@@ -39,8 +41,6 @@ pub(super) struct Desk {
     awake: Vec<TopicId>,
     /// Topics whose waiting rumors wait for room.
     blocked: Vec<TopicId>,
-    /// When the timers of waiting topics ring, one each.
-    rings: KeyedMap<TopicId, Mono>,
     /// The ledger has recorded up to here; `u64::MAX` without one.
     recorded_until: u64,
     /// What the ledger has been asked to record.
@@ -49,6 +49,10 @@ pub(super) struct Desk {
     not_before: u64,
     /// Pens of loaded keys without a ledger stay mute until one tick after this.
     mute_until: u64,
+    /// Topics that were left: the tick after the last in which we may have spoken there.
+    said_before: KeyedMap<TopicId, u64>,
+    /// When a topic's waiting rumors are tried again.
+    alarms: KeyedMap<TopicId, Mono>,
     halted: Option<PublishError>,
 }
 
@@ -66,11 +70,12 @@ impl Desk {
             waiting: keyed.map(),
             awake: Vec::new(),
             blocked: Vec::new(),
-            rings: keyed.map(),
             recorded_until,
             recording_until: recorded_until,
             not_before,
             mute_until,
+            said_before: keyed.map(),
+            alarms: keyed.map(),
             halted: None,
         }
     }
@@ -93,18 +98,11 @@ impl Desk {
         }
     }
 
-    pub(super) fn timer_rang(&mut self, topic: TopicId) {
-        self.rings.remove(&topic);
-        self.wake(topic);
-    }
-
-    /// Whether a timer must be set so that `topic` is tried again at `at`: only if none rings earlier.
-    fn rings_at(&mut self, topic: TopicId, at: Mono) -> bool {
-        let new = self.rings.get(&topic).is_none_or(|ring| *ring > at);
-        if new {
-            self.rings.insert(topic, at);
+    /// The topic is left, and may be joined again.
+    pub(super) fn left(&mut self, topic: &TopicId) {
+        if let Some(pen) = self.pens.get(topic) {
+            self.said_before.insert(*topic, pen.next_tick());
         }
-        new
     }
 
     pub(super) fn wake_all(&mut self) {
@@ -183,7 +181,7 @@ impl Engine {
             if !self.desk.blocked.contains(&topic) {
                 self.desk.blocked.push(topic);
             }
-            return self.try_again(topic, EXPIRY_ROUND);
+            return self.sleep(topic, EXPIRY_ROUND);
         }
         let Some(window) = self.topics.get(&topic) else { return false };
         let (not_before, mute_until) = (self.desk.not_before, self.desk.mute_until);
@@ -198,8 +196,7 @@ impl Engine {
         let (first, count) = match reserved {
             Reservation::Slots { first, count } => (first, count),
             Reservation::WaitUntil(unix_ms) => {
-                let wait = Duration::from_millis(unix_ms.saturating_sub(self.now.unix_ms).max(1));
-                return self.try_again(topic, wait);
+                return self.sleep(topic, Duration::from_millis(unix_ms.saturating_sub(self.now.unix_ms)));
             }
             Reservation::RecordFirst(until_ms) => {
                 if self.desk.recording_until < until_ms {
@@ -217,17 +214,21 @@ impl Engine {
         let bodies: Vec<_> = taken.iter().map(|(_, body)| body.clone()).collect();
         let Ok(bundle) = seal(&self.desk.key, topic, first, &bodies) else { return false };
         let bundle = std::sync::Arc::new(bundle);
-        for ((ticket, _), rumor) in taken.iter().zip(bundle.rumors()) {
-            self.actions.push_back(Action::Published { ticket: *ticket, result: Ok(rumor.id()) });
-        }
         let (id, signed) = (bundle.id(), *bundle.signed_header());
         let Some(window) = self.topics.get_mut(&topic) else { return false };
-        window.insert(id, Entry::own(bundle, self.config.hop_budget()));
-        if window.claim(id, &signed).is_err() {
+        window.insert(id, Entry::own(bundle.clone(), self.config.hop_budget()));
+        if window.claim(id, &signed, self.now.mono).is_err() {
             // Somebody has written at our position: we must not say a second thing there.
             window.forget(&id);
+            for (ticket, _) in taken {
+                let result = Err(PublishError::DuplicateWriter);
+                self.actions.push_back(Action::Published { ticket, result });
+            }
             self.halt_duplicate(&topic, signed.header.tick);
             return false;
+        }
+        for ((ticket, _), rumor) in taken.iter().zip(bundle.rumors()) {
+            self.actions.push_back(Action::Published { ticket: *ticket, result: Ok(rumor.id()) });
         }
         if window.rules.hold_back().is_some() {
             self.announce_header(topic, id);
@@ -236,27 +237,35 @@ impl Engine {
         true
     }
 
-    /// Leaves a topic's waiting rumors for later. Always false: nothing was sealed.
-    fn try_again(&mut self, topic: TopicId, after: Duration) -> bool {
-        let at = self.now.mono.plus(after);
-        if self.desk.rings_at(topic, at) {
+    /// Leaves a topic's waiting rumors for later, or until something changes. One timer, however many ask.
+    fn sleep(&mut self, topic: TopicId, wait: Duration) -> bool {
+        let now = self.now.mono;
+        // A clock may be far off, and set right meanwhile.
+        let at = now.plus(wait.clamp(Duration::from_millis(1), LONGEST_SLEEP));
+        let set = self.desk.alarms.get(&topic).is_some_and(|alarm| *alarm > now && *alarm <= at);
+        if !set {
+            self.desk.alarms.insert(topic, at);
             self.timers.set(at, Timer::SlotsFree(topic));
         }
         false
     }
 
-    /// Room for an own bundle: in our own store, and towards at least half of the topic's links.
+    /// Room for an own bundle: in our own store, and towards at least half of the topic's links, or of those we dialled:
+    /// nobody who came to us, however many they are, may make us fall silent by not reading.
     fn has_room(&self, topic: &TopicId, author: &PublicKey, bytes: usize) -> bool {
         let store = self
             .topics
             .get(topic)
             .is_some_and(|window| window.has_room(author, bytes, self.now.mono, &self.config));
-        let (mut links, mut free) = (0, 0);
+        let (mut links, mut free, mut dialled, mut dialled_free) = (0, 0, 0, 0);
         for link in self.links.iter().filter(|link| link.relays(topic)) {
+            let (room, ours) = (usize::from(link.outbox.has_room_for_own()), usize::from(link.dialled));
             links += 1;
-            free += usize::from(link.outbox.has_room_for_own());
+            free += room;
+            dialled += ours;
+            dialled_free += ours * room;
         }
-        store && free * 2 >= links
+        store && (free * 2 >= links || (dialled > 0 && dialled_free * 2 >= dialled))
     }
 
     /// A genuine bundle under our own key that we did not write, and that no earlier life of ours can have written.
@@ -265,7 +274,11 @@ impl Engine {
             return;
         }
         let Some(window) = self.topics.get(topic) else { return };
-        if window.rules.tick_len().start_of(header.tick) >= self.desk.not_before {
+        // Without a ledger, an earlier life may have spoken until now by a clock that was ahead of today's.
+        let earlier_life = self.desk.not_before.max(self.desk.mute_until);
+        // What we said before we left the topic and joined it again comes back to us as any history does.
+        let said_before = self.desk.said_before.get(topic).copied().unwrap_or(0);
+        if window.rules.tick_len().start_of(header.tick) >= earlier_life && header.tick >= said_before {
             self.halt_duplicate(topic, header.tick);
         }
     }

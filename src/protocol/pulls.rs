@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::engine::Engine;
+use super::entry::Stage;
 use super::intake::Sender;
 use super::linkset::Slot;
 use super::time::Mono;
 use super::timers::Timer;
-use super::wants::{Added, MAX_WANTS_PER_LINK, patience};
+use super::wants::{Added, Want, patience};
 use crate::rumor::{BundleId, TopicId};
 use crate::wire::{self, Announced, Ids};
 
@@ -18,18 +19,15 @@ const MAX_OWED_BYTES: usize = 1 << 20;
 const EXPLORE: usize = 5;
 /// Above this the estimate of the median is of no use: no pull waits longer than 2 s.
 const LONGEST_SERVE: Duration = Duration::from_secs(1);
-/// Bytes around a pulled bundle: a whole frame's, if it comes alone.
-const REPLY_OVERHEAD: usize = 8;
+/// How long whoever announces must serve, and how long a late copy is waited for if the link is busy with others (design
+/// section 7, point 4).
+pub(super) const SERVES_FOR: Duration = Duration::from_secs(10);
 /// Starved ids that are tried again when a pull ends.
 const RETRIES: usize = 4;
 
 impl Engine {
     pub(super) fn on_announce(&mut self, sender: Sender, announced: Announced) {
         let topic = announced.topic;
-        let now = self.now.mono;
-        if let Some(link) = self.links.at_mut(sender.slot) {
-            link.budget.charge_cpu(now, Duration::from_micros(1) * announced.items.len() as u32);
-        }
         let Some(window) = self.topics.get_mut(&topic) else {
             self.counters.unknown_topic += 1;
             return;
@@ -40,7 +38,8 @@ impl Engine {
                 self.counters.refused_again += 1;
             } else if let Some(entry) = window.entry_mut(&id) {
                 entry.have.insert(sender.slot);
-                if matches!(entry.stage, super::entry::Stage::Fetching) {
+                // Also while a copy is being judged: if that is a forgery, this link is asked.
+                if matches!(entry.stage, Stage::Fetching | Stage::Verifying { .. }) {
                     unknown.push((id, size));
                 }
             } else {
@@ -55,37 +54,42 @@ impl Engine {
     /// Notes that `sender` holds what we lack, and asks somebody for it if nobody is being asked.
     pub(super) fn want(&mut self, sender: Sender, topic: TopicId, id: BundleId, size: u8) {
         let Some(link) = self.links.at_mut(sender.slot) else { return };
-        if link.wanted_from >= MAX_WANTS_PER_LINK {
-            self.counters.wants_refused += 1;
-            return;
-        }
         // A class beyond the largest bundle is a lie that only makes the liar be asked later.
         let size = size.min(17);
-        match self.wants.add(id, topic, size, sender.slot) {
+        match self.wants.add(id, topic, size, sender.slot, link.wanted_from) {
             Added::Ask => {
                 link.wanted_from += 1;
                 self.ask(id);
             }
             Added::Noted => link.wanted_from += 1,
             Added::Nothing => {}
-            Added::Full => self.counters.wants_refused += 1,
+            Added::Full => {
+                self.counters.wants_refused += 1;
+                if !link.missed.contains(&topic) {
+                    link.missed.push(topic);
+                }
+            }
         }
     }
 
-    /// Asks the next source, or sources, for a wanted id.
+    /// Asks the next source, or sources, for a wanted id, unless enough are being asked.
     pub(super) fn ask(&mut self, id: BundleId) {
         let now = self.now.mono;
         let Some(want) = self.wants.get(&id) else { return };
-        let (topic, size, width) = (want.topic, want.size, usize::from(want.width));
+        let (topic, size) = (want.topic, want.size);
         // A copy of it is being judged: only if that fails is another needed.
         let entry = self.topics.get(&topic).and_then(|window| window.entry(&id));
-        if entry.is_some_and(|entry| !matches!(entry.stage, super::entry::Stage::Fetching)) {
+        if entry.is_some_and(|entry| !matches!(entry.stage, Stage::Fetching)) {
             return;
         }
-        let missing = width.saturating_sub(want.under_way());
-        let idle = want.idle();
+        let (width, in_time, under_way) = (usize::from(want.width), want.in_time(), want.under_way());
+        if in_time >= width || want.rests_until > now {
+            return;
+        }
+        let (_, idle) = want.idle();
+        let hopeless = |slot: &Slot| self.links.at(*slot).is_none_or(|link| link.service.is_last_resort(now));
         if idle.is_empty() {
-            if want.under_way() == 0 {
+            if under_way == 0 {
                 self.counters.wants_given_up += 1;
                 self.drop_want(&id);
             }
@@ -102,8 +106,8 @@ impl Engine {
         };
         let mut free: Vec<_> = idle.into_iter().filter(fits).collect();
         if free.is_empty() {
-            if self.wants.get(&id).is_some_and(|want| want.under_way() == 0) && self.starving.insert(id) {
-                self.starved.push_back(id);
+            if under_way == 0 {
+                self.wants.starve(id);
             }
             return;
         }
@@ -113,44 +117,47 @@ impl Engine {
             let link = self.links.at(*slot);
             let misses = link.map_or(usize::MAX, |link| link.service.recent_misses(now));
             let delay = link.map(|link| link.service.delay.unwrap_or(link.rtt));
-            (link.is_some_and(|link| link.service.is_last_resort(now)), misses, delay)
+            (hopeless(slot), misses, delay)
         };
         free.sort_by_cached_key(rank);
+        let proven = free.iter().filter(|slot| !hopeless(slot)).count();
         if self.random.below(EXPLORE) == 0 {
             let spotless = free.iter().take_while(|slot| rank(slot).1 == 0).count().max(1);
             let choice = self.random.below(spotless).min(free.len() - 1);
             free.swap(0, choice);
         }
-        for slot in free.into_iter().take(missing.max(1)) {
+        // What strikers have been asked for does not keep us from asking others, but from asking more strikers.
+        let missing = width.saturating_sub(if proven > 0 { in_time } else { under_way });
+        for slot in free.into_iter().take(missing) {
             let Some(link) = self.links.at_mut(slot) else { continue };
             link.service.owed += 1;
             link.service.owed_bytes += bytes;
-            link.service.grant(bytes + REPLY_OVERHEAD);
             link.outbox.pull(topic, id);
             self.dirty.insert(slot);
             self.counters.pulls += 1;
             let due = now.plus(patience(link.rtt, self.median_serve));
             self.timers.set(due, Timer::PullOverdue { id, slot, asked: now });
+            let striker = link.service.is_last_resort(now);
             if let Some(want) = self.wants.get_mut(&id) {
-                want.asked(slot, now);
+                want.asked(slot, now, striker);
             }
         }
     }
 
-    /// A copy came: was it pulled from this link?
-    pub(super) fn pull_answered(&mut self, sender: Sender, id: &BundleId) -> bool {
+    /// A copy came: was it pulled from this link? Gives how many bytes were asked for.
+    pub(super) fn pull_answered(&mut self, sender: Sender, id: &BundleId) -> Option<usize> {
         let now = self.now.mono;
-        let Some(want) = self.wants.get_mut(id) else { return false };
+        let want = self.wants.get_mut(id)?;
         let size = want.size;
-        let Some(asked) = want.answered(sender.slot) else { return false };
+        let asked = want.answered(sender.slot, false)?;
         self.settle(sender.slot, size);
         let took = now.since(asked);
         if let Some(link) = self.links.at_mut(sender.slot) {
-            link.service.served(took);
+            link.service.served(took, now);
         }
         self.sample_serve(took);
         self.retry_starved();
-        true
+        Some(1 << size)
     }
 
     /// A median by small steps towards each sample: robust against the minority who are slow on purpose.
@@ -169,38 +176,61 @@ impl Engine {
         }
     }
 
+    /// Not from within itself: what is given up here frees room that the next pull to end may use.
     fn retry_starved(&mut self) {
-        for _ in 0..RETRIES.min(self.starved.len()) {
-            if let Some(id) = self.starved.pop_front() {
-                self.starving.remove(&id);
-                self.ask(id);
-            }
+        if std::mem::replace(&mut self.wants.retrying, true) {
+            return;
         }
+        for _ in 0..RETRIES {
+            let Some(id) = self.wants.pop_starved() else { break };
+            self.ask(id);
+        }
+        self.wants.retrying = false;
     }
 
     pub(super) fn on_pull_overdue(&mut self, id: BundleId, slot: Slot, asked: Mono) {
-        let Some(want) = self.wants.get_mut(&id) else { return };
-        if !want.asking().any(|under_way| under_way == (slot, asked)) {
+        let now = self.now.mono;
+        if !self.wants.get(&id).is_some_and(|want| want.asking().any(|under_way| under_way == (slot, asked)))
+        {
             return;
         }
+        let Some(link) = self.links.at(slot) else { return };
+        let patience = patience(link.rtt, self.median_serve);
+        // A link that is working through what we asked it for before, or that we do not read, has not failed us. Asking
+        // it again would only lengthen its queue; another may well be quicker.
+        let busy = link.service.is_serving(now, patience) || link.is_reading_paused();
+        let waits_on = busy && !link.closing && now.since(asked) < SERVES_FOR;
         // It took at least this long. Left out, the median would only know the pulls that were quick enough, and under
         // load ever more of them would be asked for twice.
-        self.sample_serve(self.now.mono.since(asked));
-        self.pull_failed(slot, id);
+        self.sample_serve(now.since(asked));
+        if !waits_on {
+            return self.pull_failed(slot, id, true);
+        }
+        if let Some(want) = self.wants.get_mut(&id) {
+            want.is_slow(slot);
+        }
+        self.timers.set(now.plus(patience), Timer::PullOverdue { id, slot, asked });
+        self.ask(id);
     }
 
-    fn pull_failed(&mut self, slot: Slot, id: BundleId) {
+    /// A pull came to nothing. It is held against the link if `missed`.
+    fn pull_failed(&mut self, slot: Slot, id: BundleId, missed: bool) {
         let now = self.now.mono;
         let Some(want) = self.wants.get_mut(&id) else { return };
-        if want.answered(slot).is_none() {
+        if want.answered(slot, missed).is_none() {
             return;
         }
         // Two at once next time, then three.
         want.width = want.width.saturating_add(1).min(3);
+        let rest = Want::rest(want.idle().0);
+        if want.under_way() == 0 && !rest.is_zero() {
+            want.rests_until = now.plus(rest);
+            self.timers.set(want.rests_until, Timer::RestOver(id));
+        }
         let size = want.size;
         self.counters.pulls_unserved += 1;
         self.settle(slot, size);
-        if let Some(link) = self.links.at_mut(slot) {
+        if missed && let Some(link) = self.links.at_mut(slot) {
             link.service.missed(now);
         }
         self.ask(id);
@@ -208,8 +238,13 @@ impl Engine {
     }
 
     pub(super) fn on_gone(&mut self, sender: Sender, gone: Ids) {
+        let now = self.now.mono;
+        // What it announced may be gone because its author was convicted since: then the proof has just come.
+        let excused =
+            |link: &super::link::Link| link.evidence_at.is_some_and(|at| now.since(at) < SERVES_FOR);
+        let missed = !self.links.at(sender.slot).is_some_and(excused);
         for id in gone.ids {
-            self.pull_failed(sender.slot, id);
+            self.pull_failed(sender.slot, id, missed);
         }
     }
 
@@ -218,6 +253,8 @@ impl Engine {
         let Some(want) = self.wants.remove(id) else { return };
         for (slot, _) in want.asking() {
             self.settle(slot, want.size);
+        }
+        for slot in want.owing() {
             if let Some(link) = self.links.at_mut(slot) {
                 link.outbox.cancel(want.topic, *id);
                 self.dirty.insert(slot);

@@ -1,7 +1,9 @@
 //! Spread: push while a rumor is rare, then announce it; and the repair cycle that catches what was missed.
 
+use std::time::Duration;
+
 use super::engine::Engine;
-use super::linkset::Slot;
+use super::linkset::{LinkSet, Slot};
 use super::outbox::Push;
 use super::timers::Timer;
 use super::{Action, LinkId};
@@ -15,6 +17,8 @@ const REPAIR_FANOUT: usize = 3;
 const REPAIR_ROUNDS: u8 = 4;
 /// Most bundles that one round looks at: the newest.
 const REPAIR_BUNDLES: usize = 2_048;
+/// What looking at one held bundle costs (measured: a look-up, rounded up).
+const LOOK_COST: Duration = Duration::from_nanos(100);
 /// The turn that all newcomers of an open topic share.
 const NEWCOMERS: PublicKey = PublicKey::from_bytes([0; 32]);
 
@@ -92,16 +96,18 @@ impl Engine {
         self.timers.set(due, Timer::AnnouncementsDue(link));
     }
 
-    /// Hold-back topics: the whole signed header, at once, to every link that has not shown it.
+    /// Hold-back topics: the whole signed header, at once, to every link that does not know it. It says that there is
+    /// such a bundle, not that we hold it: that is announced when it has been accepted.
     pub(super) fn announce_header(&mut self, topic: TopicId, id: BundleId) {
         let Some(entry) = self.topics.get(&topic).and_then(|window| window.entry(&id)) else { return };
-        let (signed, have) = (entry.signed, entry.have);
-        for slot in self.links.relaying(&topic, &have) {
+        let signed = entry.signed;
+        let mut knows = entry.have;
+        entry.heard.iter().for_each(|slot| knows.insert(slot));
+        for slot in self.links.relaying(&topic, &knows) {
             let Some(link) = self.links.at_mut(slot) else { continue };
             if link.outbox.header(signed) {
                 self.counters.announced += 1;
                 self.dirty.insert(slot);
-                self.mark_told(slot, &topic, &id);
             } else {
                 self.counters.announce_degraded += 1;
                 link.outbox.behind = true;
@@ -120,38 +126,44 @@ impl Engine {
     pub(super) fn repair_cycle(&mut self) {
         let mut again = Vec::new();
         for (topic, window) in &self.topics {
-            for (_, id, entry) in window.held().take(REPAIR_BUNDLES) {
+            let relaying = self.links.relaying(topic, &LinkSet::default());
+            for (id, entry) in window.held(self.now).take(REPAIR_BUNDLES) {
                 if entry.rounds < REPAIR_ROUNDS {
-                    again.push((*topic, id, entry.have, entry.size_class()));
+                    let mut targets: Vec<_> =
+                        relaying.iter().copied().filter(|slot| !entry.have.contains(*slot)).collect();
+                    self.random.sample_to_front(&mut targets, REPAIR_FANOUT);
+                    targets.truncate(REPAIR_FANOUT);
+                    again.push((*topic, id, targets, entry.size_class()));
                 }
             }
         }
-        for (topic, id, have, size) in again {
+        for (topic, id, targets, size) in again {
             if let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) {
                 entry.rounds += 1;
             }
-            let mut targets = self.links.relaying(&topic, &have);
-            self.random.sample_to_front(&mut targets, REPAIR_FANOUT);
-            for slot in targets.into_iter().take(REPAIR_FANOUT) {
+            for slot in targets {
                 self.announce(slot, topic, id, size);
             }
         }
     }
 
-    /// Announces to a link everything held that it has neither shown nor been told of: for new links, and for those
-    /// that something was left out for. What finds no room now follows with the next round.
-    pub(super) fn resync(&mut self, slot: Slot) {
+    /// Announces to a link everything held in `topics` that it has neither shown nor been told of: for new links, and
+    /// for those that something was left out for. What finds no room now follows with a later round.
+    pub(super) fn resync(&mut self, slot: Slot, topics: &[TopicId]) {
+        let now = self.now;
         let Some(link) = self.links.at_mut(slot) else { return };
         link.outbox.behind = false;
         let mut missing = Vec::new();
-        for (topic, window) in &self.topics {
-            if self.links.at(slot).is_some_and(|link| link.relays(topic)) {
-                let unknown = window
-                    .held()
-                    .filter(|(_, _, entry)| !entry.have.contains(slot) && !entry.told.contains(slot));
-                missing.extend(unknown.map(|(_, id, entry)| (*topic, id, entry.size_class())));
-            }
+        for topic in topics {
+            let Some(window) = self.topics.get(topic).filter(|_| link.relays(topic)) else { continue };
+            // A peer decides how often this is done: so it is on its bill, as are the ids that it makes us send.
+            link.budget.charge_cpu(now.mono, LOOK_COST.saturating_mul(window.held_len() as u32));
+            let unknown = window
+                .held(now)
+                .filter(|(_, entry)| !entry.have.contains(slot) && !entry.told.contains(slot));
+            missing.extend(unknown.map(|(id, entry)| (*topic, id, entry.size_class())));
         }
+        link.budget.bytes.charge(now.mono, 33 * missing.len() as u64);
         for (topic, id, size) in missing {
             self.announce(slot, topic, id, size);
             if self.links.at(slot).is_none_or(|link| link.outbox.behind) {

@@ -84,7 +84,7 @@ counters! {
     pulls,
     /// Pulls that were not served in time.
     pulls_unserved,
-    /// Announced ids not remembered because a cap was reached; the repair cycle brings them again.
+    /// Announced ids not remembered because a cap was reached; they are asked for again when there is room.
     wants_refused,
     /// Wanted ids given up after every announcer was tried twice; a new announcement brings them back.
     wants_given_up,
@@ -98,7 +98,7 @@ counters! {
     dropped_convicted,
     /// Evidence that told us nothing new.
     evidence_known,
-    /// Evidence about topics that we don't relay.
+    /// Evidence about authors that no topic of ours admits.
     evidence_irrelevant,
     /// Authors convicted.
     convictions,

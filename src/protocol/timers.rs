@@ -22,6 +22,8 @@ pub(super) enum Timer {
     BudgetRefilled(LinkId),
     /// a pulled copy should have come.
     PullOverdue { id: BundleId, slot: Slot, asked: Mono },
+    /// a wanted id, which every source failed to serve, is worth another try.
+    RestOver(BundleId),
     /// a bundle has been held back for long enough.
     HoldBackOver { topic: TopicId, id: BundleId },
     /// the application should have judged a bundle.
@@ -45,6 +47,11 @@ impl Timers {
 
     pub(super) fn next(&self) -> Option<Mono> {
         self.heap.peek().map(|Reverse((at, _, _))| *at)
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
     }
 
     pub(super) fn pop_due(&mut self, now: Mono) -> Option<Timer> {

@@ -2,10 +2,13 @@
 
 use std::collections::VecDeque;
 
+use super::engine::Engine;
+use super::entry::Stage;
+use super::link::Pause;
 use super::random::{Keyed, KeyedMap};
-use super::{BatchId, LinkId, VerifyJob};
+use super::{Action, BatchId, LinkId, VerifyJob};
 use crate::key::PublicKey;
-use crate::rumor::{Evidence, TopicId};
+use crate::rumor::{BundleId, Evidence, TopicId};
 
 /// Signatures of one link that may wait before we stop reading from it (design section 6, row 7).
 pub(super) const MAX_WAITING_PER_LINK: usize = 64;
@@ -75,13 +78,15 @@ impl VerifyQueue {
     }
 
     /// The next batch of up to `max` signatures: one of each link in turn, of those links whose signatures may share a
-    /// batch according to `shares`; or, when it is the turn of another link, only that link's.
+    /// batch; or, when it is the turn of another link, only that link's. `alone` gives how many those may be, or `None`
+    /// for a link that shares.
     pub(super) fn next_batch(
         &mut self,
         max: usize,
-        shares: impl Fn(LinkId) -> bool,
+        alone: impl Fn(LinkId) -> Option<usize>,
     ) -> Option<(BatchId, &[(LinkId, Work)])> {
         let first = *self.turns.front()?;
+        let shares = |link| alone(link).is_none();
         let mut batch = Vec::new();
         if shares(first) {
             let mut cost = 0;
@@ -99,6 +104,7 @@ impl VerifyQueue {
             }
         } else {
             let mut cost = 0;
+            let max = max.min(alone(first).unwrap_or(max));
             while cost < max && self.turns.contains(&first) {
                 cost += self.take(first, &mut batch);
             }
@@ -129,11 +135,98 @@ impl VerifyQueue {
     }
 }
 
+impl Engine {
+    /// Starts as many batches as there are verifiers.
+    pub(super) fn dispatch_verification(&mut self) {
+        while self.verifying.under_way() < self.config.verifiers.max(1) {
+            let links = &self.links;
+            let alone = |id: LinkId| match links.slot_of(id).and_then(|slot| links.at(slot)) {
+                Some(link) => link.verified_alone(),
+                None => Some(1),
+            };
+            let Some((batch, work)) = self.verifying.next_batch(self.config.batch.max(1), alone) else {
+                return;
+            };
+            let mut jobs = Vec::with_capacity(work.len());
+            for (_, work) in work {
+                match work {
+                    Work::Bundle { job, .. } => jobs.push(*job),
+                    Work::Evidence { evidence, .. } => {
+                        jobs.extend(
+                            evidence.headers().map(|signed| VerifyJob::of(signed, signed.header.id())),
+                        );
+                    }
+                }
+            }
+            self.counters.batches += 1;
+            self.counters.verified += jobs.len() as u64;
+            self.actions.push_back(Action::Verify { batch, jobs });
+        }
+    }
+
+    /// Reads again from links whose signatures no longer wait in such numbers.
+    pub(super) fn resume_verified(&mut self) {
+        if self.verifying.total() >= MAX_WAITING * 3 / 4 {
+            return;
+        }
+        let verifying = &self.verifying;
+        let ready = |id: LinkId| verifying.waiting_of(id) < MAX_WAITING_PER_LINK / 2;
+        let paused = self.links.iter().filter(|link| link.is_paused(Pause::Verification) && ready(link.id));
+        let ids: Vec<_> = paused.map(|link| link.id).collect();
+        for id in ids {
+            self.resume(id, Pause::Verification);
+        }
+    }
+
+    /// A link is convicted with work still waiting: whoever else sent the same copy stands in for it, or else the other
+    /// candidates, or else the id is as if never seen.
+    pub(super) fn drop_work(&mut self, link: LinkId, work: &Work) {
+        let Work::Bundle { topic, job } = work else { return };
+        let entry = self.topics.get_mut(topic).and_then(|window| window.entry_mut(&job.id));
+        let Some(entry) = entry else { return };
+        let Stage::Verifying { first, .. } = &mut entry.stage else { return };
+        // The entry may be another by now, of the same id, with a copy that has nothing to do with this link.
+        if first.link != link || first.signature != job.signature {
+            return;
+        }
+        if first.hand_over() {
+            let other = first.link;
+            entry.from = Some(first.peer);
+            return self.queue_signature(other, work.clone());
+        }
+        self.next_candidate(topic, &job.id);
+    }
+
+    /// Replaces a first candidate that is not to be trusted by the next one, if there is one.
+    pub(super) fn next_candidate(&mut self, topic: &TopicId, id: &BundleId) {
+        let Some(window) = self.topics.get_mut(topic) else { return };
+        let Some(entry) = window.entry_mut(id) else { return };
+        let Stage::Verifying { first, others } = &mut entry.stage else { return };
+        // A copy whose only senders are banned by now is not worth a check.
+        let (standing, now) = (&self.standing, self.now.mono);
+        others.retain_mut(|copy| !standing.is_banned(&copy.peer, now) || copy.hand_over());
+        if others.is_empty() {
+            window.forget(id);
+            // Whoever else announced it is asked next.
+            return self.ask(*id);
+        }
+        *first = others.remove(0);
+        let next = first.clone();
+        entry.signed.signature = next.signature;
+        entry.from = Some(next.peer);
+        entry.hops = next.hops;
+        if let Some(body) = entry.body.take() {
+            entry.body = Some(std::sync::Arc::unwrap_or_clone(body).with_signature(next.signature).into());
+        }
+        let job = VerifyJob::of(&entry.signed, *id);
+        self.queue_signature(next.link, Work::Bundle { topic: *topic, job });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::key::Signature;
-    use crate::rumor::BundleId;
 
     fn work(n: u8) -> Work {
         let (author, id) = (PublicKey::from_bytes([n; 32]), BundleId::from_bytes([n; 32]));
@@ -150,7 +243,7 @@ mod tests {
         let mut queue = VerifyQueue::new(Keyed::default());
         (0..5).for_each(|n| queue.add(LinkId(1), work(n)));
         queue.add(LinkId(2), work(9));
-        let (_, batch) = queue.next_batch(4, |_| true).unwrap();
+        let (_, batch) = queue.next_batch(4, |_| None).unwrap();
         assert_eq!(links(batch), [1, 2, 1, 1]);
         assert_eq!(queue.total(), 2);
     }
@@ -161,9 +254,9 @@ mod tests {
         for link in [1, 2, 3] {
             (0..2).for_each(|n| queue.add(LinkId(link), work(n)));
         }
-        let trusted = |link: LinkId| link.0 != 2;
+        let alone = |link: LinkId| (link.0 == 2).then_some(64);
         let mut batches = Vec::new();
-        while let Some((_, batch)) = queue.next_batch(64, trusted) {
+        while let Some((_, batch)) = queue.next_batch(64, alone) {
             batches.push(links(batch));
         }
         batches.sort();
@@ -176,7 +269,7 @@ mod tests {
         queue.add(LinkId(1), work(1));
         queue.add(LinkId(2), work(2));
         assert_eq!(queue.remove_link(LinkId(1)).len(), 1);
-        let (batch, _) = queue.next_batch(64, |_| true).unwrap();
+        let (batch, _) = queue.next_batch(64, |_| None).unwrap();
         assert_eq!(queue.finish(batch).map(|batch| links(&batch)), Some(vec![2]));
         assert_eq!((queue.total(), queue.under_way()), (0, 0));
     }

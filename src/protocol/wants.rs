@@ -1,5 +1,6 @@
 //! Ids that were announced and that we lack: who has them, whom we asked, and when to ask the next.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::linkset::Slot;
@@ -7,22 +8,30 @@ use super::random::{Keyed, KeyedMap};
 use super::time::Mono;
 use crate::rumor::{BundleId, TopicId};
 
-/// Most ids wanted at once.
+/// Ids wanted at once beyond which a link may only add its own share.
 const MAX_WANTS: usize = 65_536;
+/// Wanted ids that any link may list, however many others have: or eight links that announce what does not exist could
+/// fill the map and keep everybody else's announcements out.
+const SHARE: usize = 256;
 /// Most wanted ids that list one link as a source: what a flood of announcements can make us remember.
 pub(super) const MAX_WANTS_PER_LINK: usize = 8_192;
-/// Most sources remembered per id. The repair cycle brings further ones.
-const MAX_SOURCES: usize = 32;
-/// How often each source is asked before we give up until somebody announces again.
-const MAX_PASSES: u8 = 2;
+/// How often each source is asked before we give up until somebody announces again: twice at once, then after pauses of
+/// 1, 2, 4 and 8 s, since a source that is cut off for a while is not a liar.
+const MAX_PASSES: u8 = 6;
+const QUICK_PASSES: u8 = 2;
 
 #[derive(Debug)]
 pub(super) struct Want {
     pub(super) topic: TopicId,
     pub(super) size: u8,
+    /// Each is on the bill of its link (`MAX_WANTS_PER_LINK`), so their number needs no bound of its own.
     sources: Vec<Source>,
     /// How many to ask at once in the next round: 1, then 2, then 3 (design section 7).
     pub(super) width: u8,
+    /// Not asked again before this.
+    pub(super) rests_until: Mono,
+    /// It is in the queue of the starved.
+    starved: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -32,37 +41,77 @@ struct Source {
     asked: u8,
     /// When the pull that is under way was sent, if one is.
     since: Option<Mono>,
+    /// That pull is overdue, but the link is still working through others; or the link rarely serves.
+    slow: bool,
+    /// A copy may still come, even though we no longer count on it.
+    owes: bool,
 }
 
 impl Want {
-    /// Sources that are not being asked, those asked least first.
-    pub(super) fn idle(&self) -> Vec<Slot> {
-        let least =
-            self.sources.iter().filter(|source| source.since.is_none()).map(|source| source.asked).min();
-        let Some(least) = least.filter(|asked| *asked < MAX_PASSES) else { return Vec::new() };
-        let idle = self.sources.iter().filter(|source| source.since.is_none() && source.asked == least);
-        idle.map(|source| source.slot).collect()
+    /// Sources that are not being asked, of those the least often asked, and how often that was.
+    pub(super) fn idle(&self) -> (u8, Vec<Slot>) {
+        let idle = || self.sources.iter().filter(|source| source.since.is_none());
+        let least = idle().map(|source| source.asked).min().unwrap_or(MAX_PASSES);
+        if least >= MAX_PASSES {
+            return (least, Vec::new());
+        }
+        (least, idle().filter(|source| source.asked == least).map(|source| source.slot).collect())
     }
 
-    pub(super) fn asked(&mut self, slot: Slot, now: Mono) {
-        if let Some(source) = self.sources.iter_mut().find(|source| source.slot == slot) {
-            source.since = Some(now);
-            source.asked = source.asked.saturating_add(1);
+    /// How long to rest before sources that were asked so often are asked once more.
+    pub(super) fn rest(asked: u8) -> Duration {
+        match asked.checked_sub(QUICK_PASSES) {
+            None => Duration::ZERO,
+            Some(pass) => Duration::from_secs(1 << pass.min(3)),
         }
     }
 
-    /// A pull of this link is over; gives when it was sent, if one was under way.
-    pub(super) fn answered(&mut self, slot: Slot) -> Option<Mono> {
-        self.sources.iter_mut().find(|source| source.slot == slot)?.since.take()
+    fn source(&mut self, slot: Slot) -> Option<&mut Source> {
+        self.sources.iter_mut().find(|source| source.slot == slot)
     }
 
+    /// This link has been asked. `slow` if we do not expect much of it.
+    pub(super) fn asked(&mut self, slot: Slot, now: Mono, slow: bool) {
+        if let Some(source) = self.source(slot) {
+            source.since = Some(now);
+            source.asked = source.asked.saturating_add(1);
+            source.slow = slow;
+            source.owes = true;
+        }
+    }
+
+    /// A pull of this link is over; gives when it was sent, if one was under way. `owes` if its copy may still come.
+    pub(super) fn answered(&mut self, slot: Slot, owes: bool) -> Option<Mono> {
+        let source = self.source(slot)?;
+        source.owes &= owes;
+        source.since.take()
+    }
+
+    /// The pull sent to this link at `asked` is late without being lost: no reason not to ask another.
+    pub(super) fn is_slow(&mut self, slot: Slot) {
+        if let Some(source) = self.source(slot) {
+            source.slow = true;
+        }
+    }
+
+    /// Pulls that are under way, the late ones included.
     pub(super) fn under_way(&self) -> usize {
         self.sources.iter().filter(|source| source.since.is_some()).count()
+    }
+
+    /// Pulls that are under way and not late.
+    pub(super) fn in_time(&self) -> usize {
+        self.sources.iter().filter(|source| source.since.is_some() && !source.slow).count()
     }
 
     /// Links that are being asked, and since when.
     pub(super) fn asking(&self) -> impl Iterator<Item = (Slot, Mono)> {
         self.sources.iter().filter_map(|source| source.since.map(|since| (source.slot, since)))
+    }
+
+    /// Links that may still send a copy.
+    pub(super) fn owing(&self) -> impl Iterator<Item = Slot> {
+        self.sources.iter().filter(|source| source.owes).map(|source| source.slot)
     }
 
     pub(super) fn sources(&self) -> impl Iterator<Item = Slot> {
@@ -90,11 +139,15 @@ pub(super) enum Added {
 #[derive(Debug)]
 pub(super) struct Wants {
     wants: KeyedMap<BundleId, Want>,
+    /// Wanted ids whose sources all owe us as much as they may, and some that are no longer wanted.
+    starved: VecDeque<BundleId>,
+    /// Starved ids are being tried.
+    pub(super) retrying: bool,
 }
 
 impl Wants {
     pub(super) fn new(keyed: Keyed) -> Self {
-        Self { wants: keyed.map() }
+        Self { wants: keyed.map(), starved: VecDeque::new(), retrying: false }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -109,22 +162,26 @@ impl Wants {
         self.wants.get_mut(id)
     }
 
-    pub(super) fn add(&mut self, id: BundleId, topic: TopicId, size: u8, slot: Slot) -> Added {
-        let source = Source { slot, asked: 0, since: None };
+    /// Adds a source, which is listed by `listed` wants already.
+    pub(super) fn add(&mut self, id: BundleId, topic: TopicId, size: u8, slot: Slot, listed: usize) -> Added {
+        let source = Source { slot, asked: 0, since: None, slow: false, owes: false };
         if let Some(want) = self.wants.get_mut(&id) {
             if want.sources.iter().any(|known| known.slot == slot) {
                 return Added::Nothing;
             }
-            if want.sources.len() >= MAX_SOURCES {
+            if listed >= MAX_WANTS_PER_LINK {
                 return Added::Full;
             }
             want.sources.push(source);
-            return if want.under_way() == 0 { Added::Ask } else { Added::Noted };
+            want.rests_until = Mono::default();
+            return if want.in_time() == 0 { Added::Ask } else { Added::Noted };
         }
-        if self.wants.len() >= MAX_WANTS {
+        if listed >= MAX_WANTS_PER_LINK || (listed >= SHARE && self.wants.len() >= MAX_WANTS) {
             return Added::Full;
         }
-        self.wants.insert(id, Want { topic, size, sources: vec![source], width: 1 });
+        let rests_until = Mono::default();
+        let want = Want { topic, size, sources: vec![source], width: 1, rests_until, starved: false };
+        self.wants.insert(id, want);
         Added::Ask
     }
 
@@ -132,13 +189,49 @@ impl Wants {
         if self.wants.is_empty() { None } else { self.wants.remove(id) }
     }
 
+    /// Nobody may be asked for `id` now: it waits until a pull ends.
+    pub(super) fn starve(&mut self, id: BundleId) {
+        let Some(want) = self.wants.get_mut(&id) else { return };
+        if std::mem::replace(&mut want.starved, true) {
+            return;
+        }
+        if self.starved.len() > 2 * self.wants.len() + 64 {
+            // What was dropped while it starved is still in the queue. Once in so many times it is cleared out.
+            let wants = &self.wants;
+            self.starved.retain(|id| wants.get(id).is_some_and(|want| want.starved));
+        }
+        self.starved.push_back(id);
+    }
+
+    /// The next starved id, if any.
+    pub(super) fn pop_starved(&mut self) -> Option<BundleId> {
+        while let Some(id) = self.starved.pop_front() {
+            if let Some(want) = self.wants.get_mut(&id)
+                && std::mem::take(&mut want.starved)
+            {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    #[cfg(test)]
+    pub(super) fn starved_len(&self) -> usize {
+        self.starved.len()
+    }
+
     /// Ids that list `slot`, when a link is gone.
     pub(super) fn of_link(&self, slot: Slot) -> Vec<BundleId> {
-        self.wants
-            .iter()
-            .filter(|(_, want)| want.sources().any(|source| source == slot))
-            .map(|(id, _)| *id)
-            .collect()
+        self.of(|want| want.sources().any(|source| source == slot))
+    }
+
+    /// Ids of a topic, when it is left.
+    pub(super) fn of_topic(&self, topic: &TopicId) -> Vec<BundleId> {
+        self.of(|want| want.topic == *topic)
+    }
+
+    fn of(&self, which: impl Fn(&Want) -> bool) -> Vec<BundleId> {
+        self.wants.iter().filter(|(_, want)| which(want)).map(|(id, _)| *id).collect()
     }
 }
 

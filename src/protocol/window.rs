@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::Config;
 use super::budget::Meter;
 use super::entry::{Entry, Stage};
+use super::pulls::SERVES_FOR;
 use super::random::{Keyed, KeyedMap, KeyedSet};
 use super::time::{Mono, Now};
 use crate::key::PublicKey;
@@ -59,9 +60,10 @@ pub(super) struct Window {
 
 #[derive(Debug)]
 struct Generation {
+    /// Sorted and disjoint, per author.
     claims: KeyedMap<PublicKey, Vec<Claim>>,
-    /// Every entry of this tick, claimed or in flight.
-    ids: Vec<BundleId>,
+    /// Entries of this tick that have not claimed anything (yet): their signatures are being checked.
+    unclaimed: KeyedSet<BundleId>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +78,10 @@ struct Claim {
 struct Author {
     first_heard: Mono,
     last_heard: Mono,
+    /// Bytes of its bodies that are held.
     bytes: usize,
+    /// Positions claimed, in bundles: what it takes of the index.
+    bundles: usize,
     /// Pushes of this author's rumors: at most twice its quota per real tick, however many ticks it releases at once.
     pushes: Meter,
 }
@@ -148,14 +153,10 @@ impl Window {
         let newcomer = self.is_newcomer(&header.author, now.mono);
         let share = |cap: usize| if newcomer { cap / 16 * NEWCOMER_SHARE } else { cap };
         let bytes = header.bytes as usize;
-        let of_author = self.authors.get(&header.author).map_or(0, |author| author.bytes);
-        if self.entries.len() >= share(config.topic_bundles)
-            || self.bytes.saturating_add(bytes) > share(config.topic_bytes)
-            || of_author.saturating_add(bytes) > config.author_bytes
-        {
-            return Err(Unfit::OverCap);
-        }
-        Ok(())
+        let room = self.entries.len() < share(config.topic_bundles)
+            && self.bytes.saturating_add(bytes) <= share(config.topic_bytes)
+            && self.has_room_for_author(&header.author, bytes, config);
+        if room { Ok(()) } else { Err(Unfit::OverCap) }
     }
 
     /// Whether there is room for an own bundle of `bytes`: if not, the author waits. Stops an eighth short of where
@@ -163,10 +164,17 @@ impl Window {
     pub(super) fn has_room(&self, author: &PublicKey, bytes: usize, now: Mono, config: &Config) -> bool {
         let newcomer = self.is_newcomer(author, now);
         let share = |cap: usize| (if newcomer { cap / 16 * NEWCOMER_SHARE } else { cap }) / 8 * 7;
-        let of_author = self.authors.get(author).map_or(0, |author| author.bytes);
         self.entries.len() < share(config.topic_bundles)
             && self.bytes.saturating_add(bytes) <= share(config.topic_bytes)
-            && of_author.saturating_add(bytes) <= config.author_bytes / 8 * 7
+            && self.has_room_for_author(author, bytes + config.author_bytes / 8, config)
+    }
+
+    /// An author may have so many bytes, and a quarter of the index: its quota alone may allow for more than all of it.
+    fn has_room_for_author(&self, author: &PublicKey, bytes: usize, config: &Config) -> bool {
+        self.authors.get(author).is_none_or(|author| {
+            author.bytes.saturating_add(bytes) <= config.author_bytes
+                && author.bundles < config.topic_bundles.div_ceil(4)
+        })
     }
 
     /// Takes in a new entry; the caller has checked [`Window::admit`].
@@ -175,8 +183,8 @@ impl Window {
         let generation = self
             .generations
             .entry(entry.signed.header.tick)
-            .or_insert_with(|| Generation { claims: keyed.map(), ids: Vec::new() });
-        generation.ids.push(id);
+            .or_insert_with(|| Generation { claims: keyed.map(), unclaimed: keyed.set() });
+        generation.unclaimed.insert(id);
         self.entries.insert(id, entry);
     }
 
@@ -184,14 +192,18 @@ impl Window {
     pub(super) fn forget(&mut self, id: &BundleId) {
         if let Some(entry) = self.entries.remove(id)
             && let Some(generation) = self.generations.get_mut(&entry.signed.header.tick)
-            && let Some(at) = generation.ids.iter().rposition(|other| other == id)
         {
-            generation.ids.swap_remove(at);
+            generation.unclaimed.remove(id);
         }
     }
 
     /// Row 8: claims the positions of a verified bundle, or finds the other bundle that already has one of them.
-    pub(super) fn claim(&mut self, id: BundleId, signed: &SignedHeader) -> Result<(), Option<Box<Evidence>>> {
+    pub(super) fn claim(
+        &mut self,
+        id: BundleId,
+        signed: &SignedHeader,
+        now: Mono,
+    ) -> Result<(), Option<Box<Evidence>>> {
         let header = &signed.header;
         let Some(generation) = self.generations.get_mut(&header.tick) else { return Err(None) };
         let claims = generation.claims.entry(header.author).or_default();
@@ -208,6 +220,8 @@ impl Window {
             return Err(other.and_then(|other| Evidence::new(other, *signed).ok()).map(Box::new));
         }
         claims.insert(after, Claim { first, end, id });
+        generation.unclaimed.remove(&id);
+        self.author(&header.author, now).bundles += 1;
         Ok(())
     }
 
@@ -229,20 +243,13 @@ impl Window {
     }
 
     fn author(&mut self, key: &PublicKey, now: Mono) -> &mut Author {
-        if self.authors.len() >= MAX_AUTHORS && !self.authors.contains_key(key) {
-            // Everybody who holds nothing and has been silent for a while makes room. That can't be nobody: the
-            // bundles whose bytes the others hold are fewer than the authors here.
-            self.authors.retain(|_, author| author.bytes > 0 || now.since(author.last_heard) < RELAY_PAST);
-            if self.authors.len() >= MAX_AUTHORS {
-                self.authors.retain(|_, author| author.bytes > 0);
-            }
-        }
         let tick_ms = u64::from(self.rules.tick_len().millis());
         let quota = u64::from(self.rules.slots_per_tick());
         let author = self.authors.entry(*key).or_insert_with(|| Author {
             first_heard: now,
             last_heard: now,
             bytes: 0,
+            bundles: 0,
             pushes: Meter::new((2 * quota * 1000 / tick_ms).max(1), 2 * quota),
         });
         author.last_heard = now;
@@ -253,6 +260,11 @@ impl Window {
     pub(super) fn is_newcomer(&self, author: &PublicKey, now: Mono) -> bool {
         !self.rules.is_listed()
             && self.authors.get(author).is_none_or(|author| now.since(author.first_heard) < NEWCOMER)
+    }
+
+    /// Whether the author is admitted by name, or has been heard here for a while.
+    pub(super) fn knows(&self, author: &PublicKey, now: Mono) -> bool {
+        if self.rules.is_listed() { self.rules.admits(author) } else { !self.is_newcomer(author, now) }
     }
 
     pub(super) fn is_refused(&self, id: &BundleId) -> bool {
@@ -271,39 +283,32 @@ impl Window {
         }
     }
 
-    /// How many bundles of `author` are being held back.
-    pub(super) fn held_back_of(&self, author: &PublicKey) -> u64 {
-        let held =
-            |entry: &&Entry| entry.signed.header.author == *author && matches!(entry.stage, Stage::Held);
-        self.entries.values().filter(held).count() as u64
-    }
-
-    /// Takes everything of a convicted author out. Gives the ids, so that other rooms can drop them too.
-    pub(super) fn purge(&mut self, author: &PublicKey) -> Vec<BundleId> {
-        let mut gone = Vec::new();
-        for generation in self.generations.values_mut() {
-            generation.claims.remove(author);
-            let entries = &mut self.entries;
-            generation.ids.retain(|id| {
-                let theirs = entries.get(id).is_some_and(|entry| entry.signed.header.author == *author);
-                if theirs {
-                    entries.remove(id);
-                    gone.push(*id);
-                }
-                !theirs
-            });
+    /// Silences a convicted author: its bodies go, and nothing of it is delivered or forwarded from now on. Its claims
+    /// stay till the end of the window: should its conviction ever be shed from the book, what was delivered once must
+    /// not come again. Gives how many bundles were being held back, and into `fetching` those that were still wanted.
+    pub(super) fn silence(&mut self, author: &PublicKey, fetching: &mut Vec<BundleId>) -> u64 {
+        // Most of the convicted never said anything here, and a stranger can be convicted at little cost.
+        let Some(known) = self.authors.get_mut(author).filter(|author| author.bundles > 0) else { return 0 };
+        self.bytes = self.bytes.saturating_sub(known.bytes);
+        known.bytes = 0;
+        let mut held_back = 0;
+        let claims = self.generations.values().filter_map(|generation| generation.claims.get(author));
+        for claim in claims.flatten() {
+            let Some(entry) = self.entries.get_mut(&claim.id) else { continue };
+            entry.body = None;
+            match std::mem::replace(&mut entry.stage, Stage::Unwanted) {
+                Stage::Held => held_back += 1,
+                Stage::Fetching => fetching.push(claim.id),
+                _ => {}
+            }
         }
-        if let Some(author) = self.authors.get_mut(author) {
-            self.bytes = self.bytes.saturating_sub(author.bytes);
-            author.bytes = 0;
-        }
-        gone
+        held_back
     }
 
     /// Drops bodies past their retention and generations past every window, and raises the floor behind them. Gives the
     /// ids that are forgotten.
     pub(super) fn expire(&mut self, now: Now) -> Vec<BundleId> {
-        let keep = self.rules.retention();
+        let keep = self.keep() + SERVES_FOR;
         while let Some((accepted, id)) = self.bodies.front().copied() {
             if now.mono.since(accepted) <= keep {
                 break;
@@ -316,6 +321,11 @@ impl Window {
                 self.release(&header);
             }
         }
+        if self.authors.len() > MAX_AUTHORS {
+            // Whoever holds nothing and has been silent for a while makes room. The others are fewer than the bundles.
+            let silent = |author: &Author| now.mono.since(author.last_heard) > RELAY_PAST;
+            self.authors.retain(|_, author| author.bundles > 0 || !silent(author));
+        }
         let past = (RELAY_PAST + self.hold_back()).max(keep);
         let mut forgotten = Vec::new();
         while let Some(oldest) = self.generations.first_entry() {
@@ -325,7 +335,13 @@ impl Window {
                 break;
             }
             let generation = oldest.remove();
-            for id in generation.ids {
+            for (author, claims) in &generation.claims {
+                if let Some(author) = self.authors.get_mut(author) {
+                    author.bundles = author.bundles.saturating_sub(claims.len());
+                }
+            }
+            let claimed = generation.claims.into_values().flatten().map(|claim| claim.id);
+            for id in claimed.chain(generation.unclaimed) {
                 if let Some(entry) = self.entries.remove(&id)
                     && entry.is_counted()
                 {
@@ -346,9 +362,26 @@ impl Window {
         }
     }
 
-    /// Accepted bundles whose bodies are held, newest first.
-    pub(super) fn held(&self) -> impl Iterator<Item = (Mono, BundleId, &Entry)> {
-        self.bodies.iter().rev().filter_map(|(at, id)| self.entries.get(id).map(|entry| (*at, *id, entry)))
+    /// How long a body is offered to others. Not less than it takes to spread, whatever the rules say.
+    fn keep(&self) -> Duration {
+        self.rules.retention().max(SERVES_FOR)
+    }
+
+    /// Accepted bundles that may be announced, newest first: bodies that will be held for as long as an announcement
+    /// promises, of ticks that another node may still relay.
+    pub(super) fn held(&self, now: Now) -> impl Iterator<Item = (BundleId, &Entry)> {
+        let keep = self.keep();
+        let recent = self.bodies.iter().rev().take_while(move |(at, _)| now.mono.since(*at) <= keep);
+        let entries = recent.filter_map(|(_, id)| self.entries.get(id).map(|entry| (*id, entry)));
+        let past = RELAY_PAST + self.hold_back();
+        entries.filter(move |(_, entry)| {
+            entry.is_counted() && self.within(entry.signed.header.tick, now, past, RELAY_FUTURE)
+        })
+    }
+
+    /// What looking at all that is held costs, in look-ups.
+    pub(super) fn held_len(&self) -> usize {
+        self.bodies.len()
     }
 
     pub(super) fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry> {

@@ -81,6 +81,11 @@ impl Pen {
         Reservation::Slots { first, count }
     }
 
+    /// The first tick of which nothing has been given out.
+    pub(crate) fn next_tick(&self) -> u64 {
+        self.next.tick.saturating_add(u64::from(self.next.slot > 0))
+    }
+
     /// The first tick boundary at or after `unix_ms`.
     fn next_start(&self, unix_ms: u64) -> u64 {
         let tick = self.tick_len.tick_at(unix_ms);

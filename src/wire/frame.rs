@@ -89,7 +89,7 @@ pub struct Hello {
 /// Topics joined or left while the link lives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicChange {
-    /// Newly relayed.
+    /// Newly relayed; or relayed already, and please announce once more all that you hold of it.
     pub joined: Vec<[u8; 32]>,
     /// No longer relayed.
     pub left: Vec<[u8; 32]>,

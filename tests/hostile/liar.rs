@@ -1,9 +1,13 @@
 //! The hostile side: a peer with a good key and a bad character.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use vouchsafe::key::Signature;
 use vouchsafe::net::BarePeer;
-use vouchsafe::rumor::{Bundle, HEADER_LEN, Header, NetworkId, Position, SignedHeader, TopicId, seal};
+use vouchsafe::rumor::{
+    Bundle, BundleId, HEADER_LEN, Header, NetworkId, Position, SignedHeader, TopicId, seal,
+};
 use vouchsafe::wire::{self, Frame, Hello, Lane, Reason};
 use vouchsafe::{Node, SecretKey, TopicHandle};
 
@@ -80,12 +84,16 @@ impl Liar {
         Reason::from_code(code).unwrap_or_else(|| panic!("{code:#x} is no reason of the protocol"))
     }
 
-    /// As `closed_for`, while reading what is read.
-    pub(crate) async fn closed_reading(mut self) -> Reason {
+    /// As `closed_for`, while reading what it reads and asking for what nobody has, so that the node always has an answer
+    /// to write.
+    pub(crate) async fn closed_chatting(mut self, topic: TopicId) -> Reason {
         let connection = self.bare.quinn().clone();
+        let pull = wire::pull(&topic, &[BundleId::from_bytes([1; 32])]);
+        let mut asking = tokio::time::interval(Duration::from_millis(500));
         loop {
             tokio::select! {
                 _ = connection.closed() => return self.closed_for().await,
+                _ = asking.tick() => self.control(pull.clone()).await,
                 Some(_) = self.bare.recv_frame() => {}
             }
         }

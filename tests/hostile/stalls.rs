@@ -15,8 +15,9 @@ async fn stalled_reader_never_wedges_the_node() {
     let topic = Topic::named("busy").slots_per_tick(4096);
     let mut scene = Scene::with(&topic, |victim| victim).await;
     let topic = scene.victim.topic.clone();
-    // One reads nothing at all. Two more read what is on the control lane, so that something always moves: more links
-    // of that kind than honest ones would silence the victim, which waits for room on half of its links.
+    // One reads nothing at all. The others read what is on the control lane and ask for more, so that something always
+    // moves: more links of that kind than honest ones would silence the victim, which waits for room on half of its
+    // links.
     let deaf = Liar::greet(&topic).await;
     deaf.bare.stop_reading();
     let mut half_deaf = Vec::new();
@@ -30,7 +31,8 @@ async fn stalled_reader_never_wedges_the_node() {
     let mut closed = tokio::task::JoinSet::new();
     closed.spawn(async move { (deaf.closed_for().await, started.elapsed()) });
     for liar in half_deaf {
-        closed.spawn(async move { (liar.closed_reading().await, started.elapsed()) });
+        let id = topic.id();
+        closed.spawn(async move { (liar.closed_chatting(id).await, started.elapsed()) });
     }
     // As fast as it goes until all five are closed; the others hear everything.
     let speaker = topic.clone();

@@ -1,1 +1,17 @@
-//! placeholder
+//! The engine among its kind and among liars, in a deterministic world: see `world.rs`. One theme a file.
+
+mod check;
+mod hostile;
+mod node;
+mod world;
+
+mod equivocation;
+mod forgery;
+mod limits;
+mod malformed;
+mod own;
+mod property;
+mod shapes;
+mod slow;
+mod spread;
+mod windows;

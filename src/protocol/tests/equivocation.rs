@@ -1,0 +1,283 @@
+//! Authors that say two things at one position, or more than their quota: convicted everywhere, by their own signatures.
+
+use std::time::Duration;
+
+use super::super::{Event, Offence};
+use super::hostile::{bundle, frame_of, header_frame, signed};
+use super::world::World;
+use crate::key::SecretKey;
+use crate::rumor::{Evidence, Guarantee, RuleSet, Topic};
+use crate::wire::{self, Frame, Lane, Reason};
+
+/// Two bundles of `author` at one position.
+fn two_words(world: &World, author: &SecretKey, rules: &RuleSet) -> [crate::rumor::Bundle; 2] {
+    ["yes", "no"].map(|word| world.says_at(author, rules, 0, word))
+}
+
+fn evidence_of(world: &World, number: u64, rules: &RuleSet) -> Evidence {
+    let [yes, no] = two_words(world, &world.liar(number), rules);
+    Evidence::new(*yes.signed_header(), *no.signed_header()).unwrap()
+}
+
+#[test]
+fn equivocation_convicts_everywhere() {
+    // Given a chain of eight nodes, and a liar at each end.
+    let mut world = World::new(1);
+    let rules = world.topic(&Topic::named("t"));
+    world.nodes(8);
+    world.chain();
+    let (left, right) = (world.hostile(0), world.hostile(7));
+    let author = world.liar(1);
+    // When one end hears yes and the other no.
+    let [yes, no] = two_words(&world, &author, &rules);
+    world.pushes(left, &[&yes]);
+    world.pushes(right, &[&no]);
+    world.run(1_000);
+    // Then every node convicts the author, with a proof, once; every link has been told; and nobody heard both.
+    for node in &world.nodes {
+        let convicted = node.events.iter().filter(|event| matches!(event, Event::Convicted { .. }));
+        assert_eq!(convicted.count(), 1);
+        assert!(node.convicted(&author.public()));
+        assert_eq!(node.delivered.len(), 1);
+    }
+    assert!([left, right].iter().all(|end| world.hostiles[*end].got_evidence(&author.public())));
+    // And whoever brings a word of it later is ignored, without blame.
+    let later = world.says_at(&author, &rules, 9, "later");
+    world.pushes(left, &[&later]);
+    world.run(1_000);
+    assert!(!world.nodes[0].has_heard("later"));
+    assert_eq!(world.hostiles[left].closed, None);
+}
+
+#[test]
+fn the_second_word_is_not_passed_on() {
+    let mut world = World::new(2);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let (liar, witness) = (world.hostile(node), world.hostile(node));
+    let [yes, no] = two_words(&world, &world.liar(1), &rules);
+    world.says(liar, Lane::Rumors, frame_of(4, &[&yes]));
+    world.run(100);
+    world.says(liar, Lane::Rumors, frame_of(4, &[&no]));
+    world.run(5_000);
+    let witness = &world.hostiles[witness];
+    assert_eq!(witness.bundles().iter().map(|(_, bundle)| bundle.id()).collect::<Vec<_>>(), [yes.id()]);
+    assert!(!witness.got_announcement(&no.id()) && witness.got_evidence(&yes.header().author));
+}
+
+#[test]
+fn late_equivocation_convicts() {
+    // Given a word that was delivered.
+    let mut world = World::new(3);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let liar = world.hostile(node);
+    let author = world.liar(1);
+    let [yes, no] = two_words(&world, &author, &rules);
+    world.pushes(liar, &[&yes]);
+    // When the second comes just before its tick leaves the window.
+    world.run(88_000);
+    world.pushes(liar, &[&no]);
+    world.run(1_000);
+    // Then it still convicts, although the body of the first may be gone.
+    assert!(world.nodes[node].convicted(&author.public()));
+    assert_eq!(world.nodes[node].heard(), ["yes"]);
+}
+
+#[test]
+fn flooding_author_convicts_itself() {
+    // Given a topic of four slots a tick.
+    let mut world = World::new(4);
+    let rules = world.topic(&Topic::named("t").slots_per_tick(4));
+    world.nodes(2);
+    world.connect(0, 1);
+    let liar = world.hostile(0);
+    let (author, tick) = (world.liar(1), world.tick(&rules));
+    // When an author says five things in one tick, it must use a slot twice.
+    for n in 0..5 {
+        let word = bundle(&author, &rules, tick, n % 4, &[&format!("word {n}")]);
+        world.pushes(liar, &[&word]);
+        world.run(150);
+    }
+    world.run(500);
+    // Then it is convicted by both, and four were heard.
+    assert!(world.nodes.iter().all(|node| node.convicted(&author.public())));
+    assert_eq!(world.nodes[1].delivered.len(), 4);
+    // And a fifth slot does not exist: whoever sends that has not read the rules.
+    let beyond = world.says_at(&world.liar(2), &rules, 4, "beyond");
+    world.pushes(liar, &[&beyond]);
+    world.run(100);
+    assert_eq!(world.hostiles[liar].closed, Some(Reason::Offence));
+}
+
+#[test]
+fn regrouping_convicts() {
+    // Given an author's bundle of two words.
+    let mut world = World::new(5);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let liar = world.hostile(node);
+    let author = world.liar(1);
+    let tick = world.tick(&rules);
+    world.pushes(liar, &[&bundle(&author, &rules, tick, 0, &["one", "two"])]);
+    world.run(100);
+    // When the same two words come in other groups.
+    world.pushes(liar, &[&bundle(&author, &rules, tick, 0, &["one"])]);
+    world.pushes(liar, &[&bundle(&author, &rules, tick, 1, &["two", "three"])]);
+    world.run(100);
+    // Then nothing is delivered twice (the world checks) and the author is convicted.
+    assert_eq!(world.nodes[node].heard(), ["one", "two"]);
+    assert!(world.nodes[node].convicted(&author.public()));
+    assert_eq!(world.hostiles[liar].closed, None, "the bytes are in order: it is the author's doing");
+}
+
+fn hold_back(seconds: u64) -> Topic {
+    Topic::named("t").guarantee(Guarantee::HoldBack(Duration::from_secs(seconds)))
+}
+
+#[test]
+fn hold_back_delivers_neither_of_two_conflicting_words() {
+    let mut world = World::new(6);
+    let rules = world.topic(&hold_back(2));
+    world.nodes(6);
+    world.graph(2);
+    let (left, right) = (world.hostile(0), world.hostile(3));
+    let [yes, no] = two_words(&world, &world.liar(1), &rules);
+    world.pushes(left, &[&yes]);
+    world.pushes(right, &[&no]);
+    let good = world.says_at(&world.liar(2), &rules, 0, "good");
+    world.pushes(left, &[&good]);
+    world.run(1_900);
+    assert!(world.nodes.iter().all(|node| node.delivered.is_empty()), "delivered before the delay was over");
+    world.run(2_000);
+    for node in &world.nodes {
+        assert_eq!(node.heard(), ["good"]);
+        assert!(node.convicted(&yes.header().author));
+    }
+    assert!(world.nodes.iter().any(|node| node.counters().held_back == 1));
+}
+
+#[test]
+fn a_header_alone_convicts_before_any_body() {
+    let mut world = World::new(7);
+    let rules = world.topic(&hold_back(2));
+    world.nodes(3);
+    world.connect(0, 1);
+    world.connect(1, 2);
+    let (left, right) = (world.hostile(0), world.hostile(2));
+    let [yes, no] = two_words(&world, &world.liar(1), &rules);
+    world.says(left, Lane::Control, header_frame(&yes));
+    world.says(right, Lane::Control, header_frame(&no));
+    world.run(500);
+    assert!(world.nodes.iter().all(|node| node.convicted(&yes.header().author)));
+}
+
+#[test]
+fn hold_back_crosses_a_chain_without_the_repair_cycle() {
+    // Given a chain in which nobody but the author pushes.
+    let mut world = World::new(8);
+    let rules = world.topic(&hold_back(1));
+    world.nodes(5);
+    world.chain();
+    world.run(1_000);
+    // When a word is said, its header runs ahead of its body.
+    world.publish(0, &rules, "word");
+    world.run(900);
+    // Then every node holds it before the delay of the first is over, and no honest node got a strike for it.
+    for node in &world.nodes {
+        assert_eq!(node.counters().accepted, 1);
+        assert_eq!((node.counters().gone, node.counters().pulls_unserved), (0, 0));
+    }
+    world.run(1_000);
+    assert!(world.nodes.iter().all(|node| node.heard() == ["word"]));
+}
+
+#[test]
+fn evidence_store_is_bounded() {
+    // Given an author that the node has known for a while, and that it then sees equivocate.
+    let mut world = World::new(9);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let liar = world.hostile(node);
+    let known = world.liar(0);
+    let word = world.says_at(&known, &rules, 0, "word");
+    world.pushes(liar, &[&word]);
+    world.run(700_000);
+    let [yes, no] = two_words(&world, &known, &rules);
+    world.pushes(liar, &[&yes]);
+    world.pushes(liar, &[&no]);
+    world.run(500);
+    // When a liar convicts ever new keys of its own, more than the book holds.
+    let engine = &mut world.nodes[node].engine;
+    for number in 1..17_000u64 {
+        let mut headers = [*yes.signed_header(), *no.signed_header()];
+        let author = crate::key::PublicKey::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes());
+        headers.iter_mut().for_each(|signed| signed.header.author = author);
+        // (As verified: the signatures were looked at before.)
+        engine.convict(Evidence::new(headers[0], headers[1]).unwrap(), None);
+        engine.actions.clear();
+    }
+    // Then bans and proofs stay within their caps, and the author that mattered is still among both.
+    let convicted = engine.convicted();
+    assert_eq!(convicted.len(), 16_384);
+    assert_eq!(convicted.iter().filter(|(_, proof)| proof.is_some()).count(), 4_096);
+    assert!(convicted.iter().any(|(author, proof)| *author == known.public() && proof.is_some()));
+    assert!(engine.stats().links.iter().all(|link| link.queued_bytes < 1 << 20));
+}
+
+#[test]
+fn evidence_is_told_once_and_the_known_is_not_checked_again() {
+    let mut world = World::new(10);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let (liar, witness) = (world.hostile(node), world.hostile(node));
+    let evidence = evidence_of(&world, 1, &rules);
+    for _ in 0..100 {
+        world.says(liar, Lane::Control, wire::evidence(&evidence));
+        world.run(5);
+    }
+    world.run(1_000);
+    assert_eq!(world.nodes[node].batches.concat().len(), 2);
+    let told = world.hostiles[witness].frames.iter().filter(|frame| matches!(frame, Frame::Evidence(_)));
+    assert_eq!(told.count(), 1);
+    assert_eq!(world.hostiles[liar].closed, None);
+}
+
+#[test]
+fn bogus_evidence_is_an_offence() {
+    let mut world = World::new(11);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let genuine = evidence_of(&world, 1, &rules);
+    let author = world.liar(2);
+    let [one, two] = [0, 5].map(|slot| *world.says_at(&author, &rules, slot, "w").signed_header());
+    let (same, apart) = ([one, one], [one, two]);
+    let raw = |pair: [crate::rumor::SignedHeader; 2]| {
+        let mut frame = vec![8];
+        pair.iter().for_each(|signed| frame.extend_from_slice(&signed.encode()));
+        bytes::Bytes::from(frame)
+    };
+    let [first, second] = genuine.headers().map(|signed| *signed);
+    let mut forged = genuine.encode();
+    forged[112 + 40] ^= 1;
+    let cases = [
+        ("the same header twice", raw(same)),
+        ("slots side by side", raw(apart)),
+        ("the wrong order", raw([second, first])),
+        ("a forged signature", [&[8], forged.as_slice()].concat().into()),
+        (
+            "impossible numbers",
+            raw([first, signed(&world.liar(1), second.header, |header| header.count = 65)]),
+        ),
+    ];
+    for (what, frame) in cases {
+        let hostile = world.hostile(node);
+        world.says(hostile, Lane::Control, frame);
+        world.run(100);
+        let key = world.hostiles[hostile].key;
+        let offence = Event::Offence { peer: key, offence: Offence::BogusEvidence };
+        assert!(world.nodes[node].events.contains(&offence), "{what}");
+        assert_eq!(world.hostiles[hostile].closed, Some(Reason::Offence), "{what}");
+    }
+    assert!(world.engine(node).convicted().is_empty());
+}

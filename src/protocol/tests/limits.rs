@@ -1,0 +1,364 @@
+//! What one link can make us remember, do and send: bounded, whatever it claims.
+
+use std::time::Duration;
+
+use super::super::{Config, Event, Offence, Validation};
+use super::hostile::{bundle, fake_id, frame_of};
+use super::world::World;
+use crate::rumor::{RuleSet, Topic};
+use crate::wire::{self, Frame, Hello, Lane, MAX_IDS_PER_FRAME, Reason, TopicChange};
+
+/// A topic in which a node holds so many bundles of `len` bytes, and their ids.
+fn stocked(
+    world: &mut World,
+    node: usize,
+    count: usize,
+    len: usize,
+) -> (std::sync::Arc<RuleSet>, Vec<crate::rumor::BundleId>) {
+    let rules = world.topics[0].clone();
+    let source = world.hostile(node);
+    let (author, tick) = (world.liar(77), world.tick(&rules));
+    let body = "x".repeat(len);
+    let words: Vec<_> = (0..count).map(|slot| bundle(&author, &rules, tick, slot as u16, &[&body])).collect();
+    for word in &words {
+        world.pushes(source, &[word]);
+        world.run(5);
+    }
+    world.run(2_000);
+    assert_eq!(world.nodes[node].delivered.len(), count);
+    (rules, words.iter().map(|word| word.id()).collect())
+}
+
+#[test]
+fn pull_amplification_is_bounded() {
+    // Given a node that holds 100 bundles of 16 KiB, and allows each link 100 kB a second.
+    let mut world = World::new(1);
+    world.topic(&Topic::named("t").slots_per_tick(200));
+    let node = world.node_with(|spec| {
+        spec.config = Config { link_bytes_per_s: 100_000, link_bytes_burst: 2_000_000, ..Config::default() };
+    });
+    let (rules, ids) = stocked(&mut world, node, 100, 16_000);
+    let (greedy, modest) = (world.hostile(node), world.hostile(node));
+    // When a link asks for all of them fifty times a second, with 3 kB each time.
+    for _ in 0..500 {
+        world.says(greedy, Lane::Control, wire::pull(&rules.id(), &ids));
+        world.run(20);
+    }
+    // Then in those ten seconds it got its burst and its rate and not much more, is blamed for nothing, and does not
+    // keep another from being served.
+    let got = world.hostiles[greedy].bytes_in;
+    assert!(got < 2_000_000 + 10 * 100_000 + 1_700_000, "{got} bytes");
+    assert_eq!(world.hostiles[greedy].closed, None);
+    world.says(modest, Lane::Control, wire::pull(&rules.id(), &ids[..3]));
+    world.run(100);
+    assert_eq!(world.hostiles[modest].bundles().len(), 3);
+}
+
+#[test]
+fn announce_flood_memory_is_bounded() {
+    // Given a node with a dozen hostile links and an honest one.
+    let mut world = World::new(2);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let hostiles: Vec<_> = (0..12).map(|_| world.hostile(node)).collect();
+    let honest = world.hostile(node);
+    let genuine = world.says_at(&world.liar(1), &rules, 0, "word");
+    // When each announces ten thousand ids that do not exist.
+    let mut number = 0;
+    for round in 0..40 {
+        for hostile in &hostiles {
+            let ids: Vec<_> = (0..MAX_IDS_PER_FRAME as u64).map(|n| fake_id(number + n)).collect();
+            number += ids.len() as u64;
+            world.announces(*hostile, &rules, &ids);
+        }
+        if round == 35 {
+            world.announces(honest, &rules, &[genuine.id()]);
+        }
+        world.run(10);
+    }
+    // Then what is remembered is within the caps (the world checks: 65 536 in all, 8 192 a link), and the honest
+    // announcement was not kept out.
+    let stats = world.engine(node).stats();
+    assert!(stats.wants >= 60_000 && stats.counters.wants_refused > 0, "{}", stats.wants);
+    assert_eq!(world.hostiles[honest].pulls_of(&genuine.id()), 1);
+    // And all of it is given back in time, or at once when the links go.
+    world.cut(world.hostiles[hostiles[0]].wire);
+    for wire in hostiles[1..].iter().map(|hostile| world.hostiles[*hostile].wire).collect::<Vec<_>>() {
+        world.cut(wire);
+    }
+    world.run(40_000);
+    let engine = world.engine(node);
+    assert_eq!((engine.stats().wants, engine.timers.len()), (0, 2));
+    assert!(engine.wants.starved_len() < 200);
+}
+
+#[test]
+fn fake_announcements_are_forgotten_without_hanging_up() {
+    let mut world = World::new(3);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let hostile = world.hostile(node);
+    world.announces(hostile, &rules, &(0..2_000).map(fake_id).collect::<Vec<_>>());
+    world.run(120_000);
+    assert_eq!(world.engine(node).stats().wants, 0);
+    let link = &world.engine(node).stats().links[0];
+    assert_eq!((link.owed_pulls, link.wanted_from, link.last_resort), (0, 0, true));
+    assert_eq!(world.hostiles[hostile].closed, None);
+}
+
+#[test]
+fn announce_liars_are_struck() {
+    // Given a node with four links that announce at once and never serve, and an honest one.
+    let mut world = World::new(4);
+    let rules = world.topic(&Topic::named("t"));
+    world.nodes(2);
+    let liars: Vec<_> = (0..4).map(|_| world.hostile(0)).collect();
+    let honest = world.hostile(0);
+    let mut worst = (Duration::ZERO, Duration::ZERO);
+    for n in 0..60 {
+        world.run(1_000);
+        let word = world.says_at(&world.liar(1), &rules, 0, &format!("word {n}"));
+        for liar in &liars {
+            world.announces(*liar, &rules, &[word.id()]);
+        }
+        world.run(5);
+        world.announces(honest, &rules, &[word.id()]);
+        // When it is asked, it serves.
+        let took = world.until(5_000, |world| world.hostiles[honest].pulls_of(&word.id()) > 0);
+        world.says(honest, Lane::Replies, frame_of(0, &[&word]));
+        if n < 10 { worst.0 = worst.0.max(took) } else { worst.1 = worst.1.max(took) }
+    }
+    world.run(100);
+    // Then the first rumors came within a second, the later ones at once, since liars are asked last.
+    assert_eq!(world.nodes[0].delivered.len(), 60);
+    println!("slowest of the first ten {:?}, of the rest {:?}", worst.0, worst.1);
+    assert!(worst.0 < Duration::from_secs(1) && worst.1 <= Duration::from_millis(30), "{worst:?}");
+    let last_resort = world.engine(0).stats().links.iter().filter(|link| link.last_resort).count();
+    assert_eq!(last_resort, 4);
+}
+
+#[test]
+fn topic_flood_is_refused() {
+    let mut world = World::new(5);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let (greedy, honest) = (world.hostile(node), world.hostile(node));
+    let topics = |from: u32| (from..from + 100).map(|n| *blake3::hash(&n.to_le_bytes()).as_bytes()).collect();
+    // When a link joins ever more topics.
+    for from in [0, 100] {
+        world.says(
+            greedy,
+            Lane::Control,
+            wire::topics(&TopicChange { joined: topics(from), left: Vec::new() }),
+        );
+    }
+    world.run(100);
+    // Then it is closed with a reason and not banned; others and a 65th topic of our own change nothing.
+    assert_eq!(world.hostiles[greedy].closed, Some(Reason::TooManyTopics));
+    assert!(world.engine(node).banned().is_empty());
+    for n in 0..100 {
+        let rules = std::sync::Arc::new(Topic::named(format!("{n}")).on(rules.network()).unwrap());
+        world.handle(node, super::super::Input::Join { rules, deliver: true, validate: false });
+    }
+    assert_eq!(world.engine(node).stats().topics.len(), super::super::MAX_TOPICS);
+    let word = world.says_at(&world.liar(1), &rules, 0, "word");
+    world.pushes(honest, &[&word]);
+    world.run(100);
+    assert_eq!(world.nodes[node].heard(), ["word"]);
+}
+
+#[test]
+fn a_topic_named_again_and_again_empties_the_askers_own_budget() {
+    // Given a node that holds something, and a link that asks for its announcements again and again.
+    let mut world = World::new(6);
+    world.topic(&Topic::named("t").slots_per_tick(2_000));
+    let node = world.node();
+    let (rules, _) = stocked(&mut world, node, 1_000, 10);
+    let greedy = world.hostile(node);
+    let again = wire::topics(&TopicChange { joined: vec![*rules.id().as_bytes()], left: Vec::new() });
+    for _ in 0..20_000 {
+        world.says(greedy, Lane::Control, again.clone());
+    }
+    world.run(2_000);
+    // Then it is not read for as long as that takes by its budget: a quarter of a core.
+    let counters = world.nodes[node].counters();
+    assert!(counters.paused_for_budget > 0);
+    assert!(counters.frames_in < 10_000, "{}", counters.frames_in);
+    assert_eq!(world.hostiles[greedy].closed, None);
+}
+
+#[test]
+fn numbers_from_the_wire_are_clamped() {
+    let mut world = World::new(7);
+    let rules = world.topic(&Topic::named("t"));
+    world.nodes(1);
+    // Given a hello from the end of time,
+    let hostile = world.silent_hostile(0);
+    let network = *rules.network().as_bytes();
+    for clock_ms in [u64::MAX, 0, 1 << 63] {
+        let other = world.silent_hostile(0);
+        world.says(other, Lane::Control, wire::hello(&Hello { network, clock_ms, topics: vec![] }));
+    }
+    world.says(hostile, Lane::Control, world.hello());
+    world.run(50);
+    // a hop count, a size class and ticks at their maximum,
+    let word = world.says_at(&world.liar(1), &rules, 0, "word");
+    world.says(hostile, Lane::Control, wire::announce(&rules.id(), &[(fake_id(1), 255), (fake_id(2), 0)]));
+    world.says(hostile, Lane::Rumors, frame_of(255, &[&word]));
+    for tick in [u64::MAX, u64::MAX - 1, 0, u64::MAX / 1000] {
+        world.pushes(hostile, &[&bundle(&world.liar(2), &rules, tick, 63, &["far"])]);
+    }
+    world.run(1_000);
+    // and a driver that measures nonsense:
+    let link = super::super::LinkId(2 * world.hostiles[hostile].wire as u64 + 1);
+    world.handle(0, super::super::Input::RoundTrip { link, rtt: Duration::MAX });
+    world.handle(0, super::super::Input::Written { link, lane: Lane::Rumors, bytes: usize::MAX });
+    world.nodes[0].skew_ms = i64::MAX;
+    world.run(5_000);
+    world.nodes[0].skew_ms = 0;
+    world.run(5_000);
+    // Then nothing overflows, nobody is blamed, and the node works.
+    assert_eq!(world.nodes[0].heard(), ["word"]);
+    assert!(world.engine(0).banned().is_empty());
+    let witness = world.hostile(0);
+    let more = world.says_at(&world.liar(3), &rules, 0, "more");
+    world.pushes(hostile, &[&more]);
+    world.run(3_000);
+    assert!(world.hostiles[witness].got_announcement(&more.id()));
+}
+
+#[test]
+fn hop_reset_costs_no_more_than_the_eager_fanout() {
+    // Given a mesh of ten, and a liar that pushes with a full hop budget.
+    let mut world = World::new(8);
+    let rules = world.topic(&Topic::named("t"));
+    world.nodes(20);
+    world.graph(70);
+    let hostile = world.hostile(0);
+    let word = world.says_at(&world.liar(1), &rules, 0, "word");
+    world.says(hostile, Lane::Rumors, frame_of(255, &[&word]));
+    world.run(3_000);
+    // Then everybody hears it, and gets at most as many copies as everybody's eager fanout.
+    assert!(world.nodes.iter().all(|node| node.heard() == ["word"]));
+    let copies: u64 = world.nodes.iter().map(|node| node.counters().copies_in).sum();
+    assert!(copies <= 20 * 8, "{copies}");
+    // And a copy that was pulled carries no budget at all, whatever is written on it.
+    let puller = world.hostile(3);
+    world.says(puller, Lane::Control, wire::pull(&rules.id(), &[word.id()]));
+    let pulled = world.says_at(&world.liar(2), &rules, 0, "pulled");
+    world.announces(puller, &rules, &[pulled.id()]);
+    world.run(30);
+    let before: u64 = world.nodes.iter().map(|node| node.counters().pushed).sum();
+    world.says(puller, Lane::Replies, frame_of(255, &[&pulled]));
+    world.run(2_000);
+    assert_eq!(world.nodes.iter().map(|node| node.counters().pushed).sum::<u64>(), before);
+    assert_eq!(world.hostiles[puller].bundles().iter().map(|(hops, _)| *hops).max(), Some(0));
+}
+
+#[test]
+fn stalled_app_does_not_stop_gossip() {
+    // Given a node whose application never answers in one topic, on the way between two others.
+    let mut world = World::new(9);
+    let rules = world.topic(&Topic::named("t"));
+    world.node();
+    let stalled = world.node_with(|spec| spec.validator = Some(Box::new(|_| None)));
+    world.node();
+    world.chain();
+    world.connect(0, 2);
+    world.run(100);
+    // When rumors come, faster than validators time out.
+    for n in 0..600 {
+        world.publish(0, &rules, format!("{n}"));
+        world.run(20);
+    }
+    world.run(3_000);
+    // Then the others lose nothing, the stalled one counts what it ignored, its queue is empty again, and it goes on as
+    // soon as its application does.
+    assert_eq!(world.nodes[2].delivered.len(), 600);
+    assert_eq!(world.nodes[stalled].counters().validator_timed_out, 600);
+    assert!(world.wires.iter().all(|wire| wire.up));
+    world.nodes[stalled].validator = Some(Box::new(|_| Some(Validation::Accept)));
+    world.publish(0, &rules, "at last");
+    world.run(1_000);
+    assert_eq!(world.nodes[stalled].heard(), ["at last"]);
+}
+
+#[test]
+fn what_the_application_rejects_goes_no_further_and_blames_nobody() {
+    let mut world = World::new(10);
+    let rules = world.topic(&Topic::named("t"));
+    let reject = |bundle: &crate::rumor::Bundle| {
+        Some(if bundle.len() == 1 { Validation::Reject } else { Validation::Accept })
+    };
+    let node = world.node_with(|spec| spec.validator = Some(Box::new(reject)));
+    let (sender, witness) = (world.hostile(node), world.hostile(node));
+    let author = world.liar(1);
+    world.says(sender, Lane::Rumors, frame_of(4, &[&world.says_at(&author, &rules, 0, "rejected")]));
+    world.says(
+        sender,
+        Lane::Rumors,
+        frame_of(4, &[&bundle(&author, &rules, world.tick(&rules), 5, &["a", "b"])]),
+    );
+    world.run(3_000);
+    assert_eq!(world.nodes[node].heard(), ["a", "b"]);
+    assert_eq!(world.hostiles[witness].bundles().len(), 1);
+    assert_eq!(world.hostiles[sender].closed, None);
+    // A rejected rumor still holds its position: a second word there convicts.
+    world.pushes(sender, &[&world.says_at(&author, &rules, 0, "another")]);
+    world.run(3_000);
+    assert!(!world.nodes[node].has_heard("another"));
+}
+
+#[test]
+fn replies_that_nobody_asked_for_are_paid_from_the_budget() {
+    // Given a link that owes us a pull, for an id that it made up.
+    let mut world = World::new(11);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node_with(|spec| {
+        spec.config = Config { link_bytes_per_s: 10_000, link_bytes_burst: 100_000, ..Config::default() };
+    });
+    let hostile = world.hostile(node);
+    world.announces(hostile, &rules, &(0..200).map(fake_id).collect::<Vec<_>>());
+    let word = world.says_at(&world.liar(1), &rules, 0, &"x".repeat(10_000));
+    // When it floods the lane of replies.
+    for _ in 0..100 {
+        world.says(hostile, Lane::Replies, frame_of(0, &[&word]));
+    }
+    world.run(5_000);
+    // Then it is read at its rate.
+    let counters = world.nodes[node].counters();
+    assert!(counters.bytes_in < 250_000 && counters.paused_for_budget > 0, "{}", counters.bytes_in);
+    assert!(
+        world.nodes[node]
+            .events
+            .iter()
+            .all(|event| !matches!(event, Event::Offence { offence: Offence::Undecodable, .. }))
+    );
+}
+
+#[test]
+fn one_authors_quota_does_not_fill_the_index() {
+    // Given a topic whose quota allows an author more bundles than the index has places.
+    let mut world = World::new(12);
+    let rules = world.topic(&Topic::named("t").slots_per_tick(10_000));
+    let node = world.node_with(|spec| spec.config = Config { topic_bundles: 1_000, ..Config::default() });
+    let hostile = world.hostile(node);
+    let greedy = world.liar(1);
+    for slot in 0..1_200 {
+        world.pushes(hostile, &[&world.says_at(&greedy, &rules, slot, "more")]);
+        world.run(1);
+    }
+    world.run(1_000);
+    // Then it gets a quarter, is blamed for nothing, and others still find a place.
+    assert_eq!(world.nodes[node].delivered.len(), 250);
+    world.pushes(hostile, &[&world.says_at(&world.liar(2), &rules, 0, "other")]);
+    world.run(100);
+    assert!(world.nodes[node].has_heard("other"));
+    assert!(world.hostiles[hostile].closed.is_none());
+    // And when the window has passed, the places are free again.
+    world.run(200_000);
+    world.pushes(hostile, &[&world.says_at(&greedy, &rules, 0, "again")]);
+    world.run(100);
+    assert!(world.nodes[node].has_heard("again"));
+    assert!(world.hostiles[hostile].frames.iter().all(|frame| !matches!(frame, Frame::Evidence(_))));
+}

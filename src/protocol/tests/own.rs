@@ -1,0 +1,229 @@
+//! The author's side: positions are never used twice, whatever crashes, and a second writer is noticed.
+
+use proptest::prelude::*;
+
+use super::super::{Ledger, PublishError};
+use super::hostile::{bundle, frame_of};
+use super::world::World;
+use crate::rumor::Topic;
+use crate::wire::{Lane, Reason};
+
+#[test]
+fn a_restart_with_its_ledger_speaks_within_seconds_and_repeats_no_position() {
+    let mut world = World::new(1);
+    let rules = world.topic(&Topic::named("t"));
+    world.nodes(2);
+    world.connect(0, 1);
+    world.run(100);
+    for life in 0..5 {
+        // When a node speaks, crashes at once, and comes back in the same second.
+        world.publish(0, &rules, format!("life {life}"));
+        world.run(30);
+        world.restart(0, true);
+        world.connect(0, 1);
+        world.run(50);
+        let ticket = world.publish(0, &rules, format!("back in life {life}"));
+        world.run(5_000);
+        assert!(world.nodes[0].published[&ticket].is_ok());
+    }
+    // Then the other heard all of it, and convicted nobody (the world checks).
+    assert_eq!(world.nodes[1].delivered.len(), 10);
+    assert!(!world.nodes[0].told_of_duplicate_writer());
+}
+
+#[test]
+fn a_restart_without_its_ledger_waits_until_nothing_said_before_can_be_repeated() {
+    let mut world = World::new(2);
+    let rules = world.topic(&Topic::named("t"));
+    world.nodes(2);
+    world.connect(0, 1);
+    world.run(100);
+    world.publish(0, &rules, "before");
+    world.run(100);
+    world.restart(0, false);
+    world.connect(0, 1);
+    world.run(100);
+    let ticket = world.publish(0, &rules, "after");
+    world.run(29_500);
+    assert!(!world.nodes[0].published.contains_key(&ticket));
+    world.run(3_000);
+    assert!(world.nodes[0].published[&ticket].is_ok());
+    assert_eq!(world.nodes[1].heard(), ["before", "after"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// B14: whatever the order of speaking, crashing, losing the disk and small steps of the clock.
+    #[test]
+    fn crash_restart_never_reuses_a_position(
+        seed in 0u64..1_000,
+        deeds in prop::collection::vec((0u8..6, 1u64..3_000, -10_000i64..10_000), 1..40),
+    ) {
+        let mut world = World::new(seed);
+        let rules = world.topic(&Topic::named("t").slots_per_tick(3));
+        world.nodes(2);
+        world.connect(0, 1);
+        world.run(100);
+        for (number, (deed, millis, step)) in deeds.into_iter().enumerate() {
+            match deed {
+                0..=2 => drop(format!("{:?}", world.publish(0, &rules, format!("{number}")))),
+                // Without a disk, clocks within the skew are all that protects; with one, nothing else is needed.
+                3 => {
+                    world.restart(0, true);
+                    world.connect(0, 1);
+                }
+                4 => {
+                    world.restart(0, false);
+                    world.connect(0, 1);
+                }
+                _ => world.nodes[0].skew_ms = step,
+            }
+            world.run(millis);
+        }
+        world.run(40_000);
+        // (The world checks that the author is not convicted and nothing delivered twice.)
+        prop_assert!(!world.nodes[0].told_of_duplicate_writer());
+        let mut positions: Vec<_> = world.nodes[1].delivered.iter().map(|rumor| rumor.position).collect();
+        positions.sort();
+        let said = positions.len();
+        positions.dedup();
+        prop_assert_eq!(positions.len(), said);
+    }
+}
+
+#[test]
+fn a_second_writer_is_noticed_and_publishing_stops() {
+    // Given two nodes with one author key.
+    let mut world = World::new(3);
+    world.honest_keys_stolen = true;
+    let rules = world.topic(&Topic::named("t"));
+    world.nodes(2);
+    let shared = world.nodes[0].author.clone();
+    let twin = world.node_with(|spec| spec.author = shared);
+    world.chain();
+    world.publish(0, &rules, "from the first");
+    world.run(1_500);
+    // When the second has heard the first, it stops before it can contradict it.
+    assert!(world.nodes[twin].told_of_duplicate_writer());
+    let ticket = world.publish(twin, &rules, "from the second");
+    world.run(1_500);
+    assert_eq!(world.nodes[twin].published[&ticket], Err(PublishError::DuplicateWriter));
+    assert!(world.engine(1).convicted().is_empty());
+    // The first never heard the second, and goes on.
+    assert!(!world.nodes[0].told_of_duplicate_writer());
+}
+
+#[test]
+fn a_neighbour_that_replays_our_own_old_words_is_not_a_second_writer() {
+    for disk in [true, false] {
+        // Given words of an earlier life.
+        let mut world = World::new(4);
+        let rules = world.topic(&Topic::named("t"));
+        let node = world.node();
+        let witness = world.hostile(node);
+        for n in 0..3 {
+            world.publish(node, &rules, format!("old {n}"));
+            world.run(700);
+        }
+        let old: Vec<_> = world.hostiles[witness].bundles().into_iter().map(|(_, bundle)| bundle).collect();
+        assert_eq!(old.len(), 3);
+        // When the node restarts, its clock now behind by less than the skew, and they are replayed to it.
+        world.nodes[node].skew_ms = if disk { 0 } else { -10_000 };
+        world.restart(node, disk);
+        let replayer = world.hostile(node);
+        world.pushes(replayer, &old.iter().collect::<Vec<_>>());
+        world.run(1_000);
+        // Then nothing is made of it, and the node still publishes.
+        assert!(!world.nodes[node].told_of_duplicate_writer());
+        world.run(45_000);
+        let ticket = world.publish(node, &rules, "new");
+        world.run(2_000);
+        assert!(world.nodes[node].published[&ticket].is_ok(), "{:?}", world.nodes[node].published);
+    }
+}
+
+#[test]
+fn words_that_only_another_process_can_have_written_stop_us_before_we_contradict_them() {
+    // Given somebody else with our key, who wrote at a position that our pen has not reached.
+    let mut world = World::new(5);
+    world.honest_keys_stolen = true;
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let hostile = world.hostile(node);
+    let author = world.nodes[node].author.clone();
+    let theirs = bundle(&author, &rules, world.tick(&rules) + 2, 0, &["theirs"]);
+    world.pushes(hostile, &[&theirs]);
+    world.run(100);
+    // When we want to speak.
+    let ticket = world.publish(node, &rules, "ours");
+    world.run(5_000);
+    // Then we do not.
+    assert_eq!(world.nodes[node].published[&ticket], Err(PublishError::DuplicateWriter));
+    assert!(!world.nodes[node].has_heard("ours"));
+    assert!(world.hostiles[hostile].bundles().is_empty());
+}
+
+#[test]
+fn leaving_a_topic_and_joining_it_again_is_no_second_writer() {
+    let mut world = World::new(6);
+    let rules = world.topic(&Topic::named("t"));
+    world.nodes(2);
+    world.connect(0, 1);
+    world.run(100);
+    world.publish(0, &rules, "before");
+    world.run(1_000);
+    world.handle(0, super::super::Input::Leave { topic: rules.id() });
+    world.run(100);
+    world.nodes[0].ids.clear();
+    world.handle(0, super::super::Input::Join { rules: rules.clone(), deliver: true, validate: false });
+    world.run(5_000);
+    // What it said comes back to it as to any late joiner, and it goes on at later positions.
+    assert!(!world.nodes[0].told_of_duplicate_writer());
+    world.publish(0, &rules, "after");
+    world.run(1_000);
+    assert_eq!(world.nodes[1].heard(), ["before", "after"]);
+}
+
+#[test]
+fn publishing_is_refused_with_a_reason() {
+    let mut world = World::new(7);
+    let rules = world.topic(&Topic::named("t"));
+    let closed = Topic::named("closed").authors(crate::rumor::Authors::Listed(vec![world.liar(1).public()]));
+    let closed = world.topic(&closed);
+    let node = world.node();
+    let other = Topic::named("other").on(rules.network()).unwrap();
+    let alone = world.publish(node, &rules, "alone");
+    world.hostile(node);
+    let not_joined = world.publish(node, &other, "word");
+    let not_admitted = world.publish(node, &closed, "word");
+    let too_large = world.publish(node, &rules, vec![0; 16 * 1024 + 1]);
+    let answers = &world.nodes[node].published;
+    assert_eq!(answers[&alone], Err(PublishError::NoLink));
+    assert_eq!(answers[&not_joined], Err(PublishError::NotJoined(other.id())));
+    assert_eq!(answers[&not_admitted], Err(PublishError::NotAdmitted(world.nodes[node].author.public())));
+    assert_eq!(answers[&too_large], Err(PublishError::TooLarge { len: 16 * 1024 + 1, max: 16 * 1024 }));
+    world.handle(node, super::super::Input::Shutdown);
+    let late = world.publish(node, &rules, "late");
+    assert_eq!(world.nodes[node].published[&late], Err(PublishError::Closed));
+    assert_eq!(world.hostiles[0].closed, Some(Reason::Shutdown));
+}
+
+#[test]
+fn a_fresh_ledger_is_asked_before_the_first_word() {
+    // Given a ledger that takes its time.
+    let mut world = World::new(8);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node_with(|spec| spec.ledger = Ledger::Kept { recorded_until_ms: 0 });
+    let witness = world.hostile(node);
+    world.publish(node, &rules, "word");
+    // Then nothing leaves before it has recorded, and what leaves lies within what it recorded.
+    assert!(world.nodes[node].published.is_empty());
+    world.run(100);
+    let said = world.hostiles[witness].bundles();
+    let end = rules.tick_len().end_of(said[0].1.header().tick);
+    assert!(world.nodes[node].recorded_ms >= end);
+    world.says(witness, Lane::Rumors, frame_of(0, &[&said[0].1]));
+    world.run(100);
+    assert_eq!(world.nodes[node].heard(), ["word"]);
+}

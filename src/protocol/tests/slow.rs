@@ -1,0 +1,171 @@
+//! Peers that do not read, and floods: everybody else is served as ever.
+
+use std::time::Duration;
+
+use super::hostile::bundle;
+use super::world::World;
+use crate::rumor::Topic;
+use crate::wire::{Lane, Reason};
+
+/// Publishes now and then between two honest nodes, and gives the slowest delivery.
+fn slowest_delivery(
+    world: &mut World,
+    from: usize,
+    to: usize,
+    rules: &crate::rumor::RuleSet,
+    mut meanwhile: impl FnMut(&mut World, u64),
+) -> Duration {
+    let mut slowest = 0;
+    for round in 0..40 {
+        let body = format!("probe {round}");
+        world.publish(from, rules, &body);
+        let said = world.millis();
+        meanwhile(world, round);
+        world.run(50);
+        let heard = world.nodes[to].delivered.iter().find(|rumor| rumor.body == body.as_bytes());
+        slowest = slowest.max(heard.map_or(50, |rumor| rumor.at / 1_000_000 - said));
+    }
+    Duration::from_millis(slowest)
+}
+
+#[test]
+fn stalled_reader_never_wedges_the_node() {
+    // Given a node with more inbound links that stop reading than all others together.
+    let mut world = World::new(1);
+    let rules = world.topic(&Topic::named("t").slots_per_tick(5_000));
+    world.nodes(2);
+    world.connect(0, 1);
+    let hostiles: Vec<_> = (0..5).map(|_| world.hostile(0)).collect();
+    world.run(100);
+    for hostile in &hostiles {
+        world.set_reading(world.hostiles[*hostile].wire, 0, false);
+    }
+    // When it says a lot.
+    for n in 0..4_000 {
+        world.publish(0, &rules, format!("{n:0>1000}"));
+        if n % 4 == 0 {
+            world.run(1);
+        }
+    }
+    world.run(2_000);
+    // Then its reader hears all of it meanwhile, and queues are bounded (the world checks).
+    assert_eq!(world.nodes[1].delivered.len(), 4_000);
+    // And within some ten seconds the others are closed, and none of them is banned.
+    world.run(10_000);
+    assert!(hostiles.iter().all(|hostile| world.hostiles[*hostile].closed == Some(Reason::Stalled)));
+    assert!(world.engine(0).banned().is_empty());
+    assert_eq!(world.engine(0).stats().links.len(), 1);
+}
+
+#[test]
+fn a_link_that_never_says_hello_is_closed() {
+    let mut world = World::new(2);
+    world.topic(&Topic::named("t"));
+    world.node();
+    let silent = world.silent_hostile(0);
+    world.run(12_000);
+    assert_eq!(world.hostiles[silent].closed, Some(Reason::Stalled));
+}
+
+#[test]
+fn two_nodes_that_flood_each_other_do_not_wedge() {
+    // Given two nodes with budgets so small that each often stops reading the other.
+    let mut world = World::new(3);
+    let rules = world.topic(&Topic::named("t").slots_per_tick(500));
+    for _ in 0..3 {
+        world.node_with(|spec| {
+            spec.config.link_bytes_per_s = 200_000;
+            spec.config.link_bytes_burst = 50_000;
+        });
+    }
+    world.mesh();
+    for n in 0..300 {
+        for node in 0..3 {
+            world.publish(node, &rules, format!("{n:0>1000}"));
+        }
+        world.run(5);
+    }
+    world.run(15_000);
+    // Then all is heard, and nobody was blamed or closed.
+    assert!(world.nodes.iter().all(|node| node.delivered.len() == 900));
+    assert!(world.nodes.iter().all(|node| node.counters().paused_for_budget > 0));
+    assert!(world.wires.iter().all(|wire| wire.up));
+}
+
+#[test]
+fn flood_leaves_others_latency() {
+    let slowest = |flood: bool| {
+        // Given a node between two others whose link to the second carries 2 MB/s, and verification of 0.2 ms a batch.
+        let mut world = World::new(4);
+        let rules = world.topic(&Topic::named("t").slots_per_tick(2_000));
+        world.nodes(3);
+        world.connect(0, 1);
+        let out = world.connect(1, 2);
+        let hostile = world.hostile(1);
+        world.run(200);
+        world.wires[out].bandwidth = 2_000_000;
+        let author = world.liar(1);
+        // When an author says all that it may, 1 kB each, all the time.
+        let mut slot = 0;
+        slowest_delivery(&mut world, 0, 2, &rules, |world, round| {
+            if flood {
+                for _ in 0..75 {
+                    slot = if round % 20 == 0 && slot > 1_400 { 0 } else { slot + 1 };
+                    let word =
+                        bundle(&author, &rules, world.tick(&rules), slot % 2_000, &[&"x".repeat(1_000)]);
+                    world.says(hostile, Lane::Rumors, super::hostile::frame_of(4, &[&word]));
+                }
+            }
+        })
+    };
+    let (quiet, flooded) = (slowest(false), slowest(true));
+    println!("slowest delivery over two hops: {quiet:?} quiet, {flooded:?} with a flooding author");
+    assert!(flooded <= quiet.mul_f64(1.5), "{quiet:?} to {flooded:?}");
+}
+
+#[test]
+fn a_link_that_is_late_but_works_is_not_struck() {
+    // Given a slow link, and many bundles behind it that only it can serve.
+    let mut world = World::new(5);
+    let rules = world.topic(&Topic::named("t").slots_per_tick(1_000));
+    world.nodes(2);
+    let other = world.hostile(0);
+    world.run(50);
+    for n in 0..400 {
+        world.publish(0, &rules, format!("{n:0>2000}"));
+        world.run(2);
+    }
+    let slow = world.connect(0, 1);
+    world.wires[slow].bandwidth = 200_000;
+    world.run(10_000);
+    // Then all comes, once, and nobody gets a strike.
+    let node = &world.nodes[1];
+    assert_eq!(node.delivered.len(), 400);
+    let counters = node.counters();
+    assert_eq!((counters.copies_in, counters.pulls_unserved), (400, 0), "{counters:?}");
+    assert!(!node.engine.stats().links[0].last_resort);
+    assert!(world.hostiles[other].closed.is_none());
+}
+
+#[test]
+fn links_that_come_and_go_leave_nothing_behind() {
+    // Given a rumor, and hundreds of links that each show that they have it, or pull it, and go.
+    let mut world = World::new(6);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let stays = world.hostile(node);
+    let word = world.says_at(&world.liar(1), &rules, 0, "word");
+    world.pushes(stays, &[&word]);
+    world.run(100);
+    for _ in 0..300 {
+        let hostile = world.hostile(node);
+        world.announces(hostile, &rules, &[word.id()]);
+        world.run(15);
+        world.cut(world.hostiles[hostile].wire);
+    }
+    // Then a newcomer, on a place that was used before, is told of it like the first.
+    let newcomer = world.hostile(node);
+    world.run(100);
+    assert!(world.hostiles[newcomer].got_announcement(&word.id()));
+    assert_eq!(world.engine(node).stats().links.len(), 2);
+}
