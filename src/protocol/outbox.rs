@@ -36,7 +36,7 @@ const OWN_BUSY: usize = 256 * 1024;
 /// none is ever degraded by chance, and only one that is slower than half of the others is. The bodies are shared with
 /// the store, so what a full queue costs is its handles. (With one mark for both, four of five pushes of a saturated
 /// mesh of eight were degraded.)
-const PUSH_QUEUE: usize = 4 * 1024 * 1024;
+pub(super) const PUSH_QUEUE: usize = 4 * 1024 * 1024;
 /// Most bytes of replies that wait: what a peer's pulls can make us hold.
 const REPLY_QUEUE: usize = 1024 * 1024;
 /// Most replies that wait, the cancelled ones among them included.

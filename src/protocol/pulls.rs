@@ -201,8 +201,10 @@ impl Engine {
         let busy = link.service.is_serving(now, patience) || link.is_reading_paused();
         let waits_on = busy && !link.closing && now.since(asked) < SERVES_FOR;
         // It took at least this long. Left out, the median would only know the pulls that were quick enough, and under
-        // load ever more of them would be asked for twice.
-        self.sample_serve(now.since(asked));
+        // load ever more of them would be asked for twice. A link that has never served says nothing about serving.
+        if link.service.delay.is_some() {
+            self.sample_serve(now.since(asked));
+        }
         if !waits_on {
             return self.pull_failed(slot, id, true);
         }
