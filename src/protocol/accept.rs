@@ -86,14 +86,14 @@ impl Engine {
         if self.book.is_convicted(&author) {
             self.counters.convicted_author += 1;
             window.forget(&id);
-            self.drop_want(&id);
+            self.drop_want(&(topic, id));
             return;
         }
         if let Err(evidence) = window.claim(id, &signed, self.now.mono) {
             self.counters.conflicts += 1;
             window.forget(&id);
             window.refuse(id);
-            self.drop_want(&id);
+            self.drop_want(&(topic, id));
             if let Some(evidence) = evidence {
                 self.convict(*evidence, None);
             }
@@ -143,7 +143,7 @@ impl Engine {
 
     /// Row 9: the application's turn, if it wants one.
     fn judge(&mut self, topic: TopicId, id: BundleId) {
-        self.drop_want(&id);
+        self.drop_want(&(topic, id));
         let Some(window) = self.topics.get(&topic) else { return };
         if !window.validate {
             return self.accept(topic, id);
@@ -283,11 +283,13 @@ impl Engine {
             }
         }
         let mut fetching = Vec::new();
-        for window in self.topics.values_mut() {
-            self.counters.held_back += window.silence(&author, &mut fetching);
+        for (topic, window) in &mut self.topics {
+            let (held_back, wanted) = window.silence(&author);
+            self.counters.held_back += held_back;
+            fetching.extend(wanted.into_iter().map(|id| (*topic, id)));
         }
-        for id in fetching {
-            self.drop_want(&id);
+        for wanted in fetching {
+            self.drop_want(&wanted);
         }
         self.desk.convicted(&author);
         let live: Vec<_> =

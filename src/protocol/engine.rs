@@ -177,8 +177,8 @@ impl Engine {
                     }
                 }
                 Timer::BudgetRefilled(link) => self.check_budget(link, true),
-                Timer::PullOverdue { id, slot, asked } => self.on_pull_overdue(id, slot, asked),
-                Timer::RestOver(id) => self.ask(id),
+                Timer::PullOverdue { wanted, slot, asked } => self.on_pull_overdue(wanted, slot, asked),
+                Timer::RestOver(wanted) => self.ask(wanted),
                 Timer::HoldBackOver { topic, id } => self.on_hold_back_over(topic, id),
                 Timer::ValidatorOverdue(question) => self.on_validator_overdue(question),
                 // Sealing is tried at the next poll.
@@ -189,9 +189,12 @@ impl Engine {
 
     fn expire(&mut self) {
         let now = self.now;
-        let forgotten: Vec<_> = self.topics.values_mut().flat_map(|window| window.expire(now)).collect();
-        for id in forgotten {
-            self.drop_want(&id);
+        let mut forgotten = Vec::new();
+        for (topic, window) in &mut self.topics {
+            forgotten.extend(window.expire(now).into_iter().map(|id| (*topic, id)));
+        }
+        for wanted in forgotten {
+            self.drop_want(&wanted);
         }
     }
 

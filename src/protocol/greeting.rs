@@ -273,7 +273,9 @@ impl Engine {
     /// Asks links for their announcements again, where we had no room for all of them and have it now.
     fn ask_again(&mut self) {
         for link in self.links.iter_mut().filter(|link| link.live && !link.closing) {
-            if !link.missed.is_empty() && link.wanted_from < MAX_WANTS_PER_LINK / 2 {
+            // (The last time it was asked must have left: this comes round every second.)
+            let may_ask = !link.missed.is_empty() && !link.outbox.has_frames();
+            if may_ask && link.wanted_from < MAX_WANTS_PER_LINK / 2 {
                 let joined = link.missed.drain(..).map(|topic| *topic.as_bytes()).collect();
                 link.outbox.frame(wire::topics(&TopicChange { joined, left: Vec::new() }));
                 self.dirty.insert(link.slot);

@@ -113,7 +113,8 @@ impl Engine {
             link.budget.charge_cpu(now, ITEM_COST + hash_cost(raw.encoded.len()));
         }
         let id = raw.id;
-        let pulled = self.pull_answered(sender, &id);
+        let header = raw.signed.header;
+        let pulled = self.pull_answered(sender, &(header.topic, id));
         if lane == Lane::Replies
             && let Some(link) = self.links.at_mut(sender.slot)
         {
@@ -123,7 +124,6 @@ impl Engine {
         }
         // A pulled copy carries no hop budget, whatever the other side wrote.
         let hops = if pulled.is_some() || lane == Lane::Replies { 0 } else { raw.hops };
-        let header = raw.signed.header;
         // Row 3.
         match self.known(&header.topic, &id, sender.slot, true) {
             Known::No => {}
@@ -260,14 +260,14 @@ impl Engine {
         if self.book.is_convicted(&author) {
             self.counters.convicted_author += 1;
             self.tell_evidence(sender.slot, &author);
-            self.drop_want(&id);
+            self.drop_want(&(signed.header.topic, id));
             return false;
         }
         let Some(window) = self.topics.get_mut(&signed.header.topic) else { return false };
         if !window.rules.admits(&author) {
             self.counters.not_admitted += 1;
             window.refuse(id);
-            self.drop_want(&id);
+            self.drop_want(&(signed.header.topic, id));
             return false;
         }
         match window.admit(&signed.header, self.now, &self.config) {
@@ -278,7 +278,7 @@ impl Engine {
                     Unfit::OverCap => self.counters.over_cap += 1,
                 }
                 window.refuse(id);
-                self.drop_want(&id);
+                self.drop_want(&(signed.header.topic, id));
                 false
             }
         }

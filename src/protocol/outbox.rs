@@ -205,8 +205,23 @@ impl Outbox {
         len.is_some()
     }
 
+    /// Whether so many pulls have not even left yet. A peer that hardly reads would make them pile up.
+    pub(super) fn has_pulls(&self, count: usize) -> bool {
+        self.pulls.len() >= count
+    }
+
+    #[cfg(test)]
+    pub(super) fn lists_len(&self) -> usize {
+        self.frames.len() + self.pulls.len() + self.gone.len() + self.cancel.len() + self.evidence.len()
+    }
+
+    /// Whether rare frames wait.
+    pub(super) fn has_frames(&self) -> bool {
+        !self.frames.is_empty()
+    }
+
     pub(super) fn pull(&mut self, topic: TopicId, id: BundleId) {
-        // Bounded by the pulls that may be owed to us per link.
+        // Bounded by who asks: see `has_pulls`.
         self.pulls.push((topic, id));
     }
 

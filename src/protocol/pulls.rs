@@ -8,7 +8,7 @@ use super::intake::Sender;
 use super::linkset::Slot;
 use super::time::Mono;
 use super::timers::Timer;
-use super::wants::{Added, Want, patience};
+use super::wants::{Added, Want, WantId, patience};
 use crate::rumor::{BundleId, TopicId};
 use crate::wire::{self, Announced, Ids};
 
@@ -56,10 +56,10 @@ impl Engine {
         let Some(link) = self.links.at_mut(sender.slot) else { return };
         // A class beyond the largest bundle is a lie that only makes the liar be asked later.
         let size = size.min(17);
-        match self.wants.add(id, topic, size, sender.slot, link.wanted_from) {
+        match self.wants.add((topic, id), size, sender.slot, link.wanted_from) {
             Added::Ask => {
                 link.wanted_from += 1;
-                self.ask(id);
+                self.ask((topic, id));
             }
             Added::Noted => link.wanted_from += 1,
             Added::Nothing => {}
@@ -73,10 +73,11 @@ impl Engine {
     }
 
     /// Asks the next source, or sources, for a wanted id, unless enough are being asked.
-    pub(super) fn ask(&mut self, id: BundleId) {
+    pub(super) fn ask(&mut self, wanted: WantId) {
         let now = self.now.mono;
-        let Some(want) = self.wants.get(&id) else { return };
-        let (topic, size) = (want.topic, want.size);
+        let Some(want) = self.wants.get(&wanted) else { return };
+        let (topic, id) = wanted;
+        let size = want.size;
         // A copy of it is being judged: only if that fails is another needed.
         let entry = self.topics.get(&topic).and_then(|window| window.entry(&id));
         if entry.is_some_and(|entry| !matches!(entry.stage, Stage::Fetching)) {
@@ -91,7 +92,7 @@ impl Engine {
         if idle.is_empty() {
             if under_way == 0 {
                 self.counters.wants_given_up += 1;
-                self.drop_want(&id);
+                self.drop_want(&wanted);
             }
             return;
         }
@@ -100,6 +101,7 @@ impl Engine {
             self.links.at(*slot).is_some_and(|link| {
                 let service = &link.service;
                 !link.closing
+                    && !link.outbox.has_pulls(MAX_OWED)
                     && service.owed < MAX_OWED
                     && (service.owed == 0 || service.owed_bytes.saturating_add(bytes) <= MAX_OWED_BYTES)
             })
@@ -107,7 +109,7 @@ impl Engine {
         let mut free: Vec<_> = idle.into_iter().filter(fits).collect();
         if free.is_empty() {
             if under_way == 0 {
-                self.wants.starve(id);
+                self.wants.starve(wanted);
             }
             return;
         }
@@ -136,18 +138,18 @@ impl Engine {
             self.dirty.insert(slot);
             self.counters.pulls += 1;
             let due = now.plus(patience(link.rtt, self.median_serve));
-            self.timers.set(due, Timer::PullOverdue { id, slot, asked: now });
+            self.timers.set(due, Timer::PullOverdue { wanted, slot, asked: now });
             let striker = link.service.is_last_resort(now);
-            if let Some(want) = self.wants.get_mut(&id) {
+            if let Some(want) = self.wants.get_mut(&wanted) {
                 want.asked(slot, now, striker);
             }
         }
     }
 
     /// A copy came: was it pulled from this link? Gives how many bytes were asked for.
-    pub(super) fn pull_answered(&mut self, sender: Sender, id: &BundleId) -> Option<usize> {
+    pub(super) fn pull_answered(&mut self, sender: Sender, wanted: &WantId) -> Option<usize> {
         let now = self.now.mono;
-        let want = self.wants.get_mut(id)?;
+        let want = self.wants.get_mut(wanted)?;
         let size = want.size;
         let asked = want.answered(sender.slot, false)?;
         self.settle(sender.slot, size);
@@ -182,16 +184,16 @@ impl Engine {
             return;
         }
         for _ in 0..RETRIES {
-            let Some(id) = self.wants.pop_starved() else { break };
-            self.ask(id);
+            let Some(wanted) = self.wants.pop_starved() else { break };
+            self.ask(wanted);
         }
         self.wants.retrying = false;
     }
 
-    pub(super) fn on_pull_overdue(&mut self, id: BundleId, slot: Slot, asked: Mono) {
+    pub(super) fn on_pull_overdue(&mut self, wanted: WantId, slot: Slot, asked: Mono) {
         let now = self.now.mono;
-        if !self.wants.get(&id).is_some_and(|want| want.asking().any(|under_way| under_way == (slot, asked)))
-        {
+        let under_way = |want: &super::wants::Want| want.asking().any(|under_way| under_way == (slot, asked));
+        if !self.wants.get(&wanted).is_some_and(under_way) {
             return;
         }
         let Some(link) = self.links.at(slot) else { return };
@@ -206,19 +208,19 @@ impl Engine {
             self.sample_serve(now.since(asked));
         }
         if !waits_on {
-            return self.pull_failed(slot, id, true);
+            return self.pull_failed(slot, wanted, true);
         }
-        if let Some(want) = self.wants.get_mut(&id) {
+        if let Some(want) = self.wants.get_mut(&wanted) {
             want.is_slow(slot);
         }
-        self.timers.set(now.plus(patience), Timer::PullOverdue { id, slot, asked });
-        self.ask(id);
+        self.timers.set(now.plus(patience), Timer::PullOverdue { wanted, slot, asked });
+        self.ask(wanted);
     }
 
     /// A pull came to nothing. It is held against the link if `missed`.
-    fn pull_failed(&mut self, slot: Slot, id: BundleId, missed: bool) {
+    fn pull_failed(&mut self, slot: Slot, wanted: WantId, missed: bool) {
         let now = self.now.mono;
-        let Some(want) = self.wants.get_mut(&id) else { return };
+        let Some(want) = self.wants.get_mut(&wanted) else { return };
         if want.answered(slot, missed).is_none() {
             return;
         }
@@ -227,7 +229,7 @@ impl Engine {
         let rest = Want::rest(want.idle().0);
         if want.under_way() == 0 && !rest.is_zero() {
             want.rests_until = now.plus(rest);
-            self.timers.set(want.rests_until, Timer::RestOver(id));
+            self.timers.set(want.rests_until, Timer::RestOver(wanted));
         }
         let size = want.size;
         self.counters.pulls_unserved += 1;
@@ -235,7 +237,7 @@ impl Engine {
         if missed && let Some(link) = self.links.at_mut(slot) {
             link.service.missed(now);
         }
-        self.ask(id);
+        self.ask(wanted);
         self.retry_starved();
     }
 
@@ -246,19 +248,19 @@ impl Engine {
             |link: &super::link::Link| link.evidence_at.is_some_and(|at| now.since(at) < SERVES_FOR);
         let missed = !self.links.at(sender.slot).is_some_and(excused);
         for id in gone.ids {
-            self.pull_failed(sender.slot, id, missed);
+            self.pull_failed(sender.slot, (gone.topic, id), missed);
         }
     }
 
     /// The id is no longer wanted: whoever still owes a copy may drop it.
-    pub(super) fn drop_want(&mut self, id: &BundleId) {
-        let Some(want) = self.wants.remove(id) else { return };
+    pub(super) fn drop_want(&mut self, wanted: &WantId) {
+        let Some(want) = self.wants.remove(wanted) else { return };
         for (slot, _) in want.asking() {
             self.settle(slot, want.size);
         }
         for slot in want.owing() {
             if let Some(link) = self.links.at_mut(slot) {
-                link.outbox.cancel(want.topic, *id);
+                link.outbox.cancel(wanted.0, wanted.1);
                 self.dirty.insert(slot);
             }
         }

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 
 use super::linkset::Slot;
 use super::time::Mono;
+use super::wants::WantId;
 use super::{LinkId, ValidationId};
 use crate::rumor::{BundleId, TopicId};
 
@@ -21,9 +22,9 @@ pub(super) enum Timer {
     /// a link may be read again, its budget having refilled.
     BudgetRefilled(LinkId),
     /// a pulled copy should have come.
-    PullOverdue { id: BundleId, slot: Slot, asked: Mono },
+    PullOverdue { wanted: WantId, slot: Slot, asked: Mono },
     /// a wanted id, which every source failed to serve, is worth another try.
-    RestOver(BundleId),
+    RestOver(WantId),
     /// a bundle has been held back for long enough.
     HoldBackOver { topic: TopicId, id: BundleId },
     /// the application should have judged a bundle.

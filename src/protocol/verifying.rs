@@ -79,12 +79,20 @@ impl VerifyQueue {
 
     /// The next batch of up to `max` signatures: one of each link in turn, of those links whose signatures may share a
     /// batch; or, when it is the turn of another link, only that link's. `alone` gives how many those may be, or `None`
-    /// for a link that shares.
+    /// for a link that shares. What is `stale` when its turn comes is left out.
     pub(super) fn next_batch(
         &mut self,
         max: usize,
         alone: impl Fn(LinkId) -> Option<usize>,
+        stale: impl Fn(&Work) -> bool,
     ) -> Option<(BatchId, &[(LinkId, Work)])> {
+        while let Some(link) = self.turns.front().copied() {
+            let waiting = self.waiting.get(&link).and_then(VecDeque::front);
+            if !waiting.is_some_and(&stale) {
+                break;
+            }
+            self.take(link, &mut Vec::new());
+        }
         let first = *self.turns.front()?;
         let shares = |link| alone(link).is_none();
         let mut batch = Vec::new();
@@ -144,7 +152,11 @@ impl Engine {
                 Some(link) => link.verified_alone(),
                 None => Some(1),
             };
-            let Some((batch, work)) = self.verifying.next_batch(self.config.batch.max(1), alone) else {
+            // When an author is convicted, all our links tell us, and one proof is enough.
+            let book = &self.book;
+            let stale = |work: &Work| matches!(work, Work::Evidence { evidence, .. } if book.is_convicted(&evidence.author()));
+            let Some((batch, work)) = self.verifying.next_batch(self.config.batch.max(1), alone, stale)
+            else {
                 return;
             };
             let mut jobs = Vec::with_capacity(work.len());
@@ -208,7 +220,7 @@ impl Engine {
         if others.is_empty() {
             window.forget(id);
             // Whoever else announced it is asked next.
-            return self.ask(*id);
+            return self.ask((*topic, *id));
         }
         *first = others.remove(0);
         let next = first.clone();
@@ -243,7 +255,7 @@ mod tests {
         let mut queue = VerifyQueue::new(Keyed::default());
         (0..5).for_each(|n| queue.add(LinkId(1), work(n)));
         queue.add(LinkId(2), work(9));
-        let (_, batch) = queue.next_batch(4, |_| None).unwrap();
+        let (_, batch) = queue.next_batch(4, |_| None, |_| false).unwrap();
         assert_eq!(links(batch), [1, 2, 1, 1]);
         assert_eq!(queue.total(), 2);
     }
@@ -256,11 +268,22 @@ mod tests {
         }
         let alone = |link: LinkId| (link.0 == 2).then_some(64);
         let mut batches = Vec::new();
-        while let Some((_, batch)) = queue.next_batch(64, alone) {
+        while let Some((_, batch)) = queue.next_batch(64, alone, |_| false) {
             batches.push(links(batch));
         }
         batches.sort();
         assert_eq!(batches, [vec![1, 3, 1, 3], vec![2, 2]]);
+    }
+
+    #[test]
+    fn what_is_stale_when_its_turn_comes_is_left_out() {
+        let mut queue = VerifyQueue::new(Keyed::default());
+        (1..=3).for_each(|n| queue.add(LinkId(n), work(n as u8)));
+        let stale =
+            |work: &Work| matches!(work, Work::Bundle { job, .. } if *job.author.as_bytes() < [3; 32]);
+        let (_, batch) = queue.next_batch(64, |_| None, stale).unwrap();
+        assert_eq!(links(batch), [3]);
+        assert_eq!(queue.total(), 0);
     }
 
     #[test]
@@ -269,7 +292,7 @@ mod tests {
         queue.add(LinkId(1), work(1));
         queue.add(LinkId(2), work(2));
         assert_eq!(queue.remove_link(LinkId(1)).len(), 1);
-        let (batch, _) = queue.next_batch(64, |_| None).unwrap();
+        let (batch, _) = queue.next_batch(64, |_| None, |_| false).unwrap();
         assert_eq!(queue.finish(batch).map(|batch| links(&batch)), Some(vec![2]));
         assert_eq!((queue.total(), queue.under_way()), (0, 0));
     }

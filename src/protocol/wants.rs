@@ -20,9 +20,12 @@ pub(super) const MAX_WANTS_PER_LINK: usize = 8_192;
 const MAX_PASSES: u8 = 6;
 const QUICK_PASSES: u8 = 2;
 
+/// What is wanted. The topic belongs to it: an id announced under a wrong topic is another want, or the lie would have the
+/// right ones asked for what they don't hold.
+pub(super) type WantId = (TopicId, BundleId);
+
 #[derive(Debug)]
 pub(super) struct Want {
-    pub(super) topic: TopicId,
     pub(super) size: u8,
     /// Each is on the bill of its link (`MAX_WANTS_PER_LINK`), so their number needs no bound of its own.
     sources: Vec<Source>,
@@ -138,9 +141,9 @@ pub(super) enum Added {
 
 #[derive(Debug)]
 pub(super) struct Wants {
-    wants: KeyedMap<BundleId, Want>,
+    wants: KeyedMap<WantId, Want>,
     /// Wanted ids whose sources all owe us as much as they may, and some that are no longer wanted.
-    starved: VecDeque<BundleId>,
+    starved: VecDeque<WantId>,
     /// Starved ids are being tried.
     pub(super) retrying: bool,
 }
@@ -154,16 +157,16 @@ impl Wants {
         self.wants.len()
     }
 
-    pub(super) fn get(&self, id: &BundleId) -> Option<&Want> {
+    pub(super) fn get(&self, id: &WantId) -> Option<&Want> {
         self.wants.get(id)
     }
 
-    pub(super) fn get_mut(&mut self, id: &BundleId) -> Option<&mut Want> {
+    pub(super) fn get_mut(&mut self, id: &WantId) -> Option<&mut Want> {
         self.wants.get_mut(id)
     }
 
     /// Adds a source, which is listed by `listed` wants already.
-    pub(super) fn add(&mut self, id: BundleId, topic: TopicId, size: u8, slot: Slot, listed: usize) -> Added {
+    pub(super) fn add(&mut self, id: WantId, size: u8, slot: Slot, listed: usize) -> Added {
         let source = Source { slot, asked: 0, since: None, slow: false, owes: false };
         if let Some(want) = self.wants.get_mut(&id) {
             if want.sources.iter().any(|known| known.slot == slot) {
@@ -180,17 +183,17 @@ impl Wants {
             return Added::Full;
         }
         let rests_until = Mono::default();
-        let want = Want { topic, size, sources: vec![source], width: 1, rests_until, starved: false };
+        let want = Want { size, sources: vec![source], width: 1, rests_until, starved: false };
         self.wants.insert(id, want);
         Added::Ask
     }
 
-    pub(super) fn remove(&mut self, id: &BundleId) -> Option<Want> {
+    pub(super) fn remove(&mut self, id: &WantId) -> Option<Want> {
         if self.wants.is_empty() { None } else { self.wants.remove(id) }
     }
 
     /// Nobody may be asked for `id` now: it waits until a pull ends.
-    pub(super) fn starve(&mut self, id: BundleId) {
+    pub(super) fn starve(&mut self, id: WantId) {
         let Some(want) = self.wants.get_mut(&id) else { return };
         if std::mem::replace(&mut want.starved, true) {
             return;
@@ -204,7 +207,7 @@ impl Wants {
     }
 
     /// The next starved id, if any.
-    pub(super) fn pop_starved(&mut self) -> Option<BundleId> {
+    pub(super) fn pop_starved(&mut self) -> Option<WantId> {
         while let Some(id) = self.starved.pop_front() {
             if let Some(want) = self.wants.get_mut(&id)
                 && std::mem::take(&mut want.starved)
@@ -221,17 +224,17 @@ impl Wants {
     }
 
     /// Ids that list `slot`, when a link is gone.
-    pub(super) fn of_link(&self, slot: Slot) -> Vec<BundleId> {
-        self.of(|want| want.sources().any(|source| source == slot))
+    pub(super) fn of_link(&self, slot: Slot) -> Vec<WantId> {
+        self.of(|_, want| want.sources().any(|source| source == slot))
     }
 
     /// Ids of a topic, when it is left.
-    pub(super) fn of_topic(&self, topic: &TopicId) -> Vec<BundleId> {
-        self.of(|want| want.topic == *topic)
+    pub(super) fn of_topic(&self, topic: &TopicId) -> Vec<WantId> {
+        self.of(|id, _| id.0 == *topic)
     }
 
-    fn of(&self, which: impl Fn(&Want) -> bool) -> Vec<BundleId> {
-        self.wants.iter().filter(|(_, want)| which(want)).map(|(id, _)| *id).collect()
+    fn of(&self, which: impl Fn(&WantId, &Want) -> bool) -> Vec<WantId> {
+        self.wants.iter().filter(|(id, want)| which(id, want)).map(|(id, _)| *id).collect()
     }
 }
 

@@ -285,13 +285,16 @@ impl Window {
 
     /// Silences a convicted author: its bodies go, and nothing of it is delivered or forwarded from now on. Its claims
     /// stay till the end of the window: should its conviction ever be shed from the book, what was delivered once must
-    /// not come again. Gives how many bundles were being held back, and into `fetching` those that were still wanted.
-    pub(super) fn silence(&mut self, author: &PublicKey, fetching: &mut Vec<BundleId>) -> u64 {
+    /// not come again. Gives how many bundles were being held back, and those whose bodies were
+    /// still to come.
+    pub(super) fn silence(&mut self, author: &PublicKey) -> (u64, Vec<BundleId>) {
         // Most of the convicted never said anything here, and a stranger can be convicted at little cost.
-        let Some(known) = self.authors.get_mut(author).filter(|author| author.bundles > 0) else { return 0 };
+        let Some(known) = self.authors.get_mut(author).filter(|author| author.bundles > 0) else {
+            return (0, Vec::new());
+        };
         self.bytes = self.bytes.saturating_sub(known.bytes);
         known.bytes = 0;
-        let mut held_back = 0;
+        let (mut held_back, mut fetching) = (0, Vec::new());
         let claims = self.generations.values().filter_map(|generation| generation.claims.get(author));
         for claim in claims.flatten() {
             let Some(entry) = self.entries.get_mut(&claim.id) else { continue };
@@ -302,7 +305,7 @@ impl Window {
                 _ => {}
             }
         }
-        held_back
+        (held_back, fetching)
     }
 
     /// Drops bodies past their retention and generations past every window, and raises the floor behind them. Gives the

@@ -107,6 +107,46 @@ fn fake_announcements_are_forgotten_without_hanging_up() {
 }
 
 #[test]
+fn a_peer_that_announces_and_hardly_reads_makes_nothing_pile_up() {
+    // Given a peer that announces what does not exist and takes a few bytes of ours now and then.
+    let mut world = World::new(13);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let hostile = world.hostile(node);
+    let wire = world.hostiles[hostile].wire;
+    world.wires[wire].bandwidth = 2_000;
+    for round in 0..200 {
+        world.wires[wire].bandwidth = 0;
+        world.announces(hostile, &rules, &(0..256).map(|n| fake_id(round * 256 + n)).collect::<Vec<_>>());
+        world.wires[wire].bandwidth = 2_000;
+        world.run(500);
+    }
+    let link = world.engine(node).links.iter().next().unwrap();
+    assert!(link.outbox.lists_len() < 1_000, "{}", link.outbox.lists_len());
+}
+
+#[test]
+fn an_id_announced_under_the_wrong_topic_is_still_pulled_under_the_right_one() {
+    // Given two topics, and a liar that announces a genuine id in the wrong one first.
+    let mut world = World::new(14);
+    let (right, wrong) = (world.topic(&Topic::named("right")), world.topic(&Topic::named("wrong")));
+    world.nodes(2);
+    let liar = world.hostile(0);
+    let word = world.says_at(&world.liar(1), &right, 0, "word");
+    world.announces(liar, &wrong, &[word.id()]);
+    world.run(20);
+    // When an honest node holds it.
+    let source = world.hostile(1);
+    world.pushes(source, &[&word]);
+    world.run(50);
+    world.connect(0, 1);
+    world.run(200);
+    // Then it comes at once, and without a pull in vain.
+    assert_eq!(world.nodes[0].heard(), ["word"]);
+    assert_eq!(world.nodes[1].counters().gone, 0);
+}
+
+#[test]
 fn announce_liars_are_struck() {
     // Given a node with four links that announce at once and never serve, and an honest one.
     let mut world = World::new(4);

@@ -90,7 +90,7 @@ fn a_push_that_finds_no_room_is_caught_up_without_loss() {
     world.run(100);
     world.wires[slow].bandwidth = 100_000;
     // When 6 000 rumors are said at once, each in a bundle of its own.
-    let bodies: Vec<_> = (0..6_000).map(|n| format!("{n:0>400}")).collect();
+    let bodies: Vec<_> = (0..6_000).map(|n| format!("{n:0>1000}")).collect();
     for chunk in bodies.chunks(200) {
         for body in chunk {
             world.publish(0, &rules, body);
@@ -117,7 +117,7 @@ fn an_announcement_that_finds_no_room_is_caught_up_by_a_resync() {
     world.run(100);
     world.set_reading(wire, 1, false);
     for n in 0..14_000 {
-        world.publish(0, &rules, format!("{n:0>200}"));
+        world.publish(0, &rules, format!("{n:0>400}"));
         if n % 100 == 0 {
             world.run(10);
         }
