@@ -116,8 +116,8 @@ fn an_announcement_that_finds_no_room_is_caught_up_by_a_resync() {
     world.hostile(0);
     world.run(100);
     world.set_reading(wire, 1, false);
-    for n in 0..14_000 {
-        world.publish(0, &rules, format!("{n:0>400}"));
+    for n in 0..20_000 {
+        world.publish(0, &rules, format!("{n:0>1000}"));
         if n % 100 == 0 {
             world.run(10);
         }
@@ -128,7 +128,7 @@ fn an_announcement_that_finds_no_room_is_caught_up_by_a_resync() {
     world.set_reading(wire, 1, true);
     world.run(20_000);
     // Then it hears what was left out.
-    assert_eq!(world.nodes[1].delivered.len(), 14_000);
+    assert_eq!(world.nodes[1].delivered.len(), 20_000);
 }
 
 #[test]
