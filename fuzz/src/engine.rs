@@ -217,7 +217,7 @@ struct Driver {
 }
 
 fn peer_key(peer: u8) -> PublicKey {
-    PublicKey::from_bytes([0x80 | peer % PEERS; 32])
+    PublicKey::from_bytes([0x80 | (peer % PEERS); 32])
 }
 
 fn topic(n: u8) -> &'static std::sync::Arc<vouchsafe::rumor::RuleSet> {
