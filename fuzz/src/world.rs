@@ -1,5 +1,6 @@
 //! A small world to choose from: a few authors, three topics, and whatever those authors can be made to have said.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -44,13 +45,13 @@ pub static TOPICS: LazyLock<Vec<Arc<RuleSet>>> = LazyLock::new(|| {
 /// What somebody says, in few bytes so that a fuzzer says the same thing twice, and almost the same thing often.
 #[derive(Arbitrary, Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Told {
-    author: u8,
-    topic: u8,
-    tick: i8,
-    slots: u8,
-    bodies: u8,
+    pub author: u8,
+    pub topic: u8,
+    pub tick: i8,
+    pub slots: u8,
+    pub bodies: u8,
     /// Nothing wrong unless this is below 16.
-    fault: u8,
+    pub fault: u8,
 }
 
 impl Told {
@@ -64,7 +65,7 @@ impl Told {
 
     /// The bundle as bytes, with its fault, if it has one.
     pub fn bundle(&self, world: &mut World) -> Bundle {
-        let whole = world.made.entry((*self, 0)).or_insert_with(|| self.seal()).clone();
+        let whole = world.made.entry(*self).or_insert_with(|| self.seal()).clone();
         let mut bytes = whole.encoded().to_vec();
         match self.fault {
             // A signature with one bit wrong, four ways.
@@ -115,14 +116,45 @@ impl Told {
     }
 }
 
-/// What has been made and judged in one run.
+/// What has been made and judged: facts about bytes, so they are kept from run to run and cost a signature only once.
 #[derive(Default)]
 pub struct World {
-    made: HashMap<(Told, u8), Bundle>,
+    made: HashMap<Told, Bundle>,
     judged: HashMap<(PublicKey, [u8; 32], Signature), bool>,
 }
 
+/// Facts kept at most; then it starts anew, so that memory is bounded.
+const MOST_FACTS: usize = 50_000;
+
+thread_local! {
+    static KEPT: RefCell<World> = RefCell::default();
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // Fails only when the thread ends, and then nothing is worth keeping.
+        let _ = KEPT.try_with(|kept| {
+            let mut kept = kept.borrow_mut();
+            (kept.made, kept.judged) = (std::mem::take(&mut self.made), std::mem::take(&mut self.judged));
+        });
+    }
+}
+
 impl World {
+    /// With what earlier runs have found out.
+    pub fn recall() -> Self {
+        let mut world = Self::default();
+        KEPT.with_borrow_mut(|kept| {
+            std::mem::swap(&mut world.made, &mut kept.made);
+            std::mem::swap(&mut world.judged, &mut kept.judged);
+        });
+        if world.made.len() + world.judged.len() > MOST_FACTS {
+            world.made.clear();
+            world.judged.clear();
+        }
+        world
+    }
+
     /// The rule, remembered.
     pub fn genuine(&mut self, signed: &SignedHeader) -> bool {
         let key = (signed.header.author, *signed.header.id().as_bytes(), signed.signature);
