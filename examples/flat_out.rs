@@ -16,7 +16,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut numbers = std::env::args().skip(1).map(|text| text.parse::<usize>());
     let mut next = |default| numbers.next().unwrap_or(Ok(default));
     let (seconds, nodes, publishers, bytes) = (next(10)?, next(8)?, next(8)?, next(256)?);
-    let topic = Topic::named("flat out").slots_per_tick(u16::MAX).retention(Duration::from_secs(10));
+    let topic = Topic::named("flat out").slots_per_tick(u16::MAX).retention(Duration::from_secs(20));
     let topic = topic.max_body(64 * 1024);
     let pool = VerifierPool::default();
     let mut config = Config::default();
