@@ -3,7 +3,7 @@
 //! ```text
 //!   Control:  evidence > hello, topics, goodbye > pulls, gone, cancel > announcements (after a linger)
 //!   Rumors:   own > relayed, each fair over authors
-//!   Replies:  in the order of the pulls
+//!   Replies:  fair over authors
 //! ```
 //! A full queue degrades a push to an announcement, and a full list of announcements to a resync of the whole link, so
 //! nothing is lost and nothing waits for a link that does not read.
@@ -28,7 +28,7 @@ pub const LANE_CREDIT: usize = 256 * 1024;
 /// A frame of several bundles is closed when it has so many bytes: on a slow link a larger one would keep the other side
 /// from seeing that it is being served. (32 KiB are 130 ms at 2 Mbit/s; a pull is late after some 250.)
 const FRAME_TARGET: usize = 32 * 1024;
-/// Most bytes of pushes that wait, own and relayed apart.
+/// Most bytes of pushes that wait, own and relayed apart; of one relayed author half of it.
 const PUSH_QUEUE: usize = 256 * 1024;
 /// Most bytes of replies that wait: what a peer's pulls can make us hold.
 const REPLY_QUEUE: usize = 1024 * 1024;
@@ -79,8 +79,7 @@ pub(super) struct Outbox {
     cancel: IdList,
     own: FairQueue<PublicKey, Push>,
     relayed: FairQueue<PublicKey, Push>,
-    replies: VecDeque<Arc<Bundle>>,
-    reply_bytes: usize,
+    replies: FairQueue<PublicKey, Arc<Bundle>>,
     /// Ids in `replies`: an id pulled twice is sent once.
     replying: KeyedSet<BundleId>,
     /// Something was left out for want of room: when there is room, everything held is announced again.
@@ -102,8 +101,7 @@ impl Outbox {
             cancel: Vec::new(),
             own: FairQueue::new(keyed),
             relayed: FairQueue::new(keyed),
-            replies: VecDeque::new(),
-            reply_bytes: 0,
+            replies: FairQueue::new(keyed),
             replying: keyed.set(),
             behind: false,
         }
@@ -165,7 +163,7 @@ impl Outbox {
 
     /// False if there is no room. `turn` is whose turn it takes: the author, or what newcomers share.
     pub(super) fn push_relayed(&mut self, turn: PublicKey, push: Push) -> bool {
-        let room = self.relayed.bytes() < PUSH_QUEUE;
+        let room = self.relayed.has_room(&turn, PUSH_QUEUE);
         if room {
             self.relayed.push(turn, wire::bundle_item_len(&push.bundle), push);
         }
@@ -173,16 +171,16 @@ impl Outbox {
     }
 
     /// Queues a reply to a pull. False if there is no room; a second request for what is queued changes nothing.
-    pub(super) fn reply(&mut self, bundle: Arc<Bundle>) -> bool {
+    /// `turn` is as for pushes.
+    pub(super) fn reply(&mut self, turn: PublicKey, bundle: Arc<Bundle>) -> bool {
         let len = wire::bundle_item_len(&bundle);
         if self.replying.contains(&bundle.id()) {
             return true;
         }
-        let room = self.reply_bytes + len <= REPLY_QUEUE;
+        let room = self.replies.bytes() + len <= REPLY_QUEUE;
         if room {
             self.replying.insert(bundle.id());
-            self.reply_bytes += len;
-            self.replies.push_back(bundle);
+            self.replies.push(turn, len, bundle);
         }
         room
     }
@@ -242,7 +240,7 @@ impl Outbox {
 
     /// Bytes queued and in flight, for statistics.
     pub(super) fn queued_bytes(&self) -> usize {
-        self.in_flight.iter().sum::<usize>() + self.own.bytes() + self.relayed.bytes() + self.reply_bytes
+        self.in_flight.iter().sum::<usize>() + self.own.bytes() + self.relayed.bytes() + self.replies.bytes()
     }
 
     fn credit(&self, lane: Lane) -> usize {
@@ -361,15 +359,13 @@ impl Outbox {
         if self.replies.is_empty() || self.credit(Lane::Replies) < MAX_FRAME_LEN {
             return None;
         }
-        let mut writer = FrameWriter::with_capacity(self.reply_bytes.min(FRAME_TARGET));
+        let mut writer = FrameWriter::with_capacity(self.replies.bytes().min(FRAME_TARGET));
         let mut bytes = 0;
-        while let Some(bundle) = self.replies.front() {
-            let len = wire::bundle_item_len(bundle);
+        while let Some(len) = self.replies.next_len() {
             if !writer.has_room(len) || (bytes > 0 && bytes + len > FRAME_TARGET) {
                 break;
             }
-            let Some(bundle) = self.replies.pop_front() else { break };
-            self.reply_bytes -= len;
+            let Some(bundle) = self.replies.pop() else { break };
             // Cancelled meanwhile?
             if !self.replying.remove(&bundle.id()) {
                 continue;
