@@ -10,6 +10,7 @@ use super::link::Links;
 use super::linkset::LinkSet;
 use super::publish::Desk;
 use super::random::{Keyed, KeyedMap, Random};
+use super::spread::Redundancy;
 use super::standing::Standing;
 use super::timers::{Timer, Timers};
 use super::verifying::VerifyQueue;
@@ -61,6 +62,7 @@ pub struct Engine {
     pub(super) wants: Wants,
     /// Running estimate of the median time from pull to copy.
     pub(super) median_serve: Option<Duration>,
+    pub(super) redundancy: Redundancy,
     pub(super) book: EvidenceBook,
     pub(super) standing: Standing,
     pub(super) desk: Desk,
@@ -93,6 +95,7 @@ impl Engine {
             validations: Validations::new(keyed),
             wants: Wants::new(keyed),
             median_serve: None,
+            redundancy: Redundancy::default(),
             book: EvidenceBook::new(keyed),
             standing: Standing::new(keyed),
             desk: Desk::new(setup.author, setup.ledger, now, keyed),

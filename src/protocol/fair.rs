@@ -19,6 +19,7 @@ pub(super) struct FairQueue<K, T> {
 #[derive(Debug)]
 struct Flow<T> {
     items: VecDeque<(usize, T)>,
+    bytes: usize,
     deficit: usize,
 }
 
@@ -32,6 +33,13 @@ impl<K: Copy + Eq + std::hash::Hash, T> FairQueue<K, T> {
         self.bytes
     }
 
+    /// Whether a flow may add to a queue of `cap` bytes: anybody while it is half empty; then only flows that have less
+    /// than a turn's worth waiting, or one author that says a lot would leave no room for the others.
+    pub(super) fn has_room(&self, flow: &K, cap: usize) -> bool {
+        let waits = || self.flows.get(flow).map_or(0, |flow| flow.bytes);
+        self.bytes < cap / 2 || (self.bytes < cap && waits() < QUANTUM)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.turns.is_empty()
     }
@@ -39,8 +47,9 @@ impl<K: Copy + Eq + std::hash::Hash, T> FairQueue<K, T> {
     pub(super) fn push(&mut self, flow: K, bytes: usize, item: T) {
         let entry = self.flows.entry(flow).or_insert_with(|| {
             self.turns.push_back(flow);
-            Flow { items: VecDeque::new(), deficit: 0 }
+            Flow { items: VecDeque::new(), bytes: 0, deficit: 0 }
         });
+        entry.bytes += bytes;
         entry.items.push_back((bytes, item));
         self.bytes += bytes;
     }
@@ -72,6 +81,7 @@ impl<K: Copy + Eq + std::hash::Hash, T> FairQueue<K, T> {
         let flow = self.flows.get_mut(&turn)?;
         let (bytes, item) = flow.items.pop_front()?;
         flow.deficit = flow.deficit.saturating_sub(bytes);
+        flow.bytes -= bytes;
         self.bytes -= bytes;
         if flow.items.is_empty() {
             self.flows.remove(&turn);

@@ -125,7 +125,11 @@ impl Engine {
         // A pulled copy carries no hop budget, whatever the other side wrote.
         let hops = if pulled.is_some() || lane == Lane::Replies { 0 } else { raw.hops };
         // Row 3.
-        match self.known(&header.topic, &id, sender.slot, true) {
+        let known = self.known(&header.topic, &id, sender.slot, true);
+        if lane == Lane::Rumors && pulled.is_none() {
+            self.redundancy.count(matches!(known, Known::Has | Known::InFlight));
+        }
+        match known {
             Known::No => {}
             Known::Has => {
                 self.counters.duplicates += 1;

@@ -3,7 +3,7 @@
 //! ```text
 //!   Control:  evidence > hello, topics, goodbye > pulls, gone, cancel > announcements (after a linger)
 //!   Rumors:   own > relayed, each fair over authors
-//!   Replies:  in the order of the pulls
+//!   Replies:  fair over authors
 //! ```
 //! A full queue degrades a push to an announcement, and a full list of announcements to a resync of the whole link, so
 //! nothing is lost and nothing waits for a link that does not read.
@@ -32,15 +32,15 @@ const FRAME_TARGET: usize = 32 * 1024;
 /// Bytes of own pushes that wait on a link from which on its author takes it for busy: `publish` waits while more than
 /// half of the topic's links are.
 const OWN_BUSY: usize = 256 * 1024;
-/// Most bytes of pushes that wait, own and relayed apart. Far above [`OWN_BUSY`], so that of links that are equally fast
-/// none is ever degraded by chance, and only one that is slower than half of the others is. The bodies are shared with
-/// the store, so what a full queue costs is its handles. (With one mark for both, four of five pushes of a saturated
-/// mesh of eight were degraded.)
+/// Most bytes of pushes that wait, own and relayed apart; of one relayed author half of it. Far above [`OWN_BUSY`], so
+/// that of links that are equally fast none is ever degraded by chance, and only one that is slower than half of the
+/// others is. The bodies are shared with the store, so what a full queue costs is its handles. (With one mark for both,
+/// four of five pushes of a saturated mesh of eight were degraded.)
 pub(super) const PUSH_QUEUE: usize = 4 * 1024 * 1024;
 /// Most bytes of replies that wait: what a peer's pulls can make us hold.
 const REPLY_QUEUE: usize = 1024 * 1024;
-/// Most replies that wait, the cancelled ones among them included.
-const REPLIES: usize = 4_096;
+/// Most bytes of replies that wait, with those that were cancelled and leave the queue when their turn comes.
+const REPLIES_AND_CANCELLED: usize = 4 * REPLY_QUEUE;
 /// Most ids in each list of the control lane (announcements of one topic, pulls, gones, cancels): 16 frames.
 const LIST: usize = 16 * MAX_IDS_PER_FRAME;
 /// Most pieces of evidence that wait.
@@ -89,7 +89,7 @@ pub(super) struct Outbox {
     cancel: IdList,
     own: FairQueue<PublicKey, Push>,
     relayed: FairQueue<PublicKey, Push>,
-    replies: VecDeque<Arc<Bundle>>,
+    replies: FairQueue<PublicKey, Arc<Bundle>>,
     reply_bytes: usize,
     /// Ids in `replies` that are still to be sent, with their bytes: an id pulled twice is sent once.
     replying: KeyedMap<BundleId, usize>,
@@ -112,7 +112,7 @@ impl Outbox {
             cancel: Vec::new(),
             own: FairQueue::new(keyed),
             relayed: FairQueue::new(keyed),
-            replies: VecDeque::new(),
+            replies: FairQueue::new(keyed),
             reply_bytes: 0,
             replying: keyed.map(),
             behind: false,
@@ -175,7 +175,7 @@ impl Outbox {
 
     /// False if there is no room. `turn` is whose turn it takes: the author, or what newcomers share.
     pub(super) fn push_relayed(&mut self, turn: PublicKey, push: Push) -> bool {
-        let room = self.relayed.bytes() < PUSH_QUEUE;
+        let room = self.relayed.has_room(&turn, PUSH_QUEUE);
         if room {
             self.relayed.push(turn, wire::bundle_item_len(&push.bundle), push);
         }
@@ -183,16 +183,18 @@ impl Outbox {
     }
 
     /// Queues a reply to a pull. False if there is no room; a second request for what is queued changes nothing.
-    pub(super) fn reply(&mut self, bundle: Arc<Bundle>) -> bool {
+    /// `turn` is as for pushes.
+    pub(super) fn reply(&mut self, turn: PublicKey, bundle: Arc<Bundle>) -> bool {
         let len = wire::bundle_item_len(&bundle);
         if self.replying.contains_key(&bundle.id()) {
             return true;
         }
-        let room = self.reply_bytes + len <= REPLY_QUEUE && self.replies.len() < REPLIES;
+        let room =
+            self.reply_bytes + len <= REPLY_QUEUE && self.replies.bytes() + len <= REPLIES_AND_CANCELLED;
         if room {
             self.replying.insert(bundle.id(), len);
             self.reply_bytes += len;
-            self.replies.push_back(bundle);
+            self.replies.push(turn, len, bundle);
         }
         room
     }
@@ -270,7 +272,7 @@ impl Outbox {
 
     /// Bytes queued and in flight, for statistics.
     pub(super) fn queued_bytes(&self) -> usize {
-        self.in_flight.iter().sum::<usize>() + self.own.bytes() + self.relayed.bytes() + self.reply_bytes
+        self.in_flight.iter().sum::<usize>() + self.own.bytes() + self.relayed.bytes() + self.replies.bytes()
     }
 
     fn credit(&self, lane: Lane) -> usize {
@@ -389,14 +391,13 @@ impl Outbox {
         if self.replies.is_empty() || self.credit(Lane::Replies) < MAX_FRAME_LEN {
             return None;
         }
-        let mut writer = FrameWriter::with_capacity(self.reply_bytes.min(FRAME_TARGET));
+        let mut writer = FrameWriter::with_capacity(self.replies.bytes().min(FRAME_TARGET));
         let mut bytes = 0;
-        while let Some(bundle) = self.replies.front() {
-            let len = wire::bundle_item_len(bundle);
+        while let Some(len) = self.replies.next_len() {
             if !writer.has_room(len) || (bytes > 0 && bytes + len > FRAME_TARGET) {
                 break;
             }
-            let Some(bundle) = self.replies.pop_front() else { break };
+            let Some(bundle) = self.replies.pop() else { break };
             // Cancelled meanwhile?
             let Some(len) = self.replying.remove(&bundle.id()) else { continue };
             self.reply_bytes -= len;

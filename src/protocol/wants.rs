@@ -144,13 +144,14 @@ pub(super) struct Wants {
     wants: KeyedMap<WantId, Want>,
     /// Wanted ids whose sources all owe us as much as they may, and some that are no longer wanted.
     starved: VecDeque<WantId>,
+    newest_next: bool,
     /// Starved ids are being tried.
     pub(super) retrying: bool,
 }
 
 impl Wants {
     pub(super) fn new(keyed: Keyed) -> Self {
-        Self { wants: keyed.map(), starved: VecDeque::new(), retrying: false }
+        Self { wants: keyed.map(), starved: VecDeque::new(), newest_next: false, retrying: false }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -206,16 +207,19 @@ impl Wants {
         self.starved.push_back(id);
     }
 
-    /// The next starved id, if any.
+    /// The next starved id, if any: the newest and the oldest in turn. Ids don't tell whose they are, so in the queue one
+    /// author that says a lot holds up all others; those that are said now and then are at least not behind all of it.
     pub(super) fn pop_starved(&mut self) -> Option<WantId> {
-        while let Some(id) = self.starved.pop_front() {
+        loop {
+            self.newest_next = !self.newest_next;
+            let next = if self.newest_next { self.starved.pop_back() } else { self.starved.pop_front() };
+            let id = next?;
             if let Some(want) = self.wants.get_mut(&id)
                 && std::mem::take(&mut want.starved)
             {
                 return Some(id);
             }
         }
-        None
     }
 
     #[cfg(test)]

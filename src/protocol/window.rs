@@ -39,6 +39,9 @@ const MAX_AUTHORS: usize = 65_536;
 /// Newcomers are refused from this part of a cap on (numerator of a fraction of 16).
 const NEWCOMER_SHARE: usize = 14;
 
+/// The turn that all newcomers of an open topic share.
+const NEWCOMERS: PublicKey = PublicKey::from_bytes([0; 32]);
+
 #[derive(Debug)]
 pub(super) struct Window {
     pub(super) rules: Arc<RuleSet>,
@@ -260,6 +263,11 @@ impl Window {
     pub(super) fn is_newcomer(&self, author: &PublicKey, now: Mono) -> bool {
         !self.rules.is_listed()
             && self.authors.get(author).is_none_or(|author| now.since(author.first_heard) < NEWCOMER)
+    }
+
+    /// Whose turn an author's bundles take in fair queues: its own, or the one that all newcomers share.
+    pub(super) fn turn_of(&self, author: &PublicKey, now: Mono) -> PublicKey {
+        if self.is_newcomer(author, now) { NEWCOMERS } else { *author }
     }
 
     /// Whether the author is admitted by name, or has been heard here for a while.

@@ -43,8 +43,10 @@ fn equivocation_convicts_everywhere() {
     assert!([left, right].iter().all(|end| world.hostiles[*end].got_evidence(&author.public())));
     // And whoever brings a word of it later is ignored, without blame.
     let later = world.says_at(&author, &rules, 9, "later");
+    let checked = world.nodes[0].batches.len();
     world.pushes(left, &[&later]);
     world.run(1_000);
+    assert_eq!(world.nodes[0].batches.len(), checked, "its signatures are not even looked at");
     assert!(!world.nodes[0].has_heard("later"));
     assert_eq!(world.hostiles[left].closed, None);
 }
@@ -174,14 +176,15 @@ fn a_header_alone_convicts_before_any_body() {
 
 #[test]
 fn hold_back_crosses_a_chain_without_the_repair_cycle() {
-    // Given a chain in which nobody but the author pushes.
+    // Given a chain, and a body so large that it is pulled.
     let mut world = World::new(8);
-    let rules = world.topic(&hold_back(1));
+    let rules = world.topic(&hold_back(1).max_body(65_536));
     world.nodes(5);
     world.chain();
     world.run(1_000);
     // When a word is said, its header runs ahead of its body.
-    world.publish(0, &rules, "word");
+    let word = "x".repeat(20_000);
+    world.publish(0, &rules, &word);
     world.run(900);
     // Then every node holds it before the delay of the first is over, and no honest node got a strike for it.
     for node in &world.nodes {
@@ -189,7 +192,7 @@ fn hold_back_crosses_a_chain_without_the_repair_cycle() {
         assert_eq!((node.counters().gone, node.counters().pulls_unserved), (0, 0));
     }
     world.run(1_000);
-    assert!(world.nodes.iter().all(|node| node.heard() == ["word"]));
+    assert!(world.nodes.iter().all(|node| node.heard() == [word.as_str()]));
 }
 
 #[test]

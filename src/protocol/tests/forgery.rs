@@ -121,6 +121,9 @@ fn raced(
         }
     }
     assert!(world.nodes[0].has_heard("word"));
+    if together {
+        assert_eq!(world.nodes[0].counters().candidates_full, 0, "one link took all the places");
+    }
     assert_eq!(world.hostiles[honest].closed, None, "the honest one was blamed");
 }
 

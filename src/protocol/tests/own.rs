@@ -168,16 +168,17 @@ fn words_that_only_another_process_can_have_written_stop_us_before_we_contradict
 fn leaving_a_topic_and_joining_it_again_is_no_second_writer() {
     let mut world = World::new(6);
     let rules = world.topic(&Topic::named("t"));
-    world.nodes(2);
-    world.connect(0, 1);
-    world.run(100);
+    world.nodes(3);
+    world.chain();
     world.publish(0, &rules, "before");
     world.run(1_000);
     world.handle(0, super::super::Input::Leave { topic: rules.id() });
     world.run(100);
     world.nodes[0].ids.clear();
     world.handle(0, super::super::Input::Join { rules: rules.clone(), deliver: true, validate: false });
+    world.connect(0, 2);
     world.run(5_000);
+    assert_eq!(world.nodes[0].heard(), ["before", "before"]);
     // What it said comes back to it as to any late joiner, and it goes on at later positions.
     assert!(!world.nodes[0].told_of_duplicate_writer());
     world.publish(0, &rules, "after");

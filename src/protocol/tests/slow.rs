@@ -1,32 +1,9 @@
 //! Peers that do not read, and floods: everybody else is served as ever.
 
-use std::time::Duration;
-
 use super::hostile::bundle;
 use super::world::World;
 use crate::rumor::Topic;
 use crate::wire::{Lane, Reason};
-
-/// Publishes now and then between two honest nodes, and gives the slowest delivery.
-fn slowest_delivery(
-    world: &mut World,
-    from: usize,
-    to: usize,
-    rules: &crate::rumor::RuleSet,
-    mut meanwhile: impl FnMut(&mut World, u64),
-) -> Duration {
-    let mut slowest = 0;
-    for round in 0..40 {
-        let body = format!("probe {round}");
-        world.publish(from, rules, &body);
-        let said = world.millis();
-        meanwhile(world, round);
-        world.run(50);
-        let heard = world.nodes[to].delivered.iter().find(|rumor| rumor.body == body.as_bytes());
-        slowest = slowest.max(heard.map_or(50, |rumor| rumor.at / 1_000_000 - said));
-    }
-    Duration::from_millis(slowest)
-}
 
 #[test]
 fn stalled_reader_never_wedges_the_node() {
@@ -95,32 +72,44 @@ fn two_nodes_that_flood_each_other_do_not_wedge() {
 #[test]
 fn flood_leaves_others_latency() {
     let slowest = |flood: bool| {
-        // Given a node between two others whose link to the second carries 2 MB/s, and verification of 0.2 ms a batch.
+        // Given a node between two others, whose link to the second carries 2 MB/s, and an author known for a while.
         let mut world = World::new(4);
-        let rules = world.topic(&Topic::named("t").slots_per_tick(2_000));
-        world.nodes(3);
+        let rules = world.topic(&Topic::named("t").slots_per_tick(10_000));
+        for _ in 0..3 {
+            world.node_with(|spec| spec.config.expected_nodes = 1_000);
+        }
         world.connect(0, 1);
         let out = world.connect(1, 2);
         let hostile = world.hostile(1);
-        world.run(200);
+        world.publish(0, &rules, "hello");
+        world.run(650_000);
         world.wires[out].bandwidth = 2_000_000;
+        // When another author says all that it may, 4 MB/s, while the first says something now and then.
         let author = world.liar(1);
-        // When an author says all that it may, 1 kB each, all the time.
-        let mut slot = 0;
-        slowest_delivery(&mut world, 0, 2, &rules, |world, round| {
-            if flood {
-                for _ in 0..75 {
-                    slot = if round % 20 == 0 && slot > 1_400 { 0 } else { slot + 1 };
-                    let word =
-                        bundle(&author, &rules, world.tick(&rules), slot % 2_000, &[&"x".repeat(1_000)]);
-                    world.says(hostile, Lane::Rumors, super::hostile::frame_of(4, &[&word]));
-                }
+        let (mut slot, mut tick, mut said) = (0, 0, Vec::new());
+        for round in 0..40 {
+            let body = format!("probe {round}");
+            world.publish(0, &rules, &body);
+            said.push((body, world.millis()));
+            for _ in 0..if flood { 200 } else { 0 } {
+                slot = if tick == world.tick(&rules) { slot + 1 } else { 0 };
+                tick = world.tick(&rules);
+                let word = bundle(&author, &rules, tick, slot, &[&"x".repeat(1_000)]);
+                world.says(hostile, Lane::Rumors, super::hostile::frame_of(4, &[&word]));
             }
-        })
+            world.run(50);
+        }
+        world.run(5_000);
+        let took = |(body, said): &(String, u64)| {
+            let heard = world.nodes[2].delivered.iter().find(|rumor| rumor.body == body.as_bytes());
+            heard.map_or(u64::MAX, |rumor| rumor.at / 1_000_000 - said)
+        };
+        said.iter().map(took).max().unwrap()
     };
     let (quiet, flooded) = (slowest(false), slowest(true));
-    println!("slowest delivery over two hops: {quiet:?} quiet, {flooded:?} with a flooding author");
-    assert!(flooded <= quiet.mul_f64(1.5), "{quiet:?} to {flooded:?}");
+    println!("slowest delivery over two hops: {quiet} ms quiet, {flooded} ms with a flooding author");
+    // Then what is with the transport delays it (256 KiB, 131 ms here), and nothing that waits behind that.
+    assert!(flooded <= quiet + 131 + 20, "{quiet} to {flooded}");
 }
 
 #[test]

@@ -7,13 +7,17 @@ use super::world::World;
 use crate::rumor::{MAX_INLINE, Topic};
 use crate::wire::Frame;
 
-fn copies_per_delivery(world: &World) -> f64 {
-    let (mut copies, mut accepted) = (0, 0);
-    for node in &world.nodes {
-        copies += node.counters().copies_in;
-        accepted += node.counters().accepted;
-    }
-    copies as f64 / accepted as f64
+/// Copies that came in, for each that was needed.
+fn copies_each(world: &World) -> f64 {
+    let (copies, needed) = copies(world);
+    copies as f64 / needed as f64
+}
+
+/// Copies that came in, and how many of them were needed.
+fn copies(world: &World) -> (u64, u64) {
+    let counters = || world.nodes.iter().map(|node| node.counters());
+    let copies = counters().map(|counters| counters.copies_in).sum();
+    (copies, counters().map(|counters| counters.copies_in - counters.duplicates).sum())
 }
 
 #[test]
@@ -55,28 +59,42 @@ fn a_rumor_reaches_everyone_in_a_random_graph() {
     for node in &world.nodes {
         assert_eq!(node.delivered.len(), 30);
     }
-    let copies = copies_per_delivery(&world);
+    let copies = copies_each(&world);
     println!("copies per node and rumor, random graph of 30: {copies:.2}");
     assert!(copies < 2.0, "{copies}");
 }
 
 #[test]
-fn a_full_mesh_of_eight_gets_one_copy_each() {
+fn a_full_mesh_of_eight_gets_few_copies() {
+    // Also if they take the network to be far larger than it is, once they have noticed.
+    for expected_nodes in [8, 100, 1_000, 100_000] {
+        let copies = copies_in_a_mesh(expected_nodes);
+        println!("copies per node and rumor, mesh of 8 that expects {expected_nodes}: {copies:.2}");
+        assert!(copies < 2.0, "{copies}");
+    }
+}
+
+fn copies_in_a_mesh(expected_nodes: u32) -> f64 {
     let mut world = World::new(4);
     let rules = world.topic(&Topic::named("t"));
-    world.nodes(8);
+    for _ in 0..8 {
+        world.node_with(|spec| spec.config.expected_nodes = expected_nodes);
+    }
     world.mesh();
-    for round in 0..10 {
+    let mut before = (0, 0);
+    for round in 0..30 {
+        if round == 10 {
+            before = copies(&world);
+        }
         for node in 0..8 {
             world.publish(node, &rules, format!("{round} of {node}"));
         }
         world.run(100);
     }
     world.run(1_000);
-    assert!(world.nodes.iter().all(|node| node.delivered.len() == 80));
-    let copies = copies_per_delivery(&world);
-    println!("copies per node and rumor, mesh of 8: {copies:.2}");
-    assert!(copies < 2.0, "{copies}");
+    assert!(world.nodes.iter().all(|node| node.delivered.len() == 240));
+    let after = copies(&world);
+    (after.0 - before.0) as f64 / (after.1 - before.1) as f64
 }
 
 #[test]
