@@ -36,11 +36,11 @@ const WAITING_PER_LINK: usize = 64 + wire::MAX_HEADERS_PER_FRAME;
 /// and take the `ignore` off: until then the fuzzer looks for everything else.
 ///
 /// Caps on bytes count what is in flight, and bodies that come after their header (hold-back).
-const CAPS_COUNT_ALL: bool = false;
+const CAPS_COUNT_ALL: bool = true;
 /// A conviction or an expiry settles the pulls of the ids that it forgets.
-const PULLS_ADD_UP: bool = false;
+const PULLS_ADD_UP: bool = true;
 /// A topic that is left and joined again remembers what was delivered and what we wrote.
-const REJOIN_REMEMBERS: bool = false;
+const REJOIN_REMEMBERS: bool = true;
 
 #[derive(Arbitrary, Debug)]
 struct Run {
@@ -739,7 +739,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "known: REJOIN_REMEMBERS"]
     fn a_topic_left_and_joined_again() {
         let publish = Op::Publish { topic: 0, len: 9 };
         let again = [Op::Leave { topic: 0 }, Op::Join { topic: 0, deliver: true }];
@@ -749,7 +748,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "known: REJOIN_REMEMBERS"]
     fn a_foreign_rumor_after_a_topic_was_left_and_joined_again() {
         let told = Told { author: 0, topic: 0, tick: 0, slots: 0, bodies: 1, fault: 255 };
         let say = || Op::Bundles { link: 0, lane: 1, hops: 0, told: vec![told] };
@@ -765,7 +763,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "known: CAPS_COUNT_ALL"]
     fn bodies_that_follow_their_headers_keep_to_the_caps() {
         let all: Vec<_> = (0..4).flat_map(|author| (0..3).map(move |slot| told(author, slot, 14))).collect();
         run(vec![
@@ -779,7 +776,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "known: CAPS_COUNT_ALL"]
     fn bodies_in_flight_keep_to_the_caps() {
         let say = |author| Op::Bundles {
             link: 0,
@@ -791,7 +787,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "known: PULLS_ADD_UP"]
     fn a_conviction_settles_what_was_owed() {
         run(vec![
             up(1),
@@ -814,7 +809,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "known: PULLS_ADD_UP"]
     fn expiry_settles_what_was_owed() {
         run(vec![
             up(1),

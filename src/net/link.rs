@@ -23,9 +23,9 @@ use super::closed::{LinkClosed, code};
 use super::connection::Connection;
 pub use super::reader::FramePermit;
 use super::reader::ReaderContext;
-use super::writer::WriterContext;
+use super::writer::{Closing, WriterContext};
 use crate::protocol::LinkId;
-use crate::wire::{Lane, MAX_FRAME_LEN};
+use crate::wire::{Lane, MAX_FRAME_LEN, Reason};
 
 /// Time for what is queued to arrive before a link that we close is cut: the last rumors of a node that goes down, a
 /// goodbye, a proof. They take one round trip; a peer that doesn't answer in this time would not have read them.
@@ -84,7 +84,7 @@ impl Link {
     pub fn spawn(id: LinkId, connection: Connection, events: mpsc::Sender<LinkEvent>) -> Self {
         let connection = connection.into_quinn();
         let (paused, paused_in) = watch::channel(false);
-        let (closing, closing_in) = watch::channel(false);
+        let (closing, closing_in) = watch::channel(Closing::No);
         let (close, close_in) = mpsc::unbounded_channel();
         let writer = WriterContext {
             link: id,
@@ -129,7 +129,8 @@ impl Link {
         self.paused.send_replace(false);
     }
 
-    /// Closes the link: what is queued goes out first, for at most 1 s. The first call counts, and [`LinkEvent::Closed`] follows.
+    /// Closes the link: what is queued on the control lane goes out first, for at most 1 s, and with the code of
+    /// [`Reason::Shutdown`] what is queued on the other lanes too. The first call counts, and [`LinkEvent::Closed`] follows.
     pub fn close(&self, code: u32, reason: &str) {
         // An error means that the link has already ended.
         let _ = self.close.send((code, Bytes::copy_from_slice(reason.as_bytes())));
@@ -146,7 +147,7 @@ struct Keeper {
     reader: ReaderContext,
     readers: JoinSet<LinkClosed>,
     writers: JoinSet<Option<LinkClosed>>,
-    closing: watch::Sender<bool>,
+    closing: watch::Sender<Closing>,
     close: mpsc::UnboundedReceiver<(u32, Bytes)>,
 }
 
@@ -164,7 +165,8 @@ impl Keeper {
         let why = match self.wait_for_end().await {
             End::Asked(code, reason) => {
                 self.readers.abort_all();
-                self.flush().await;
+                let all = code == Reason::Shutdown.code();
+                self.flush(if all { Closing::AllLanes } else { Closing::ControlOnly }).await;
                 self.connection().close(VarInt::from_u32(code), &reason);
                 LinkClosed::ByUs
             }
@@ -220,8 +222,8 @@ impl Keeper {
         self.readers.spawn(self.reader.clone().run(stream));
     }
 
-    async fn flush(&mut self) {
-        self.closing.send_replace(true);
+    async fn flush(&mut self, closing: Closing) {
+        self.closing.send_replace(closing);
         let flushed = async { while self.writers.join_next().await.is_some() {} };
         // Late is lost: the peer had its second.
         let _ = timeout(CLOSE_FLUSH, flushed).await;

@@ -21,14 +21,25 @@ const FRAMES_PER_TURN: usize = 256;
 /// and 9.0.
 const COPY_UP_TO: usize = 4 * 1024;
 
+/// How a link closes, for its writers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// Not yet.
+    No,
+    /// The control lane writes what it has, the others stop where they are: an offender is owed no rumors.
+    ControlOnly,
+    /// All lanes write what they have: the last words of a node that goes down.
+    AllLanes,
+}
+
 /// What the writers of one link share.
 #[derive(Clone, Debug)]
 pub(crate) struct WriterContext {
     pub(crate) link: LinkId,
     pub(crate) connection: quinn::Connection,
     pub(crate) events: mpsc::Sender<LinkEvent>,
-    /// Set when the link closes: each lane then writes what it has. Whoever closes gives them all a deadline.
-    pub(crate) closing: watch::Receiver<bool>,
+    /// Set when the link closes. Whoever closes gives the lanes that still write a deadline.
+    pub(crate) closing: watch::Receiver<Closing>,
 }
 
 impl WriterContext {
@@ -38,7 +49,19 @@ impl WriterContext {
         lane: Lane,
         queue: mpsc::UnboundedReceiver<Bytes>,
     ) -> Option<LinkClosed> {
-        self.write_lane(lane, queue).await.err().map(LinkClosed::from)
+        let mut closing = self.closing.clone();
+        let give_up = async {
+            let stops = |closing: &Closing| *closing == Closing::ControlOnly && lane != Lane::Control;
+            if closing.wait_for(stops).await.is_err() {
+                // The keeper is gone and ends this task with it.
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = give_up => None,
+            written = self.write_lane(lane, queue) => written.err().map(LinkClosed::from),
+        }
     }
 
     async fn write_lane(
@@ -58,7 +81,7 @@ impl WriterContext {
                 count = queue.recv_many(&mut frames, FRAMES_PER_TURN) => if count == 0 {
                     break;
                 },
-                _ = self.closing.wait_for(|closing| *closing), if !queue.is_closed() => queue.close(),
+                _ = self.closing.wait_for(|closing| *closing != Closing::No), if !queue.is_closed() => queue.close(),
             }
             self.write_frames(lane, &mut stream, &mut frames).await?;
         }

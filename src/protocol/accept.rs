@@ -219,8 +219,13 @@ impl Engine {
         let hold = window.rules.hold_back();
         let Some(entry) = window.entry_mut(&id) else { return };
         let Some(bundle) = entry.body.clone() else { return };
-        entry.stage = if hold.is_some() { Stage::Held } else { Stage::Accepted };
         let (header, from) = (entry.signed.header, entry.from);
+        if from.is_some() && !window.has_room_for_body(&header, now, &self.config) {
+            self.counters.over_cap += 1;
+            return self.unwanted(topic, id);
+        }
+        let Some(entry) = window.entry_mut(&id) else { return };
+        entry.stage = if hold.is_some() { Stage::Held } else { Stage::Accepted };
         let deliverable = window.is_deliverable(header.tick, now);
         if let Some(entry) = window.entry_mut(&id) {
             entry.deliverable = deliverable;

@@ -57,6 +57,9 @@ pub struct Engine {
     /// Links with something to send.
     pub(super) dirty: LinkSet,
     pub(super) topics: KeyedMap<TopicId, Window>,
+    /// Topics that were left, until what was said in them has expired: joined again, nothing in them is delivered twice.
+    /// At most as many as there may be topics.
+    pub(super) left: Vec<Window>,
     pub(super) verifying: VerifyQueue,
     pub(super) validations: Validations,
     pub(super) wants: Wants,
@@ -91,6 +94,7 @@ impl Engine {
             links: Links::new(keyed),
             dirty: LinkSet::default(),
             topics: keyed.map(),
+            left: Vec::new(),
             verifying: VerifyQueue::new(keyed),
             validations: Validations::new(keyed),
             wants: Wants::new(keyed),
@@ -193,6 +197,10 @@ impl Engine {
     fn expire(&mut self) {
         let now = self.now;
         let mut forgotten = Vec::new();
+        for window in &mut self.left {
+            window.expire(now);
+        }
+        self.left.retain(|window| window.len() > 0);
         for (topic, window) in &mut self.topics {
             forgotten.extend(window.expire(now).into_iter().map(|id| (*topic, id)));
         }

@@ -166,12 +166,26 @@ impl Engine {
         if self.topics.len() >= MAX_TOPICS || rules.network() != self.network {
             return;
         }
-        self.topics.insert(topic, Window::new(rules, deliver, validate, self.keyed));
+        let window = match self.left.iter().position(|window| window.rules.id() == topic) {
+            Some(at) => {
+                let mut window = self.left.swap_remove(at);
+                window.rejoin(deliver, validate);
+                window
+            }
+            None => Window::new(rules, deliver, validate, self.keyed),
+        };
+        self.topics.insert(topic, window);
         self.tell_topics(vec![*topic.as_bytes()], Vec::new());
     }
 
     pub(super) fn on_leave(&mut self, topic: TopicId) {
-        if self.topics.remove(&topic).is_some() {
+        if let Some(mut window) = self.topics.remove(&topic) {
+            window.leave();
+            if self.left.len() >= MAX_TOPICS {
+                // Any will do: the application is juggling topics faster than they expire.
+                self.left.remove(0);
+            }
+            self.left.push(window);
             self.fail_publishes(topic, &super::PublishError::NotJoined(topic));
             self.desk.left(&topic);
             for id in self.wants.of_topic(&topic) {

@@ -1,6 +1,6 @@
 //! Sets of links, as bits: "who has this rumor" is asked for every copy and every announcement.
 
-/// Most links of a node. A bit of a [`LinkSet`] each.
+/// Most links of a node.
 pub const MAX_LINKS: usize = 256;
 
 /// A place in the table of links, `0..MAX_LINKS`. Reused after a link is gone.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::Config;
 use super::budget::Meter;
 use super::entry::{Entry, Stage};
+use super::linkset::LinkSet;
 use super::pulls::SERVES_FOR;
 use super::random::{Keyed, KeyedMap, KeyedSet};
 use super::time::{Mono, Now};
@@ -148,25 +149,32 @@ impl Window {
     }
 
     /// Row 6 of the intake: is the tick inside the relay window, and is there room for the bundle?
-    pub(super) fn admit(&mut self, header: &Header, now: Now, config: &Config) -> Result<(), Unfit> {
+    pub(super) fn admit(&self, header: &Header, now: Now, config: &Config) -> Result<(), Unfit> {
         let past = RELAY_PAST + self.hold_back();
         if header.tick < self.floor || !self.within(header.tick, now, past, RELAY_FUTURE) {
             return Err(Unfit::OutsideWindow);
         }
         let newcomer = self.is_newcomer(&header.author, now.mono);
-        let share = |cap: usize| if newcomer { cap / 16 * NEWCOMER_SHARE } else { cap };
-        let bytes = header.bytes as usize;
-        let room = self.entries.len() < share(config.topic_bundles)
-            && self.bytes.saturating_add(bytes) <= share(config.topic_bytes)
-            && self.has_room_for_author(&header.author, bytes, config);
+        let room = self.entries.len() < share_of(config.topic_bundles, newcomer)
+            && self.has_room_for_body(header, now, config)
+            && self.has_room_for_author(&header.author, header.bytes as usize, config);
         if room { Ok(()) } else { Err(Unfit::OverCap) }
+    }
+
+    /// Row 10: asked again when the body is to be kept, since others may have taken the room while it was in flight.
+    pub(super) fn has_room_for_body(&self, header: &Header, now: Now, config: &Config) -> bool {
+        let newcomer = self.is_newcomer(&header.author, now.mono);
+        let bytes = header.bytes as usize;
+        let of_author = self.authors.get(&header.author).map_or(0, |author| author.bytes);
+        self.bytes.saturating_add(bytes) <= share_of(config.topic_bytes, newcomer)
+            && of_author.saturating_add(bytes) <= config.author_bytes
     }
 
     /// Whether there is room for an own bundle of `bytes`: if not, the author waits. Stops an eighth short of where
     /// others with the same configuration would refuse the bundle, since they may hold a little more than we do.
     pub(super) fn has_room(&self, author: &PublicKey, bytes: usize, now: Mono, config: &Config) -> bool {
         let newcomer = self.is_newcomer(author, now);
-        let share = |cap: usize| (if newcomer { cap / 16 * NEWCOMER_SHARE } else { cap }) / 8 * 7;
+        let share = |cap: usize| share_of(cap, newcomer) / 8 * 7;
         self.entries.len() < share(config.topic_bundles)
             && self.bytes.saturating_add(bytes) <= share(config.topic_bytes)
             && self.has_room_for_author(author, bytes + config.author_bytes / 8, config)
@@ -316,6 +324,29 @@ impl Window {
         (held_back, fetching)
     }
 
+    /// The topic is left: bodies go, and what was in flight is forgotten. What was accepted stays known, so that it is
+    /// not delivered again if the topic is joined again.
+    pub(super) fn leave(&mut self) {
+        (self.deliver, self.validate) = (false, false);
+        (self.bodies, self.bytes) = (VecDeque::new(), 0);
+        self.authors.values_mut().for_each(|author| author.bytes = 0);
+        let unfinished = |entry: &Entry| {
+            matches!(entry.stage, Stage::Verifying { .. } | Stage::Fetching | Stage::Validating)
+        };
+        let forgotten: Vec<_> =
+            self.entries.iter().filter(|(_, entry)| unfinished(entry)).map(|(id, _)| *id).collect();
+        forgotten.iter().for_each(|id| self.forget(id));
+        for entry in self.entries.values_mut() {
+            entry.body = None;
+            (entry.have, entry.told) = (LinkSet::default(), LinkSet::default());
+        }
+    }
+
+    /// The topic is joined again.
+    pub(super) fn rejoin(&mut self, deliver: bool, validate: bool) {
+        (self.deliver, self.validate) = (deliver, validate);
+    }
+
     /// Drops bodies past their retention and generations past every window, and raises the floor behind them. Gives the
     /// ids that are forgotten.
     pub(super) fn expire(&mut self, now: Now) -> Vec<BundleId> {
@@ -398,4 +429,9 @@ impl Window {
     pub(super) fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
         self.entries.values_mut()
     }
+}
+
+/// The part of a cap that an author may use: newcomers are refused before the known are.
+fn share_of(cap: usize, newcomer: bool) -> usize {
+    if newcomer { cap / 16 * NEWCOMER_SHARE } else { cap }
 }

@@ -178,8 +178,8 @@ fn leaving_a_topic_and_joining_it_again_is_no_second_writer() {
     world.handle(0, super::super::Input::Join { rules: rules.clone(), deliver: true, validate: false });
     world.connect(0, 2);
     world.run(5_000);
-    assert_eq!(world.nodes[0].heard(), ["before", "before"]);
-    // What it said comes back to it as to any late joiner, and it goes on at later positions.
+    // Then what it said is not delivered to it again, nor taken for another's, and it goes on at later positions.
+    assert_eq!(world.nodes[0].heard(), ["before"]);
     assert!(!world.nodes[0].told_of_duplicate_writer());
     world.publish(0, &rules, "after");
     world.run(1_000);
