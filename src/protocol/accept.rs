@@ -219,8 +219,14 @@ impl Engine {
         let hold = window.rules.hold_back();
         let Some(entry) = window.entry_mut(&id) else { return };
         let Some(bundle) = entry.body.clone() else { return };
-        entry.stage = if hold.is_some() { Stage::Held } else { Stage::Accepted };
         let (header, from) = (entry.signed.header, entry.from);
+        // There was room when it came in, but others may have taken it since. (Own bundles were sealed for what there is.)
+        if from.is_some() && !window.has_room_for_body(&header.author, header.bytes as usize, &self.config) {
+            self.counters.over_cap += 1;
+            return self.unwanted(topic, id);
+        }
+        let Some(entry) = window.entry_mut(&id) else { return };
+        entry.stage = if hold.is_some() { Stage::Held } else { Stage::Accepted };
         let deliverable = window.is_deliverable(header.tick, now);
         if let Some(entry) = window.entry_mut(&id) {
             entry.deliverable = deliverable;

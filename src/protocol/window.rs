@@ -165,8 +165,15 @@ impl Window {
     /// Whether there is room for an own bundle of `bytes`: if not, the author waits.
     pub(super) fn has_room(&self, author: &PublicKey, bytes: usize, config: &Config) -> bool {
         self.entries.len() < config.topic_bundles
-            && self.bytes.saturating_add(bytes) <= config.topic_bytes
+            && self.has_room_for_body(author, bytes, config)
             && self.has_room_for_author(author, bytes, config)
+    }
+
+    /// Whether there is room for a body, of a bundle that has its place in the index.
+    pub(super) fn has_room_for_body(&self, author: &PublicKey, bytes: usize, config: &Config) -> bool {
+        let of_author = self.authors.get(author).map_or(0, |author| author.bytes);
+        self.bytes.saturating_add(bytes) <= config.topic_bytes
+            && of_author.saturating_add(bytes) <= config.author_bytes
     }
 
     /// An author may have so many bytes, and a quarter of the index: its quota alone may allow for more than all of it.

@@ -178,6 +178,27 @@ fn announce_liars_are_struck() {
 }
 
 #[test]
+fn bodies_that_come_at_once_keep_the_cap_together() {
+    // Given room for sixteen bodies, ten of one author, and twenty that are all being verified before the first is stored.
+    let mut world = World::new(15);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node_with(|spec| {
+        spec.config = Config { topic_bytes: 16 * 10_000, author_bytes: 100_000, ..Config::default() };
+    });
+    world.verify_takes = Duration::from_millis(50);
+    let hostiles: Vec<_> = (0..20).map(|_| world.hostile(node)).collect();
+    for (number, hostile) in (0u64..).zip(hostiles) {
+        let author = world.liar(number / 12);
+        let word = world.says_at(&author, &rules, number as u16, &"x".repeat(10_000));
+        world.pushes(hostile, &[&word]);
+    }
+    world.run(3_000);
+    // Then what is over the cap (the world checks) is dropped, of the one author and of all together.
+    assert_eq!(world.nodes[node].delivered.len(), 16);
+    assert_eq!(world.engine(node).stats().topics[0].body_bytes, 160_000);
+}
+
+#[test]
 fn topic_flood_is_refused() {
     let mut world = World::new(5);
     let rules = world.topic(&Topic::named("t"));
