@@ -7,9 +7,11 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
-use vouchsafe::key::{PublicKey, Signature};
+use vouchsafe::key::{PublicKey, SecretKey, Signature};
+use vouchsafe::rumor::{Bundle, Position, SignedHeader, TopicId, seal};
 use vouchsafe::verify::{Item, Verifier, verify_single};
 
 struct Signed {
@@ -89,6 +91,52 @@ fn batch(c: &mut Criterion) {
     group.finish();
 }
 
+/// Bundles of 1, 8 and 64 rumors of 256 bytes, per rumor: decoded, bodies hashed against the header, and one signature
+/// checked. A batch is of 64 bundles of one author each.
+fn bundle(c: &mut Criterion) {
+    let mut group = c.benchmark_group("bundle");
+    let bundle = |seed: u8, rumors: usize| {
+        let bodies: Vec<_> = (0..rumors).map(|n| Bytes::from(vec![n as u8; 256])).collect();
+        let position = Position { tick: 9, slot: 0 };
+        let key = SecretKey::from_seed(&[seed; 32]);
+        seal(&key, TopicId::from_bytes([3; 32]), position, &bodies).unwrap().encoded().clone()
+    };
+    for rumors in [1, 8, 64] {
+        let encoded: Vec<_> = (0..64).map(|n| bundle(n, rumors)).collect();
+        group.throughput(Throughput::Elements(rumors as u64));
+        let mut verifier = Verifier::with_seed([4; 32]);
+        group.bench_function(format!("one_of_{rumors}"), |b| {
+            b.iter(|| {
+                let bundle = Bundle::decode(black_box(encoded[0].clone())).unwrap();
+                let signed = bundle.signed_header();
+                let message = SignedHeader::message(&bundle.id());
+                let (key, signature) = (&signed.header.author, &signed.signature);
+                assert!(verifier.verify_one(Item { key, message: &message, signature }));
+            });
+        });
+        group.throughput(Throughput::Elements(64 * rumors as u64));
+        let mut verifier = Verifier::with_seed([5; 32]);
+        group.bench_function(format!("batch_of_64_of_{rumors}"), |b| {
+            b.iter(|| {
+                let bundles: Vec<_> =
+                    encoded.iter().map(|bytes| Bundle::decode(black_box(bytes.clone())).unwrap()).collect();
+                let messages: Vec<_> =
+                    bundles.iter().map(|bundle| SignedHeader::message(&bundle.id())).collect();
+                let items: Vec<_> = bundles
+                    .iter()
+                    .zip(&messages)
+                    .map(|(bundle, message)| {
+                        let signed = bundle.signed_header();
+                        Item { key: &signed.header.author, message, signature: &signed.signature }
+                    })
+                    .collect();
+                assert!(verifier.verify_batch(&items).iter().all(|good| *good));
+            });
+        });
+    }
+    group.finish();
+}
+
 fn short() -> Criterion {
     Criterion::default()
         .sample_size(20)
@@ -97,5 +145,5 @@ fn short() -> Criterion {
         .without_plots()
 }
 
-criterion_group! { name = benches; config = short(); targets = single, batch }
+criterion_group! { name = benches; config = short(); targets = single, batch, bundle }
 criterion_main!(benches);

@@ -115,6 +115,11 @@ pub enum Input {
         /// Unix milliseconds.
         until_ms: u64,
     },
+    /// The ledger could not be written: nothing may be published before it can.
+    RecordFailed {
+        /// What the operating system said.
+        why: String,
+    },
     /// The node is going down: say goodbye to all.
     Shutdown,
     /// Nothing but time has passed.

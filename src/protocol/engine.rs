@@ -72,6 +72,8 @@ pub struct Engine {
     /// Whether the application has been told that its clock is off.
     pub(super) skewed: bool,
     pub(super) closed: bool,
+    /// Changes whenever the number of links of any topic may have changed.
+    pub(super) topology: u64,
 }
 
 impl Engine {
@@ -105,6 +107,7 @@ impl Engine {
             keyed,
             skewed: false,
             closed: false,
+            topology: 0,
         }
     }
 
@@ -121,6 +124,7 @@ impl Engine {
                 if let Some(link) = self.links.get_mut(link) {
                     link.outbox.written(lane, bytes, now);
                     self.dirty.insert(link.slot);
+                    self.desk.room_was_made();
                 }
             }
             Input::RoundTrip { link, rtt } => {
@@ -134,6 +138,7 @@ impl Engine {
             Input::Join { rules, deliver, validate } => self.on_join(rules, deliver, validate),
             Input::Leave { topic } => self.on_leave(topic),
             Input::Recorded { until_ms } => self.desk.recorded(until_ms),
+            Input::RecordFailed { why } => self.on_record_failed(why),
             Input::Shutdown => self.on_shutdown(),
             Input::Tick => {}
         }
@@ -222,6 +227,47 @@ impl Engine {
     /// Links that relay `topic`, both hellos said.
     pub fn links_of(&self, topic: &TopicId) -> usize {
         self.links.iter().filter(|link| link.relays(topic)).count()
+    }
+
+    /// Links on which both hellos were said.
+    pub fn live_links(&self) -> usize {
+        self.links.iter().filter(|link| link.live && !link.closing).count()
+    }
+
+    /// Changes whenever [`Engine::live_links`] or [`Engine::links_of`] may have changed.
+    pub const fn topology(&self) -> u64 {
+        self.topology
+    }
+
+    /// How many topics it relays.
+    pub fn topic_count(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// The node key at the other end of a link.
+    pub fn peer_of(&self, link: super::LinkId) -> Option<PublicKey> {
+        self.links.slot_of(link).and_then(|slot| self.links.at(slot)).map(|link| link.peer)
+    }
+
+    /// Whether a link still waits for the peer's hello, so that its end now means that the peer refused it.
+    pub fn is_greeting(&self, link: super::LinkId) -> bool {
+        let link = self.links.slot_of(link).and_then(|slot| self.links.at(slot));
+        link.is_some_and(|link| !link.live && !link.closing)
+    }
+
+    /// Whether there is a link to `peer` that is not being closed.
+    pub fn has_link_to(&self, peer: &PublicKey) -> bool {
+        self.links.of_peer(peer).is_some_and(|link| !link.closing)
+    }
+
+    /// How long a validator may think.
+    pub const fn validator_patience(&self) -> Duration {
+        self.config.validator_patience
+    }
+
+    /// Whether nothing waits to be published, sent or written.
+    pub fn is_drained(&self) -> bool {
+        self.desk.is_idle() && self.links.iter().all(|link| link.outbox.is_idle())
     }
 
     /// Node keys that are banned now.

@@ -57,7 +57,7 @@ pub enum Event {
         /// Why, in words.
         why: String,
     },
-    /// A link was refused before it was up.
+    /// A link was refused before it was up, by us or by the peer.
     LinkRefused {
         /// The peer's node key.
         peer: PublicKey,

@@ -24,6 +24,8 @@ const SIMULTANEOUS: Duration = Duration::from_secs(5);
 const CLOCK_ALARM_MS: i64 = 10_000;
 /// Fewer links than this can't tell whose clock is wrong.
 const CLOCK_QUORUM: usize = 3;
+/// What looking at one entry costs when everything held is walked through for a link.
+const WALK_COST: Duration = Duration::from_nanos(50);
 /// Pieces of evidence that a new link is told of at once; the rest when it brings something of those authors.
 const EVIDENCE_FOR_NEWCOMERS: usize = 64;
 
@@ -104,9 +106,12 @@ impl Engine {
             return self.close(id, Reason::OutOfOrder);
         }
         if hello.network != *self.network.as_bytes() {
-            return self.close(id, Reason::OtherNetwork);
+            let (peer, reason) = (link.peer, Reason::OtherNetwork);
+            self.event(Event::LinkRefused { peer, reason });
+            return self.close(id, reason);
         }
         link.live = true;
+        self.topology += 1;
         link.topics = hello.topics.into_iter().map(TopicId::from_bytes).collect();
         link.topics.sort_unstable();
         link.topics.dedup();
@@ -123,11 +128,16 @@ impl Engine {
     }
 
     pub(super) fn on_topics(&mut self, slot: Slot, change: TopicChange) {
-        let Some(link) = self.links.at_mut(slot) else { return };
-        link.topics.retain(|topic| !change.left.contains(topic.as_bytes()));
+        self.topology += 1;
+        let now = self.now.mono;
         let mut joined: Vec<_> = change.joined.into_iter().map(TopicId::from_bytes).collect();
         joined.sort_unstable();
         joined.dedup();
+        let walked: usize = joined.iter().filter_map(|topic| self.topics.get(topic)).map(Window::len).sum();
+        let Some(link) = self.links.at_mut(slot) else { return };
+        // Without it a frame of 40 bytes, sent again and again, would buy walks through all that is held.
+        link.budget.charge_cpu(now, WALK_COST.saturating_mul(u32::try_from(walked).unwrap_or(u32::MAX)));
+        link.topics.retain(|topic| !change.left.contains(topic.as_bytes()));
         // A topic that is named again: it had no room for all our announcements, and has now.
         let again: Vec<_> = joined.iter().filter(|topic| link.relays_id(topic)).copied().collect();
         link.topics.extend_from_slice(&joined);
@@ -187,6 +197,7 @@ impl Engine {
             self.offence(id, peer, offence);
         }
         let Some(link) = self.links.remove(id) else { return };
+        self.topology += 1;
         self.dirty.remove(link.slot);
         if self.verifying.total() >= MAX_WAITING {
             // What a link left behind is as good as any, unless links that come and go would fill the queue.
@@ -216,6 +227,7 @@ impl Engine {
             return;
         }
         link.closing = true;
+        self.topology += 1;
         self.actions.push_back(Action::Send {
             link: id,
             lane: wire::Lane::Control,
@@ -242,7 +254,7 @@ impl Engine {
         let now = self.now.mono;
         let stalled = |link: &&Link| {
             let silent = !link.live && now.since(link.up_since) > STALL;
-            silent || (link.outbox.is_waiting() && now.since(link.outbox.progress) > STALL)
+            silent || link.outbox.is_stalled(now, STALL)
         };
         let ids: Vec<_> =
             self.links.iter().filter(|link| !link.closing).filter(stalled).map(|link| link.id).collect();

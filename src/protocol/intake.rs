@@ -67,8 +67,10 @@ impl Engine {
             }
             Ok(Frame::Hello(hello)) if lane == Lane::Control => self.on_hello(slot, hello),
             Ok(Frame::Goodbye(_)) if lane == Lane::Control => {}
-            Ok(frame) if lane == Lane::Control && greeted => self.on_control(sender, frame),
-            // Control frames on other lanes, or anything before hello on its own.
+            Ok(frame) if lane == Lane::Control && greeted && !matches!(frame, Frame::Bundles(_)) => {
+                self.on_control(sender, frame);
+            }
+            // Bundles on the control lane, control frames on others, or anything before hello on its own lane.
             Ok(_) => self.close(id, Reason::OutOfOrder),
         }
         self.check_budget(id, false);

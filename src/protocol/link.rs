@@ -170,10 +170,14 @@ impl Service {
             self.unserved.pop_front();
         }
         self.unserved.push_back(now);
-        let recent = self.unserved.iter().filter(|at| now.since(**at) <= STRIKE_WINDOW).count();
-        if recent >= STRIKES {
+        if self.recent_misses(now) >= STRIKES {
             self.last_resort_until = now.plus(LAST_RESORT);
         }
+    }
+
+    /// Pulls that went unserved within the last minute, at most three.
+    pub(super) fn recent_misses(&self, now: Mono) -> usize {
+        self.unserved.iter().filter(|at| now.since(**at) <= STRIKE_WINDOW).count()
     }
 
     pub(super) fn is_last_resort(&self, now: Mono) -> bool {

@@ -10,11 +10,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::fair::FairQueue;
-use super::random::{Keyed, KeyedMap, KeyedSet};
+use super::random::{Keyed, KeyedMap};
 use super::time::Mono;
 use crate::key::PublicKey;
 use crate::rumor::{Bundle, BundleId, SignedHeader, TopicId};
@@ -28,10 +29,18 @@ pub const LANE_CREDIT: usize = 256 * 1024;
 /// A frame of several bundles is closed when it has so many bytes: on a slow link a larger one would keep the other side
 /// from seeing that it is being served. (32 KiB are 130 ms at 2 Mbit/s; a pull is late after some 250.)
 const FRAME_TARGET: usize = 32 * 1024;
-/// Most bytes of pushes that wait, own and relayed apart; of one relayed author half of it.
-const PUSH_QUEUE: usize = 256 * 1024;
+/// Bytes of own pushes that wait on a link from which on its author takes it for busy: `publish` waits while more than
+/// half of the topic's links are.
+const OWN_BUSY: usize = 256 * 1024;
+/// Most bytes of pushes that wait, own and relayed apart; of one relayed author half of it. Far above [`OWN_BUSY`], so
+/// that of links that are equally fast none is ever degraded by chance, and only one that is slower than half of the
+/// others is. The bodies are shared with the store, so what a full queue costs is its handles. (With one mark for both,
+/// four of five pushes of a saturated mesh of eight were degraded.)
+pub(super) const PUSH_QUEUE: usize = 4 * 1024 * 1024;
 /// Most bytes of replies that wait: what a peer's pulls can make us hold.
 const REPLY_QUEUE: usize = 1024 * 1024;
+/// Most bytes of replies that wait, with those that were cancelled and leave the queue when their turn comes.
+const REPLIES_AND_CANCELLED: usize = 4 * REPLY_QUEUE;
 /// Most ids in each list of the control lane (announcements of one topic, pulls, gones, cancels): 16 frames.
 const LIST: usize = 16 * MAX_IDS_PER_FRAME;
 /// Most pieces of evidence that wait.
@@ -65,8 +74,9 @@ pub(super) struct Push {
 pub(super) struct Outbox {
     /// Bytes with the transport, per lane.
     in_flight: [usize; Lane::COUNT],
-    /// When the transport last took a byte, or had none to take.
-    pub(super) progress: Mono,
+    /// When the transport last took a byte of each lane, or had none to take. By lane, or a peer that reads only one of
+    /// them would hold the others' queues, and with them what authors wait for, for ever.
+    progress: [Mono; Lane::COUNT],
     /// Finished frames of the control lane.
     frames: VecDeque<Bytes>,
     evidence: VecDeque<Bytes>,
@@ -80,8 +90,9 @@ pub(super) struct Outbox {
     own: FairQueue<PublicKey, Push>,
     relayed: FairQueue<PublicKey, Push>,
     replies: FairQueue<PublicKey, Arc<Bundle>>,
-    /// Ids in `replies`: an id pulled twice is sent once.
-    replying: KeyedSet<BundleId>,
+    reply_bytes: usize,
+    /// Ids in `replies` that are still to be sent, with their bytes: an id pulled twice is sent once.
+    replying: KeyedMap<BundleId, usize>,
     /// Something was left out for want of room: when there is room, everything held is announced again.
     pub(super) behind: bool,
 }
@@ -90,7 +101,7 @@ impl Outbox {
     pub(super) fn new(keyed: Keyed, now: Mono) -> Self {
         Self {
             in_flight: [0; Lane::COUNT],
-            progress: now,
+            progress: [now; Lane::COUNT],
             frames: VecDeque::new(),
             evidence: VecDeque::new(),
             announcements: keyed.map(),
@@ -102,7 +113,8 @@ impl Outbox {
             own: FairQueue::new(keyed),
             relayed: FairQueue::new(keyed),
             replies: FairQueue::new(keyed),
-            replying: keyed.set(),
+            reply_bytes: 0,
+            replying: keyed.map(),
             behind: false,
         }
     }
@@ -149,7 +161,7 @@ impl Outbox {
 
     /// Whether a push of ours fits. An author's `publish` waits for it.
     pub(super) fn has_room_for_own(&self) -> bool {
-        self.own.bytes() < PUSH_QUEUE
+        self.own.bytes() < OWN_BUSY
     }
 
     /// False if there is no room.
@@ -174,12 +186,14 @@ impl Outbox {
     /// `turn` is as for pushes.
     pub(super) fn reply(&mut self, turn: PublicKey, bundle: Arc<Bundle>) -> bool {
         let len = wire::bundle_item_len(&bundle);
-        if self.replying.contains(&bundle.id()) {
+        if self.replying.contains_key(&bundle.id()) {
             return true;
         }
-        let room = self.replies.bytes() + len <= REPLY_QUEUE;
+        let room =
+            self.reply_bytes + len <= REPLY_QUEUE && self.replies.bytes() + len <= REPLIES_AND_CANCELLED;
         if room {
-            self.replying.insert(bundle.id());
+            self.replying.insert(bundle.id(), len);
+            self.reply_bytes += len;
             self.replies.push(turn, len, bundle);
         }
         room
@@ -188,7 +202,9 @@ impl Outbox {
     /// Drops a queued reply; true if there was one.
     pub(super) fn drop_reply(&mut self, id: &BundleId) -> bool {
         // The bundle itself leaves when its turn comes: it is no longer in `replying` then.
-        self.replying.remove(id)
+        let len = self.replying.remove(id);
+        self.reply_bytes -= len.unwrap_or(0);
+        len.is_some()
     }
 
     /// Whether so many pulls have not even left yet. A peer that hardly reads would make them pile up.
@@ -230,12 +246,28 @@ impl Outbox {
         if let Some(in_flight) = self.in_flight.get_mut(lane.index()) {
             *in_flight = in_flight.saturating_sub(bytes);
         }
-        self.progress = now;
+        self.moved(lane, now);
     }
 
-    /// Whether bytes are with the transport, so that a lack of progress is the other side's doing.
-    pub(super) fn is_waiting(&self) -> bool {
-        self.in_flight.iter().any(|bytes| *bytes > 0)
+    fn moved(&mut self, lane: Lane, now: Mono) {
+        if let Some(progress) = self.progress.get_mut(lane.index()) {
+            *progress = now;
+        }
+    }
+
+    /// Whether a lane has bytes with the transport that did not move for `patience`: the other side's doing.
+    pub(super) fn is_stalled(&self, now: Mono, patience: Duration) -> bool {
+        let mut lanes = self.in_flight.iter().zip(&self.progress);
+        lanes.any(|(bytes, progress)| *bytes > 0 && now.since(*progress) > patience)
+    }
+
+    /// Nothing queued, nothing with the transport.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queued_bytes() == 0
+            && self.frames.is_empty()
+            && self.evidence.is_empty()
+            && self.announcements.is_empty()
+            && self.headers.is_empty()
     }
 
     /// Bytes queued and in flight, for statistics.
@@ -248,8 +280,8 @@ impl Outbox {
     }
 
     fn sent(&mut self, lane: Lane, frame: &Bytes, now: Mono) {
-        if !self.is_waiting() {
-            self.progress = now;
+        if self.in_flight.get(lane.index()) == Some(&0) {
+            self.moved(lane, now);
         }
         if let Some(in_flight) = self.in_flight.get_mut(lane.index()) {
             *in_flight += frame.len() + FRAME_OVERHEAD;
@@ -367,9 +399,8 @@ impl Outbox {
             }
             let Some(bundle) = self.replies.pop() else { break };
             // Cancelled meanwhile?
-            if !self.replying.remove(&bundle.id()) {
-                continue;
-            }
+            let Some(len) = self.replying.remove(&bundle.id()) else { continue };
+            self.reply_bytes -= len;
             if convicted(&bundle.header().author) {
                 *dropped += 1;
             } else {

@@ -16,6 +16,8 @@ use crate::rumor::{Header, MAX_INLINE, MAX_RUMORS, Pen, Reservation, TopicId, se
 
 /// A waiting author looks at the clock at least so often.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// When an author who waits for room looks again whether expiry has made some.
+const EXPIRY_ROUND: Duration = Duration::from_millis(100);
 
 /// What is known about earlier use of the author key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub(super) struct Desk {
     waiting: KeyedMap<TopicId, VecDeque<(Ticket, Bytes)>>,
     /// Topics whose waiting rumors are worth another try.
     awake: Vec<TopicId>,
+    /// Topics whose waiting rumors wait for room.
+    blocked: Vec<TopicId>,
     /// The ledger has recorded up to here; `u64::MAX` without one.
     recorded_until: u64,
     /// What the ledger has been asked to record.
@@ -65,6 +69,7 @@ impl Desk {
             pens: keyed.map(),
             waiting: keyed.map(),
             awake: Vec::new(),
+            blocked: Vec::new(),
             recorded_until,
             recording_until: recorded_until,
             not_before,
@@ -86,6 +91,13 @@ impl Desk {
         }
     }
 
+    /// A link has taken bytes: those who wait for room may try.
+    pub(super) fn room_was_made(&mut self) {
+        for topic in std::mem::take(&mut self.blocked) {
+            self.wake(topic);
+        }
+    }
+
     /// The topic is left, and may be joined again.
     pub(super) fn left(&mut self, topic: &TopicId) {
         if let Some(pen) = self.pens.get(topic) {
@@ -96,6 +108,10 @@ impl Desk {
     pub(super) fn wake_all(&mut self) {
         let waiting: Vec<_> = self.waiting.keys().copied().collect();
         waiting.into_iter().for_each(|topic| self.wake(topic));
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     pub(super) fn convicted(&mut self, author: &PublicKey) {
@@ -161,8 +177,11 @@ impl Engine {
         let bytes: usize = waiting.iter().take(want).map(|(_, body)| body.len()).sum();
         let author = self.desk.key.public();
         if !self.has_room(&topic, &author, bytes) {
-            // Written bytes and expiry wake us.
-            return self.sleep(topic, Duration::from_millis(10));
+            // Written bytes wake us; the timer is for room that expiry makes.
+            if !self.desk.blocked.contains(&topic) {
+                self.desk.blocked.push(topic);
+            }
+            return self.sleep(topic, EXPIRY_ROUND);
         }
         let Some(window) = self.topics.get(&topic) else { return false };
         let (not_before, mute_until) = (self.desk.not_before, self.desk.mute_until);
@@ -234,7 +253,10 @@ impl Engine {
     /// Room for an own bundle: in our own store, and towards at least half of the topic's links, or of those we dialled:
     /// nobody who came to us, however many they are, may make us fall silent by not reading.
     fn has_room(&self, topic: &TopicId, author: &PublicKey, bytes: usize) -> bool {
-        let store = self.topics.get(topic).is_some_and(|window| window.has_room(author, bytes, &self.config));
+        let store = self
+            .topics
+            .get(topic)
+            .is_some_and(|window| window.has_room(author, bytes, self.now.mono, &self.config));
         let (mut links, mut free, mut dialled, mut dialled_free) = (0, 0, 0, 0);
         for link in self.links.iter().filter(|link| link.relays(topic)) {
             let (room, ours) = (usize::from(link.outbox.has_room_for_own()), usize::from(link.dialled));
@@ -267,6 +289,24 @@ impl Engine {
             self.event(Event::DuplicateWriter { topic: *topic, tick });
         }
         self.desk.wake_all();
+    }
+
+    /// Takes back a publish request that still waits; true if there was one.
+    pub fn withdraw(&mut self, topic: TopicId, ticket: Ticket) -> bool {
+        let Some(waiting) = self.desk.waiting.get_mut(&topic) else { return false };
+        let before = waiting.len();
+        waiting.retain(|(other, _)| *other != ticket);
+        let found = waiting.len() < before;
+        if waiting.is_empty() {
+            self.desk.waiting.remove(&topic);
+        }
+        found
+    }
+
+    /// The ledger can't be written: whoever waits learns it, and the next request tries again.
+    pub(super) fn on_record_failed(&mut self, why: String) {
+        self.desk.recording_until = self.desk.recorded_until;
+        self.fail_all_publishes(&PublishError::Ledger(why));
     }
 
     pub(super) fn fail_publishes(&mut self, topic: TopicId, error: &PublishError) {

@@ -1,5 +1,7 @@
 //! Pulls: asking for what was announced, serving what we announced, and telling who serves badly.
 
+use std::time::Duration;
+
 use super::engine::Engine;
 use super::entry::Stage;
 use super::intake::Sender;
@@ -15,9 +17,11 @@ const MAX_OWED: usize = 256;
 const MAX_OWED_BYTES: usize = 1 << 20;
 /// One pull in this many goes to a random source, so that a link that got better, or is new, is noticed.
 const EXPLORE: usize = 5;
+/// Above this the estimate of the median is of no use: no pull waits longer than 2 s.
+const LONGEST_SERVE: Duration = Duration::from_secs(1);
 /// How long whoever announces must serve, and how long a late copy is waited for if the link is busy with others (design
 /// section 7, point 4).
-pub(super) const SERVES_FOR: std::time::Duration = std::time::Duration::from_secs(10);
+pub(super) const SERVES_FOR: Duration = Duration::from_secs(10);
 /// Starved ids that are tried again when a pull ends.
 const RETRIES: usize = 4;
 
@@ -109,16 +113,19 @@ impl Engine {
             }
             return;
         }
-        // Best measured service first; those never measured count as average; strikers last.
-        let median = self.median_serve;
-        free.sort_by_key(|slot| {
+        // Those that served whenever they were asked come first, the quickest first; a link never asked counts as quick as
+        // its round trip. One miss puts a link behind all that have none, so a liar costs each node one time-out.
+        let rank = |slot: &Slot| {
             let link = self.links.at(*slot);
-            let delay = link.and_then(|link| link.service.delay.or(median).or(Some(link.rtt)));
-            (link.is_some_and(|link| link.service.is_last_resort(now)), delay)
-        });
+            let misses = link.map_or(usize::MAX, |link| link.service.recent_misses(now));
+            let delay = link.map(|link| link.service.delay.unwrap_or(link.rtt));
+            (hopeless(slot), misses, delay)
+        };
+        free.sort_by_cached_key(rank);
         let proven = free.iter().filter(|slot| !hopeless(slot)).count();
         if self.random.below(EXPLORE) == 0 {
-            let choice = self.random.below(proven.max(1));
+            let spotless = free.iter().take_while(|slot| rank(slot).1 == 0).count().max(1);
+            let choice = self.random.below(spotless).min(free.len() - 1);
             free.swap(0, choice);
         }
         // What strikers have been asked for does not keep us from asking others, but from asking more strikers.
@@ -130,7 +137,7 @@ impl Engine {
             link.outbox.pull(topic, id);
             self.dirty.insert(slot);
             self.counters.pulls += 1;
-            let due = now.plus(patience(link.rtt, median));
+            let due = now.plus(patience(link.rtt, self.median_serve));
             self.timers.set(due, Timer::PullOverdue { wanted, slot, asked: now });
             let striker = link.service.is_last_resort(now);
             if let Some(want) = self.wants.get_mut(&wanted) {
@@ -150,14 +157,17 @@ impl Engine {
         if let Some(link) = self.links.at_mut(sender.slot) {
             link.service.served(took, now);
         }
-        // A median by small steps towards each sample: robust against liars who are slow on purpose.
-        self.median_serve = Some(match self.median_serve {
-            None => took,
-            Some(median) if took > median => median + (median / 16).max(std::time::Duration::from_micros(50)),
-            Some(median) => median - median / 16,
-        });
+        self.sample_serve(took);
         self.retry_starved();
         Some(1 << size)
+    }
+
+    /// A median by small steps towards each sample: robust against the minority who are slow on purpose.
+    fn sample_serve(&mut self, took: Duration) {
+        let median = self.median_serve.unwrap_or(took);
+        let step = (median / 16).max(Duration::from_micros(50));
+        let moved = if took > median { median + step } else { median.saturating_sub(step) };
+        self.median_serve = Some(moved.min(LONGEST_SERVE));
     }
 
     /// A pull of this link is over: it owes us that much less.
@@ -181,22 +191,30 @@ impl Engine {
     }
 
     pub(super) fn on_pull_overdue(&mut self, wanted: WantId, slot: Slot, asked: Mono) {
-        let (now, median) = (self.now.mono, self.median_serve);
-        let Some(want) = self.wants.get_mut(&wanted) else { return };
-        if !want.asking().any(|under_way| under_way == (slot, asked)) {
+        let now = self.now.mono;
+        let under_way = |want: &super::wants::Want| want.asking().any(|under_way| under_way == (slot, asked));
+        if !self.wants.get(&wanted).is_some_and(under_way) {
             return;
         }
+        let Some(link) = self.links.at(slot) else { return };
+        let patience = patience(link.rtt, self.median_serve);
         // A link that is working through what we asked it for before, or that we do not read, has not failed us. Asking
         // it again would only lengthen its queue; another may well be quicker.
-        let Some(link) = self.links.at(slot) else { return };
-        let patience = patience(link.rtt, median);
         let busy = link.service.is_serving(now, patience) || link.is_reading_paused();
-        if busy && !link.closing && now.since(asked) < SERVES_FOR {
-            want.is_slow(slot);
-            self.timers.set(now.plus(patience), Timer::PullOverdue { wanted, slot, asked });
-            return self.ask(wanted);
+        let waits_on = busy && !link.closing && now.since(asked) < SERVES_FOR;
+        // It took at least this long. Left out, the median would only know the pulls that were quick enough, and under
+        // load ever more of them would be asked for twice. A link that has never served says nothing about serving.
+        if link.service.delay.is_some() {
+            self.sample_serve(now.since(asked));
         }
-        self.pull_failed(slot, wanted, true);
+        if !waits_on {
+            return self.pull_failed(slot, wanted, true);
+        }
+        if let Some(want) = self.wants.get_mut(&wanted) {
+            want.is_slow(slot);
+        }
+        self.timers.set(now.plus(patience), Timer::PullOverdue { wanted, slot, asked });
+        self.ask(wanted);
     }
 
     /// A pull came to nothing. It is held against the link if `missed`.
@@ -279,6 +297,12 @@ impl Engine {
             } else {
                 self.counters.gone += 1;
                 link.outbox.gone(pull.topic, id);
+                // We do hold it and only lack the room: it is announced again when there is some.
+                link.outbox.behind = true;
+                if let Some(entry) = self.topics.get_mut(&pull.topic).and_then(|window| window.entry_mut(&id))
+                {
+                    entry.told.remove(sender.slot);
+                }
             }
         }
     }

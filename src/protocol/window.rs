@@ -162,11 +162,14 @@ impl Window {
         if room { Ok(()) } else { Err(Unfit::OverCap) }
     }
 
-    /// Whether there is room for an own bundle of `bytes`: if not, the author waits.
-    pub(super) fn has_room(&self, author: &PublicKey, bytes: usize, config: &Config) -> bool {
-        self.entries.len() < config.topic_bundles
-            && self.has_room_for_body(author, bytes, config)
-            && self.has_room_for_author(author, bytes, config)
+    /// Whether there is room for an own bundle of `bytes`: if not, the author waits. Stops an eighth short of where
+    /// others with the same configuration would refuse the bundle, since they may hold a little more than we do.
+    pub(super) fn has_room(&self, author: &PublicKey, bytes: usize, now: Mono, config: &Config) -> bool {
+        let newcomer = self.is_newcomer(author, now);
+        let share = |cap: usize| (if newcomer { cap / 16 * NEWCOMER_SHARE } else { cap }) / 8 * 7;
+        self.entries.len() < share(config.topic_bundles)
+            && self.bytes.saturating_add(bytes) <= share(config.topic_bytes)
+            && self.has_room_for_author(author, bytes + config.author_bytes / 8, config)
     }
 
     /// Whether there is room for a body, of a bundle that has its place in the index.

@@ -1,1 +1,44 @@
-fn main() {}
+//! The `vouchsafe` command: keys, a node on the terminal, judging bytes offline, and the demo among liars.
+
+mod demo;
+mod exit;
+mod inspect;
+mod keygen;
+mod lines;
+mod node;
+mod text;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Signed gossip that liars cannot break.
+///
+/// Exit code: 0 done; 1 it was tried and failed, or the verdict is no; 2 what was given can't be used (flags, values, files).
+#[derive(Parser)]
+#[command(name = "vouchsafe", version, about, long_about, verbatim_doc_comment)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Keygen(keygen::Args),
+    Node(node::Args),
+    Inspect(inspect::Args),
+    Verify(verify::Args),
+    Demo(demo::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Keygen(args) => keygen::run(&args),
+        Command::Node(args) => node::run(args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Demo(args) => demo::run(&args),
+    };
+    exit::report(result)
+}

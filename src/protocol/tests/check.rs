@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::super::outbox::PUSH_QUEUE;
 use super::super::{Event, LANE_CREDIT, VerifyJob};
 use super::world::World;
 use crate::key::Signature;
@@ -74,7 +75,7 @@ pub(super) fn node(world: &mut World, index: usize) {
     // 4 096, and a frame of each link may come on top.
     assert!(stats.waiting_verification <= 4_096 + 128 * stats.links.len());
     for link in &stats.links {
-        assert!(link.queued_bytes <= 3 * LANE_CREDIT + 2 * (256 << 10) + (1 << 20) + (256 << 10), "{link:?}");
+        assert!(link.queued_bytes <= 3 * LANE_CREDIT + 2 * PUSH_QUEUE + (1 << 20) + (256 << 10), "{link:?}");
         assert!(link.owed_pulls <= 256 && link.wanted_from <= 8_192, "{link:?}");
         assert!(link.waiting_verification <= 192, "{link:?}");
     }

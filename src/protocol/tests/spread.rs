@@ -108,7 +108,7 @@ fn a_push_that_finds_no_room_is_caught_up_without_loss() {
     world.run(100);
     world.wires[slow].bandwidth = 100_000;
     // When 6 000 rumors are said at once, each in a bundle of its own.
-    let bodies: Vec<_> = (0..6_000).map(|n| format!("{n:0>400}")).collect();
+    let bodies: Vec<_> = (0..6_000).map(|n| format!("{n:0>1000}")).collect();
     for chunk in bodies.chunks(200) {
         for body in chunk {
             world.publish(0, &rules, body);
@@ -134,8 +134,8 @@ fn an_announcement_that_finds_no_room_is_caught_up_by_a_resync() {
     world.hostile(0);
     world.run(100);
     world.set_reading(wire, 1, false);
-    for n in 0..14_000 {
-        world.publish(0, &rules, format!("{n:0>200}"));
+    for n in 0..20_000 {
+        world.publish(0, &rules, format!("{n:0>1000}"));
         if n % 100 == 0 {
             world.run(10);
         }
@@ -146,7 +146,7 @@ fn an_announcement_that_finds_no_room_is_caught_up_by_a_resync() {
     world.set_reading(wire, 1, true);
     world.run(20_000);
     // Then it hears what was left out.
-    assert_eq!(world.nodes[1].delivered.len(), 14_000);
+    assert_eq!(world.nodes[1].delivered.len(), 20_000);
 }
 
 #[test]

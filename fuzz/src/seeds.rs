@@ -1,0 +1,100 @@
+//! Where the fuzzer starts from: one of each kind, the edges, and bytes of no meaning for the structured targets.
+
+use bytes::Bytes;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use vouchsafe::key::{PublicKey, SecretKey};
+use vouchsafe::rumor::{
+    Authors, Bundle, BundleId, Evidence, Guarantee, MAX_RUMORS, NetworkId, Position, Topic, TopicId, seal,
+};
+use vouchsafe::wire::{self, FrameWriter, Hello, Reason, TopicChange};
+
+/// One file of a corpus.
+pub struct Seed {
+    /// Which target's.
+    pub target: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+fn sealed(slot: u16, bodies: &[&[u8]]) -> Bundle {
+    let bodies: Vec<_> = bodies.iter().map(|body| Bytes::copy_from_slice(body)).collect();
+    let key = SecretKey::from_seed(&[1; 32]);
+    seal(&key, TopicId::from_bytes([3; 32]), Position { tick: 9, slot }, &bodies).unwrap()
+}
+
+/// Every seed of every target: always the same bytes.
+pub fn all() -> Vec<Seed> {
+    let mut seeds = Vec::new();
+    let mut add = |target, name: &str, bytes: &[u8]| {
+        seeds.push(Seed { target, name: name.into(), bytes: bytes.to_vec() });
+    };
+    let (one, two) = (sealed(0, &[b"one"]), sealed(0, &[b"two", b"three"]));
+    let many = sealed(7, &[b"x".as_slice(); MAX_RUMORS]);
+    let empty = sealed(u16::MAX - 1, &[b""]);
+    let large = sealed(1, &[&[5; 20_000]]);
+    let evidence = Evidence::new(*one.signed_header(), *two.signed_header()).unwrap();
+    let (topic, id) = (TopicId::from_bytes([3; 32]), BundleId::from_bytes([5; 32]));
+
+    let hello = Hello { network: [1; 32], clock_ms: 1 << 40, topics: vec![[2; 32]; 3] };
+    add("frame", "hello", &wire::hello(&hello));
+    let change = TopicChange { joined: vec![[2; 32]], left: vec![[4; 32]; 2] };
+    add("frame", "topics", &wire::topics(&change));
+    let mut writer = FrameWriter::with_capacity(0);
+    [&one, &many, &empty, &two].into_iter().for_each(|bundle| writer.push(3, bundle));
+    add("frame", "bundles", &writer.finish());
+    let mut writer = FrameWriter::with_capacity(0);
+    writer.push(0, &large);
+    add("frame", "large", &writer.finish());
+    add("frame", "announce", &wire::announce(&topic, &[(id, 9), (one.id(), 8)]));
+    add("frame", "headers", &wire::headers(&[*one.signed_header(), *two.signed_header()]));
+    add("frame", "pull", &wire::pull(&topic, &[id, one.id()]));
+    add("frame", "gone", &wire::gone(&topic, &[id]));
+    add("frame", "cancel", &wire::cancel(&topic, &[id]));
+    add("frame", "evidence", &wire::evidence(&evidence));
+    add("frame", "goodbye", &wire::goodbye(Reason::Stalled));
+
+    for (name, bundle) in [("one", one), ("two", two), ("many", many), ("empty", empty)] {
+        add("bundle", name, bundle.encoded());
+        let rumor = Arc::new(bundle).rumors().last().unwrap();
+        add("proof", name, &rumor.proof().encode());
+    }
+    add("bundle", "large", large.encoded());
+    add("evidence", "overlap", &evidence.encode());
+
+    let network = NetworkId::of("seeds");
+    let keys = (1..4).map(|seed| SecretKey::from_seed(&[seed; 32]).public()).collect();
+    let rules = [
+        ("default", Topic::named("lobby")),
+        ("held_back", Topic::named("é").guarantee(Guarantee::HoldBack(Duration::from_secs(2)))),
+        ("listed", Topic::named("news").slots_per_tick(1).authors(Authors::Listed(keys))),
+        ("longest", Topic::named("n".repeat(255)).tick_len(Duration::from_secs(10)).max_body(65_536)),
+    ];
+    for (name, rules) in rules {
+        add("rules", name, &rules.on(network).unwrap().encode());
+    }
+
+    let key = PublicKey::from_bytes([0xa7; 32]);
+    add("texts", "key", key.to_string().as_bytes());
+    for (n, addr) in ["192.0.2.7:4433", "[2001:db8::7]:1", "[fe80::1%3]:65535"].into_iter().enumerate() {
+        let addr: SocketAddr = addr.parse().unwrap();
+        add("texts", &format!("addr{n}"), addr.to_string().as_bytes());
+        add("texts", &format!("peer{n}"), format!("{key}@{addr}").as_bytes());
+    }
+
+    for target in ["verify_agree", "engine_ops"] {
+        for n in 0..16u64 {
+            let mut bytes = vec![0; 256 << (n % 4)];
+            blake3::Hasher::new()
+                .update(target.as_bytes())
+                .update(&n.to_le_bytes())
+                .finalize_xof()
+                .fill(&mut bytes);
+            add(target, &format!("noise{n}"), &bytes);
+        }
+    }
+    seeds
+}

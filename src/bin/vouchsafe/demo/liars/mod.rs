@@ -1,0 +1,60 @@
+//! The liars: keys with valid TLS and a proper hello, and after that whatever they like. One task for each link.
+
+mod lies;
+mod link;
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use vouchsafe::SecretKey;
+
+use super::plan::LiarPlan;
+use super::watch::Seen;
+use super::world::Directory;
+use crate::exit::Failure;
+use lies::Lies;
+
+/// What a liar met with on a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It never got a link.
+    NotMet { node: usize, why: String },
+    /// It has done its deed.
+    Acted { node: usize },
+    /// The node closed the link.
+    Closed { node: usize, why: String },
+    /// It dialled again after it was banned, and was refused, or (which must not be) let in.
+    CameBack { node: usize, refused: bool },
+}
+
+/// Lets a liar loose on all the nodes it meets.
+pub(super) fn start(
+    number: usize,
+    key: SecretKey,
+    plan: &LiarPlan,
+    directory: &Directory,
+    seen: &mpsc::Sender<Seen>,
+    tasks: &mut JoinSet<()>,
+) -> Result<(), Failure> {
+    let lies = Arc::new(Lies::prepare(plan.kind, &key, directory).map_err(Failure::failed)?);
+    for (at, (node, victim)) in plan.meets.iter().zip(&plan.victims).enumerate() {
+        let (Some(peer), Some(victim)) = (directory.honest.get(*node), directory.honest.get(*victim)) else {
+            continue;
+        };
+        let link = link::LiarLink {
+            liar: number,
+            node: *node,
+            at,
+            key: key.clone(),
+            peer: *peer,
+            victim: victim.key,
+            rules: directory.rules.clone(),
+            patience: plan.patience,
+            lies: Arc::clone(&lies),
+            seen: seen.clone(),
+        };
+        tasks.spawn(link.run());
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! One run: the honest nodes publish in turn, the liars do what they do, until all is told and every liar caught.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+use vouchsafe::{SecretKey, TopicHandle};
+
+use super::liars;
+use super::log::Log;
+use super::plan::Plan;
+use super::watch::{Seen, watch};
+use super::world::World;
+use crate::exit::Failure;
+
+/// Between two rumors, at least and at most: fast enough not to bore, slow enough to watch.
+const PACE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
+/// Longest time, within these paces, that a run spends on publishing.
+const TALK: Duration = Duration::from_secs(12);
+/// Deliveries a second in the whole process, so that the times shown are those of the network and not of a queue for the
+/// processor: half of what two cores did with 60 nodes, each with sockets and tasks of its own.
+const DELIVERIES_PER_S: u32 = 1_000;
+/// Rumors a second of one node, at most: below the quota of 64, so that nobody waits for a slot.
+const PER_NODE: u32 = 48;
+/// After the last rumor was published, so long may it take until everybody has everything and the liars are caught.
+const PATIENCE: Duration = Duration::from_secs(12);
+/// Publish calls are answered in milliseconds here; one that hangs must not hang the demo.
+const ANSWERS: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(plan: &Plan, words: &[Bytes], show: bool) -> Result<Log, Failure> {
+    let bar = progress_bar(plan, show);
+    bar.set_message("linking");
+    let world = World::spawn(plan).await?;
+    // Before the links, so that nothing is missed.
+    let (seen_in, mut seen) = watch(&world);
+    world.link(plan).await?;
+
+    let keys: Vec<_> = plan.liars.iter().map(|_| SecretKey::generate()).collect();
+    let directory = world.directory(keys.iter().map(SecretKey::public).collect())?;
+    let mut log = Log::new(plan, words, directory.clone());
+    let mut lying = JoinSet::new();
+    for (liar, key) in keys.into_iter().enumerate() {
+        liars::start(liar, key, &plan.liars[liar], &directory, &seen_in, &mut lying)?;
+    }
+    let publishing = publish_all(plan.clone(), bodies(&log), world.topics.clone(), seen_in);
+
+    let mut publishing = tokio::spawn(publishing);
+    let patience = tokio::time::sleep(Duration::MAX);
+    tokio::pin!(patience);
+    let mut told = false;
+    while !log.complete(plan) {
+        tokio::select! {
+            Some(next) = seen.recv() => {
+                log.write(next);
+                while let Ok(next) = seen.try_recv() {
+                    log.write(next);
+                }
+                show_progress(&bar, &log);
+            }
+            _ = &mut publishing, if !told => {
+                told = true;
+                patience.as_mut().reset(tokio::time::Instant::now() + PATIENCE);
+            }
+            // The figures will say what is lacking.
+            () = &mut patience, if told => break,
+        }
+    }
+    publishing.abort();
+    read_stats(&world, &mut log).await?;
+    while let Ok(next) = seen.try_recv() {
+        log.write(next);
+    }
+    bar.finish_and_clear();
+    lying.abort_all();
+    world.shutdown().await;
+    Ok(log)
+}
+
+fn bodies(log: &Log) -> Vec<(usize, Bytes)> {
+    log.rumors.iter().map(|told| (told.publisher, told.text.clone())).collect()
+}
+
+/// Publishes at an even pace, without waiting for one rumor before the next.
+async fn publish_all(
+    plan: Plan,
+    bodies: Vec<(usize, Bytes)>,
+    topics: Vec<TopicHandle>,
+    seen: mpsc::Sender<Seen>,
+) {
+    let (nodes, rumors) = (plan.nodes as u32, bodies.len().max(1) as u32);
+    let unhurried = (Duration::from_secs(1) * nodes / DELIVERIES_PER_S).min(TALK / rumors);
+    let pace = unhurried.clamp(PACE.0, PACE.1).max(Duration::from_secs(1) / (PER_NODE * nodes));
+    let mut ticks = tokio::time::interval(pace);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut calls = JoinSet::new();
+    for (rumor, (publisher, body)) in bodies.into_iter().enumerate() {
+        ticks.tick().await;
+        let (topic, seen) = (topics[publisher].clone(), seen.clone());
+        calls.spawn(async move {
+            let called = Instant::now();
+            let result = topic.publish(body).await;
+            // Fails only when the demo has ended.
+            let _ = seen.send(Seen::Published { rumor, called, result }).await;
+        });
+    }
+    let _ = tokio::time::timeout(ANSWERS, calls.join_all()).await;
+}
+
+/// The nodes' own books, at the end: bans and convictions of honest nodes, which no event may have told of, and copies.
+async fn read_stats(world: &World, log: &mut Log) -> Result<(), Failure> {
+    for (number, node) in world.nodes.iter().enumerate() {
+        let stats = node.stats().await.map_err(Failure::failed)?;
+        for key in stats.banned.iter().chain(&stats.convicted) {
+            log.blame(number, *key);
+        }
+        for link in &stats.links {
+            if log.directory.honest_number(&link.peer).is_some() {
+                log.copies.received += link.copies_in;
+                log.copies.first += link.accepted_first;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn progress_bar(plan: &Plan, show: bool) -> ProgressBar {
+    let target = if show { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let deliveries = plan.rumors * (plan.nodes - 1);
+    let style = ProgressStyle::with_template("{elapsed:>4} {wide_bar} {pos}/{len} deliveries, {msg}");
+    let bar = ProgressBar::with_draw_target(Some(deliveries as u64), target);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn show_progress(bar: &ProgressBar, log: &Log) {
+    bar.set_position(log.delivered as u64);
+    bar.set_message(format!("{} offences, {} convicted", log.offences.len(), log.convicted.len()));
+}

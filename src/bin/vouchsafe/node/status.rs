@@ -1,0 +1,36 @@
+//! What happens, in words, on stderr.
+
+use std::fmt::Display;
+use std::io::{self, Write as _};
+
+use vouchsafe::Event;
+
+/// One line of status. That nobody reads it is no reason to stop.
+pub(super) fn status(what: impl Display) {
+    let _ = writeln!(io::stderr(), "-- {what}");
+}
+
+/// An event as a sentence.
+pub(super) fn describe(event: &Event) -> String {
+    match event {
+        Event::LinkUp { peer, dialled: true } => format!("link up: we reached {}", peer.short()),
+        Event::LinkUp { peer, dialled: false } => format!("link up: {} reached us", peer.short()),
+        Event::LinkDown { peer, why } => {
+            format!("link down: {} ({})", peer.short(), crate::text::printable(why.as_bytes()))
+        }
+        Event::LinkRefused { peer, reason } => format!("link refused: {} ({reason})", peer.short()),
+        Event::Offence { peer, offence } => format!("offence: {} sent {offence} and is banned", peer.short()),
+        Event::Convicted { evidence } => format!(
+            "convicted: {} said two things at one position and is not heard any more",
+            evidence.author().short()
+        ),
+        Event::DuplicateWriter { .. } => {
+            "another process writes under this key: nothing more is published; stop one of the two".to_owned()
+        }
+        Event::ClockSkew { ahead_ms } => format!(
+            "this clock differs by {} s from the peers': set it, or rumors are ignored",
+            ahead_ms / 1000
+        ),
+        other => format!("{other:?}"),
+    }
+}

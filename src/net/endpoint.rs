@@ -1,0 +1,364 @@
+//! The socket: dials peers by key, and takes in those that dial us.
+//!
+//! ```text
+//! first packet ─▶ gate ─┬─ refuse or Retry: no state is kept
+//!                       └─ handshake, each in its own task, 10 s ─▶ 64 ready connections ─▶ accept()
+//! ```
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use quinn::{ConnectError, ConnectionError, Incoming, TransportErrorCode, VarInt};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
+
+use super::closed::code;
+use super::connection::Connection;
+use super::gate::{Admission, Gate, GateConfig, Refusals, Ticket};
+use super::identity::{Identity, SERVER_NAME, TlsSetupError, peer_key};
+use crate::key::{PublicKey, SecretKey};
+
+/// Time for a handshake, ours or another's, and for the app to take the connection. A handshake is two round trips; the
+/// rest is for lost packets. Without it a peer that stops in the middle keeps its place for the idle timeout, 30 s.
+pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Connections that are ready and not yet taken by [`Endpoint::accept`]. The same as the default of half-open ones, a guess.
+const READY: usize = 64;
+
+/// Time in [`Endpoint::close`] for the peers to learn of it. They time out otherwise, so more is not worth waiting for.
+const CLOSE_IDLE: Duration = Duration::from_secs(1);
+
+/// A UDP socket that speaks `vouchsafe/1`: dials, accepts, and refuses floods. All methods take `&self`.
+///
+/// Dropping it stops accepting; connections live on until they are closed or dropped.
+#[derive(Debug)]
+pub struct Endpoint {
+    quinn: quinn::Endpoint,
+    /// Whether the socket is ours to close.
+    owned: bool,
+    identity: Identity,
+    gate: Arc<Mutex<Gate>>,
+    ready: tokio::sync::Mutex<mpsc::Receiver<Result<Connection, AcceptError>>>,
+    accepting: AbortHandle,
+}
+
+impl Endpoint {
+    /// Binds a UDP socket at `listen` (port 0: any free port) and begins to accept. Needs a running tokio runtime.
+    ///
+    /// # Errors
+    /// If the address can't be bound, there is no runtime, or TLS can't be set up.
+    pub fn bind(key: &SecretKey, listen: SocketAddr, gate: GateConfig) -> Result<Self, BindError> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(BindError::NoRuntime);
+        }
+        let identity = Identity::new(key);
+        let quinn = quinn::Endpoint::server(identity.server_config()?, listen)
+            .map_err(|source| BindError::Socket { listen, source })?;
+        Ok(Self::start(quinn, true, identity, gate))
+    }
+
+    /// Uses an endpoint of the app: sets our server configuration on it and takes every connection that comes in, so the app
+    /// must not call `accept` on it; it may go on to dial with configurations of its own. Needs a running tokio runtime.
+    ///
+    /// # Errors
+    /// If there is no runtime or TLS can't be set up.
+    pub fn from_quinn(
+        endpoint: quinn::Endpoint,
+        key: &SecretKey,
+        gate: GateConfig,
+    ) -> Result<Self, BindError> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(BindError::NoRuntime);
+        }
+        let identity = Identity::new(key);
+        endpoint.set_server_config(Some(identity.server_config()?));
+        Ok(Self::start(endpoint, false, identity, gate))
+    }
+
+    fn start(quinn: quinn::Endpoint, owned: bool, identity: Identity, gate: GateConfig) -> Self {
+        let gate = Arc::new(Mutex::new(Gate::new(gate, Instant::now())));
+        let (ready_in, ready) = mpsc::channel(READY);
+        let accepting = tokio::spawn(accept_loop(quinn.clone(), gate.clone(), ready_in)).abort_handle();
+        Self { quinn, owned, identity, gate, ready: tokio::sync::Mutex::new(ready), accepting }
+    }
+
+    /// The address the socket is bound to, with the port it got.
+    ///
+    /// # Errors
+    /// If the operating system doesn't say.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.quinn.local_addr()
+    }
+
+    /// Dials `addr` and succeeds only if it proves to hold the key `peer`, within 10 s.
+    ///
+    /// # Errors
+    /// [`DialError`] says what happened and what to do about it.
+    pub async fn connect(&self, peer: PublicKey, addr: SocketAddr) -> Result<Connection, DialError> {
+        dial(&self.quinn, &self.identity, peer, addr).await
+    }
+
+    /// The next peer that dialled us, with its handshake done; `None` once the endpoint is closed. Handshakes go on
+    /// side by side whether or not this is called, and a connection that nobody takes in 10 s is closed again.
+    ///
+    /// An error is one failed handshake, for the log: keep calling.
+    pub async fn accept(&self) -> Option<Result<Connection, AcceptError>> {
+        self.ready.lock().await.recv().await
+    }
+
+    /// How many attempts were refused or failed so far, by reason.
+    pub fn refusals(&self) -> Refusals {
+        lock(&self.gate).refusals()
+    }
+
+    /// Closes all connections and the socket, and waits at most 1 s for the peers to learn of it. On an endpoint of the app
+    /// ([`from_quinn`](Self::from_quinn)) it only stops accepting, since other connections on it are not ours.
+    pub async fn close(&self) {
+        self.accepting.abort();
+        if self.owned {
+            self.quinn.close(VarInt::from_u32(0), b"the node shuts down");
+            // Late peers find out by their idle timeout.
+            let _ = timeout(CLOSE_IDLE, self.quinn.wait_idle()).await;
+        } else {
+            self.quinn.set_server_config(None);
+        }
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        // Otherwise attempts would wait in quinn for an `accept` that never comes.
+        self.quinn.set_server_config(None);
+    }
+}
+
+/// Dials one address for one key.
+pub(crate) async fn dial(
+    endpoint: &quinn::Endpoint,
+    identity: &Identity,
+    peer: PublicKey,
+    addr: SocketAddr,
+) -> Result<Connection, DialError> {
+    let (config, answered) = identity.client_config(peer)?;
+    let connecting = endpoint
+        .connect_with(config, addr, SERVER_NAME)
+        .map_err(|source| DialError::Address { addr, source })?;
+    let outcome = timeout(HANDSHAKE_DEADLINE, connecting).await;
+    if let Some(answered) = answered.get().filter(|answered| *answered != peer) {
+        return Err(DialError::WrongKey { addr, expected: peer, answered });
+    }
+    match outcome {
+        Err(_) | Ok(Err(ConnectionError::TimedOut)) => Err(DialError::TimedOut { addr, peer }),
+        Ok(Err(ConnectionError::ConnectionClosed(close)))
+            if close.error_code == TransportErrorCode::CONNECTION_REFUSED =>
+        {
+            Err(DialError::Refused { addr, peer })
+        }
+        Ok(Err(source)) => Err(DialError::Handshake { addr, peer, source }),
+        // The verifier lets no other key pass.
+        Ok(Ok(quinn)) => Ok(Connection::new(quinn, peer, true)),
+    }
+}
+
+async fn accept_loop(
+    endpoint: quinn::Endpoint,
+    gate: Arc<Mutex<Gate>>,
+    ready: mpsc::Sender<Result<Connection, AcceptError>>,
+) {
+    // Ends with this task, so that a closed endpoint leaves no handshake behind. The gate bounds it.
+    let mut handshakes = JoinSet::new();
+    loop {
+        let incoming = tokio::select! {
+            incoming = endpoint.accept() => incoming,
+            Some(_) = handshakes.join_next() => continue,
+        };
+        let Some(incoming) = incoming else { return };
+        let (address, proven) = (incoming.remote_address().ip(), incoming.remote_address_validated());
+        let admission = lock(&gate).admit(Instant::now(), address, proven);
+        match admission {
+            Admission::Accept(ticket) => {
+                let place = Place { gate: gate.clone(), ticket };
+                handshakes.spawn(handshake(incoming, place, ready.clone()));
+            }
+            Admission::Retry => {
+                if let Err(not_possible) = incoming.retry() {
+                    not_possible.into_incoming().refuse();
+                }
+            }
+            Admission::Refuse(_) => incoming.refuse(),
+        }
+    }
+}
+
+/// One handshake of a peer that dialled us. It keeps its place in the gate until the app has the connection, so that
+/// connections nobody takes are bounded too.
+async fn handshake(incoming: Incoming, place: Place, ready: mpsc::Sender<Result<Connection, AcceptError>>) {
+    let remote = incoming.remote_address();
+    let shaken = async { incoming.accept()?.await };
+    let error = match timeout(HANDSHAKE_DEADLINE, shaken).await {
+        Ok(Ok(quinn)) => match peer_key(&quinn) {
+            Some(peer) => return hand_over(Connection::new(quinn, peer, false), &place, &ready).await,
+            None => AcceptError::NoKey { remote },
+        },
+        Ok(Err(source)) => AcceptError::Handshake { remote, source },
+        Err(_) => AcceptError::TooSlow { remote },
+    };
+    place.count(|refusals| match error {
+        AcceptError::TooSlow { .. } => refusals.too_slow += 1,
+        _ => refusals.failed += 1,
+    });
+    // Errors may fill half of the channel and no more: a flood of failures must not keep good connections waiting.
+    if ready.capacity() > READY / 2 {
+        let _ = ready.try_send(Err(error));
+    }
+}
+
+async fn hand_over(
+    connection: Connection,
+    place: &Place,
+    ready: &mpsc::Sender<Result<Connection, AcceptError>>,
+) {
+    match timeout(HANDSHAKE_DEADLINE, ready.reserve()).await {
+        Ok(Ok(room)) => room.send(Ok(connection)),
+        _ => {
+            connection.close(code::NOT_TAKEN, b"busy");
+            place.count(|refusals| refusals.not_taken += 1);
+        }
+    }
+}
+
+/// A place in the gate, given back however the handshake ends.
+struct Place {
+    gate: Arc<Mutex<Gate>>,
+    ticket: Ticket,
+}
+
+impl Place {
+    fn count(&self, count: impl FnOnce(&mut Refusals)) {
+        count(lock(&self.gate).refusals_mut());
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.gate).finished(self.ticket);
+    }
+}
+
+/// The gate is a few counters that are right between any two statements, so a panic elsewhere doesn't spoil it.
+fn lock(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
+    gate.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why an endpoint could not begin.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The operating system refused the address.
+    #[error("can't listen on UDP {listen}: {source}; choose another address, or port 0 for any free port")]
+    Socket {
+        /// The address asked for.
+        listen: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Called outside a tokio runtime.
+    #[error("no tokio runtime is running here: call it from async code, or inside `Runtime::enter`")]
+    NoRuntime,
+    /// TLS could not be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsSetupError),
+}
+
+/// Why a dial failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DialError {
+    /// The address can't be dialled from this socket.
+    #[error(
+        "can't dial {addr}: {source}; use an address of the same family as the local socket, with a port"
+    )]
+    Address {
+        /// The address.
+        addr: SocketAddr,
+        /// What quinn said.
+        source: ConnectError,
+    },
+    /// Somebody else answered.
+    #[error(
+        "{addr} answered with the key {answered}, expected {expected}: ask its owner for the key or the address of now"
+    )]
+    WrongKey {
+        /// The address.
+        addr: SocketAddr,
+        /// The key that was dialled.
+        expected: PublicKey,
+        /// The key that answered. It is not proven: the handshake ended there.
+        answered: PublicKey,
+    },
+    /// Nobody answered in time.
+    #[error(
+        "{addr} (key {peer}) did not finish the handshake in 10 s: check that it runs and that UDP reaches it"
+    )]
+    TimedOut {
+        /// The address.
+        addr: SocketAddr,
+        /// The key that was dialled.
+        peer: PublicKey,
+    },
+    /// The peer takes no more handshakes, or none of our network.
+    #[error(
+        "{addr} (key {peer}) refused the handshake: it is busy or limits your network, try again in some seconds"
+    )]
+    Refused {
+        /// The address.
+        addr: SocketAddr,
+        /// The key that was dialled.
+        peer: PublicKey,
+    },
+    /// The handshake failed.
+    #[error(
+        "the handshake with {addr} (key {peer}) failed: {source}; check that it runs the same version of the protocol"
+    )]
+    Handshake {
+        /// The address.
+        addr: SocketAddr,
+        /// The key that was dialled.
+        peer: PublicKey,
+        /// What quinn said.
+        source: ConnectionError,
+    },
+    /// TLS could not be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsSetupError),
+}
+
+/// Why the handshake of a peer that dialled us failed. Nothing to do but to go on: anybody can fail a handshake.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// TLS or QUIC failed.
+    #[error("a handshake from {remote} failed: {source}; nothing to do unless it is a peer you expect")]
+    Handshake {
+        /// Where it came from.
+        remote: SocketAddr,
+        /// What quinn said.
+        source: ConnectionError,
+    },
+    /// It took too long.
+    #[error("a handshake from {remote} did not finish in 10 s; nothing to do unless it is a peer you expect")]
+    TooSlow {
+        /// Where it came from.
+        remote: SocketAddr,
+    },
+    /// The peer showed no key we can read.
+    #[error("a connection from {remote} has no Ed25519 key; nothing to do unless it is a peer you expect")]
+    NoKey {
+        /// Where it came from.
+        remote: SocketAddr,
+    },
+}

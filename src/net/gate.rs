@@ -1,0 +1,388 @@
+//! Who may begin a handshake: decided before any cryptography is spent, from the address alone.
+//!
+//! A first packet may carry a forged source address, so what it claims must cost its victim nothing. Two kinds of address:
+//!
+//! ```text
+//! not proven   a first packet: shares one small budget with all others not proven. Above it: Retry (no state, one round trip)
+//! proven       answered a Retry: pays from the budget of its own network group, and is refused when that is empty
+//! ```
+//!
+//! So forgers can cost everybody else one round trip, and nothing more; and one group can't use up the handshakes of another.
+//! Pure: no sockets, and `now` is an argument.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use super::group::NetGroup;
+
+/// Groups that are remembered. 4 096 entries are some 300 kB; a guess at what a botnet must exceed before we forget
+/// what one of its groups owes. Without it the table grows with every address that ever called.
+pub const MAX_GROUPS: usize = 4096;
+
+/// Limits on handshakes that others start with us. Each number counts handshakes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GateConfig {
+    /// Handshakes under way at once, in all. Default 64. Without it a flood of handshakes takes memory and a signature's
+    /// worth of CPU each, without end.
+    pub half_open: u32,
+    /// Handshakes under way at once from one network group. Default 16. Without it one /24 that starts handshakes and
+    /// never ends them holds all of [`half_open`](Self::half_open), and nobody else gets in.
+    pub half_open_per_group: u32,
+    /// From this many handshakes under way on, an address must first prove that it is not forged (Retry). Default 16: what
+    /// forgers can occupy. Without it forged first packets fill [`half_open`](Self::half_open) for 10 s each.
+    pub retry_from: u32,
+    /// Handshakes that one group may start in a burst. Default 32: a small network that comes back after a power cut.
+    pub burst_per_group: u32,
+    /// Handshakes per minute that one group may go on with. Default 120, a guess: some 0.1 % of a core. Without it
+    /// connecting and leaving again at full speed burns our CPU on signatures.
+    pub per_minute_per_group: u32,
+    /// Handshakes per second, and in a burst, for which no proof of address is asked, over all groups. Default 32: what
+    /// a calm node sees, so that in calm nobody pays the extra round trip.
+    pub unproven_rate: u32,
+    /// Whether addresses on our own machine or network ([`NetGroup::Local`]) are limited like a group. Default false: a
+    /// test or a home network runs hundreds of nodes on one address. Set it where strangers share your network.
+    pub limit_local: bool,
+}
+
+impl Default for GateConfig {
+    fn default() -> Self {
+        Self {
+            half_open: 64,
+            half_open_per_group: 16,
+            retry_from: 16,
+            burst_per_group: 32,
+            per_minute_per_group: 120,
+            unproven_rate: 32,
+            limit_local: false,
+        }
+    }
+}
+
+/// What to do with a connection attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Begin the handshake, and call [`Gate::finished`] with this ticket when it has ended, either way.
+    Accept(Ticket),
+    /// Ask the address to prove that it can receive, and forget it meanwhile.
+    Retry,
+    /// Refuse, for the reason given.
+    Refuse(Refusal),
+}
+
+/// A handshake under way, to be given back once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a ticket that is never given back takes one place for ever"]
+pub struct Ticket {
+    /// The group that pays; `None` when the address is not proven or its group is not limited.
+    payer: Option<NetGroup>,
+}
+
+/// Why a handshake was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Too many handshakes are under way in all.
+    HalfOpen,
+    /// Too many handshakes of this network group are under way.
+    GroupHalfOpen,
+    /// This network group starts handshakes too fast.
+    GroupRate,
+}
+
+/// How many connection attempts ended early, by reason, since the endpoint began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusals {
+    /// Refused with [`Refusal::HalfOpen`].
+    pub half_open: u64,
+    /// Refused with [`Refusal::GroupHalfOpen`].
+    pub group_half_open: u64,
+    /// Refused with [`Refusal::GroupRate`].
+    pub group_rate: u64,
+    /// Asked to prove their address first. Not a refusal: the honest come back at once.
+    pub retries: u64,
+    /// Handshakes that failed: wrong protocol, bad key, or the peer left.
+    pub failed: u64,
+    /// Handshakes that took longer than their deadline.
+    pub too_slow: u64,
+    /// Connections that were ready and that the app didn't take before the deadline.
+    pub not_taken: u64,
+}
+
+/// Tokens that come back with time. Never more than the burst, and no arithmetic that can overflow.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    tokens: f64,
+    updated: Instant,
+}
+
+impl Bucket {
+    fn full(burst: u32, now: Instant) -> Self {
+        Self { tokens: f64::from(burst), updated: now }
+    }
+
+    fn refill(&mut self, burst: u32, rate: f64, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.updated).as_secs_f64();
+        self.tokens = (self.tokens + elapsed * rate).min(f64::from(burst));
+        self.updated = self.updated.max(now);
+    }
+
+    fn pay(&mut self) -> bool {
+        let can = self.tokens >= 1.0;
+        if can {
+            self.tokens -= 1.0;
+        }
+        can
+    }
+}
+
+#[derive(Debug)]
+struct Group {
+    bucket: Bucket,
+    half_open: u32,
+}
+
+/// The admission of handshakes: ask [`admit`](Self::admit) for each attempt, tell [`finished`](Self::finished) when an
+/// accepted one has ended.
+#[derive(Debug)]
+pub struct Gate {
+    config: GateConfig,
+    half_open: u32,
+    unproven: Bucket,
+    groups: HashMap<NetGroup, Group>,
+    refusals: Refusals,
+}
+
+impl Gate {
+    /// A gate with nobody in it.
+    pub fn new(config: GateConfig, now: Instant) -> Self {
+        let unproven = Bucket::full(config.unproven_rate, now);
+        Self { config, half_open: 0, unproven, groups: HashMap::new(), refusals: Refusals::default() }
+    }
+
+    /// Decides on an attempt from `address`, which is `proven` if it has shown that it receives what we send there.
+    pub fn admit(&mut self, now: Instant, address: IpAddr, proven: bool) -> Admission {
+        let admission = self.decide(now, NetGroup::of(address), proven);
+        match admission {
+            Admission::Accept(ticket) => {
+                self.half_open = self.half_open.saturating_add(1);
+                if let Some(group) = ticket.payer.and_then(|payer| self.groups.get_mut(&payer)) {
+                    group.half_open = group.half_open.saturating_add(1);
+                }
+            }
+            Admission::Retry => self.refusals.retries += 1,
+            Admission::Refuse(Refusal::HalfOpen) => self.refusals.half_open += 1,
+            Admission::Refuse(Refusal::GroupHalfOpen) => self.refusals.group_half_open += 1,
+            Admission::Refuse(Refusal::GroupRate) => self.refusals.group_rate += 1,
+        }
+        admission
+    }
+
+    fn decide(&mut self, now: Instant, group: NetGroup, proven: bool) -> Admission {
+        if self.half_open >= self.config.half_open {
+            return Admission::Refuse(Refusal::HalfOpen);
+        }
+        if !proven {
+            // Nothing here reads or charges the group: the address may be forged to harm it.
+            if self.half_open >= self.config.retry_from {
+                return Admission::Retry;
+            }
+            self.unproven.refill(self.config.unproven_rate, f64::from(self.config.unproven_rate), now);
+            return if self.unproven.pay() {
+                Admission::Accept(Ticket { payer: None })
+            } else {
+                Admission::Retry
+            };
+        }
+        if group == NetGroup::Local && !self.config.limit_local {
+            return Admission::Accept(Ticket { payer: None });
+        }
+        self.make_room(now, group);
+        let (burst, rate) = self.group_budget();
+        let entry = self
+            .groups
+            .entry(group)
+            .or_insert_with(|| Group { bucket: Bucket::full(burst, now), half_open: 0 });
+        if entry.half_open >= self.config.half_open_per_group {
+            return Admission::Refuse(Refusal::GroupHalfOpen);
+        }
+        entry.bucket.refill(burst, rate, now);
+        if !entry.bucket.pay() {
+            return Admission::Refuse(Refusal::GroupRate);
+        }
+        Admission::Accept(Ticket { payer: Some(group) })
+    }
+
+    /// The burst of a group and its handshakes per second.
+    fn group_budget(&self) -> (u32, f64) {
+        (self.config.burst_per_group, f64::from(self.config.per_minute_per_group) / 60.0)
+    }
+
+    /// Gives back the ticket of a handshake that has succeeded or failed.
+    pub fn finished(&mut self, ticket: Ticket) {
+        self.half_open = self.half_open.saturating_sub(1);
+        if let Some(group) = ticket.payer.and_then(|payer| self.groups.get_mut(&payer)) {
+            group.half_open = group.half_open.saturating_sub(1);
+        }
+    }
+
+    /// Handshakes under way.
+    pub fn half_open(&self) -> u32 {
+        self.half_open
+    }
+
+    /// What was refused so far.
+    pub fn refusals(&self) -> Refusals {
+        self.refusals
+    }
+
+    /// The counters that the endpoint keeps here for what ends after admission.
+    pub(crate) fn refusals_mut(&mut self) -> &mut Refusals {
+        &mut self.refusals
+    }
+
+    /// Keeps the table at its cap. First go the groups that owe nothing, which changes no decision; then the one heard
+    /// of longest ago, whose debt we forgive: it takes over 4 096 proven groups at once to get there. A group with a handshake
+    /// under way stays, and there are at most `half_open` of those.
+    fn make_room(&mut self, now: Instant, newcomer: NetGroup) {
+        if self.groups.len() < MAX_GROUPS || self.groups.contains_key(&newcomer) {
+            return;
+        }
+        let (burst, rate) = self.group_budget();
+        let recovery = Duration::try_from_secs_f64(f64::from(burst) / rate).unwrap_or(Duration::MAX);
+        self.groups.retain(|_, group| {
+            group.half_open > 0 || now.saturating_duration_since(group.bucket.updated) < recovery
+        });
+        if self.groups.len() < MAX_GROUPS {
+            return;
+        }
+        let idle = self.groups.iter().filter(|(_, group)| group.half_open == 0);
+        if let Some((oldest, _)) = idle.min_by_key(|(_, group)| group.bucket.updated) {
+            let oldest = *oldest;
+            self.groups.remove(&oldest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STRANGER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 9));
+    const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 9));
+    const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn gate(config: GateConfig) -> (Gate, Instant) {
+        let now = Instant::now();
+        (Gate::new(config, now), now)
+    }
+
+    fn accepted(admission: Admission) -> Ticket {
+        match admission {
+            Admission::Accept(ticket) => ticket,
+            other => panic!("expected to be accepted: {other:?}"),
+        }
+    }
+
+    /// A proven peer connects and leaves until it is refused.
+    fn churn(gate: &mut Gate, now: Instant, address: IpAddr, tries: u32) -> u32 {
+        let mut through = 0;
+        for _ in 0..tries {
+            if let Admission::Accept(ticket) = gate.admit(now, address, true) {
+                through += 1;
+                gate.finished(ticket);
+            }
+        }
+        through
+    }
+
+    #[test]
+    fn handshake_flood_is_bounded() {
+        let (mut gate, now) = gate(GateConfig::default());
+        assert_eq!(churn(&mut gate, now, STRANGER, 1000), 32, "the burst and no more");
+        assert_eq!(gate.refusals().group_rate, 968);
+        assert_eq!(churn(&mut gate, now + Duration::from_secs(5), STRANGER, 1000), 10, "two a second");
+        assert_eq!(churn(&mut gate, now, OTHER, 10), 10, "another group is not affected");
+    }
+
+    #[test]
+    fn handshakes_that_never_end_are_bounded_in_all_and_per_group() {
+        let (mut gate, now) = gate(GateConfig::default());
+        for _ in 0..16 {
+            let _ = accepted(gate.admit(now, STRANGER, true));
+        }
+        assert_eq!(gate.admit(now, STRANGER, true), Admission::Refuse(Refusal::GroupHalfOpen));
+        for group in 0..48u8 {
+            let _ = accepted(gate.admit(now, IpAddr::from([11, 0, group, 1]), true));
+        }
+        assert_eq!(gate.half_open(), 64);
+        assert_eq!(gate.admit(now, OTHER, true), Admission::Refuse(Refusal::HalfOpen));
+        gate.finished(Ticket { payer: Some(NetGroup::of(STRANGER)) });
+        let _ = accepted(gate.admit(now, OTHER, true));
+    }
+
+    #[test]
+    fn forged_addresses_cost_their_victim_nothing() {
+        let (mut gate, now) = gate(GateConfig::default());
+        let mut occupied = 0;
+        for _ in 0..10_000 {
+            if let Admission::Accept(_) = gate.admit(now, STRANGER, false) {
+                occupied += 1;
+            }
+        }
+        assert_eq!(occupied, 16, "forgers occupy what is below the retry limit");
+        let _ = accepted(gate.admit(now, STRANGER, true));
+        assert_eq!(churn(&mut gate, now, STRANGER, 100), 31, "the victim's own budget is whole");
+    }
+
+    #[test]
+    fn in_calm_nobody_has_to_prove_an_address() {
+        let (mut gate, mut now) = gate(GateConfig::default());
+        for _ in 0..100 {
+            let ticket = accepted(gate.admit(now, STRANGER, false));
+            gate.finished(ticket);
+            now += Duration::from_millis(100);
+        }
+        assert_eq!(gate.refusals(), Refusals::default());
+    }
+
+    #[test]
+    fn our_own_network_is_limited_only_when_asked() {
+        let (mut open, now) = gate(GateConfig::default());
+        assert_eq!(churn(&mut open, now, LOCAL, 1000), 1000);
+        let (mut strict, now) = gate(GateConfig { limit_local: true, ..GateConfig::default() });
+        assert_eq!(churn(&mut strict, now, LOCAL, 1000), 32);
+    }
+
+    #[test]
+    fn the_table_of_groups_is_bounded_and_forgets_the_recovered_first() {
+        let (mut gate, now) = gate(GateConfig::default());
+        churn(&mut gate, now, STRANGER, 100);
+        let later = now + Duration::from_secs(15);
+        for group in 0..MAX_GROUPS - 1 {
+            let [high, low] = (group as u16).to_be_bytes();
+            assert_eq!(churn(&mut gate, later, IpAddr::from([11, high, low, 1]), 1), 1);
+        }
+        assert_eq!(gate.groups.len(), MAX_GROUPS);
+        // At 16 s the stranger has recovered and the others have not: it goes.
+        assert_eq!(churn(&mut gate, now + Duration::from_secs(16), OTHER, 1), 1);
+        assert!(!gate.groups.contains_key(&NetGroup::of(STRANGER)));
+        assert_eq!(gate.groups.len(), MAX_GROUPS);
+        // Nobody has recovered: the oldest goes, but never one with a handshake under way.
+        let held = IpAddr::from([11, 0, 0, 1]);
+        let _ = accepted(gate.admit(later, held, true));
+        churn(&mut gate, now + Duration::from_secs(17), IpAddr::from([12, 0, 0, 1]), 1);
+        assert_eq!(gate.groups.len(), MAX_GROUPS);
+        assert!(gate.groups.contains_key(&NetGroup::of(held)));
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_grants_nothing() {
+        let (mut gate, now) = gate(GateConfig::default());
+        let later = now + Duration::from_secs(100);
+        churn(&mut gate, later, STRANGER, 100);
+        assert_eq!(churn(&mut gate, now, STRANGER, 10), 0);
+        assert_eq!(churn(&mut gate, later, STRANGER, 10), 0);
+    }
+}

@@ -1,0 +1,245 @@
+//! One link: a connection, three lanes each way, and the events they cause.
+//!
+//! ```text
+//!            send ▶ queue ▶ writer ─┐               ┌─ reader ▶ Frames
+//! node ──▶   (one of each per lane) ├─ connection ──┤  (one per lane)      ──▶ events
+//!            close, pause ──────────┘               └─ end of link ▶ Closed
+//! ```
+//!
+//! Each lane has its own task in each direction, so that a lane which stands still holds up no other. The node's loop
+//! never waits here: every method of [`Link`] returns at once. Tasks wait instead, for quinn or for room in the event channel.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
+use std::time::Duration;
+
+use bytes::Bytes;
+use quinn::{RecvStream, VarInt};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::closed::{LinkClosed, code};
+use super::connection::Connection;
+pub use super::reader::FramePermit;
+use super::reader::ReaderContext;
+use super::writer::WriterContext;
+use crate::protocol::LinkId;
+use crate::wire::{Lane, MAX_FRAME_LEN};
+
+/// Time for what is queued to arrive before a link that we close is cut: the last rumors of a node that goes down, a
+/// goodbye, a proof. They take one round trip; a peer that doesn't answer in this time would not have read them.
+pub(crate) const CLOSE_FLUSH: Duration = Duration::from_secs(1);
+
+/// Time for the readers to hand over what had arrived before the peer closed: a proof may come just before a goodbye.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// What happens on a link.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LinkEvent {
+    /// Whole frames arrived on a lane, in the order they were sent.
+    Frames {
+        /// The link they came over.
+        link: LinkId,
+        /// The lane they came on.
+        lane: Lane,
+        /// The payloads, without their lengths. **All of them share one buffer**: copy what is kept for long, or a small
+        /// frame keeps its large neighbours in memory, which a hostile peer can arrange.
+        frames: Vec<Bytes>,
+        /// Drop it when the frames are handled.
+        permit: FramePermit,
+    },
+    /// Frames were handed over to quinn, which keeps at most 1 MiB unacknowledged per link.
+    Written {
+        /// The link they were sent on.
+        link: LinkId,
+        /// The lane they were sent on.
+        lane: Lane,
+        /// Their bytes: payload and 4 for the length of each frame.
+        bytes: usize,
+    },
+    /// The link has ended. The last event of a link, and there is exactly one.
+    Closed {
+        /// The link that ended.
+        link: LinkId,
+        /// Why.
+        why: LinkClosed,
+    },
+}
+
+/// The node's end of a link. No method blocks or waits. Dropping it closes the link as [`close`](Self::close) does.
+#[derive(Debug)]
+pub struct Link {
+    // Dropped first, so that a dropped link is closed in order before its tasks miss the other channels.
+    close: mpsc::UnboundedSender<(u32, Bytes)>,
+    connection: quinn::Connection,
+    lanes: [mpsc::UnboundedSender<Bytes>; Lane::COUNT],
+    paused: watch::Sender<bool>,
+}
+
+impl Link {
+    /// Starts the tasks of a link on the current tokio runtime. They end by themselves, with one
+    /// [`LinkEvent::Closed`], and wait for room in `events` whenever it is full.
+    pub fn spawn(id: LinkId, connection: Connection, events: mpsc::Sender<LinkEvent>) -> Self {
+        let connection = connection.into_quinn();
+        let (paused, paused_in) = watch::channel(false);
+        let (closing, closing_in) = watch::channel(false);
+        let (close, close_in) = mpsc::unbounded_channel();
+        let writer = WriterContext {
+            link: id,
+            connection: connection.clone(),
+            events: events.clone(),
+            closing: closing_in,
+        };
+        let mut writers = JoinSet::new();
+        let lanes = Lane::ALL.map(|lane| {
+            let (queue, queue_in) = mpsc::unbounded_channel();
+            writers.spawn(writer.clone().run(lane, queue_in));
+            queue
+        });
+        let reader = ReaderContext {
+            link: id,
+            connection: connection.clone(),
+            paused: paused_in,
+            events,
+            opened: Arc::new(AtomicU8::new(0)),
+        };
+        let keeper = Keeper { reader, readers: JoinSet::new(), writers, closing, close: close_in };
+        tokio::spawn(keeper.run());
+        Self { close, connection, lanes, paused }
+    }
+
+    /// Queues one frame, given without its length. The queue has no bound of its own: the caller keeps within a credit that
+    /// [`LinkEvent::Written`] gives back. Returns false, and sends nothing, if the link has ended or the frame is empty
+    /// or longer than [`MAX_FRAME_LEN`], for which the peer would rightly blame us.
+    pub fn send(&self, lane: Lane, frame: Bytes) -> bool {
+        let fits = (1..=MAX_FRAME_LEN).contains(&frame.len());
+        fits && self.lanes.get(lane.index()).is_some_and(|queue| queue.send(frame).is_ok())
+    }
+
+    /// Stops reading all lanes: QUIC flow control then stops the peer, and nothing is lost. Frames that were already read
+    /// may still come. Pausing twice is pausing once.
+    pub fn pause_reading(&self) {
+        self.paused.send_replace(true);
+    }
+
+    /// Reads on after [`pause_reading`](Self::pause_reading).
+    pub fn resume_reading(&self) {
+        self.paused.send_replace(false);
+    }
+
+    /// Closes the link: what is queued goes out first, for at most 1 s. The first call counts, and [`LinkEvent::Closed`] follows.
+    pub fn close(&self, code: u32, reason: &str) {
+        // An error means that the link has already ended.
+        let _ = self.close.send((code, Bytes::copy_from_slice(reason.as_bytes())));
+    }
+
+    /// The current estimate of the round-trip time.
+    pub fn rtt(&self) -> Duration {
+        self.connection.rtt()
+    }
+}
+
+/// The task that owns the others, and the only one that ends the link.
+struct Keeper {
+    reader: ReaderContext,
+    readers: JoinSet<LinkClosed>,
+    writers: JoinSet<Option<LinkClosed>>,
+    closing: watch::Sender<bool>,
+    close: mpsc::UnboundedReceiver<(u32, Bytes)>,
+}
+
+enum End {
+    /// The node asked.
+    Asked(u32, Bytes),
+    /// The connection is already gone.
+    Lost(LinkClosed),
+    /// We found a reason to close it.
+    Found(LinkClosed),
+}
+
+impl Keeper {
+    async fn run(mut self) {
+        let why = match self.wait_for_end().await {
+            End::Asked(code, reason) => {
+                self.readers.abort_all();
+                self.flush().await;
+                self.connection().close(VarInt::from_u32(code), &reason);
+                LinkClosed::ByUs
+            }
+            End::Lost(why) => self.drain(why).await,
+            End::Found(why) => {
+                self.connection().close(why.code(), why.words());
+                why
+            }
+        };
+        // Nothing may follow `Closed`, so every task that could send an event must be gone first.
+        self.readers.shutdown().await;
+        self.writers.shutdown().await;
+        let _ = self.reader.events.send(LinkEvent::Closed { link: self.reader.link, why }).await;
+    }
+
+    fn connection(&self) -> &quinn::Connection {
+        &self.reader.connection
+    }
+
+    async fn wait_for_end(&mut self) -> End {
+        loop {
+            tokio::select! {
+                biased;
+                asked = self.close.recv() => {
+                    let (code, reason) = asked.unwrap_or((code::DROPPED, Bytes::new()));
+                    return End::Asked(code, reason);
+                }
+                ended = self.readers.join_next(), if !self.readers.is_empty() => {
+                    // A task that was cancelled or panicked has lost its place in the stream: the link can't go on.
+                    return self.end(ended.and_then(Result::ok).unwrap_or(LinkClosed::ByUs));
+                }
+                ended = self.writers.join_next(), if !self.writers.is_empty() => {
+                    return self.end(ended.and_then(Result::ok).flatten().unwrap_or(LinkClosed::ByUs));
+                }
+                opened = self.reader.connection.accept_uni() => match opened {
+                    Ok(stream) => self.spawn_reader(stream),
+                    Err(error) => return End::Lost(error.into()),
+                },
+            }
+        }
+    }
+
+    fn end(&self, why: LinkClosed) -> End {
+        match self.connection().close_reason() {
+            Some(_) if why.is_offence() => End::Lost(why),
+            Some(error) => End::Lost(error.into()),
+            None => End::Found(why),
+        }
+    }
+
+    /// QUIC lets the peer have as many streams as there are lanes, so there are never more tasks than that.
+    fn spawn_reader(&mut self, stream: RecvStream) {
+        self.readers.spawn(self.reader.clone().run(stream));
+    }
+
+    async fn flush(&mut self) {
+        self.closing.send_replace(true);
+        let flushed = async { while self.writers.join_next().await.is_some() {} };
+        // Late is lost: the peer had its second.
+        let _ = timeout(CLOSE_FLUSH, flushed).await;
+    }
+
+    /// Lets the readers hand over what had arrived, unless the node has told them to stop. An offence in it wins.
+    async fn drain(&mut self, mut why: LinkClosed) -> LinkClosed {
+        if *self.reader.paused.borrow() || why == LinkClosed::ByUs {
+            return why;
+        }
+        let drained = async {
+            while let Some(ended) = self.readers.join_next().await {
+                if let Some(found) = ended.ok().filter(LinkClosed::is_offence) {
+                    why = found;
+                }
+            }
+        };
+        let _ = timeout(DRAIN, drained).await;
+        why
+    }
+}

@@ -1,0 +1,39 @@
+//! QUIC: one socket, links known by key, and limits that hold before anything is believed.
+//!
+//! | File | Question |
+//! |---|---|
+//! | [`endpoint`] | how do connections begin? |
+//! | [`gate`], [`group`] | who may begin one, and who counts as a neighbour? |
+//! | `identity` | whose connection is it? |
+//! | `transport` | what may a connection take up? |
+//! | [`link`] | what happens on it? (`reader`, `writer`, `frames`: one lane; [`closed`]: its end) |
+//! | `bare` | what does a liar look like? (feature `sim`) |
+//!
+//! The network knows nothing of rumors: payloads are opaque bytes here. Whatever decides lives above.
+
+#[cfg(any(test, feature = "sim"))]
+pub mod bare;
+pub mod closed;
+mod connection;
+pub mod endpoint;
+mod frames;
+pub mod gate;
+pub mod group;
+mod identity;
+pub mod link;
+mod reader;
+mod transport;
+mod writer;
+
+#[cfg(any(test, feature = "sim"))]
+pub use bare::{BareError, BareListener, BarePeer};
+pub use closed::LinkClosed;
+pub use connection::Connection;
+pub use endpoint::{AcceptError, BindError, DialError, Endpoint};
+pub use gate::{Gate, GateConfig, Refusal, Refusals};
+pub use group::NetGroup;
+pub use identity::{ALPN, TlsSetupError};
+pub use link::{FramePermit, Link, LinkEvent};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+use tokio::net::UdpSocket;
+
+use super::*;
+use crate::net::{AcceptError, DialError, NetGroup};
+
+#[tokio::test]
+async fn both_ends_know_each_other_by_key() {
+    let (a, b) = (endpoint(1), endpoint(2));
+    let (dialled, accepted) = connect(&a, &b, key(2).public()).await;
+    assert_eq!((dialled.peer, dialled.dialled), (key(2).public(), true));
+    assert_eq!((accepted.peer, accepted.dialled), (key(1).public(), false));
+    assert_eq!(accepted.remote, a.local_addr().unwrap());
+    assert_eq!(accepted.group(), NetGroup::Local);
+}
+
+#[tokio::test]
+async fn another_key_at_the_address_fails_the_dial_and_both_keys_are_named() {
+    let (a, b) = (endpoint(1), endpoint(2));
+    let addr = b.local_addr().unwrap();
+    let error = a.connect(key(3).public(), addr).await.unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, DialError::WrongKey { .. }), "{text}");
+    assert!(
+        text.contains(&key(2).public().to_string()) && text.contains(&key(3).public().to_string()),
+        "{text}"
+    );
+    assert!(matches!(b.accept().await, Some(Err(AcceptError::Handshake { .. }))));
+    assert_eq!(b.refusals().failed, 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_of_the_app_serves_as_well() {
+    let socket = quinn::Endpoint::client(ANY).unwrap();
+    let ours = Endpoint::from_quinn(socket.clone(), &key(2), GateConfig::default()).unwrap();
+    let a = endpoint(1);
+    let (dialled, _accepted) = connect(&a, &ours, key(2).public()).await;
+    assert_eq!(dialled.peer, key(2).public());
+    ours.close().await;
+    assert!(ours.accept().await.is_none());
+    assert_eq!(socket.open_connections(), 1, "the app's socket is not ours to close");
+}
+
+#[tokio::test]
+async fn closing_ends_accept_and_tells_the_peers() {
+    let (a, b) = (endpoint(1), endpoint(2));
+    let (dialled, _accepted) = connect(&a, &b, key(2).public()).await;
+    let side = Side::new(1, dialled);
+    b.close().await;
+    assert!(b.accept().await.is_none());
+    let why = side.why_closed().await;
+    assert_eq!(why, LinkClosed::ByPeer { code: 0, reason: "the node shuts down".into() });
+}
+
+#[tokio::test]
+async fn handshake_flood_is_bounded() {
+    let gate = GateConfig {
+        limit_local: true,
+        burst_per_group: 4,
+        per_minute_per_group: 0,
+        unproven_rate: 0,
+        ..GateConfig::default()
+    };
+    let target = Endpoint::bind(&key(2), ANY, gate).unwrap();
+    let (a, addr) = (endpoint(1), target.local_addr().unwrap());
+    for _ in 0..4 {
+        a.connect(key(2).public(), addr).await.unwrap();
+    }
+    for _ in 0..3 {
+        let error = a.connect(key(2).public(), addr).await.unwrap_err();
+        assert!(matches!(error, DialError::Refused { .. }), "{error}");
+    }
+    let refusals = target.refusals();
+    assert_eq!((refusals.group_rate, refusals.retries), (3, 7));
+}
+
+#[tokio::test]
+async fn a_handshake_that_never_ends_holds_up_no_other() {
+    let (slow, honest, target) = (endpoint(1), endpoint(3), endpoint(2));
+    let addr = target.local_addr().unwrap();
+    // A path that lets one packet through and then nothing.
+    let lossy = UdpSocket::bind(ANY).await.unwrap();
+    let lossy_addr = lossy.local_addr().unwrap();
+    let dial = tokio::spawn(async move { slow.connect(key(2).public(), lossy_addr).await });
+    let mut packet = [0; 2048];
+    let (len, _) = lossy.recv_from(&mut packet).await.unwrap();
+    lossy.send_to(&packet[..len], addr).await.unwrap();
+    lossy.readable().await.unwrap();
+
+    let (dialled, accepted) = connect(&honest, &target, key(2).public()).await;
+    assert_eq!(accepted.peer, key(3).public());
+    assert_eq!(target.refusals().too_slow, 0);
+
+    tokio::time::pause();
+    assert!(matches!(target.accept().await, Some(Err(AcceptError::TooSlow { .. }))));
+    assert_eq!(target.refusals().too_slow, 1);
+    assert!(matches!(dial.await.unwrap(), Err(DialError::TimedOut { .. })));
+    drop(dialled);
+}
+
+#[tokio::test]
+async fn an_app_that_takes_no_connections_keeps_a_bounded_number() {
+    let (a, target) = (endpoint(1), endpoint(2));
+    let addr = target.local_addr().unwrap();
+    let mut dialled = Vec::new();
+    // 64 wait ready and 64 wait with their place in the gate.
+    for _ in 0..128 {
+        dialled.push(a.connect(key(2).public(), addr).await.unwrap());
+    }
+    let error = a.connect(key(2).public(), addr).await.unwrap_err();
+    assert!(matches!(error, DialError::Refused { .. }), "{error}");
+    assert_eq!(target.refusals().half_open, 1);
+}

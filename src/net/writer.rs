@@ -1,0 +1,163 @@
+//! One outgoing lane: everything queued goes to quinn at once, so that many frames share packets.
+
+use std::collections::VecDeque;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use quinn::{SendStream, WriteError};
+use tokio::sync::{mpsc, watch};
+
+use super::closed::LinkClosed;
+use super::frames::PREFIX_LEN;
+use super::link::LinkEvent;
+use crate::protocol::LinkId;
+use crate::wire::Lane;
+
+/// Frames taken from the queue in one turn; the rest follows in the next.
+const FRAMES_PER_TURN: usize = 256;
+
+/// Frames up to this many bytes are copied into one buffer with their neighbours; longer ones are handed over as they are.
+/// quinn looks for the bytes of each packet through its list of chunks from the front, so thousands of small chunks
+/// cost more than copying them. Measured on loopback, CPU per frame of 256 B: 1.5 us copied, 3.3 us not; of 1 400 B: 7.7
+/// and 9.0.
+const COPY_UP_TO: usize = 4 * 1024;
+
+/// What the writers of one link share.
+#[derive(Clone, Debug)]
+pub(crate) struct WriterContext {
+    pub(crate) link: LinkId,
+    pub(crate) connection: quinn::Connection,
+    pub(crate) events: mpsc::Sender<LinkEvent>,
+    /// Set when the link closes: each lane then writes what it has. Whoever closes gives them all a deadline.
+    pub(crate) closing: watch::Receiver<bool>,
+}
+
+impl WriterContext {
+    /// Opens the lane and writes what comes until the link closes. Says why if that was the connection's doing.
+    pub(crate) async fn run(
+        mut self,
+        lane: Lane,
+        queue: mpsc::UnboundedReceiver<Bytes>,
+    ) -> Option<LinkClosed> {
+        self.write_lane(lane, queue).await.err().map(LinkClosed::from)
+    }
+
+    async fn write_lane(
+        &mut self,
+        lane: Lane,
+        mut queue: mpsc::UnboundedReceiver<Bytes>,
+    ) -> Result<(), WriteError> {
+        let mut stream = self.connection.open_uni().await?;
+        // Control first: a pull or a goodbye must not wait behind a megabyte of rumors. The other two share fairly.
+        let _ = stream.set_priority(if lane == Lane::Control { 1 } else { 0 });
+        // The lane's number goes out at once: a dialler trusts the link from our first byte on.
+        stream.write_chunk(Bytes::copy_from_slice(&[lane as u8])).await?;
+        let mut frames = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                count = queue.recv_many(&mut frames, FRAMES_PER_TURN) => if count == 0 {
+                    break;
+                },
+                _ = self.closing.wait_for(|closing| *closing), if !queue.is_closed() => queue.close(),
+            }
+            self.write_frames(lane, &mut stream, &mut frames).await?;
+        }
+        // quinn throws away what is not yet sent when a connection is closed. Ending the stream is the one way to be told
+        // that all of it arrived.
+        let _ = stream.finish();
+        let _ = stream.stopped().await;
+        Ok(())
+    }
+
+    async fn write_frames(
+        &mut self,
+        lane: Lane,
+        stream: &mut SendStream,
+        frames: &mut Vec<Bytes>,
+    ) -> Result<(), WriteError> {
+        let mut sizes: VecDeque<usize> = frames.iter().map(|frame| PREFIX_LEN + frame.len()).collect();
+        let mut chunks = gather(frames);
+        let mut rest = chunks.as_mut_slice();
+        let mut handed_over = 0;
+        while !rest.is_empty() {
+            let written = stream.write_chunks(rest).await?;
+            rest = rest.get_mut(written.chunks..).unwrap_or_default();
+            handed_over += written.bytes;
+            let whole = take_whole(&mut sizes, &mut handed_over);
+            if whole > 0 {
+                // If nobody listens any more the link is about to be closed, and not from here.
+                let _ = self.events.send(LinkEvent::Written { link: self.link, lane, bytes: whole }).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes the frames that are covered by `handed_over` bytes off the front, and returns their sum.
+fn take_whole(sizes: &mut VecDeque<usize>, handed_over: &mut usize) -> usize {
+    let mut whole = 0;
+    while let Some(size) = sizes.front().copied().filter(|size| size <= handed_over) {
+        *handed_over -= size;
+        whole += size;
+        sizes.pop_front();
+    }
+    whole
+}
+
+/// Frames with their lengths before them, small ones together in one buffer.
+fn gather(frames: &mut Vec<Bytes>) -> Vec<Bytes> {
+    let copied: usize =
+        frames.iter().map(|frame| PREFIX_LEN + if frame.len() <= COPY_UP_TO { frame.len() } else { 0 }).sum();
+    let mut buffer = BytesMut::with_capacity(copied);
+    let mut chunks = Vec::new();
+    for frame in frames.drain(..) {
+        buffer.put_u32_le(u32::try_from(frame.len()).unwrap_or(u32::MAX));
+        if frame.len() <= COPY_UP_TO {
+            buffer.extend_from_slice(&frame);
+        } else {
+            chunks.push(buffer.split().freeze());
+            chunks.push(frame);
+        }
+    }
+    if !buffer.is_empty() {
+        chunks.push(buffer.freeze());
+    }
+    chunks
+}
+
+impl From<WriteError> for LinkClosed {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Stopped(_) => Self::ProtocolOrder,
+            WriteError::ConnectionLost(error) => error.into(),
+            other => Self::Transport(other.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_frames_share_a_buffer_and_long_ones_are_not_copied() {
+        let long = Bytes::from(vec![9; COPY_UP_TO + 1]);
+        let mut frames =
+            vec![Bytes::from_static(b"a"), Bytes::from_static(b"bc"), long.clone(), Bytes::from_static(b"d")];
+        let chunks = gather(&mut frames);
+        assert_eq!(chunks.len(), 3);
+        assert_eq!(&chunks[0][..], b"\x01\0\0\0a\x02\0\0\0bc\x01\x10\0\0");
+        assert_eq!(chunks[1].as_ptr(), long.as_ptr());
+        assert_eq!(&chunks[2][..], b"\x01\0\0\0d");
+    }
+
+    #[test]
+    fn only_whole_frames_count_as_written() {
+        let (mut sizes, mut handed_over) = (VecDeque::from([10, 20, 30]), 29);
+        assert_eq!(take_whole(&mut sizes, &mut handed_over), 10);
+        assert_eq!(handed_over, 19);
+        handed_over += 31;
+        assert_eq!(take_whole(&mut sizes, &mut handed_over), 50);
+        assert_eq!((sizes.len(), handed_over), (0, 0));
+    }
+}

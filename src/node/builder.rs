@@ -1,0 +1,260 @@
+//! Building a node.
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{broadcast, mpsc, watch};
+
+use super::actor::{Actor, Parts};
+use super::{Node, PeerAddr, VerifierPool};
+use crate::key::{PublicKey, SecretKey};
+use crate::net::{BindError, Endpoint, GateConfig};
+use crate::protocol::{Config, Engine, Ledger, Mono, Now, Setup};
+use crate::rumor::{NetworkId, RuleError, Topic};
+use crate::store::{LedgerError, LedgerFile};
+
+/// Messages that may wait for the actor; whoever has one more waits.
+const INBOX: usize = 1024;
+/// Events that a slow reader may fall behind before it lags.
+const EVENTS: usize = 4096;
+
+/// Collects what a node needs. See [`Node::builder`].
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `spawn`"]
+pub struct Builder {
+    key: SecretKey,
+    author: Option<SecretKey>,
+    network: String,
+    listen: String,
+    bootstrap: Vec<PeerAddr>,
+    topics: Vec<Topic>,
+    ledger: Option<PathBuf>,
+    config: Config,
+    gate: GateConfig,
+    endpoint: Option<quinn::Endpoint>,
+    verifiers: Option<VerifierPool>,
+    seed: Option<[u8; 32]>,
+    capacity: usize,
+}
+
+impl Builder {
+    pub(super) fn new(key: SecretKey) -> Self {
+        Self {
+            key,
+            author: None,
+            network: "vouchsafe".into(),
+            listen: "0.0.0.0:0".into(),
+            bootstrap: Vec::new(),
+            topics: Vec::new(),
+            ledger: None,
+            config: Config::default(),
+            gate: GateConfig::default(),
+            endpoint: None,
+            verifiers: None,
+            seed: None,
+            capacity: 8192,
+        }
+    }
+
+    /// The name of the network. Nodes of different networks refuse each other. Default "vouchsafe".
+    pub fn network(mut self, name: impl Into<String>) -> Self {
+        self.network = name.into();
+        self
+    }
+
+    /// The UDP address to listen on, `IP:PORT` or `NAME:PORT`; port 0 takes any free one. Default "0.0.0.0:0".
+    pub fn listen(mut self, addr: impl ToString) -> Self {
+        self.listen = addr.to_string();
+        self
+    }
+
+    /// Nodes to keep a link to: dialled at the start and, with growing pauses, whenever the link is down.
+    pub fn bootstrap(mut self, peers: impl IntoIterator<Item = PeerAddr>) -> Self {
+        self.bootstrap.extend(peers);
+        self
+    }
+
+    /// The key that signs rumors. Default: the node key. One author key has one live writer.
+    pub fn author(mut self, key: SecretKey) -> Self {
+        self.author = Some(key);
+        self
+    }
+
+    /// A small file that records which positions the author may have used, so that a restart never uses one twice.
+    /// Without it, an author key that was loaded (not generated) stays silent for half a minute after each start.
+    pub fn ledger(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ledger = Some(path.into());
+        self
+    }
+
+    /// A topic that the node relays from the start, at most 64 in all; join it to read and write. All nodes of a network
+    /// should relay the same ones: spread among a few random subscribers alone leaves gaps.
+    pub fn topic(mut self, topic: Topic) -> Self {
+        self.topics.push(topic);
+        self
+    }
+
+    /// Allows links with these node keys only.
+    pub fn allow(mut self, keys: impl IntoIterator<Item = PublicKey>) -> Self {
+        self.config.allow = Some(keys.into_iter().collect());
+        self
+    }
+
+    /// Parameters of the protocol. Call it before [`Builder::allow`], which adds to them.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Limits on handshakes.
+    pub fn gate(mut self, gate: GateConfig) -> Self {
+        self.gate = gate;
+        self
+    }
+
+    /// Uses the application's QUIC endpoint instead of a socket of its own; `listen` is then ignored. The node takes all
+    /// connections that come in on it.
+    pub fn endpoint(mut self, endpoint: quinn::Endpoint) -> Self {
+        self.endpoint = Some(endpoint);
+        self
+    }
+
+    /// Verifier threads to use, shared with other nodes of the process. Default: a pool of the node's own.
+    pub fn verifiers(mut self, pool: VerifierPool) -> Self {
+        self.verifiers = Some(pool);
+        self
+    }
+
+    /// Rumors that a subscription may fall behind before it lags. Default 8 192.
+    pub fn subscription_capacity(mut self, rumors: usize) -> Self {
+        self.capacity = rumors.clamp(1, 1 << 20);
+        self
+    }
+
+    /// Decides the node's random choices, for tests that want to repeat them. Default: the operating system's entropy,
+    /// which no peer can predict.
+    pub fn seed(mut self, seed: [u8; 32]) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Starts the node on the current tokio runtime.
+    ///
+    /// # Errors
+    /// If an address, a topic or the ledger is not usable; the error names it and says what to do.
+    pub async fn spawn(self) -> Result<Node, SpawnError> {
+        let now_ms = unix_ms();
+        let author = self.author.unwrap_or_else(|| self.key.clone());
+        let network = NetworkId::of(&self.network);
+        let rules = self.topics.iter().map(|topic| topic.on(network)).collect::<Result<Vec<_>, _>>()?;
+        if rules.len() > crate::protocol::MAX_TOPICS {
+            return Err(SpawnError::TooManyTopics(rules.len()));
+        }
+        let (ledger_file, ledger) = match self.ledger {
+            None => (None, Ledger::None),
+            Some(path) => {
+                let (key, fresh) = (author.public(), author.is_fresh());
+                let opened =
+                    tokio::task::spawn_blocking(move || LedgerFile::open(path, key, fresh, now_ms)).await;
+                let (file, recorded_until_ms) = opened.map_err(|_| SpawnError::Stopped)??;
+                (Some(file), Ledger::Kept { recorded_until_ms })
+            }
+        };
+        let endpoint = match self.endpoint {
+            Some(endpoint) => Endpoint::from_quinn(endpoint, &self.key, self.gate)?,
+            None => Endpoint::bind(&self.key, resolve(self.listen).await?, self.gate)?,
+        };
+        let local_addr = endpoint.local_addr().map_err(SpawnError::LocalAddr)?;
+        let seed = match self.seed {
+            Some(seed) => seed,
+            None => {
+                let mut seed = [0; 32];
+                getrandom::fill(&mut seed).map_err(|error| SpawnError::Entropy(error.to_string()))?;
+                seed
+            }
+        };
+        let verifiers = self.verifiers.unwrap_or_default();
+        let config = Config { verifiers: verifiers.threads(), ..self.config };
+        let started = std::time::Instant::now();
+        let setup = Setup { network, node: self.key.public(), author, ledger, seed, config };
+        let author = setup.author.public();
+        let engine = Engine::new(setup, Now { mono: Mono::default(), unix_ms: now_ms });
+        let (inbox_in, inbox) = mpsc::channel(INBOX);
+        let (events, _) = broadcast::channel(EVENTS);
+        let events_out = events.downgrade();
+        let (links_in, links) = watch::channel(0);
+        let parts = Parts {
+            engine,
+            started,
+            endpoint: Arc::new(endpoint),
+            inbox_in: inbox_in.downgrade(),
+            inbox,
+            events,
+            links: links_in,
+            verifiers,
+            ledger: ledger_file,
+            capacity: self.capacity,
+        };
+        let mut actor = Actor::new(parts);
+        for rules in rules {
+            actor.relay(Arc::new(rules));
+        }
+        for peer in self.bootstrap {
+            actor.keep(peer);
+        }
+        tokio::spawn(actor.run());
+        Ok(Node::new(self.key.public(), author, network, local_addr, inbox_in, events_out, links))
+    }
+}
+
+async fn resolve(text: String) -> Result<SocketAddr, SpawnError> {
+    let fail = |text: &str, why: String| SpawnError::Listen { text: text.into(), why };
+    let resolved = tokio::task::spawn_blocking(move || match text.to_socket_addrs() {
+        Ok(mut addrs) => addrs.next().ok_or_else(|| fail(&text, "it has no address".into())),
+        Err(error) => Err(fail(&text, error.to_string())),
+    });
+    resolved.await.map_err(|_| SpawnError::Stopped)?
+}
+
+/// Unix time in milliseconds; 0 for clocks before 1970, whose rumors everybody will ignore.
+pub(super) fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Why a node could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// The address to listen on is not one.
+    #[error("can't listen on {text:?}: {why}; give IP:PORT, as in 0.0.0.0:4433, or port 0 for any free port")]
+    Listen {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The socket or TLS.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The socket does not say where it is.
+    #[error("the socket does not tell its address: {0}")]
+    LocalAddr(std::io::Error),
+    /// A topic's rules are out of range.
+    #[error(transparent)]
+    Topic(#[from] RuleError),
+    /// Too many topics.
+    #[error("{0} topics, where a node relays at most {max}: split the network", max = crate::protocol::MAX_TOPICS)]
+    TooManyTopics(usize),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// No randomness.
+    #[error("the operating system gave no entropy: {0}")]
+    Entropy(String),
+    /// The runtime is going down.
+    #[error("the tokio runtime is shutting down: spawn nodes while it runs")]
+    Stopped,
+}

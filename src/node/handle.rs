@@ -1,0 +1,175 @@
+//! The handle of a running node.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use super::message::{Message, Validator};
+use super::{Builder, Events, JoinError, PeerAddr, TopicHandle};
+use crate::key::{PublicKey, SecretKey};
+use crate::net::Refusals;
+use crate::protocol::{Counters, Event, LinkStats, TopicStats, Validation};
+use crate::rumor::{NetworkId, Rumor, Topic};
+
+/// A running node. Cheap to clone; the node shuts down when the last handle (topics included) is dropped, or on
+/// [`Node::shutdown`].
+#[derive(Clone, Debug)]
+pub struct Node {
+    id: PublicKey,
+    author: PublicKey,
+    network: NetworkId,
+    local_addr: SocketAddr,
+    inbox: mpsc::Sender<Message>,
+    /// Weak, so that events end with the node and not with its last handle.
+    events: broadcast::WeakSender<Event>,
+    links: watch::Receiver<usize>,
+}
+
+impl Node {
+    /// Starts building a node with this node key.
+    pub fn builder(key: SecretKey) -> Builder {
+        Builder::new(key)
+    }
+
+    pub(super) const fn new(
+        id: PublicKey,
+        author: PublicKey,
+        network: NetworkId,
+        local_addr: SocketAddr,
+        inbox: mpsc::Sender<Message>,
+        events: broadcast::WeakSender<Event>,
+        links: watch::Receiver<usize>,
+    ) -> Self {
+        Self { id, author, network, local_addr, inbox, events, links }
+    }
+
+    /// The node key's public half.
+    pub const fn id(&self) -> PublicKey {
+        self.id
+    }
+
+    /// The key that signs this node's rumors.
+    pub const fn author(&self) -> PublicKey {
+        self.author
+    }
+
+    /// The network it belongs to.
+    pub const fn network(&self) -> NetworkId {
+        self.network
+    }
+
+    /// Where it listens. If it listens on all interfaces, the IP is unspecified.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Key and address, for another node's bootstrap list. Only useful if it listens on a definite IP.
+    pub const fn addr(&self) -> PeerAddr {
+        PeerAddr { key: self.id, addr: self.local_addr }
+    }
+
+    /// Joins a topic: from now on its rumors are relayed, and can be read and written through the handle.
+    ///
+    /// # Errors
+    /// If the rules are out of range, there are too many topics, or the node is closed.
+    pub async fn join(&self, topic: Topic) -> Result<TopicHandle, JoinError> {
+        self.join_as(topic, None).await
+    }
+
+    /// As [`Node::join`], with a judge that sees each rumor of others before it is delivered or forwarded. It has 250 ms;
+    /// then, and for whatever it does not accept, the rumor is neither delivered nor forwarded by this node, and nobody
+    /// is blamed. Bundled rumors stand or fall together.
+    ///
+    /// # Errors
+    /// As [`Node::join`].
+    pub async fn join_with<F, V>(&self, topic: Topic, validator: V) -> Result<TopicHandle, JoinError>
+    where
+        V: Fn(Rumor) -> F + Send + Sync + 'static,
+        F: Future<Output = Validation> + Send + 'static,
+    {
+        let validator: Validator = Arc::new(move |rumor| Box::pin(validator(rumor)));
+        self.join_as(topic, Some(validator)).await
+    }
+
+    async fn join_as(&self, topic: Topic, validator: Option<Validator>) -> Result<TopicHandle, JoinError> {
+        let rules = Arc::new(topic.on(self.network)?);
+        let (answer, joined) = oneshot::channel();
+        self.send(Message::Join { rules, validator, answer }).await?;
+        let joined = joined.await.map_err(|_| Closed)??;
+        Ok(TopicHandle::new(joined, self.clone()))
+    }
+
+    /// Keeps a link to `peer` from now on, as if it were on the bootstrap list. Returns at once; failures are retried,
+    /// and [`Node::events`] tells when the link is up.
+    ///
+    /// # Errors
+    /// If the node is closed.
+    pub async fn connect(&self, peer: PeerAddr) -> Result<(), Closed> {
+        self.send(Message::Connect(peer)).await
+    }
+
+    /// Waits until at least `links` links are up.
+    ///
+    /// # Errors
+    /// If the node is closed first.
+    pub async fn ready(&self, links: usize) -> Result<(), Closed> {
+        let mut count = self.links.clone();
+        count.wait_for(|count| *count >= links).await.map(|_| ()).map_err(|_| Closed)
+    }
+
+    /// What happens from now on.
+    pub fn events(&self) -> Events {
+        Events::of(&self.events)
+    }
+
+    /// Counters, links and topics at this moment.
+    ///
+    /// # Errors
+    /// If the node is closed.
+    pub async fn stats(&self) -> Result<NodeStats, Closed> {
+        let (answer, stats) = oneshot::channel();
+        self.send(Message::Stats(answer)).await?;
+        stats.await.map_err(|_| Closed)
+    }
+
+    /// Sends what is queued, says goodbye to all links, and ends. At most a few seconds. Closing twice is closing once.
+    pub async fn shutdown(&self) {
+        let (answer, done) = oneshot::channel();
+        if self.send(Message::Shutdown(answer)).await.is_ok() {
+            // An error means that it has already ended.
+            let _ = done.await;
+        }
+    }
+
+    pub(super) async fn send(&self, message: Message) -> Result<(), Closed> {
+        self.inbox.send(message).await.map_err(|_| Closed)
+    }
+}
+
+/// The node has been shut down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the node is closed: spawn a new one")]
+pub struct Closed;
+
+/// A snapshot of a node.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct NodeStats {
+    /// Everything counted since the start.
+    pub counters: Counters,
+    /// One per link.
+    pub links: Vec<LinkStats>,
+    /// One per topic.
+    pub topics: Vec<TopicStats>,
+    /// Signatures that wait.
+    pub waiting_verification: usize,
+    /// Announced ids that we lack.
+    pub wants: usize,
+    /// Node keys that are banned now.
+    pub banned: Vec<PublicKey>,
+    /// Authors that were convicted of equivocation.
+    pub convicted: Vec<PublicKey>,
+    /// Handshakes refused, by reason.
+    pub refusals: Refusals,
+}

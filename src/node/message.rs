@@ -1,0 +1,77 @@
+//! What handles, links and helpers say to the actor.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, broadcast, oneshot, watch};
+
+use super::handle::NodeStats;
+use super::stream::Delivery;
+use super::{JoinError, PeerAddr};
+use crate::net::{Connection, DialError};
+use crate::protocol::{BatchId, PublishError, Validation, ValidationId};
+use crate::rumor::{RuleSet, Rumor, RumorId, TopicId};
+use crate::store::LedgerError;
+
+/// The application's judge of rumors.
+pub(super) type Validator =
+    Arc<dyn Fn(Rumor) -> Pin<Box<dyn Future<Output = Validation> + Send>> + Send + Sync>;
+
+/// What a joined topic's handle needs.
+#[derive(Clone, Debug)]
+pub(super) struct Joined {
+    pub(super) rules: Arc<RuleSet>,
+    /// Weak, so that subscriptions end with the topic and not with its last handle.
+    pub(super) rumors: broadcast::WeakSender<Delivery>,
+    /// Links that relay the topic.
+    pub(super) links: watch::Receiver<usize>,
+}
+
+pub(super) type PublishAnswer = Vec<Result<RumorId, PublishError>>;
+
+/// A publish request: bodies that may share bundles.
+pub(super) struct Publish {
+    pub(super) topic: TopicId,
+    pub(super) bodies: Vec<Bytes>,
+    /// Whether to give up at once if there is no slot or room.
+    pub(super) try_only: bool,
+    /// A place in the queue for each body, given back with the answer.
+    pub(super) places: Option<OwnedSemaphorePermit>,
+    pub(super) answer: oneshot::Sender<PublishAnswer>,
+}
+
+pub(super) enum Message {
+    Publish(Publish),
+    Join {
+        rules: Arc<RuleSet>,
+        validator: Option<Validator>,
+        answer: oneshot::Sender<Result<Joined, JoinError>>,
+    },
+    Leave(TopicId),
+    Connect(PeerAddr),
+    Stats(oneshot::Sender<NodeStats>),
+    Shutdown(oneshot::Sender<()>),
+    /// Somebody dialled us.
+    Accepted(Connection),
+    /// A dial ended.
+    Dialled {
+        peer: PeerAddr,
+        result: Result<Connection, DialError>,
+    },
+    /// A batch is judged.
+    Verdicts {
+        batch: BatchId,
+        verdicts: Vec<bool>,
+    },
+    /// The application has judged.
+    Validated {
+        question: ValidationId,
+        verdict: Validation,
+    },
+    /// The ledger is written, or not.
+    Recorded {
+        until_ms: u64,
+        result: Result<(), LedgerError>,
+    },
+}

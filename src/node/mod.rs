@@ -1,0 +1,22 @@
+//! The async face: build a [`Node`], join topics, publish and subscribe.
+//!
+//! One task owns the [`Engine`](crate::protocol::Engine) and never waits for a peer or for the application: links,
+//! verifiers, validators and handles talk to it through bounded channels, and it answers through channels that either
+//! have a place reserved or may lag ([`Lagged`]). Dropping the last handle of a node shuts it down.
+
+mod actor;
+mod addr;
+mod builder;
+mod dialler;
+mod handle;
+mod message;
+mod stream;
+mod topic;
+mod verifiers;
+
+pub use addr::{ParseAddrError, PeerAddr};
+pub use builder::{Builder, SpawnError};
+pub use handle::{Closed, Node, NodeStats};
+pub use stream::{Delivery, Events, Lagged, Subscription};
+pub use topic::{JoinError, TopicHandle};
+pub use verifiers::VerifierPool;

@@ -1,0 +1,135 @@
+//! The handle of a joined topic.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{Semaphore, oneshot};
+
+use super::handle::Closed;
+use super::message::{Joined, Message, Publish, PublishAnswer};
+use super::{Node, Subscription};
+use crate::protocol::PublishError;
+use crate::rumor::{RuleError, RuleSet, RumorId, TopicId};
+
+/// Bodies of one handle that may wait to be sealed; further publishers wait for a place. 16 bundles.
+const PLACES: usize = 1024;
+
+/// A joined topic: publish, subscribe. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct TopicHandle {
+    joined: Joined,
+    node: Node,
+    places: Arc<Semaphore>,
+}
+
+impl TopicHandle {
+    pub(super) fn new(joined: Joined, node: Node) -> Self {
+        Self { joined, node, places: Arc::new(Semaphore::new(PLACES)) }
+    }
+
+    /// The id that commits to the topic's rules.
+    pub fn id(&self) -> TopicId {
+        self.joined.rules.id()
+    }
+
+    /// The rules.
+    pub fn rules(&self) -> &RuleSet {
+        &self.joined.rules
+    }
+
+    /// The node it belongs to.
+    pub const fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The topic's rumors from now on, our own included.
+    pub fn subscribe(&self) -> Subscription {
+        Subscription::of(&self.joined.rumors)
+    }
+
+    /// Waits until at least `links` links relay this topic.
+    ///
+    /// # Errors
+    /// If the node is closed, or the topic left, first.
+    pub async fn ready(&self, links: usize) -> Result<(), Closed> {
+        let mut count = self.joined.links.clone();
+        count.wait_for(|count| *count >= links).await.map(|_| ()).map_err(|_| Closed)
+    }
+
+    /// Publishes one rumor: waits for a slot and for room towards at least half of the topic's links, then gives the id.
+    /// What waits at the same time shares bundles, so publish concurrently, or with [`TopicHandle::publish_all`], where
+    /// throughput matters.
+    ///
+    /// # Errors
+    /// [`PublishError`] says what to do.
+    pub async fn publish(&self, body: impl Into<Bytes>) -> Result<RumorId, PublishError> {
+        let mut answer = self.send(vec![body.into()], false).await?;
+        answer.pop().unwrap_or(Err(PublishError::Closed))
+    }
+
+    /// As [`TopicHandle::publish`], but with [`PublishError::WouldWait`] instead of waiting for a slot or for room.
+    ///
+    /// # Errors
+    /// [`PublishError`] says what to do.
+    pub async fn try_publish(&self, body: impl Into<Bytes>) -> Result<RumorId, PublishError> {
+        let mut answer = self.send(vec![body.into()], true).await?;
+        answer.pop().unwrap_or(Err(PublishError::Closed))
+    }
+
+    /// Publishes many rumors in order, packed into as few bundles as they fit, and gives their ids in order. Waits as
+    /// [`TopicHandle::publish`] does.
+    ///
+    /// # Errors
+    /// The first error; what stood before it has been published.
+    pub async fn publish_all(
+        &self,
+        bodies: impl IntoIterator<Item = Bytes>,
+    ) -> Result<Vec<RumorId>, PublishError> {
+        let mut ids = Vec::new();
+        let mut bodies = bodies.into_iter().peekable();
+        while bodies.peek().is_some() {
+            let some: Vec<_> = bodies.by_ref().take(PLACES / 4).collect();
+            for result in self.send(some, false).await? {
+                ids.push(result?);
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Leaves the topic: it is no longer relayed, and its subscriptions end.
+    ///
+    /// # Errors
+    /// If the node is closed.
+    pub async fn leave(&self) -> Result<(), Closed> {
+        self.node.send(Message::Leave(self.id())).await
+    }
+
+    async fn send(&self, bodies: Vec<Bytes>, try_only: bool) -> Result<PublishAnswer, PublishError> {
+        let count = bodies.len() as u32;
+        let places = if try_only {
+            // An error of the semaphore can only mean that no place is free: it is never closed.
+            Arc::clone(&self.places).try_acquire_many_owned(count).map_err(|_| PublishError::WouldWait)?
+        } else {
+            Arc::clone(&self.places).acquire_many_owned(count).await.map_err(|_| PublishError::Closed)?
+        };
+        let (answer, answered) = oneshot::channel();
+        let publish = Publish { topic: self.id(), bodies, try_only, places: Some(places), answer };
+        self.node.send(Message::Publish(publish)).await.map_err(|_| PublishError::Closed)?;
+        answered.await.map_err(|_| PublishError::Closed)
+    }
+}
+
+/// Why a topic could not be joined.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// The rules are out of range.
+    #[error(transparent)]
+    Rules(#[from] RuleError),
+    /// The node relays as many topics as it may.
+    #[error("the node already relays {max} topics, the most there may be: leave one first", max = crate::protocol::MAX_TOPICS)]
+    TooMany,
+    /// The node is closed.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+}

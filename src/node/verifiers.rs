@@ -1,0 +1,115 @@
+//! Verifier threads: signatures are checked off the loop that owns the engine, with whatever is queued.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::protocol::VerifyJob;
+use crate::rumor::SignedHeader;
+use crate::verify::{Item, Verifier};
+
+/// Threads that check signatures. Several nodes of one process may share a pool; each hands it at most as many batches
+/// at once as the pool has threads, so what waits here is bounded by nodes times threads.
+#[derive(Clone, Debug)]
+pub struct VerifierPool {
+    shared: Arc<Shared>,
+    /// The threads end when the last pool handle is gone.
+    _last: Arc<LastHandle>,
+    threads: usize,
+}
+
+type Answer = Box<dyn FnOnce(Vec<bool>) + Send>;
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<(Vec<VerifyJob>, Answer)>,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    filled: Condvar,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shared(..)")
+    }
+}
+
+#[derive(Debug)]
+struct LastHandle(Arc<Shared>);
+
+impl Drop for LastHandle {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.filled.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Nothing under the lock can leave it half done, so a panic elsewhere does not make it unusable.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next(&self) -> Option<(Vec<VerifyJob>, Answer)> {
+        let mut queue = self.lock();
+        loop {
+            if let Some(next) = queue.jobs.pop_front() {
+                return Some(next);
+            }
+            if queue.closed {
+                return None;
+            }
+            queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl VerifierPool {
+    /// Starts `threads` threads, at least one. One thread verifies some 40 000 bundles a second in batches
+    /// (docs/performance.md), each of up to 64 rumors.
+    pub fn new(threads: usize) -> Self {
+        let threads = threads.max(1);
+        let shared = Arc::new(Shared::default());
+        for _ in 0..threads {
+            let shared = Arc::clone(&shared);
+            std::thread::spawn(move || {
+                let mut verifier = Verifier::new();
+                while let Some((jobs, answer)) = shared.next() {
+                    answer(verify(&mut verifier, &jobs));
+                }
+            });
+        }
+        Self { _last: Arc::new(LastHandle(Arc::clone(&shared))), shared, threads }
+    }
+
+    /// How many threads it has.
+    pub const fn threads(&self) -> usize {
+        self.threads
+    }
+
+    pub(super) fn submit(&self, jobs: Vec<VerifyJob>, answer: Answer) {
+        self.shared.lock().jobs.push_back((jobs, answer));
+        self.shared.filled.notify_one();
+    }
+}
+
+impl Default for VerifierPool {
+    /// Half of the processors: the other half moves bytes.
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self::new(processors / 2)
+    }
+}
+
+fn verify(verifier: &mut Verifier, jobs: &[VerifyJob]) -> Vec<bool> {
+    let messages: Vec<_> = jobs.iter().map(|job| SignedHeader::message(&job.id)).collect();
+    let items: Vec<_> = jobs
+        .iter()
+        .zip(&messages)
+        .map(|(job, message)| Item { key: &job.author, message, signature: &job.signature })
+        .collect();
+    verifier.verify_batch(&items)
+}

@@ -1,0 +1,46 @@
+//! A deterministic network of production engines, in one process: for tests of this crate, and for applications that
+//! want to see what liars can do to them.
+//!
+//! Not a model of the protocol: each node is an [`Engine`](crate::protocol::Engine) that reads and writes the frames of
+//! [`wire`](crate::wire). Only the links, the clocks and the threads are simulated. Signatures are real; a verdict is a
+//! pure function of bytes, so the nodes share a memory of verdicts.
+//!
+//! ```text
+//!   Scenario ──> Network::new ──> links up, hellos ──> publish, run_until ──> Measures
+//!                  │
+//!                  ├ nodes: an engine, an engine with a Twist (it lies in what it sends), or an Adversary
+//!                  ├ links: Latency, jitter; uplinks: bytes per second, queued
+//!                  └ one queue ordered by time; one seed decides everything; Network::trace proves it
+//! ```
+//!
+//! ```
+//! use std::time::Duration;
+//! use vouchsafe::sim::{Network, Scenario};
+//!
+//! let mut network = Network::new(Scenario { nodes: 50, links: 6, ..Scenario::default() });
+//! network.run_for(Duration::from_secs(1)); // hellos
+//! network.publish(0, vec![7; 300]);
+//! network.run_for(Duration::from_secs(3));
+//! let measures = network.measures();
+//! assert_eq!(measures.coverage(), 1.0);
+//! assert_eq!(measures.false_bans, 0);
+//! ```
+
+mod latency;
+mod measure;
+mod network;
+mod node;
+mod queue;
+mod topology;
+mod twist;
+
+pub use latency::Latency;
+pub use measure::{Measures, Spread};
+pub use network::{Network, Scenario};
+pub use topology::Topology;
+pub use twist::{
+    AnnounceLiar, Both, Censor, HopResetter, Liar, Outgoing, Silent, SlowServer, Twist, WakesUp,
+};
+
+#[cfg(test)]
+mod tests;

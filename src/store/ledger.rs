@@ -1,0 +1,166 @@
+//! The ledger file: up to when an author may have used positions. 16 bytes and a hash, replaced as a whole.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::key::PublicKey;
+
+/// Names the format; a file of another version is refused, not guessed at.
+const MAGIC: &[u8; 8] = b"vs-ldg-1";
+/// Bytes of a ledger file: magic, time, check.
+const LEN: usize = 8 + 8 + 32;
+
+/// A ledger on disk, for one author key.
+#[derive(Debug, Clone)]
+pub struct LedgerFile {
+    path: PathBuf,
+    author: PublicKey,
+}
+
+impl LedgerFile {
+    /// Opens the ledger of `author` at `path` and reads up to which Unix time (milliseconds) positions may have been
+    /// used. A file that does not exist is created: with 0 if `fresh` says that the key was just made, else with
+    /// `now_ms`, since a key that is older than its ledger may have been used until now.
+    ///
+    /// # Errors
+    /// If the file can't be read or written, or is damaged or of another author: then it must not be guessed at.
+    pub fn open(
+        path: impl Into<PathBuf>,
+        author: PublicKey,
+        fresh: bool,
+        now_ms: u64,
+    ) -> Result<(Self, u64), LedgerError> {
+        let ledger = Self { path: path.into(), author };
+        match fs::read(&ledger.path) {
+            Ok(bytes) => {
+                let recorded =
+                    ledger.decode(&bytes).ok_or_else(|| LedgerError::Damaged(ledger.path.clone()))?;
+                Ok((ledger, recorded))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let recorded = if fresh { 0 } else { now_ms };
+                ledger.record(recorded)?;
+                Ok((ledger, recorded))
+            }
+            Err(source) => Err(ledger.io(source)),
+        }
+    }
+
+    /// Records durably that positions before `until_ms` may be used: writes a new file, syncs it, renames it over the
+    /// old one and syncs the folder, so that a crash leaves either the old or the new one.
+    ///
+    /// # Errors
+    /// If any of that fails; the old record then still holds.
+    pub fn record(&self, until_ms: u64) -> Result<(), LedgerError> {
+        let fresh = self.path.with_extension("new");
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&fresh)?;
+            file.write_all(&self.encode(until_ms))?;
+            file.sync_all()?;
+            fs::rename(&fresh, &self.path)?;
+            let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        };
+        write().map_err(|source| self.io(source))
+    }
+
+    fn encode(&self, until_ms: u64) -> [u8; LEN] {
+        let mut out = [0u8; LEN];
+        let (magic, rest) = out.split_at_mut(8);
+        let (time, check) = rest.split_at_mut(8);
+        magic.copy_from_slice(MAGIC);
+        time.copy_from_slice(&until_ms.to_le_bytes());
+        check.copy_from_slice(&self.check(until_ms));
+        out
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Option<u64> {
+        let (magic, rest) = bytes.split_first_chunk::<8>()?;
+        let (time, check) = rest.split_first_chunk::<8>()?;
+        let until_ms = u64::from_le_bytes(*time);
+        (magic == MAGIC && check == self.check(until_ms)).then_some(until_ms)
+    }
+
+    /// Binds the record to its author, and shows damage.
+    fn check(&self, until_ms: u64) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_derive_key("vouchsafe ledger v1");
+        hasher.update(self.author.as_bytes());
+        hasher.update(&until_ms.to_le_bytes());
+        *hasher.finalize().as_bytes()
+    }
+
+    fn io(&self, source: io::Error) -> LedgerError {
+        LedgerError::Io { path: self.path.clone(), source }
+    }
+}
+
+/// Why a ledger can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// The file can't be read or written.
+    #[error("ledger {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The file is not a ledger of this author.
+    #[error(
+        "{} is damaged, or the ledger of another author: use the right file, or delete this one and wait a minute before the next start",
+        .0.display()
+    )]
+    Damaged(PathBuf),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_survives_and_belongs_to_its_author() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("author.ledger");
+        let author = PublicKey::from_bytes([1; 32]);
+        let (ledger, recorded) = LedgerFile::open(&path, author, true, 777).unwrap();
+        assert_eq!(recorded, 0);
+        ledger.record(1234).unwrap();
+        assert_eq!(LedgerFile::open(&path, author, true, 777).unwrap().1, 1234);
+        let other = PublicKey::from_bytes([2; 32]);
+        assert!(matches!(LedgerFile::open(&path, other, true, 777), Err(LedgerError::Damaged(_))));
+    }
+
+    #[test]
+    fn an_old_key_with_a_new_ledger_starts_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("author.ledger");
+        let (_, recorded) = LedgerFile::open(path, PublicKey::from_bytes([1; 32]), false, 777).unwrap();
+        assert_eq!(recorded, 777);
+    }
+
+    #[test]
+    fn every_damaged_byte_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("author.ledger");
+        let author = PublicKey::from_bytes([1; 32]);
+        LedgerFile::open(&path, author, true, 0).unwrap();
+        let whole = fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            fs::write(&path, damaged).unwrap();
+            assert!(LedgerFile::open(&path, author, true, 0).is_err(), "byte {at}");
+        }
+        fs::write(&path, &whole[..LEN - 1]).unwrap();
+        assert!(LedgerFile::open(&path, author, true, 0).is_err());
+    }
+
+    #[test]
+    fn a_folder_that_does_not_exist_is_named() {
+        let error =
+            LedgerFile::open("/nonexistent/x.ledger", PublicKey::from_bytes([1; 32]), true, 0).unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/x.ledger"), "{error}");
+    }
+}

@@ -1,0 +1,116 @@
+//! Who may link: the network, the allow-list, and one link per pair.
+
+use vouchsafe::rumor::NetworkId;
+use vouchsafe::wire::{self, Hello, Reason};
+use vouchsafe::{Event, Node, SecretKey, Topic, VerifierPool};
+
+use crate::liar::{Liar, hello};
+use crate::scene::{Member, Scene, builder, event, soon, until};
+
+fn refused(event: Event) -> Option<(vouchsafe::PublicKey, Reason)> {
+    match event {
+        Event::LinkRefused { peer, reason } => Some((peer, reason)),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn another_network_is_refused_with_a_reason() {
+    let mut scene = Scene::new().await;
+    let mut liar = Liar::dial(&scene.victim.node).await;
+    let network = *NetworkId::of("another").as_bytes();
+    liar.control(wire::hello(&Hello { network, ..hello(&[]) })).await;
+    assert_eq!(liar.closed_for().await, Reason::OtherNetwork);
+    let told = event("a refusal", &mut scene.events, refused).await;
+    assert_eq!(told, (liar.key.public(), Reason::OtherNetwork));
+    // A node that was given the address of the wrong network learns it too.
+    let lost = Node::builder(SecretKey::generate()).network("another").listen("127.0.0.1:0");
+    let lost = lost.verifiers(scene.pool.clone()).spawn().await.unwrap();
+    let mut events = lost.events();
+    lost.connect(scene.victim.node.addr()).await.unwrap();
+    let told = event("a refusal", &mut events, refused).await;
+    assert_eq!(told, (scene.victim.node.id(), Reason::OtherNetwork));
+    scene.nobody_is_blamed().await;
+    scene.gossips_on().await;
+}
+
+#[tokio::test]
+async fn a_key_off_the_allow_list_is_refused() {
+    let pool = VerifierPool::new(1);
+    let topic = Topic::named("lobby");
+    let friend = builder(&pool, &[]).spawn().await.unwrap();
+    let closed = builder(&pool, &[friend.addr()]).allow([friend.id()]).spawn().await.unwrap();
+    let mut events = closed.events();
+    let mut friend = Member::join(friend, &topic).await;
+    let closed = Member::join(closed, &topic).await;
+    soon("a link", closed.topic.ready(1)).await.unwrap();
+    let liar = Liar::dial(&closed.node).await;
+    assert_eq!(liar.closed_for().await, Reason::NotAdmitted);
+    assert_eq!(event("a refusal", &mut events, refused).await, (liar.key.public(), Reason::NotAdmitted));
+    // A stranger that means well is told the same by its own node.
+    let stranger = builder(&pool, &[]).spawn().await.unwrap();
+    let mut told = stranger.events();
+    stranger.connect(closed.node.addr()).await.unwrap();
+    assert_eq!(event("a refusal", &mut told, refused).await, (closed.node.id(), Reason::NotAdmitted));
+    let stats = closed.node.stats().await.unwrap();
+    assert_eq!((stats.links.len(), stats.counters.offences), (1, 0));
+    closed.topic.publish("among friends").await.unwrap();
+    friend.hear(&"among friends".into()).await;
+}
+
+#[tokio::test]
+async fn a_peer_without_a_place_is_dialled_again() {
+    let pool = VerifierPool::new(1);
+    let mut config = vouchsafe::protocol::Config::default();
+    config.max_links = 1;
+    let first = builder(&pool, &[]).spawn().await.unwrap();
+    let second = builder(&pool, &[]).spawn().await.unwrap();
+    let small = builder(&pool, &[first.addr()]).config(config).spawn().await.unwrap();
+    let mut events = small.events();
+    soon("a link", first.ready(1)).await.unwrap();
+    small.connect(second.addr()).await.unwrap();
+    assert_eq!(event("a refusal", &mut events, refused).await, (second.id(), Reason::Full));
+    first.shutdown().await;
+    soon("a link", second.ready(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn two_nodes_that_dial_each_other_keep_one_link() {
+    let pool = VerifierPool::new(1);
+    let topic = Topic::named("lobby");
+    let mut pairs = Vec::new();
+    for _ in 0..8 {
+        let one = Member::join(builder(&pool, &[]).spawn().await.unwrap(), &topic).await;
+        let other = Member::join(builder(&pool, &[]).spawn().await.unwrap(), &topic).await;
+        let (to_other, to_one) = (one.node.connect(other.node.addr()), other.node.connect(one.node.addr()));
+        let (first, second) = tokio::join!(to_other, to_one);
+        first.and(second).unwrap();
+        pairs.push((one, other));
+    }
+    let dialled = |stats: &vouchsafe::node::NodeStats| match stats.links.as_slice() {
+        [link] if link.live => Some(link.dialled),
+        _ => None,
+    };
+    for (one, other) in &pairs {
+        loop {
+            let a = until("one link", &one.node, |stats| dialled(stats).is_some()).await;
+            let b = until("one link", &other.node, |stats| dialled(stats).is_some()).await;
+            // Both must mean the same link, whose one end dialled and whose other did not.
+            if dialled(&a) != dialled(&b) {
+                break;
+            }
+        }
+    }
+    // That nothing more happens can only be seen by waiting: the first pause before a dial is 200 ms.
+    tokio::time::sleep(std::time::Duration::from_millis(1000)).await;
+    for (one, other) in &mut pairs {
+        let (a, b) = (one.node.stats().await.unwrap(), other.node.stats().await.unwrap());
+        let (a, b) = (dialled(&a).expect("one link"), dialled(&b).expect("one link"));
+        assert_ne!(a, b);
+        assert_eq!(a, one.node.id() < other.node.id(), "the link of the lesser key stays");
+        one.topic.publish("to you").await.unwrap();
+        other.hear(&"to you".into()).await;
+        other.topic.publish("and back").await.unwrap();
+        one.hear(&"and back".into()).await;
+    }
+}

@@ -1,0 +1,16 @@
+//! Hostile peers against real nodes, over real QUIC on loopback.
+//!
+//! Each test has a victim, an honest pair that must not notice, and a liar with valid TLS that sends what it likes. The
+//! names are those of the attack they answer.
+#![cfg(feature = "sim")]
+
+mod admission;
+mod authors;
+mod crashes;
+mod floods;
+mod forgery;
+mod frames;
+mod liar;
+mod scene;
+mod stalls;
+mod windows;

@@ -1,0 +1,108 @@
+//! Those who do not read, and applications that do not answer.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use vouchsafe::wire::{Lane, Reason};
+use vouchsafe::{Lagged, Topic, Validation, VerifierPool};
+
+use crate::liar::Liar;
+use crate::scene::{Member, Scene, builder, soon, until};
+
+/// In real time, since the clock of a stalled link is what it is about: some 12 s.
+#[tokio::test]
+async fn stalled_reader_never_wedges_the_node() {
+    let topic = Topic::named("busy").slots_per_tick(4096);
+    let mut scene = Scene::with(&topic, |victim| victim).await;
+    let topic = scene.victim.topic.clone();
+    // One reads nothing at all. The others read what is on the control lane and ask for more, so that something always
+    // moves: more links of that kind than honest ones would silence the victim, which waits for room on half of its
+    // links.
+    let deaf = Liar::greet(&topic).await;
+    deaf.bare.stop_reading();
+    let mut half_deaf = Vec::new();
+    for _ in 0..4 {
+        let liar = Liar::greet(&topic).await;
+        liar.bare.stop_reading_lane(Lane::Rumors);
+        liar.bare.stop_reading_lane(Lane::Replies);
+        half_deaf.push(liar);
+    }
+    let started = Instant::now();
+    let mut closed = tokio::task::JoinSet::new();
+    closed.spawn(async move { (deaf.closed_for().await, started.elapsed()) });
+    for liar in half_deaf {
+        let id = topic.id();
+        closed.spawn(async move { (liar.closed_chatting(id).await, started.elapsed()) });
+    }
+    // As fast as it goes until all five are closed; the others hear everything.
+    let speaker = topic.clone();
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stopped = stop.clone();
+    let speech = tokio::spawn(async move {
+        let mut said = Vec::new();
+        while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+            let body = Bytes::from(format!("{:08}", said.len()).repeat(1000));
+            speaker.publish(body.clone()).await.unwrap();
+            said.push(body);
+            // Some 400 kB/s: enough to fill every queue in three seconds.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        said
+    });
+    let ends = soon("the end of the stalled links", closed.join_all()).await;
+    for (reason, after) in ends {
+        assert_eq!(reason, Reason::Stalled);
+        assert!((9..=20).contains(&after.as_secs()), "closed after {after:?}");
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let said = soon("the end of the speech", speech).await.unwrap();
+    for body in &said {
+        scene.hear(body).await;
+    }
+    let stats = scene.victim.node.stats().await.unwrap();
+    assert_eq!((stats.links.len(), stats.counters.links_stalled), (2, 5));
+    scene.nobody_is_blamed().await;
+    scene.gossips_on().await;
+}
+
+#[tokio::test]
+async fn stalled_app_does_not_stop_gossip() {
+    let topic = Topic::named("lobby");
+    let pool = VerifierPool::new(1);
+    let mut scene = Scene::new().await;
+    let peers = [scene.victim.node.addr(), scene.pair[0].node.addr()];
+    // One application's validator never answers, another's subscriber never reads.
+    let dull = builder(&pool, &peers).spawn().await.unwrap();
+    let dull_topic = dull.join_with(topic.clone(), |_| std::future::pending::<Validation>()).await.unwrap();
+    let lazy = builder(&pool, &peers).subscription_capacity(4).spawn().await.unwrap();
+    let lazy_topic = lazy.join(topic.clone()).await.unwrap();
+    let mut unread = lazy_topic.subscribe();
+    for handle in [&dull_topic, &lazy_topic] {
+        soon("two links", handle.ready(2)).await.unwrap();
+    }
+    soon("four links", scene.victim.topic.ready(4)).await.unwrap();
+    for n in 0..20 {
+        let body = Bytes::from(format!("{n}"));
+        scene.victim.topic.publish(body.clone()).await.unwrap();
+        scene.pair[0].hear(&body).await;
+        scene.pair[1].hear(&body).await;
+    }
+    // Whose validator is silent ignores what it was asked about, and can speak and answer for itself all the same.
+    let timed_out = |stats: &vouchsafe::node::NodeStats| stats.counters.validator_timed_out >= 20;
+    let stats = until("twenty time-outs", &dull, timed_out).await;
+    assert_eq!((stats.counters.accepted, stats.counters.delivered), (0, 0));
+    dull_topic.publish("dull but not dumb").await.unwrap();
+    scene.pair[1].hear(&"dull but not dumb".into()).await;
+    // Whose subscriber is slow relays all of it, and tells the subscriber how much it missed.
+    let relayed = |stats: &vouchsafe::node::NodeStats| stats.counters.accepted >= 21;
+    until("all rumors", &lazy, relayed).await;
+    assert_eq!(unread.next().await, Some(Err(Lagged(17))));
+    scene.nobody_is_blamed().await;
+    scene.gossips_on().await;
+    // A node behind the lazy one alone gets what is said next.
+    let behind = builder(&pool, &[lazy.addr()]).spawn().await.unwrap();
+    let mut behind = Member::join(behind, &topic).await;
+    soon("a link", behind.topic.ready(1)).await.unwrap();
+    scene.victim.topic.publish("through the lazy one").await.unwrap();
+    behind.hear(&"through the lazy one".into()).await;
+}

@@ -1,0 +1,201 @@
+//! The async face over real QUIC on loopback: what an application sees.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use vouchsafe::{
+    Event, Node, PeerAddr, PublishError, SecretKey, Subscription, Topic, TopicHandle, VerifierPool,
+};
+
+const NETWORK: &str = "test";
+
+/// Nothing here takes seconds; whoever waits that long waits for something that will not come.
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(Duration::from_secs(30), future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what} did not happen"),
+    }
+}
+
+async fn node(pool: &VerifierPool, peers: &[PeerAddr]) -> Node {
+    let builder = Node::builder(SecretKey::generate()).network(NETWORK).listen("127.0.0.1:0");
+    builder.bootstrap(peers.iter().copied()).verifiers(pool.clone()).spawn().await.unwrap()
+}
+
+/// `count` nodes, each linked to all before it, all in one topic.
+async fn mesh(count: usize, topic: &Topic) -> Vec<(Node, TopicHandle)> {
+    let pool = VerifierPool::new(1);
+    let mut nodes: Vec<(Node, TopicHandle)> = Vec::new();
+    for _ in 0..count {
+        let peers: Vec<_> = nodes.iter().map(|(node, _)| node.addr()).collect();
+        let node = node(&pool, &peers).await;
+        let handle = node.join(topic.clone()).await.unwrap();
+        nodes.push((node, handle));
+    }
+    for (_, handle) in &nodes {
+        soon("a full mesh", handle.ready(count - 1)).await.unwrap();
+    }
+    nodes
+}
+
+async fn take(rumors: &mut Subscription, count: usize) -> Vec<Bytes> {
+    let mut bodies = Vec::new();
+    while bodies.len() < count {
+        let delivery = soon("a delivery", rumors.next()).await.unwrap().unwrap();
+        bodies.push(delivery.body().clone());
+    }
+    bodies
+}
+
+#[tokio::test]
+async fn a_rumor_reaches_everybody_once() {
+    let nodes = mesh(5, &Topic::named("lobby")).await;
+    let mut readers: Vec<_> = nodes.iter().map(|(_, topic)| topic.subscribe()).collect();
+    let id = nodes[2].1.publish("hello").await.unwrap();
+    for reader in &mut readers {
+        let delivery = soon("the rumor", reader.next()).await.unwrap().unwrap();
+        assert_eq!(delivery.body(), "hello");
+        assert_eq!(delivery.id(), id);
+        assert_eq!(delivery.author(), nodes[2].0.author());
+    }
+    // A second rumor is the next thing that anybody hears: the first is not delivered again.
+    nodes[0].1.publish("again").await.unwrap();
+    for reader in &mut readers {
+        assert_eq!(take(reader, 1).await, ["again"]);
+    }
+}
+
+#[tokio::test]
+async fn a_large_body_is_announced_and_fetched() {
+    let nodes = mesh(4, &Topic::named("files").max_body(64 * 1024)).await;
+    let mut readers: Vec<_> = nodes.iter().map(|(_, topic)| topic.subscribe()).collect();
+    let body = Bytes::from(vec![7u8; 64 * 1024]);
+    nodes[0].1.publish(body.clone()).await.unwrap();
+    for reader in &mut readers {
+        assert_eq!(take(reader, 1).await, std::slice::from_ref(&body));
+    }
+}
+
+#[tokio::test]
+async fn many_rumors_keep_their_order_and_share_bundles() {
+    let nodes = mesh(2, &Topic::named("log").slots_per_tick(4096)).await;
+    let mut reader = nodes[1].1.subscribe();
+    let bodies: Vec<_> = (0..1000u32).map(|n| Bytes::copy_from_slice(&n.to_le_bytes())).collect();
+    let ids = nodes[0].1.publish_all(bodies.clone()).await.unwrap();
+    assert_eq!(ids.len(), 1000);
+    assert_eq!(take(&mut reader, 1000).await, bodies);
+    let stats = nodes[0].0.stats().await.unwrap();
+    assert!(stats.counters.accepted < 100, "{} bundles for 1000 rumors", stats.counters.accepted);
+}
+
+#[tokio::test]
+async fn publishing_what_cannot_be_published_says_why() {
+    let pool = VerifierPool::new(1);
+    let alone = node(&pool, &[]).await;
+    let topic = alone.join(Topic::named("lobby").max_body(10)).await.unwrap();
+    assert_eq!(topic.publish("hello").await, Err(PublishError::NoLink));
+    assert_eq!(topic.publish("hello, world").await, Err(PublishError::TooLarge { len: 12, max: 10 }));
+    let other = node(&pool, &[alone.addr()]).await;
+    let there = other.join(Topic::named("lobby").max_body(10)).await.unwrap();
+    soon("a link", there.ready(1)).await.unwrap();
+    soon("a link", topic.ready(1)).await.unwrap();
+    for _ in 0..64 {
+        topic.publish("x").await.unwrap();
+    }
+    alone.shutdown().await;
+    assert_eq!(topic.publish("hello").await, Err(PublishError::Closed));
+}
+
+#[tokio::test]
+async fn try_publish_does_not_wait_for_a_slot() {
+    let nodes = mesh(2, &Topic::named("slow").slots_per_tick(1).tick_len(Duration::from_secs(10))).await;
+    let topic = &nodes[0].1;
+    let mut refused = 0;
+    // At most two ticks can pass here, each with one slot.
+    for _ in 0..4 {
+        refused += usize::from(topic.try_publish("x").await == Err(PublishError::WouldWait));
+    }
+    assert!(refused >= 2);
+}
+
+#[tokio::test]
+async fn the_last_words_of_a_node_that_shuts_down_are_heard() {
+    let nodes = mesh(2, &Topic::named("lobby")).await;
+    let mut reader = nodes[1].1.subscribe();
+    let mut events = nodes[1].0.events();
+    for n in 0..20 {
+        nodes[0].1.publish(format!("{n}")).await.unwrap();
+    }
+    nodes[0].0.shutdown().await;
+    assert_eq!(take(&mut reader, 20).await.len(), 20);
+    let down = async {
+        loop {
+            if let Event::LinkDown { peer, why } = events.next().await.unwrap().unwrap() {
+                return (peer, why);
+            }
+        }
+    };
+    let (peer, why) = soon("the end of the link", down).await;
+    assert_eq!(peer, nodes[0].0.id());
+    assert!(why.contains("shutting down"), "{why}");
+}
+
+#[tokio::test]
+async fn a_link_that_goes_down_comes_up_again() {
+    let pool = VerifierPool::new(1);
+    let stays = node(&pool, &[]).await;
+    let key = SecretKey::generate();
+    let goes = Node::builder(key.clone()).network(NETWORK).listen("127.0.0.1:0").spawn().await.unwrap();
+    stays.connect(goes.addr()).await.unwrap();
+    soon("the first link", goes.ready(1)).await.unwrap();
+    let addr = goes.local_addr();
+    goes.shutdown().await;
+    let back = Node::builder(key).network(NETWORK).listen(addr).spawn().await.unwrap();
+    soon("the second link", back.ready(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn readers_end_with_the_topic_and_the_node() {
+    let alone = node(&VerifierPool::new(1), &[]).await;
+    let topic = alone.join(Topic::named("lobby")).await.unwrap();
+    let mut rumors = topic.subscribe();
+    let mut events = alone.events();
+    topic.leave().await.unwrap();
+    assert_eq!(soon("the end of the topic", rumors.next()).await, None);
+    assert_eq!(topic.subscribe().next().await, None);
+    alone.shutdown().await;
+    assert_eq!(soon("the end of the node", events.next()).await, None);
+}
+
+#[tokio::test]
+async fn a_slow_reader_is_told_how_much_it_missed() {
+    let pool = VerifierPool::new(1);
+    let quick = node(&pool, &[]).await;
+    let slow = Node::builder(SecretKey::generate())
+        .network(NETWORK)
+        .listen("127.0.0.1:0")
+        .bootstrap([quick.addr()])
+        .subscription_capacity(4)
+        .spawn()
+        .await
+        .unwrap();
+    let topic = Topic::named("lobby");
+    let from = quick.join(topic.clone()).await.unwrap();
+    let to = slow.join(topic).await.unwrap();
+    soon("a link", from.ready(1)).await.unwrap();
+    let mut lags = to.subscribe();
+    let mut own = from.subscribe();
+    for _ in 0..20 {
+        from.publish("x").await.unwrap();
+    }
+    take(&mut own, 20).await;
+    // The slow node has them all once it has counted them; its reader has room for four.
+    let counted = async {
+        while slow.stats().await.unwrap().counters.rumors_accepted < 20 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("twenty rumors", counted).await;
+    assert_eq!(lags.next().await, Some(Err(vouchsafe::Lagged(16))));
+    assert_eq!(take(&mut lags, 4).await.len(), 4);
+}
