@@ -11,6 +11,7 @@ mod limits;
 mod malformed;
 mod own;
 mod property;
+mod pulls;
 mod shapes;
 mod slow;
 mod spread;

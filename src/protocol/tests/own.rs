@@ -52,7 +52,7 @@ fn a_restart_without_its_ledger_waits_until_nothing_said_before_can_be_repeated(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
 
     /// B14: whatever the order of speaking, crashing, losing the disk and small steps of the clock.
     #[test]

@@ -1,6 +1,8 @@
-//! Shapes of networks.
+//! Shapes of networks, and what a test may ask of the world.
 
+use super::super::{Engine, Now};
 use super::world::{Side, World};
+use crate::rumor::RuleSet;
 
 impl World {
     pub(super) fn connect(&mut self, dialler: usize, other: usize) -> usize {
@@ -46,5 +48,24 @@ impl World {
         for _ in 0..count {
             self.node();
         }
+    }
+
+    /// Both clocks of a node.
+    pub(super) fn now(&self, node: usize) -> Now {
+        self.now_with(self.nodes[node].skew_ms)
+    }
+
+    pub(super) fn engine(&self, node: usize) -> &Engine {
+        &self.nodes[node].engine
+    }
+
+    /// The tick that it is, by a clock without skew.
+    pub(super) fn tick(&self, rules: &RuleSet) -> u64 {
+        rules.tick_len().tick_at(self.now_with(0).unix_ms)
+    }
+
+    /// Milliseconds since the world began.
+    pub(super) const fn millis(&self) -> u64 {
+        self.at / 1_000_000
     }
 }

@@ -88,16 +88,17 @@ fn flood_leaves_others_latency() {
         let author = world.liar(1);
         let (mut slot, mut tick, mut said) = (0, 0, Vec::new());
         for round in 0..40 {
-            let body = format!("probe {round}");
-            world.publish(0, &rules, &body);
-            said.push((body, world.millis()));
             for _ in 0..if flood { 200 } else { 0 } {
                 slot = if tick == world.tick(&rules) { slot + 1 } else { 0 };
                 tick = world.tick(&rules);
                 let word = bundle(&author, &rules, tick, slot, &[&"x".repeat(1_000)]);
                 world.says(hostile, Lane::Rumors, super::hostile::frame_of(4, &[&word]));
             }
-            world.run(50);
+            world.run(5);
+            let body = format!("probe {round}");
+            world.publish(0, &rules, &body);
+            said.push((body, world.millis()));
+            world.run(45);
         }
         world.run(5_000);
         let took = |(body, said): &(String, u64)| {

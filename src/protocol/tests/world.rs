@@ -15,9 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::random::Random;
-use super::super::{
-    Action, BatchId, Engine, Input, LinkId, Mono, Now, Ticket, Validation, ValidationId, VerifyJob,
-};
+use super::super::{Action, BatchId, Input, LinkId, Mono, Now, Ticket, Validation, ValidationId, VerifyJob};
 use super::check::Judge;
 use super::hostile::Hostile;
 use super::node::{Node, Spec};
@@ -77,7 +75,7 @@ pub(super) struct World {
     pub(super) judge: Judge,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     happenings: BTreeMap<u64, Happening>,
-    at: u64,
+    pub(super) at: u64,
     count: u64,
     tickets: u64,
     pub(super) random: Random,
@@ -380,27 +378,8 @@ impl World {
         self.trace.finalize()
     }
 
-    fn now_with(&self, skew_ms: i64) -> Now {
+    pub(super) fn now_with(&self, skew_ms: i64) -> Now {
         let unix_ms = (BEGIN_MS + self.at / 1_000_000).saturating_add_signed(skew_ms);
         Now { mono: Mono::from_nanos(self.at), unix_ms }
-    }
-
-    /// Both clocks of a node.
-    pub(super) fn now(&self, node: usize) -> Now {
-        self.now_with(self.nodes[node].skew_ms)
-    }
-
-    pub(super) fn engine(&self, node: usize) -> &Engine {
-        &self.nodes[node].engine
-    }
-
-    /// The tick that it is, by a clock without skew.
-    pub(super) fn tick(&self, rules: &RuleSet) -> u64 {
-        rules.tick_len().tick_at(self.now_with(0).unix_ms)
-    }
-
-    /// Milliseconds since the world began.
-    pub(super) const fn millis(&self) -> u64 {
-        self.at / 1_000_000
     }
 }
