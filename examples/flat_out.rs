@@ -51,6 +51,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         });
     }
+    for (number, (node, _)) in mesh.iter().enumerate() {
+        let mut events = node.events();
+        tokio::spawn(async move {
+            while let Some(Ok(event)) = events.next().await {
+                println!("node {number}: {event:?}");
+            }
+        });
+    }
     let started = Instant::now();
     let stop = started + Duration::from_secs(seconds as u64);
     let mut writers = Vec::new();
@@ -101,14 +109,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let (delivered, lagged) = (delivered.load(Ordering::Relaxed), lagged.load(Ordering::Relaxed));
     let cpu = cpu_seconds() - cpu;
-    let stats = mesh[0].0.stats().await?;
     println!(
         "{delivered} of {expected} delivered, {lagged} missed by slow readers, {:.0} per second, {:.2} CPU-us per delivery",
         delivered as f64 / started.elapsed().as_secs_f64(),
         cpu * 1e6 / delivered as f64
     );
-    for (name, value) in stats.counters.list().into_iter().filter(|(_, value)| *value > 0) {
-        println!("  node 0: {name} {value}");
+    // What was refused, degraded or given up anywhere, so that a loss has a name.
+    for (number, (node, _)) in mesh.iter().enumerate() {
+        let counters = node.stats().await?.counters;
+        let counted = counters.list().into_iter().filter(|(_, value)| *value > 0);
+        let counted: Vec<_> = counted.map(|(name, value)| format!("{name} {value}")).collect();
+        println!("node {number}: {}", counted.join(", "));
     }
     if delivered + lagged < expected {
         std::process::exit(1);
