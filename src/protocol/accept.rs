@@ -221,7 +221,7 @@ impl Engine {
         let Some(bundle) = entry.body.clone() else { return };
         let (header, from) = (entry.signed.header, entry.from);
         // There was room when it came in, but others may have taken it since. (Own bundles were sealed for what there is.)
-        if from.is_some() && !window.has_room_for_body(&header, now, &self.config) {
+        if from.is_some() && !window.has_room_for_body(&header, &self.config) {
             self.counters.over_cap += 1;
             return self.unwanted(topic, id);
         }

@@ -156,17 +156,16 @@ impl Window {
         }
         let newcomer = self.is_newcomer(&header.author, now.mono);
         let room = self.entries.len() < share_of(config.topic_bundles, newcomer)
-            && self.has_room_for_body(header, now, config)
+            && self.bytes.saturating_add(header.bytes as usize) <= share_of(config.topic_bytes, newcomer)
             && self.has_room_for_author(&header.author, header.bytes as usize, config);
         if room { Ok(()) } else { Err(Unfit::OverCap) }
     }
 
     /// Row 10: asked again when the body is to be kept, since others may have taken the room while it was in flight.
-    pub(super) fn has_room_for_body(&self, header: &Header, now: Now, config: &Config) -> bool {
-        let newcomer = self.is_newcomer(&header.author, now.mono);
+    pub(super) fn has_room_for_body(&self, header: &Header, config: &Config) -> bool {
         let bytes = header.bytes as usize;
         let of_author = self.authors.get(&header.author).map_or(0, |author| author.bytes);
-        self.bytes.saturating_add(bytes) <= share_of(config.topic_bytes, newcomer)
+        self.bytes.saturating_add(bytes) <= config.topic_bytes
             && of_author.saturating_add(bytes) <= config.author_bytes
     }
 
