@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::network::Dice;
+use super::dice::Dice;
 
 /// One-way delay of a link. Drawn once per link; `jitter` of a scenario is drawn for each frame.
 #[derive(Clone, Debug, PartialEq)]

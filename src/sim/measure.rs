@@ -90,7 +90,8 @@ impl Ledger {
         for (node, honest) in nodes.zip(&self.honest) {
             bytes_out += node.bytes_out;
             if *honest {
-                let counters = node.engine.stats().counters;
+                let Some(engine) = node.machine.engine() else { continue };
+                let counters = engine.stats().counters;
                 copies += counters.copies_in;
                 accepted += counters.accepted;
                 announced += counters.announced;

@@ -26,21 +26,28 @@
 //! assert_eq!(measures.false_bans, 0);
 //! ```
 
+mod dice;
+mod drive;
 mod latency;
+mod liars;
+mod lying;
+mod machine;
 mod measure;
 mod network;
 mod node;
 mod queue;
+mod scenario;
 mod topology;
-mod twist;
 
 pub use latency::Latency;
-pub use measure::{Measures, Spread};
-pub use network::{Network, Scenario};
-pub use topology::Topology;
-pub use twist::{
+pub use liars::{
     AnnounceLiar, Both, Censor, HopResetter, Liar, Outgoing, Silent, SlowServer, Twist, WakesUp,
 };
+pub use machine::Machine;
+pub use measure::{Measures, Spread};
+pub use network::Network;
+pub use scenario::Scenario;
+pub use topology::Topology;
 
 #[cfg(test)]
 mod tests;

@@ -6,121 +6,35 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::dice::Dice;
 use super::measure::{Ledger, Measures};
 use super::node::{End, Node};
-use super::queue::{Happening, NodeIndex, Planned, Queue};
-use super::twist::{Liar, Outgoing};
-use super::{Latency, Topology};
+use super::queue::{NodeIndex, Queue};
+use super::scenario::Scenario;
 use crate::key::{PublicKey, SecretKey, Signature};
-use crate::protocol::{
-    Action, Config, Engine, Event, FRAME_OVERHEAD, Input, LinkId, Mono, Now, Setup, Ticket, VerifyJob,
-};
-use crate::rumor::{BundleId, NetworkId, RuleSet, SignedHeader, Topic};
-use crate::verify::verify_single;
+use crate::protocol::{Engine, Input, LinkId, Mono, Now, Setup, Ticket};
+use crate::rumor::{BundleId, NetworkId, RuleSet};
 use crate::wire::Lane;
 
 /// When every simulation begins, Unix milliseconds: any fixed moment would do.
 const BEGIN_MS: u64 = 1_800_000_000_000;
 const NETWORK: &str = "simulation";
 
-/// What to simulate. Everything has a default; the seed decides what is left to chance.
-#[derive(Clone, Debug)]
-pub struct Scenario {
-    /// Nodes in all, liars included.
-    pub nodes: usize,
-    /// Links that each node dials. About as many are dialled by others.
-    pub links: usize,
-    /// Who dials whom.
-    pub topology: Topology,
-    /// One-way delay of links.
-    pub latency: Latency,
-    /// Most further delay of a frame, drawn evenly for each.
-    pub jitter: Duration,
-    /// Chance of a frame to be lost once, 0 to 1: it then arrives after a retransmission, two delays and 25 ms later.
-    pub loss: f64,
-    /// Bytes per second that a node can send; frames queue for it. `None`: no limit.
-    pub uplink: Option<u64>,
-    /// Part of the nodes that lie, 0 to 1. They are chosen at random.
-    pub liars: f64,
-    /// How they lie.
-    pub liar: Liar,
-    /// Most difference of a node's clock from true time.
-    pub clock_spread: Duration,
-    /// The topic that all nodes join.
-    pub topic: Topic,
-    /// Of every node; `expected_nodes` is set to `nodes`.
-    pub config: Config,
-    /// Decides everything that is left to chance.
-    pub seed: u64,
-}
-
-impl Default for Scenario {
-    fn default() -> Self {
-        Self {
-            nodes: 1_000,
-            links: 12,
-            topology: Topology::Random,
-            latency: Latency::GEOMETRIC,
-            jitter: Duration::from_millis(2),
-            loss: 0.0,
-            uplink: None,
-            liars: 0.0,
-            liar: Liar::Silent,
-            clock_spread: Duration::ZERO,
-            topic: Topic::named("simulation").max_body(64 * 1024),
-            config: Config::default(),
-            seed: 1,
-        }
-    }
-}
-
-/// Numbers from the scenario's seed.
-#[derive(Debug)]
-pub(super) struct Dice(blake3::OutputReader);
-
-impl Dice {
-    fn new(seed: u64) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key("vouchsafe simulation dice v1");
-        Self(hasher.update(&seed.to_le_bytes()).finalize_xof())
-    }
-
-    pub(super) fn next(&mut self) -> u64 {
-        let mut word = [0; 8];
-        self.0.fill(&mut word);
-        u64::from_le_bytes(word)
-    }
-
-    pub(super) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
-
-    /// Evenly from 0 to 1.
-    pub(super) fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    fn bytes(&mut self) -> [u8; 32] {
-        let mut bytes = [0; 32];
-        self.0.fill(&mut bytes);
-        bytes
-    }
-}
-
 /// A running simulation.
 #[derive(Debug)]
 pub struct Network {
-    scenario: Scenario,
-    rules: Arc<RuleSet>,
-    nodes: Vec<Node>,
-    by_key: HashMap<PublicKey, NodeIndex>,
-    queue: Queue,
+    pub(super) scenario: Scenario,
+    pub(super) rules: Arc<RuleSet>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) by_key: HashMap<PublicKey, NodeIndex>,
+    pub(super) queue: Queue,
     /// Nanoseconds since the beginning.
-    now: u64,
-    dice: Dice,
-    verdicts: HashMap<(BundleId, PublicKey, Signature), bool>,
-    ledger: Ledger,
-    trace: blake3::Hasher,
-    tickets: u64,
+    pub(super) now: u64,
+    pub(super) dice: Dice,
+    pub(super) verdicts: HashMap<(BundleId, PublicKey, Signature), bool>,
+    pub(super) ledger: Ledger,
+    pub(super) trace: blake3::Hasher,
+    pub(super) tickets: u64,
 }
 
 impl Network {
@@ -160,7 +74,7 @@ impl Network {
             let born =
                 Now { mono: Mono::from_nanos(dice.next() % 1_000_000_000), unix_ms: unix_ms(0, skew_ms) };
             nodes.push(Node {
-                engine: Engine::new(setup, born),
+                machine: Box::new(Engine::new(setup, born)),
                 key: key.public(),
                 twist: lies.then(|| scenario.liar.twist()),
                 ends: Vec::new(),
@@ -248,7 +162,7 @@ impl Network {
 
     /// The engine of a node, to look at.
     pub fn engine(&self, node: usize) -> Option<&Engine> {
-        self.nodes.get(node).map(|node| &node.engine)
+        self.nodes.get(node).and_then(|node| node.machine.engine())
     }
 
     /// Lets a node publish now.
@@ -278,152 +192,6 @@ impl Network {
     pub fn trace(&self) -> String {
         self.trace.finalize().to_hex().as_str()[..16].to_owned()
     }
-
-    fn now_of(&self, node: NodeIndex) -> Now {
-        let skew = self.nodes.get(node as usize).map_or(0, |node| node.skew_ms);
-        Now { mono: Mono::from_nanos(self.now), unix_ms: unix_ms(self.now, skew) }
-    }
-
-    fn input(&mut self, node: NodeIndex, input: Input) {
-        let now = self.now_of(node);
-        if let Some(node) = self.nodes.get_mut(node as usize) {
-            node.engine.handle(now, input);
-        }
-    }
-
-    fn happen(&mut self, planned: Planned) {
-        let Planned { at, node, what, .. } = planned;
-        self.trace.update(&at.to_le_bytes());
-        self.trace.update(&node.to_le_bytes());
-        match what {
-            Happening::Arrive { link, lane, payload } => {
-                if self.nodes.get(node as usize).and_then(|node| node.end(link)).is_none() {
-                    return;
-                }
-                self.trace.update(&(payload.len() as u64).to_le_bytes());
-                self.hear(node, link, &payload);
-                self.input(node, Input::Frame { link, lane, payload });
-            }
-            Happening::Sent { link, lane, bytes } => self.input(node, Input::Written { link, lane, bytes }),
-            Happening::Down { link } => {
-                if let Some(end) = self.nodes.get_mut(node as usize).and_then(|node| node.end_mut(link)) {
-                    end.up = false;
-                }
-                self.input(node, Input::LinkDown { link, offence: None, why: "closed".into() });
-            }
-            Happening::Wake => {
-                let Some(this) = self.nodes.get_mut(node as usize) else { return };
-                // A later plan has replaced it, or an earlier input has done its work.
-                if this.wake != at {
-                    return;
-                }
-                this.wake = u64::MAX;
-                self.input(node, Input::Tick);
-            }
-        }
-        self.drive(node);
-    }
-
-    /// A liar hears a frame and may answer at once.
-    fn hear(&mut self, node: NodeIndex, link: LinkId, payload: &Bytes) {
-        let now = self.now_of(node);
-        let Some(this) = self.nodes.get_mut(node as usize) else { return };
-        let links = if this.twist.is_some() { this.links() } else { return };
-        let Some(twist) = &mut this.twist else { return };
-        for (link, lie) in twist.incoming(now, &links, link, payload) {
-            self.transmit(node, link, lie);
-        }
-    }
-
-    /// Does what a node's engine wants done, and plans its next wake.
-    fn drive(&mut self, index: NodeIndex) {
-        let now = self.now_of(index);
-        loop {
-            let Some(node) = self.nodes.get_mut(index as usize) else { return };
-            let Some(action) = node.engine.poll() else { break };
-            match action {
-                Action::Send { link, lane, frame } => {
-                    let bytes = frame.len() + FRAME_OVERHEAD;
-                    let out = match &mut node.twist {
-                        None => vec![Outgoing { lane, payload: frame, delay: Duration::ZERO }],
-                        Some(twist) => twist.outgoing(now, link, lane, frame),
-                    };
-                    let queued_until = node.uplink_free;
-                    for out in out {
-                        self.transmit(index, link, out);
-                    }
-                    // The engine learns that its bytes are gone when the uplink has sent them.
-                    if self.scenario.uplink.is_some() && queued_until > self.now {
-                        self.queue.plan(queued_until, index, Happening::Sent { link, lane, bytes });
-                    } else {
-                        self.input(index, Input::Written { link, lane, bytes });
-                    }
-                }
-                Action::Verify { batch, jobs } => {
-                    let verdicts = jobs.iter().map(|job| self.judge(job)).collect();
-                    self.input(index, Input::Verdicts { batch, verdicts });
-                }
-                Action::Deliver { bundle, from } => {
-                    let from = from.and_then(|from| self.by_key.get(&from).copied());
-                    self.ledger.delivered(index, &bundle, from, self.now);
-                }
-                Action::Close { link, .. } => self.close(index, link),
-                Action::Event(Event::Offence { peer, .. }) => {
-                    let peer = self.by_key.get(&peer).copied();
-                    self.ledger.offence(index, peer);
-                }
-                Action::Event(Event::Convicted { .. }) => self.ledger.convicted(index, self.now),
-                Action::Record { until_ms } => self.input(index, Input::Recorded { until_ms }),
-                _ => {}
-            }
-        }
-        let Some(node) = self.nodes.get_mut(index as usize) else { return };
-        if let Some(deadline) = node.engine.next_deadline() {
-            let at = deadline.as_nanos().max(self.now + 1);
-            if at < node.wake {
-                node.wake = at;
-                self.queue.plan(at, index, Happening::Wake);
-            }
-        }
-    }
-
-    fn judge(&mut self, job: &VerifyJob) -> bool {
-        let message = SignedHeader::message(&job.id);
-        let judge = || verify_single(&job.author, &message, &job.signature);
-        *self.verdicts.entry((job.id, job.author, job.signature)).or_insert_with(judge)
-    }
-
-    fn transmit(&mut self, from: NodeIndex, link: LinkId, out: Outgoing) {
-        let jitter = self.scenario.jitter.mul_f64(self.dice.unit());
-        let lost = self.scenario.loss > 0.0 && self.dice.unit() < self.scenario.loss;
-        let Some(node) = self.nodes.get_mut(from as usize) else { return };
-        let bytes = (out.payload.len() + FRAME_OVERHEAD) as u64;
-        let ready = self.now + nanos(out.delay);
-        let mut leaves = ready;
-        if let Some(rate) = self.scenario.uplink {
-            leaves = node.uplink_free.max(ready) + bytes.saturating_mul(1_000_000_000) / rate.max(1);
-            node.uplink_free = leaves;
-        }
-        let Some(end) = node.end_mut(link) else { return };
-        let again = if lost { end.delay * 2 + Duration::from_millis(25) } else { Duration::ZERO };
-        let arrives = leaves + nanos(end.delay + jitter + again);
-        let Some(last) = end.last.get_mut(out.lane.index()) else { return };
-        *last = arrives.max(*last);
-        let (at, peer, there) = (*last, end.peer, end.there);
-        node.bytes_out += bytes;
-        self.queue.plan(at, peer, Happening::Arrive { link: there, lane: out.lane, payload: out.payload });
-    }
-
-    fn close(&mut self, index: NodeIndex, link: LinkId) {
-        let Some(end) = self.nodes.get_mut(index as usize).and_then(|node| node.end_mut(link)) else {
-            return;
-        };
-        end.up = false;
-        // After whatever was sent before it.
-        let after = end.last.iter().copied().max().unwrap_or(0).max(self.now + nanos(end.delay));
-        self.queue.plan(after, end.peer, Happening::Down { link: end.there });
-        self.input(index, Input::LinkDown { link, offence: None, why: "closed".into() });
-    }
 }
 
 /// Chooses who lies.
@@ -436,10 +204,6 @@ fn liars(scenario: &Scenario, dice: &mut Dice) -> Vec<bool> {
     lying
 }
 
-fn unix_ms(now: u64, skew_ms: i64) -> u64 {
+pub(super) fn unix_ms(now: u64, skew_ms: i64) -> u64 {
     (BEGIN_MS + now / 1_000_000).saturating_add_signed(skew_ms)
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,17 +1,18 @@
-//! One simulated node: an engine, what may twist its words, and the ends of its links.
+//! One simulated node: a machine, what may twist its words, and the ends of its links.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::liars::Twist;
+use super::machine::Machine;
 use super::queue::NodeIndex;
-use super::twist::Twist;
 use crate::key::PublicKey;
-use crate::protocol::{Engine, LinkId};
+use crate::protocol::LinkId;
 use crate::wire::Lane;
 
 #[derive(Debug)]
 pub(super) struct Node {
-    pub(super) engine: Engine,
+    pub(super) machine: Box<dyn Machine>,
     pub(super) key: PublicKey,
     /// `None` for honest nodes.
     pub(super) twist: Option<Box<dyn Twist>>,

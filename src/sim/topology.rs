@@ -1,6 +1,6 @@
 //! Who has a link to whom.
 
-use super::network::Dice;
+use super::dice::Dice;
 
 /// How links are chosen. Links are undirected once they are up; the first of a pair dials.
 #[derive(Clone, Debug, PartialEq, Eq)]

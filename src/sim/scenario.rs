@@ -1,0 +1,58 @@
+//! What to simulate.
+
+use std::time::Duration;
+
+use super::{Latency, Liar, Topology};
+use crate::protocol::Config;
+use crate::rumor::Topic;
+
+/// What to simulate. Everything has a default; the seed decides what is left to chance.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Nodes in all, liars included.
+    pub nodes: usize,
+    /// Links that each node dials. About as many are dialled by others.
+    pub links: usize,
+    /// Who dials whom.
+    pub topology: Topology,
+    /// One-way delay of links.
+    pub latency: Latency,
+    /// Most further delay of a frame, drawn evenly for each.
+    pub jitter: Duration,
+    /// Chance of a frame to be lost once, 0 to 1: it then arrives after a retransmission, two delays and 25 ms later.
+    pub loss: f64,
+    /// Bytes per second that a node can send; frames queue for it. `None`: no limit.
+    pub uplink: Option<u64>,
+    /// Part of the nodes that lie, 0 to 1. They are chosen at random.
+    pub liars: f64,
+    /// How they lie.
+    pub liar: Liar,
+    /// Most difference of a node's clock from true time.
+    pub clock_spread: Duration,
+    /// The topic that all nodes join.
+    pub topic: Topic,
+    /// Of every node; `expected_nodes` is set to `nodes`.
+    pub config: Config,
+    /// Decides everything that is left to chance.
+    pub seed: u64,
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        Self {
+            nodes: 1_000,
+            links: 12,
+            topology: Topology::Random,
+            latency: Latency::GEOMETRIC,
+            jitter: Duration::from_millis(2),
+            loss: 0.0,
+            uplink: None,
+            liars: 0.0,
+            liar: Liar::Silent,
+            clock_spread: Duration::ZERO,
+            topic: Topic::named("simulation").max_body(64 * 1024),
+            config: Config::default(),
+            seed: 1,
+        }
+    }
+}
