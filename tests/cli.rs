@@ -310,6 +310,24 @@ fn a_node_with_bad_values_does_not_start() {
     assert_usage(&node(&["--topic", ""]), &["--topic", "1 to 255"]);
 }
 
+#[test]
+fn a_key_whose_ledger_is_gone_waits_before_it_speaks() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, key) = path(&folder, "node.key");
+    assert_eq!(code(&run(&["keygen", "--out", &key])), 0);
+    let (ledger, text) = path(&folder, "node.ledger");
+    // A key is not made where another's ledger lies.
+    std::fs::remove_file(&key).unwrap();
+    assert_usage(&run(&["keygen", "--out", &key]), &[&text, "key in use"]);
+    std::fs::remove_file(&ledger).unwrap();
+    assert_eq!(code(&run(&["keygen", "--out", &key])), 0);
+    std::fs::remove_file(&ledger).unwrap();
+    let output = run_with(&["node", "--key", &key, "--listen", "127.0.0.1:0", "--exit-on-eof"], b"");
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(stderr(&output).contains("silent for 30 s"), "{}", stderr(&output));
+    assert!(ledger.exists());
+}
+
 // ---- demo
 
 #[test]
@@ -425,16 +443,15 @@ fn wait_for(lines: &mpsc::Receiver<String>, word: &str) -> String {
 fn two_nodes_exchange_lines_and_leave_cleanly() {
     let folder = tempfile::tempdir().unwrap();
     let [(_, key1), (_, key2)] = ["one.key", "two.key"].map(|name| path(&folder, name));
-    let [(_, ledger1), (_, ledger2)] = ["one.ledger", "two.ledger"].map(|name| path(&folder, name));
     let [public1, public2] = [&key1, &key2].map(|key| stdout(&run(&["keygen", "--out", key])));
 
-    let mut one = Running::start(&["node", "--key", &key1, "--listen", "127.0.0.1:0", "--ledger", &ledger1]);
+    let mut one = Running::start(&["node", "--key", &key1, "--listen", "127.0.0.1:0"]);
     let listening = wait_for(&one.err, "listening as");
     let addr = listening.rsplit(' ').next().unwrap().to_owned();
     assert!(addr.starts_with(public1.trim_end()));
 
     // The second one says two lines, one of them too long, and goes; the first one hears the good ones.
-    let flags = ["node", "--key", &key2, "--listen", "127.0.0.1:0", "--ledger", &ledger2, "--peer", &addr];
+    let flags = ["node", "--key", &key2, "--listen", "127.0.0.1:0", "--peer", &addr];
     let long = "x".repeat(16 * 1024 + 1);
     let input = format!("hello\x1b[2J\n{long}\n\nstill here\n");
     let output = run_with(&[flags.as_slice(), &["--exit-on-eof"]].concat(), input.as_bytes());

@@ -83,7 +83,8 @@ impl Builder {
     }
 
     /// A small file that records which positions the author may have used, so that a restart never uses one twice.
-    /// Without it, an author key that was loaded (not generated) stays silent for half a minute after each start.
+    /// Without it, an author key that was loaded (not generated) stays silent for half a minute after each start. A file
+    /// that is missing is made; then a loaded key is silent for that long this once.
     pub fn ledger(mut self, path: impl Into<PathBuf>) -> Self {
         self.ledger = Some(path.into());
         self

@@ -221,7 +221,7 @@ impl Engine {
         let Some(bundle) = entry.body.clone() else { return };
         let (header, from) = (entry.signed.header, entry.from);
         // There was room when it came in, but others may have taken it since. (Own bundles were sealed for what there is.)
-        if from.is_some() && !window.has_room_for_body(&header, &self.config) {
+        if from.is_some() && !window.has_room_for_body(&header, now.mono, &self.config) {
             self.counters.over_cap += 1;
             return self.unwanted(topic, id);
         }
@@ -231,7 +231,7 @@ impl Engine {
         if let Some(entry) = window.entry_mut(&id) {
             entry.deliverable = deliverable;
         }
-        window.keep_body(id, &header, now.mono);
+        self.counters.bodies_evicted += window.keep_body(id, &header, now.mono, &self.config);
         let deliver = window.deliver;
         self.counters.accepted += 1;
         self.counters.rumors_accepted += u64::from(header.count);

@@ -54,7 +54,8 @@ pub(super) struct Link {
     pub(super) good: u32,
     /// Wanted ids that list this link as a source.
     pub(super) wanted_from: usize,
-    /// Topics of ours in which there was no room for all that it announced.
+    /// Topics of ours in which it has announced more than we have noted or got: it will be asked to say it again. (At
+    /// most as many as we have topics.)
     pub(super) missed: Vec<TopicId>,
     /// When it last sent evidence that held, or that we had.
     pub(super) evidence_at: Option<Mono>,
@@ -108,6 +109,13 @@ impl Link {
     /// Whether the peer says that it relays `topic`.
     pub(super) fn relays_id(&self, topic: &TopicId) -> bool {
         self.topics.binary_search(topic).is_ok()
+    }
+
+    /// Something that it announced in `topic` was not noted, or could not be had.
+    pub(super) fn has_more(&mut self, topic: TopicId) {
+        if !self.missed.contains(&topic) {
+            self.missed.push(topic);
+        }
     }
 
     /// Adds a reason not to read; true if reading must stop now.

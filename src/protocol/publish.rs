@@ -252,10 +252,10 @@ impl Engine {
 
     /// Room for an own bundle: in our own store, and towards at least half of the topic's links, or of those we dialled:
     /// nobody who came to us, however many they are, may make us fall silent by not reading.
-    fn has_room(&self, topic: &TopicId, author: &PublicKey, bytes: usize) -> bool {
+    fn has_room(&mut self, topic: &TopicId, author: &PublicKey, bytes: usize) -> bool {
         let store = self
             .topics
-            .get(topic)
+            .get_mut(topic)
             .is_some_and(|window| window.has_room(author, bytes, self.now.mono, &self.config));
         let (mut links, mut free, mut dialled, mut dialled_free) = (0, 0, 0, 0);
         for link in self.links.iter().filter(|link| link.relays(topic)) {

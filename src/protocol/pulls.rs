@@ -65,9 +65,7 @@ impl Engine {
             Added::Nothing => {}
             Added::Full => {
                 self.counters.wants_refused += 1;
-                if !link.missed.contains(&topic) {
-                    link.missed.push(topic);
-                }
+                link.has_more(topic);
             }
         }
     }
@@ -91,8 +89,7 @@ impl Engine {
         let hopeless = |slot: &Slot| self.links.at(*slot).is_none_or(|link| link.service.is_last_resort(now));
         if idle.is_empty() {
             if under_way == 0 {
-                self.counters.wants_given_up += 1;
-                self.drop_want(&wanted);
+                self.give_up(&wanted);
             }
             return;
         }
@@ -254,22 +251,42 @@ impl Engine {
 
     /// The id is no longer wanted: whoever still owes a copy may drop it.
     pub(super) fn drop_want(&mut self, wanted: &WantId) {
-        let Some(want) = self.wants.remove(wanted) else { return };
-        for (slot, _) in want.asking() {
-            self.settle(slot, want.size);
-        }
+        let Some(want) = self.forget_want(wanted) else { return };
         for slot in want.owing() {
             if let Some(link) = self.links.at_mut(slot) {
                 link.outbox.cancel(wanted.0, wanted.1);
                 self.dirty.insert(slot);
             }
         }
+        self.retry_starved();
+    }
+
+    /// Nobody has served the id. A late copy is still welcome, so nothing is cancelled; and whoever does serve now and then,
+    /// and so may only be overloaded, is asked in a while to announce what it holds again.
+    fn give_up(&mut self, wanted: &WantId) {
+        let Some(want) = self.forget_want(wanted) else { return };
+        self.counters.wants_given_up += 1;
+        for slot in want.sources() {
+            if let Some(link) = self.links.at_mut(slot)
+                && link.service.delay.is_some()
+            {
+                link.has_more(wanted.0);
+            }
+        }
+        self.retry_starved();
+    }
+
+    fn forget_want(&mut self, wanted: &WantId) -> Option<Want> {
+        let want = self.wants.remove(wanted)?;
+        for (slot, _) in want.asking() {
+            self.settle(slot, want.size);
+        }
         for slot in want.sources() {
             if let Some(link) = self.links.at_mut(slot) {
                 link.wanted_from = link.wanted_from.saturating_sub(1);
             }
         }
-        self.retry_starved();
+        Some(want)
     }
 
     pub(super) fn on_pull(&mut self, sender: Sender, pull: Ids) {

@@ -68,6 +68,8 @@ counters! {
     accepted,
     /// Stage 10: rumors in them.
     rumors_accepted,
+    /// Stage 10: bodies older than 10 s dropped before their retention was over, because newer ones needed the room.
+    bodies_evicted,
     /// Stage 11: bundles handed to the application.
     delivered,
     /// Stage 11: hold-back: bundles never delivered because their author was convicted first.
@@ -86,7 +88,8 @@ counters! {
     pulls_unserved,
     /// Announced ids not remembered because a cap was reached; they are asked for again when there is room.
     wants_refused,
-    /// Wanted ids given up after every announcer was tried twice; a new announcement brings them back.
+    /// Wanted ids given up after every announcer was tried six times; a new announcement brings them back, and those that
+    /// have served before are asked for one.
     wants_given_up,
     /// Bundles sent to links that pulled them.
     served,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Config;
+use super::bodies::{Bodies, Caps};
 use super::budget::Meter;
 use super::entry::{Entry, Stage};
 use super::linkset::LinkSet;
@@ -52,10 +53,8 @@ pub(super) struct Window {
     entries: KeyedMap<BundleId, Entry>,
     /// Ticks below this never come back, whatever the clock does.
     floor: u64,
-    /// Bytes of bodies held.
-    bytes: usize,
-    /// Accepted bundles with a body, in the order of acceptance.
-    bodies: VecDeque<(Mono, BundleId)>,
+    /// Accepted bundles with a body.
+    bodies: Bodies,
     refused: KeyedSet<BundleId>,
     refused_order: VecDeque<BundleId>,
     authors: KeyedMap<PublicKey, Author>,
@@ -82,8 +81,6 @@ struct Claim {
 struct Author {
     first_heard: Mono,
     last_heard: Mono,
-    /// Bytes of its bodies that are held.
-    bytes: usize,
     /// Positions claimed, in bundles: what it takes of the index.
     bundles: usize,
     /// Pushes of this author's rumors: at most twice its quota per real tick, however many ticks it releases at once.
@@ -99,6 +96,7 @@ pub(super) enum Unfit {
 
 impl Window {
     pub(super) fn new(rules: Arc<RuleSet>, deliver: bool, validate: bool, keyed: Keyed) -> Self {
+        let bodies = Bodies::new(youth(&rules), keyed);
         Self {
             rules,
             deliver,
@@ -106,8 +104,7 @@ impl Window {
             generations: BTreeMap::new(),
             entries: keyed.map(),
             floor: 0,
-            bytes: 0,
-            bodies: VecDeque::new(),
+            bodies,
             refused: keyed.set(),
             refused_order: VecDeque::new(),
             authors: keyed.map(),
@@ -128,7 +125,7 @@ impl Window {
     }
 
     pub(super) const fn held_bytes(&self) -> usize {
-        self.bytes
+        self.bodies.bytes()
     }
 
     fn hold_back(&self) -> Duration {
@@ -149,42 +146,38 @@ impl Window {
     }
 
     /// Row 6 of the intake: is the tick inside the relay window, and is there room for the bundle?
-    pub(super) fn admit(&self, header: &Header, now: Now, config: &Config) -> Result<(), Unfit> {
+    pub(super) fn admit(&mut self, header: &Header, now: Now, config: &Config) -> Result<(), Unfit> {
         let past = RELAY_PAST + self.hold_back();
         if header.tick < self.floor || !self.within(header.tick, now, past, RELAY_FUTURE) {
             return Err(Unfit::OutsideWindow);
         }
         let newcomer = self.is_newcomer(&header.author, now.mono);
-        let room = self.entries.len() < share_of(config.topic_bundles, newcomer)
-            && self.bytes.saturating_add(header.bytes as usize) <= share_of(config.topic_bytes, newcomer)
-            && self.has_room_for_author(&header.author, header.bytes as usize, config);
+        let caps = caps(config, newcomer);
+        let room = self.has_place(&header.author, share_of(config.topic_bundles, newcomer), config)
+            && self.bodies.has_room(&header.author, header.bytes as usize, caps, now.mono);
         if room { Ok(()) } else { Err(Unfit::OverCap) }
     }
 
     /// Row 10: asked again when the body is to be kept, since others may have taken the room while it was in flight.
-    pub(super) fn has_room_for_body(&self, header: &Header, config: &Config) -> bool {
-        let bytes = header.bytes as usize;
-        let of_author = self.authors.get(&header.author).map_or(0, |author| author.bytes);
-        self.bytes.saturating_add(bytes) <= config.topic_bytes
-            && of_author.saturating_add(bytes) <= config.author_bytes
+    pub(super) fn has_room_for_body(&mut self, header: &Header, now: Mono, config: &Config) -> bool {
+        self.bodies.has_room(&header.author, header.bytes as usize, caps(config, false), now)
     }
 
     /// Whether there is room for an own bundle of `bytes`: if not, the author waits. Stops an eighth short of where
     /// others with the same configuration would refuse the bundle, since they may hold a little more than we do.
-    pub(super) fn has_room(&self, author: &PublicKey, bytes: usize, now: Mono, config: &Config) -> bool {
+    pub(super) fn has_room(&mut self, author: &PublicKey, bytes: usize, now: Mono, config: &Config) -> bool {
         let newcomer = self.is_newcomer(author, now);
-        let share = |cap: usize| share_of(cap, newcomer) / 8 * 7;
-        self.entries.len() < share(config.topic_bundles)
-            && self.bytes.saturating_add(bytes) <= share(config.topic_bytes)
-            && self.has_room_for_author(author, bytes + config.author_bytes / 8, config)
+        let Caps { topic, author: most } = caps(config, newcomer);
+        let caps = Caps { topic: topic / 8 * 7, author: most / 8 * 7 };
+        self.has_place(author, share_of(config.topic_bundles, newcomer) / 8 * 7, config)
+            && self.bodies.has_room(author, bytes, caps, now)
     }
 
-    /// An author may have so many bytes, and a quarter of the index: its quota alone may allow for more than all of it.
-    fn has_room_for_author(&self, author: &PublicKey, bytes: usize, config: &Config) -> bool {
-        self.authors.get(author).is_none_or(|author| {
-            author.bytes.saturating_add(bytes) <= config.author_bytes
-                && author.bundles < config.topic_bundles.div_ceil(4)
-        })
+    /// Whether the index has room: `most` bundles in all, and a quarter of the index for one author, whose quota alone
+    /// may allow for more than all of it.
+    fn has_place(&self, author: &PublicKey, most: usize, config: &Config) -> bool {
+        let quarter = config.topic_bundles.div_ceil(4);
+        self.entries.len() < most && self.authors.get(author).is_none_or(|author| author.bundles < quarter)
     }
 
     /// Takes in a new entry; the caller has checked [`Window::admit`].
@@ -235,11 +228,20 @@ impl Window {
         Ok(())
     }
 
-    /// Row 10: keeps the body and counts it; the caller has put it into the entry.
-    pub(super) fn keep_body(&mut self, id: BundleId, header: &Header, now: Mono) {
-        self.bytes += header.bytes as usize;
-        self.author(&header.author, now).bytes += header.bytes as usize;
-        self.bodies.push_back((now, id));
+    /// Row 10: keeps the body that the caller has put into the entry. Gives how many older ones went for it.
+    pub(super) fn keep_body(&mut self, id: BundleId, header: &Header, now: Mono, config: &Config) -> u64 {
+        let bytes = header.bytes as usize;
+        let evicted = self.bodies.keep(id, header.author, bytes, caps(config, false), now);
+        self.drop_bodies(&evicted);
+        evicted.len() as u64
+    }
+
+    fn drop_bodies(&mut self, ids: &[BundleId]) {
+        for id in ids {
+            if let Some(entry) = self.entries.get_mut(id) {
+                entry.body = None;
+            }
+        }
     }
 
     /// Whether pushing `count` rumors of `author` is within twice its quota; counts them if so.
@@ -258,7 +260,6 @@ impl Window {
         let author = self.authors.entry(*key).or_insert_with(|| Author {
             first_heard: now,
             last_heard: now,
-            bytes: 0,
             bundles: 0,
             pushes: Meter::new((2 * quota * 1000 / tick_ms).max(1), 2 * quota),
         });
@@ -304,16 +305,15 @@ impl Window {
     /// still to come.
     pub(super) fn silence(&mut self, author: &PublicKey) -> (u64, Vec<BundleId>) {
         // Most of the convicted never said anything here, and a stranger can be convicted at little cost.
-        let Some(known) = self.authors.get_mut(author).filter(|author| author.bundles > 0) else {
+        if self.authors.get(author).is_none_or(|author| author.bundles == 0) {
             return (0, Vec::new());
-        };
-        self.bytes = self.bytes.saturating_sub(known.bytes);
-        known.bytes = 0;
+        }
         let (mut held_back, mut fetching) = (0, Vec::new());
         let claims = self.generations.values().filter_map(|generation| generation.claims.get(author));
         for claim in claims.flatten() {
             let Some(entry) = self.entries.get_mut(&claim.id) else { continue };
             entry.body = None;
+            self.bodies.drop(&claim.id);
             match std::mem::replace(&mut entry.stage, Stage::Unwanted) {
                 Stage::Held => held_back += 1,
                 Stage::Fetching => fetching.push(claim.id),
@@ -327,8 +327,7 @@ impl Window {
     /// not delivered again if the topic is joined again.
     pub(super) fn leave(&mut self) {
         (self.deliver, self.validate) = (false, false);
-        (self.bodies, self.bytes) = (VecDeque::new(), 0);
-        self.authors.values_mut().for_each(|author| author.bytes = 0);
+        self.bodies = Bodies::new(youth(&self.rules), self.keyed);
         let unfinished = |entry: &Entry| {
             matches!(entry.stage, Stage::Verifying { .. } | Stage::Fetching | Stage::Validating)
         };
@@ -350,18 +349,8 @@ impl Window {
     /// ids that are forgotten.
     pub(super) fn expire(&mut self, now: Now) -> Vec<BundleId> {
         let keep = self.keep() + SERVES_FOR;
-        while let Some((accepted, id)) = self.bodies.front().copied() {
-            if now.mono.since(accepted) <= keep {
-                break;
-            }
-            self.bodies.pop_front();
-            if let Some(entry) = self.entries.get_mut(&id)
-                && entry.body.take().is_some()
-            {
-                let header = entry.signed.header;
-                self.release(&header);
-            }
-        }
+        let expired = self.bodies.expire(keep, now.mono);
+        self.drop_bodies(&expired);
         if self.authors.len() > MAX_AUTHORS {
             // Whoever holds nothing and has been silent for a while makes room. The others are fewer than the bundles.
             let silent = |author: &Author| now.mono.since(author.last_heard) > RELAY_PAST;
@@ -383,11 +372,8 @@ impl Window {
             }
             let claimed = generation.claims.into_values().flatten().map(|claim| claim.id);
             for id in claimed.chain(generation.unclaimed) {
-                if let Some(entry) = self.entries.remove(&id)
-                    && entry.is_counted()
-                {
-                    self.release(&entry.signed.header);
-                }
+                self.entries.remove(&id);
+                self.bodies.drop(&id);
                 forgotten.push(id);
             }
             self.floor = self.floor.max(tick.saturating_add(1));
@@ -395,25 +381,17 @@ impl Window {
         forgotten
     }
 
-    fn release(&mut self, header: &Header) {
-        let bytes = header.bytes as usize;
-        self.bytes = self.bytes.saturating_sub(bytes);
-        if let Some(author) = self.authors.get_mut(&header.author) {
-            author.bytes = author.bytes.saturating_sub(bytes);
-        }
-    }
-
     /// How long a body is offered to others. Not less than it takes to spread, whatever the rules say.
     fn keep(&self) -> Duration {
-        self.rules.retention().max(SERVES_FOR)
+        self.rules.retention().max(youth(&self.rules))
     }
 
     /// Accepted bundles that may be announced, newest first: bodies that will be held for as long as an announcement
     /// promises, of ticks that another node may still relay.
     pub(super) fn held(&self, now: Now) -> impl Iterator<Item = (BundleId, &Entry)> {
         let keep = self.keep();
-        let recent = self.bodies.iter().rev().take_while(move |(at, _)| now.mono.since(*at) <= keep);
-        let entries = recent.filter_map(|(_, id)| self.entries.get(id).map(|entry| (*id, entry)));
+        let recent = self.bodies.newest().take_while(move |(at, _)| now.mono.since(*at) <= keep);
+        let entries = recent.filter_map(|(_, id)| self.entries.get(&id).map(|entry| (id, entry)));
         let past = RELAY_PAST + self.hold_back();
         entries.filter(move |(_, entry)| {
             entry.is_counted() && self.within(entry.signed.header.tick, now, past, RELAY_FUTURE)
@@ -428,6 +406,15 @@ impl Window {
     pub(super) fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
         self.entries.values_mut()
     }
+}
+
+/// How long a body must stay: whoever announces it serves it, and who holds it back will deliver it.
+fn youth(rules: &RuleSet) -> Duration {
+    SERVES_FOR.max(rules.hold_back().unwrap_or_default())
+}
+
+fn caps(config: &Config, newcomer: bool) -> Caps {
+    Caps { topic: share_of(config.topic_bytes, newcomer), author: config.author_bytes }
 }
 
 /// The part of a cap that an author may use: newcomers are refused before the known are.

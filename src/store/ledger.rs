@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::key::PublicKey;
+use crate::protocol::MAX_SKEW;
 
 /// Names the format; a file of another version is refused, not guessed at.
 const MAGIC: &[u8; 8] = b"vs-ldg-1";
@@ -21,7 +22,8 @@ pub struct LedgerFile {
 impl LedgerFile {
     /// Opens the ledger of `author` at `path` and reads up to which Unix time (milliseconds) positions may have been
     /// used. A file that does not exist is created: with 0 if `fresh` says that the key was just made, else with
-    /// `now_ms`, since a key that is older than its ledger may have been used until now.
+    /// `now_ms` and [`MAX_SKEW`], since a key that is older than its ledger may have been used until now by a clock that
+    /// was ahead of today's.
     ///
     /// # Errors
     /// If the file can't be read or written, or is damaged or of another author: then it must not be guessed at.
@@ -39,7 +41,8 @@ impl LedgerFile {
                 Ok((ledger, recorded))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let recorded = if fresh { 0 } else { now_ms };
+                let skew = u64::try_from(MAX_SKEW.as_millis()).unwrap_or(u64::MAX);
+                let recorded = if fresh { 0 } else { now_ms.saturating_add(skew) };
                 ledger.record(recorded)?;
                 Ok((ledger, recorded))
             }
@@ -133,11 +136,11 @@ mod tests {
     }
 
     #[test]
-    fn an_old_key_with_a_new_ledger_starts_now() {
+    fn an_old_key_with_a_new_ledger_starts_after_the_skew() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("author.ledger");
         let (_, recorded) = LedgerFile::open(path, PublicKey::from_bytes([1; 32]), false, 777).unwrap();
-        assert_eq!(recorded, 777);
+        assert_eq!(recorded, 777 + 30_000);
     }
 
     #[test]

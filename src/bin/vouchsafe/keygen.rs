@@ -1,15 +1,17 @@
 //! `vouchsafe keygen`: a new key, in a file or on stdout.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use vouchsafe::key::SecretKey;
+use vouchsafe::store::LedgerFile;
 
 use crate::exit::Failure;
 
 /// Make a new key
 ///
-/// With --out: writes the secret to a new file that only you can read (mode 0600) and prints the public key on stdout.
+/// With --out: writes the secret to a new file that only you can read (mode 0600), a ledger beside it (the same name, ending in
+/// .ledger: nothing has been said under this key yet, so a node may speak at once), and prints the public key on stdout.
 ///
 /// Without --out: prints the secret on stdout and the public key on stderr, so that `umask 077; vouchsafe keygen > FILE` makes a key
 /// file too.
@@ -39,7 +41,15 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             path.display()
         ))),
         Some(path) => {
+            let ledger = ledger_beside(path);
+            if ledger.exists() {
+                return Err(Failure::Usage(format!(
+                    "{} exists, and may be the ledger of a key in use: choose another name, or move it away",
+                    ledger.display()
+                )));
+            }
             key.save(path).map_err(Failure::usage)?;
+            LedgerFile::open(ledger, key.public(), true, 0).map_err(Failure::usage)?;
             Ok(writeln!(stdout, "{}", key.public())?)
         }
         None => {
@@ -50,4 +60,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// Where the ledger of a key file is, unless it is told otherwise.
+pub(crate) fn ledger_beside(key: &Path) -> PathBuf {
+    key.with_extension("ledger")
 }

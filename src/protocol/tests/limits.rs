@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::{Config, Event, Offence, Validation};
 use super::hostile::{bundle, fake_id, frame_of};
 use super::world::World;
-use crate::rumor::{RuleSet, Topic};
+use crate::rumor::{Guarantee, RuleSet, Topic};
 use crate::wire::{self, Frame, Hello, Lane, Reason, TopicChange};
 
 /// A topic in which a node holds so many bundles of `len` bytes, and their ids.
@@ -304,4 +304,46 @@ fn one_authors_quota_does_not_fill_the_index() {
     world.run(100);
     assert!(world.nodes[node].has_heard("again"));
     assert!(world.hostiles[hostile].frames.iter().all(|frame| !matches!(frame, Frame::Evidence(_))));
+}
+
+#[test]
+fn history_makes_room_for_what_is_new() {
+    // Given room for sixteen bodies, all taken by words that are older than an announcement is good for.
+    let mut world = World::new(17);
+    let rules = world.topic(&Topic::named("t").retention(Duration::from_secs(300)));
+    let node = world.node_with(|spec| spec.config = Config { topic_bytes: 16 * 10_000, ..Config::default() });
+    let source = world.hostile(node);
+    let says = |world: &mut World, from: u16, count: u16| {
+        let author = world.liar(1);
+        for slot in from..from + count {
+            let word = world.says_at(&author, &rules, slot, &"x".repeat(10_000));
+            world.pushes(source, &[&word]);
+            world.run(50);
+        }
+    };
+    says(&mut world, 0, 14);
+    world.run(11_000);
+    // When as much again is said, and a little more at once.
+    says(&mut world, 20, 16);
+    // Then it is taken in up to the newcomers' share, at the cost of what is old.
+    let stats = world.engine(node).stats();
+    assert_eq!((stats.counters.accepted, stats.counters.bodies_evicted), (28, 12));
+    assert_eq!((stats.counters.over_cap, stats.topics[0].body_bytes), (2, 160_000));
+}
+
+#[test]
+fn what_is_held_back_for_long_is_delivered() {
+    // Given a topic that holds back for longer than it retains anything, and a store that is full of it.
+    let mut world = World::new(18);
+    let topic = Topic::named("t").retention(Duration::from_secs(1));
+    let rules = world.topic(&topic.guarantee(Guarantee::HoldBack(Duration::from_secs(45))));
+    let node = world.node_with(|spec| spec.config = Config { topic_bytes: 16 * 10_000, ..Config::default() });
+    let source = world.hostile(node);
+    for slot in 0..20 {
+        let word = world.says_at(&world.liar(1), &rules, slot, &"x".repeat(10_000));
+        world.pushes(source, &[&word]);
+        world.run(1_000);
+    }
+    world.run(46_000);
+    assert_eq!((world.nodes[node].delivered.len(), world.engine(node).stats().counters.over_cap), (14, 6));
 }

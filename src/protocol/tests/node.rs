@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use bytes::Bytes;
 
 use super::super::{
-    Action, Config, Counters, Engine, Event, FRAME_OVERHEAD, Ledger, LinkId, Now, PublishError, Setup,
-    Ticket, Validation, VerifyJob,
+    Action, Config, Counters, Engine, Event, FRAME_OVERHEAD, Ledger, LinkId, MAX_SKEW, Now, PublishError,
+    Setup, Ticket, Validation, VerifyJob,
 };
 use super::check::Judge;
 use crate::key::{PublicKey, SecretKey};
@@ -67,7 +67,7 @@ pub(super) struct Node {
     /// Counts restarts.
     pub(super) life: u32,
     /// What its ledger holds.
-    pub(super) recorded_ms: u64,
+    pub(super) recorded_ms: Option<u64>,
     pub(super) delivered: Vec<Delivered>,
     pub(super) ids: HashSet<RumorId>,
     pub(super) events: Vec<Event>,
@@ -83,8 +83,8 @@ impl Node {
         let Spec { config, author, ledger, skew_ms, validator, key, seed } = spec;
         let engine = engine(&config, key, &author, ledger, seed, now);
         let recorded_ms = match ledger {
-            Ledger::Kept { recorded_until_ms } => recorded_until_ms,
-            Ledger::None => 0,
+            Ledger::Kept { recorded_until_ms } => Some(recorded_until_ms),
+            Ledger::None => None,
         };
         Self {
             engine,
@@ -107,11 +107,18 @@ impl Node {
 
     /// A new engine under the same keys. What the application got before, it has forgotten too.
     pub(super) fn restart(&mut self, disk: bool, now: Now) {
-        let ledger = if disk { Ledger::Kept { recorded_until_ms: self.recorded_ms } } else { Ledger::None };
+        let skew = MAX_SKEW.as_millis() as u64;
+        let recorded_until_ms = *self.recorded_ms.get_or_insert(now.unix_ms + skew);
+        let ledger = if disk { Ledger::Kept { recorded_until_ms } } else { Ledger::None };
         self.life += 1;
         self.ids.clear();
         let seed = self.seed ^ u64::from(self.life);
         self.engine = engine(&self.config, self.key, &self.author, ledger, seed, now);
+    }
+
+    /// The disk is lost: the next start finds no ledger, and makes one as `LedgerFile::open` does for a loaded key.
+    pub(super) fn lose_disk(&mut self) {
+        self.recorded_ms = None;
     }
 
     /// Records what a test may ask about, and checks what must never be.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::hostile::{fake_id, frame_of};
 use super::world::World;
 use crate::rumor::Topic;
-use crate::wire::{Lane, MAX_IDS_PER_FRAME};
+use crate::wire::{Frame, Lane, MAX_IDS_PER_FRAME};
 
 #[test]
 fn announce_flood_memory_is_bounded() {
@@ -128,4 +128,37 @@ fn announce_liars_are_struck() {
     assert!(worst.0 < Duration::from_secs(1) && worst.1 <= Duration::from_millis(30), "{worst:?}");
     let last_resort = world.engine(0).stats().links.iter().filter(|link| link.last_resort).count();
     assert_eq!(last_resort, 4);
+}
+
+#[test]
+fn what_an_overloaded_peer_could_not_serve_is_asked_for_again() {
+    // Given a peer that has served, and then announces a word that it does not serve, however often it is asked.
+    let mut world = World::new(16);
+    let rules = world.topic(&Topic::named("t").retention(Duration::from_secs(90)));
+    let node = world.node();
+    let peer = world.hostile(node);
+    let words: Vec<_> =
+        (0..2).map(|slot| world.says_at(&world.liar(1), &rules, slot, &format!("word {slot}"))).collect();
+    world.announces(peer, &rules, &[words[0].id()]);
+    world.run(50);
+    world.says(peer, Lane::Replies, frame_of(0, &[&words[0]]));
+    world.run(50);
+    world.announces(peer, &rules, &[words[1].id()]);
+    world.until(40_000, |world| world.engine(node).stats().counters.wants_given_up == 1);
+    // When the node gives up, then it does not say that it needs no copy, and a little later it asks the peer to announce
+    // again what it holds.
+    let peer = &world.hostiles[peer];
+    let cancelled = |frame: &Frame| matches!(frame, Frame::Cancel(ids) if ids.ids.contains(&words[1].id()));
+    assert!(!peer.frames.iter().any(cancelled));
+    let (peer, before) = (world.hostiles.len() - 1, peer.frames.len());
+    world.run(2_000);
+    let asks =
+        |frame: &Frame| matches!(frame, Frame::Topics(change) if change.joined == [*rules.id().as_bytes()]);
+    assert!(world.hostiles[peer].frames[before..].iter().any(asks));
+    // And the copy is as welcome as ever.
+    world.announces(peer, &rules, &[words[1].id()]);
+    world.run(50);
+    world.says(peer, Lane::Replies, frame_of(0, &[&words[1]]));
+    world.run(50);
+    assert_eq!(world.nodes[node].heard(), ["word 0", "word 1"]);
 }

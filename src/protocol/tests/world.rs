@@ -243,7 +243,7 @@ impl World {
                 self.handle(node, Input::Validated { question, verdict });
             }
             Happening::Recorded { node, life, until_ms } if self.nodes[node].life == life => {
-                self.nodes[node].recorded_ms = until_ms;
+                self.nodes[node].recorded_ms = Some(until_ms);
                 self.handle(node, Input::Recorded { until_ms });
             }
             _ => {}

@@ -14,6 +14,7 @@ use vouchsafe::rumor::NetworkId;
 use vouchsafe::{Delivery, Node, Topic, TopicHandle};
 
 use crate::exit::Failure;
+use crate::keygen::ledger_beside;
 use crate::text::printable;
 use peer::PeerName;
 use status::status;
@@ -46,8 +47,8 @@ pub(crate) struct Args {
     /// Name of the topic: only nodes with the same one hear each other
     #[arg(long, value_name = "NAME", default_value = "lobby")]
     topic: String,
-    /// File that records which positions were used, created if it is missing. With it the node may speak at once after a
-    /// restart; without it, it stays silent for 31 s after each start, so as never to say two things at one position
+    /// File that records which positions were used, so that the node never says two things at one. Default: beside the key,
+    /// ending in .ledger. If it is missing it is made, and the first line waits until the key has been silent for 30 s
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
     /// Leave when stdin has ended and its lines were sent
@@ -77,16 +78,18 @@ async fn serve(args: Args, key: SecretKey, topic: Topic) -> Result<(), Failure> 
     for peer in &args.peers {
         peers.push(peer.resolve().await?);
     }
-    let mut builder = Node::builder(key).network(&args.network).listen(listen).bootstrap(peers);
-    if let Some(path) = &args.ledger {
-        builder = builder.ledger(path);
-    }
-    let node = builder.topic(topic.clone()).spawn().await.map_err(Failure::failed)?;
+    let builder = Node::builder(key).network(&args.network).listen(listen).bootstrap(peers);
+    let ledger = args.ledger.clone().unwrap_or_else(|| ledger_beside(&args.key));
+    let is_new = !ledger.exists();
+    let node = builder.ledger(&ledger).topic(topic.clone()).spawn().await.map_err(Failure::failed)?;
     let handle = node.join(topic).await.map_err(Failure::failed)?;
     status(format_args!("listening as {}", node.addr()));
     status(format_args!("network {:?}, topic {:?} ({})", args.network, args.topic, handle.id()));
-    if args.ledger.is_none() {
-        status("no --ledger: the first line will wait until this key has been silent for 31 s");
+    if is_new {
+        status(format_args!(
+            "{} is a new ledger: the first line will wait until this key has been silent for 30 s",
+            ledger.display()
+        ));
     }
     let result = talk(&node, &handle, args.exit_on_eof).await;
     if tokio::time::timeout(LEAVING, node.shutdown()).await.is_err() {

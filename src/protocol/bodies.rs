@@ -1,0 +1,251 @@
+//! Which bodies a topic keeps, and which go first when there are too many.
+//!
+//! A body is *young* for as long as its announcement promises to serve it, or it is held back: then nothing evicts it,
+//! and when young bodies alone fill the cap, new ones are refused. Older ones are kept for latecomers only; they make
+//! room, those of the author that has most of them first, so that a flood shortens its own history and nobody else's.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use super::random::{Keyed, KeyedMap};
+use super::time::Mono;
+use crate::key::PublicKey;
+use crate::rumor::BundleId;
+
+#[derive(Debug)]
+pub(super) struct Bodies {
+    /// How long a body is young.
+    youth: Duration,
+    held: KeyedMap<BundleId, Held>,
+    /// In the order of acceptance, newest last. May name bodies that are gone.
+    young: VecDeque<(Mono, BundleId)>,
+    /// The same, of those that are no longer young.
+    old: VecDeque<(Mono, BundleId)>,
+    all: Bytes,
+    authors: KeyedMap<PublicKey, Share>,
+    /// Authors by the bytes of their old bodies.
+    most_old: BTreeSet<(usize, PublicKey)>,
+}
+
+#[derive(Debug)]
+struct Held {
+    author: PublicKey,
+    bytes: usize,
+    young: bool,
+}
+
+#[derive(Debug, Default)]
+struct Share {
+    bytes: Bytes,
+    /// Its old bodies, oldest first. May name bodies that are gone.
+    old: VecDeque<BundleId>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Bytes {
+    young: usize,
+    old: usize,
+}
+
+impl Bytes {
+    const fn total(self) -> usize {
+        self.young.saturating_add(self.old)
+    }
+
+    fn of(&mut self, young: bool) -> &mut usize {
+        if young { &mut self.young } else { &mut self.old }
+    }
+}
+
+impl Bodies {
+    pub(super) fn new(youth: Duration, keyed: Keyed) -> Self {
+        Self {
+            youth,
+            held: keyed.map(),
+            young: VecDeque::new(),
+            old: VecDeque::new(),
+            all: Bytes::default(),
+            authors: keyed.map(),
+            most_old: BTreeSet::new(),
+        }
+    }
+
+    /// Bytes held in all.
+    pub(super) const fn bytes(&self) -> usize {
+        self.all.total()
+    }
+
+    /// What looking at all of them costs, in look-ups.
+    pub(super) fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+
+    /// Newest first, with the time of acceptance. May name bodies that are gone.
+    pub(super) fn newest(&self) -> impl Iterator<Item = (Mono, BundleId)> {
+        self.young.iter().rev().chain(self.old.iter().rev()).copied()
+    }
+
+    /// Whether a body of `bytes` fits beside the young ones, in the topic and in its author's share.
+    pub(super) fn has_room(&mut self, author: &PublicKey, bytes: usize, caps: Caps, now: Mono) -> bool {
+        self.age(now);
+        let of_author = self.authors.get(author).map_or(0, |share| share.bytes.young);
+        self.all.young.saturating_add(bytes) <= caps.topic && of_author.saturating_add(bytes) <= caps.author
+    }
+
+    /// Keeps a body; the caller has asked [`Bodies::has_room`]. Gives those that must go for it.
+    pub(super) fn keep(
+        &mut self,
+        id: BundleId,
+        author: PublicKey,
+        bytes: usize,
+        caps: Caps,
+        now: Mono,
+    ) -> Vec<BundleId> {
+        self.held.insert(id, Held { author, bytes, young: true });
+        self.young.push_back((now, id));
+        self.all.young += bytes;
+        self.authors.entry(author).or_default().bytes.young += bytes;
+        let mut evicted = Vec::new();
+        while self.authors.get(&author).is_some_and(|share| share.bytes.total() > caps.author) {
+            let Some(id) = self.oldest_of(&author) else { break };
+            evicted.push(id);
+        }
+        while self.all.total() > caps.topic {
+            let Some((_, author)) = self.most_old.last().copied() else { break };
+            let Some(id) = self.oldest_of(&author) else { break };
+            evicted.push(id);
+        }
+        evicted
+    }
+
+    fn oldest_of(&mut self, author: &PublicKey) -> Option<BundleId> {
+        loop {
+            let id = self.authors.get_mut(author)?.old.pop_front()?;
+            if self.drop(&id) {
+                return Some(id);
+            }
+        }
+    }
+
+    /// A body is gone; false if it was not held.
+    pub(super) fn drop(&mut self, id: &BundleId) -> bool {
+        let Some(Held { author, bytes, young }) = self.held.remove(id) else { return false };
+        self.add(&author, young, bytes, usize::saturating_sub);
+        if self.authors.get(&author).is_some_and(|share| share.bytes.total() == 0) {
+            self.authors.remove(&author);
+        }
+        true
+    }
+
+    /// Drops bodies accepted longer than `keep` ago, and gives them.
+    pub(super) fn expire(&mut self, keep: Duration, now: Mono) -> Vec<BundleId> {
+        self.age(now);
+        let mut expired = Vec::new();
+        while let Some((at, id)) = self.old.front().copied() {
+            if now.since(at) <= keep {
+                break;
+            }
+            self.old.pop_front();
+            if self.drop(&id) {
+                expired.push(id);
+            }
+        }
+        expired
+    }
+
+    /// Moves what is no longer young.
+    fn age(&mut self, now: Mono) {
+        while let Some((at, id)) = self.young.front().copied() {
+            if now.since(at) <= self.youth {
+                return;
+            }
+            self.young.pop_front();
+            self.old.push_back((at, id));
+            let Some(held) = self.held.get_mut(&id) else { continue };
+            held.young = false;
+            let (author, bytes) = (held.author, held.bytes);
+            self.add(&author, true, bytes, usize::saturating_sub);
+            self.add(&author, false, bytes, usize::saturating_add);
+            if let Some(share) = self.authors.get_mut(&author) {
+                share.old.push_back(id);
+            }
+        }
+    }
+
+    /// Changes the sums of one kind, and the author's rank with them.
+    fn add(&mut self, author: &PublicKey, young: bool, bytes: usize, how: fn(usize, usize) -> usize) {
+        let all = self.all.of(young);
+        *all = how(*all, bytes);
+        let Some(share) = self.authors.get_mut(author) else { return };
+        let before = share.bytes.old;
+        let part = share.bytes.of(young);
+        *part = how(*part, bytes);
+        if before != share.bytes.old {
+            self.most_old.remove(&(before, *author));
+            if share.bytes.old > 0 {
+                self.most_old.insert((share.bytes.old, *author));
+            }
+        }
+    }
+}
+
+/// Most bytes that may be held.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Caps {
+    pub(super) topic: usize,
+    pub(super) author: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CAPS: Caps = Caps { topic: 100, author: 60 };
+
+    fn id(n: u8) -> BundleId {
+        BundleId::from_bytes([n; 32])
+    }
+
+    fn key(n: u8) -> PublicKey {
+        PublicKey::from_bytes([n; 32])
+    }
+
+    fn at(seconds: u64) -> Mono {
+        Mono::default().plus(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn young_bodies_stay_and_fill_the_cap() {
+        let mut bodies = Bodies::new(Duration::from_secs(10), Keyed::default());
+        (0..5).for_each(|n| assert!(bodies.keep(id(n), key(n), 20, CAPS, at(0)).is_empty()));
+        assert!(!bodies.has_room(&key(9), 1, CAPS, at(10)));
+        assert!(bodies.has_room(&key(9), 20, CAPS, at(11)));
+        assert_eq!(bodies.bytes(), 100);
+    }
+
+    #[test]
+    fn the_author_with_most_history_loses_it_first() {
+        let mut bodies = Bodies::new(Duration::from_secs(10), Keyed::default());
+        bodies.keep(id(0), key(1), 10, CAPS, at(0));
+        (1..6).for_each(|n| assert!(bodies.keep(id(n), key(2), 10, CAPS, at(0)).is_empty()));
+        bodies.keep(id(6), key(3), 40, CAPS, at(1));
+        assert!(bodies.has_room(&key(4), 20, CAPS, at(11)));
+        // The other's one body is older than any of the talkative author's.
+        assert_eq!(bodies.keep(id(7), key(4), 20, CAPS, at(11)), [id(1), id(2)]);
+        assert_eq!(bodies.bytes(), 100);
+        // An author over its own share loses its own, whatever room the topic has.
+        assert!(bodies.drop(&id(6)) && !bodies.drop(&id(6)));
+        assert_eq!(bodies.keep(id(8), key(2), 55, CAPS, at(12)), [id(3), id(4), id(5)]);
+    }
+
+    #[test]
+    fn what_has_left_is_forgotten_without_a_trace() {
+        let mut bodies = Bodies::new(Duration::from_secs(10), Keyed::default());
+        (0..50).for_each(|n| drop(bodies.keep(id(n), key(n % 7), 2, CAPS, at(u64::from(n)))));
+        bodies.drop(&id(3));
+        let expired = bodies.expire(Duration::from_secs(20), at(1_000));
+        assert_eq!(expired.len(), 49);
+        assert_eq!((bodies.bytes(), bodies.len()), (0, 0));
+        assert!(bodies.held.is_empty() && bodies.authors.is_empty() && bodies.most_old.is_empty());
+    }
+}
