@@ -33,9 +33,10 @@ pub struct Config {
     /// Most bundles that a topic keeps an index entry for. Without the bound an attacker with many keys fills memory;
     /// at the bound new bundles are refused, newcomers' first. Default 131 072 (some 50 MiB).
     pub topic_bundles: usize,
-    /// Most bytes of bodies that a topic keeps. Default 256 MiB.
+    /// Most bytes of bodies that a topic keeps. Bodies older than 10 s make room for new ones; a topic in which more than
+    /// this is said in 10 s refuses some of it, and own authors wait from half of it on. Default 256 MiB.
     pub topic_bytes: usize,
-    /// Most of those bytes that one author may have. Default 64 MiB.
+    /// Most of those bytes that one author may have, in the same way. Default 128 MiB.
     pub author_bytes: usize,
     /// Batches of signatures under way at once: the number of verifier threads. Default 1.
     pub verifiers: usize,
@@ -66,7 +67,7 @@ impl Default for Config {
             link_cpu_burst: Duration::from_millis(100),
             topic_bundles: 131_072,
             topic_bytes: 256 << 20,
-            author_bytes: 64 << 20,
+            author_bytes: 128 << 20,
             verifiers: 1,
             batch: 64,
             announce_linger: Duration::from_millis(5),

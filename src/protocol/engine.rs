@@ -63,8 +63,10 @@ pub struct Engine {
     pub(super) verifying: VerifyQueue,
     pub(super) validations: Validations,
     pub(super) wants: Wants,
-    /// Running estimate of the median time from pull to copy.
-    pub(super) median_serve: Option<Duration>,
+    /// Running estimate of the median time from pull to copy, beyond the round trip.
+    pub(super) median_wait: Option<Duration>,
+    /// When a pull last went unserved.
+    pub(super) last_miss: Option<Mono>,
     pub(super) redundancy: Redundancy,
     pub(super) book: EvidenceBook,
     pub(super) standing: Standing,
@@ -98,7 +100,8 @@ impl Engine {
             verifying: VerifyQueue::new(keyed),
             validations: Validations::new(keyed),
             wants: Wants::new(keyed),
-            median_serve: None,
+            median_wait: None,
+            last_miss: None,
             redundancy: Redundancy::default(),
             book: EvidenceBook::new(keyed),
             standing: Standing::new(keyed),

@@ -21,7 +21,7 @@ const STRIKE_WINDOW: Duration = Duration::from_secs(60);
 /// Unserved pulls so close together count as one. (Guess: longer than the gap between two frames of a slow link.)
 const ONE_SILENCE: Duration = Duration::from_secs(1);
 /// For how long they stay so.
-const LAST_RESORT: Duration = Duration::from_secs(600);
+pub(super) const LAST_RESORT: Duration = Duration::from_secs(600);
 
 /// Why we do not read from a link. It is read again when no reason is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,8 +27,8 @@ pub const FRAME_OVERHEAD: usize = 4;
 /// cancelling; smaller costs throughput on long links: 256 KiB is 100 ms at 20 Mbit/s.
 pub const LANE_CREDIT: usize = 256 * 1024;
 /// A frame of several bundles is closed when it has so many bytes: on a slow link a larger one would keep the other side
-/// from seeing that it is being served. (32 KiB are 130 ms at 2 Mbit/s; a pull is late after some 250.)
-const FRAME_TARGET: usize = 32 * 1024;
+/// from seeing that it is being served. (32 KiB are 130 ms at 2 Mbit/s, which pulls wait for.)
+pub(super) const FRAME_TARGET: usize = 32 * 1024;
 /// Bytes of own pushes that wait on a link from which on its author takes it for busy: `publish` waits while more than
 /// half of the topic's links are.
 const OWN_BUSY: usize = 256 * 1024;

@@ -5,20 +5,27 @@ use std::time::Duration;
 use super::engine::Engine;
 use super::entry::Stage;
 use super::intake::Sender;
+use super::link::LAST_RESORT;
 use super::linkset::Slot;
+use super::outbox::FRAME_TARGET;
 use super::time::Mono;
 use super::timers::Timer;
-use super::wants::{Added, Want, WantId, patience};
+use super::wants::{Added, Want, WantId};
 use crate::rumor::{BundleId, TopicId};
 use crate::wire::{self, Announced, Ids};
 
 /// Pulls that a link may owe us at once, and about how many bytes: what is asked for arrives without a further budget.
 const MAX_OWED: usize = 256;
 const MAX_OWED_BYTES: usize = 1 << 20;
+/// After a pull went unserved, links that have never brought anything are doubted for so long: as long as strikes last
+/// (design section 7, point 4). In an honest network that misses one now and then it costs a few copies.
+const WARY: Duration = LAST_RESORT;
 /// One pull in this many goes to a random source, so that a link that got better, or is new, is noticed.
 const EXPLORE: usize = 5;
 /// Above this the estimate of the median is of no use: no pull waits longer than 2 s.
-const LONGEST_SERVE: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// Per byte: 2 Mbit/s. A link slower than this times out now and then, and is asked later than others. (Guess.)
+const SLOWEST_LINE: Duration = Duration::from_micros(4);
 /// How long whoever announces must serve, and how long a late copy is waited for if the link is busy with others (design
 /// section 7, point 4).
 pub(super) const SERVES_FOR: Duration = Duration::from_secs(10);
@@ -87,6 +94,15 @@ impl Engine {
         }
         let (_, idle) = want.idle();
         let hopeless = |slot: &Slot| self.links.at(*slot).is_none_or(|link| link.service.is_last_resort(now));
+        // Where pulls go unserved, there are liars: then who has never brought anything may be one, and so may whoever has
+        // just failed. They are asked like others, but not waited for if somebody better announces the same.
+        let wary = self.last_miss.is_some_and(|at| now.since(at) < WARY);
+        let doubtful = |slot: &Slot| {
+            self.links.at(*slot).is_none_or(|link| {
+                link.service.recent_misses(now) > 0
+                    || (wary && link.good == 0 && link.service.delay.is_none())
+            })
+        };
         if idle.is_empty() {
             if under_way == 0 {
                 self.give_up(&wanted);
@@ -116,29 +132,29 @@ impl Engine {
             let link = self.links.at(*slot);
             let misses = link.map_or(usize::MAX, |link| link.service.recent_misses(now));
             let delay = link.map(|link| link.service.delay.unwrap_or(link.rtt));
-            (hopeless(slot), misses, delay)
+            (hopeless(slot), misses, doubtful(slot), delay)
         };
         free.sort_by_cached_key(rank);
-        let proven = free.iter().filter(|slot| !hopeless(slot)).count();
+        let better = free.iter().filter(|slot| !doubtful(slot)).count();
         if self.random.below(EXPLORE) == 0 {
-            let spotless = free.iter().take_while(|slot| rank(slot).1 == 0).count().max(1);
+            let spotless = free.iter().take_while(|slot| !doubtful(slot)).count().max(1);
             let choice = self.random.below(spotless).min(free.len() - 1);
             free.swap(0, choice);
         }
-        // What strikers have been asked for does not keep us from asking others, but from asking more strikers.
-        let missing = width.saturating_sub(if proven > 0 { in_time } else { under_way });
-        for slot in free.into_iter().take(missing) {
+        // What the doubtful have been asked for does not keep us from asking others, but from asking more of the doubtful.
+        let missing = width.saturating_sub(if better > 0 { in_time } else { under_way });
+        let chosen: Vec<_> = free.into_iter().take(missing).map(|slot| (slot, doubtful(&slot))).collect();
+        for (slot, doubtful) in chosen {
             let Some(link) = self.links.at_mut(slot) else { continue };
             link.service.owed += 1;
             link.service.owed_bytes += bytes;
             link.outbox.pull(topic, id);
             self.dirty.insert(slot);
             self.counters.pulls += 1;
-            let due = now.plus(patience(link.rtt, self.median_serve));
+            let due = now.plus(patience(link, self.median_wait));
             self.timers.set(due, Timer::PullOverdue { wanted, slot, asked: now });
-            let striker = link.service.is_last_resort(now);
             if let Some(want) = self.wants.get_mut(&wanted) {
-                want.asked(slot, now, striker);
+                want.asked(slot, now, doubtful);
             }
         }
     }
@@ -153,18 +169,20 @@ impl Engine {
         let took = now.since(asked);
         if let Some(link) = self.links.at_mut(sender.slot) {
             link.service.served(took, now);
+            let rtt = link.rtt;
+            self.sample_wait(took.saturating_sub(rtt));
         }
-        self.sample_serve(took);
         self.retry_starved();
         Some(1 << size)
     }
 
-    /// A median by small steps towards each sample: robust against the minority who are slow on purpose.
-    fn sample_serve(&mut self, took: Duration) {
-        let median = self.median_serve.unwrap_or(took);
+    /// How long pulls take beyond the link's round trip. A median by small steps towards each sample: robust against the
+    /// minority who are slow on purpose.
+    fn sample_wait(&mut self, wait: Duration) {
+        let median = self.median_wait.unwrap_or(wait);
         let step = (median / 16).max(Duration::from_micros(50));
-        let moved = if took > median { median + step } else { median.saturating_sub(step) };
-        self.median_serve = Some(moved.min(LONGEST_SERVE));
+        let moved = if wait > median { median + step } else { median.saturating_sub(step) };
+        self.median_wait = Some(moved.min(LONGEST_WAIT));
     }
 
     /// A pull of this link is over: it owes us that much less.
@@ -194,15 +212,21 @@ impl Engine {
             return;
         }
         let Some(link) = self.links.at(slot) else { return };
-        let patience = patience(link.rtt, self.median_serve);
+        let (rtt, has_served) = (link.rtt, link.service.delay.is_some());
+        let patience = patience(link, self.median_wait);
+        let due = asked.plus(patience);
+        if due > now {
+            // More has been asked of it since, which may travel in the same frame.
+            return self.timers.set(due, Timer::PullOverdue { wanted, slot, asked });
+        }
         // A link that is working through what we asked it for before, or that we do not read, has not failed us. Asking
         // it again would only lengthen its queue; another may well be quicker.
         let busy = link.service.is_serving(now, patience) || link.is_reading_paused();
         let waits_on = busy && !link.closing && now.since(asked) < SERVES_FOR;
         // It took at least this long. Left out, the median would only know the pulls that were quick enough, and under
         // load ever more of them would be asked for twice. A link that has never served says nothing about serving.
-        if link.service.delay.is_some() {
-            self.sample_serve(now.since(asked));
+        if has_served {
+            self.sample_wait(now.since(asked).saturating_sub(rtt));
         }
         if !waits_on {
             return self.pull_failed(slot, wanted, true);
@@ -233,6 +257,7 @@ impl Engine {
         self.settle(slot, size);
         if missed && let Some(link) = self.links.at_mut(slot) {
             link.service.missed(now);
+            self.last_miss = Some(now);
         }
         self.ask(wanted);
         self.retry_starved();
@@ -334,4 +359,15 @@ impl Engine {
             }
         }
     }
+}
+
+/// How long to wait for a pulled copy before the next source is asked: a round trip with a quarter for its variance, what
+/// the slowest line we plan for takes for a frame of what the link owes us, and three times what others take beyond
+/// their round trips, at least 50 ms. (Design section 7 has 2 RTT + 50 ms or three times the whole delay:
+/// docs/decisions.md says what that costs.)
+fn patience(link: &super::link::Link, median_wait: Option<Duration>) -> Duration {
+    let beyond = median_wait.unwrap_or_default().saturating_mul(3).max(Duration::from_millis(50));
+    let line = SLOWEST_LINE.saturating_mul(link.service.owed_bytes.min(FRAME_TARGET) as u32);
+    let patience = link.rtt.saturating_add(link.rtt / 4).saturating_add(line).saturating_add(beyond);
+    patience.clamp(Duration::from_millis(60), Duration::from_secs(2))
 }

@@ -44,7 +44,7 @@ struct Source {
     asked: u8,
     /// When the pull that is under way was sent, if one is.
     since: Option<Mono>,
-    /// That pull is overdue, but the link is still working through others; or the link rarely serves.
+    /// That pull is overdue, but the link is still working through others; or we doubted from the start that it serves.
     slow: bool,
     /// A copy may still come, even though we no longer count on it.
     owes: bool,
@@ -240,11 +240,4 @@ impl Wants {
     fn of(&self, which: impl Fn(&WantId, &Want) -> bool) -> Vec<WantId> {
         self.wants.iter().filter(|(id, want)| which(id, want)).map(|(id, _)| *id).collect()
     }
-}
-
-/// How long to wait for a pulled copy before the next source is asked: design section 7, point 3.
-pub(super) fn patience(rtt: Duration, median_serve: Option<Duration>) -> Duration {
-    let by_rtt = rtt.saturating_mul(2).saturating_add(Duration::from_millis(50));
-    let by_service = median_serve.unwrap_or_default().saturating_mul(3);
-    by_rtt.max(by_service).clamp(Duration::from_millis(60), Duration::from_secs(2))
 }

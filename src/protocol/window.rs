@@ -163,12 +163,13 @@ impl Window {
         self.bodies.has_room(&header.author, header.bytes as usize, caps(config, false), now)
     }
 
-    /// Whether there is room for an own bundle of `bytes`: if not, the author waits. Stops an eighth short of where
-    /// others with the same configuration would refuse the bundle, since they may hold a little more than we do.
+    /// Whether there is room for an own bundle of `bytes`: if not, the author waits, well short of where others with the same
+    /// configuration would refuse the bundle. Of the index by an eighth, since they may hold a little more than we do; of
+    /// the young bodies by half, since a node that was busy for a while may take in twice as much in ten seconds.
     pub(super) fn has_room(&mut self, author: &PublicKey, bytes: usize, now: Mono, config: &Config) -> bool {
         let newcomer = self.is_newcomer(author, now);
         let Caps { topic, author: most } = caps(config, newcomer);
-        let caps = Caps { topic: topic / 8 * 7, author: most / 8 * 7 };
+        let caps = Caps { topic: topic / 2, author: most / 2 };
         self.has_place(author, share_of(config.topic_bundles, newcomer) / 8 * 7, config)
             && self.bodies.has_room(author, bytes, caps, now)
     }
