@@ -96,6 +96,7 @@ fn the_same_flags_give_the_same_line_and_another_seed_another_trace() {
         ("--hold-back", "500ms"),
         // Far beyond what clocks may differ: rumors are refused.
         ("--clock-spread", "300s"),
+        ("--tail", "5s"),
     ] {
         assert_ne!(json(&[flag, value])["trace"], json(&[])["trace"], "{flag}");
     }

@@ -9,8 +9,7 @@ use super::scenario::Scenario;
 
 /// How often the run looks whether everything is delivered, and tells of its progress.
 const STEP: Duration = Duration::from_millis(250);
-/// The run goes on for so long after the last delivery, so that copies still under way are counted: the longest time-out
-/// of a pull (2 s), after which nothing that began before the end is open.
+/// The longest time-out of a pull: nothing that began before the last delivery is still open after it.
 const TAIL: Duration = Duration::from_secs(2);
 
 /// So many rumors in such a network.
@@ -28,6 +27,9 @@ pub struct Experiment {
     pub warm_up: Duration,
     /// Longest wait for deliveries after the last rumor. The run ends earlier when nothing is missing.
     pub settle: Duration,
+    /// The run goes on for so long after the last delivery, so that copies that are still under way are counted; longer
+    /// where liars act late. Default 2 s, the longest time-out of a pull.
+    pub tail: Duration,
 }
 
 impl Default for Experiment {
@@ -40,6 +42,7 @@ impl Default for Experiment {
             size: 300,
             warm_up: Duration::from_secs(2),
             settle: Duration::from_secs(30),
+            tail: TAIL,
         }
     }
 }
@@ -87,13 +90,14 @@ impl Experiment {
         let publishing = Duration::try_from_secs_f64(self.rumors.saturating_sub(1) as f64 / self.rate)
             .unwrap_or(Duration::MAX);
         let mut clock = Clock {
-            expected: self.warm_up.saturating_add(publishing).saturating_add(TAIL),
+            expected: self.warm_up.saturating_add(publishing).saturating_add(self.tail),
             published: 0,
             progress,
         };
         let mut turns = Turns::new(&self.scenario);
         let mut network = Network::new(self.scenario);
         let begin = network.elapsed();
+        let tail = self.tail;
         clock.advance(&mut network, begin + self.warm_up);
         for number in 0..self.rumors {
             let after = Duration::try_from_secs_f64(number as f64 / self.rate).unwrap_or(Duration::MAX);
@@ -104,11 +108,11 @@ impl Experiment {
         }
         let deadline = network.elapsed().saturating_add(self.settle);
         while network.elapsed() < deadline && !all_delivered(&network.measures(), self.rumors) {
-            clock.expected = clock.expected.max(network.elapsed() + TAIL);
+            clock.expected = clock.expected.max(network.elapsed() + tail);
             let next = (network.elapsed() + STEP).min(deadline);
             clock.advance(&mut network, next);
         }
-        clock.expected = network.elapsed() + TAIL;
+        clock.expected = network.elapsed() + tail;
         let end = clock.expected;
         clock.advance(&mut network, end);
         Report::of(&network, self.rumors)

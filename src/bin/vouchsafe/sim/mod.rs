@@ -88,6 +88,9 @@ pub(crate) struct Args {
     /// Most difference of a clock from true time (10s)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, default_value = "0s", conflicts_with = "classic", value_parser = flags::duration)]
     clock_spread: Duration,
+    /// Go on for so long after the last delivery (2s); longer for liars that act late
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "classic", value_parser = flags::duration)]
+    tail: Option<Duration>,
     /// Decides everything that is left to chance
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1)]
     seed: u64,
@@ -181,5 +184,7 @@ fn experiment(args: &Args) -> Result<Experiment, Failure> {
         seed: args.seed,
         ..Scenario::default()
     };
-    Ok(Experiment { scenario, rumors: args.rumors as usize, rate, size: args.size, ..Experiment::default() })
+    let usual = Experiment::default();
+    let tail = args.tail.unwrap_or(usual.tail);
+    Ok(Experiment { scenario, rumors: args.rumors as usize, rate, size: args.size, tail, ..usual })
 }
