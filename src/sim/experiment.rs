@@ -7,8 +7,10 @@ use super::measure::Measures;
 use super::network::Network;
 use super::scenario::Scenario;
 
-/// How often the run looks whether everything is delivered, and tells of its progress.
-const STEP: Duration = Duration::from_millis(250);
+/// How often the run tells of its progress. Floods make even this last for seconds.
+const STEP: Duration = Duration::from_millis(50);
+/// How often the run looks whether everything is delivered: looking means sorting all delays.
+const LOOK: Duration = Duration::from_millis(250);
 /// The longest time-out of a pull: nothing that began before the last delivery is still open after it.
 const TAIL: Duration = Duration::from_secs(2);
 
@@ -69,6 +71,8 @@ pub struct Report {
     pub liars: usize,
     /// Rumors that honest nodes were told to publish.
     pub rumors: usize,
+    /// Whether the run came to its end.
+    pub finished: bool,
     /// Everything measured.
     pub measures: Measures,
     /// Part of the (honest node, rumor) pairs that were delivered. A rumor that never left its author counts as missing.
@@ -82,17 +86,30 @@ pub struct Report {
 }
 
 impl Experiment {
-    /// Runs it, and tells `progress` how far it is some four times per simulated second.
+    /// Runs it, and tells `progress` how far it is some twenty times per simulated second.
     ///
     /// # Panics
     /// As [`Network::new`]: if the scenario's topic is out of range.
     pub fn run(self, progress: &mut dyn FnMut(Progress)) -> Report {
+        self.run_while(&mut |now| {
+            progress(now);
+            true
+        })
+    }
+
+    /// As [`Experiment::run`], as long as `goes_on` says so. The report of a run that was given up has `finished` unset,
+    /// and what it has not come to counts as missing.
+    ///
+    /// # Panics
+    /// As [`Network::new`]: if the scenario's topic is out of range.
+    pub fn run_while(self, goes_on: &mut dyn FnMut(Progress) -> bool) -> Report {
         let publishing = Duration::try_from_secs_f64(self.rumors.saturating_sub(1) as f64 / self.rate)
             .unwrap_or(Duration::MAX);
         let mut clock = Clock {
             expected: self.warm_up.saturating_add(publishing).saturating_add(self.tail),
             published: 0,
-            progress,
+            goes_on,
+            given_up: false,
         };
         let mut turns = Turns::new(&self.scenario);
         let mut network = Network::new(self.scenario);
@@ -102,20 +119,23 @@ impl Experiment {
         for number in 0..self.rumors {
             let after = Duration::try_from_secs_f64(number as f64 / self.rate).unwrap_or(Duration::MAX);
             clock.advance(&mut network, begin.saturating_add(self.warm_up).saturating_add(after));
-            let Some(author) = turns.next(&network) else { break };
+            let Some(author) = turns.next(&network).filter(|_| !clock.given_up) else { break };
             network.publish(author, vec![number as u8; self.size]);
             clock.published = number + 1;
         }
         let deadline = network.elapsed().saturating_add(self.settle);
-        while network.elapsed() < deadline && !all_delivered(&network.measures(), self.rumors) {
+        while !clock.given_up
+            && network.elapsed() < deadline
+            && !all_delivered(&network.measures(), self.rumors)
+        {
             clock.expected = clock.expected.max(network.elapsed() + tail);
-            let next = (network.elapsed() + STEP).min(deadline);
+            let next = (network.elapsed() + LOOK).min(deadline);
             clock.advance(&mut network, next);
         }
         clock.expected = network.elapsed() + tail;
         let end = clock.expected;
         clock.advance(&mut network, end);
-        Report::of(&network, self.rumors)
+        Report::of(&network, self.rumors, !clock.given_up)
     }
 }
 
@@ -127,18 +147,17 @@ fn all_delivered(measures: &Measures, rumors: usize) -> bool {
 struct Clock<'a> {
     expected: Duration,
     published: usize,
-    progress: &'a mut dyn FnMut(Progress),
+    goes_on: &'a mut dyn FnMut(Progress) -> bool,
+    given_up: bool,
 }
 
 impl Clock<'_> {
     fn advance(&mut self, network: &mut Network, until: Duration) {
-        while network.elapsed() < until {
+        while network.elapsed() < until && !self.given_up {
             network.run_for((until - network.elapsed()).min(STEP));
-            (self.progress)(Progress {
-                elapsed: network.elapsed(),
-                expected: self.expected,
-                published: self.published,
-            });
+            let now =
+                Progress { elapsed: network.elapsed(), expected: self.expected, published: self.published };
+            self.given_up = !(self.goes_on)(now);
         }
     }
 }
@@ -167,7 +186,7 @@ impl Turns {
 }
 
 impl Report {
-    fn of(network: &Network, rumors: usize) -> Self {
+    fn of(network: &Network, rumors: usize, finished: bool) -> Self {
         let measures = network.measures();
         let delivered: usize = measures.spreads.iter().map(|spread| spread.delays.len()).sum();
         let owed = measures.honest * measures.spreads.len().max(rumors);
@@ -175,6 +194,7 @@ impl Report {
             nodes: network.len(),
             liars: network.len() - measures.honest,
             rumors,
+            finished,
             coverage: delivered as f64 / owed.max(1) as f64,
             complete: measures.complete(),
             elapsed: network.elapsed(),
@@ -281,6 +301,15 @@ mod tests {
         let report = experiment.run(&mut |_| ());
         assert_eq!((report.deliveries(), report.coverage, report.complete), ((12, 24), 0.5, 0));
         assert!(report.elapsed >= Duration::from_secs(5 + 2));
+    }
+
+    #[test]
+    fn a_run_that_is_given_up_says_so() {
+        let late = |progress: Progress| progress.elapsed < Duration::from_millis(3_300);
+        let report = small().run_while(&mut |progress| late(progress));
+        assert!(!report.finished && report.complete < 6 && report.coverage < 1.0);
+        assert!(report.elapsed < Duration::from_millis(3_500), "{:?}", report.elapsed);
+        assert!(small().run(&mut |_| ()).finished);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod report;
 
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::time::Duration;
 
 use vouchsafe::sim::{Experiment, Liar, Report};
 
@@ -32,7 +33,12 @@ struct Row {
     seconds: f64,
 }
 
-pub(super) fn run(experiment: &Experiment, adversaries: &[Liar], out: &Path) -> Result<(), Failure> {
+pub(super) fn run(
+    experiment: &Experiment,
+    adversaries: &[Liar],
+    limit: Duration,
+    out: &Path,
+) -> Result<(), Failure> {
     let plans = plans(adversaries);
     let meter = Meter::start();
     let mut bar = Bar::new(plans.len(), true);
@@ -44,7 +50,10 @@ pub(super) fn run(experiment: &Experiment, adversaries: &[Liar], out: &Path) -> 
         this.scenario.liar = plan.liar;
         this.scenario.liars = f64::from(plan.percent) / 100.0;
         let before = meter.elapsed();
-        let report = this.run(&mut |progress| bar.show(progress));
+        let report = this.run_while(&mut |progress| {
+            bar.show(progress);
+            meter.elapsed() - before < limit
+        });
         let seconds = (meter.elapsed() - before).as_secs_f64();
         let row = Row { plan: plan.clone(), report, seconds };
         bar.aside(|| writeln!(io::stdout(), "{}", report::line(&row)))?;

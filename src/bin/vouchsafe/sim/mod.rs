@@ -67,9 +67,9 @@ pub(crate) struct Args {
     /// Rumors that honest nodes publish, in turn
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, conflicts_with = "classic", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rumors: u32,
-    /// Rumors a second in the whole network (10; with --matrix 2, so that liars have time to act)
-    #[arg(long, value_name = "R", allow_hyphen_values = true, conflicts_with = "classic", value_parser = flags::rate)]
-    rate: Option<f64>,
+    /// Rumors a second in the whole network
+    #[arg(long, value_name = "R", allow_hyphen_values = true, default_value = "10", conflicts_with = "classic", value_parser = flags::rate)]
+    rate: f64,
     /// Bytes of a rumor
     #[arg(long, value_name = "BYTES", allow_hyphen_values = true, default_value = "300", conflicts_with = "classic", value_parser = flags::size)]
     size: usize,
@@ -112,6 +112,9 @@ pub(crate) struct Args {
     /// Run every adversary at 0, 10, 20, 33 and 50 % of the nodes
     #[arg(long)]
     matrix: bool,
+    /// With --matrix: give a run up after so much real time, since floods among many nodes take hours
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, default_value = "300s", requires = "matrix", value_parser = flags::duration)]
+    limit: Duration,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -123,7 +126,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if args.matrix {
         let all = names::all();
         let adversaries = if args.adversary.is_empty() { &all } else { &args.adversary };
-        return matrix::run(&experiment, adversaries, &folder(args)?);
+        return matrix::run(&experiment, adversaries, args.limit, &folder(args)?);
     }
     let out = if args.json && args.out.is_none() { None } else { Some(folder(args)?) };
     single::run(experiment, args.json, out.as_deref())
@@ -158,7 +161,7 @@ fn experiment(args: &Args) -> Result<Experiment, Failure> {
             nodes - 1
         )));
     }
-    let rate = args.rate.unwrap_or(if args.matrix { 2.0 } else { 10.0 });
+    let rate = args.rate;
     // In the matrix up to half of the nodes lie.
     let honest = if args.matrix { nodes / 2 } else { nodes - liars };
     let most = honest as f64 * PER_NODE;

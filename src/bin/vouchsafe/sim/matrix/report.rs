@@ -20,6 +20,9 @@ pub(super) const HEAD: &str = "adversary                  f  coverage  complete 
 /// A row on the terminal.
 pub(super) fn line(row: &Row) -> String {
     let (plan, report, measures) = (&row.plan, &row.report, &row.report.measures);
+    if !report.finished {
+        return format!("{:<24} {:>3}  {}", plan.name, plan.percent, given_up(row));
+    }
     format!(
         "{:<24} {:>3}  {:>8}  {:>8}  {:>6.2}  {:>9.1}  {:>4}  {:>4.0}  {:>4.0}  {:>7.0}  {:>8}  {:>9}  {:>10}  {:>7.1}",
         plan.name,
@@ -37,6 +40,11 @@ pub(super) fn line(row: &Row) -> String {
         measures.false_bans,
         row.seconds
     )
+}
+
+fn given_up(row: &Row) -> String {
+    let simulated = row.report.elapsed.as_secs_f64();
+    format!("given up after {:.0} s, at {simulated:.1} simulated seconds", row.seconds)
 }
 
 /// Writes the report and its plots anew.
@@ -102,7 +110,8 @@ fn groups(rows: &[Row], figure: Figure) -> Vec<(String, Vec<Option<f64>>)> {
             groups.push((row.plan.name.clone(), vec![None; STRENGTHS.len()]));
         }
         if let Some(bar) = groups.last_mut().and_then(|(_, bars)| bars.get_mut(at)) {
-            *bar = Some(figure(row));
+            // What was given up has no figures: its own would say that the liars had won.
+            *bar = row.report.finished.then(|| figure(row));
         }
     }
     groups
@@ -132,8 +141,9 @@ fn markdown(experiment: &Experiment, rows: &[Row], planned: usize, meter: &Meter
     let unsound_words =
         format!("**Broken promises** (false bans, or repeated deliveries): {}.", unsound.join(", "));
     let _ = writeln!(out, "{}\n", if unsound.is_empty() { sound } else { &unsound_words });
-    if rows.iter().all(|row| row.report.coverage >= 1.0) {
-        out.push_str("Every rumor reached every honest node, in every run.\n\n");
+    let finished = |row: &&Row| row.report.finished;
+    if rows.iter().filter(finished).all(|row| row.report.coverage >= 1.0) {
+        out.push_str("Every rumor reached every honest node, in every run that came to its end.\n\n");
     }
     for (name, title, _) in plots {
         let _ = writeln!(out, "![{title}]({name})\n");
@@ -144,6 +154,10 @@ fn markdown(experiment: &Experiment, rows: &[Row], planned: usize, meter: &Meter
     );
     for row in rows {
         let (plan, report, measures) = (&row.plan, &row.report, &row.report.measures);
+        if !report.finished {
+            let _ = writeln!(out, "| {} | {} % | {} |", plan.name, plan.percent, given_up(row));
+            continue;
+        }
         let split = first_and_later(report).map(|(first, later)| format!("{first:.0} / {later:.0}"));
         let _ = writeln!(
             out,
