@@ -26,8 +26,10 @@
 //! assert_eq!(measures.false_bans, 0);
 //! ```
 
+pub mod classic;
 mod dice;
 mod drive;
+mod experiment;
 mod latency;
 mod liars;
 mod lying;
@@ -39,6 +41,7 @@ mod queue;
 mod scenario;
 mod topology;
 
+pub use experiment::{Experiment, Progress, Report};
 pub use latency::Latency;
 pub use liars::{
     AnnounceLiar, Both, Censor, HopResetter, Liar, Outgoing, Silent, SlowServer, Twist, WakesUp,

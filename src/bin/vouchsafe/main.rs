@@ -1,11 +1,14 @@
-//! The `vouchsafe` command: keys, a node on the terminal, judging bytes offline, and the demo among liars.
+//! The `vouchsafe` command: keys, a node on the terminal, judging bytes offline, the demo among liars, and the simulator.
 
+mod chart;
 mod demo;
 mod exit;
 mod inspect;
 mod keygen;
 mod lines;
 mod node;
+mod sim;
+mod svg;
 mod text;
 mod verify;
 
@@ -30,6 +33,7 @@ enum Command {
     Inspect(inspect::Args),
     Verify(verify::Args),
     Demo(demo::Args),
+    Sim(sim::Args),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +43,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Sim(args) => sim::run(&args),
     };
     exit::report(result)
 }

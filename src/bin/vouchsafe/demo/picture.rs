@@ -7,6 +7,7 @@ use super::log::{Log, Told};
 use super::plan::Plan;
 use super::svg;
 use super::tree::Tree;
+use crate::svg::Point;
 
 /// Least distance between neighbours on a ring, in pixels: a circle, its number and its time fit.
 const APART: f64 = 46.0;
@@ -14,12 +15,6 @@ const APART: f64 = 46.0;
 const RING: f64 = 92.0;
 /// The same for liars, whose labels are words.
 const LIARS_APART: f64 = 30.0;
-
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Point {
-    pub(super) x: f64,
-    pub(super) y: f64,
-}
 
 /// An honest node that got the rumor.
 pub(super) struct Reached {

@@ -1,9 +1,9 @@
-//! Writes the picture as SVG. Plain classes instead of colours in each element, so that one block of CSS serves a light
-//! and a dark background.
+//! Writes the picture as SVG.
 
 use std::fmt::Write as _;
 
-use super::picture::{Picture, Point};
+use super::picture::Picture;
+use crate::svg::{Point, begin, escaped, line};
 use crate::text::shortened;
 
 /// Space for the words at the sides.
@@ -13,11 +13,7 @@ const FOOT: f64 = 110.0;
 /// Half the size of a liar's mark.
 const MARK: f64 = 8.0;
 
-const STYLE: &str = "\
-text { font: 12px system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; fill: #333 }
-.title { font-size: 17px; font-weight: 600; fill: #111 }
-.note { fill: #666 }
-.back { fill: #fcfcfa }
+const LIGHT: &str = "\
 .ring { fill: none; stroke: #d4d4d0; stroke-width: 1 }
 .way { fill: none; stroke: #8a8f98; stroke-width: 1.6 }
 .lie { fill: none; stroke: #d62839; stroke-width: 1; stroke-dasharray: 3 4; opacity: .45 }
@@ -27,24 +23,17 @@ text { font: 12px system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; fill: #333 }
 .ms { font-size: 9px; fill: #555; text-anchor: middle; stroke: #fcfcfa; stroke-width: 3; paint-order: stroke }
 .hop0 { fill: #c77700 } .hop1 { fill: #1f6fb5 } .hop2 { fill: #14807a }
 .hop3 { fill: #7a4fb0 } .hop4 { fill: #5d6470 }
-@media (prefers-color-scheme: dark) {
-text { fill: #ccc } .title { fill: #f2f2f2 } .note, .ms { fill: #9a9a9a } .back { fill: #16181c }
-.ring { stroke: #33373d } .way { stroke: #7f8792 } .liar { stroke: #16181c }   .liarword { fill: #ff6b78 } .ms { stroke: #16181c }
-.lie { stroke: #ff6b78 }
-}
+";
+const DARK: &str = "\
+.ring { stroke: #33373d } .way { stroke: #7f8792 } .liar { stroke: #16181c } .liarword { fill: #ff6b78 }
+.ms { fill: #9a9a9a; stroke: #16181c } .lie { stroke: #ff6b78 }
 ";
 
 /// Writing into a `String` can't fail, hence the ignored results.
 pub(super) fn render(picture: &Picture) -> String {
     let (half_width, half_height) = (picture.radius + SIDE, picture.radius + 36.0);
     let (width, height) = (2.0 * half_width, HEAD + 2.0 * half_height + FOOT);
-    let mut out = String::new();
-    let _ = writeln!(
-        out,
-        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0} {height:.0}" width="{width:.0}" height="{height:.0}" role="img">"#
-    );
-    let _ = writeln!(out, "<title>How one rumor spread</title>\n<style>\n{STYLE}</style>");
-    let _ = writeln!(out, r#"<rect class="back" width="100%" height="100%"/>"#);
+    let mut out = begin(width, height, "How one rumor spread", LIGHT, DARK);
     head(&mut out, picture);
     let _ = writeln!(out, r#"<g transform="translate({half_width:.1} {:.1})">"#, HEAD + half_height);
     for radius in picture.rings.iter().skip(1) {
@@ -176,39 +165,5 @@ fn legend(out: &mut String, picture: &Picture, top: f64) {
             y - MARK
         );
         let _ = writeln!(out, r#"<text x="56" y="{:.0}">liar, and what it does</text>"#, y + 4.0);
-    }
-}
-
-fn line(out: &mut String, class: &str, from: Point, to: Point) {
-    let _ = writeln!(
-        out,
-        r#"<line class="{class}" x1="{:.1}" y1="{:.1}" x2="{:.1}" y2="{:.1}"/>"#,
-        from.x, from.y, to.x, to.y
-    );
-}
-
-/// Text for XML. Control characters are gone already; two code points are forbidden in XML besides.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::escaped;
-
-    #[test]
-    fn a_rumor_cant_write_svg() {
-        assert_eq!(escaped("</text><script>\"&\u{ffff}"), "&lt;/text&gt;&lt;script&gt;&quot;&amp;\u{fffd}");
     }
 }

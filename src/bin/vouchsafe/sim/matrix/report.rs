@@ -1,0 +1,172 @@
+//! The report of a matrix: one table, and a plot for each figure that people ask for first.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use vouchsafe::sim::Experiment;
+
+use super::super::cost::Meter;
+use super::super::figures::{first_and_later, ms, percent};
+use super::super::flags::latency_words;
+use super::{Row, STRENGTHS};
+use crate::chart::Bars;
+use crate::exit::Failure;
+
+pub(super) const NAME: &str = "matrix.md";
+/// The name of the row without liars.
+pub(super) const NOBODY: &str = "(no liars)";
+pub(super) const HEAD: &str = "adversary                  f  coverage  complete  copies  announced  hops   p50   p99   max ms  offences  convicted  false bans  seconds";
+
+/// A row on the terminal.
+pub(super) fn line(row: &Row) -> String {
+    let (plan, report, measures) = (&row.plan, &row.report, &row.report.measures);
+    format!(
+        "{:<24} {:>3}  {:>8}  {:>8}  {:>6.2}  {:>9.1}  {:>4}  {:>4.0}  {:>4.0}  {:>7.0}  {:>8}  {:>9}  {:>10}  {:>7.1}",
+        plan.name,
+        plan.percent,
+        percent(report.coverage).trim_end_matches(" %"),
+        format!("{}/{}", report.complete, report.rumors),
+        measures.copies,
+        measures.announcements,
+        measures.hops_max(),
+        ms(measures.delay(0.5)),
+        ms(measures.delay(0.99)),
+        ms(measures.delay(1.0)),
+        measures.offences,
+        measures.convicted,
+        measures.false_bans,
+        row.seconds
+    )
+}
+
+/// Writes the report and its plots anew.
+pub(super) fn write(
+    out: &Path,
+    experiment: &Experiment,
+    rows: &[Row],
+    planned: usize,
+    meter: &Meter,
+) -> Result<(), Failure> {
+    let plots = plots(rows);
+    let files = plots.iter().map(|(name, _, picture)| (*name, picture.clone()));
+    for (name, text) in files.chain([(NAME, markdown(experiment, rows, planned, meter, &plots))]) {
+        // Beside and then over the old one: whoever breaks the run off between two bytes keeps the last whole report.
+        let (path, fresh) = (out.join(name), out.join(format!(".{name}.new")));
+        let written = std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, &path));
+        written.map_err(|error| Failure::file(&path, &error))?;
+    }
+    Ok(())
+}
+
+/// Name of the file, what it shows, and the picture.
+type Plot = (&'static str, &'static str, String);
+/// What the bars show.
+type Figure = fn(&Row) -> f64;
+
+fn plots(rows: &[Row]) -> Vec<Plot> {
+    let figures: [(&str, &str, &str, Figure); 3] = [
+        ("copies.svg", "Copies for each delivery", "copies", |row| row.report.measures.copies),
+        ("p99.svg", "Latency: 99 of 100 deliveries took no longer", "ms", |row| {
+            ms(row.report.measures.delay(0.99))
+        }),
+        ("missing.svg", "Deliveries that did not happen", "% of what is owed", |row| {
+            (1.0 - row.report.coverage) * 100.0
+        }),
+    ];
+    let mut plots = Vec::new();
+    for (name, title, label, figure) in figures {
+        let groups = groups(rows, figure);
+        // Bars of length zero say less than a sentence.
+        if groups.iter().flat_map(|(_, bars)| bars.iter().flatten()).any(|bar| *bar > 0.0) {
+            let nobody = rows.iter().find(|row| row.plan.percent == 0 && row.plan.name == NOBODY).map(figure);
+            let bars = Bars {
+                title: title.to_owned(),
+                note: "by adversary, and by the part of the nodes that lies".to_owned(),
+                label: label.to_owned(),
+                series: STRENGTHS.map(|percent| format!("{percent} % lie")).to_vec(),
+                rows: groups,
+                reference: nobody.map(|value| (value, "no liars".to_owned())),
+            };
+            plots.push((name, title, bars.draw()));
+        }
+    }
+    plots
+}
+
+/// One group of bars for each adversary, in the order of the table.
+fn groups(rows: &[Row], figure: Figure) -> Vec<(String, Vec<Option<f64>>)> {
+    let mut groups: Vec<(String, Vec<Option<f64>>)> = Vec::new();
+    for row in rows {
+        let Some(at) = STRENGTHS.iter().position(|percent| *percent == row.plan.percent) else { continue };
+        if groups.last().is_none_or(|(name, _)| *name != row.plan.name) {
+            groups.push((row.plan.name.clone(), vec![None; STRENGTHS.len()]));
+        }
+        if let Some(bar) = groups.last_mut().and_then(|(_, bars)| bars.get_mut(at)) {
+            *bar = Some(figure(row));
+        }
+    }
+    groups
+}
+
+/// Writing into a `String` can't fail, hence the ignored results.
+fn markdown(experiment: &Experiment, rows: &[Row], planned: usize, meter: &Meter, plots: &[Plot]) -> String {
+    let Experiment { scenario, rumors, rate, size, .. } = experiment;
+    let mut out = String::from("# Every adversary, at every strength\n\n");
+    let _ = writeln!(
+        out,
+        "{} nodes, {} links dialled by each, {}; {rumors} rumors of {size} bytes, {rate} a second; seed {}.\n",
+        scenario.nodes,
+        scenario.links,
+        latency_words(&scenario.latency),
+        scenario.seed
+    );
+    if rows.len() < planned {
+        let _ = writeln!(out, "**Not finished: {} of {planned} runs.**\n", rows.len());
+    }
+    let unsound: Vec<_> = rows
+        .iter()
+        .filter(|row| !row.report.is_sound())
+        .map(|row| format!("{} at {} %", row.plan.name, row.plan.percent))
+        .collect();
+    let sound = "No honest node banned an honest one, and nothing was delivered twice, in any run.";
+    let unsound_words =
+        format!("**Broken promises** (false bans, or repeated deliveries): {}.", unsound.join(", "));
+    let _ = writeln!(out, "{}\n", if unsound.is_empty() { sound } else { &unsound_words });
+    if rows.iter().all(|row| row.report.coverage >= 1.0) {
+        out.push_str("Every rumor reached every honest node, in every run.\n\n");
+    }
+    for (name, title, _) in plots {
+        let _ = writeln!(out, "![{title}]({name})\n");
+    }
+    out.push_str(
+        "| Adversary | f | coverage | complete | copies | announced | bytes | hops | p50 | p99 | max ms | first 3 / later p99 | offences | convicted | false bans | trace |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|\n",
+    );
+    for row in rows {
+        let (plan, report, measures) = (&row.plan, &row.report, &row.report.measures);
+        let split = first_and_later(report).map(|(first, later)| format!("{first:.0} / {later:.0}"));
+        let _ = writeln!(
+            out,
+            "| {} | {} % | {} | {}/{} | {:.2} | {:.1} | {:.2} | {} | {:.0} | {:.0} | {:.0} | {} | {} | {} | {} | `{}` |",
+            plan.name,
+            plan.percent,
+            percent(report.coverage),
+            report.complete,
+            report.rumors,
+            measures.copies,
+            measures.announcements,
+            measures.bytes_ratio,
+            measures.hops_max(),
+            ms(measures.delay(0.5)),
+            ms(measures.delay(0.99)),
+            ms(measures.delay(1.0)),
+            split.unwrap_or_default(),
+            measures.offences,
+            measures.convicted,
+            measures.false_bans,
+            report.trace
+        );
+    }
+    let _ = writeln!(out, "\nCost: {}.", meter.words(scenario.nodes));
+    out
+}

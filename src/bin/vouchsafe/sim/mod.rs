@@ -1,0 +1,190 @@
+//! `vouchsafe sim`: the production engine in a simulated network, among liars; the textbook's epidemic; all liars in turn.
+//!
+//! ```text
+//!   flags ──> Scenario, Experiment ──> library ──> Report ──> figures (table, JSON), plots (SVG)
+//!     ├─────> matrix: one experiment a row, the report rewritten after each
+//!     └─────> classic: cycles by seed, beside the formula
+//! ```
+
+mod bar;
+mod classic;
+mod cost;
+mod figures;
+mod flags;
+mod matrix;
+mod names;
+mod plots;
+mod single;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use vouchsafe::Topic;
+use vouchsafe::rumor::{Guarantee, MAX_BODY};
+use vouchsafe::sim::{Experiment, Latency, Liar, Scenario};
+
+use crate::exit::Failure;
+use flags::Part;
+
+/// Sizes that `--classic` shows if none are given: the textbook's.
+const CLASSIC_NODES: [usize; 4] = [20, 40, 80, 160];
+const NODES: usize = 1_000;
+/// Where plots and reports go if no folder is given.
+const OUT: &str = "vouchsafe-sim";
+/// Half of the slots that an honest node has in a second: nobody waits for a slot, so that delays are the network's.
+const PER_NODE: f64 = 32.0;
+
+/// Simulate a network of engines among liars, and measure it
+///
+/// Every node is the production engine, reading and writing real frames with real signatures; only links, clocks and threads are
+/// simulated. The same flags give the same run, event by event: the trace is a hash over all of them.
+///
+/// Prints a table and writes DIR/latency.svg and DIR/coverage.svg.
+///
+/// --json prints one line with: nodes, liars, adversary, rumors, coverage, complete, copies, announcements, bytes_ratio, hops_max,
+/// p50_ms, p99_ms, max_ms, offences, convicted, false_bans, trace.
+///
+/// --classic measures the textbook's epidemic instead, without this protocol: cycles until all know, beside log(n)/log(fanout).
+///
+/// --matrix runs every adversary at 0, 10, 20, 33 and 50 % of the nodes and writes DIR/matrix.md with its plots, anew after each run.
+///
+/// Exit code: 0 done; 1 if an honest node banned an honest one, or a delivered rumor was delivered again; 2 for a bad value.
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// Nodes in all, liars included (1000); with --classic a list (20,40,80,160)
+    #[arg(long, value_name = "N", value_delimiter = ',', allow_hyphen_values = true, value_parser = flags::nodes)]
+    nodes: Vec<usize>,
+    /// Links that each node dials; about as many are dialled by others
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 12, conflicts_with = "classic", value_parser = clap::value_parser!(u16).range(1..=48))]
+    links: u16,
+    /// Nodes that lie, chosen at random: a count (33), a percentage (33%) or a fraction with a point (0.33)
+    #[arg(long, value_name = "PART", allow_hyphen_values = true, default_value = "0", conflicts_with_all = ["classic", "matrix"], value_parser = flags::part)]
+    liars: Part,
+    /// How they lie; with --matrix a list, and without it all of them
+    #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "classic", value_parser = names::liar)]
+    adversary: Vec<Liar>,
+    /// Rumors that honest nodes publish, in turn
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, conflicts_with = "classic", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    rumors: u32,
+    /// Rumors a second in the whole network (10; with --matrix 2, so that liars have time to act)
+    #[arg(long, value_name = "R", allow_hyphen_values = true, conflicts_with = "classic", value_parser = flags::rate)]
+    rate: Option<f64>,
+    /// Bytes of a rumor
+    #[arg(long, value_name = "BYTES", allow_hyphen_values = true, default_value = "300", conflicts_with = "classic", value_parser = flags::size)]
+    size: usize,
+    /// One-way delay of links, milliseconds: geometric (5 to 130, by distance), A-B, N for all, or table:FILE with a row for each region
+    #[arg(long, value_name = "DELAY", allow_hyphen_values = true, default_value = "geometric", conflicts_with = "classic", value_parser = flags::latency)]
+    latency: Latency,
+    /// Chance of a frame to be lost once; it arrives after a retransmission
+    #[arg(long, value_name = "PART", allow_hyphen_values = true, default_value = "0", conflicts_with = "classic", value_parser = flags::fraction)]
+    loss: f64,
+    /// Bytes a second that a node can send (500k, 2M); without it there is no limit
+    #[arg(long, value_name = "BYTES", allow_hyphen_values = true, conflicts_with = "classic", value_parser = flags::uplink)]
+    uplink: Option<u64>,
+    /// Deliver only after this time, and neither of two conflicting rumors (2s, 500ms)
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "classic", value_parser = flags::hold_back)]
+    hold_back: Option<Duration>,
+    /// Most difference of a clock from true time (10s)
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, default_value = "0s", conflicts_with = "classic", value_parser = flags::duration)]
+    clock_spread: Duration,
+    /// Go on for so long after the last delivery (2s); longer for liars that act late
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "classic", value_parser = flags::duration)]
+    tail: Option<Duration>,
+    /// Decides everything that is left to chance
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1)]
+    seed: u64,
+    /// Print one line of JSON and nothing else on stdout
+    #[arg(long, conflicts_with_all = ["classic", "matrix"])]
+    json: bool,
+    /// Folder for plots and reports, made if it is missing (vouchsafe-sim; with --json none unless given)
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Measure the textbook's epidemic
+    #[arg(long, conflicts_with = "matrix")]
+    classic: bool,
+    /// With --classic: others that each node tells in a cycle
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 4, requires = "classic", value_parser = clap::value_parser!(u16).range(2..))]
+    fanout: u16,
+    /// With --classic: runs of each size, each with a seed of its own
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1_000, requires = "classic", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    seeds: u32,
+    /// Run every adversary at 0, 10, 20, 33 and 50 % of the nodes
+    #[arg(long)]
+    matrix: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    if args.classic {
+        let nodes = if args.nodes.is_empty() { &CLASSIC_NODES[..] } else { &args.nodes };
+        return classic::run(nodes, args.fanout.into(), args.seed, args.seeds, &folder(args)?);
+    }
+    let experiment = experiment(args)?;
+    if args.matrix {
+        let all = names::all();
+        let adversaries = if args.adversary.is_empty() { &all } else { &args.adversary };
+        return matrix::run(&experiment, adversaries, &folder(args)?);
+    }
+    let out = if args.json && args.out.is_none() { None } else { Some(folder(args)?) };
+    single::run(experiment, args.json, out.as_deref())
+}
+
+/// The folder for what is written; made before the run, so that nobody waits for it in vain.
+fn folder(args: &Args) -> Result<PathBuf, Failure> {
+    let out = args.out.as_deref().unwrap_or(Path::new(OUT));
+    std::fs::create_dir_all(out).map_err(|error| Failure::file(out, &error))?;
+    Ok(out.to_owned())
+}
+
+fn experiment(args: &Args) -> Result<Experiment, Failure> {
+    let nodes = match args.nodes[..] {
+        [] => NODES,
+        [nodes] => nodes,
+        _ => return Err(Failure::usage("--nodes: a list is for --classic; give one number of nodes")),
+    };
+    let liar = match (&args.adversary[..], args.matrix) {
+        ([], _) | (_, true) => Liar::Silent,
+        ([liar], false) => *liar,
+        _ => {
+            return Err(Failure::usage(
+                "--adversary: a list is for --matrix; give one name, or a+b for both at once",
+            ));
+        }
+    };
+    let liars = args.liars.of(nodes);
+    if liars >= nodes {
+        return Err(Failure::Usage(format!(
+            "--liars: {liars} of {nodes} nodes leave nobody who is honest; give at most {}",
+            nodes - 1
+        )));
+    }
+    let rate = args.rate.unwrap_or(if args.matrix { 2.0 } else { 10.0 });
+    // In the matrix up to half of the nodes lie.
+    let honest = if args.matrix { nodes / 2 } else { nodes - liars };
+    let most = honest as f64 * PER_NODE;
+    if rate > most {
+        return Err(Failure::Usage(format!(
+            "--rate {rate}: {honest} honest nodes have slots for some {most} rumors a second; give at most that, or more nodes"
+        )));
+    }
+    let mut topic = Topic::named("simulation").max_body(MAX_BODY);
+    if let Some(delay) = args.hold_back {
+        topic = topic.guarantee(Guarantee::HoldBack(delay));
+    }
+    let scenario = Scenario {
+        nodes,
+        links: args.links.into(),
+        latency: args.latency.clone(),
+        loss: args.loss,
+        uplink: args.uplink,
+        liars: liars as f64 / nodes as f64,
+        liar,
+        clock_spread: args.clock_spread,
+        topic,
+        seed: args.seed,
+        ..Scenario::default()
+    };
+    let usual = Experiment::default();
+    let tail = args.tail.unwrap_or(usual.tail);
+    Ok(Experiment { scenario, rumors: args.rumors as usize, rate, size: args.size, tail, ..usual })
+}

@@ -1,0 +1,295 @@
+//! What becomes of so many rumors in such a network? One run, from links coming up to the last delivery, and its figures.
+
+use std::time::Duration;
+
+use super::dice::Dice;
+use super::measure::Measures;
+use super::network::Network;
+use super::scenario::Scenario;
+
+/// How often the run looks whether everything is delivered, and tells of its progress.
+const STEP: Duration = Duration::from_millis(250);
+/// The longest time-out of a pull: nothing that began before the last delivery is still open after it.
+const TAIL: Duration = Duration::from_secs(2);
+
+/// So many rumors in such a network.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// The network.
+    pub scenario: Scenario,
+    /// How many rumors honest nodes publish. They take turns, in an order that is drawn anew for each round.
+    pub rumors: usize,
+    /// Rumors a second in the whole network, evenly spaced. More than 0; a node has 64 slots a second in the default topic.
+    pub rate: f64,
+    /// Bytes of each rumor.
+    pub size: usize,
+    /// From links coming up to the first rumor: hellos cross.
+    pub warm_up: Duration,
+    /// Longest wait for deliveries after the last rumor. The run ends earlier when nothing is missing.
+    pub settle: Duration,
+    /// The run goes on for so long after the last delivery, so that copies that are still under way are counted; longer
+    /// where liars act late. Default 2 s, the longest time-out of a pull.
+    pub tail: Duration,
+}
+
+impl Default for Experiment {
+    fn default() -> Self {
+        Self {
+            scenario: Scenario::default(),
+            rumors: 20,
+            rate: 10.0,
+            // What the figures of the project are stated for.
+            size: 300,
+            warm_up: Duration::from_secs(2),
+            settle: Duration::from_secs(30),
+            tail: TAIL,
+        }
+    }
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Simulated time that has passed.
+    pub elapsed: Duration,
+    /// When the run will end, in simulated time, if all goes well. Later than thought once rumors are missing.
+    pub expected: Duration,
+    /// Rumors published so far.
+    pub published: usize,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// Nodes in all.
+    pub nodes: usize,
+    /// Of these, liars.
+    pub liars: usize,
+    /// Rumors that honest nodes were told to publish.
+    pub rumors: usize,
+    /// Everything measured.
+    pub measures: Measures,
+    /// Part of the (honest node, rumor) pairs that were delivered. A rumor that never left its author counts as missing.
+    pub coverage: f64,
+    /// Rumors that reached every honest node.
+    pub complete: usize,
+    /// Simulated time in all.
+    pub elapsed: Duration,
+    /// One hash over everything that happened.
+    pub trace: String,
+}
+
+impl Experiment {
+    /// Runs it, and tells `progress` how far it is some four times per simulated second.
+    ///
+    /// # Panics
+    /// As [`Network::new`]: if the scenario's topic is out of range.
+    pub fn run(self, progress: &mut dyn FnMut(Progress)) -> Report {
+        let publishing = Duration::try_from_secs_f64(self.rumors.saturating_sub(1) as f64 / self.rate)
+            .unwrap_or(Duration::MAX);
+        let mut clock = Clock {
+            expected: self.warm_up.saturating_add(publishing).saturating_add(self.tail),
+            published: 0,
+            progress,
+        };
+        let mut turns = Turns::new(&self.scenario);
+        let mut network = Network::new(self.scenario);
+        let begin = network.elapsed();
+        let tail = self.tail;
+        clock.advance(&mut network, begin + self.warm_up);
+        for number in 0..self.rumors {
+            let after = Duration::try_from_secs_f64(number as f64 / self.rate).unwrap_or(Duration::MAX);
+            clock.advance(&mut network, begin.saturating_add(self.warm_up).saturating_add(after));
+            let Some(author) = turns.next(&network) else { break };
+            network.publish(author, vec![number as u8; self.size]);
+            clock.published = number + 1;
+        }
+        let deadline = network.elapsed().saturating_add(self.settle);
+        while network.elapsed() < deadline && !all_delivered(&network.measures(), self.rumors) {
+            clock.expected = clock.expected.max(network.elapsed() + tail);
+            let next = (network.elapsed() + STEP).min(deadline);
+            clock.advance(&mut network, next);
+        }
+        clock.expected = network.elapsed() + tail;
+        let end = clock.expected;
+        clock.advance(&mut network, end);
+        Report::of(&network, self.rumors)
+    }
+}
+
+fn all_delivered(measures: &Measures, rumors: usize) -> bool {
+    measures.spreads.len() >= rumors && measures.complete() == measures.spreads.len()
+}
+
+/// Lets time pass, and tells of it.
+struct Clock<'a> {
+    expected: Duration,
+    published: usize,
+    progress: &'a mut dyn FnMut(Progress),
+}
+
+impl Clock<'_> {
+    fn advance(&mut self, network: &mut Network, until: Duration) {
+        while network.elapsed() < until {
+            network.run_for((until - network.elapsed()).min(STEP));
+            (self.progress)(Progress {
+                elapsed: network.elapsed(),
+                expected: self.expected,
+                published: self.published,
+            });
+        }
+    }
+}
+
+/// Whose turn it is to publish. Turns rather than draws: no author is near its quota while the network is not.
+struct Turns {
+    dice: Dice,
+    left: Vec<usize>,
+}
+
+impl Turns {
+    fn new(scenario: &Scenario) -> Self {
+        // Not the numbers that the network itself is made from.
+        Self { dice: Dice::new(scenario.seed.rotate_left(32) ^ 0x7475_726e), left: Vec::new() }
+    }
+
+    fn next(&mut self, network: &Network) -> Option<usize> {
+        if self.left.is_empty() {
+            self.left = (0..network.len()).filter(|node| network.is_honest(*node)).collect();
+            for at in (1..self.left.len()).rev() {
+                self.left.swap(at, self.dice.below(at + 1));
+            }
+        }
+        self.left.pop()
+    }
+}
+
+impl Report {
+    fn of(network: &Network, rumors: usize) -> Self {
+        let measures = network.measures();
+        let delivered: usize = measures.spreads.iter().map(|spread| spread.delays.len()).sum();
+        let owed = measures.honest * measures.spreads.len().max(rumors);
+        Self {
+            nodes: network.len(),
+            liars: network.len() - measures.honest,
+            rumors,
+            coverage: delivered as f64 / owed.max(1) as f64,
+            complete: measures.complete(),
+            elapsed: network.elapsed(),
+            trace: network.trace(),
+            measures,
+        }
+    }
+
+    /// Whether what must never happen did not: an honest node banned by an honest one, or a rumor delivered twice.
+    pub const fn is_sound(&self) -> bool {
+        self.measures.false_bans == 0 && self.measures.repeated == 0
+    }
+
+    /// (honest node, rumor) pairs that were delivered, and those that were owed.
+    pub fn deliveries(&self) -> (usize, usize) {
+        let delivered = self.measures.spreads.iter().map(|spread| spread.delays.len()).sum();
+        (delivered, self.measures.honest * self.measures.spreads.len().max(self.rumors))
+    }
+
+    /// The longest delay in 99 of 100 deliveries, for each rumor in the order of publishing: the first ones meet liars
+    /// that nobody knows yet.
+    pub fn p99_of_each(&self) -> Vec<Duration> {
+        let p99 = |delays: &Vec<Duration>| {
+            let rank = (delays.len() * 99).div_ceil(100).max(1);
+            delays.get(rank - 1).copied().unwrap_or_default()
+        };
+        self.measures.spreads.iter().map(|spread| p99(&spread.delays)).collect()
+    }
+
+    /// The distribution of delays: up to `points` pairs of a delay and the part of all owed deliveries that took no
+    /// longer. Ends below 1 if something is missing.
+    pub fn latency(&self, points: usize) -> Vec<(Duration, f64)> {
+        let delays = self.measures.spreads.iter().flat_map(|spread| spread.delays.iter().copied());
+        rising(delays.collect(), self.deliveries().1, points)
+    }
+
+    /// What was published, and what was delivered, by time since the first rumor: parts of all that is owed. The distance
+    /// between the two is what is under way; what is left of it at the end is lost.
+    pub fn over_time(&self, points: usize) -> [Vec<(Duration, f64)>; 2] {
+        let spreads = &self.measures.spreads;
+        let begin = spreads.iter().map(|spread| spread.published).min().unwrap_or_default();
+        let published = spreads.iter().map(|spread| spread.published - begin);
+        let delivered = spreads
+            .iter()
+            .flat_map(|spread| spread.delays.iter().map(move |delay| spread.published - begin + *delay));
+        [
+            rising(published.collect(), spreads.len().max(self.rumors), points),
+            rising(delivered.collect(), self.deliveries().1, points),
+        ]
+    }
+}
+
+/// At most `points` steps of the rising line that goes up by 1 / `of` at each of these times.
+fn rising(mut times: Vec<Duration>, of: usize, points: usize) -> Vec<(Duration, f64)> {
+    times.sort_unstable();
+    let count = times.len().min(points);
+    let ranks = (1..=count).map(|point| (times.len() * point).div_ceil(count));
+    ranks.filter_map(|rank| Some((*times.get(rank - 1)?, rank as f64 / of.max(1) as f64))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small() -> Experiment {
+        let scenario = Scenario { nodes: 60, links: 6, ..Scenario::default() };
+        Experiment { scenario, rumors: 6, ..Experiment::default() }
+    }
+
+    #[test]
+    fn everything_is_delivered_and_the_run_ends_soon_after() {
+        let mut last = None;
+        let report = small().run(&mut |progress| last = Some(progress));
+        assert_eq!((report.nodes, report.liars, report.rumors), (60, 0, 6));
+        assert_eq!((report.coverage, report.complete, report.deliveries()), (1.0, 6, (360, 360)));
+        assert!(report.is_sound());
+        assert!(report.elapsed < Duration::from_secs(8), "{:?}", report.elapsed);
+        let last = last.unwrap();
+        assert_eq!((last.published, last.elapsed, last.expected), (6, report.elapsed, report.elapsed));
+    }
+
+    #[test]
+    fn the_curves_end_where_the_deliveries_end() {
+        let report = small().run(&mut |_| ());
+        let latency = report.latency(100);
+        assert_eq!(latency.len(), 100);
+        assert!(latency.is_sorted());
+        assert_eq!(latency.last(), Some(&(report.measures.delay(1.0), 1.0)));
+        let [published, delivered] = report.over_time(1_000);
+        assert_eq!((published.len(), delivered.len()), (6, 360));
+        assert_eq!(published.last().map(|(at, _)| *at), Some(Duration::from_millis(500)));
+        assert_eq!(delivered.last().map(|(_, part)| *part), Some(1.0));
+        let p99 = report.p99_of_each();
+        assert_eq!((p99.len(), p99.iter().max()), (6, Some(&report.measures.delay(1.0))));
+    }
+
+    #[test]
+    fn what_is_not_delivered_is_waited_for_until_the_deadline_and_counts_as_missing() {
+        // Two pairs that know nothing of each other.
+        let mut experiment = small();
+        experiment.scenario.nodes = 4;
+        experiment.scenario.topology = crate::sim::Topology::Edges(vec![(0, 1), (2, 3)]);
+        experiment.settle = Duration::from_secs(5);
+        let report = experiment.run(&mut |_| ());
+        assert_eq!((report.deliveries(), report.coverage, report.complete), ((12, 24), 0.5, 0));
+        assert!(report.elapsed >= Duration::from_secs(5 + 2));
+    }
+
+    #[test]
+    fn authors_take_turns() {
+        let network = Network::new(small().scenario);
+        let mut turns = Turns::new(&small().scenario);
+        let mut round: Vec<_> = (0..60).filter_map(|_| turns.next(&network)).collect();
+        assert!(!round.is_sorted());
+        round.sort_unstable();
+        assert!(round.iter().copied().eq(0..60));
+    }
+}

@@ -1,0 +1,228 @@
+//! `vouchsafe sim` from outside: what it prints and writes, what it refuses, and its exit codes.
+#![cfg(feature = "cli")]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// In a folder of its own, since some runs write to a default place.
+fn sim_in(folder: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vouchsafe"));
+    command.arg("sim").args(args).stdin(Stdio::null()).current_dir(folder).output().unwrap()
+}
+
+fn sim(args: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let output = sim_in(folder.path(), args);
+    if args.contains(&"--json") {
+        assert!(folder.path().read_dir().unwrap().next().is_none(), "JSON without --out writes no files");
+    }
+    output
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// The one line of JSON of a run that went well.
+fn json(args: &[&str]) -> Value {
+    let output = sim(&[&["--json", "--nodes", "40", "--links", "6", "--rumors", "4"], args].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let line = stdout(&output);
+    assert_eq!((line.matches('\n').count(), line.ends_with('\n')), (1, true));
+    serde_json::from_str(&line).unwrap()
+}
+
+#[test]
+fn json_has_exactly_the_fields_of_the_help_text() {
+    let report = json(&["--liars", "25%", "--adversary", "announce"]);
+    let mut fields: Vec<_> = report.as_object().unwrap().keys().map(String::as_str).collect();
+    fields.sort_unstable();
+    let mut expected = [
+        "nodes",
+        "liars",
+        "adversary",
+        "rumors",
+        "coverage",
+        "complete",
+        "copies",
+        "announcements",
+        "bytes_ratio",
+        "hops_max",
+        "p50_ms",
+        "p99_ms",
+        "max_ms",
+        "offences",
+        "convicted",
+        "false_bans",
+        "trace",
+    ];
+    expected.sort_unstable();
+    assert_eq!(fields, expected);
+    for (field, value) in [("nodes", 40), ("liars", 10), ("rumors", 4), ("complete", 4), ("false_bans", 0)] {
+        assert_eq!(report[field], value, "{field}");
+    }
+    assert_eq!((&report["adversary"], &report["coverage"]), (&Value::from("announce"), &Value::from(1.0)));
+    let number = |field: &str| report[field].as_f64().unwrap();
+    assert!(number("copies") >= 1.0 && number("bytes_ratio") > 1.0 && number("announcements") > 0.0);
+    assert!(
+        0.0 < number("p50_ms")
+            && number("p50_ms") <= number("p99_ms")
+            && number("p99_ms") <= number("max_ms")
+    );
+}
+
+#[test]
+fn the_same_flags_give_the_same_line_and_another_seed_another_trace() {
+    let flags = ["--liars", "0.2", "--loss", "5%", "--uplink", "500k", "--clock-spread", "2s"];
+    let one = json(&flags);
+    assert_eq!(one, json(&flags));
+    let other = json(&[&flags[..], &["--seed", "2"]].concat());
+    assert_ne!(one["trace"], other["trace"]);
+    // Each flag means something: without it the run is another one.
+    for (flag, value) in [
+        ("--liars", "3"),
+        ("--size", "2k"),
+        ("--rate", "100"),
+        ("--latency", "20"),
+        ("--latency", "5-40"),
+        ("--loss", "0.1"),
+        ("--uplink", "1M"),
+        ("--hold-back", "500ms"),
+        // Far beyond what clocks may differ: rumors are refused.
+        ("--clock-spread", "300s"),
+        ("--tail", "5s"),
+    ] {
+        assert_ne!(json(&[flag, value])["trace"], json(&[])["trace"], "{flag}");
+    }
+}
+
+#[test]
+fn a_run_prints_a_table_and_draws_its_plots() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--nodes", "40", "--links", "6", "--rumors", "4", "--out", "made/here"];
+    let output = sim_in(folder.path(), &args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let table = stdout(&output);
+    let rows = [
+        "network",
+        "rumors",
+        "coverage",
+        "copies",
+        "announcements",
+        "bytes",
+        "hops",
+        "latency",
+        "offences",
+        "convicted",
+        "false bans",
+        "repeated",
+        "trace",
+        "cost",
+        "plots",
+    ];
+    let mut lines = table.lines().filter(|line| !line.starts_with(' '));
+    rows.iter().for_each(|row| assert!(lines.next().unwrap().starts_with(row), "{row} in {table}"));
+    assert!(table.contains("100 %  (160 of 160 deliveries; 4 of 4 rumors"), "{table}");
+    for plot in ["latency.svg", "coverage.svg"] {
+        let picture = std::fs::read_to_string(folder.path().join("made/here").join(plot)).unwrap();
+        assert!(picture.starts_with("<svg") && picture.ends_with("</svg>\n") && picture.contains("40 nodes"));
+        assert!(!picture.contains("NaN") && !picture.contains("inf"), "{picture}");
+    }
+}
+
+#[test]
+fn classic_shows_the_formula_beside_what_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--classic", "--nodes", "20,40,80,160", "--fanout", "4", "--out", "."];
+    let output = sim_in(folder.path(), &args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let table = stdout(&output);
+    let rows: Vec<Vec<f64>> = table
+        .lines()
+        .map(|line| line.split_whitespace().map_while(|cell| cell.parse().ok()).collect())
+        .filter(|row: &Vec<f64>| row.len() == 5)
+        .collect();
+    let formula: Vec<_> = rows.iter().map(|row| (row[0], row[1])).collect();
+    assert_eq!(formula, [(20.0, 2.16), (40.0, 2.66), (80.0, 3.16), (160.0, 3.66)], "{table}");
+    for row in rows {
+        // Who can tell four in a cycle can't be faster than growth by five.
+        let least = row[0].log(5.0).ceil();
+        assert!(least <= row[2] && row[2] <= row[3] && row[3] <= row[4] && row[4] < 12.0, "{table}");
+    }
+    let picture = std::fs::read_to_string(folder.path().join("classic.svg")).unwrap();
+    assert!(picture.contains("log(n)/log(4)") && picture.contains("1000 seeds"));
+    let again = |seed: &str| stdout(&sim(&["--classic", "--seeds", "50", "--nodes", "500", "--seed", seed]));
+    assert_eq!(again("1"), again("1"));
+}
+
+#[test]
+fn the_matrix_writes_its_report_and_its_plots() {
+    let folder = tempfile::tempdir().unwrap();
+    let args =
+        ["--matrix", "--nodes", "30", "--links", "6", "--rumors", "5", "--adversary", "silent,announce"];
+    let output = sim_in(folder.path(), &[&args[..], &["--out", "m"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let report = std::fs::read_to_string(folder.path().join("m/matrix.md")).unwrap();
+    assert!(report.contains("30 nodes") && !report.contains("Not finished"), "{report}");
+    for row in ["| (no liars) | 0 % |", "| silent | 10 % |", "| silent | 50 % |", "| announce | 33 % |"] {
+        assert_eq!(report.matches(row).count(), 1, "{row} in {report}");
+        assert!(stdout(&output).contains(row.split(' ').nth(1).unwrap()), "{row}");
+    }
+    for plot in ["copies.svg", "p99.svg"] {
+        assert!(report.contains(&format!("({plot})")), "{report}");
+        let picture = std::fs::read_to_string(folder.path().join("m").join(plot)).unwrap();
+        assert!(picture.contains("announce") && picture.contains("50 % lie") && !picture.contains("NaN"));
+    }
+    let files: Vec<_> =
+        folder.path().join("m").read_dir().unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert!(files.iter().all(|file| !file.to_string_lossy().ends_with(".new")), "{files:?}");
+}
+
+#[test]
+fn what_cant_be_used_is_named_with_its_remedy() {
+    for (args, words) in [
+        (&["--nodes", "1"][..], &["--nodes", "2 to 1000000"][..]),
+        (&["--nodes", "many"], &["many", "2 to 1000000"]),
+        (&["--nodes", "20,40"], &["--nodes", "--classic"]),
+        (&["--links", "0"], &["--links", "1..=48"]),
+        (&["--liars", "1.5"], &["1.5", "33%"]),
+        (&["--liars", "-1"], &["-1", "33%"]),
+        (&["--nodes", "50", "--liars", "50"], &["50 of 50", "at most 49"]),
+        (&["--nodes", "50", "--liars", "100%"], &["50 of 50", "at most 49"]),
+        (&["--adversary", "lazy"], &["lazy", "silent", "announce"]),
+        (&["--adversary", "silent,slow"], &["--adversary", "--matrix"]),
+        (&["--rumors", "0"], &["--rumors"]),
+        (&["--rate", "0"], &["--rate", "more than 0"]),
+        (&["--rate", "fast"], &["fast", "per second"]),
+        (&["--nodes", "10", "--rate", "500"], &["--rate 500", "10 honest nodes", "320"]),
+        (&["--size", "65537"], &["65537", "65536"]),
+        (&["--latency", "far"], &["far", "geometric", "table:FILE"]),
+        (&["--latency", "table:/no/such/file"], &["/no/such/file", "check the path"]),
+        (&["--loss", "2"], &["--loss", "5%"]),
+        (&["--uplink", "0"], &["--uplink", "500k"]),
+        (&["--hold-back", "2"], &["--hold-back", "2s"]),
+        (&["--hold-back", "90s"], &["90s", "60 s"]),
+        (&["--clock-spread", "-1s"], &["-1s", "2s, 500ms"]),
+        (&["--seed", "-1"], &["--seed"]),
+        (&["--out", "/dev/null/folder", "--nodes", "10"], &["/dev/null/folder", "check the path"]),
+        (&["--classic", "--fanout", "1"], &["--fanout", "2.."]),
+        (&["--classic", "--nodes", "4", "--fanout", "4"], &["--fanout 4", "at most 3"]),
+        (&["--classic", "--json"], &["--json", "--classic"]),
+        (&["--classic", "--matrix"], &["--classic", "--matrix"]),
+        (&["--classic", "--liars", "3"], &["--liars", "--classic"]),
+        (&["--matrix", "--liars", "3"], &["--liars", "--matrix"]),
+        (&["--fanout", "3"], &["--classic"]),
+    ] {
+        let output = sim(args);
+        let said = stderr(&output);
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), ""), "{args:?}: {said}");
+        words.iter().for_each(|word| assert!(said.contains(word), "no {word:?} for {args:?} in: {said}"));
+        assert!(!said.contains("panicked"), "{said}");
+    }
+}
