@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use super::builder::unix_ms;
 use super::dialler::{Dialler, dial};
+use super::groups::Groups;
 use super::handle::NodeStats;
 use super::message::{Joined, Message, Publish, Validator};
 use super::requests::Requests;
@@ -50,6 +51,7 @@ pub(super) struct Parts {
 pub(super) struct Actor {
     pub(super) parts: Parts,
     pub(super) links: HashMap<LinkId, Link>,
+    groups: Groups,
     /// Who is at the other end, also of links that the engine has refused.
     peers: HashMap<LinkId, PublicKey>,
     next_link: u64,
@@ -75,6 +77,7 @@ impl Actor {
         Self {
             parts,
             links: HashMap::new(),
+            groups: Groups::default(),
             peers: HashMap::new(),
             next_link: 0,
             link_events_in,
@@ -219,6 +222,7 @@ impl Actor {
                 LinkEvent::Written { link, lane, bytes } => self.handle(Input::Written { link, lane, bytes }),
                 LinkEvent::Closed { link, why } => {
                     self.links.remove(&link);
+                    self.groups.leave(link);
                     let offence =
                         matches!(why, LinkClosed::FrameTooLong { .. }).then_some(Offence::FrameTooLong);
                     self.tell_refusal(link, &why);
@@ -235,6 +239,13 @@ impl Actor {
         let id = LinkId(self.next_link);
         self.next_link += 1;
         let (peer, dialled, rtt) = (connection.peer, connection.dialled, connection.rtt());
+        if !self.groups.enter(id, &connection, &self.parts.endpoint) {
+            let reason = Reason::Full;
+            connection.close(reason.code(), reason.to_string().as_bytes());
+            // An error means that nobody listens.
+            let _ = self.parts.events.send(Event::LinkRefused { peer, reason });
+            return;
+        }
         let link = Link::spawn(id, connection, self.link_events_in.clone());
         self.links.insert(id, link);
         self.peers.insert(id, peer);

@@ -9,6 +9,7 @@ mod actor;
 mod addr;
 mod builder;
 mod dialler;
+mod groups;
 mod handle;
 mod message;
 mod requests;
