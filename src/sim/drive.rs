@@ -18,6 +18,7 @@ impl Network {
     pub(super) fn input(&mut self, node: NodeIndex, input: Input) {
         let now = self.now_of(node);
         if let Some(node) = self.nodes.get_mut(node as usize) {
+            node.report_written(now);
             node.machine.handle(now, input);
         }
     }
@@ -60,7 +61,13 @@ impl Network {
         let now = self.now_of(index);
         loop {
             let Some(node) = self.nodes.get_mut(index as usize) else { return };
-            let Some(action) = node.machine.poll() else { break };
+            let Some(action) = node.machine.poll() else {
+                if !node.owes_room() {
+                    break;
+                }
+                node.report_written(now);
+                continue;
+            };
             match action {
                 Action::Send { link, lane, frame } => {
                     let bytes = frame.len() + FRAME_OVERHEAD;
@@ -75,8 +82,9 @@ impl Network {
                     // The engine learns that its bytes are gone when the uplink has sent them.
                     if self.scenario.uplink.is_some() && queued_until > self.now {
                         self.queue.plan(queued_until, index, Happening::Sent { link, lane, bytes });
-                    } else {
-                        self.input(index, Input::Written { link, lane, bytes });
+                    } else if let Some(node) = self.nodes.get_mut(index as usize) {
+                        node.written.push((link, lane, bytes));
+                        node.written_bytes += bytes;
                     }
                 }
                 Action::Verify { batch, jobs } => {

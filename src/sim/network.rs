@@ -83,6 +83,8 @@ impl Network {
                 uplink_free: 0,
                 wake: u64::MAX,
                 bytes_out: 0,
+                written: Vec::new(),
+                written_bytes: 0,
             });
         }
         let by_key = nodes.iter().enumerate().map(|(at, node)| (node.key, at as NodeIndex)).collect();

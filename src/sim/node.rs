@@ -7,7 +7,7 @@ use super::liars::Twist;
 use super::machine::Machine;
 use super::queue::NodeIndex;
 use crate::key::PublicKey;
-use crate::protocol::LinkId;
+use crate::protocol::{Input, LinkId, Now};
 use crate::wire::Lane;
 
 #[derive(Debug)]
@@ -26,7 +26,14 @@ pub(super) struct Node {
     /// The earliest wake that is planned for it, nanoseconds.
     pub(super) wake: u64,
     pub(super) bytes_out: u64,
+    /// What its transport has taken and its machine has not been told of.
+    pub(super) written: Vec<(LinkId, Lane, usize)>,
+    pub(super) written_bytes: usize,
 }
+
+/// A machine is told what its transport has taken with its next input, or when it is so much: telling it after each
+/// frame would double the calls that a frame costs. Far less than the credit of a lane, which would hold it up.
+const TELL_WRITTEN: usize = 32 * 1024;
 
 /// One end of a link.
 #[derive(Debug)]
@@ -41,6 +48,19 @@ pub(super) struct End {
 }
 
 impl Node {
+    /// Whether so much is written that the machine may be waiting to hear of it.
+    pub(super) const fn owes_room(&self) -> bool {
+        self.written_bytes >= TELL_WRITTEN
+    }
+
+    /// Tells the machine what its transport has taken.
+    pub(super) fn report_written(&mut self, now: Now) {
+        self.written_bytes = 0;
+        for (link, lane, bytes) in self.written.drain(..) {
+            self.machine.handle(now, Input::Written { link, lane, bytes });
+        }
+    }
+
     pub(super) fn end(&self, link: LinkId) -> Option<&End> {
         self.ends.get(usize::try_from(link.0).ok()?).filter(|end| end.up)
     }
