@@ -39,6 +39,19 @@ impl Dice {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
+    /// The time to the next of things that happen so often per second, independently of each other.
+    pub(super) fn gap(&mut self, per_second: f64) -> std::time::Duration {
+        let seconds = -(1.0 - self.unit()).ln() / per_second.max(1e-9);
+        std::time::Duration::from_secs_f64(seconds.min(1e6))
+    }
+
+    /// Any order, all alike likely (Fisher and Yates).
+    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for at in (1..items.len()).rev() {
+            items.swap(at, self.below(at + 1));
+        }
+    }
+
     pub(super) fn bytes(&mut self) -> [u8; 32] {
         let mut bytes = [0; 32];
         for part in bytes.chunks_mut(8) {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use bytes::Bytes;
 
 use crate::protocol::LinkId;
-use crate::wire::Lane;
+use crate::wire::{Lane, Reason};
 
 /// A node's number in its network.
 pub(super) type NodeIndex = u32;
@@ -15,10 +15,30 @@ pub(super) type NodeIndex = u32;
 pub(super) enum Happening {
     /// A frame reaches a node.
     Arrive { link: LinkId, lane: Lane, payload: Bytes },
-    /// A node's uplink has sent bytes of a lane.
-    Sent { link: LinkId, lane: Lane, bytes: usize },
-    /// The other end has closed a link.
-    Down { link: LinkId },
+    /// The other end has closed a link, or it was silent for too long.
+    Down { link: LinkId, reason: Option<Reason> },
+    /// The turn of a link on a node's uplink is over.
+    TurnOver,
+    /// A frame that was held back by its liar wants to leave.
+    Leaves { link: LinkId, lane: Lane, payload: Bytes },
+    /// A handshake arrives.
+    Knock { from: NodeIndex },
+    /// A handshake was answered: the link is up.
+    Connected { link: LinkId },
+    /// A handshake was refused, or not answered.
+    Refused { peer: NodeIndex, reason: Option<Reason> },
+    /// A node looks whether it has the links that it wants.
+    Seek,
+    /// A liar dials whomever it can.
+    Grasp,
+    /// A partition has lasted so long that links go down.
+    CutForLong { cut: u64 },
+    /// A node that said goodbye is gone.
+    Gone,
+    /// Somebody leaves.
+    Leave,
+    /// Somebody comes.
+    Join,
     /// A deadline of a node may be due.
     Wake,
 }
