@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use super::closed::code;
 use super::connection::Connection;
 use super::gate::{Admission, Gate, GateConfig, Refusals, Ticket};
+use super::group::NetGroup;
 use super::identity::{Identity, SERVER_NAME, TlsSetupError, peer_key};
 use crate::key::{PublicKey, SecretKey};
 
@@ -107,6 +108,11 @@ impl Endpoint {
     /// An error is one failed handshake, for the log: keep calling.
     pub async fn accept(&self) -> Option<Result<Connection, AcceptError>> {
         self.ready.lock().await.recv().await
+    }
+
+    /// How many links at once a network group may have dialled, if there is a limit: [`GateConfig::links_per_group`].
+    pub fn links_of(&self, group: NetGroup) -> Option<u32> {
+        lock(&self.gate).links_of(group)
     }
 
     /// How many attempts were refused or failed so far, by reason.

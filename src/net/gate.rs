@@ -20,7 +20,7 @@ use super::group::NetGroup;
 /// what one of its groups owes. Without it the table grows with every address that ever called.
 pub const MAX_GROUPS: usize = 4096;
 
-/// Limits on handshakes that others start with us. Each number counts handshakes.
+/// Limits on handshakes that others start with us, and on the links that come of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GateConfig {
     /// Handshakes under way at once, in all. Default 64. Without it a flood of handshakes takes memory and a signature's
@@ -37,6 +37,9 @@ pub struct GateConfig {
     /// Handshakes per minute that one group may go on with. Default 120, a guess: some 0.1 % of a core. Without it
     /// connecting and leaving again at full speed burns our CPU on signatures.
     pub per_minute_per_group: u32,
+    /// Links at once that one group may have dialled. Default 8, a guess: a twelfth of the places. Without it one rented
+    /// server fills all of them with as many keys as it likes.
+    pub links_per_group: u32,
     /// Handshakes per second, and in a burst, for which no proof of address is asked, over all groups. Default 32: what
     /// a calm node sees, so that in calm nobody pays the extra round trip.
     pub unproven_rate: u32,
@@ -53,6 +56,7 @@ impl Default for GateConfig {
             retry_from: 16,
             burst_per_group: 32,
             per_minute_per_group: 120,
+            links_per_group: 8,
             unproven_rate: 32,
             limit_local: false,
         }
@@ -225,6 +229,12 @@ impl Gate {
         if let Some(group) = ticket.payer.and_then(|payer| self.groups.get_mut(&payer)) {
             group.half_open = group.half_open.saturating_sub(1);
         }
+    }
+
+    /// How many links at once `group` may have dialled, if there is a limit.
+    pub fn links_of(&self, group: NetGroup) -> Option<u32> {
+        let limited = group != NetGroup::Local || self.config.limit_local;
+        limited.then_some(self.config.links_per_group)
     }
 
     /// Handshakes under way.

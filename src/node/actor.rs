@@ -1,6 +1,6 @@
 //! The one task that owns the engine. It waits only for its channels and its next deadline.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,16 +10,16 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use super::builder::unix_ms;
 use super::dialler::{Dialler, dial};
+use super::groups::Groups;
 use super::handle::NodeStats;
-use super::message::{Joined, Message, Publish, PublishAnswer, Validator};
+use super::message::{Joined, Message, Publish, Validator};
+use super::requests::Requests;
 use super::stream::Delivery;
 use super::{JoinError, PeerAddr, VerifierPool};
 use crate::key::PublicKey;
 use crate::net::{Connection, Endpoint, Link, LinkClosed, LinkEvent};
-use crate::protocol::{
-    Action, Engine, Event, Input, LinkId, MAX_TOPICS, Mono, Now, Offence, PublishError, Ticket, Validation,
-};
-use crate::rumor::{RuleSet, RumorId, TopicId};
+use crate::protocol::{Engine, Event, Input, LinkId, MAX_TOPICS, Mono, Now, Offence, PublishError};
+use crate::rumor::{RuleSet, TopicId};
 use crate::store::LedgerFile;
 use crate::wire::Reason;
 
@@ -49,33 +49,26 @@ pub(super) struct Parts {
 }
 
 pub(super) struct Actor {
-    parts: Parts,
-    links: HashMap<LinkId, Link>,
+    pub(super) parts: Parts,
+    pub(super) links: HashMap<LinkId, Link>,
+    groups: Groups,
     /// Who is at the other end, also of links that the engine has refused.
     peers: HashMap<LinkId, PublicKey>,
     next_link: u64,
     link_events_in: mpsc::Sender<LinkEvent>,
     link_events: mpsc::Receiver<LinkEvent>,
-    topics: HashMap<TopicId, Port>,
-    /// By the first ticket of each.
-    publishes: BTreeMap<u64, Pending>,
-    next_ticket: u64,
+    pub(super) topics: HashMap<TopicId, Port>,
+    pub(super) requests: Requests,
     dialler: Dialler,
     /// The engine's topology when the counts of links were last published.
-    topology: u64,
+    pub(super) topology: u64,
 }
 
 /// A topic's channels to the application.
-struct Port {
-    rumors: broadcast::Sender<Delivery>,
-    links: watch::Sender<usize>,
-    validator: Option<Validator>,
-}
-
-/// A publish request that is not yet answered in full.
-struct Pending {
-    results: Vec<Option<Result<RumorId, PublishError>>>,
-    request: Publish,
+pub(super) struct Port {
+    pub(super) rumors: broadcast::Sender<Delivery>,
+    pub(super) links: watch::Sender<usize>,
+    pub(super) validator: Option<Validator>,
 }
 
 impl Actor {
@@ -84,13 +77,13 @@ impl Actor {
         Self {
             parts,
             links: HashMap::new(),
+            groups: Groups::default(),
             peers: HashMap::new(),
             next_link: 0,
             link_events_in,
             link_events,
             topics: HashMap::new(),
-            publishes: BTreeMap::new(),
-            next_ticket: 0,
+            requests: Requests::default(),
             dialler: Dialler::default(),
             topology: 0,
         }
@@ -229,6 +222,7 @@ impl Actor {
                 LinkEvent::Written { link, lane, bytes } => self.handle(Input::Written { link, lane, bytes }),
                 LinkEvent::Closed { link, why } => {
                     self.links.remove(&link);
+                    self.groups.leave(link);
                     let offence =
                         matches!(why, LinkClosed::FrameTooLong { .. }).then_some(Offence::FrameTooLong);
                     self.tell_refusal(link, &why);
@@ -245,6 +239,13 @@ impl Actor {
         let id = LinkId(self.next_link);
         self.next_link += 1;
         let (peer, dialled, rtt) = (connection.peer, connection.dialled, connection.rtt());
+        if !self.groups.enter(id, &connection, &self.parts.endpoint) {
+            let reason = Reason::Full;
+            connection.close(reason.code(), reason.to_string().as_bytes());
+            // An error means that nobody listens.
+            let _ = self.parts.events.send(Event::LinkRefused { peer, reason });
+            return;
+        }
         let link = Link::spawn(id, connection, self.link_events_in.clone());
         self.links.insert(id, link);
         self.peers.insert(id, peer);
@@ -304,139 +305,20 @@ impl Actor {
         Ok(Joined { rules, rumors: port.rumors.downgrade(), links: port.links.subscribe() })
     }
 
-    fn on_publish(&mut self, mut request: Publish) {
-        let first = self.next_ticket;
-        let count = request.bodies.len();
-        self.next_ticket += count as u64;
-        let (topic, bodies) = (request.topic, std::mem::take(&mut request.bodies));
-        let try_only = request.try_only;
-        self.publishes.insert(first, Pending { results: vec![None; count], request });
-        for (ticket, body) in (first..).zip(bodies) {
-            self.handle(Input::Publish { topic, body, ticket: Ticket(ticket) });
+    fn on_publish(&mut self, request: Publish) {
+        let (topic, try_only) = (request.topic, request.try_only);
+        let tickets = self.requests.begin(request);
+        let all: Vec<_> = tickets.iter().map(|(ticket, _)| *ticket).collect();
+        for (ticket, body) in tickets {
+            self.handle(Input::Publish { topic, body, ticket });
         }
         if try_only {
             self.act();
-            for ticket in (first..).take(count).map(Ticket) {
+            for ticket in all {
                 if self.parts.engine.withdraw(topic, ticket) {
-                    self.on_published(ticket, Err(PublishError::WouldWait));
+                    self.requests.settle(ticket, Err(PublishError::WouldWait));
                 }
             }
-        }
-        if count == 0 {
-            self.answer(first);
-        }
-    }
-
-    fn on_published(&mut self, ticket: Ticket, result: Result<RumorId, PublishError>) {
-        let Some((&first, pending)) = self.publishes.range_mut(..=ticket.0).next_back() else { return };
-        let at = usize::try_from(ticket.0 - first).unwrap_or(usize::MAX);
-        if let Some(place) = pending.results.get_mut(at) {
-            *place = Some(result);
-            if pending.results.iter().all(Option::is_some) {
-                self.answer(first);
-            }
-        }
-    }
-
-    fn answer(&mut self, first: u64) {
-        let Some(pending) = self.publishes.remove(&first) else { return };
-        let answer: PublishAnswer = pending.results.into_iter().flatten().collect();
-        // Whoever asked may have gone; the rumors are published all the same.
-        let _ = pending.request.answer.send(answer);
-        drop(pending.request.places);
-    }
-
-    /// Does whatever the engine wants done. Nothing here waits.
-    fn act(&mut self) {
-        while let Some(action) = self.parts.engine.poll() {
-            match action {
-                Action::Send { link, lane, frame } => {
-                    if let Some(link) = self.links.get(&link) {
-                        // Refused only by a link that has ended, whose last event is on its way.
-                        link.send(lane, frame);
-                    }
-                }
-                Action::Verify { batch, jobs } => {
-                    let Some(inbox) = self.parts.inbox_in.upgrade() else { continue };
-                    let answer = move |verdicts| {
-                        // An error means that the node is gone.
-                        let _ = inbox.blocking_send(Message::Verdicts { batch, verdicts });
-                    };
-                    self.parts.verifiers.submit(jobs, Box::new(answer));
-                }
-                Action::Validate { question, bundle } => self.validate(question, bundle),
-                Action::Deliver { bundle, from } => {
-                    if let Some(port) = self.topics.get(&bundle.header().topic)
-                        && port.rumors.receiver_count() > 0
-                    {
-                        for rumor in bundle.rumors() {
-                            // An error means that nobody listens any more.
-                            let _ = port.rumors.send(Delivery::new(rumor, from));
-                        }
-                    }
-                }
-                Action::PauseReading(link) => self.links.get(&link).into_iter().for_each(Link::pause_reading),
-                Action::ResumeReading(link) => {
-                    self.links.get(&link).into_iter().for_each(Link::resume_reading)
-                }
-                Action::Close { link, reason } => {
-                    if let Some(link) = self.links.get(&link) {
-                        link.close(reason.code(), &reason.to_string());
-                    }
-                }
-                Action::Record { until_ms } => self.record(until_ms),
-                Action::Published { ticket, result } => self.on_published(ticket, result),
-                Action::Event(event) => {
-                    // An error means that nobody listens.
-                    let _ = self.parts.events.send(event);
-                }
-            }
-        }
-        self.publish_counts();
-    }
-
-    fn validate(&self, question: crate::protocol::ValidationId, bundle: Arc<crate::rumor::Bundle>) {
-        let validator = self.topics.get(&bundle.header().topic).and_then(|port| port.validator.clone());
-        let Some(validator) = validator else { return };
-        let inbox = self.parts.inbox_in.clone();
-        let patience = self.parts.engine.validator_patience();
-        tokio::spawn(async move {
-            let judge = async {
-                for rumor in bundle.rumors() {
-                    let verdict = validator(rumor).await;
-                    if verdict != Validation::Accept {
-                        return verdict;
-                    }
-                }
-                Validation::Accept
-            };
-            // The engine stops waiting at the same time and counts it; this only ends the task.
-            let Ok(verdict) = tokio::time::timeout(patience, judge).await else { return };
-            if let Some(inbox) = inbox.upgrade() {
-                let _ = inbox.send(Message::Validated { question, verdict }).await;
-            }
-        });
-    }
-
-    fn record(&self, until_ms: u64) {
-        let Some(ledger) = self.parts.ledger.clone() else { return };
-        let inbox = self.parts.inbox_in.clone();
-        tokio::task::spawn_blocking(move || {
-            let result = ledger.record(until_ms);
-            if let Some(inbox) = inbox.upgrade() {
-                let _ = inbox.blocking_send(Message::Recorded { until_ms, result });
-            }
-        });
-    }
-
-    fn publish_counts(&mut self) {
-        let topology = self.parts.engine.topology();
-        if std::mem::replace(&mut self.topology, topology) == topology {
-            return;
-        }
-        self.parts.links.send_replace(self.parts.engine.live_links());
-        for (topic, port) in &self.topics {
-            port.links.send_replace(self.parts.engine.links_of(topic));
         }
     }
 

@@ -4,12 +4,15 @@
 //! verifiers, validators and handles talk to it through bounded channels, and it answers through channels that either
 //! have a place reserved or may lag ([`Lagged`]). Dropping the last handle of a node shuts it down.
 
+mod acting;
 mod actor;
 mod addr;
 mod builder;
 mod dialler;
+mod groups;
 mod handle;
 mod message;
+mod requests;
 mod stream;
 mod topic;
 mod verifiers;

@@ -9,8 +9,9 @@ use crate::key::PublicKey;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// About how many nodes the network has. Decides the hop budget of own rumors, nothing else: wrong by a factor of
-    /// eight, a rumor is pushed one round too many or too few. Default 1 000.
+    /// About how many nodes the network has. Decides the hop budget of own rumors: wrong by a factor of eight, a rumor is
+    /// pushed one round too many or too few. And how many keys may use [`unaimed_inbound`](Self::unaimed_inbound) places: set
+    /// to less than half, these can be filled by chance; to more, fewer are used. Default 1 000.
     pub expected_nodes: u32,
     /// Links that a relayed rumor is pushed to while its hop budget lasts. Default 8 (design; simulated).
     pub eager: usize,
@@ -20,6 +21,9 @@ pub struct Config {
     pub max_links: usize,
     /// Most links that others dialled. A hostile peer could otherwise fill every place. Default 96.
     pub max_inbound: usize,
+    /// Of those, kept for diallers that can't have chosen us ([`Config::is_unaimed`]). Without them, whoever dials everybody
+    /// first keeps newcomers out of the network. Default 48.
+    pub unaimed_inbound: usize,
     /// If given, links only to these node keys.
     pub allow: Option<Vec<PublicKey>>,
     /// Bytes per second that one link may send us, over time. Beyond it we stop reading. Default 32 MiB/s.
@@ -60,6 +64,7 @@ impl Default for Config {
             eager_author: 16,
             max_links: 128,
             max_inbound: 96,
+            unaimed_inbound: 48,
             allow: None,
             link_bytes_per_s: 32 << 20,
             link_bytes_burst: 4 << 20,

@@ -30,27 +30,6 @@ const WALK_COST: Duration = Duration::from_nanos(50);
 const EVIDENCE_FOR_NEWCOMERS: usize = 64;
 
 impl Engine {
-    /// Why a link to `peer` can't be, if it can't.
-    pub(super) fn refusal(&self, peer: &PublicKey, inbound: bool) -> Option<Reason> {
-        if self.closed {
-            return Some(Reason::Shutdown);
-        }
-        if self.standing.is_banned(peer, self.now.mono) {
-            return Some(Reason::Banned);
-        }
-        if *peer == self.node || self.config.allow.as_ref().is_some_and(|allow| !allow.contains(peer)) {
-            return Some(Reason::NotAdmitted);
-        }
-        if self.links.of_peer(peer).is_some() {
-            // It replaces a link or is closed for it, so it needs no place of its own.
-            return None;
-        }
-        let inbound_links = self.links.iter().filter(|link| !link.dialled).count();
-        let full = self.links.len() >= self.config.max_links
-            || (inbound && inbound_links >= self.config.max_inbound);
-        full.then_some(Reason::Full)
-    }
-
     pub(super) fn on_link_up(&mut self, id: LinkId, peer: PublicKey, dialled: bool) {
         let refused = self.refusal(&peer, !dialled).or_else(|| self.yields_to_existing(&peer, dialled));
         let slot = if refused.is_none() { self.free_place() } else { None };
@@ -61,6 +40,7 @@ impl Engine {
             return;
         };
         let mut link = Link::new(id, slot, peer, dialled, self.now.mono, &self.config, self.keyed);
+        link.unaimed = self.config.is_unaimed(&self.network, &peer, &self.node);
         let topics = self.topics.keys().map(|topic| *topic.as_bytes()).collect();
         let hello = Hello { network: *self.network.as_bytes(), clock_ms: self.now.unix_ms, topics };
         link.outbox.frame(wire::hello(&hello));

@@ -36,6 +36,8 @@ pub(super) struct Link {
     pub(super) slot: Slot,
     pub(super) peer: PublicKey,
     pub(super) dialled: bool,
+    /// As a dialler, the peer may use the places kept for those that did not choose us.
+    pub(super) unaimed: bool,
     /// Both sides have said hello.
     pub(super) live: bool,
     /// We have said goodbye; nothing that still comes in counts.
@@ -77,6 +79,7 @@ impl Link {
             slot,
             peer,
             dialled,
+            unaimed: false,
             live: false,
             closing: false,
             up_since: now,

@@ -38,6 +38,7 @@ mod intake;
 mod link;
 mod linkset;
 mod outbox;
+mod places;
 mod publish;
 mod pulls;
 mod random;

@@ -14,7 +14,7 @@ use crate::rumor::{BundleId, TopicId};
 const REPAIR_FANOUT: usize = 3;
 /// Rounds of the repair cycle that a bundle goes through. Three links each: after four rounds even a node of 12 links
 /// has heard twice from most of them. (Guess.)
-const REPAIR_ROUNDS: u8 = 4;
+const REPAIR_ROUNDS: u8 = 1;
 /// Most bundles that one round looks at: the newest.
 const REPAIR_BUNDLES: usize = 2_048;
 /// What looking at one held bundle costs (measured: a look-up, rounded up).

@@ -2,18 +2,32 @@
 
 /// Numbers from the scenario's seed.
 #[derive(Debug)]
-pub(super) struct Dice(blake3::OutputReader);
+pub(super) struct Dice {
+    stream: blake3::OutputReader,
+    /// A block of the stream: the reader computes one for each call, however few bytes are asked for.
+    block: [u8; 64],
+    used: usize,
+}
 
 impl Dice {
     pub(super) fn new(seed: u64) -> Self {
+        Self::of(&seed.to_le_bytes())
+    }
+
+    /// From as much seed as there is.
+    pub(super) fn of(seed: &[u8]) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("vouchsafe simulation dice v1");
-        Self(hasher.update(&seed.to_le_bytes()).finalize_xof())
+        Self { stream: hasher.update(seed).finalize_xof(), block: [0; 64], used: 64 }
     }
 
     pub(super) fn next(&mut self) -> u64 {
-        let mut word = [0; 8];
-        self.0.fill(&mut word);
-        u64::from_le_bytes(word)
+        if self.used >= self.block.len() {
+            self.stream.fill(&mut self.block);
+            self.used = 0;
+        }
+        let word = self.block.get(self.used..).and_then(|rest| rest.first_chunk::<8>());
+        self.used += 8;
+        word.map_or(0, |word| u64::from_le_bytes(*word))
     }
 
     pub(super) fn below(&mut self, bound: usize) -> usize {
@@ -25,9 +39,24 @@ impl Dice {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
+    /// The time to the next of things that happen so often per second, independently of each other.
+    pub(super) fn gap(&mut self, per_second: f64) -> std::time::Duration {
+        let seconds = -(1.0 - self.unit()).ln() / per_second.max(1e-9);
+        std::time::Duration::from_secs_f64(seconds.min(1e6))
+    }
+
+    /// Any order, all alike likely (Fisher and Yates).
+    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for at in (1..items.len()).rev() {
+            items.swap(at, self.below(at + 1));
+        }
+    }
+
     pub(super) fn bytes(&mut self) -> [u8; 32] {
         let mut bytes = [0; 32];
-        self.0.fill(&mut bytes);
+        for part in bytes.chunks_mut(8) {
+            part.copy_from_slice(&self.next().to_le_bytes());
+        }
         bytes
     }
 }

@@ -8,6 +8,7 @@ use super::queue::{Happening, NodeIndex, Planned};
 use crate::protocol::{Action, Event, FRAME_OVERHEAD, Input, LinkId, Mono, Now, VerifyJob};
 use crate::rumor::SignedHeader;
 use crate::verify::verify_single;
+use crate::wire::{Lane, Reason};
 
 impl Network {
     pub(super) fn now_of(&self, node: NodeIndex) -> Now {
@@ -18,34 +19,73 @@ impl Network {
     pub(super) fn input(&mut self, node: NodeIndex, input: Input) {
         let now = self.now_of(node);
         if let Some(node) = self.nodes.get_mut(node as usize) {
+            node.report_written(now);
             node.machine.handle(now, input);
         }
     }
 
+    /// Folds something that happened into the trace.
+    pub(super) fn note(&mut self, what: &[u8]) {
+        self.trace.update(what);
+    }
+
     pub(super) fn happen(&mut self, planned: Planned) {
         let Planned { at, node, what, .. } = planned;
-        self.trace.update(&at.to_le_bytes());
-        self.trace.update(&node.to_le_bytes());
+        self.last = node;
+        self.note(&at.to_le_bytes());
+        self.note(&node.to_le_bytes());
+        let alive = self.nodes.get(node as usize).is_some_and(|node| node.alive);
         match what {
+            Happening::Arrive { .. } | Happening::Down { .. } if !alive => return,
             Happening::Arrive { link, lane, payload } => {
-                if self.nodes.get(node as usize).and_then(|node| node.end(link)).is_none() {
-                    return;
+                let Some(end) = self.nodes.get(node as usize).and_then(|node| node.end(link)) else { return };
+                let (peer, late) = (end.peer, end.late);
+                let what = Happening::Arrive { link, lane, payload: payload.clone() };
+                if self.is_cut(node, peer) {
+                    return self.lost.push((node, what));
                 }
-                self.trace.update(&(payload.len() as u64).to_le_bytes());
+                if at < late {
+                    return self.queue.plan(late, node, what);
+                }
+                self.note(&(payload.len() as u64).to_le_bytes());
+                self.ledger.arrived(node, &payload);
                 self.hear(node, link, &payload);
                 self.input(node, Input::Frame { link, lane, payload });
             }
-            Happening::Sent { link, lane, bytes } => self.input(node, Input::Written { link, lane, bytes }),
-            Happening::Down { link } => {
-                if let Some(end) = self.nodes.get_mut(node as usize).and_then(|node| node.end_mut(link)) {
-                    end.up = false;
+            Happening::Down { link, reason } => {
+                let Some(end) = self.nodes.get(node as usize).and_then(|node| node.end(link)) else { return };
+                let (peer, late) = (end.peer, end.late);
+                let what = Happening::Down { link, reason };
+                if self.is_cut(node, peer) {
+                    return self.lost.push((node, what));
                 }
-                self.input(node, Input::LinkDown { link, offence: None, why: "closed".into() });
+                if at < late {
+                    return self.queue.plan(late, node, what);
+                }
+                self.link_down(node, link, reason);
             }
+            Happening::TurnOver => return self.on_turn_over(node),
+            Happening::Leaves { link, lane, payload } => self.enqueue(node, link, lane, payload, None),
+            Happening::Knock { from } => self.on_knock(node, from),
+            Happening::Connected { link } if !alive => {
+                // It crashed while it dialled: the peer finds out as it does with links.
+                let end = self.nodes.get_mut(node as usize).and_then(|node| node.any_end_mut(link));
+                let Some((peer, there)) = end.map(|end| (end.peer, end.there)) else { return };
+                let after = self.now + 30_000_000_000;
+                return self.queue.plan(after, peer, Happening::Down { link: there, reason: None });
+            }
+            Happening::Connected { link } => self.link_up(node, link),
+            Happening::Refused { peer, reason } => self.on_refused(node, peer, reason),
+            Happening::Seek => self.seek(node),
+            Happening::Grasp => self.grasp(node),
+            Happening::CutForLong { cut } => self.on_cut_for_long(cut),
+            Happening::Gone => self.on_gone(node),
+            Happening::Leave => self.on_churn(false),
+            Happening::Join => self.on_churn(true),
             Happening::Wake => {
                 let Some(this) = self.nodes.get_mut(node as usize) else { return };
                 // A later plan has replaced it, or an earlier input has done its work.
-                if this.wake != at {
+                if this.wake != at || !alive {
                     return;
                 }
                 this.wake = u64::MAX;
@@ -55,47 +95,19 @@ impl Network {
         self.drive(node);
     }
 
-    /// Does what a node's engine wants done, and plans its next wake.
+    /// Does what a node's machine wants done, and plans its next wake.
     pub(super) fn drive(&mut self, index: NodeIndex) {
         let now = self.now_of(index);
         loop {
-            let Some(node) = self.nodes.get_mut(index as usize) else { return };
-            let Some(action) = node.machine.poll() else { break };
-            match action {
-                Action::Send { link, lane, frame } => {
-                    let bytes = frame.len() + FRAME_OVERHEAD;
-                    let out = match &mut node.twist {
-                        None => vec![Outgoing { lane, payload: frame, delay: Duration::ZERO }],
-                        Some(twist) => twist.outgoing(now, link, lane, frame),
-                    };
-                    let queued_until = node.uplink_free;
-                    for out in out {
-                        self.transmit(index, link, out);
-                    }
-                    // The engine learns that its bytes are gone when the uplink has sent them.
-                    if self.scenario.uplink.is_some() && queued_until > self.now {
-                        self.queue.plan(queued_until, index, Happening::Sent { link, lane, bytes });
-                    } else {
-                        self.input(index, Input::Written { link, lane, bytes });
-                    }
+            let Some(node) = self.nodes.get_mut(index as usize).filter(|node| node.alive) else { return };
+            let Some(action) = node.machine.poll() else {
+                if !node.owes_room() {
+                    break;
                 }
-                Action::Verify { batch, jobs } => {
-                    let verdicts = jobs.iter().map(|job| self.judge(job)).collect();
-                    self.input(index, Input::Verdicts { batch, verdicts });
-                }
-                Action::Deliver { bundle, from } => {
-                    let from = from.and_then(|from| self.by_key.get(&from).copied());
-                    self.ledger.delivered(index, &bundle, from, self.now);
-                }
-                Action::Close { link, .. } => self.close(index, link),
-                Action::Event(Event::Offence { peer, .. }) => {
-                    let peer = self.by_key.get(&peer).copied();
-                    self.ledger.offence(index, peer);
-                }
-                Action::Event(Event::Convicted { .. }) => self.ledger.convicted(index, self.now),
-                Action::Record { until_ms } => self.input(index, Input::Recorded { until_ms }),
-                _ => {}
-            }
+                node.report_written(now);
+                continue;
+            };
+            self.act(index, now, action);
         }
         let Some(node) = self.nodes.get_mut(index as usize) else { return };
         if let Some(deadline) = node.machine.next_deadline() {
@@ -107,45 +119,175 @@ impl Network {
         }
     }
 
-    fn judge(&mut self, job: &VerifyJob) -> bool {
+    fn act(&mut self, index: NodeIndex, now: Now, action: Action) {
+        match action {
+            Action::Send { link, lane, frame } => {
+                self.note(&[1, link.0 as u8, lane as u8, frame.len() as u8, (frame.len() >> 8) as u8]);
+                let bytes = frame.len() + FRAME_OVERHEAD;
+                let Some(node) = self.nodes.get_mut(index as usize) else { return };
+                match &mut node.twist {
+                    None => return self.enqueue(index, link, lane, frame, Some(bytes)),
+                    Some(twist) => {
+                        for out in twist.outgoing(now, link, lane, frame) {
+                            self.transmit(index, link, out);
+                        }
+                    }
+                }
+                self.wrote(index, link, lane, bytes);
+            }
+            Action::Verify { batch, jobs } => {
+                let verdicts = jobs.iter().map(|job| self.judge(job)).collect();
+                self.input(index, Input::Verdicts { batch, verdicts });
+            }
+            Action::Deliver { bundle, from } => {
+                self.note(&[2]);
+                self.note(bundle.id().as_bytes());
+                let from = from.and_then(|from| self.by_key.get(&from).copied());
+                self.check_delivery(index, &bundle);
+                if !self.ledger.delivered(index, &bundle, from, self.now) {
+                    self.check_repeated(index);
+                }
+            }
+            Action::Close { link, reason } => {
+                self.note(&[3, link.0 as u8, reason.code() as u8]);
+                self.close(index, link, reason);
+            }
+            Action::Event(Event::Offence { peer, offence }) => {
+                self.note(&[4, offence as u8]);
+                let against = self.by_key.get(&peer).copied();
+                self.check_offence(index, against, offence);
+                self.ledger.offence(index, against);
+            }
+            Action::Event(Event::Convicted { evidence }) => {
+                self.note(&[5]);
+                self.note(evidence.author().as_bytes());
+                self.check_conviction(index, &evidence);
+                self.ledger.convicted(index, evidence.author(), self.now);
+            }
+            Action::Record { until_ms } => {
+                if let Some(node) = self.nodes.get_mut(index as usize) {
+                    node.recorded_ms = until_ms;
+                }
+                self.input(index, Input::Recorded { until_ms });
+            }
+            Action::Published { ticket, result } => {
+                self.note(&[6, u8::from(result.is_ok())]);
+                self.ledger.answered(index, ticket, result, self.now);
+            }
+            _ => self.note(&[7]),
+        }
+    }
+
+    pub(super) fn judge(&mut self, job: &VerifyJob) -> bool {
         let message = SignedHeader::message(&job.id);
         let judge = || verify_single(&job.author, &message, &job.signature);
         *self.verdicts.entry((job.id, job.author, job.signature)).or_insert_with(judge)
     }
 
+    /// Sends what a liar wants sent, when it wants.
     pub(super) fn transmit(&mut self, from: NodeIndex, link: LinkId, out: Outgoing) {
-        let jitter = self.scenario.jitter.mul_f64(self.dice.unit());
-        let lost = self.scenario.loss > 0.0 && self.dice.unit() < self.scenario.loss;
-        let Some(node) = self.nodes.get_mut(from as usize) else { return };
-        let bytes = (out.payload.len() + FRAME_OVERHEAD) as u64;
-        let ready = self.now + nanos(out.delay);
-        let mut leaves = ready;
-        if let Some(rate) = self.scenario.uplink {
-            leaves = node.uplink_free.max(ready) + bytes.saturating_mul(1_000_000_000) / rate.max(1);
-            node.uplink_free = leaves;
+        self.ledger.said(&out.payload, self.now);
+        let Outgoing { lane, payload, delay } = out;
+        if delay > Duration::ZERO {
+            self.queue.plan(self.now + nanos(delay), from, Happening::Leaves { link, lane, payload });
+        } else {
+            self.enqueue(from, link, lane, payload, None);
         }
-        let Some(end) = node.end_mut(link) else { return };
-        let again = if lost { end.delay * 2 + Duration::from_millis(25) } else { Duration::ZERO };
-        let arrives = leaves + nanos(end.delay + jitter + again);
-        let Some(last) = end.last.get_mut(out.lane.index()) else { return };
-        *last = arrives.max(*last);
-        let (at, peer, there) = (*last, end.peer, end.there);
-        node.bytes_out += bytes;
-        self.queue.plan(at, peer, Happening::Arrive { link: there, lane: out.lane, payload: out.payload });
     }
 
-    fn close(&mut self, index: NodeIndex, link: LinkId) {
-        let Some(end) = self.nodes.get_mut(index as usize).and_then(|node| node.end_mut(link)) else {
+    /// The transport has taken bytes of the engine's.
+    fn wrote(&mut self, index: NodeIndex, link: LinkId, lane: Lane, bytes: usize) {
+        if let Some(node) = self.nodes.get_mut(index as usize) {
+            node.written.push((link, lane, bytes));
+            node.written_bytes += bytes;
+        }
+    }
+
+    /// Gives a frame to the transport: to the line, if that has a limit, or straight to the peer. `owed` is what the
+    /// engine is to be told of.
+    fn enqueue(
+        &mut self,
+        from: NodeIndex,
+        link: LinkId,
+        lane: Lane,
+        payload: bytes::Bytes,
+        owed: Option<usize>,
+    ) {
+        if self.scenario.uplink.is_none() {
+            self.depart(from, link, lane, payload);
+            if let Some(bytes) = owed {
+                self.wrote(from, link, lane, bytes);
+            }
             return;
-        };
-        end.up = false;
+        }
+        let room = self.scenario.send_buffer;
+        let Some(node) = self.nodes.get_mut(from as usize) else { return };
+        if node.end(link).is_none() {
+            return;
+        }
+        let taken = node.uplink.push(link, lane, payload, owed, room);
+        if let Some(bytes) = owed.filter(|_| taken) {
+            self.wrote(from, link, lane, bytes);
+        }
+        self.next_turn(from);
+    }
+
+    fn next_turn(&mut self, node: NodeIndex) {
+        let (room, rate) = (self.scenario.send_buffer, self.scenario.uplink.unwrap_or(u64::MAX).max(1));
+        let started = self.nodes.get_mut(node as usize).and_then(|node| node.uplink.start(room));
+        if let Some(bytes) = started {
+            let takes = (bytes as u64).saturating_mul(1_000_000_000) / rate;
+            self.queue.plan(self.now + takes, node, Happening::TurnOver);
+        }
+    }
+
+    fn on_turn_over(&mut self, node: NodeIndex) {
+        let Some(this) = self.nodes.get_mut(node as usize) else { return };
+        let turn = this.uplink.finish();
+        let Some(link) = turn.link else { return };
+        for (lane, payload) in turn.frames {
+            self.depart(node, link, lane, payload);
+        }
+        self.next_turn(node);
+        // Nothing of it to the engine unless that waits for room: the line takes a turn every few milliseconds.
+        if !turn.taken.is_empty() {
+            for (lane, bytes) in turn.taken {
+                self.input(node, Input::Written { link, lane, bytes });
+            }
+            self.drive(node);
+        }
+    }
+
+    /// A frame is on its way.
+    fn depart(&mut self, from: NodeIndex, link: LinkId, lane: Lane, payload: bytes::Bytes) {
+        let jitter = self.scenario.jitter.mul_f64(self.dice.unit());
+        let lost = self.scenario.loss > 0.0 && self.dice.unit() < self.scenario.loss;
+        let now = self.now;
+        let Some(node) = self.nodes.get_mut(from as usize) else { return };
+        let Some(end) = node.end_mut(link) else { return };
+        let again = if lost { end.delay * 2 + Duration::from_millis(25) } else { Duration::ZERO };
+        let arrives = now + nanos(end.delay + jitter + again);
+        let Some(last) = end.last.get_mut(lane.index()) else { return };
+        *last = arrives.max(*last);
+        let (at, peer, there) = (*last, end.peer, end.there);
+        node.bytes_out += (payload.len() + FRAME_OVERHEAD) as u64;
+        self.queue.plan(at, peer, Happening::Arrive { link: there, lane, payload });
+    }
+
+    fn close(&mut self, index: NodeIndex, link: LinkId, reason: Reason) {
+        let Some(node) = self.nodes.get_mut(index as usize) else { return };
+        // The goodbye, and the proof before it, leave at once: they are few bytes beside what waits.
+        for payload in node.uplink.close(link) {
+            self.depart(index, link, Lane::Control, payload);
+        }
+        let Some(end) = self.nodes.get(index as usize).and_then(|node| node.end(link)) else { return };
         // After whatever was sent before it.
         let after = end.last.iter().copied().max().unwrap_or(0).max(self.now + nanos(end.delay));
-        self.queue.plan(after, end.peer, Happening::Down { link: end.there });
-        self.input(index, Input::LinkDown { link, offence: None, why: "closed".into() });
+        self.queue.plan(after, end.peer, Happening::Down { link: end.there, reason: Some(reason) });
+        self.link_down(index, link, Some(reason));
     }
 }
 
-fn nanos(duration: Duration) -> u64 {
+pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

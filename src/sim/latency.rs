@@ -27,14 +27,12 @@ impl Latency {
     pub const GEOMETRIC: Self =
         Self::Geometric { least: Duration::from_millis(5), most: Duration::from_millis(130) };
 
-    /// Places `count` nodes.
-    pub(super) fn place(&self, count: usize, dice: &mut Dice) -> Vec<(f64, f64)> {
+    /// Places a node.
+    pub(super) fn place(&self, node: usize, dice: &mut Dice) -> (f64, f64) {
         match self {
             // The region, as a whole number.
-            Self::Regions(table) => {
-                (0..count).map(|node| ((node % table.len().max(1)) as f64, 0.0)).collect()
-            }
-            _ => (0..count).map(|_| (dice.unit(), dice.unit())).collect(),
+            Self::Regions(table) => ((node % table.len().max(1)) as f64, 0.0),
+            _ => (dice.unit(), dice.unit()),
         }
     }
 

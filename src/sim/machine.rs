@@ -2,7 +2,9 @@
 
 use std::fmt::Debug;
 
+use crate::key::PublicKey;
 use crate::protocol::{Action, Engine, Input, Mono, Now};
+use crate::wire::Reason;
 
 /// The production [`Engine`], or a simpler protocol to compare it with: the same inputs, the same actions, the same frames.
 pub trait Machine: Debug {
@@ -14,6 +16,12 @@ pub trait Machine: Debug {
 
     /// When to call [`Machine::handle`] again at the latest.
     fn next_deadline(&self) -> Option<Mono>;
+
+    /// Why a node with this key may not link to it now, if it may not.
+    fn would_refuse(&self, peer: &PublicKey) -> Option<Reason> {
+        let _ = peer;
+        None
+    }
 
     /// The engine, if it is one: its counters and gauges are what simulations look at.
     fn engine(&self) -> Option<&Engine> {
@@ -32,6 +40,10 @@ impl Machine for Engine {
 
     fn next_deadline(&self) -> Option<Mono> {
         Engine::next_deadline(self)
+    }
+
+    fn would_refuse(&self, peer: &PublicKey) -> Option<Reason> {
+        Engine::would_refuse(self, peer)
     }
 
     fn engine(&self) -> Option<&Engine> {

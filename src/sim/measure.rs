@@ -1,141 +1,101 @@
 //! What a simulation measures.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::ledger::{Ledger, NEVER, Told};
 use super::node::Node;
-use super::queue::NodeIndex;
-use crate::rumor::{Bundle, BundleId};
-
-/// Not delivered.
-const NEVER: u64 = u64::MAX;
-
-/// Notes what happens, as it happens.
-#[derive(Debug)]
-pub(super) struct Ledger {
-    honest: Vec<bool>,
-    rumors: Vec<Told>,
-    by_id: HashMap<BundleId, usize>,
-    offences: u64,
-    false_bans: u64,
-    repeated: u64,
-    convicted_at: Vec<Option<u64>>,
-}
-
-/// One bundle on its way.
-#[derive(Debug)]
-struct Told {
-    published: u64,
-    bytes: u64,
-    /// Per node: when it was delivered, nanoseconds.
-    at: Vec<u64>,
-    /// Per node: over how many links it came.
-    hops: Vec<u8>,
-}
+use crate::key::PublicKey;
+use crate::protocol::PublishError;
 
 impl Ledger {
-    pub(super) fn new(honest: Vec<bool>) -> Self {
-        Self {
-            convicted_at: vec![None; honest.len()],
-            honest,
-            rumors: Vec::new(),
-            by_id: HashMap::new(),
-            offences: 0,
-            false_bans: 0,
-            repeated: 0,
-        }
-    }
-
-    fn is_honest(&self, node: NodeIndex) -> bool {
-        self.honest.get(node as usize).copied().unwrap_or(false)
-    }
-
-    pub(super) fn delivered(&mut self, node: NodeIndex, bundle: &Bundle, from: Option<NodeIndex>, now: u64) {
-        let count = self.honest.len();
-        let rumors = &mut self.rumors;
-        let at = *self.by_id.entry(bundle.id()).or_insert_with(|| {
-            let bytes = u64::from(bundle.header().bytes);
-            rumors.push(Told { published: now, bytes, at: vec![NEVER; count], hops: vec![0; count] });
-            rumors.len() - 1
-        });
-        let Some(told) = self.rumors.get_mut(at) else { return };
-        let hops =
-            from.and_then(|from| told.hops.get(from as usize)).map_or(0, |hops| hops.saturating_add(1));
-        if let (Some(time), Some(place)) = (told.at.get_mut(node as usize), told.hops.get_mut(node as usize))
-        {
-            self.repeated += u64::from(*time != NEVER);
-            *time = now;
-            *place = hops;
-        }
-    }
-
-    pub(super) fn offence(&mut self, by: NodeIndex, against: Option<NodeIndex>) {
-        if !self.is_honest(by) {
-            return;
-        }
-        self.offences += 1;
-        if against.is_some_and(|against| self.is_honest(against)) {
-            self.false_bans += 1;
-        }
-    }
-
-    pub(super) fn convicted(&mut self, node: NodeIndex, now: u64) {
-        if let Some(at) = self.convicted_at.get_mut(node as usize) {
-            at.get_or_insert(now);
-        }
-    }
-
-    pub(super) fn measures<'a>(&self, nodes: impl Iterator<Item = &'a Node>) -> Measures {
-        let (mut copies, mut accepted, mut announced, mut bytes_out) = (0, 0, 0, 0);
-        for (node, honest) in nodes.zip(&self.honest) {
-            bytes_out += node.bytes_out;
-            if *honest {
-                let Some(engine) = node.machine.engine() else { continue };
-                let counters = engine.stats().counters;
-                copies += counters.copies_in;
-                accepted += counters.accepted;
-                announced += counters.announced;
-            }
-        }
-        let own = self.rumors.len() as u64;
-        let spreads: Vec<_> = self.rumors.iter().map(|told| told.spread(&self.honest)).collect();
-        let delivered_bytes: u64 = self
-            .rumors
-            .iter()
-            .zip(&spreads)
-            .map(|(told, spread)| told.bytes * spread.delays.len() as u64)
-            .sum();
+    pub(super) fn measures(&self, nodes: &[Node]) -> Measures {
+        let own = self.rumors.iter().filter(|told| told.honest).count() as u64;
+        let spreads: Vec<_> =
+            self.rumors.iter().filter(|told| told.honest).map(|told| self.spread(told)).collect();
+        let lies: Vec<_> =
+            self.rumors.iter().filter(|told| !told.honest).map(|told| self.spread(told)).collect();
+        let all = || spreads.iter().chain(&lies);
+        let deliveries: u64 = all().map(|spread| spread.delays.len() as u64).sum();
+        let delivered_bytes: u64 = all().map(|spread| spread.bytes * spread.delays.len() as u64).sum();
+        let bytes_out: u64 = nodes.iter().map(|node| node.bytes_out).sum();
+        let convictions: Vec<_> =
+            self.convicted.iter().map(|(author, times)| self.conviction(*author, times)).collect();
+        let convicting = (0..self.lives.len())
+            .filter(|node| self.lives.get(*node).is_some_and(|life| life.honest))
+            .filter(|node| {
+                self.convicted.values().any(|times| times.get(*node).is_some_and(|at| *at != NEVER))
+            });
+        let mut publish_waits: Vec<_> = self.waits.iter().copied().map(Duration::from_nanos).collect();
+        publish_waits.sort_unstable();
         Measures {
-            honest: self.honest.iter().filter(|honest| **honest).count(),
-            spreads,
-            copies: copies as f64 / (accepted.saturating_sub(own)).max(1) as f64,
-            announcements: announced as f64 / accepted.max(1) as f64,
+            honest: self.lives.iter().filter(|life| life.honest && life.gone == NEVER).count(),
+            copies: self.copies as f64 / deliveries.saturating_sub(own).max(1) as f64,
+            announcements: self.announced as f64 / deliveries.max(1) as f64,
             bytes_ratio: bytes_out as f64 / delivered_bytes.max(1) as f64,
             offences: self.offences,
             false_bans: self.false_bans,
             repeated: self.repeated,
-            convicted: self
-                .convicted_at
-                .iter()
-                .zip(&self.honest)
-                .filter(|(at, honest)| at.is_some() && **honest)
-                .count(),
+            convicted: convicting.count(),
+            disagreements: self.disagreements(),
+            convictions,
+            publish_waits,
+            publishes_waiting: self.waiting(),
+            refused: self.refused.clone(),
+            refused_dials: self.refused_dials,
+            memory: Memory::of(nodes),
+            spreads,
+            lies,
         }
     }
-}
 
-impl Told {
-    fn spread(&self, honest: &[bool]) -> Spread {
-        let nodes =
-            self.at.iter().zip(&self.hops).zip(honest).filter(|((at, _), honest)| **honest && **at != NEVER);
+    fn spread(&self, told: &Told) -> Spread {
         let mut delays = Vec::new();
-        let mut hops_max = 0;
-        for ((at, hops), _) in nodes {
-            delays.push(Duration::from_nanos(at - self.published));
-            hops_max = hops_max.max(*hops);
+        let (mut hops_max, mut expected, mut missed) = (0, 0, Vec::new());
+        for (node, life) in self.lives.iter().enumerate() {
+            let at = told.at.get(node).copied().unwrap_or(NEVER);
+            if life.honest && at != NEVER {
+                delays.push(Duration::from_nanos(at.saturating_sub(told.published)));
+                hops_max = hops_max.max(told.hops.get(node).copied().unwrap_or(0));
+            }
+            if life.expects(told.published) {
+                expected += 1;
+                if at == NEVER {
+                    missed.push(node);
+                }
+            }
         }
         delays.sort_unstable();
-        Spread { published: Duration::from_nanos(self.published), delays, hops_max }
+        let published = Duration::from_nanos(told.published);
+        Spread { published, bytes: told.bytes, delays, hops_max, expected, missed }
+    }
+
+    fn conviction(&self, author: PublicKey, times: &[u64]) -> Conviction {
+        let conflict = self.conflicts.get(&author).copied();
+        let mut delays = Vec::new();
+        let mut missing = 0;
+        for (node, life) in
+            self.lives.iter().enumerate().filter(|(_, life)| life.honest && life.gone == NEVER)
+        {
+            match times.get(node).copied().filter(|at| *at != NEVER) {
+                Some(at) => delays.push(Duration::from_nanos(at.saturating_sub(conflict.unwrap_or(at)))),
+                None => missing += usize::from(life.honest),
+            }
+        }
+        delays.sort_unstable();
+        Conviction { author, conflict: conflict.map(Duration::from_nanos), delays, missing }
+    }
+
+    /// Positions at which honest nodes were told different things.
+    fn disagreements(&self) -> usize {
+        let mut told = BTreeMap::new();
+        for rumor in &self.rumors {
+            let heard = |(at, life): (&u64, &super::ledger::Life)| *at != NEVER && life.honest;
+            if rumor.at.iter().zip(&self.lives).any(heard) {
+                *told.entry((rumor.author, rumor.position)).or_insert(0) += 1;
+            }
+        }
+        told.values().filter(|words| **words > 1).count()
     }
 }
 
@@ -145,23 +105,121 @@ impl Told {
 pub struct Spread {
     /// When it was published, since the beginning.
     pub published: Duration,
+    /// Bytes of its bodies.
+    pub bytes: u64,
     /// From publishing to delivery, one per honest node that has it, sorted.
     pub delays: Vec<Duration>,
     /// The longest way of an accepted copy, in links.
     pub hops_max: u8,
+    /// Honest nodes that should have it: they were there when it was published, and are there now.
+    pub expected: usize,
+    /// Those of them that lack it.
+    pub missed: Vec<usize>,
+}
+
+impl Spread {
+    /// The delay that this part of its deliveries did not exceed.
+    pub fn delay(&self, quantile: f64) -> Duration {
+        at_quantile(&self.delays, quantile)
+    }
+}
+
+/// How the conviction of one author spread.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Conviction {
+    /// Who.
+    pub author: PublicKey,
+    /// When it first sent something that contradicted what it had sent, since the beginning.
+    pub conflict: Option<Duration>,
+    /// From then to the conviction, one per honest node that convicted it, sorted. The last is the time to conviction.
+    pub delays: Vec<Duration>,
+    /// Honest nodes that have not.
+    pub missing: usize,
+}
+
+/// A publish request that was answered with an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Whose.
+    pub node: usize,
+    /// Why.
+    pub error: PublishError,
+}
+
+/// What the engines of the honest nodes hold, by their own gauges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Memory {
+    /// Bytes of bodies, index entries, bytes queued for links and wanted ids of an average node.
+    pub mean: Gauges,
+    /// The most of each that any node has.
+    pub most: Gauges,
+}
+
+/// Gauges of one engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Gauges {
+    /// Bytes of bodies held.
+    pub body_bytes: usize,
+    /// Bundles in its index.
+    pub entries: usize,
+    /// Bytes queued for its links, and with the transport.
+    pub queued_bytes: usize,
+    /// Announced ids that it lacks.
+    pub wants: usize,
+}
+
+impl Memory {
+    fn of(nodes: &[Node]) -> Self {
+        let (mut sum, mut most, mut count) = (Gauges::default(), Gauges::default(), 0);
+        for engine in nodes
+            .iter()
+            .filter(|node| node.alive && node.is_honest())
+            .filter_map(|node| node.machine.engine())
+        {
+            let stats = engine.stats();
+            let one = Gauges {
+                body_bytes: stats.topics.iter().map(|topic| topic.body_bytes).sum(),
+                entries: stats.topics.iter().map(|topic| topic.bundles).sum(),
+                queued_bytes: stats.links.iter().map(|link| link.queued_bytes).sum(),
+                wants: stats.wants,
+            };
+            count += 1;
+            sum = sum.with(one, |sum, one| sum + one);
+            most = most.with(one, usize::max);
+        }
+        Self { mean: sum.with(sum, |sum, _| sum / count.max(1)), most }
+    }
+}
+
+impl Gauges {
+    fn with(self, other: Self, join: impl Fn(usize, usize) -> usize) -> Self {
+        Self {
+            body_bytes: join(self.body_bytes, other.body_bytes),
+            entries: join(self.entries, other.entries),
+            queued_bytes: join(self.queued_bytes, other.queued_bytes),
+            wants: join(self.wants, other.wants),
+        }
+    }
 }
 
 /// What a simulation has measured, over honest nodes.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Measures {
-    /// Honest nodes.
+    /// Honest nodes that are there.
     pub honest: usize,
-    /// One per bundle, in the order of publishing.
+    /// One per bundle of an honest author, in the order of publishing.
     pub spreads: Vec<Spread>,
-    /// Copies that came in per bundle accepted from others.
+    /// One per bundle of any other author that somebody delivered; published when it was first delivered.
+    pub lies: Vec<Spread>,
+    /// Positions at which honest nodes delivered different bundles. Zero where words are held back.
+    pub disagreements: usize,
+    /// Copies that came in per delivery of what others said.
     pub copies: f64,
-    /// Announcements made per accepted bundle.
+    /// Announced ids that came in per delivery.
     pub announcements: f64,
     /// Bytes sent by all nodes per byte delivered.
     pub bytes_ratio: f64,
@@ -173,30 +231,81 @@ pub struct Measures {
     pub repeated: u64,
     /// Honest nodes that have convicted somebody.
     pub convicted: usize,
+    /// One per convicted author.
+    pub convictions: Vec<Conviction>,
+    /// From asking to publish to publishing: slots, room and the ledger make authors wait. Sorted.
+    pub publish_waits: Vec<Duration>,
+    /// Publish requests that still wait.
+    pub publishes_waiting: usize,
+    /// Publish requests that were answered with an error.
+    pub refused: Vec<Refused>,
+    /// Dials that were refused by the peer.
+    pub refused_dials: u64,
+    /// What the engines hold now.
+    pub memory: Memory,
 }
 
 impl Measures {
-    /// Part of the (honest node, bundle) pairs that were delivered.
+    /// Honest authors' bundles times the honest nodes that should have each.
+    fn expected(&self) -> usize {
+        self.spreads.iter().map(|spread| spread.expected).sum()
+    }
+
+    /// Part of the pairs of an honest node and an honest author's bundle that were delivered.
     pub fn coverage(&self) -> f64 {
-        let delivered: usize = self.spreads.iter().map(|spread| spread.delays.len()).sum();
-        delivered as f64 / (self.honest * self.spreads.len()).max(1) as f64
+        let missed: usize = self.spreads.iter().map(|spread| spread.missed.len()).sum();
+        1.0 - missed as f64 / self.expected().max(1) as f64
     }
 
     /// Bundles that reached every honest node.
     pub fn complete(&self) -> usize {
-        self.spreads.iter().filter(|spread| spread.delays.len() == self.honest).count()
+        self.spreads.iter().filter(|spread| spread.missed.is_empty()).count()
+    }
+
+    /// All delays, sorted.
+    fn delays(&self) -> Vec<Duration> {
+        let mut all: Vec<_> = self.spreads.iter().flat_map(|spread| spread.delays.iter().copied()).collect();
+        all.sort_unstable();
+        all
     }
 
     /// The delay that this part of all deliveries did not exceed (0.5: median, 1.0: the longest).
     pub fn delay(&self, quantile: f64) -> Duration {
-        let mut all: Vec<_> = self.spreads.iter().flat_map(|spread| spread.delays.iter().copied()).collect();
-        all.sort_unstable();
-        let at = ((all.len() as f64 * quantile.clamp(0.0, 1.0)).ceil() as usize).saturating_sub(1);
-        all.get(at).copied().unwrap_or_default()
+        at_quantile(&self.delays(), quantile)
+    }
+
+    /// The distribution of delays, as so many points (delay, part of all deliveries that did not exceed it).
+    pub fn cdf(&self, points: usize) -> Vec<(Duration, f64)> {
+        let all = self.delays();
+        let part = |point: usize| point as f64 / points.max(1) as f64;
+        (1..=points).map(|point| (at_quantile(&all, part(point)), part(point))).collect()
+    }
+
+    /// Coverage over time: after each `step` since publishing, until nothing more came, the part of the pairs of an honest
+    /// node and an honest author's bundle that had been delivered.
+    pub fn coverage_over_time(&self, step: Duration) -> Vec<(Duration, f64)> {
+        let (all, step) = (self.delays(), step.max(Duration::from_millis(1)));
+        let expected = self.expected().max(all.len()).max(1) as f64;
+        let mut time = Duration::ZERO;
+        let mut points = Vec::new();
+        loop {
+            let delivered = all.partition_point(|delay| *delay <= time);
+            points.push((time, delivered as f64 / expected));
+            if delivered == all.len() {
+                return points;
+            }
+            time += step;
+        }
     }
 
     /// The longest way of an accepted copy, in links.
     pub fn hops_max(&self) -> u8 {
         self.spreads.iter().map(|spread| spread.hops_max).max().unwrap_or(0)
     }
+}
+
+/// Of a sorted list.
+fn at_quantile(sorted: &[Duration], quantile: f64) -> Duration {
+    let at = ((sorted.len() as f64 * quantile.clamp(0.0, 1.0)).ceil() as usize).saturating_sub(1);
+    sorted.get(at).copied().unwrap_or_default()
 }

@@ -26,30 +26,43 @@
 //! assert_eq!(measures.false_bans, 0);
 //! ```
 
+mod baseline;
 pub mod classic;
+mod count;
+mod dial;
 mod dice;
 mod drive;
 mod experiment;
+mod fault;
+mod invariants;
 mod latency;
+mod ledger;
 mod liars;
+mod load;
 mod lying;
 mod machine;
 mod measure;
 mod network;
 mod node;
+mod protocol;
 mod queue;
 mod scenario;
 mod topology;
+mod uplink;
 
 pub use experiment::{Experiment, Progress, Report};
+pub use fault::Churn;
+pub use invariants::Broken;
 pub use latency::Latency;
 pub use liars::{
     AnnounceLiar, Both, Censor, HopResetter, Liar, Outgoing, Silent, SlowServer, Twist, WakesUp,
 };
+pub use load::Load;
 pub use machine::Machine;
-pub use measure::{Measures, Spread};
+pub use measure::{Conviction, Gauges, Measures, Memory, Refused, Spread};
 pub use network::Network;
-pub use scenario::Scenario;
+pub use protocol::{ParseProtocolError, Protocol};
+pub use scenario::{Scenario, Start};
 pub use topology::Topology;
 
 #[cfg(test)]

@@ -1,24 +1,31 @@
 //! The network: nodes, links, one clock, one queue.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::dial::Dialler;
 use super::dice::Dice;
-use super::measure::{Ledger, Measures};
+use super::invariants::Broken;
+use super::ledger::Ledger;
+use super::machine::Machine;
+use super::measure::Measures;
 use super::node::{End, Node};
-use super::queue::{NodeIndex, Queue};
-use super::scenario::Scenario;
+use super::queue::{Happening, NodeIndex, Queue};
+use super::scenario::{Scenario, Start};
+use super::uplink::Uplink;
 use crate::key::{PublicKey, SecretKey, Signature};
-use crate::protocol::{Engine, Input, LinkId, Mono, Now, Setup, Ticket};
+use crate::protocol::{Engine, Input, Mono, Now, Setup, Ticket};
 use crate::rumor::{BundleId, NetworkId, RuleSet};
-use crate::wire::Lane;
+use crate::wire::Reason;
 
 /// When every simulation begins, Unix milliseconds: any fixed moment would do.
 const BEGIN_MS: u64 = 1_800_000_000_000;
 const NETWORK: &str = "simulation";
+/// Nodes are made within so many nanoseconds of each other, so that their cycles are not in step.
+const BORN_WITHIN: u64 = 1_000_000_000;
 
 /// A running simulation.
 #[derive(Debug)]
@@ -32,9 +39,18 @@ pub struct Network {
     pub(super) now: u64,
     pub(super) dice: Dice,
     pub(super) verdicts: HashMap<(BundleId, PublicKey, Signature), bool>,
+    /// Bundles that were found genuine, apart from what the nodes found.
+    pub(super) genuine: HashSet<BundleId>,
     pub(super) ledger: Ledger,
     pub(super) trace: blake3::Hasher,
     pub(super) tickets: u64,
+    /// What a partition has swallowed, in order.
+    pub(super) lost: Vec<(NodeIndex, Happening)>,
+    /// Counts partitions and heals.
+    pub(super) cuts: u64,
+    /// Who acted last.
+    pub(super) last: NodeIndex,
+    pub(super) broken: Option<Broken>,
 }
 
 impl Network {
@@ -48,89 +64,143 @@ impl Network {
     )]
     pub fn new(scenario: Scenario) -> Self {
         let mut dice = Dice::new(scenario.seed);
-        let network = NetworkId::of(NETWORK);
-        let rules = match scenario.topic.on(network) {
+        let rules = match scenario.topic.on(NetworkId::of(NETWORK)) {
             Ok(rules) => Arc::new(rules),
             Err(error) => panic!("the scenario's topic: {error}"),
         };
         let lying = liars(&scenario, &mut dice);
-        let mut config = scenario.config.clone();
-        config.expected_nodes = u32::try_from(scenario.nodes).unwrap_or(u32::MAX);
-        let mut nodes = Vec::with_capacity(scenario.nodes);
-        for lies in lying {
-            let key = SecretKey::from_seed(&dice.bytes());
-            let spread = i64::try_from(scenario.clock_spread.as_millis()).unwrap_or(0);
-            let skew_ms = ((dice.unit() * 2.0 - 1.0) * spread as f64) as i64;
-            let setup = Setup {
-                network,
-                node: key.public(),
-                author: key.clone(),
-                // As if made a moment ago: nothing is recorded, and nothing needs to be waited for.
-                ledger: crate::protocol::Ledger::Kept { recorded_until_ms: 0 },
-                seed: dice.bytes(),
-                config: config.clone(),
-            };
-            // Within a second of each other, so that their cycles are not in step.
-            let born =
-                Now { mono: Mono::from_nanos(dice.next() % 1_000_000_000), unix_ms: unix_ms(0, skew_ms) };
-            nodes.push(Node {
-                machine: Box::new(Engine::new(setup, born)),
-                key: key.public(),
-                twist: lies.then(|| scenario.liar.twist()),
-                ends: Vec::new(),
-                by_peer: HashMap::new(),
-                skew_ms,
-                uplink_free: 0,
-                wake: u64::MAX,
-                bytes_out: 0,
-            });
-        }
-        let by_key = nodes.iter().enumerate().map(|(at, node)| (node.key, at as NodeIndex)).collect();
-        let honest = nodes.iter().map(|node| node.twist.is_none()).collect();
         let mut network = Self {
             rules,
-            nodes,
-            by_key,
+            nodes: Vec::with_capacity(scenario.nodes),
+            by_key: HashMap::new(),
             queue: Queue::default(),
-            now: 1_000_000_000,
+            now: BORN_WITHIN,
             dice,
             verdicts: HashMap::new(),
-            ledger: Ledger::new(honest),
+            genuine: HashSet::new(),
+            ledger: Ledger::default(),
             trace: blake3::Hasher::new(),
             tickets: 0,
+            lost: Vec::new(),
+            cuts: 0,
+            last: 0,
+            broken: None,
             scenario,
         };
+        for lies in lying {
+            network.add_node(lies, 0);
+        }
         network.connect();
         network
     }
 
+    /// Makes a node, without links.
+    pub(super) fn add_node(&mut self, lies: bool, came: u64) -> usize {
+        let secret = SecretKey::from_seed(&self.dice.bytes());
+        let spread = i64::try_from(self.scenario.clock_spread.as_millis()).unwrap_or(0);
+        let skew_ms = ((self.dice.unit() * 2.0 - 1.0) * spread as f64) as i64;
+        let seed = self.dice.bytes();
+        let born = self.now.saturating_sub(BORN_WITHIN) + self.dice.next() % BORN_WITHIN;
+        let now = Now { mono: Mono::from_nanos(born), unix_ms: unix_ms(born, skew_ms) };
+        // As if made a moment ago: nothing is recorded, and nothing needs to be waited for.
+        let ledger = crate::protocol::Ledger::Kept { recorded_until_ms: 0 };
+        let machine = self.machine(secret.clone(), ledger, seed, now);
+        let key = secret.public();
+        self.by_key.insert(key, self.nodes.len() as NodeIndex);
+        let place = self.scenario.latency.place(self.nodes.len(), &mut self.dice);
+        self.nodes.push(Node {
+            machine,
+            secret,
+            key,
+            twist: lies.then(|| self.scenario.liar.twist()),
+            ends: Vec::new(),
+            dialler: Dialler::default(),
+            alive: true,
+            place,
+            side: 0,
+            skew_ms,
+            uplink: Uplink::default(),
+            wake: u64::MAX,
+            bytes_out: 0,
+            recorded_ms: 0,
+            orphans: Vec::new(),
+            written: Vec::new(),
+            written_bytes: 0,
+        });
+        self.ledger.came(key, !lies, came);
+        self.nodes.len() - 1
+    }
+
+    pub(super) fn machine(
+        &self,
+        author: SecretKey,
+        ledger: crate::protocol::Ledger,
+        seed: [u8; 32],
+        now: Now,
+    ) -> Box<dyn Machine> {
+        let mut config = self.scenario.config.clone();
+        config.expected_nodes = u32::try_from(self.scenario.nodes).unwrap_or(u32::MAX);
+        let network = self.rules.network();
+        self.scenario
+            .protocol
+            .machine(Setup { network, node: author.public(), author, ledger, seed, config }, now)
+    }
+
     fn connect(&mut self) {
-        let places = self.scenario.latency.place(self.nodes.len(), &mut self.dice);
         let edges = self.scenario.topology.edges(self.nodes.len(), self.scenario.links, &mut self.dice);
-        for node in 0..self.nodes.len() {
-            let rules = Arc::clone(&self.rules);
-            self.input(node as NodeIndex, Input::Join { rules, deliver: true, validate: false });
-            self.input(node as NodeIndex, Input::Recorded { until_ms: u64::MAX });
-        }
-        for (from, to) in edges {
-            let (Some(a), Some(b)) = (places.get(from), places.get(to)) else { continue };
-            let delay = self.scenario.latency.between(*a, *b);
-            let there = LinkId(self.nodes.get(to).map_or(0, |node| node.ends.len() as u64));
-            let here = LinkId(self.nodes.get(from).map_or(0, |node| node.ends.len() as u64));
-            for (node, peer, link, other, dialled) in
-                [(from, to, here, there, true), (to, from, there, here, false)]
-            {
-                let key = self.nodes.get(peer).map(|peer| peer.key);
-                let (Some(this), Some(key)) = (self.nodes.get_mut(node), key) else { continue };
-                let last = [0; Lane::COUNT];
-                this.ends.push(End { peer: peer as NodeIndex, there: other, delay, up: true, last });
-                this.by_peer.insert(peer as NodeIndex, link);
-                let node = node as NodeIndex;
-                self.input(node, Input::LinkUp { link, peer: key, dialled });
-                self.input(node, Input::RoundTrip { link, rtt: delay * 2 });
+        for (from, to) in &edges {
+            if let Some(node) = self.nodes.get_mut(*from) {
+                node.dialler.listed.push(*to as NodeIndex);
             }
         }
+        let cold = self.scenario.start == Start::Cold;
+        for (at, node) in self.nodes.iter_mut().enumerate() {
+            let dials = node.is_honest() || cold && self.scenario.grasping == 0;
+            node.dialler.wanted = if dials { node.dialler.listed.len() } else { 0 };
+            if !node.is_honest() && self.scenario.grasping > 0 {
+                let after = self.dice.next() % BORN_WITHIN;
+                self.queue.plan(self.now + after, at as NodeIndex, Happening::Grasp);
+            }
+        }
+        (0..self.nodes.len()).for_each(|node| self.join_topic(node as NodeIndex));
+        if cold {
+            for node in 0..self.nodes.len() {
+                let after = self.dice.next() % BORN_WITHIN;
+                self.queue.plan(self.now + after, node as NodeIndex, Happening::Seek);
+            }
+        } else {
+            edges.into_iter().for_each(|(from, to)| self.link(from, to));
+        }
+        self.plan_churn();
         (0..self.nodes.len()).for_each(|node| self.drive(node as NodeIndex));
+    }
+
+    /// A link that is up from the beginning.
+    fn link(&mut self, from: usize, to: usize) {
+        let (from, to) = (from as NodeIndex, to as NodeIndex);
+        let delay = self.delay(from, to);
+        let number = |node: NodeIndex| self.nodes.get(node as usize).map(Node::next_link);
+        let (Some(here), Some(there)) = (number(from), number(to)) else { return };
+        for (node, peer, link, other, dialled) in
+            [(from, to, here, there, true), (to, from, there, here, false)]
+        {
+            if let Some(this) = self.nodes.get_mut(node as usize) {
+                this.ends.push(End::new(peer, other, delay, dialled));
+            }
+            self.link_up(node, link);
+        }
+    }
+
+    fn join_topic(&mut self, node: NodeIndex) {
+        let rules = Arc::clone(&self.rules);
+        self.input(node, Input::Join { rules, deliver: true, validate: false });
+    }
+
+    /// A node that has just been made, or made again, takes up its work.
+    pub(super) fn begin(&mut self, node: NodeIndex) {
+        self.join_topic(node);
+        self.seek(node);
+        self.drive(node);
     }
 
     /// Time since the beginning.
@@ -138,7 +208,7 @@ impl Network {
         Duration::from_nanos(self.now)
     }
 
-    /// How many nodes there are.
+    /// How many nodes there are, or have been.
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -150,12 +220,18 @@ impl Network {
 
     /// Whether a node is honest.
     pub fn is_honest(&self, node: usize) -> bool {
-        self.nodes.get(node).is_some_and(|node| node.twist.is_none())
+        self.nodes.get(node).is_some_and(Node::is_honest)
     }
 
-    /// A random honest node.
+    /// Whether a node is running.
+    pub fn is_alive(&self, node: usize) -> bool {
+        self.nodes.get(node).is_some_and(|node| node.alive) && !self.ledger.is_gone(node as NodeIndex)
+    }
+
+    /// A random honest node that is running.
     pub fn random_honest(&mut self) -> usize {
-        let honest: Vec<_> = (0..self.len()).filter(|node| self.is_honest(*node)).collect();
+        let honest = |node: &usize| self.is_honest(*node) && self.is_alive(*node);
+        let honest: Vec<_> = (0..self.len()).filter(honest).collect();
         let at = self.dice.below(honest.len());
         honest.get(at).copied().unwrap_or(0)
     }
@@ -165,32 +241,57 @@ impl Network {
         self.nodes.get(node).and_then(|node| node.machine.engine())
     }
 
-    /// Lets a node publish now.
+    /// The links of a node that are up: (peer, whether the node dialled).
+    pub fn links(&self, node: usize) -> Vec<(usize, bool)> {
+        let ends = self.nodes.get(node).map(|node| node.ends.as_slice()).unwrap_or_default();
+        ends.iter().filter(|end| end.up).map(|end| (end.peer as usize, end.dialled)).collect()
+    }
+
+    /// Lets a node publish now. The answer is in [`Measures::refused`] if it is an error.
     pub fn publish(&mut self, node: usize, body: impl Into<Bytes>) {
         let (topic, ticket) = (self.rules.id(), Ticket(self.tickets));
         self.tickets += 1;
+        self.last = node as NodeIndex;
+        self.ledger.asked(ticket, self.now);
         self.input(node as NodeIndex, Input::Publish { topic, body: body.into(), ticket });
         self.drive(node as NodeIndex);
     }
 
+    /// Does what happens next, if that is no later than `until` (since the beginning).
+    pub(super) fn step(&mut self, until: u64) -> bool {
+        let Some(planned) = self.queue.next(until) else {
+            self.now = self.now.max(until);
+            return false;
+        };
+        self.now = planned.at;
+        self.happen(planned);
+        true
+    }
+
+    pub(super) fn after(&self, time: Duration) -> u64 {
+        self.now.saturating_add(super::drive::nanos(time))
+    }
+
     /// Lets this much time pass.
     pub fn run_for(&mut self, time: Duration) {
-        let until = self.now.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
-        while let Some(planned) = self.queue.next(until) {
-            self.now = planned.at;
-            self.happen(planned);
-        }
-        self.now = until;
+        let until = self.after(time);
+        while self.step(until) {}
     }
 
     /// What has been measured so far.
     pub fn measures(&self) -> Measures {
-        self.ledger.measures(self.nodes.iter())
+        self.ledger.measures(&self.nodes)
     }
 
     /// One hash over everything that has happened: the same scenario gives the same hash.
     pub fn trace(&self) -> String {
         self.trace.finalize().to_hex().as_str()[..16].to_owned()
+    }
+
+    /// Why a node would not take a link from another now, if it would not.
+    pub fn would_refuse(&self, node: usize, peer: usize) -> Option<Reason> {
+        let peer = self.nodes.get(peer)?.key;
+        self.nodes.get(node)?.machine.would_refuse(&peer)
     }
 }
 
@@ -198,9 +299,7 @@ impl Network {
 fn liars(scenario: &Scenario, dice: &mut Dice) -> Vec<bool> {
     let count = (scenario.nodes as f64 * scenario.liars.clamp(0.0, 1.0)).round() as usize;
     let mut lying: Vec<_> = (0..scenario.nodes).map(|node| node < count).collect();
-    for at in (1..lying.len()).rev() {
-        lying.swap(at, dice.below(at + 1));
-    }
+    dice.shuffle(&mut lying);
     lying
 }
 

@@ -1,32 +1,50 @@
-//! One simulated node: a machine, what may twist its words, and the ends of its links.
+//! One simulated node: a machine, what may twist its words, its line out, and the ends of its links.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
+use super::dial::Dialler;
 use super::liars::Twist;
 use super::machine::Machine;
 use super::queue::NodeIndex;
-use crate::key::PublicKey;
-use crate::protocol::LinkId;
+use super::uplink::Uplink;
+use crate::key::{PublicKey, SecretKey};
+use crate::protocol::{Input, LinkId, Now};
 use crate::wire::Lane;
 
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) machine: Box<dyn Machine>,
+    pub(super) secret: SecretKey,
     pub(super) key: PublicKey,
     /// `None` for honest nodes.
     pub(super) twist: Option<Box<dyn Twist>>,
     /// Ends of its links, by their number at this node (from 0, never reused).
     pub(super) ends: Vec<End>,
-    pub(super) by_peer: HashMap<NodeIndex, LinkId>,
+    pub(super) dialler: Dialler,
+    /// Running: neither crashed nor gone.
+    pub(super) alive: bool,
+    /// Where it is, for latencies.
+    pub(super) place: (f64, f64),
+    /// On which side of a partition it is.
+    pub(super) side: u32,
     /// Its clock ahead of true time, milliseconds.
     pub(super) skew_ms: i64,
-    /// When its uplink is free again, nanoseconds.
-    pub(super) uplink_free: u64,
+    pub(super) uplink: Uplink,
     /// The earliest wake that is planned for it, nanoseconds.
     pub(super) wake: u64,
     pub(super) bytes_out: u64,
+    /// Until when its ledger has recorded that it may have spoken, Unix milliseconds.
+    pub(super) recorded_ms: u64,
+    /// Other ends of the links that it had when it crashed, with the links' numbers there.
+    pub(super) orphans: Vec<(NodeIndex, LinkId)>,
+    /// What its transport has taken and its machine has not been told of.
+    pub(super) written: Vec<(LinkId, Lane, usize)>,
+    pub(super) written_bytes: usize,
 }
+
+/// A machine is told what its transport has taken with its next input, or when it is so much: telling it after each
+/// frame would double the calls that a frame costs. Far less than the credit of a lane, which would hold it up.
+const TELL_WRITTEN: usize = 32 * 1024;
 
 /// One end of a link.
 #[derive(Debug)]
@@ -35,22 +53,81 @@ pub(super) struct End {
     /// The number of the other end at the peer.
     pub(super) there: LinkId,
     pub(super) delay: Duration,
+    pub(super) dialled: bool,
     pub(super) up: bool,
+    /// Nanoseconds.
+    pub(super) up_since: u64,
     /// When the last frame of each lane arrives: streams keep their order.
     pub(super) last: [u64; Lane::COUNT],
+    /// Nothing arrives here before: after a partition, what was lost is sent again, and the rest waits for it.
+    pub(super) late: u64,
+}
+
+impl End {
+    pub(super) const fn new(peer: NodeIndex, there: LinkId, delay: Duration, dialled: bool) -> Self {
+        Self { peer, there, delay, dialled, up: false, up_since: 0, last: [0; Lane::COUNT], late: 0 }
+    }
 }
 
 impl Node {
+    pub(super) fn is_honest(&self) -> bool {
+        self.twist.is_none()
+    }
+
+    /// Whether so much is written that the machine may be waiting to hear of it.
+    pub(super) const fn owes_room(&self) -> bool {
+        self.written_bytes >= TELL_WRITTEN
+    }
+
+    /// Tells the machine what its transport has taken.
+    pub(super) fn report_written(&mut self, now: Now) {
+        self.written_bytes = 0;
+        for (link, lane, bytes) in self.written.drain(..) {
+            self.machine.handle(now, Input::Written { link, lane, bytes });
+        }
+    }
+
     pub(super) fn end(&self, link: LinkId) -> Option<&End> {
         self.ends.get(usize::try_from(link.0).ok()?).filter(|end| end.up)
     }
 
     pub(super) fn end_mut(&mut self, link: LinkId) -> Option<&mut End> {
-        self.ends.get_mut(usize::try_from(link.0).ok()?).filter(|end| end.up)
+        self.any_end_mut(link).filter(|end| end.up)
+    }
+
+    /// Also one that is not up yet, or no longer.
+    pub(super) fn any_end_mut(&mut self, link: LinkId) -> Option<&mut End> {
+        self.ends.get_mut(usize::try_from(link.0).ok()?)
+    }
+
+    /// Takes a link down at this end; `None` if it was.
+    pub(super) fn shut(&mut self, link: LinkId) -> Option<&End> {
+        let end = self.end_mut(link)?;
+        end.up = false;
+        Some(end)
+    }
+
+    /// Takes all links down at this end; gives their other ends.
+    pub(super) fn shut_all(&mut self) -> Vec<(NodeIndex, LinkId)> {
+        let mut others = Vec::new();
+        for end in self.ends.iter_mut().filter(|end| end.up) {
+            end.up = false;
+            others.push((end.peer, end.there));
+        }
+        others
+    }
+
+    /// The number that its next link has.
+    pub(super) fn next_link(&self) -> LinkId {
+        LinkId(self.ends.len() as u64)
     }
 
     pub(super) fn links(&self) -> Vec<LinkId> {
         let up = self.ends.iter().enumerate().filter(|(_, end)| end.up);
         up.map(|(at, _)| LinkId(at as u64)).collect()
+    }
+
+    pub(super) fn has_link_to(&self, peer: NodeIndex) -> bool {
+        self.ends.iter().any(|end| end.up && end.peer == peer)
     }
 }

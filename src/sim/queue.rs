@@ -1,12 +1,12 @@
 //! What is still to happen, in the order of time; at the same time, in the order it was planned.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use bytes::Bytes;
 
 use crate::protocol::LinkId;
-use crate::wire::Lane;
+use crate::wire::{Lane, Reason};
 
 /// A node's number in its network.
 pub(super) type NodeIndex = u32;
@@ -15,10 +15,30 @@ pub(super) type NodeIndex = u32;
 pub(super) enum Happening {
     /// A frame reaches a node.
     Arrive { link: LinkId, lane: Lane, payload: Bytes },
-    /// A node's uplink has sent bytes of a lane.
-    Sent { link: LinkId, lane: Lane, bytes: usize },
-    /// The other end has closed a link.
-    Down { link: LinkId },
+    /// The other end has closed a link, or it was silent for too long.
+    Down { link: LinkId, reason: Option<Reason> },
+    /// The turn of a link on a node's uplink is over.
+    TurnOver,
+    /// A frame that was held back by its liar wants to leave.
+    Leaves { link: LinkId, lane: Lane, payload: Bytes },
+    /// A handshake arrives.
+    Knock { from: NodeIndex },
+    /// A handshake was answered: the link is up.
+    Connected { link: LinkId },
+    /// A handshake was refused, or not answered.
+    Refused { peer: NodeIndex, reason: Option<Reason> },
+    /// A node looks whether it has the links that it wants.
+    Seek,
+    /// A liar dials whomever it can.
+    Grasp,
+    /// A partition has lasted so long that links go down.
+    CutForLong { cut: u64 },
+    /// A node that said goodbye is gone.
+    Gone,
+    /// Somebody leaves.
+    Leave,
+    /// Somebody comes.
+    Join,
     /// A deadline of a node may be due.
     Wake,
 }
@@ -53,20 +73,66 @@ impl Ord for Planned {
     }
 }
 
+/// What is planned is kept by spans of so many nanoseconds (a quarter of a millisecond), and only the span that is being
+/// lived through is kept in order. One heap of all, some millions large in a wide network, misses the cache at each step.
+const SPAN: u64 = 1 << 18;
+
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    heap: BinaryHeap<Planned>,
+    /// The span that is being lived through, and whatever is planned for before its end.
+    current: BinaryHeap<Planned>,
+    span: u64,
+    later: BTreeMap<u64, Vec<Planned>>,
     count: u64,
 }
 
 impl Queue {
     pub(super) fn plan(&mut self, at: u64, node: NodeIndex, what: Happening) {
-        self.heap.push(Planned { at, order: self.count, node, what });
+        let planned = Planned { at, order: self.count, node, what };
         self.count += 1;
+        let span = at / SPAN;
+        if span <= self.span {
+            self.current.push(planned);
+        } else {
+            self.later.entry(span).or_default().push(planned);
+        }
     }
 
     /// The next thing that happens no later than `until`.
     pub(super) fn next(&mut self, until: u64) -> Option<Planned> {
-        if self.heap.peek()?.at > until { None } else { self.heap.pop() }
+        while self.current.is_empty() {
+            let (span, _) = self.later.first_key_value()?;
+            if span.saturating_mul(SPAN) > until {
+                return None;
+            }
+            let (span, planned) = self.later.pop_first()?;
+            self.span = span;
+            self.current = BinaryHeap::from(planned);
+        }
+        if self.current.peek()?.at > until { None } else { self.current.pop() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_first_and_then_the_order_of_planning() {
+        let mut queue = Queue::default();
+        for (node, at) in [(0, 5 * SPAN), (1, 3), (2, 5 * SPAN), (3, SPAN), (4, 3)] {
+            queue.plan(at, node, Happening::Wake);
+        }
+        let mut order = Vec::new();
+        assert!(queue.next(2).is_none());
+        while let Some(planned) = queue.next(SPAN) {
+            order.push(planned.node);
+        }
+        assert_eq!(order, [1, 4, 3]);
+        queue.plan(2 * SPAN, 5, Happening::Wake);
+        while let Some(planned) = queue.next(u64::MAX) {
+            order.push(planned.node);
+        }
+        assert_eq!(order, [1, 4, 3, 5, 0, 2]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Latency, Liar, Topology};
+use super::{Churn, Latency, Liar, Protocol, Topology};
 use crate::protocol::Config;
 use crate::rumor::Topic;
 
@@ -23,12 +23,22 @@ pub struct Scenario {
     pub loss: f64,
     /// Bytes per second that a node can send; frames queue for it. `None`: no limit.
     pub uplink: Option<u64>,
+    /// Bytes that each link takes from the engine before they are sent, where there is an uplink. Production has 1 MiB.
+    pub send_buffer: usize,
     /// Part of the nodes that lie, 0 to 1. They are chosen at random.
     pub liars: f64,
     /// How they lie.
     pub liar: Liar,
     /// Most difference of a node's clock from true time.
     pub clock_spread: Duration,
+    /// What the nodes run.
+    pub protocol: Protocol,
+    /// How the network begins.
+    pub start: Start,
+    /// Honest nodes that each liar tries to dial per second, for all the places it can get; 0: liars dial as others do.
+    pub grasping: usize,
+    /// Nodes that leave and come.
+    pub churn: Option<Churn>,
     /// The topic that all nodes join.
     pub topic: Topic,
     /// Of every node; `expected_nodes` is set to `nodes`.
@@ -47,12 +57,27 @@ impl Default for Scenario {
             jitter: Duration::from_millis(2),
             loss: 0.0,
             uplink: None,
+            send_buffer: 1 << 20,
             liars: 0.0,
             liar: Liar::Silent,
             clock_spread: Duration::ZERO,
+            protocol: Protocol::Vouchsafe,
+            start: Start::Linked,
+            grasping: 0,
+            churn: None,
             topic: Topic::named("simulation").max_body(64 * 1024),
             config: Config::default(),
             seed: 1,
         }
     }
+}
+
+/// How a network begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// With all its links up at once.
+    #[default]
+    Linked,
+    /// Without a link: within a second every node begins to dial.
+    Cold,
 }

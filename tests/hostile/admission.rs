@@ -1,5 +1,6 @@
 //! Who may link: the network, the allow-list, and one link per pair.
 
+use vouchsafe::net::GateConfig;
 use vouchsafe::rumor::NetworkId;
 use vouchsafe::wire::{self, Hello, Reason};
 use vouchsafe::{Event, Node, SecretKey, Topic, VerifierPool};
@@ -113,4 +114,27 @@ async fn two_nodes_that_dial_each_other_keep_one_link() {
         other.topic.publish("and back").await.unwrap();
         one.hear(&"and back".into()).await;
     }
+}
+
+#[tokio::test]
+async fn one_neighbourhood_has_a_few_places_and_no_more() {
+    // Given a node that treats its own network like any other, and lets each group have two links.
+    let pool = VerifierPool::new(1);
+    let gate = GateConfig { limit_local: true, links_per_group: 2, ..GateConfig::default() };
+    let node = builder(&pool, &[]).gate(gate).spawn().await.unwrap();
+    let mut events = node.events();
+    // When a third key of the group dials, then it is refused with a reason, and the others stay.
+    let _two = (Liar::dial(&node).await, Liar::dial(&node).await);
+    let third = Liar::dial(&node).await;
+    assert_eq!(third.closed_for().await, Reason::Full);
+    assert_eq!(event("a refusal", &mut events, refused).await, (third.key.public(), Reason::Full));
+    until("two links", &node, |stats| stats.links.len() == 2).await;
+    // What the node dials itself is not counted, and a place that is free again is given again.
+    drop(_two.0);
+    until("a free place", &node, |stats| stats.links.len() == 1).await;
+    let fourth = Liar::dial(&node).await;
+    let friend = builder(&pool, &[]).spawn().await.unwrap();
+    node.connect(friend.addr()).await.unwrap();
+    until("three links", &node, |stats| stats.links.len() == 3).await;
+    drop(fourth);
 }

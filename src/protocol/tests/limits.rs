@@ -347,3 +347,39 @@ fn what_is_held_back_for_long_is_delivered() {
     world.run(46_000);
     assert_eq!((world.nodes[node].delivered.len(), world.engine(node).stats().counters.over_cap), (14, 6));
 }
+
+#[test]
+fn inbound_sybils_cannot_keep_honest_diallers_out() {
+    // Given a node of a network of 300 whose places were taken by as many strangers as it lets in.
+    let mut world = World::new(19);
+    world.topic(&Topic::named("t"));
+    let small = Config {
+        expected_nodes: 300,
+        max_inbound: 28,
+        unaimed_inbound: 16,
+        max_links: 40,
+        ..Config::default()
+    };
+    let node = world.node_with(|spec| spec.config = small.clone());
+    let strangers: Vec<_> = (0..200).map(|_| world.hostile(node)).collect();
+    let kept = |world: &World, who: &usize| world.hostiles[*who].closed.is_none();
+    let inside = strangers.iter().filter(|who| kept(&world, who)).count();
+    assert!((12..28).contains(&inside), "{inside}");
+    // When honest nodes dial that did not choose it, then they get in; of those that did, none.
+    let network = crate::rumor::NetworkId::of(super::world::NETWORK);
+    let mut let_in = [0, 0];
+    for _ in 0..60 {
+        let honest = world.hostile(node);
+        let (dialler, acceptor) = (world.hostiles[honest].key, world.nodes[node].key);
+        let unaimed = small.is_unaimed(&network, &dialler, &acceptor);
+        assert_eq!(kept(&world, &honest), unaimed, "{inside} {let_in:?} {:?}", world.hostiles[honest].closed);
+        let_in[usize::from(unaimed)] += 1;
+    }
+    assert!(let_in[1] >= 1 && let_in[0] >= 50, "{let_in:?}");
+    // And what the node dialled itself is untouched by all that.
+    let other = world.node();
+    let links = world.engine(node).stats().links.len();
+    world.connect(node, other);
+    world.run(100);
+    assert_eq!(world.engine(node).stats().links.len(), links + 1);
+}

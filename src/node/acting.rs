@@ -1,0 +1,106 @@
+//! What the engine wants done, done. Nothing here waits for a peer or the application.
+
+use std::sync::Arc;
+
+use super::actor::Actor;
+use super::message::Message;
+use super::stream::Delivery;
+use crate::net::Link;
+use crate::protocol::{Action, Validation, ValidationId};
+use crate::rumor::Bundle;
+
+impl Actor {
+    /// Does whatever the engine wants done. Nothing here waits.
+    pub(super) fn act(&mut self) {
+        while let Some(action) = self.parts.engine.poll() {
+            match action {
+                Action::Send { link, lane, frame } => {
+                    if let Some(link) = self.links.get(&link) {
+                        // Refused only by a link that has ended, whose last event is on its way.
+                        link.send(lane, frame);
+                    }
+                }
+                Action::Verify { batch, jobs } => {
+                    let Some(inbox) = self.parts.inbox_in.upgrade() else { continue };
+                    let answer = move |verdicts| {
+                        // An error means that the node is gone.
+                        let _ = inbox.blocking_send(Message::Verdicts { batch, verdicts });
+                    };
+                    self.parts.verifiers.submit(jobs, Box::new(answer));
+                }
+                Action::Validate { question, bundle } => self.validate(question, bundle),
+                Action::Deliver { bundle, from } => {
+                    if let Some(port) = self.topics.get(&bundle.header().topic)
+                        && port.rumors.receiver_count() > 0
+                    {
+                        for rumor in bundle.rumors() {
+                            // An error means that nobody listens any more.
+                            let _ = port.rumors.send(Delivery::new(rumor, from));
+                        }
+                    }
+                }
+                Action::PauseReading(link) => self.links.get(&link).into_iter().for_each(Link::pause_reading),
+                Action::ResumeReading(link) => {
+                    self.links.get(&link).into_iter().for_each(Link::resume_reading)
+                }
+                Action::Close { link, reason } => {
+                    if let Some(link) = self.links.get(&link) {
+                        link.close(reason.code(), &reason.to_string());
+                    }
+                }
+                Action::Record { until_ms } => self.record(until_ms),
+                Action::Published { ticket, result } => self.requests.settle(ticket, result),
+                Action::Event(event) => {
+                    // An error means that nobody listens.
+                    let _ = self.parts.events.send(event);
+                }
+            }
+        }
+        self.publish_counts();
+    }
+
+    fn validate(&self, question: ValidationId, bundle: Arc<Bundle>) {
+        let validator = self.topics.get(&bundle.header().topic).and_then(|port| port.validator.clone());
+        let Some(validator) = validator else { return };
+        let inbox = self.parts.inbox_in.clone();
+        let patience = self.parts.engine.validator_patience();
+        tokio::spawn(async move {
+            let judge = async {
+                for rumor in bundle.rumors() {
+                    let verdict = validator(rumor).await;
+                    if verdict != Validation::Accept {
+                        return verdict;
+                    }
+                }
+                Validation::Accept
+            };
+            // The engine stops waiting at the same time and counts it; this only ends the task.
+            let Ok(verdict) = tokio::time::timeout(patience, judge).await else { return };
+            if let Some(inbox) = inbox.upgrade() {
+                let _ = inbox.send(Message::Validated { question, verdict }).await;
+            }
+        });
+    }
+
+    fn record(&self, until_ms: u64) {
+        let Some(ledger) = self.parts.ledger.clone() else { return };
+        let inbox = self.parts.inbox_in.clone();
+        tokio::task::spawn_blocking(move || {
+            let result = ledger.record(until_ms);
+            if let Some(inbox) = inbox.upgrade() {
+                let _ = inbox.blocking_send(Message::Recorded { until_ms, result });
+            }
+        });
+    }
+
+    fn publish_counts(&mut self) {
+        let topology = self.parts.engine.topology();
+        if std::mem::replace(&mut self.topology, topology) == topology {
+            return;
+        }
+        self.parts.links.send_replace(self.parts.engine.live_links());
+        for (topic, port) in &self.topics {
+            port.links.send_replace(self.parts.engine.links_of(topic));
+        }
+    }
+}

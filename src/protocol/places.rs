@@ -1,0 +1,62 @@
+//! Who may have a link to us: how many, and which places are kept for diallers that did not choose us.
+//!
+//! Places for inbound links are what an attacker takes first: it dials everybody, at once and again and again, so whoever
+//! comes later finds them full. So part of them is kept for *unaimed* pairs: a hash of both node keys decides, for each
+//! pair and direction, whether the dialler may use them, and lets about half as many keys of the network through as there
+//! are such places. They never fill up, and an honest dialler that begins with its unaimed acceptors gets in, whoever came
+//! before it. An attacker needs some fifty keys for each further place at one victim. (Simulated: docs/performance.md.)
+
+use super::Config;
+use super::engine::Engine;
+use crate::key::PublicKey;
+use crate::rumor::NetworkId;
+use crate::wire::Reason;
+
+impl Config {
+    /// Whether `dialler` may use the inbound places of `acceptor` that are kept for diallers which did not choose it. Both
+    /// sides compute it, so a dialler with many candidates begins with those for which it holds.
+    pub fn is_unaimed(&self, network: &NetworkId, dialler: &PublicKey, acceptor: &PublicKey) -> bool {
+        let mut hasher = blake3::Hasher::new_derive_key("vouchsafe unaimed pair v1");
+        for part in [network.as_bytes(), dialler.as_bytes(), acceptor.as_bytes()] {
+            hasher.update(part);
+        }
+        let mut draw = [0; 8];
+        hasher.finalize_xof().fill(&mut draw);
+        let keys = u64::from(self.expected_nodes.max(1));
+        // Half the places: of 1 000 acceptors with 48 each, none meets more than 48 such keys by chance (Poisson, mean 24).
+        let share = (u64::MAX / keys).saturating_mul(self.unaimed_inbound as u64 / 2);
+        u64::from_le_bytes(draw) < share
+    }
+}
+
+impl Engine {
+    /// Why a link to `peer` can't be, if it can't.
+    pub(super) fn refusal(&self, peer: &PublicKey, inbound: bool) -> Option<Reason> {
+        if self.closed {
+            return Some(Reason::Shutdown);
+        }
+        if self.standing.is_banned(peer, self.now.mono) {
+            return Some(Reason::Banned);
+        }
+        if *peer == self.node || self.config.allow.as_ref().is_some_and(|allow| !allow.contains(peer)) {
+            return Some(Reason::NotAdmitted);
+        }
+        if self.links.of_peer(peer).is_some() {
+            // It replaces a link or is closed for it, so it needs no place of its own.
+            return None;
+        }
+        let full = self.links.len() >= self.config.max_links || (inbound && !self.has_inbound_place(peer));
+        full.then_some(Reason::Full)
+    }
+
+    fn has_inbound_place(&self, peer: &PublicKey) -> bool {
+        let (mut inbound, mut aimed) = (0, 0);
+        for link in self.links.iter().filter(|link| !link.dialled) {
+            inbound += 1;
+            aimed += usize::from(!link.unaimed);
+        }
+        let open = self.config.max_inbound.saturating_sub(self.config.unaimed_inbound);
+        inbound < self.config.max_inbound
+            && (aimed < open || self.config.is_unaimed(&self.network, peer, &self.node))
+    }
+}
