@@ -97,6 +97,9 @@ fn the_same_flags_give_the_same_line_and_another_seed_another_trace() {
         // Far beyond what clocks may differ: rumors are refused.
         ("--clock-spread", "300s"),
         ("--tail", "5s"),
+        ("--baseline", "cycle"),
+        ("--baseline", "infect-and-die:3"),
+        ("--baseline", "mesh"),
     ] {
         assert_ne!(json(&[flag, value])["trace"], json(&[])["trace"], "{flag}");
     }
@@ -170,10 +173,21 @@ fn the_matrix_writes_its_report_and_its_plots() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let report = std::fs::read_to_string(folder.path().join("m/matrix.md")).unwrap();
     assert!(report.contains("30 nodes") && !report.contains("Not finished"), "{report}");
-    for row in ["| (no liars) | 0 % |", "| silent | 10 % |", "| silent | 50 % |", "| announce | 33 % |"] {
+    for row in [
+        "| (no liars) | 0 % |",
+        "| silent | 10 % |",
+        "| silent | 50 % |",
+        "| announce | 33 % |",
+        "| cycle:4 | 0 % |",
+        "| mesh:8 | 50 % |",
+    ] {
         assert_eq!(report.matches(row).count(), 1, "{row} in {report}");
         assert!(stdout(&output).contains(row.split(' ').nth(1).unwrap()), "{row}");
     }
+    let beside = std::fs::read_to_string(folder.path().join("m/baselines-copies.svg")).unwrap();
+    assert!(
+        beside.contains("vouchsafe") && beside.contains("infect-and-die:4") && beside.contains("50 % silent")
+    );
     for plot in ["copies.svg", "p99.svg"] {
         assert!(report.contains(&format!("({plot})")), "{report}");
         let picture = std::fs::read_to_string(folder.path().join("m").join(plot)).unwrap();
@@ -210,6 +224,9 @@ fn what_cant_be_used_is_named_with_its_remedy() {
         (&["--hold-back", "90s"], &["90s", "60 s"]),
         (&["--clock-spread", "-1s"], &["-1s", "2s, 500ms"]),
         (&["--seed", "-1"], &["--seed"]),
+        (&["--baseline", "rumour-mill"], &["rumour-mill", "infect-and-die"]),
+        (&["--tail", "long"], &["--tail", "2s, 500ms"]),
+        (&["--limit", "5s"], &["--matrix"]),
         (&["--out", "/dev/null/folder", "--nodes", "10"], &["/dev/null/folder", "check the path"]),
         (&["--classic", "--fanout", "1"], &["--fanout", "2.."]),
         (&["--classic", "--nodes", "4", "--fanout", "4"], &["--fanout 4", "at most 3"]),

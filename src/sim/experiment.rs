@@ -124,10 +124,7 @@ impl Experiment {
             clock.published = number + 1;
         }
         let deadline = network.elapsed().saturating_add(self.settle);
-        while !clock.given_up
-            && network.elapsed() < deadline
-            && !all_delivered(&network.measures(), self.rumors)
-        {
+        while !clock.given_up && network.elapsed() < deadline && !all_delivered(&network.measures()) {
             clock.expected = clock.expected.max(network.elapsed() + tail);
             let next = (network.elapsed() + LOOK).min(deadline);
             clock.advance(&mut network, next);
@@ -139,8 +136,8 @@ impl Experiment {
     }
 }
 
-fn all_delivered(measures: &Measures, rumors: usize) -> bool {
-    measures.spreads.len() >= rumors && measures.complete() == measures.spreads.len()
+fn all_delivered(measures: &Measures) -> bool {
+    measures.publishes_waiting == 0 && measures.complete() == measures.spreads.len()
 }
 
 /// Lets time pass, and tells of it.
@@ -188,8 +185,7 @@ impl Turns {
 impl Report {
     fn of(network: &Network, rumors: usize, finished: bool) -> Self {
         let measures = network.measures();
-        let delivered: usize = measures.spreads.iter().map(|spread| spread.delays.len()).sum();
-        let owed = measures.honest * measures.spreads.len().max(rumors);
+        let (delivered, owed) = deliveries(&measures);
         Self {
             nodes: network.len(),
             liars: network.len() - measures.honest,
@@ -210,18 +206,13 @@ impl Report {
 
     /// (honest node, rumor) pairs that were delivered, and those that were owed.
     pub fn deliveries(&self) -> (usize, usize) {
-        let delivered = self.measures.spreads.iter().map(|spread| spread.delays.len()).sum();
-        (delivered, self.measures.honest * self.measures.spreads.len().max(self.rumors))
+        deliveries(&self.measures)
     }
 
     /// The longest delay in 99 of 100 deliveries, for each rumor in the order of publishing: the first ones meet liars
     /// that nobody knows yet.
     pub fn p99_of_each(&self) -> Vec<Duration> {
-        let p99 = |delays: &Vec<Duration>| {
-            let rank = (delays.len() * 99).div_ceil(100).max(1);
-            delays.get(rank - 1).copied().unwrap_or_default()
-        };
-        self.measures.spreads.iter().map(|spread| p99(&spread.delays)).collect()
+        self.measures.spreads.iter().map(|spread| spread.delay(0.99)).collect()
     }
 
     /// The distribution of delays: up to `points` pairs of a delay and the part of all owed deliveries that took no
@@ -241,10 +232,22 @@ impl Report {
             .iter()
             .flat_map(|spread| spread.delays.iter().map(move |delay| spread.published - begin + *delay));
         [
-            rising(published.collect(), spreads.len().max(self.rumors), points),
+            rising(published.collect(), spreads.len() + unpublished(&self.measures), points),
             rising(delivered.collect(), self.deliveries().1, points),
         ]
     }
+}
+
+/// Rumors that never left their author.
+fn unpublished(measures: &Measures) -> usize {
+    measures.publishes_waiting + measures.refused.len()
+}
+
+/// Those that were made, and those that were owed; nodes that came late or left are owed nothing.
+fn deliveries(measures: &Measures) -> (usize, usize) {
+    let expected: usize = measures.spreads.iter().map(|spread| spread.expected).sum();
+    let missed: usize = measures.spreads.iter().map(|spread| spread.missed.len()).sum();
+    (expected - missed, expected + unpublished(measures) * measures.honest)
 }
 
 /// At most `points` steps of the rising line that goes up by 1 / `of` at each of these times.
@@ -252,7 +255,9 @@ fn rising(mut times: Vec<Duration>, of: usize, points: usize) -> Vec<(Duration, 
     times.sort_unstable();
     let count = times.len().min(points);
     let ranks = (1..=count).map(|point| (times.len() * point).div_ceil(count));
-    ranks.filter_map(|rank| Some((*times.get(rank - 1)?, rank as f64 / of.max(1) as f64))).collect()
+    ranks
+        .filter_map(|rank| Some((*times.get(rank - 1)?, (rank as f64 / of.max(1) as f64).min(1.0))))
+        .collect()
 }
 
 #[cfg(test)]

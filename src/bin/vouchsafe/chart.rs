@@ -26,7 +26,7 @@ const LIGHT: &str = "\
 .d0 { fill: #1f6fb5 } .d1 { fill: #c77700 } .d2 { fill: #14807a } .d3 { fill: #b81d2e }
 .d4 { fill: #7a4fb0 } .d5 { fill: #5d6470 }
 .b0 { fill: #a9cbe8 } .b1 { fill: #6ba3d0 } .b2 { fill: #2f74ad } .b3 { fill: #123f66 }
-.b4 { fill: #c77700 } .b5 { fill: #5d6470 }
+.b4 { fill: #a3a6ab } .b5 { fill: #c77700 }
 ";
 const DARK: &str = "\
 .grid { stroke: #2a2e34 } .axis { stroke: #7f8792 } .tick { fill: #a8a8a8 } .mark { stroke: #7f8792 }
@@ -35,7 +35,7 @@ const DARK: &str = "\
 .d0 { fill: #5aa9ea } .d1 { fill: #f0a030 } .d2 { fill: #3fb8b0 } .d3 { fill: #ff6b78 }
 .d4 { fill: #b08ae0 } .d5 { fill: #a0a8b4 }
 .b0 { fill: #24455f } .b1 { fill: #366f9c } .b2 { fill: #5aa0d8 } .b3 { fill: #b8dcf8 }
-.b4 { fill: #f0a030 } .b5 { fill: #a0a8b4 }
+.b4 { fill: #6a6f78 } .b5 { fill: #f0a030 }
 ";
 
 /// What an axis shows.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use vouchsafe::sim::{Report, Scenario};
+use vouchsafe::sim::{Protocol, Report, Scenario};
 
 use super::flags::latency_words;
 
@@ -43,8 +43,12 @@ pub(super) fn ms(time: Duration) -> f64 {
 /// The network in one line.
 pub(super) fn network(scenario: &Scenario, liars: usize, adversary: &str) -> String {
     let lies = if liars == 0 { "no liars".to_owned() } else { format!("{liars} liars ({adversary})") };
+    let protocol = match scenario.protocol {
+        Protocol::Vouchsafe => String::new(),
+        other => format!("{other}: "),
+    };
     format!(
-        "{} nodes, {lies}, {} links dialled by each, {}, seed {}",
+        "{protocol}{} nodes, {lies}, {} links dialled by each, {}, seed {}",
         scenario.nodes,
         scenario.links,
         latency_words(&scenario.latency),
@@ -70,6 +74,9 @@ pub(super) fn table(report: &Report, size: usize, rate: f64) -> String {
         report.complete,
         report.rumors
     );
+    if let Some(longest) = measures.publish_waits.last().filter(|wait| wait.as_millis() > 0) {
+        let _ = writeln!(out, "authors       waited {:.0} ms at most for slots and room", ms(*longest));
+    }
     let _ = writeln!(out, "copies        {:.2} for each delivery", measures.copies);
     let _ = writeln!(out, "announcements {:.1} for each delivery", measures.announcements);
     let _ = writeln!(out, "bytes         {:.2} sent for each one delivered", measures.bytes_ratio);

@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use vouchsafe::sim::{Experiment, Liar, Report};
+use vouchsafe::sim::{Experiment, Liar, Protocol, Report};
 
 use super::bar::Bar;
 use super::cost::Meter;
@@ -24,6 +24,7 @@ struct Plan {
     name: String,
     percent: u8,
     liar: Liar,
+    protocol: Protocol,
 }
 
 /// One run that was made.
@@ -48,6 +49,7 @@ pub(super) fn run(
         bar.begin(format!("{} at {} %", plan.name, plan.percent));
         let mut this = experiment.clone();
         this.scenario.liar = plan.liar;
+        this.scenario.protocol = plan.protocol;
         this.scenario.liars = f64::from(plan.percent) / 100.0;
         let before = meter.elapsed();
         let report = this.run_while(&mut |progress| {
@@ -71,11 +73,26 @@ pub(super) fn run(
     if faults.is_empty() { Ok(()) } else { Err(Failure::Failed(faults.join("; "))) }
 }
 
-/// Without liars once, since there all adversaries are the same; then each in each strength.
+/// Without liars once, since there all adversaries are the same; then each in each strength; then, if silent nodes are
+/// wanted at all, the baselines among them.
 fn plans(adversaries: &[Liar]) -> Vec<Plan> {
-    let nobody = Plan { name: report::NOBODY.to_owned(), percent: 0, liar: Liar::Silent };
-    let liars = adversaries
-        .iter()
-        .flat_map(|liar| STRENGTHS.map(|percent| Plan { name: names::name(liar), percent, liar: *liar }));
-    std::iter::once(nobody).chain(liars).collect()
+    let plan = |name: &str, percent, liar: &Liar, protocol| Plan {
+        name: name.to_owned(),
+        percent,
+        liar: *liar,
+        protocol,
+    };
+    let mut plans = vec![plan(report::NOBODY, 0, &Liar::Silent, Protocol::Vouchsafe)];
+    for liar in adversaries {
+        plans.extend(STRENGTHS.map(|percent| plan(&names::name(liar), percent, liar, Protocol::Vouchsafe)));
+    }
+    if adversaries.contains(&Liar::Silent) {
+        for protocol in Protocol::ALL.into_iter().filter(|protocol| *protocol != Protocol::Vouchsafe) {
+            let strengths = std::iter::once(0).chain(STRENGTHS);
+            plans.extend(
+                strengths.map(|percent| plan(&protocol.to_string(), percent, &Liar::Silent, protocol)),
+            );
+        }
+    }
+    plans
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use vouchsafe::Topic;
 use vouchsafe::rumor::{Guarantee, MAX_BODY};
-use vouchsafe::sim::{Experiment, Latency, Liar, Scenario};
+use vouchsafe::sim::{Experiment, Latency, Liar, Protocol, Scenario};
 
 use crate::exit::Failure;
 use flags::Part;
@@ -46,7 +46,8 @@ const PER_NODE: f64 = 32.0;
 ///
 /// --classic measures the textbook's epidemic instead, without this protocol: cycles until all know, beside log(n)/log(fanout).
 ///
-/// --matrix runs every adversary at 0, 10, 20, 33 and 50 % of the nodes and writes DIR/matrix.md with its plots, anew after each run.
+/// --matrix runs every adversary at 0, 10, 20, 33 and 50 % of the nodes, and the baselines among silent nodes, and writes
+/// DIR/matrix.md with its plots, anew after each run.
 ///
 /// Exit code: 0 done; 1 if an honest node banned an honest one, or a delivered rumor was delivered again; 2 for a bad value.
 #[derive(clap::Args)]
@@ -94,6 +95,9 @@ pub(crate) struct Args {
     /// Decides everything that is left to chance
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1)]
     seed: u64,
+    /// Run another protocol on the same network: cycle, infect-and-die or mesh, with a number of links if wanted (cycle:4)
+    #[arg(long, value_name = "PROTOCOL", default_value = "vouchsafe", conflicts_with_all = ["classic", "matrix"])]
+    baseline: Protocol,
     /// Print one line of JSON and nothing else on stdout
     #[arg(long, conflicts_with_all = ["classic", "matrix"])]
     json: bool,
@@ -183,6 +187,7 @@ fn experiment(args: &Args) -> Result<Experiment, Failure> {
         liars: liars as f64 / nodes as f64,
         liar,
         clock_spread: args.clock_spread,
+        protocol: args.baseline,
         topic,
         seed: args.seed,
         ..Scenario::default()

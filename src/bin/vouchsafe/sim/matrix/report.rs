@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use vouchsafe::sim::Experiment;
+use vouchsafe::sim::{Experiment, Liar, Protocol};
 
 use super::super::cost::Meter;
 use super::super::figures::{first_and_later, ms, percent};
@@ -72,42 +72,76 @@ type Plot = (&'static str, &'static str, String);
 type Figure = fn(&Row) -> f64;
 
 fn plots(rows: &[Row]) -> Vec<Plot> {
-    let figures: [(&str, &str, &str, Figure); 3] = [
-        ("copies.svg", "Copies for each delivery", "copies", |row| row.report.measures.copies),
-        ("p99.svg", "Latency: 99 of 100 deliveries took no longer", "ms", |row| {
+    let figures: [([&str; 2], &str, &str, Figure); 3] = [
+        (["copies.svg", "baselines-copies.svg"], "Copies for each delivery", "copies", |row| {
+            row.report.measures.copies
+        }),
+        (["p99.svg", "baselines-p99.svg"], "Latency: 99 of 100 deliveries took no longer", "ms", |row| {
             ms(row.report.measures.delay(0.99))
         }),
-        ("missing.svg", "Deliveries that did not happen", "% of what is owed", |row| {
-            (1.0 - row.report.coverage) * 100.0
-        }),
+        (
+            ["missing.svg", "baselines-missing.svg"],
+            "Deliveries that did not happen",
+            "% of what is owed",
+            |row| (1.0 - row.report.coverage) * 100.0,
+        ),
     ];
+    let baselines = rows.iter().any(is_baseline);
     let mut plots = Vec::new();
-    for (name, title, label, figure) in figures {
-        let groups = groups(rows, figure);
-        // Bars of length zero say less than a sentence.
-        if groups.iter().flat_map(|(_, bars)| bars.iter().flatten()).any(|bar| *bar > 0.0) {
-            let nobody = rows.iter().find(|row| row.plan.percent == 0 && row.plan.name == NOBODY).map(figure);
+    for ([name, beside], title, label, figure) in figures {
+        let nobody = rows.iter().find(|row| row.plan.percent == 0).map(figure);
+        let bars = Bars {
+            title: title.to_owned(),
+            note: "by adversary, and by the part of the nodes that lies".to_owned(),
+            label: label.to_owned(),
+            series: STRENGTHS.map(|percent| format!("{percent} % lie")).to_vec(),
+            rows: groups(rows.iter().filter(|row| !is_baseline(row)), figure, &STRENGTHS),
+            reference: nobody.map(|value| (value, "no liars".to_owned())),
+        };
+        plots.extend(drawn(name, title, &bars));
+        if baselines {
+            let strengths: Vec<_> = STRENGTHS.into_iter().chain([0]).collect();
             let bars = Bars {
-                title: title.to_owned(),
-                note: "by adversary, and by the part of the nodes that lies".to_owned(),
-                label: label.to_owned(),
-                series: STRENGTHS.map(|percent| format!("{percent} % lie")).to_vec(),
-                rows: groups,
-                reference: nobody.map(|value| (value, "no liars".to_owned())),
+                note: "this protocol and three others, by the part of the nodes that stays silent".to_owned(),
+                series: strengths.iter().map(|percent| format!("{percent} % silent")).collect(),
+                rows: groups(rows.iter().filter(is_compared), figure, &strengths),
+                reference: None,
+                ..bars
             };
-            plots.push((name, title, bars.draw()));
+            plots.extend(drawn(beside, title, &bars));
         }
     }
     plots
 }
 
-/// One group of bars for each adversary, in the order of the table.
-fn groups(rows: &[Row], figure: Figure) -> Vec<(String, Vec<Option<f64>>)> {
+fn drawn(name: &'static str, title: &'static str, bars: &Bars) -> Option<Plot> {
+    // Bars of length zero say less than a sentence.
+    let any = bars.rows.iter().flat_map(|(_, bars)| bars.iter().flatten()).any(|bar| *bar > 0.0);
+    any.then(|| (name, title, bars.draw()))
+}
+
+fn is_baseline(row: &Row) -> bool {
+    row.plan.protocol != Protocol::Vouchsafe
+}
+
+/// Whether a row belongs beside the baselines: they all meet silent nodes.
+fn is_compared(row: &&Row) -> bool {
+    is_baseline(row) || row.plan.percent == 0 || row.plan.liar == Liar::Silent
+}
+
+/// One group of bars for each adversary, or for each protocol if there are several, in the order of the table.
+fn groups<'a>(
+    rows: impl Iterator<Item = &'a Row>,
+    figure: Figure,
+    strengths: &[u8],
+) -> Vec<(String, Vec<Option<f64>>)> {
+    let by_protocol = strengths.contains(&0);
     let mut groups: Vec<(String, Vec<Option<f64>>)> = Vec::new();
     for row in rows {
-        let Some(at) = STRENGTHS.iter().position(|percent| *percent == row.plan.percent) else { continue };
-        if groups.last().is_none_or(|(name, _)| *name != row.plan.name) {
-            groups.push((row.plan.name.clone(), vec![None; STRENGTHS.len()]));
+        let Some(at) = strengths.iter().position(|percent| *percent == row.plan.percent) else { continue };
+        let name = if by_protocol { row.plan.protocol.to_string() } else { row.plan.name.clone() };
+        if groups.last().is_none_or(|(last, _)| *last != name) {
+            groups.push((name, vec![None; strengths.len()]));
         }
         if let Some(bar) = groups.last_mut().and_then(|(_, bars)| bars.get_mut(at)) {
             // What was given up has no figures: its own would say that the liars had won.
@@ -142,8 +176,8 @@ fn markdown(experiment: &Experiment, rows: &[Row], planned: usize, meter: &Meter
         format!("**Broken promises** (false bans, or repeated deliveries): {}.", unsound.join(", "));
     let _ = writeln!(out, "{}\n", if unsound.is_empty() { sound } else { &unsound_words });
     let finished = |row: &&Row| row.report.finished;
-    if rows.iter().filter(finished).all(|row| row.report.coverage >= 1.0) {
-        out.push_str("Every rumor reached every honest node, in every run that came to its end.\n\n");
+    if rows.iter().filter(|row| !is_baseline(row)).filter(finished).all(|row| row.report.coverage >= 1.0) {
+        out.push_str("With this protocol every rumor reached every honest node, in every run that came to its end.\n\n");
     }
     for (name, title, _) in plots {
         let _ = writeln!(out, "![{title}]({name})\n");
