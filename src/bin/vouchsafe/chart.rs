@@ -152,7 +152,7 @@ pub(crate) struct Lines {
 impl Lines {
     pub(crate) fn draw(&self) -> String {
         let legend_rows = if self.series.len() > 1 {
-            legend(self.series.iter().map(|one| one.name.as_str()))
+            legend(self.series.iter().map(|one| one.name.as_str()), 26.0)
         } else {
             Vec::new()
         };
@@ -262,9 +262,9 @@ impl Bars {
         let left = 24.0 + names as f64 * LETTER;
         // Room for a number at the end of the longest bar.
         let right = 52.0;
-        let entries = legend(self.series.iter().map(String::as_str));
+        let entries = legend(self.series.iter().map(String::as_str), 14.0);
         let rows = entries.iter().map(|(row, ..)| row + 1).max().unwrap_or(0);
-        let top = 74.0 + 20.0 * rows as f64 + 30.0;
+        let top = 74.0 + 20.0 * rows as f64 + if self.reference.is_some() { 30.0 } else { 4.0 };
         let group = self.series.len() as f64 * BAR + APART;
         let bottom = top + group * self.rows.len() as f64;
         let values = self.rows.iter().flat_map(|(_, bars)| bars.iter().flatten().copied());
@@ -340,12 +340,12 @@ fn head(out: &mut String, title: &str, note: &str) {
     text(out, "note", Point { x: 16.0, y: 50.0 }, note);
 }
 
-/// Row and place of each name, broken where a row is full.
-fn legend<'a>(names: impl Iterator<Item = &'a str>) -> Vec<(usize, f64, &'a str)> {
+/// Row and place of each name with a sign of this width before it, broken where a row is full.
+fn legend<'a>(names: impl Iterator<Item = &'a str>, sign: f64) -> Vec<(usize, f64, &'a str)> {
     let (mut row, mut x) = (0, 16.0);
     let mut placed = Vec::new();
     for name in names {
-        let width = 52.0 + name.chars().count() as f64 * LETTER;
+        let width = sign + 20.0 + name.chars().count() as f64 * LETTER;
         if x + width > WIDTH && x > 16.0 {
             (row, x) = (row + 1, 16.0);
         }
@@ -390,7 +390,7 @@ mod tests {
     #[test]
     fn long_legends_break() {
         let rows: Vec<_> =
-            legend(["a name of some length"; 5].into_iter()).iter().map(|(row, ..)| *row).collect();
-        assert_eq!(rows, [0, 0, 1, 1, 2][..].to_vec());
+            legend(["a name of some length"; 5].into_iter(), 26.0).iter().map(|(row, ..)| *row).collect();
+        assert_eq!(rows, [0, 0, 0, 1, 1]);
     }
 }
