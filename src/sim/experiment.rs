@@ -188,7 +188,7 @@ impl Report {
         let (delivered, owed) = deliveries(&measures);
         Self {
             nodes: network.len(),
-            liars: network.len() - measures.honest,
+            liars: (0..network.len()).filter(|node| !network.is_honest(*node)).count(),
             rumors,
             finished,
             coverage: delivered as f64 / owed.max(1) as f64,
