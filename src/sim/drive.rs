@@ -32,13 +32,13 @@ impl Network {
                     return;
                 }
                 self.trace.update(&(payload.len() as u64).to_le_bytes());
-                self.hear(node, link, &payload);
+                self.hear(node, link, lane, &payload);
                 self.input(node, Input::Frame { link, lane, payload });
             }
             Happening::Sent { link, lane, bytes } => self.input(node, Input::Written { link, lane, bytes }),
             Happening::Down { link } => {
-                if let Some(end) = self.nodes.get_mut(node as usize).and_then(|node| node.end_mut(link)) {
-                    end.up = false;
+                if let Some(this) = self.nodes.get_mut(node as usize) {
+                    this.shut(link);
                 }
                 self.input(node, Input::LinkDown { link, offence: None, why: "closed".into() });
             }
@@ -49,6 +49,7 @@ impl Network {
                     return;
                 }
                 this.wake = u64::MAX;
+                self.stir(node);
                 self.input(node, Input::Tick);
             }
         }
@@ -64,13 +65,14 @@ impl Network {
             match action {
                 Action::Send { link, lane, frame } => {
                     let bytes = frame.len() + FRAME_OVERHEAD;
-                    let out = match &mut node.twist {
-                        None => vec![Outgoing { lane, payload: frame, delay: Duration::ZERO }],
-                        Some(twist) => twist.outgoing(now, link, lane, frame),
-                    };
                     let queued_until = node.uplink_free;
-                    for out in out {
-                        self.transmit(index, link, out);
+                    match &mut node.twist {
+                        None => self.transmit(index, Outgoing::now(link, lane, frame)),
+                        Some(twist) => {
+                            for out in twist.outgoing(now, link, lane, frame) {
+                                self.transmit(index, out);
+                            }
+                        }
                     }
                     // The engine learns that its bytes are gone when the uplink has sent them.
                     if self.scenario.uplink.is_some() && queued_until > self.now {
@@ -98,7 +100,8 @@ impl Network {
             }
         }
         let Some(node) = self.nodes.get_mut(index as usize) else { return };
-        if let Some(deadline) = node.machine.next_deadline() {
+        let acts = node.twist.as_ref().and_then(|twist| twist.next_wake());
+        if let Some(deadline) = node.machine.next_deadline().into_iter().chain(acts).min() {
             let at = deadline.as_nanos().max(self.now + 1);
             if at < node.wake {
                 node.wake = at;
@@ -113,7 +116,7 @@ impl Network {
         *self.verdicts.entry((job.id, job.author, job.signature)).or_insert_with(judge)
     }
 
-    pub(super) fn transmit(&mut self, from: NodeIndex, link: LinkId, out: Outgoing) {
+    pub(super) fn transmit(&mut self, from: NodeIndex, out: Outgoing) {
         let jitter = self.scenario.jitter.mul_f64(self.dice.unit());
         let lost = self.scenario.loss > 0.0 && self.dice.unit() < self.scenario.loss;
         let Some(node) = self.nodes.get_mut(from as usize) else { return };
@@ -124,7 +127,7 @@ impl Network {
             leaves = node.uplink_free.max(ready) + bytes.saturating_mul(1_000_000_000) / rate.max(1);
             node.uplink_free = leaves;
         }
-        let Some(end) = node.end_mut(link) else { return };
+        let Some(end) = node.end_mut(out.link) else { return };
         let again = if lost { end.delay * 2 + Duration::from_millis(25) } else { Duration::ZERO };
         let arrives = leaves + nanos(end.delay + jitter + again);
         let Some(last) = end.last.get_mut(out.lane.index()) else { return };
@@ -135,10 +138,9 @@ impl Network {
     }
 
     fn close(&mut self, index: NodeIndex, link: LinkId) {
-        let Some(end) = self.nodes.get_mut(index as usize).and_then(|node| node.end_mut(link)) else {
+        let Some(end) = self.nodes.get_mut(index as usize).and_then(|node| node.shut(link)) else {
             return;
         };
-        end.up = false;
         // After whatever was sent before it.
         let after = end.last.iter().copied().max().unwrap_or(0).max(self.now + nanos(end.delay));
         self.queue.plan(after, end.peer, Happening::Down { link: end.there });

@@ -1,11 +1,12 @@
 //! What a simulation measures.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::node::Node;
 use super::queue::NodeIndex;
-use crate::rumor::{Bundle, BundleId};
+use crate::key::PublicKey;
+use crate::rumor::{Bundle, BundleId, Position};
 
 /// Not delivered.
 const NEVER: u64 = u64::MAX;
@@ -25,6 +26,8 @@ pub(super) struct Ledger {
 /// One bundle on its way.
 #[derive(Debug)]
 struct Told {
+    author: PublicKey,
+    position: Position,
     published: u64,
     bytes: u64,
     /// Per node: when it was delivered, nanoseconds.
@@ -54,8 +57,15 @@ impl Ledger {
         let count = self.honest.len();
         let rumors = &mut self.rumors;
         let at = *self.by_id.entry(bundle.id()).or_insert_with(|| {
-            let bytes = u64::from(bundle.header().bytes);
-            rumors.push(Told { published: now, bytes, at: vec![NEVER; count], hops: vec![0; count] });
+            let header = bundle.header();
+            rumors.push(Told {
+                author: header.author,
+                position: header.position(),
+                published: now,
+                bytes: u64::from(header.bytes),
+                at: vec![NEVER; count],
+                hops: vec![0; count],
+            });
             rumors.len() - 1
         });
         let Some(told) = self.rumors.get_mut(at) else { return };
@@ -86,10 +96,12 @@ impl Ledger {
     }
 
     pub(super) fn measures<'a>(&self, nodes: impl Iterator<Item = &'a Node>) -> Measures {
+        let mut authors = BTreeSet::new();
         let (mut copies, mut accepted, mut announced, mut bytes_out) = (0, 0, 0, 0);
         for (node, honest) in nodes.zip(&self.honest) {
             bytes_out += node.bytes_out;
             if *honest {
+                authors.insert(node.key);
                 let Some(engine) = node.machine.engine() else { continue };
                 let counters = engine.stats().counters;
                 copies += counters.copies_in;
@@ -97,17 +109,17 @@ impl Ledger {
                 announced += counters.announced;
             }
         }
-        let own = self.rumors.len() as u64;
-        let spreads: Vec<_> = self.rumors.iter().map(|told| told.spread(&self.honest)).collect();
-        let delivered_bytes: u64 = self
-            .rumors
-            .iter()
-            .zip(&spreads)
-            .map(|(told, spread)| told.bytes * spread.delays.len() as u64)
-            .sum();
+        let honest = |told: &&Told| authors.contains(&told.author);
+        let own = self.rumors.iter().filter(honest).count() as u64;
+        let spread = |told: &Told| told.spread(&self.honest);
+        let spreads: Vec<_> = self.rumors.iter().filter(honest).map(spread).collect();
+        let delivered_bytes: u64 =
+            self.rumors.iter().map(|told| told.bytes * told.spread(&self.honest).delays.len() as u64).sum();
         Measures {
             honest: self.honest.iter().filter(|honest| **honest).count(),
             spreads,
+            lies: self.rumors.iter().filter(|told| !honest(told)).map(spread).collect(),
+            disagreements: self.disagreements(),
             copies: copies as f64 / (accepted.saturating_sub(own)).max(1) as f64,
             announcements: announced as f64 / accepted.max(1) as f64,
             bytes_ratio: bytes_out as f64 / delivered_bytes.max(1) as f64,
@@ -121,6 +133,20 @@ impl Ledger {
                 .filter(|(at, honest)| at.is_some() && **honest)
                 .count(),
         }
+    }
+}
+
+impl Ledger {
+    /// Positions at which honest nodes were told different things.
+    fn disagreements(&self) -> usize {
+        let mut told = BTreeMap::new();
+        for rumor in &self.rumors {
+            let delivered = rumor.at.iter().zip(&self.honest).any(|(at, honest)| *honest && *at != NEVER);
+            if delivered {
+                *told.entry((rumor.author, rumor.position)).or_insert(0) += 1;
+            }
+        }
+        told.values().filter(|words| **words > 1).count()
     }
 }
 
@@ -157,8 +183,12 @@ pub struct Spread {
 pub struct Measures {
     /// Honest nodes.
     pub honest: usize,
-    /// One per bundle, in the order of publishing.
+    /// One per bundle of an honest author, in the order of publishing.
     pub spreads: Vec<Spread>,
+    /// One per bundle of any other author that somebody delivered; published when it was first delivered.
+    pub lies: Vec<Spread>,
+    /// Positions at which honest nodes delivered different bundles. Zero where words are held back.
+    pub disagreements: usize,
     /// Copies that came in per bundle accepted from others.
     pub copies: f64,
     /// Announcements made per accepted bundle.
@@ -176,7 +206,7 @@ pub struct Measures {
 }
 
 impl Measures {
-    /// Part of the (honest node, bundle) pairs that were delivered.
+    /// Part of the pairs of an honest node and an honest author's bundle that were delivered.
     pub fn coverage(&self) -> f64 {
         let delivered: usize = self.spreads.iter().map(|spread| spread.delays.len()).sum();
         delivered as f64 / (self.honest * self.spreads.len()).max(1) as f64

@@ -7,6 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::dice::Dice;
+use super::liars::{Acquaintance, Placement, Plot, choose};
+use super::lying::Lying;
 use super::measure::{Ledger, Measures};
 use super::node::{End, Node};
 use super::queue::{NodeIndex, Queue};
@@ -53,12 +55,27 @@ impl Network {
             Ok(rules) => Arc::new(rules),
             Err(error) => panic!("the scenario's topic: {error}"),
         };
-        let lying = liars(&scenario, &mut dice);
+        let edges = scenario.topology.edges(scenario.nodes, scenario.links, &mut dice);
+        let count = (scenario.nodes as f64 * scenario.liars.clamp(0.0, 1.0)).round() as usize;
+        let count = scenario.liar_count.unwrap_or(count);
+        let lying = choose(scenario.placement, count, scenario.nodes, &edges, &mut dice);
+        let keys: Vec<_> = lying.iter().map(|_| SecretKey::from_seed(&dice.bytes())).collect();
+        let victim = match scenario.placement {
+            Placement::Around(victim) => Some(victim),
+            _ => lying.iter().position(|lies| !lies),
+        };
+        let everybody: Arc<[_]> = keys.iter().map(SecretKey::public).collect();
+        let victim = victim.and_then(|victim| everybody.get(victim).copied());
+        let plot = Plot {
+            rules: Arc::clone(&rules),
+            // (Where all lie there is nobody to be after, and any key will do.)
+            victim: victim.or(everybody.first().copied()).unwrap_or(PublicKey::from_bytes([0; 32])),
+            everybody,
+        };
         let mut config = scenario.config.clone();
         config.expected_nodes = u32::try_from(scenario.nodes).unwrap_or(u32::MAX);
         let mut nodes = Vec::with_capacity(scenario.nodes);
-        for lies in lying {
-            let key = SecretKey::from_seed(&dice.bytes());
+        for (lies, key) in lying.into_iter().zip(keys) {
             let spread = i64::try_from(scenario.clock_spread.as_millis()).unwrap_or(0);
             let skew_ms = ((dice.unit() * 2.0 - 1.0) * spread as f64) as i64;
             let setup = Setup {
@@ -73,10 +90,12 @@ impl Network {
             // Within a second of each other, so that their cycles are not in step.
             let born =
                 Now { mono: Mono::from_nanos(dice.next() % 1_000_000_000), unix_ms: unix_ms(0, skew_ms) };
+            let seed = dice.next();
+            let liar = || Box::new(Lying::new(&scenario, key.clone(), plot.clone(), born, seed));
             nodes.push(Node {
                 machine: Box::new(Engine::new(setup, born)),
                 key: key.public(),
-                twist: lies.then(|| scenario.liar.twist()),
+                twist: lies.then(liar),
                 ends: Vec::new(),
                 by_peer: HashMap::new(),
                 skew_ms,
@@ -100,13 +119,12 @@ impl Network {
             tickets: 0,
             scenario,
         };
-        network.connect();
+        network.connect(edges);
         network
     }
 
-    fn connect(&mut self) {
+    fn connect(&mut self, edges: Vec<(usize, usize)>) {
         let places = self.scenario.latency.place(self.nodes.len(), &mut self.dice);
-        let edges = self.scenario.topology.edges(self.nodes.len(), self.scenario.links, &mut self.dice);
         for node in 0..self.nodes.len() {
             let rules = Arc::clone(&self.rules);
             self.input(node as NodeIndex, Input::Join { rules, deliver: true, validate: false });
@@ -120,8 +138,13 @@ impl Network {
             for (node, peer, link, other, dialled) in
                 [(from, to, here, there, true), (to, from, there, here, false)]
             {
-                let key = self.nodes.get(peer).map(|peer| peer.key);
-                let (Some(this), Some(key)) = (self.nodes.get_mut(node), key) else { continue };
+                let other_end = self.nodes.get(peer).map(|peer| (peer.key, peer.twist.is_some()));
+                let (Some(this), Some((key, accomplice))) = (self.nodes.get_mut(node), other_end) else {
+                    continue;
+                };
+                if let Some(twist) = &mut this.twist {
+                    twist.meet(Acquaintance { link, peer: key, rtt: delay * 2, accomplice });
+                }
                 let last = [0; Lane::COUNT];
                 this.ends.push(End { peer: peer as NodeIndex, there: other, delay, up: true, last });
                 this.by_peer.insert(peer as NodeIndex, link);
@@ -192,16 +215,6 @@ impl Network {
     pub fn trace(&self) -> String {
         self.trace.finalize().to_hex().as_str()[..16].to_owned()
     }
-}
-
-/// Chooses who lies.
-fn liars(scenario: &Scenario, dice: &mut Dice) -> Vec<bool> {
-    let count = (scenario.nodes as f64 * scenario.liars.clamp(0.0, 1.0)).round() as usize;
-    let mut lying: Vec<_> = (0..scenario.nodes).map(|node| node < count).collect();
-    for at in (1..lying.len()).rev() {
-        lying.swap(at, dice.below(at + 1));
-    }
-    lying
 }
 
 pub(super) fn unix_ms(now: u64, skew_ms: i64) -> u64 {

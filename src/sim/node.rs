@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::liars::Twist;
+use super::lying::Lying;
 use super::machine::Machine;
 use super::queue::NodeIndex;
 use crate::key::PublicKey;
@@ -15,7 +15,7 @@ pub(super) struct Node {
     pub(super) machine: Box<dyn Machine>,
     pub(super) key: PublicKey,
     /// `None` for honest nodes.
-    pub(super) twist: Option<Box<dyn Twist>>,
+    pub(super) twist: Option<Box<Lying>>,
     /// Ends of its links, by their number at this node (from 0, never reused).
     pub(super) ends: Vec<End>,
     pub(super) by_peer: HashMap<NodeIndex, LinkId>,
@@ -45,12 +45,17 @@ impl Node {
         self.ends.get(usize::try_from(link.0).ok()?).filter(|end| end.up)
     }
 
-    pub(super) fn end_mut(&mut self, link: LinkId) -> Option<&mut End> {
-        self.ends.get_mut(usize::try_from(link.0).ok()?).filter(|end| end.up)
+    /// Takes a link down at this end; `None` if it was.
+    pub(super) fn shut(&mut self, link: LinkId) -> Option<&End> {
+        if let Some(twist) = &mut self.twist {
+            twist.part(link);
+        }
+        let end = self.end_mut(link)?;
+        end.up = false;
+        Some(end)
     }
 
-    pub(super) fn links(&self) -> Vec<LinkId> {
-        let up = self.ends.iter().enumerate().filter(|(_, end)| end.up);
-        up.map(|(at, _)| LinkId(at as u64)).collect()
+    pub(super) fn end_mut(&mut self, link: LinkId) -> Option<&mut End> {
+        self.ends.get_mut(usize::try_from(link.0).ok()?).filter(|end| end.up)
     }
 }

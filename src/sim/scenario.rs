@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Latency, Liar, Topology};
+use super::{Latency, Liar, Placement, Topology};
 use crate::protocol::Config;
 use crate::rumor::Topic;
 
@@ -23,8 +23,12 @@ pub struct Scenario {
     pub loss: f64,
     /// Bytes per second that a node can send; frames queue for it. `None`: no limit.
     pub uplink: Option<u64>,
-    /// Part of the nodes that lie, 0 to 1. They are chosen at random.
+    /// Part of the nodes that lie, 0 to 1.
     pub liars: f64,
+    /// How many nodes lie; if given, instead of `liars`.
+    pub liar_count: Option<usize>,
+    /// Which nodes lie.
+    pub placement: Placement,
     /// How they lie.
     pub liar: Liar,
     /// Most difference of a node's clock from true time.
@@ -48,6 +52,8 @@ impl Default for Scenario {
             loss: 0.0,
             uplink: None,
             liars: 0.0,
+            liar_count: None,
+            placement: Placement::Random,
             liar: Liar::Silent,
             clock_spread: Duration::ZERO,
             topic: Topic::named("simulation").max_body(64 * 1024),

@@ -34,20 +34,35 @@ pub enum Frame {
 /// The number of each kind of frame, its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// [`Frame::Hello`]
     Hello = 0,
+    /// [`Frame::Topics`]
     Topics = 1,
+    /// [`Frame::Bundles`]
     Bundles = 2,
+    /// [`Frame::Announce`]
     Announce = 3,
+    /// [`Frame::Headers`]
     Headers = 4,
+    /// [`Frame::Pull`]
     Pull = 5,
+    /// [`Frame::Gone`]
     Gone = 6,
+    /// [`Frame::Cancel`]
     Cancel = 7,
+    /// [`Frame::Evidence`]
     Evidence = 8,
+    /// [`Frame::Goodbye`]
     Goodbye = 9,
 }
 
 impl Kind {
+    /// The kind of a frame's payload, without decoding it.
+    pub fn of(payload: &[u8]) -> Option<Self> {
+        payload.first().copied().and_then(Self::from_byte)
+    }
+
     pub(super) const fn from_byte(byte: u8) -> Option<Self> {
         Some(match byte {
             0 => Self::Hello,

@@ -18,7 +18,7 @@ pub use decode::{Bundles, DecodeError, RawBundle};
 pub use encode::{
     FrameWriter, announce, bundle_item_len, cancel, evidence, gone, goodbye, headers, hello, pull, topics,
 };
-pub use frame::{Announced, Frame, Goodbye, Hello, Ids, Reason, TopicChange};
+pub use frame::{Announced, Frame, Goodbye, Hello, Ids, Kind, Reason, TopicChange};
 
 use crate::rumor::{HEADER_LEN, MAX_BODY};
 
