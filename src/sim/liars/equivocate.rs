@@ -49,45 +49,60 @@ impl Adversary for Equivocator {
 
 /// Between two trials of an [`EdgeEquivocator`].
 const TRIAL: Duration = Duration::from_secs(2);
+/// How many it makes: each costs everybody a conviction.
+const TRIALS: usize = 8;
 /// The second word of a trial is held back for up to this much: hold-backs are about 2 s.
 const LONGEST_LAG_MS: usize = 3_000;
 
 /// B37: conflicting words at the very edge of a window, each pair under a fresh key. Correct clocks differ, so some nodes find
-/// the tick inside and others outside.
+/// the tick inside and others outside. Every other trial has its first word at the edge of the future and its second, minutes
+/// later, at the edge of the past: who refused the first, for being early, must not deliver the second where who delivered
+/// the first refuses the second, for being late.
 #[derive(Debug)]
 pub struct EdgeEquivocator {
-    next: Mono,
+    next: Option<Mono>,
     /// Second words that are still held back.
     waiting: Vec<(Mono, Bundle)>,
     trial: Mono,
+    trials: usize,
 }
 
 impl EdgeEquivocator {
     /// Begins once links are up.
     pub fn new(me: &mut Me) -> Self {
         let at = me.about(BEGIN);
-        Self { next: at, waiting: Vec::new(), trial: at }
+        Self { next: Some(at), waiting: Vec::new(), trial: at, trials: 0 }
     }
 
-    /// A tick that is at the edge of one of the windows, by a clock that is up to half the allowed skew from ours.
-    fn tick(me: &mut Me) -> u64 {
-        let clock = me.now().unix_ms as i64 + me.below(30_000) as i64 - 15_000;
+    /// A tick that is at the edge of one of the windows, by a clock that is up to half the allowed skew from ours; and how
+    /// much later the second word comes.
+    fn plan(&self, me: &mut Me) -> (u64, Duration) {
+        const SKEW_MS: usize = 15_000;
+        let clock = me.now().unix_ms as i64 + me.below(2 * SKEW_MS) as i64 - SKEW_MS as i64;
         let hold_back = me.rules().hold_back().unwrap_or_default();
-        let edges = [
-            -(DELIVER_PAST.as_millis() as i64),
-            DELIVER_FUTURE.as_millis() as i64,
-            -((RELAY_PAST + hold_back).as_millis() as i64),
-            RELAY_FUTURE.as_millis() as i64,
-        ];
-        let which = me.below(edges.len());
-        let edge = edges.get(which).copied().unwrap_or_default();
-        me.rules().tick_len().tick_at((clock + edge).max(0) as u64)
+        let relay_past = RELAY_PAST + hold_back;
+        let (edge, lag) = if self.trials % 2 == 1 {
+            let other_clock = Duration::from_millis(me.below(2 * SKEW_MS) as u64);
+            let skew = Duration::from_millis(SKEW_MS as u64);
+            (RELAY_FUTURE.as_millis() as i64, (RELAY_FUTURE + relay_past + other_clock).saturating_sub(skew))
+        } else {
+            let edges = [
+                -(DELIVER_PAST.as_millis() as i64),
+                DELIVER_FUTURE.as_millis() as i64,
+                -(relay_past.as_millis() as i64),
+                RELAY_FUTURE.as_millis() as i64,
+            ];
+            let which = me.below(edges.len());
+            let lag = Duration::from_millis(me.below(LONGEST_LAG_MS) as u64);
+            (edges.get(which).copied().unwrap_or_default(), lag)
+        };
+        (me.rules().tick_len().tick_at((clock + edge).max(0) as u64), lag)
     }
 }
 
 impl Adversary for EdgeEquivocator {
     fn next_wake(&self) -> Option<Mono> {
-        Some(self.next)
+        self.next
     }
 
     fn wake(&mut self, me: &mut Me) {
@@ -99,17 +114,18 @@ impl Adversary for EdgeEquivocator {
         for (_, word) in due {
             me.push(&half(&links, true), &[word]);
         }
-        if self.trial <= now {
+        if self.trial <= now && self.trials < TRIALS {
+            self.trials += 1;
             self.trial = now.plus(TRIAL);
             let key = SecretKey::from_seed(&me.bytes());
-            let position = Position { tick: Self::tick(me), slot: 0 };
+            let (tick, lag) = self.plan(me);
+            let position = Position { tick, slot: 0 };
             let one = me.seal_as(&key, position, 1, BODY);
             let other = me.seal_as(&key, position, 1, BODY);
             me.push(&half(&links, false), one.as_slice());
-            let lag = Duration::from_millis(me.below(LONGEST_LAG_MS) as u64);
             self.waiting.extend(other.map(|other| (now.plus(lag), other)));
         }
-        let others = self.waiting.iter().map(|(at, _)| *at);
-        self.next = others.chain([self.trial]).min().unwrap_or(self.trial);
+        let next_trial = (self.trials < TRIALS).then_some(self.trial);
+        self.next = self.waiting.iter().map(|(at, _)| *at).chain(next_trial).min();
     }
 }
