@@ -10,7 +10,7 @@ use vouchsafe::sim::{Experiment, Liar, Report};
 
 use super::bar::Bar;
 use super::cost::Meter;
-use super::{figures, names};
+use super::figures;
 use crate::exit::Failure;
 
 /// Percent of the nodes that lie: the design's points.
@@ -41,7 +41,7 @@ pub(super) fn run(experiment: &Experiment, adversaries: &[Liar], out: &Path) -> 
     for plan in &plans {
         bar.begin(format!("{} at {} %", plan.name, plan.percent));
         let mut this = experiment.clone();
-        this.scenario.liar = plan.liar;
+        this.scenario.liar = plan.liar.clone();
         this.scenario.liars = f64::from(plan.percent) / 100.0;
         let before = meter.elapsed();
         let report = this.run(&mut |progress| bar.show(progress));
@@ -65,8 +65,8 @@ pub(super) fn run(experiment: &Experiment, adversaries: &[Liar], out: &Path) -> 
 /// Without liars once, since there all adversaries are the same; then each in each strength.
 fn plans(adversaries: &[Liar]) -> Vec<Plan> {
     let nobody = Plan { name: report::NOBODY.to_owned(), percent: 0, liar: Liar::Silent };
-    let liars = adversaries
-        .iter()
-        .flat_map(|liar| STRENGTHS.map(|percent| Plan { name: names::name(liar), percent, liar: *liar }));
+    let liars = adversaries.iter().flat_map(|liar| {
+        STRENGTHS.map(|percent| Plan { name: liar.to_string(), percent, liar: liar.clone() })
+    });
     std::iter::once(nobody).chain(liars).collect()
 }

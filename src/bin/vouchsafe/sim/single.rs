@@ -7,12 +7,12 @@ use vouchsafe::sim::Experiment;
 
 use super::bar::Bar;
 use super::cost::Meter;
-use super::{figures, names, plots};
+use super::{figures, plots};
 use crate::exit::Failure;
 
 pub(super) fn run(experiment: Experiment, json: bool, out: Option<&Path>) -> Result<(), Failure> {
     let (scenario, size, rate) = (experiment.scenario.clone(), experiment.size, experiment.rate);
-    let adversary = names::name(&scenario.liar);
+    let adversary = scenario.liar.to_string();
     let meter = Meter::start();
     let bar = Bar::new(1, !json);
     bar.begin(format!("{} nodes", scenario.nodes));
