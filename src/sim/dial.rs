@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::drive::nanos;
+use super::liars::Acquaintance;
 use super::network::Network;
 use super::node::End;
 use super::queue::{Happening, NodeIndex};
@@ -126,7 +127,11 @@ impl Network {
             this.dialler.under_way.remove(&peer);
             this.dialler.lost.remove(&peer);
         }
-        let Some(key) = self.nodes.get(peer as usize).map(|peer| peer.key) else { return };
+        let other = self.nodes.get(peer as usize).map(|peer| (peer.key, !peer.is_honest()));
+        let Some((key, accomplice)) = other else { return };
+        if let Some(twist) = self.nodes.get_mut(node as usize).and_then(|this| this.twist.as_mut()) {
+            twist.meet(Acquaintance { link, peer: key, rtt: delay * 2, accomplice });
+        }
         self.input(node, Input::LinkUp { link, peer: key, dialled });
         self.input(node, Input::RoundTrip { link, rtt: delay * 2 });
     }

@@ -49,7 +49,7 @@ impl Network {
                 }
                 self.note(&(payload.len() as u64).to_le_bytes());
                 self.ledger.arrived(node, &payload);
-                self.hear(node, link, &payload);
+                self.hear(node, link, lane, &payload);
                 self.input(node, Input::Frame { link, lane, payload });
             }
             Happening::Down { link, reason } => {
@@ -89,6 +89,7 @@ impl Network {
                     return;
                 }
                 this.wake = u64::MAX;
+                self.stir(node);
                 self.input(node, Input::Tick);
             }
         }
@@ -110,7 +111,8 @@ impl Network {
             self.act(index, now, action);
         }
         let Some(node) = self.nodes.get_mut(index as usize) else { return };
-        if let Some(deadline) = node.machine.next_deadline() {
+        let acts = node.twist.as_ref().and_then(|twist| twist.next_wake());
+        if let Some(deadline) = node.machine.next_deadline().into_iter().chain(acts).min() {
             let at = deadline.as_nanos().max(self.now + 1);
             if at < node.wake {
                 node.wake = at;
@@ -129,7 +131,7 @@ impl Network {
                     None => return self.enqueue(index, link, lane, frame, Some(bytes)),
                     Some(twist) => {
                         for out in twist.outgoing(now, link, lane, frame) {
-                            self.transmit(index, link, out);
+                            self.transmit(index, out);
                         }
                     }
                 }
@@ -185,9 +187,9 @@ impl Network {
     }
 
     /// Sends what a liar wants sent, when it wants.
-    pub(super) fn transmit(&mut self, from: NodeIndex, link: LinkId, out: Outgoing) {
+    pub(super) fn transmit(&mut self, from: NodeIndex, out: Outgoing) {
         self.ledger.said(&out.payload, self.now);
-        let Outgoing { lane, payload, delay } = out;
+        let Outgoing { link, lane, payload, delay } = out;
         if delay > Duration::ZERO {
             self.queue.plan(self.now + nanos(delay), from, Happening::Leaves { link, lane, payload });
         } else {

@@ -69,6 +69,8 @@ pub struct Report {
     pub nodes: usize,
     /// Of these, liars.
     pub liars: usize,
+    /// How they lie, by name.
+    pub adversary: String,
     /// Rumors that honest nodes were told to publish.
     pub rumors: usize,
     /// Whether the run came to its end.
@@ -112,6 +114,7 @@ impl Experiment {
             given_up: false,
         };
         let mut turns = Turns::new(&self.scenario);
+        let adversary = self.scenario.liar.to_string();
         let mut network = Network::new(self.scenario);
         let begin = network.elapsed();
         let tail = self.tail;
@@ -132,7 +135,7 @@ impl Experiment {
         clock.expected = network.elapsed() + tail;
         let end = clock.expected;
         clock.advance(&mut network, end);
-        Report::of(&network, self.rumors, !clock.given_up)
+        Report { adversary, ..Report::of(&network, self.rumors, !clock.given_up) }
     }
 }
 
@@ -189,6 +192,7 @@ impl Report {
         Self {
             nodes: network.len(),
             liars: (0..network.len()).filter(|node| !network.is_honest(*node)).count(),
+            adversary: String::new(),
             rumors,
             finished,
             coverage: delivered as f64 / owed.max(1) as f64,

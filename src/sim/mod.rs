@@ -8,7 +8,7 @@
 //! ```text
 //!   Scenario ──> Network::new ──> links up, hellos ──> publish, run_until ──> Measures
 //!                  │
-//!                  ├ nodes: an engine, an engine with a Twist (it lies in what it sends), or an Adversary
+//!                  ├ nodes: an engine; a liar is an engine behind an Adversary
 //!                  ├ links: Latency, jitter; uplinks: bytes per second, queued
 //!                  └ one queue ordered by time; one seed decides everything; Network::trace proves it
 //! ```
@@ -55,7 +55,10 @@ pub use fault::Churn;
 pub use invariants::Broken;
 pub use latency::Latency;
 pub use liars::{
-    AnnounceLiar, Both, Censor, HopResetter, Liar, Outgoing, Silent, SlowServer, Twist, WakesUp,
+    Acquaintance, Adversary, AnnounceLiar, BackDated, Both, Censor, Censored, EdgeEquivocator, Equivocator,
+    Flooder, Forger, HopResetter, Liar, Maxima, Me, Outgoing, ParseLiarError, Phantoms, Placement,
+    PrefixLiar, PullFlooder, RefusedAgain, Replayer, Silent, SkewedTicks, SlotFiller, SlowServer, Staller,
+    StopAndGo, TorsionSigner, WakesUp, WrongSignatureFirst,
 };
 pub use load::Load;
 pub use machine::Machine;

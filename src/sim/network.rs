@@ -10,6 +10,8 @@ use super::dial::Dialler;
 use super::dice::Dice;
 use super::invariants::Broken;
 use super::ledger::Ledger;
+use super::liars::{Placement, Plot, choose};
+use super::lying::Lying;
 use super::machine::Machine;
 use super::measure::Measures;
 use super::node::{End, Node};
@@ -68,7 +70,10 @@ impl Network {
             Ok(rules) => Arc::new(rules),
             Err(error) => panic!("the scenario's topic: {error}"),
         };
-        let lying = liars(&scenario, &mut dice);
+        let edges = scenario.topology.edges(scenario.nodes, scenario.links, &mut dice);
+        let count = (scenario.nodes as f64 * scenario.liars.clamp(0.0, 1.0)).round() as usize;
+        let count = scenario.liar_count.unwrap_or(count);
+        let lying = choose(scenario.placement, count, scenario.nodes, &edges, &mut dice);
         let mut network = Self {
             rules,
             nodes: Vec::with_capacity(scenario.nodes),
@@ -87,11 +92,35 @@ impl Network {
             broken: None,
             scenario,
         };
-        for lies in lying {
-            network.add_node(lies, 0);
+        for lies in &lying {
+            network.add_node(*lies, 0);
         }
-        network.connect();
+        network.corrupt(&lying);
+        network.connect(edges);
         network
+    }
+
+    /// Gives the liars their adversaries, now that they can know each other.
+    fn corrupt(&mut self, lying: &[bool]) {
+        let everybody: Arc<[_]> = self.nodes.iter().map(|node| node.key).collect();
+        let victim = match self.scenario.placement {
+            Placement::Around(victim) => Some(victim),
+            _ => lying.iter().position(|lies| !lies),
+        };
+        let victim = victim.and_then(|victim| everybody.get(victim).copied());
+        let plot = Plot {
+            rules: Arc::clone(&self.rules),
+            // (Where all lie there is nobody to be after, and any key will do.)
+            victim: victim.or(everybody.first().copied()).unwrap_or(PublicKey::from_bytes([0; 32])),
+            everybody,
+        };
+        for at in (0..lying.len()).filter(|at| lying.get(*at) == Some(&true)) {
+            let (now, seed) = (self.now_of(at as NodeIndex), self.dice.next());
+            if let Some(node) = self.nodes.get_mut(at) {
+                let lying = Lying::new(&self.scenario, node.secret.clone(), plot.clone(), now, seed);
+                node.twist = Some(Box::new(lying));
+            }
+        }
     }
 
     /// Makes a node, without links.
@@ -112,7 +141,7 @@ impl Network {
             machine,
             secret,
             key,
-            twist: lies.then(|| self.scenario.liar.twist()),
+            twist: None,
             ends: Vec::new(),
             dialler: Dialler::default(),
             alive: true,
@@ -146,8 +175,7 @@ impl Network {
             .machine(Setup { network, node: author.public(), author, ledger, seed, config }, now)
     }
 
-    fn connect(&mut self) {
-        let edges = self.scenario.topology.edges(self.nodes.len(), self.scenario.links, &mut self.dice);
+    fn connect(&mut self, edges: Vec<(usize, usize)>) {
         for (from, to) in &edges {
             if let Some(node) = self.nodes.get_mut(*from) {
                 node.dialler.listed.push(*to as NodeIndex);
@@ -293,14 +321,6 @@ impl Network {
         let peer = self.nodes.get(peer)?.key;
         self.nodes.get(node)?.machine.would_refuse(&peer)
     }
-}
-
-/// Chooses who lies.
-fn liars(scenario: &Scenario, dice: &mut Dice) -> Vec<bool> {
-    let count = (scenario.nodes as f64 * scenario.liars.clamp(0.0, 1.0)).round() as usize;
-    let mut lying: Vec<_> = (0..scenario.nodes).map(|node| node < count).collect();
-    dice.shuffle(&mut lying);
-    lying
 }
 
 pub(super) fn unix_ms(now: u64, skew_ms: i64) -> u64 {

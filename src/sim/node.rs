@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::dial::Dialler;
-use super::liars::Twist;
+use super::lying::Lying;
 use super::machine::Machine;
 use super::queue::NodeIndex;
 use super::uplink::Uplink;
@@ -17,7 +17,7 @@ pub(super) struct Node {
     pub(super) secret: SecretKey,
     pub(super) key: PublicKey,
     /// `None` for honest nodes.
-    pub(super) twist: Option<Box<dyn Twist>>,
+    pub(super) twist: Option<Box<Lying>>,
     /// Ends of its links, by their number at this node (from 0, never reused).
     pub(super) ends: Vec<End>,
     pub(super) dialler: Dialler,
@@ -102,6 +102,9 @@ impl Node {
 
     /// Takes a link down at this end; `None` if it was.
     pub(super) fn shut(&mut self, link: LinkId) -> Option<&End> {
+        if let Some(twist) = &mut self.twist {
+            twist.part(link);
+        }
         let end = self.end_mut(link)?;
         end.up = false;
         Some(end)
@@ -110,9 +113,12 @@ impl Node {
     /// Takes all links down at this end; gives their other ends.
     pub(super) fn shut_all(&mut self) -> Vec<(NodeIndex, LinkId)> {
         let mut others = Vec::new();
-        for end in self.ends.iter_mut().filter(|end| end.up) {
+        for (link, end) in (0..).map(LinkId).zip(&mut self.ends).filter(|(_, end)| end.up) {
             end.up = false;
             others.push((end.peer, end.there));
+            if let Some(twist) = &mut self.twist {
+                twist.part(link);
+            }
         }
         others
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Churn, Latency, Liar, Protocol, Topology};
+use super::{Churn, Latency, Liar, Placement, Protocol, Topology};
 use crate::protocol::Config;
 use crate::rumor::Topic;
 
@@ -25,8 +25,12 @@ pub struct Scenario {
     pub uplink: Option<u64>,
     /// Bytes that each link takes from the engine before they are sent, where there is an uplink. Production has 1 MiB.
     pub send_buffer: usize,
-    /// Part of the nodes that lie, 0 to 1. They are chosen at random.
+    /// Part of the nodes that lie, 0 to 1.
     pub liars: f64,
+    /// How many nodes lie; if given, instead of `liars`.
+    pub liar_count: Option<usize>,
+    /// Which nodes lie.
+    pub placement: Placement,
     /// How they lie.
     pub liar: Liar,
     /// Most difference of a node's clock from true time.
@@ -59,6 +63,8 @@ impl Default for Scenario {
             uplink: None,
             send_buffer: 1 << 20,
             liars: 0.0,
+            liar_count: None,
+            placement: Placement::Random,
             liar: Liar::Silent,
             clock_spread: Duration::ZERO,
             protocol: Protocol::Vouchsafe,

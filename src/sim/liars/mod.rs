@@ -1,244 +1,81 @@
-//! Liars that run the real engine and lie in what they send.
+//! Who lies, and what a liar can do.
 //!
-//! Whatever an honest node would do, a liar can do too, up to the moment of sending; so most strategies are an honest
-//! engine behind a filter. The filter sees each frame on its way out and says what goes instead.
+//! Whatever an honest node would do, a liar can do too, up to the moment of sending; so a liar is an honest engine behind
+//! an [`Adversary`]. It filters what the engine sends, sees what comes in, acts at moments of its own, signs what it likes
+//! with its own key or with new ones, and knows its accomplices.
+//!
+//! | File | Strategies (numbers of the attack catalogue) |
+//! |---|---|
+//! | `withhold` | silence, censorship (B1, B2) |
+//! | `serve` | announce and serve late, badly or never (B3, B4, B5, B38) |
+//! | `numbers` | hop budgets and other numbers at their largest (B6, B28) |
+//! | `flood` | much of what is allowed, and more (B7, B11, B29) |
+//! | `stale` | what is old, early or refused (B10, B15, B36, B41, B42) |
+//! | `forge` | signatures (B8, B16, B17, B18) and ids (B19) |
+//! | `equivocate` | two words at one position, now, late, at the edge of a window (B12, B13, B37) |
+//! | `combine` | two at once; from a moment on (B31); every inbound place (B20, B32) |
 
-use std::collections::HashSet;
+mod combine;
+mod equivocate;
+mod flood;
+mod forge;
+mod frames;
+mod me;
+mod names;
+mod numbers;
+mod placement;
+mod serve;
+mod stale;
+mod withhold;
+
 use std::fmt::Debug;
-use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::key::PublicKey;
-use crate::protocol::{LinkId, Now};
-use crate::rumor::BundleId;
-use crate::wire::{Frame, FrameWriter, Lane, MAX_HOPS};
+use crate::protocol::{LinkId, Mono};
+use crate::wire::Lane;
 
-/// A frame that a liar wants to send, and how much later than now.
-#[derive(Clone, Debug)]
-pub struct Outgoing {
-    /// On which stream.
-    pub lane: Lane,
-    /// Kind and content.
-    pub payload: Bytes,
-    /// How much later.
-    pub delay: Duration,
-}
+pub use combine::{Both, SlotFiller, WakesUp};
+pub use equivocate::{EdgeEquivocator, Equivocator};
+pub use flood::{Flooder, Phantoms, PullFlooder};
+pub use forge::{Forger, PrefixLiar, TorsionSigner, WrongSignatureFirst};
+pub use me::{Acquaintance, Me, Outgoing};
+pub use names::{Liar, ParseLiarError};
+pub use numbers::{HopResetter, Maxima};
+pub use placement::Placement;
+pub use serve::{AnnounceLiar, SlowServer, Staller, StopAndGo};
+pub use stale::{BackDated, RefusedAgain, Replayer, SkewedTicks};
+pub use withhold::{Censor, Censored, Silent};
 
-impl Outgoing {
-    fn now(lane: Lane, payload: Bytes) -> Self {
-        Self { lane, payload, delay: Duration::ZERO }
+pub(super) use me::Plot;
+pub(super) use placement::choose;
+
+/// What a liar does beside or instead of what its honest engine would. The default of each method is honest.
+pub trait Adversary: Debug {
+    /// The engine wants to send this. Whatever is to leave goes through [`Me::send`]: the frame itself, another, or none.
+    fn outgoing(&mut self, me: &mut Me, frame: Outgoing) {
+        me.send(frame);
     }
-}
 
-/// What a liar makes of its engine's frames.
-pub trait Twist: Debug {
-    /// Called for each frame that the engine wants to send on `link`; gives what is sent instead.
-    fn outgoing(&mut self, now: Now, link: LinkId, lane: Lane, payload: Bytes) -> Vec<Outgoing>;
+    /// A frame has come in; the engine sees it after this.
+    fn incoming(&mut self, me: &mut Me, from: LinkId, lane: Lane, payload: &Bytes) {
+        let _ = (me, from, lane, payload);
+    }
 
-    /// Called for each frame that comes in, before the engine sees it; gives what is sent back at once. `links` are all
-    /// links of the liar.
-    fn incoming(
-        &mut self,
-        now: Now,
-        links: &[LinkId],
-        from: LinkId,
-        payload: &Bytes,
-    ) -> Vec<(LinkId, Outgoing)> {
-        let _ = (now, links, from, payload);
+    /// When [`Adversary::wake`] is to be called next. Each wake must move it on, or drop it.
+    fn next_wake(&self) -> Option<Mono> {
+        None
+    }
+
+    /// A moment of its own.
+    fn wake(&mut self, me: &mut Me) {
+        let _ = me;
+    }
+
+    /// Whom it wants to dial now, by node key. Asked at every wake, in networks whose links change while they run.
+    fn dials(&mut self, me: &mut Me) -> Vec<PublicKey> {
+        let _ = me;
         Vec::new()
-    }
-}
-
-/// The size class that a liar gives to bundles it knows nothing of: 512 bytes.
-const SMALL: u8 = 9;
-
-/// The strategies by name, for scenarios and command lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Liar {
-    /// [`Silent`]
-    Silent,
-    /// [`AnnounceLiar`]
-    Announce,
-    /// [`HopResetter`]
-    Hops,
-    /// [`SlowServer`]
-    Slow,
-    /// [`Silent`] from a moment on ([`WakesUp`]).
-    Flash(Duration),
-}
-
-impl Liar {
-    /// A new liar of this kind.
-    pub fn twist(self) -> Box<dyn Twist> {
-        match self {
-            Self::Silent => Box::new(Silent),
-            Self::Announce => Box::new(AnnounceLiar::default()),
-            Self::Hops => Box::new(HopResetter),
-            Self::Slow => Box::new(SlowServer(Duration::from_millis(50))),
-            Self::Flash(after) => Box::new(WakesUp { after, then: Box::new(Silent) }),
-        }
-    }
-}
-
-/// B1: takes everything, says hello, forwards nothing, serves nothing.
-#[derive(Debug)]
-pub struct Silent;
-
-impl Twist for Silent {
-    fn outgoing(&mut self, _: Now, _: LinkId, lane: Lane, payload: Bytes) -> Vec<Outgoing> {
-        match Frame::decode(payload.clone()) {
-            Ok(Frame::Hello(_) | Frame::Topics(_)) => vec![Outgoing::now(lane, payload)],
-            _ => Vec::new(),
-        }
-    }
-}
-
-/// B4: announces whatever it hears of to everybody, at once and once, and never serves a body.
-#[derive(Debug, Default)]
-pub struct AnnounceLiar {
-    announced: HashSet<BundleId>,
-}
-
-impl Twist for AnnounceLiar {
-    fn outgoing(&mut self, _: Now, _: LinkId, lane: Lane, payload: Bytes) -> Vec<Outgoing> {
-        match Frame::decode(payload.clone()) {
-            Ok(Frame::Bundles(_) | Frame::Gone(_) | Frame::Cancel(_) | Frame::Evidence(_)) => Vec::new(),
-            _ => vec![Outgoing::now(lane, payload)],
-        }
-    }
-
-    fn incoming(
-        &mut self,
-        _: Now,
-        links: &[LinkId],
-        from: LinkId,
-        payload: &Bytes,
-    ) -> Vec<(LinkId, Outgoing)> {
-        let heard: Vec<_> = match Frame::decode(payload.clone()) {
-            Ok(Frame::Announce(announced)) => {
-                announced.items.into_iter().map(|(id, size)| (announced.topic, id, size)).collect()
-            }
-            Ok(Frame::Bundles(bundles)) => {
-                bundles.flatten().map(|raw| (raw.signed.header.topic, raw.id, SMALL)).collect()
-            }
-            _ => return Vec::new(),
-        };
-        let new = heard.into_iter().filter(|(_, id, _)| self.announced.insert(*id));
-        let lies: Vec<_> =
-            new.map(|(topic, id, size)| crate::wire::announce(&topic, &[(id, size)])).collect();
-        let others = links.iter().filter(|link| **link != from);
-        others
-            .flat_map(|link| lies.iter().map(|lie| (*link, Outgoing::now(Lane::Control, lie.clone()))))
-            .collect()
-    }
-}
-
-/// B6: sets the hop budget of everything it sends to the largest there is.
-#[derive(Debug)]
-pub struct HopResetter;
-
-impl Twist for HopResetter {
-    fn outgoing(&mut self, _: Now, _: LinkId, lane: Lane, payload: Bytes) -> Vec<Outgoing> {
-        let Ok(Frame::Bundles(bundles)) = Frame::decode(payload.clone()) else {
-            return vec![Outgoing::now(lane, payload)];
-        };
-        let mut writer = FrameWriter::with_capacity(payload.len());
-        for raw in bundles.flatten() {
-            if let Ok(bundle) = raw.check() {
-                writer.push(MAX_HOPS, &bundle);
-            }
-        }
-        // On the lane of pushes, since a pulled copy's budget is not looked at.
-        vec![Outgoing::now(Lane::Rumors, writer.finish())]
-    }
-}
-
-/// B3: serves and forwards everything, this much later.
-#[derive(Debug)]
-pub struct SlowServer(pub Duration);
-
-impl Twist for SlowServer {
-    fn outgoing(&mut self, _: Now, _: LinkId, lane: Lane, payload: Bytes) -> Vec<Outgoing> {
-        vec![Outgoing { lane, payload, delay: self.0 }]
-    }
-}
-
-/// B2: forwards everything but what one author said.
-#[derive(Debug)]
-pub struct Censor(pub PublicKey);
-
-impl Twist for Censor {
-    fn outgoing(&mut self, _: Now, _: LinkId, lane: Lane, payload: Bytes) -> Vec<Outgoing> {
-        let Ok(Frame::Bundles(bundles)) = Frame::decode(payload.clone()) else {
-            return vec![Outgoing::now(lane, payload)];
-        };
-        let mut writer = FrameWriter::with_capacity(payload.len());
-        for raw in bundles.flatten().filter(|raw| raw.signed.header.author != self.0) {
-            let hops = raw.hops;
-            if let Ok(bundle) = raw.check() {
-                writer.push(hops, &bundle);
-            }
-        }
-        if writer.is_empty() { Vec::new() } else { vec![Outgoing::now(lane, writer.finish())] }
-    }
-}
-
-/// B31: behaves until a moment (time since the origin of the monotonic clock), then lies.
-#[derive(Debug)]
-pub struct WakesUp {
-    /// When it starts to lie.
-    pub after: Duration,
-    /// How.
-    pub then: Box<dyn Twist>,
-}
-
-impl Twist for WakesUp {
-    fn outgoing(&mut self, now: Now, link: LinkId, lane: Lane, payload: Bytes) -> Vec<Outgoing> {
-        if Duration::from_nanos(now.mono.as_nanos()) < self.after {
-            return vec![Outgoing::now(lane, payload)];
-        }
-        self.then.outgoing(now, link, lane, payload)
-    }
-
-    fn incoming(
-        &mut self,
-        now: Now,
-        links: &[LinkId],
-        from: LinkId,
-        payload: &Bytes,
-    ) -> Vec<(LinkId, Outgoing)> {
-        if Duration::from_nanos(now.mono.as_nanos()) < self.after {
-            return Vec::new();
-        }
-        self.then.incoming(now, links, from, payload)
-    }
-}
-
-/// Two lies at once: the second sees what the first sends.
-#[derive(Debug)]
-pub struct Both(pub Box<dyn Twist>, pub Box<dyn Twist>);
-
-impl Twist for Both {
-    fn outgoing(&mut self, now: Now, link: LinkId, lane: Lane, payload: Bytes) -> Vec<Outgoing> {
-        let first = self.0.outgoing(now, link, lane, payload);
-        let second = first.into_iter().flat_map(|first| {
-            let then = self.1.outgoing(now, link, first.lane, first.payload);
-            then.into_iter().map(move |second| Outgoing { delay: first.delay + second.delay, ..second })
-        });
-        second.collect()
-    }
-
-    fn incoming(
-        &mut self,
-        now: Now,
-        links: &[LinkId],
-        from: LinkId,
-        payload: &Bytes,
-    ) -> Vec<(LinkId, Outgoing)> {
-        let mut all = self.0.incoming(now, links, from, payload);
-        all.extend(self.1.incoming(now, links, from, payload));
-        all
     }
 }

@@ -8,7 +8,7 @@ use vouchsafe::sim::{Protocol, Report, Scenario};
 use super::flags::latency_words;
 
 /// One line, with the fields in the order of the help text.
-pub(super) fn json(report: &Report, adversary: &str) -> String {
+pub(super) fn json(report: &Report) -> String {
     let measures = &report.measures;
     format!(
         concat!(
@@ -18,7 +18,7 @@ pub(super) fn json(report: &Report, adversary: &str) -> String {
         ),
         report.nodes,
         report.liars,
-        serde_json::Value::from(adversary),
+        serde_json::Value::from(report.adversary.as_str()),
         report.rumors,
         report.coverage,
         report.complete,
@@ -41,8 +41,11 @@ pub(super) fn ms(time: Duration) -> f64 {
 }
 
 /// The network in one line.
-pub(super) fn network(scenario: &Scenario, liars: usize, adversary: &str) -> String {
-    let lies = if liars == 0 { "no liars".to_owned() } else { format!("{liars} liars ({adversary})") };
+pub(super) fn network(scenario: &Scenario, report: &Report) -> String {
+    let lies = match report.liars {
+        0 => "no liars".to_owned(),
+        liars => format!("{liars} liars ({})", report.adversary),
+    };
     let protocol = match scenario.protocol {
         Protocol::Vouchsafe => String::new(),
         other => format!("{other}: "),

@@ -11,11 +11,16 @@ use vouchsafe::sim::{Experiment, Liar, Protocol, Report};
 
 use super::bar::Bar;
 use super::cost::Meter;
-use super::{figures, names};
+use super::figures;
 use crate::exit::Failure;
 
 /// Percent of the nodes that lie: the design's points.
 const STRENGTHS: [u8; 4] = [10, 20, 33, 50];
+
+/// When [`Liar::Flash`] turns.
+const FLASH: Duration = Duration::from_secs(10);
+/// [`Liar::EquivocateLate`] waits for a minute; then word of it must spread.
+const LATE: Duration = Duration::from_secs(65);
 
 /// One run that is to be made.
 #[derive(Clone)]
@@ -48,7 +53,8 @@ pub(super) fn run(
     for plan in &plans {
         bar.begin(format!("{} at {} %", plan.name, plan.percent));
         let mut this = experiment.clone();
-        this.scenario.liar = plan.liar;
+        this.scenario.liar = plan.liar.clone();
+        give_time(&mut this, &plan.liar);
         this.scenario.protocol = plan.protocol;
         this.scenario.liars = f64::from(plan.percent) / 100.0;
         let before = meter.elapsed();
@@ -73,18 +79,31 @@ pub(super) fn run(
     if faults.is_empty() { Ok(()) } else { Err(Failure::Failed(faults.join("; "))) }
 }
 
+/// Some liars act late: the rumors are told around the moment when a liar turns, and who equivocates after a minute is
+/// waited for.
+fn give_time(experiment: &mut Experiment, liar: &Liar) {
+    let turns = match liar {
+        Liar::Flash => FLASH,
+        Liar::From(after, _) => *after,
+        Liar::EquivocateLate => return experiment.tail = experiment.tail.max(LATE),
+        _ => return,
+    };
+    let half = Duration::from_secs_f64(experiment.rumors as f64 / experiment.rate / 2.0);
+    experiment.warm_up = experiment.warm_up.max(turns.saturating_sub(half));
+}
+
 /// Without liars once, since there all adversaries are the same; then each in each strength; then, if silent nodes are
 /// wanted at all, the baselines among them.
 fn plans(adversaries: &[Liar]) -> Vec<Plan> {
     let plan = |name: &str, percent, liar: &Liar, protocol| Plan {
         name: name.to_owned(),
         percent,
-        liar: *liar,
+        liar: liar.clone(),
         protocol,
     };
     let mut plans = vec![plan(report::NOBODY, 0, &Liar::Silent, Protocol::Vouchsafe)];
     for liar in adversaries {
-        plans.extend(STRENGTHS.map(|percent| plan(&names::name(liar), percent, liar, Protocol::Vouchsafe)));
+        plans.extend(STRENGTHS.map(|percent| plan(&liar.to_string(), percent, liar, Protocol::Vouchsafe)));
     }
     if adversaries.contains(&Liar::Silent) {
         for protocol in Protocol::ALL.into_iter().filter(|protocol| *protocol != Protocol::Vouchsafe) {

@@ -12,7 +12,6 @@ mod cost;
 mod figures;
 mod flags;
 mod matrix;
-mod names;
 mod plots;
 mod single;
 
@@ -63,7 +62,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PART", allow_hyphen_values = true, default_value = "0", conflicts_with_all = ["classic", "matrix"], value_parser = flags::part)]
     liars: Part,
     /// How they lie; with --matrix a list, and without it all of them
-    #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "classic", value_parser = names::liar)]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "classic", value_parser = clap::value_parser!(Liar))]
     adversary: Vec<Liar>,
     /// Rumors that honest nodes publish, in turn
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, conflicts_with = "classic", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -128,8 +127,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     let experiment = experiment(args)?;
     if args.matrix {
-        let all = names::all();
-        let adversaries = if args.adversary.is_empty() { &all } else { &args.adversary };
+        let adversaries = if args.adversary.is_empty() { Liar::ALL } else { &args.adversary };
         return matrix::run(&experiment, adversaries, args.limit, &folder(args)?);
     }
     let out = if args.json && args.out.is_none() { None } else { Some(folder(args)?) };
@@ -151,7 +149,7 @@ fn experiment(args: &Args) -> Result<Experiment, Failure> {
     };
     let liar = match (&args.adversary[..], args.matrix) {
         ([], _) | (_, true) => Liar::Silent,
-        ([liar], false) => *liar,
+        ([liar], false) => liar.clone(),
         _ => {
             return Err(Failure::usage(
                 "--adversary: a list is for --matrix; give one name, or a+b for both at once",

@@ -7,12 +7,11 @@ use vouchsafe::sim::Experiment;
 
 use super::bar::Bar;
 use super::cost::Meter;
-use super::{figures, names, plots};
+use super::{figures, plots};
 use crate::exit::Failure;
 
 pub(super) fn run(experiment: Experiment, json: bool, out: Option<&Path>) -> Result<(), Failure> {
     let (scenario, size, rate) = (experiment.scenario.clone(), experiment.size, experiment.rate);
-    let adversary = names::name(&scenario.liar);
     let meter = Meter::start();
     let bar = Bar::new(1, !json);
     bar.begin(format!("{} nodes", scenario.nodes));
@@ -20,7 +19,7 @@ pub(super) fn run(experiment: Experiment, json: bool, out: Option<&Path>) -> Res
     bar.end();
     let cost = meter.words(scenario.nodes);
 
-    let network = figures::network(&scenario, report.liars, &adversary);
+    let network = figures::network(&scenario, &report);
     let mut written = Vec::new();
     if let Some(out) = out {
         let pictures = [
@@ -35,7 +34,7 @@ pub(super) fn run(experiment: Experiment, json: bool, out: Option<&Path>) -> Res
     }
     let mut stdout = io::stdout().lock();
     if json {
-        writeln!(stdout, "{}", figures::json(&report, &adversary))?;
+        writeln!(stdout, "{}", figures::json(&report))?;
     } else {
         write!(stdout, "network       {network}\n{}", figures::table(&report, size, rate))?;
         writeln!(stdout, "cost          {cost}")?;

@@ -1,0 +1,72 @@
+//! Claims about small simulated networks; the large ones are a command.
+
+mod attacks;
+mod authors;
+mod load;
+mod spread;
+
+use std::time::Duration;
+
+use super::*;
+
+/// When the tests begin to publish: hellos are said.
+const GREETED: Duration = Duration::from_secs(2);
+/// Between two rumors.
+const GAP: Duration = Duration::from_millis(200);
+/// What is to be delivered is delivered within this, repair included.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+fn small() -> Scenario {
+    Scenario { nodes: 200, ..Scenario::default() }
+}
+
+fn with(liar: Liar) -> Scenario {
+    Scenario { liars: 0.33, liar, ..small() }
+}
+
+/// Random honest nodes publish one rumor each.
+fn publish(network: &mut Network, rumors: usize) {
+    for number in 0..rumors {
+        let node = network.random_honest();
+        network.publish(node, vec![number as u8; 300]);
+        network.run_for(GAP);
+    }
+}
+
+/// Greets, publishes, waits.
+fn run(scenario: Scenario, rumors: usize) -> Network {
+    let mut network = Network::new(scenario);
+    network.run_for(GREETED);
+    publish(&mut network, rumors);
+    network.run_for(PATIENCE);
+    network
+}
+
+/// What must hold whoever lies: all honest rumors everywhere, once, and nobody banned who is honest.
+fn assert_promises(measures: &Measures, rumors: usize, what: &str) {
+    assert_eq!((measures.coverage(), measures.complete()), (1.0, rumors), "{what}");
+    assert_eq!((measures.false_bans, measures.repeated), (0, 0), "{what}");
+}
+
+/// The delay that a part of the deliveries of some rumors did not exceed.
+fn delay(spreads: &[Spread], quantile: f64) -> Duration {
+    let mut all: Vec<_> = spreads.iter().flat_map(|spread| spread.delays.iter().copied()).collect();
+    all.sort_unstable();
+    all[((all.len() as f64 * quantile).ceil() as usize).saturating_sub(1)]
+}
+
+fn honest(network: &Network) -> Vec<usize> {
+    (0..network.len()).filter(|node| network.is_honest(*node)).collect()
+}
+
+/// The ends of links that honest nodes have, and whether the other end is honest too.
+fn links_of_the_honest(network: &Network) -> Vec<(crate::protocol::LinkStats, bool)> {
+    let links = honest(network).into_iter().flat_map(|node| network.engine(node).unwrap().stats().links);
+    let is_honest =
+        |link: &crate::protocol::LinkStats| network.is_honest(network.by_key[&link.peer] as usize);
+    links.map(|link| (link.clone(), is_honest(&link))).collect()
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
