@@ -10,6 +10,7 @@ use super::dial::Dialler;
 use super::dice::Dice;
 use super::invariants::Broken;
 use super::ledger::Ledger;
+use super::liars::Outgoing;
 use super::machine::Machine;
 use super::measure::Measures;
 use super::node::{End, Node};
@@ -17,9 +18,9 @@ use super::queue::{Happening, NodeIndex, Queue};
 use super::scenario::{Scenario, Start};
 use super::uplink::Uplink;
 use crate::key::{PublicKey, SecretKey, Signature};
-use crate::protocol::{Engine, Input, Mono, Now, Setup, Ticket};
+use crate::protocol::{Engine, Input, LinkId, Mono, Now, Setup, Ticket};
 use crate::rumor::{BundleId, NetworkId, RuleSet};
-use crate::wire::Reason;
+use crate::wire::{Lane, Reason};
 
 /// When every simulation begins, Unix milliseconds: any fixed moment would do.
 const BEGIN_MS: u64 = 1_800_000_000_000;
@@ -245,6 +246,18 @@ impl Network {
     pub fn links(&self, node: usize) -> Vec<(usize, bool)> {
         let ends = self.nodes.get(node).map(|node| node.ends.as_slice()).unwrap_or_default();
         ends.iter().filter(|end| end.up).map(|end| (end.peer as usize, end.dialled)).collect()
+    }
+
+    /// Sends a frame from one node to another over a link that they have, whatever the machine of the first thinks. False
+    /// if they have none.
+    pub fn inject(&mut self, from: usize, to: usize, lane: Lane, payload: Bytes) -> bool {
+        let ends = self.nodes.get(from).map(|node| node.ends.as_slice()).unwrap_or_default();
+        let Some(link) = ends.iter().position(|end| end.up && end.peer == to as NodeIndex) else {
+            return false;
+        };
+        let out = Outgoing { lane, payload, delay: Duration::ZERO };
+        self.transmit(from as NodeIndex, LinkId(link as u64), out);
+        true
     }
 
     /// Lets a node publish now. The answer is in [`Measures::refused`] if it is an error.

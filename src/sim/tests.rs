@@ -4,6 +4,12 @@ use std::time::Duration;
 
 use super::*;
 
+mod baselines;
+mod dialling;
+mod faults;
+mod invariants;
+mod load;
+
 fn spread(scenario: Scenario, rumors: usize) -> (Measures, String) {
     let mut network = Network::new(scenario);
     network.run_for(Duration::from_secs(2));
