@@ -7,15 +7,15 @@ const UPLINK: u64 = 250_000;
 fn loaded(part: f64, size: usize) -> Measures {
     let mut network = Network::new(Scenario { nodes: 100, uplink: Some(UPLINK), ..small() });
     network.run_for(Duration::from_secs(2));
-    network.load(Load::of_uplink(part, UPLINK, size, Duration::from_secs(5)));
-    network.run_for(Duration::from_secs(20));
+    network.load(Load::of_uplink(part, UPLINK, size, Duration::from_secs(3)));
+    network.run_for(Duration::from_secs(8));
     network.measures()
 }
 
 #[test]
 fn half_the_uplink_is_delivered_with_few_copies() {
     let measures = loaded(0.5, 4096);
-    assert!(measures.spreads.len() > 100, "{} rumors", measures.spreads.len());
+    assert!(measures.spreads.len() > 60, "{} rumors", measures.spreads.len());
     assert_eq!((measures.coverage(), measures.false_bans), (1.0, 0));
     assert!(measures.copies <= 1.6, "{} copies", measures.copies);
 }
