@@ -13,6 +13,11 @@ use crate::rumor::NetworkId;
 use crate::wire::Reason;
 
 impl Config {
+    /// Inbound places that are kept for unaimed diallers.
+    fn kept_inbound(&self) -> usize {
+        self.unaimed_inbound.min(self.max_inbound / 2)
+    }
+
     /// Whether `dialler` may use the inbound places of `acceptor` that are kept for diallers which did not choose it. Both
     /// sides compute it, so a dialler with many candidates begins with those for which it holds.
     pub fn is_unaimed(&self, network: &NetworkId, dialler: &PublicKey, acceptor: &PublicKey) -> bool {
@@ -24,7 +29,7 @@ impl Config {
         hasher.finalize_xof().fill(&mut draw);
         let keys = u64::from(self.expected_nodes.max(1));
         // Half the places: of 1 000 acceptors with 48 each, none meets more than 48 such keys by chance (Poisson, mean 24).
-        let share = (u64::MAX / keys).saturating_mul(self.unaimed_inbound as u64 / 2);
+        let share = (u64::MAX / keys).saturating_mul(self.kept_inbound() as u64 / 2);
         u64::from_le_bytes(draw) < share
     }
 }
@@ -55,7 +60,7 @@ impl Engine {
             inbound += 1;
             aimed += usize::from(!link.unaimed);
         }
-        let open = self.config.max_inbound.saturating_sub(self.config.unaimed_inbound);
+        let open = self.config.max_inbound - self.config.kept_inbound();
         inbound < self.config.max_inbound
             && (aimed < open || self.config.is_unaimed(&self.network, peer, &self.node))
     }

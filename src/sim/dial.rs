@@ -220,7 +220,9 @@ impl Network {
         // Whoever is paused, or was not drawn, has another chance.
         let Some(node) = self.nodes.get_mut(index as usize) else { return };
         let dialler = &node.dialler;
-        let mut next = dialler.lost.iter().filter_map(|peer| Some(dialler.pauses.get(peer)?.until)).min();
+        // (One whose pause is over is under way, which ends with a look, or linked from the other side.)
+        let pauses = dialler.lost.iter().filter_map(|peer| Some(dialler.pauses.get(peer)?.until));
+        let mut next = pauses.filter(|until| *until > now).min();
         if missing > 0 {
             next = Some(next.map_or(now + 1_000_000_000, |next| next.min(now + 1_000_000_000)));
         }

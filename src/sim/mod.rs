@@ -6,10 +6,13 @@
 //! pure function of bytes, so the nodes share a memory of verdicts.
 //!
 //! ```text
-//!   Scenario ──> Network::new ──> links up, hellos ──> publish, run_until ──> Measures
+//!   Scenario ──> Network::new ──> links up, hellos ──> publish, load, run_for ──> Measures
 //!                  │
-//!                  ├ nodes: an engine; a liar is an engine behind an Adversary
-//!                  ├ links: Latency, jitter; uplinks: bytes per second, queued
+//!                  ├ nodes: a Machine (the engine, or a Protocol to compare it with); a liar is an honest one behind an Adversary
+//!                  ├ links: Latency, jitter, loss; uplinks: bytes per second, shared fairly by a node's links;
+//!                  │        dialled and refused at run time (Start::Cold, Network::dial)
+//!                  ├ faults: partition, heal, crash, restart, leave, join, step_clock, Churn
+//!                  ├ invariants: Network::check, run_checked
 //!                  └ one queue ordered by time; one seed decides everything; Network::trace proves it
 //! ```
 //!

@@ -10,7 +10,7 @@ use super::dial::Dialler;
 use super::dice::Dice;
 use super::invariants::Broken;
 use super::ledger::Ledger;
-use super::liars::{Placement, Plot, choose};
+use super::liars::{Outgoing, Placement, Plot, choose};
 use super::lying::Lying;
 use super::machine::Machine;
 use super::measure::Measures;
@@ -19,9 +19,9 @@ use super::queue::{Happening, NodeIndex, Queue};
 use super::scenario::{Scenario, Start};
 use super::uplink::Uplink;
 use crate::key::{PublicKey, SecretKey, Signature};
-use crate::protocol::{Engine, Input, Mono, Now, Setup, Ticket};
+use crate::protocol::{Engine, Input, LinkId, Mono, Now, Setup, Ticket};
 use crate::rumor::{BundleId, NetworkId, RuleSet};
-use crate::wire::Reason;
+use crate::wire::{Lane, Reason};
 
 /// When every simulation begins, Unix milliseconds: any fixed moment would do.
 const BEGIN_MS: u64 = 1_800_000_000_000;
@@ -182,9 +182,17 @@ impl Network {
             }
         }
         let cold = self.scenario.start == Start::Cold;
+        if cold {
+            self.list_unaimed();
+        }
         for (at, node) in self.nodes.iter_mut().enumerate() {
             let dials = node.is_honest() || cold && self.scenario.grasping == 0;
-            node.dialler.wanted = if dials { node.dialler.listed.len() } else { 0 };
+            if node.dialler.wanted == 0 {
+                node.dialler.wanted = node.dialler.listed.len();
+            }
+            if !dials {
+                node.dialler.wanted = 0;
+            }
             if !node.is_honest() && self.scenario.grasping > 0 {
                 let after = self.dice.next() % BORN_WITHIN;
                 self.queue.plan(self.now + after, at as NodeIndex, Happening::Grasp);
@@ -201,6 +209,26 @@ impl Network {
         }
         self.plan_churn();
         (0..self.nodes.len()).for_each(|node| self.drive(node as NodeIndex));
+    }
+
+    /// Where nobody has a link yet, everybody begins with those who keep places for it, as `Config::is_unaimed` says.
+    fn list_unaimed(&mut self) {
+        let mut config = self.scenario.config.clone();
+        config.expected_nodes = u32::try_from(self.scenario.nodes).unwrap_or(u32::MAX);
+        let keys: Vec<_> = self.nodes.iter().map(|node| node.key).collect();
+        let network = self.rules.network();
+        for (at, node) in self.nodes.iter_mut().enumerate().filter(|(_, node)| node.is_honest()) {
+            let keeps_a_place = |peer: &usize| {
+                keys.get(*peer).is_some_and(|key| *peer != at && config.is_unaimed(&network, &node.key, key))
+            };
+            let mut listed: Vec<_> =
+                (0..keys.len()).filter(keeps_a_place).map(|peer| peer as NodeIndex).collect();
+            self.dice.shuffle(&mut listed);
+            let wanted = node.dialler.listed.len();
+            listed.append(&mut node.dialler.listed);
+            node.dialler.listed = listed;
+            node.dialler.wanted = wanted;
+        }
     }
 
     /// A link that is up from the beginning.
@@ -273,6 +301,17 @@ impl Network {
     pub fn links(&self, node: usize) -> Vec<(usize, bool)> {
         let ends = self.nodes.get(node).map(|node| node.ends.as_slice()).unwrap_or_default();
         ends.iter().filter(|end| end.up).map(|end| (end.peer as usize, end.dialled)).collect()
+    }
+
+    /// Sends a frame from one node to another over a link that they have, whatever the machine of the first thinks. False
+    /// if they have none.
+    pub fn inject(&mut self, from: usize, to: usize, lane: Lane, payload: Bytes) -> bool {
+        let ends = self.nodes.get(from).map(|node| node.ends.as_slice()).unwrap_or_default();
+        let Some(link) = ends.iter().position(|end| end.up && end.peer == to as NodeIndex) else {
+            return false;
+        };
+        self.transmit(from as NodeIndex, Outgoing::now(LinkId(link as u64), lane, payload));
+        true
     }
 
     /// Lets a node publish now. The answer is in [`Measures::refused`] if it is an error.

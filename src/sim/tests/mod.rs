@@ -2,8 +2,13 @@
 
 mod attacks;
 mod authors;
+mod baselines;
+mod dialling;
+mod faults;
+mod invariants;
 mod load;
 mod spread;
+mod uplink;
 
 use std::time::Duration;
 

@@ -13,13 +13,13 @@ impl Meter {
         self.0.elapsed()
     }
 
-    /// One line; processor time and memory where the system tells them.
-    pub(super) fn words(&self, nodes: usize) -> String {
+    /// One line; processor time and memory where the system tells them, memory for each node if this was one network.
+    pub(super) fn words(&self, nodes: Option<usize>) -> String {
         let wall = self.elapsed().as_secs_f64();
         let cpu = cpu_seconds().map(|cpu| format!(", {cpu:.1} s of processor time")).unwrap_or_default();
         let memory = peak_kib().map(|kib| {
-            let each = kib as f64 / nodes.max(1) as f64;
-            format!(", {:.0} MiB at most ({each:.0} KiB a node)", kib as f64 / 1024.0)
+            let each = nodes.map(|nodes| format!(" ({:.0} KiB a node)", kib as f64 / nodes.max(1) as f64));
+            format!(", {:.0} MiB at most{}", kib as f64 / 1024.0, each.unwrap_or_default())
         });
         format!("{wall:.1} s{cpu}{}", memory.unwrap_or_default())
     }

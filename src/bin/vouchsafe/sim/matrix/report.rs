@@ -215,6 +215,6 @@ fn markdown(experiment: &Experiment, rows: &[Row], planned: usize, meter: &Meter
             report.trace
         );
     }
-    let _ = writeln!(out, "\nCost: {}.", meter.words(scenario.nodes));
+    let _ = writeln!(out, "\nCost: {}.", meter.words(None));
     out
 }
