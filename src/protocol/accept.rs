@@ -279,6 +279,7 @@ impl Engine {
         };
         self.counters.evidence_shed += shed;
         self.counters.convictions += 1;
+        self.convicted_at = Some(now);
         self.event(Event::Convicted { evidence: Box::new(evidence) });
         if let Some(slot) = from {
             if let Some(conviction) = self.book.get_mut(&author) {

@@ -63,10 +63,12 @@ pub struct Engine {
     pub(super) verifying: VerifyQueue,
     pub(super) validations: Validations,
     pub(super) wants: Wants,
-    /// Running estimate of the median time from pull to copy, beyond the round trip.
-    pub(super) median_wait: Option<Duration>,
+    /// Running estimate of the median time from pull to copy.
+    pub(super) median_serve: Option<Duration>,
     /// When a pull last went unserved.
     pub(super) last_miss: Option<Mono>,
+    /// When an author was last convicted.
+    pub(super) convicted_at: Option<Mono>,
     pub(super) redundancy: Redundancy,
     pub(super) book: EvidenceBook,
     pub(super) standing: Standing,
@@ -100,8 +102,9 @@ impl Engine {
             verifying: VerifyQueue::new(keyed),
             validations: Validations::new(keyed),
             wants: Wants::new(keyed),
-            median_wait: None,
+            median_serve: None,
             last_miss: None,
+            convicted_at: None,
             redundancy: Redundancy::default(),
             book: EvidenceBook::new(keyed),
             standing: Standing::new(keyed),

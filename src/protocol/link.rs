@@ -20,6 +20,8 @@ const STRIKES: usize = 3;
 const STRIKE_WINDOW: Duration = Duration::from_secs(60);
 /// Unserved pulls so close together count as one. (Guess: longer than the gap between two frames of a slow link.)
 const ONE_SILENCE: Duration = Duration::from_secs(1);
+/// What a link has served within this time keeps it from being struck: as long as a late copy is waited for.
+const SERVED_LATELY: Duration = Duration::from_secs(10);
 /// For how long they stay so.
 pub(super) const LAST_RESORT: Duration = Duration::from_secs(600);
 
@@ -114,6 +116,11 @@ impl Link {
         self.topics.binary_search(topic).is_ok()
     }
 
+    /// Whether it has ever brought anything genuine.
+    pub(super) const fn is_proven(&self) -> bool {
+        self.good > 0 || self.service.delay.is_some()
+    }
+
     /// Something that it announced in `topic` was not noted, or could not be had.
     pub(super) fn has_more(&mut self, topic: TopicId) {
         if !self.missed.contains(&topic) {
@@ -181,7 +188,8 @@ impl Service {
             self.unserved.pop_front();
         }
         self.unserved.push_back(now);
-        if self.recent_misses(now) >= STRIKES {
+        // Whoever has served within a while is overloaded rather than a liar: it is asked after others all the same.
+        if self.recent_misses(now) >= STRIKES && !self.is_serving(now, SERVED_LATELY) {
             self.last_resort_until = now.plus(LAST_RESORT);
         }
     }

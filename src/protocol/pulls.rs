@@ -23,7 +23,12 @@ const WARY: Duration = LAST_RESORT;
 /// One pull in this many goes to a random source, so that a link that got better, or is new, is noticed.
 const EXPLORE: usize = 5;
 /// Above this the estimate of the median is of no use: no pull waits longer than 2 s.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_SERVE: Duration = Duration::from_secs(1);
+/// Bounds of the patience with a pull (design section 7).
+const SHORTEST_PATIENCE: Duration = Duration::from_millis(60);
+const LONGEST_PATIENCE: Duration = Duration::from_secs(2);
+/// What a link that has never served has beyond its round trip and its line. (Guess: scheduling and jitter.)
+const FIRST_MARGIN: Duration = Duration::from_millis(50);
 /// Per byte: 2 Mbit/s. A link slower than this times out now and then, and is asked later than others. (Guess.)
 const SLOWEST_LINE: Duration = Duration::from_micros(4);
 /// How long whoever announces must serve, and how long a late copy is waited for if the link is busy with others (design
@@ -98,10 +103,8 @@ impl Engine {
         // just failed. They are asked like others, but not waited for if somebody better announces the same.
         let wary = self.last_miss.is_some_and(|at| now.since(at) < WARY);
         let doubtful = |slot: &Slot| {
-            self.links.at(*slot).is_none_or(|link| {
-                link.service.recent_misses(now) > 0
-                    || (wary && link.good == 0 && link.service.delay.is_none())
-            })
+            let link = self.links.at(*slot);
+            link.is_none_or(|link| link.service.recent_misses(now) > 1 || (wary && !link.is_proven()))
         };
         if idle.is_empty() {
             if under_way == 0 {
@@ -151,7 +154,8 @@ impl Engine {
             link.outbox.pull(topic, id);
             self.dirty.insert(slot);
             self.counters.pulls += 1;
-            let due = now.plus(patience(link, self.median_wait));
+            let first = !link.is_proven() && link.service.owed == 1;
+            let due = now.plus(if first { self.first_patience(slot) } else { self.patience(slot) });
             self.timers.set(due, Timer::PullOverdue { wanted, slot, asked: now });
             if let Some(want) = self.wants.get_mut(&wanted) {
                 want.asked(slot, now, doubtful);
@@ -169,20 +173,36 @@ impl Engine {
         let took = now.since(asked);
         if let Some(link) = self.links.at_mut(sender.slot) {
             link.service.served(took, now);
-            let rtt = link.rtt;
-            self.sample_wait(took.saturating_sub(rtt));
         }
+        self.sample_serve(took);
         self.retry_starved();
         Some(1 << size)
     }
 
-    /// How long pulls take beyond the link's round trip. A median by small steps towards each sample: robust against the
-    /// minority who are slow on purpose.
-    fn sample_wait(&mut self, wait: Duration) {
-        let median = self.median_wait.unwrap_or(wait);
+    /// A median by small steps towards each sample: robust against the minority who are slow on purpose.
+    fn sample_serve(&mut self, took: Duration) {
+        let median = self.median_serve.unwrap_or(took);
         let step = (median / 16).max(Duration::from_micros(50));
-        let moved = if wait > median { median + step } else { median.saturating_sub(step) };
-        self.median_wait = Some(moved.min(LONGEST_WAIT));
+        let moved = if took > median { median + step } else { median.saturating_sub(step) };
+        self.median_serve = Some(moved.min(LONGEST_SERVE));
+    }
+
+    /// How long to wait for a pulled copy before it counts as unserved: design section 7, point 3.
+    fn patience(&self, slot: Slot) -> Duration {
+        let rtt = self.links.at(slot).map_or(Duration::ZERO, |link| link.rtt);
+        let by_rtt = rtt.saturating_mul(2).saturating_add(Duration::from_millis(50));
+        let by_service = self.median_serve.unwrap_or_default().saturating_mul(3);
+        by_rtt.max(by_service).clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE)
+    }
+
+    /// How long to wait for the first thing that is asked of a link which has never brought anything, and may be a liar,
+    /// before somebody else is asked too: a round trip with a quarter for its variance, what the slowest line we plan for takes for a frame of what the link
+    /// owes, and 50 ms. It does not count against the link. (docs/decisions.md says what waiting as long as for others costs.)
+    fn first_patience(&self, slot: Slot) -> Duration {
+        let Some(link) = self.links.at(slot) else { return SHORTEST_PATIENCE };
+        let line = SLOWEST_LINE.saturating_mul(link.service.owed_bytes.min(FRAME_TARGET) as u32);
+        let first = link.rtt.saturating_add(link.rtt / 4).saturating_add(line) + FIRST_MARGIN;
+        first.min(self.patience(slot))
     }
 
     /// A pull of this link is over: it owes us that much less.
@@ -212,12 +232,16 @@ impl Engine {
             return;
         }
         let Some(link) = self.links.at(slot) else { return };
-        let (rtt, has_served) = (link.rtt, link.service.delay.is_some());
-        let patience = patience(link, self.median_wait);
-        let due = asked.plus(patience);
-        if due > now {
-            // More has been asked of it since, which may travel in the same frame.
-            return self.timers.set(due, Timer::PullOverdue { wanted, slot, asked });
+        let patience = self.patience(slot);
+        if asked.plus(patience) > now {
+            if !link.is_proven() {
+                // Perhaps a liar: it has its time, but others are asked meanwhile.
+                if let Some(want) = self.wants.get_mut(&wanted) {
+                    want.is_slow(slot);
+                }
+            }
+            self.timers.set(asked.plus(patience), Timer::PullOverdue { wanted, slot, asked });
+            return self.ask(wanted);
         }
         // A link that is working through what we asked it for before, or that we do not read, has not failed us. Asking
         // it again would only lengthen its queue; another may well be quicker.
@@ -225,11 +249,11 @@ impl Engine {
         let waits_on = busy && !link.closing && now.since(asked) < SERVES_FOR;
         // It took at least this long. Left out, the median would only know the pulls that were quick enough, and under
         // load ever more of them would be asked for twice. A link that has never served says nothing about serving.
-        if has_served {
-            self.sample_wait(now.since(asked).saturating_sub(rtt));
+        if link.service.delay.is_some() {
+            self.sample_serve(now.since(asked));
         }
         if !waits_on {
-            return self.pull_failed(slot, wanted, true);
+            return self.pull_failed(slot, wanted, true, false);
         }
         if let Some(want) = self.wants.get_mut(&wanted) {
             want.is_slow(slot);
@@ -238,12 +262,18 @@ impl Engine {
         self.ask(wanted);
     }
 
-    /// A pull came to nothing. It is held against the link if `missed`.
-    fn pull_failed(&mut self, slot: Slot, wanted: WantId, missed: bool) {
+    /// A pull came to nothing. It is held against the link if `missed`; if `gone`, there is no point in asking it again.
+    fn pull_failed(&mut self, slot: Slot, wanted: WantId, missed: bool, gone: bool) {
         let now = self.now.mono;
         let Some(want) = self.wants.get_mut(&wanted) else { return };
-        if want.answered(slot, missed).is_none() {
+        if want.answered(slot, !gone).is_none() {
             return;
+        }
+        if gone {
+            want.remove_source(slot);
+            if let Some(link) = self.links.at_mut(slot) {
+                link.wanted_from = link.wanted_from.saturating_sub(1);
+            }
         }
         // Two at once next time, then three.
         want.width = want.width.saturating_add(1).min(3);
@@ -265,12 +295,22 @@ impl Engine {
 
     pub(super) fn on_gone(&mut self, sender: Sender, gone: Ids) {
         let now = self.now.mono;
-        // What it announced may be gone because its author was convicted since: then the proof has just come.
+        // What it announced may be gone because its author was convicted since: then the proof has just come, from it or
+        // from somebody else first.
         let excused =
             |link: &super::link::Link| link.evidence_at.is_some_and(|at| now.since(at) < SERVES_FOR);
-        let missed = !self.links.at(sender.slot).is_some_and(excused);
+        let convicted_lately = self.convicted_at.is_some_and(|at| now.since(at) < SERVES_FOR);
+        let missed = !convicted_lately && !self.links.at(sender.slot).is_some_and(excused);
         for id in gone.ids {
-            self.pull_failed(sender.slot, (gone.topic, id), missed);
+            let wanted = (gone.topic, id);
+            let asked = self
+                .wants
+                .get(&wanted)
+                .is_some_and(|want| want.asking().any(|(slot, _)| slot == sender.slot));
+            if asked {
+                // It says itself that it does not hold it: until it announces it again, it is no source.
+                self.pull_failed(sender.slot, wanted, missed, true);
+            }
         }
     }
 
@@ -359,15 +399,4 @@ impl Engine {
             }
         }
     }
-}
-
-/// How long to wait for a pulled copy before the next source is asked: a round trip with a quarter for its variance, what
-/// the slowest line we plan for takes for a frame of what the link owes us, and three times what others take beyond
-/// their round trips, at least 50 ms. (Design section 7 has 2 RTT + 50 ms or three times the whole delay:
-/// docs/decisions.md says what that costs.)
-fn patience(link: &super::link::Link, median_wait: Option<Duration>) -> Duration {
-    let beyond = median_wait.unwrap_or_default().saturating_mul(3).max(Duration::from_millis(50));
-    let line = SLOWEST_LINE.saturating_mul(link.service.owed_bytes.min(FRAME_TARGET) as u32);
-    let patience = link.rtt.saturating_add(link.rtt / 4).saturating_add(line).saturating_add(beyond);
-    patience.clamp(Duration::from_millis(60), Duration::from_secs(2))
 }
