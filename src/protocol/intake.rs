@@ -121,6 +121,8 @@ impl Engine {
             // Beyond what was asked for, a reply is like any push.
             let unasked = raw.encoded.len().saturating_sub(pulled.unwrap_or(0));
             link.budget.bytes.charge(now, unasked as u64);
+            // Also a copy that is too late to be of use shows that the link is working through what it was asked for.
+            link.service.serves(now);
         }
         // A pulled copy carries no hop budget, whatever the other side wrote.
         let hops = if pulled.is_some() || lane == Lane::Replies { 0 } else { raw.hops };

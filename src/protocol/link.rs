@@ -174,6 +174,11 @@ impl Service {
         self.delay = Some(self.delay.map_or(took, |old| old - old / 8 + took / 8));
     }
 
+    /// A reply has come, in time or not.
+    pub(super) const fn serves(&mut self, now: Mono) {
+        self.last_served = Some(now);
+    }
+
     /// Whether it has served something within `patience`.
     pub(super) fn is_serving(&self, now: Mono, patience: Duration) -> bool {
         self.last_served.is_some_and(|at| now.since(at) <= patience)
