@@ -10,6 +10,7 @@ use super::linkset::Slot;
 use super::random::{Keyed, KeyedMap};
 use super::timers::Timer;
 use super::verifying::Work;
+use super::weakness::Weakness;
 use super::{Action, BatchId, Event, LinkId, Offence, Validation, ValidationId, VerifyJob};
 use crate::key::PublicKey;
 use crate::rumor::{Bundle, BundleId, Evidence, TopicId};
@@ -62,7 +63,11 @@ impl Engine {
         let Stage::Verifying { first, .. } = &mut entry.stage else { return };
         let mut vouched = std::mem::take(&mut first.same);
         vouched.push((first.link, first.peer));
-        self.next_candidate(&topic, &id);
+        if self.config.lacks(Weakness::SeenBeforeVerified) {
+            entry.stage = Stage::Unwanted;
+        } else {
+            self.next_candidate(&topic, &id);
+        }
         for (link, peer) in vouched {
             self.offence(link, peer, Offence::BadSignature);
         }
@@ -227,7 +232,8 @@ impl Engine {
         }
         let Some(entry) = window.entry_mut(&id) else { return };
         entry.stage = if hold.is_some() { Stage::Held } else { Stage::Accepted };
-        let deliverable = window.is_deliverable(header.tick, now);
+        let deliverable =
+            window.is_deliverable(header.tick, now) || self.config.lacks(Weakness::LateDelivered);
         if let Some(entry) = window.entry_mut(&id) {
             entry.deliverable = deliverable;
         }
@@ -299,6 +305,9 @@ impl Engine {
             self.drop_want(&wanted);
         }
         self.desk.convicted(&author);
+        if self.config.lacks(Weakness::EvidenceUntold) {
+            return;
+        }
         let live: Vec<_> =
             self.links.iter().filter(|link| link.live && !link.closing).map(|link| link.slot).collect();
         for slot in live {

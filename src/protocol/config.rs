@@ -54,6 +54,8 @@ pub struct Config {
     pub validator_patience: Duration,
     /// Runs at once of the application's validators. Default 256 (design).
     pub validators: usize,
+    #[cfg(test)]
+    pub(crate) weakness: Option<super::Weakness>,
 }
 
 impl Default for Config {
@@ -79,6 +81,8 @@ impl Default for Config {
             repair_every: Duration::from_secs(1),
             validator_patience: Duration::from_millis(250),
             validators: 256,
+            #[cfg(test)]
+            weakness: None,
         }
     }
 }

@@ -11,6 +11,7 @@ use super::link::Pause;
 use super::linkset::Slot;
 use super::time::Mono;
 use super::verifying::{MAX_WAITING, MAX_WAITING_PER_LINK, Work};
+use super::weakness::Weakness;
 use super::window::Unfit;
 use super::{FRAME_OVERHEAD, LinkId, Offence, VerifyJob};
 use crate::key::PublicKey;
@@ -280,7 +281,13 @@ impl Engine {
             Ok(()) => true,
             Err(unfit) => {
                 match unfit {
-                    Unfit::OutsideWindow => self.counters.outside_relay_window += 1,
+                    Unfit::OutsideWindow => {
+                        self.counters.outside_relay_window += 1;
+                        if self.config.lacks(Weakness::LateBlamed) {
+                            self.offence(sender.link, sender.peer, Offence::RuleBroken);
+                            return false;
+                        }
+                    }
                     Unfit::OverCap => self.counters.over_cap += 1,
                 }
                 window.refuse(id);
@@ -308,7 +315,13 @@ impl Engine {
     fn queue_entry(&mut self, sender: Sender, topic: TopicId, id: BundleId, entry: Entry) {
         if let Some(window) = self.topics.get_mut(&topic) {
             let job = VerifyJob::of(&entry.signed, id);
+            let signed = entry.signed;
             window.insert(id, entry);
+            if self.config.lacks(Weakness::ClaimedBeforeVerified)
+                && let Err(Some(evidence)) = window.claim(id, &signed, self.now.mono)
+            {
+                return self.convict(*evidence, None);
+            }
             self.queue_signature(sender.link, Work::Bundle { topic, job });
         }
     }

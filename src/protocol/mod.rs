@@ -49,6 +49,7 @@ mod time;
 mod timers;
 mod verifying;
 mod wants;
+mod weakness;
 mod window;
 
 pub use boundary::{Action, BatchId, Input, LinkId, Ticket, ValidationId, VerifyJob};
@@ -64,6 +65,12 @@ pub use window::{DELIVER_FUTURE, DELIVER_PAST, MAX_SKEW, RELAY_FUTURE, RELAY_PAS
 
 /// Most topics that a node relays at once.
 pub const MAX_TOPICS: usize = 64;
+
+#[cfg_attr(
+    not(feature = "sim"),
+    allow(unused_imports, reason = "outside of this room only the simulator asks")
+)]
+pub(crate) use weakness::Weakness;
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@
 
 use super::Config;
 use super::engine::Engine;
+use super::weakness::Weakness;
 use crate::key::PublicKey;
 use crate::rumor::NetworkId;
 use crate::wire::Reason;
@@ -61,7 +62,8 @@ impl Engine {
             aimed += usize::from(!link.unaimed);
         }
         let open = self.config.max_inbound - self.config.kept_inbound();
+        let for_all = self.config.lacks(Weakness::PlacesForAll);
         inbound < self.config.max_inbound
-            && (aimed < open || self.config.is_unaimed(&self.network, peer, &self.node))
+            && (for_all || aimed < open || self.config.is_unaimed(&self.network, peer, &self.node))
     }
 }

@@ -11,6 +11,7 @@ use super::outbox::FRAME_TARGET;
 use super::time::Mono;
 use super::timers::Timer;
 use super::wants::{Added, Want, WantId};
+use super::weakness::Weakness;
 use crate::rumor::{BundleId, TopicId};
 use crate::wire::{self, Announced, Ids};
 
@@ -102,9 +103,10 @@ impl Engine {
         // Where pulls go unserved, there are liars: then who has never brought anything may be one, and so may whoever has
         // just failed. They are asked like others, but not waited for if somebody better announces the same.
         let wary = self.last_miss.is_some_and(|at| now.since(at) < WARY);
+        let trusting = self.config.lacks(Weakness::NobodyDoubted);
         let doubtful = |slot: &Slot| {
-            let link = self.links.at(*slot);
-            link.is_none_or(|link| link.service.recent_misses(now) > 1 || (wary && !link.is_proven()))
+            let link = self.links.at(*slot).filter(|_| !trusting);
+            link.is_some_and(|link| link.service.recent_misses(now) > 1 || (wary && !link.is_proven()))
         };
         if idle.is_empty() {
             if under_way == 0 {
@@ -134,6 +136,7 @@ impl Engine {
         let rank = |slot: &Slot| {
             let link = self.links.at(*slot);
             let misses = link.map_or(usize::MAX, |link| link.service.recent_misses(now));
+            let misses = if trusting { 0 } else { misses };
             let delay = link.map(|link| link.service.delay.unwrap_or(link.rtt));
             (hopeless(slot), misses, doubtful(slot), delay)
         };

@@ -6,6 +6,7 @@ use super::engine::Engine;
 use super::linkset::{LinkSet, Slot};
 use super::outbox::Push;
 use super::timers::Timer;
+use super::weakness::Weakness;
 use super::{Action, LinkId};
 use crate::key::PublicKey;
 use crate::rumor::{BundleId, TopicId};
@@ -60,10 +61,12 @@ impl Engine {
         let wish = match (bundle.header().is_large(), own, hops) {
             (true, _, _) | (_, false, 0) => 0,
             (false, true, _) => self.config.eager_author,
+            (false, false, _) if self.config.lacks(Weakness::RedundancyUnheeded) => self.config.eager,
             (false, false, _) => self.redundancy.reduce(self.config.eager.min(super::MAX_LINKS)),
         };
         let mut eager = wish.min(targets.len());
-        if eager > 0 && !own && !window.may_push(&author, bundle.header().count, now) {
+        let unpaced = self.config.lacks(Weakness::UnpacedPushes);
+        if eager > 0 && !own && !unpaced && !window.may_push(&author, bundle.header().count, now) {
             self.counters.push_degraded += eager as u64;
             eager = 0;
         }

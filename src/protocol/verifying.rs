@@ -6,6 +6,7 @@ use super::engine::Engine;
 use super::entry::Stage;
 use super::link::Pause;
 use super::random::{Keyed, KeyedMap};
+use super::weakness::Weakness;
 use super::{Action, BatchId, LinkId, VerifyJob};
 use crate::key::PublicKey;
 use crate::rumor::{BundleId, Evidence, TopicId};
@@ -148,7 +149,9 @@ impl Engine {
     pub(super) fn dispatch_verification(&mut self) {
         while self.verifying.under_way() < self.config.verifiers.max(1) {
             let links = &self.links;
+            let shared = self.config.lacks(Weakness::SharedBatches);
             let alone = |id: LinkId| match links.slot_of(id).and_then(|slot| links.at(slot)) {
+                _ if shared => None,
                 Some(link) => link.verified_alone(),
                 None => Some(1),
             };

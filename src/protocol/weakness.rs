@@ -11,8 +11,10 @@ pub(crate) enum Weakness {
     SeenBeforeVerified,
     /// Positions are claimed, and so conflicts found, before the signature is checked.
     ClaimedBeforeVerified,
-    /// Pulled copies carry the hop budget that the other side wrote.
-    HopsOfPulledCopies,
+    /// A node goes on pushing however many of the pushes that it gets are needless.
+    RedundancyUnheeded,
+    /// Every other node of a simulation verifies by another rule, without the cofactor.
+    TwoRules,
     /// Signatures of new and of failing links share batches with everybody's.
     SharedBatches,
     /// Whoever announces is asked, however often it did not serve.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::liars::Outgoing;
 use super::network::{Network, unix_ms};
 use super::queue::{Happening, NodeIndex, Planned};
-use crate::protocol::{Action, Event, FRAME_OVERHEAD, Input, LinkId, Mono, Now, VerifyJob};
+use crate::protocol::{Action, Event, FRAME_OVERHEAD, Input, LinkId, Mono, Now, VerifyJob, Weakness};
 use crate::rumor::SignedHeader;
 use crate::verify::verify_single;
 use crate::wire::{Lane, Reason};
@@ -64,6 +64,8 @@ impl Network {
                 }
                 self.link_down(node, link, reason);
             }
+            Happening::Judged { .. } if !alive => return,
+            Happening::Judged { batch, verdicts } => self.input(node, Input::Verdicts { batch, verdicts }),
             Happening::TurnOver => return self.on_turn_over(node),
             Happening::Leaves { link, lane, payload } => self.enqueue(node, link, lane, payload, None),
             Happening::Knock { from } => self.on_knock(node, from),
@@ -138,8 +140,13 @@ impl Network {
                 self.wrote(index, link, lane, bytes);
             }
             Action::Verify { batch, jobs } => {
-                let verdicts = jobs.iter().map(|job| self.judge(job)).collect();
-                self.input(index, Input::Verdicts { batch, verdicts });
+                let verdicts: Vec<_> = jobs.iter().map(|job| self.judge(index, job)).collect();
+                self.ledger.verified(index, &verdicts);
+                if self.scenario.verify_takes.is_zero() {
+                    return self.input(index, Input::Verdicts { batch, verdicts });
+                }
+                let takes = nanos(self.scenario.verify_takes);
+                self.queue.plan(self.now + takes, index, Happening::Judged { batch, verdicts });
             }
             Action::Deliver { bundle, from } => {
                 self.note(&[2]);
@@ -180,8 +187,11 @@ impl Network {
         }
     }
 
-    pub(super) fn judge(&mut self, job: &VerifyJob) -> bool {
+    pub(super) fn judge(&mut self, node: NodeIndex, job: &VerifyJob) -> bool {
         let message = SignedHeader::message(&job.id);
+        if node % 2 == 1 && self.scenario.config.lacks(Weakness::TwoRules) {
+            return is_cofactorless(job, &message);
+        }
         let judge = || verify_single(&job.author, &message, &job.signature);
         *self.verdicts.entry((job.id, job.author, job.signature)).or_insert_with(judge)
     }
@@ -292,4 +302,11 @@ impl Network {
 
 pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The rule that other implementations have, for tests of what two rules in one network lead to.
+fn is_cofactorless(job: &VerifyJob, message: &[u8]) -> bool {
+    let key = ed25519_dalek::VerifyingKey::from_bytes(job.author.as_bytes());
+    let signature = ed25519_dalek::Signature::from_bytes(job.signature.as_bytes());
+    key.is_ok_and(|key| ed25519_dalek::Verifier::verify(&key, message, &signature).is_ok())
 }

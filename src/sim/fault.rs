@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::drive::nanos;
 use super::network::Network;
 use super::queue::{Happening, NodeIndex};
+use super::scenario::Start;
 use crate::protocol::{Input, Ledger};
 use crate::wire::Reason;
 
@@ -123,6 +124,9 @@ impl Network {
         let node = self.add_node(false, self.now);
         if let Some(this) = self.nodes.get_mut(node) {
             this.dialler.wanted = self.scenario.links;
+        }
+        if self.scenario.start == Start::Cold {
+            self.list_unaimed(node);
         }
         self.begin(node as NodeIndex);
         node

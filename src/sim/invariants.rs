@@ -115,7 +115,7 @@ impl Network {
         }
         let genuine = evidence.headers().into_iter().all(|signed| {
             let id = signed.header.id();
-            self.judge(&VerifyJob { author: signed.header.author, id, signature: signed.signature })
+            self.judge(0, &VerifyJob { author: signed.header.author, id, signature: signed.signature })
         });
         if !genuine {
             self.broke(by, format!("convicts author {} with evidence that does not verify", author.short()));

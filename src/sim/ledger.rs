@@ -23,6 +23,8 @@ pub(super) struct Ledger {
     pub(super) offences: u64,
     pub(super) false_bans: u64,
     pub(super) repeated: u64,
+    /// Genuine signatures that were checked twice, because a forged one was in their batch.
+    pub(super) spoiled: u64,
     /// Copies and announced ids that came to honest nodes.
     pub(super) copies: u64,
     pub(super) announced: u64,
@@ -181,6 +183,14 @@ impl Ledger {
     /// Whether anybody has published this bundle.
     pub(super) fn knows(&self, id: &BundleId) -> bool {
         self.by_id.contains_key(id)
+    }
+
+    /// A batch of signatures has been judged.
+    pub(super) fn verified(&mut self, node: NodeIndex, verdicts: &[bool]) {
+        let genuine = verdicts.iter().filter(|genuine| **genuine).count();
+        if genuine < verdicts.len() && self.lives.get(node as usize).is_some_and(|life| life.honest) {
+            self.spoiled += genuine as u64;
+        }
     }
 
     pub(super) fn offence(&mut self, by: NodeIndex, against: Option<NodeIndex>) {

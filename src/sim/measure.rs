@@ -36,6 +36,7 @@ impl Ledger {
             offences: self.offences,
             false_bans: self.false_bans,
             repeated: self.repeated,
+            spoiled: self.spoiled,
             convicted: convicting.count(),
             disagreements: self.disagreements(),
             convictions,
@@ -229,6 +230,8 @@ pub struct Measures {
     pub false_bans: u64,
     /// Deliveries of what had been delivered before. Must be zero.
     pub repeated: u64,
+    /// Genuine signatures that honest nodes had to check twice, because a forged one was in their batch.
+    pub spoiled: u64,
     /// Honest nodes that have convicted somebody.
     pub convicted: usize,
     /// One per convicted author.

@@ -19,7 +19,7 @@ use super::queue::{Happening, NodeIndex, Queue};
 use super::scenario::{Scenario, Start};
 use super::uplink::Uplink;
 use crate::key::{PublicKey, SecretKey, Signature};
-use crate::protocol::{Engine, Input, LinkId, Mono, Now, Setup, Ticket};
+use crate::protocol::{Config, Engine, Input, LinkId, Mono, Now, Setup, Ticket};
 use crate::rumor::{BundleId, NetworkId, RuleSet};
 use crate::wire::{Lane, Reason};
 
@@ -167,12 +167,17 @@ impl Network {
         seed: [u8; 32],
         now: Now,
     ) -> Box<dyn Machine> {
-        let mut config = self.scenario.config.clone();
-        config.expected_nodes = u32::try_from(self.scenario.nodes).unwrap_or(u32::MAX);
-        let network = self.rules.network();
+        let (network, config) = (self.rules.network(), self.config());
         self.scenario
             .protocol
             .machine(Setup { network, node: author.public(), author, ledger, seed, config }, now)
+    }
+
+    /// What every engine is configured with.
+    fn config(&self) -> Config {
+        let mut config = self.scenario.config.clone();
+        config.expected_nodes = u32::try_from(self.scenario.nodes).unwrap_or(u32::MAX);
+        config
     }
 
     fn connect(&mut self, edges: Vec<(usize, usize)>) {
@@ -182,17 +187,9 @@ impl Network {
             }
         }
         let cold = self.scenario.start == Start::Cold;
-        if cold {
-            self.list_unaimed();
-        }
         for (at, node) in self.nodes.iter_mut().enumerate() {
             let dials = node.is_honest() || cold && self.scenario.grasping == 0;
-            if node.dialler.wanted == 0 {
-                node.dialler.wanted = node.dialler.listed.len();
-            }
-            if !dials {
-                node.dialler.wanted = 0;
-            }
+            node.dialler.wanted = if dials { node.dialler.listed.len() } else { 0 };
             if !node.is_honest() && self.scenario.grasping > 0 {
                 let after = self.dice.next() % BORN_WITHIN;
                 self.queue.plan(self.now + after, at as NodeIndex, Happening::Grasp);
@@ -201,6 +198,7 @@ impl Network {
         (0..self.nodes.len()).for_each(|node| self.join_topic(node as NodeIndex));
         if cold {
             for node in 0..self.nodes.len() {
+                self.list_unaimed(node);
                 let after = self.dice.next() % BORN_WITHIN;
                 self.queue.plan(self.now + after, node as NodeIndex, Happening::Seek);
             }
@@ -211,23 +209,21 @@ impl Network {
         (0..self.nodes.len()).for_each(|node| self.drive(node as NodeIndex));
     }
 
-    /// Where nobody has a link yet, everybody begins with those who keep places for it, as `Config::is_unaimed` says.
-    fn list_unaimed(&mut self) {
-        let mut config = self.scenario.config.clone();
-        config.expected_nodes = u32::try_from(self.scenario.nodes).unwrap_or(u32::MAX);
-        let keys: Vec<_> = self.nodes.iter().map(|node| node.key).collect();
+    /// In a network that comes up from nothing, a node begins with those who keep places for it.
+    pub(super) fn list_unaimed(&mut self, at: usize) {
         let network = self.rules.network();
-        for (at, node) in self.nodes.iter_mut().enumerate().filter(|(_, node)| node.is_honest()) {
-            let keeps_a_place = |peer: &usize| {
-                keys.get(*peer).is_some_and(|key| *peer != at && config.is_unaimed(&network, &node.key, key))
-            };
-            let mut listed: Vec<_> =
-                (0..keys.len()).filter(keeps_a_place).map(|peer| peer as NodeIndex).collect();
-            self.dice.shuffle(&mut listed);
-            let wanted = node.dialler.listed.len();
+        let Some(key) = self.nodes.get(at).filter(|node| node.is_honest()).map(|node| node.key) else {
+            return;
+        };
+        let config = self.config();
+        let keeps_a_place = |(peer, node): (usize, &Node)| {
+            (peer != at && config.is_unaimed(&network, &key, &node.key)).then_some(peer as NodeIndex)
+        };
+        let mut listed: Vec<_> = self.nodes.iter().enumerate().filter_map(keeps_a_place).collect();
+        self.dice.shuffle(&mut listed);
+        if let Some(node) = self.nodes.get_mut(at) {
             listed.append(&mut node.dialler.listed);
             node.dialler.listed = listed;
-            node.dialler.wanted = wanted;
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use bytes::Bytes;
 
-use crate::protocol::LinkId;
+use crate::protocol::{BatchId, LinkId};
 use crate::wire::{Lane, Reason};
 
 /// A node's number in its network.
@@ -17,6 +17,8 @@ pub(super) enum Happening {
     Arrive { link: LinkId, lane: Lane, payload: Bytes },
     /// The other end has closed a link, or it was silent for too long.
     Down { link: LinkId, reason: Option<Reason> },
+    /// A batch of signatures has been checked.
+    Judged { batch: BatchId, verdicts: Vec<bool> },
     /// The turn of a link on a node's uplink is over.
     TurnOver,
     /// A frame that was held back by its liar wants to leave.

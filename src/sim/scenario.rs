@@ -25,6 +25,8 @@ pub struct Scenario {
     pub uplink: Option<u64>,
     /// Bytes that each link takes from the engine before they are sent, where there is an uplink. Production has 1 MiB.
     pub send_buffer: usize,
+    /// How long a batch of signatures takes, however many they are. Zero: nothing waits, and each is checked alone.
+    pub verify_takes: Duration,
     /// Part of the nodes that lie, 0 to 1.
     pub liars: f64,
     /// How many nodes lie; if given, instead of `liars`.
@@ -62,6 +64,7 @@ impl Default for Scenario {
             loss: 0.0,
             uplink: None,
             send_buffer: 1 << 20,
+            verify_takes: Duration::ZERO,
             liars: 0.0,
             liar_count: None,
             placement: Placement::Random,

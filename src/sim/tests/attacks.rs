@@ -1,6 +1,7 @@
 //! Relays that lie: rows B1 to B6, B31 and B38 of the attack catalogue, and every strategy at once over lightly.
 
 use super::*;
+use crate::protocol::Config;
 
 #[test]
 fn silent_third_does_not_lose_a_rumor() {
@@ -168,4 +169,24 @@ fn announced_phantoms_are_bounded_and_forgotten() {
         // 64 a second and a liar, each given up after two quick passes and pauses of 1, 2, 4 and 8 s.
         assert!(stats.wants <= 6 * 64 * 20, "{} wants", stats.wants);
     }
+}
+
+/// As many liars as honest nodes, that want every inbound place from the first moment on, and say nothing.
+#[test]
+fn cold_boot_under_attack() {
+    let scenario = Scenario {
+        nodes: 400,
+        liars: 0.5,
+        liar: Liar::Slots,
+        start: Start::Cold,
+        config: Config { max_inbound: 36, ..Config::default() },
+        ..Scenario::default()
+    };
+    let mut network = Network::new(scenario);
+    network.run_for(Duration::from_secs(3));
+    publish(&mut network, 10);
+    network.run_for(PATIENCE);
+    let measures = network.measures();
+    assert_promises(&measures, 10, "cold boot");
+    assert!(measures.delay(0.99) <= millis(1_000), "{:?}", measures.delay(0.99));
 }

@@ -53,7 +53,8 @@ fn backdated_burst_is_paced() {
     let network = run(Scenario { liar: Liar::BackDated, ..scenario }, 20);
     let burst = network.measures();
     assert_promises(&burst, 20, "burst");
-    assert!(burst.copies <= 1.5, "{} copies", burst.copies);
+    // (Liars push with the largest hop budget, so relays push what they may of it: at most twice the quota.)
+    assert!(burst.copies <= 2.5, "{} copies", burst.copies);
     assert!(
         burst.delay(0.99) <= calm.delay(0.99).mul_f64(1.5),
         "{:?}, {:?}",

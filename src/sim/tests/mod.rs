@@ -7,6 +7,7 @@ mod dialling;
 mod faults;
 mod invariants;
 mod load;
+mod mutations;
 mod spread;
 mod uplink;
 
