@@ -35,6 +35,27 @@ impl LinkSet {
     }
 
     pub(super) fn iter(self) -> impl Iterator<Item = Slot> {
-        (0..=u8::MAX).map(Slot).filter(move |slot| self.contains(*slot))
+        (0u8..).zip(self.0).flat_map(|(at, mut word)| {
+            std::iter::from_fn(move || {
+                let bit = word.trailing_zeros() as u8;
+                // Clears the lowest bit.
+                word &= word.checked_sub(1)?;
+                Some(Slot(64 * at + bit))
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_gives_what_was_put_in_in_order() {
+        let mut set = LinkSet::default();
+        let slots = [0, 1, 63, 64, 130, 191, 192, 255].map(Slot);
+        slots.iter().rev().for_each(|slot| set.insert(*slot));
+        assert!(set.iter().eq(slots));
+        assert_eq!(LinkSet::default().iter().count(), 0);
     }
 }
