@@ -78,6 +78,7 @@ impl Engine {
         let id = job.id;
         if let Some(link) = self.links.get_mut(link) {
             link.good = link.good.saturating_add(1);
+            link.service.serves(self.now.mono);
         }
         let Some(window) = self.topics.get_mut(&topic) else { return };
         let Some(entry) = window.entry_mut(&id) else { return };
@@ -171,6 +172,10 @@ impl Engine {
         let question = ValidationId(self.validations.next);
         let entry = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id));
         let Some(entry) = entry else { return };
+        // While it waited the topic may have been left and joined again: then what has this id now is not verified yet.
+        if !matches!(entry.stage, Stage::Fetching | Stage::Validating) {
+            return;
+        }
         let Some(bundle) = entry.body.clone() else { return };
         entry.stage = Stage::Validating;
         self.validations.next += 1;

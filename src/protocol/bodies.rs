@@ -131,8 +131,14 @@ impl Bodies {
     pub(super) fn drop(&mut self, id: &BundleId) -> bool {
         let Some(Held { author, bytes, young }) = self.held.remove(id) else { return false };
         self.add(&author, young, bytes, usize::saturating_sub);
-        if self.authors.get(&author).is_some_and(|share| share.bytes.total() == 0) {
-            self.authors.remove(&author);
+        if let Some(share) = self.authors.get_mut(&author) {
+            // What expired is still named in its author's queue: an author that never pauses would fill it for ever.
+            while share.old.front().is_some_and(|id| !self.held.contains_key(id)) {
+                share.old.pop_front();
+            }
+            if share.bytes.total() == 0 {
+                self.authors.remove(&author);
+            }
         }
         true
     }
@@ -236,6 +242,16 @@ mod tests {
         // An author over its own share loses its own, whatever room the topic has.
         assert!(bodies.drop(&id(6)) && !bodies.drop(&id(6)));
         assert_eq!(bodies.keep(id(8), key(2), 55, CAPS, at(12)), [id(3), id(4), id(5)]);
+    }
+
+    #[test]
+    fn an_author_that_never_pauses_leaves_nothing_behind() {
+        let mut bodies = Bodies::new(Duration::from_secs(10), Keyed::default());
+        for n in 0..=255 {
+            assert!(bodies.keep(id(n), key(1), 1, CAPS, at(u64::from(n))).is_empty());
+            bodies.expire(Duration::from_secs(20), at(u64::from(n)));
+        }
+        assert!(bodies.held.len() <= 21 && bodies.authors[&key(1)].old.len() <= 12);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub struct Config {
     pub max_links: usize,
     /// Most links that others dialled. A hostile peer could otherwise fill every place. Default 96.
     pub max_inbound: usize,
-    /// Of those, kept for diallers that can't have chosen us ([`Config::is_unaimed`]). Without them, whoever dials everybody
+    /// Of those, kept for diallers that did not choose us, unless they made keys for it ([`Config::is_unaimed`]). Without them, whoever dials everybody
     /// first keeps newcomers out of the network. At most half of [`max_inbound`](Self::max_inbound). Default 48.
     pub unaimed_inbound: usize,
     /// If given, links only to these node keys.

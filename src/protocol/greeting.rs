@@ -270,9 +270,12 @@ impl Engine {
             // (The last time it was asked must have left: this comes round every second.)
             let may_ask = !link.missed.is_empty() && !link.outbox.has_frames();
             if may_ask && link.wanted_from < MAX_WANTS_PER_LINK / 2 {
-                let joined = link.missed.drain(..).map(|topic| *topic.as_bytes()).collect();
-                link.outbox.frame(wire::topics(&TopicChange { joined, left: Vec::new() }));
-                self.dirty.insert(link.slot);
+                let missed = link.missed.drain(..).filter(|topic| self.topics.contains_key(topic));
+                let joined: Vec<_> = missed.map(|topic| *topic.as_bytes()).collect();
+                if !joined.is_empty() {
+                    link.outbox.frame(wire::topics(&TopicChange { joined, left: Vec::new() }));
+                    self.dirty.insert(link.slot);
+                }
             }
         }
     }

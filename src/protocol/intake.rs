@@ -122,13 +122,18 @@ impl Engine {
             // Beyond what was asked for, a reply is like any push.
             let unasked = raw.encoded.len().saturating_sub(pulled.unwrap_or(0));
             link.budget.bytes.charge(now, unasked as u64);
-            // Also a copy that is too late to be of use shows that the link is working through what it was asked for.
-            link.service.serves(now);
         }
         // A pulled copy carries no hop budget, whatever the other side wrote.
         let hops = if pulled.is_some() || lane == Lane::Replies { 0 } else { raw.hops };
         // Row 3.
         let known = self.known(&header.topic, &id, sender.slot, true);
+        if lane == Lane::Replies
+            && matches!(known, Known::Has)
+            && let Some(link) = self.links.at_mut(sender.slot)
+        {
+            // Also a copy that is too late to be of use shows that the link is working through what it was asked for.
+            link.service.serves(now);
+        }
         if lane == Lane::Rumors && pulled.is_none() {
             self.redundancy.count(matches!(known, Known::Has | Known::InFlight));
         }
@@ -329,9 +334,10 @@ impl Engine {
     fn on_evidence(&mut self, sender: Sender, evidence: Box<Evidence>) {
         let author = evidence.author();
         if let Some(conviction) = self.book.get_mut(&author) {
+            let known = conviction.told.contains(sender.slot);
             conviction.told.insert(sender.slot);
             self.counters.evidence_known += 1;
-            if let Some(link) = self.links.at_mut(sender.slot) {
+            if let Some(link) = self.links.at_mut(sender.slot).filter(|_| !known) {
                 link.evidence_at = Some(self.now.mono);
             }
             return;

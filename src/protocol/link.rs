@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::budget::Budget;
 use super::linkset::{LinkSet, MAX_LINKS, Slot};
 use super::outbox::Outbox;
+use super::pulls::SERVES_FOR;
 use super::random::{Keyed, KeyedMap};
 use super::time::Mono;
 use super::{Config, LinkId};
@@ -20,8 +21,6 @@ const STRIKES: usize = 3;
 const STRIKE_WINDOW: Duration = Duration::from_secs(60);
 /// Unserved pulls so close together count as one. (Guess: longer than the gap between two frames of a slow link.)
 const ONE_SILENCE: Duration = Duration::from_secs(1);
-/// What a link has served within this time keeps it from being struck: as long as a late copy is waited for.
-const SERVED_LATELY: Duration = Duration::from_secs(10);
 /// For how long they stay so.
 pub(super) const LAST_RESORT: Duration = Duration::from_secs(600);
 
@@ -174,7 +173,7 @@ impl Service {
         self.delay = Some(self.delay.map_or(took, |old| old - old / 8 + took / 8));
     }
 
-    /// A reply has come, in time or not.
+    /// Something genuine has come, in time or not.
     pub(super) const fn serves(&mut self, now: Mono) {
         self.last_served = Some(now);
     }
@@ -184,7 +183,8 @@ impl Service {
         self.last_served.is_some_and(|at| now.since(at) <= patience)
     }
 
-    pub(super) fn missed(&mut self, now: Mono) {
+    /// A pull went unserved. An `excused` one counts when sources are compared, and not as a strike.
+    pub(super) fn missed(&mut self, now: Mono, excused: bool) {
         // One silence, however many pulls it kept waiting.
         if self.unserved.back().is_some_and(|at| now.since(*at) < ONE_SILENCE) {
             return;
@@ -194,7 +194,7 @@ impl Service {
         }
         self.unserved.push_back(now);
         // Whoever has served within a while is overloaded rather than a liar: it is asked after others all the same.
-        if self.recent_misses(now) >= STRIKES && !self.is_serving(now, SERVED_LATELY) {
+        if !excused && self.recent_misses(now) >= STRIKES && !self.is_serving(now, SERVES_FOR) {
             self.last_resort_until = now.plus(LAST_RESORT);
         }
     }

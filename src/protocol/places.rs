@@ -3,8 +3,9 @@
 //! Places for inbound links are what an attacker takes first: it dials everybody, at once and again and again, so whoever
 //! comes later finds them full. So part of them is kept for *unaimed* pairs: a hash of both node keys decides, for each
 //! pair and direction, whether the dialler may use them, and lets about half as many keys of the network through as there
-//! are such places. They never fill up, and an honest dialler that begins with its unaimed acceptors gets in, whoever came
-//! before it. An attacker needs some fifty keys for each further place at one victim. (Simulated: docs/performance.md.)
+//! are such places. So they do not fill up by chance, and an honest dialler that begins with its unaimed acceptors gets in,
+//! whoever came before it. An attacker that can make keys at will needs some forty for each place at one victim (1 000
+//! nodes, 48 places). docs/decisions.md has the figures. A `Node` dials all the peers that it is given; the simulator's cold networks, which choose among all nodes, begin with the unaimed.
 
 use super::Config;
 use super::engine::Engine;

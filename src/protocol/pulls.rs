@@ -38,6 +38,18 @@ pub(super) const SERVES_FOR: Duration = Duration::from_secs(10);
 /// Starved ids that are tried again when a pull ends.
 const RETRIES: usize = 4;
 
+/// Why a pull came to nothing.
+#[derive(Clone, Copy)]
+enum Failure {
+    /// It took too long.
+    Late,
+    /// The link says that it does not hold it: there is no point in asking it until it announces it again.
+    Gone {
+        /// It may have had to drop it.
+        excused: bool,
+    },
+}
+
 impl Engine {
     pub(super) fn on_announce(&mut self, sender: Sender, announced: Announced) {
         let topic = announced.topic;
@@ -70,6 +82,7 @@ impl Engine {
         // A class beyond the largest bundle is a lie that only makes the liar be asked later.
         let size = size.min(17);
         match self.wants.add((topic, id), size, sender.slot, link.wanted_from) {
+            Added::Again => self.ask((topic, id)),
             Added::Ask => {
                 link.wanted_from += 1;
                 self.ask((topic, id));
@@ -106,7 +119,10 @@ impl Engine {
         let trusting = self.config.lacks(Weakness::NobodyDoubted);
         let doubtful = |slot: &Slot| {
             let link = self.links.at(*slot).filter(|_| !trusting);
-            link.is_some_and(|link| link.service.recent_misses(now) > 1 || (wary && !link.is_proven()))
+            link.is_some_and(|link| {
+                let struck = link.service.is_last_resort(now);
+                struck || link.service.recent_misses(now) > 1 || (wary && !link.is_proven())
+            })
         };
         if idle.is_empty() {
             if under_way == 0 {
@@ -138,7 +154,7 @@ impl Engine {
             let misses = link.map_or(usize::MAX, |link| link.service.recent_misses(now));
             let misses = if trusting { 0 } else { misses };
             let delay = link.map(|link| link.service.delay.unwrap_or(link.rtt));
-            (hopeless(slot), misses, doubtful(slot), delay)
+            (hopeless(slot), doubtful(slot), misses, delay)
         };
         free.sort_by_cached_key(rank);
         let better = free.iter().filter(|slot| !doubtful(slot)).count();
@@ -200,7 +216,8 @@ impl Engine {
 
     /// How long to wait for the first thing that is asked of a link which has never brought anything, and may be a liar,
     /// before somebody else is asked too: a round trip with a quarter for its variance, what the slowest line we plan for takes for a frame of what the link
-    /// owes, and 50 ms. It does not count against the link. (docs/decisions.md says what waiting as long as for others costs.)
+    /// owes, and 50 ms. It does not count against the link. (docs/decisions.md says what waiting as long as for others
+    /// costs.)
     fn first_patience(&self, slot: Slot) -> Duration {
         let Some(link) = self.links.at(slot) else { return SHORTEST_PATIENCE };
         let line = SLOWEST_LINE.saturating_mul(link.service.owed_bytes.min(FRAME_TARGET) as u32);
@@ -221,10 +238,9 @@ impl Engine {
         if std::mem::replace(&mut self.wants.retrying, true) {
             return;
         }
-        for _ in 0..RETRIES {
-            let Some(wanted) = self.wants.pop_starved() else { break };
-            self.ask(wanted);
-        }
+        // All of them first: one that starves again would be the next to be taken.
+        let starved: Vec<_> = std::iter::from_fn(|| self.wants.pop_starved()).take(RETRIES).collect();
+        starved.into_iter().for_each(|wanted| self.ask(wanted));
         self.wants.retrying = false;
     }
 
@@ -252,31 +268,29 @@ impl Engine {
         let waits_on = busy && !link.closing && now.since(asked) < SERVES_FOR;
         // It took at least this long. Left out, the median would only know the pulls that were quick enough, and under
         // load ever more of them would be asked for twice. A link that has never served says nothing about serving.
-        if link.service.delay.is_some() {
+        // (Once for each pull, or one that is withheld would count for many.)
+        let has_served = link.service.delay.is_some();
+        let newly = self.wants.get_mut(&wanted).is_some_and(|want| want.is_slow(slot));
+        if has_served && newly {
             self.sample_serve(now.since(asked));
         }
         if !waits_on {
-            return self.pull_failed(slot, wanted, true, false);
-        }
-        if let Some(want) = self.wants.get_mut(&wanted) {
-            want.is_slow(slot);
+            return self.pull_failed(slot, wanted, Failure::Late);
         }
         self.timers.set(now.plus(patience), Timer::PullOverdue { wanted, slot, asked });
         self.ask(wanted);
     }
 
-    /// A pull came to nothing. It is held against the link if `missed`; if `gone`, there is no point in asking it again.
-    fn pull_failed(&mut self, slot: Slot, wanted: WantId, missed: bool, gone: bool) {
+    /// A pull came to nothing.
+    fn pull_failed(&mut self, slot: Slot, wanted: WantId, failure: Failure) {
         let now = self.now.mono;
         let Some(want) = self.wants.get_mut(&wanted) else { return };
+        let gone = matches!(failure, Failure::Gone { .. });
         if want.answered(slot, !gone).is_none() {
             return;
         }
         if gone {
-            want.remove_source(slot);
-            if let Some(link) = self.links.at_mut(slot) {
-                link.wanted_from = link.wanted_from.saturating_sub(1);
-            }
+            want.is_gone(slot);
         }
         // Two at once next time, then three.
         want.width = want.width.saturating_add(1).min(3);
@@ -288,9 +302,12 @@ impl Engine {
         let size = want.size;
         self.counters.pulls_unserved += 1;
         self.settle(slot, size);
-        if missed && let Some(link) = self.links.at_mut(slot) {
-            link.service.missed(now);
-            self.last_miss = Some(now);
+        if let Some(link) = self.links.at_mut(slot) {
+            let excused = matches!(failure, Failure::Gone { excused: true });
+            link.service.missed(now, excused);
+            if !excused {
+                self.last_miss = Some(now);
+            }
         }
         self.ask(wanted);
         self.retry_starved();
@@ -300,20 +317,11 @@ impl Engine {
         let now = self.now.mono;
         // What it announced may be gone because its author was convicted since: then the proof has just come, from it or
         // from somebody else first.
-        let excused =
-            |link: &super::link::Link| link.evidence_at.is_some_and(|at| now.since(at) < SERVES_FOR);
-        let convicted_lately = self.convicted_at.is_some_and(|at| now.since(at) < SERVES_FOR);
-        let missed = !convicted_lately && !self.links.at(sender.slot).is_some_and(excused);
+        let lately = |at: Option<Mono>| at.is_some_and(|at| now.since(at) < SERVES_FOR);
+        let excused = lately(self.convicted_at)
+            || self.links.at(sender.slot).is_some_and(|link| lately(link.evidence_at));
         for id in gone.ids {
-            let wanted = (gone.topic, id);
-            let asked = self
-                .wants
-                .get(&wanted)
-                .is_some_and(|want| want.asking().any(|(slot, _)| slot == sender.slot));
-            if asked {
-                // It says itself that it does not hold it: until it announces it again, it is no source.
-                self.pull_failed(sender.slot, wanted, missed, true);
-            }
+            self.pull_failed(sender.slot, (gone.topic, id), Failure::Gone { excused });
         }
     }
 

@@ -48,12 +48,14 @@ struct Source {
     slow: bool,
     /// A copy may still come, even though we no longer count on it.
     owes: bool,
+    /// It has said that it does not hold it, and has not announced it since.
+    gone: bool,
 }
 
 impl Want {
     /// Sources that are not being asked, of those the least often asked, and how often that was.
     pub(super) fn idle(&self) -> (u8, Vec<Slot>) {
-        let idle = || self.sources.iter().filter(|source| source.since.is_none());
+        let idle = || self.sources.iter().filter(|source| source.since.is_none() && !source.gone);
         let least = idle().map(|source| source.asked).min().unwrap_or(MAX_PASSES);
         if least >= MAX_PASSES {
             return (least, Vec::new());
@@ -91,9 +93,15 @@ impl Want {
     }
 
     /// The pull sent to this link at `asked` is late without being lost: no reason not to ask another.
-    pub(super) fn is_slow(&mut self, slot: Slot) {
+    /// Gives whether that is news.
+    pub(super) fn is_slow(&mut self, slot: Slot) -> bool {
+        self.source(slot).is_some_and(|source| !std::mem::replace(&mut source.slow, true))
+    }
+
+    /// This link does not hold it. It stays listed: how often it was asked counts if it announces it again.
+    pub(super) fn is_gone(&mut self, slot: Slot) {
         if let Some(source) = self.source(slot) {
-            source.slow = true;
+            source.gone = true;
         }
     }
 
@@ -135,6 +143,8 @@ pub(super) enum Added {
     Noted,
     /// This link had already announced it.
     Nothing,
+    /// This link had announced it, and had said since that it does not hold it: ask.
+    Again,
     /// A cap is reached.
     Full,
 }
@@ -168,10 +178,10 @@ impl Wants {
 
     /// Adds a source, which is listed by `listed` wants already.
     pub(super) fn add(&mut self, id: WantId, size: u8, slot: Slot, listed: usize) -> Added {
-        let source = Source { slot, asked: 0, since: None, slow: false, owes: false };
+        let source = Source { slot, asked: 0, since: None, slow: false, owes: false, gone: false };
         if let Some(want) = self.wants.get_mut(&id) {
-            if want.sources.iter().any(|known| known.slot == slot) {
-                return Added::Nothing;
+            if let Some(known) = want.source(slot) {
+                return if std::mem::take(&mut known.gone) { Added::Again } else { Added::Nothing };
             }
             if listed >= MAX_WANTS_PER_LINK {
                 return Added::Full;

@@ -36,7 +36,7 @@ pub const DELIVER_FUTURE: Duration = Duration::from_secs(30);
 const NEWCOMER: Duration = Duration::from_secs(600);
 /// Most refused ids remembered per topic (design section 6).
 const MAX_REFUSED: usize = 8_192;
-/// Most authors of a topic whose first-heard time, bytes and push rate are kept.
+/// Most authors of a topic whose first-heard time and push rate are kept.
 const MAX_AUTHORS: usize = 65_536;
 /// Newcomers are refused from this part of a cap on (numerator of a fraction of 16).
 const NEWCOMER_SHARE: usize = 14;

@@ -42,6 +42,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         ))),
         Some(path) => {
             let ledger = ledger_beside(path);
+            if ledger == *path {
+                return Err(Failure::Usage(format!(
+                    "{} is where the key's ledger goes: choose a name that does not end in .ledger",
+                    path.display()
+                )));
+            }
             if ledger.exists() {
                 return Err(Failure::Usage(format!(
                     "{} exists, and may be the ledger of a key in use: choose another name, or move it away",

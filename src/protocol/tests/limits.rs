@@ -383,3 +383,29 @@ fn inbound_sybils_cannot_keep_honest_diallers_out() {
     world.run(100);
     assert_eq!(world.engine(node).stats().links.len(), links + 1);
 }
+
+#[test]
+fn a_topic_left_and_joined_again_validates_nothing_unverified() {
+    // Given one validator, which is busy, and a second bundle that waits for it.
+    let mut world = World::new(20);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node_with(|spec| {
+        spec.config = Config { validators: 1, ..Config::default() };
+        spec.validator =
+            Some(Box::new(|bundle| (!bundle.encoded().ends_with(b"first")).then_some(Validation::Accept)));
+    });
+    let (source, liar) = (world.hostile(node), world.hostile(node));
+    let words =
+        ["first", "second"].map(|word| world.says_at(&world.liar(1), &rules, (word.len() == 6).into(), word));
+    world.pushes(source, &[&words[0], &words[1]]);
+    world.run(50);
+    // When the topic is left and joined again, and somebody sends the second one under a signature that does not hold.
+    world.handle(node, super::super::Input::Leave { topic: rules.id() });
+    world.handle(node, super::super::Input::Join { rules: rules.clone(), deliver: true, validate: true });
+    world.verify_takes = Duration::from_secs(1);
+    world.pushes(liar, &[&super::hostile::forged(&words[1], 1)]);
+    world.run(3_000);
+    // Then the application never sees it, and who sent it is blamed for it.
+    assert!(world.nodes[node].delivered.is_empty());
+    assert_eq!(world.hostiles[liar].closed, Some(Reason::Offence));
+}

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::hostile::{fake_id, frame_of};
 use super::world::World;
-use crate::rumor::Topic;
-use crate::wire::{Frame, Lane, MAX_IDS_PER_FRAME};
+use crate::rumor::{Evidence, Topic};
+use crate::wire::{self, Frame, Lane, MAX_IDS_PER_FRAME};
 
 #[test]
 fn announce_flood_memory_is_bounded() {
@@ -162,4 +162,51 @@ fn what_an_overloaded_peer_could_not_serve_is_asked_for_again() {
     world.says(peer, Lane::Replies, frame_of(0, &[&words[1]]));
     world.run(50);
     assert_eq!(world.nodes[node].heard(), ["word 0", "word 1"]);
+}
+
+#[test]
+fn what_is_gone_with_its_convicted_author_is_no_strike() {
+    // Given a link that announces what an author says, and another that sends the proof against that author.
+    let mut world = World::new(17);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let (honest, teller) = (world.hostile(node), world.hostile(node));
+    let [yes, no] = ["yes", "no"].map(|word| world.says_at(&world.liar(1), &rules, 0, word));
+    let proof = Evidence::new(*yes.signed_header(), *no.signed_header()).unwrap();
+    world.says(teller, Lane::Control, wire::evidence(&proof));
+    world.run(50);
+    // When the first link has dropped what it announced just before, one after the other.
+    for slot in 1..5 {
+        let word = world.says_at(&world.liar(1), &rules, slot, "word");
+        world.announces(honest, &rules, &[word.id()]);
+        world.run(50);
+        world.says(honest, Lane::Control, wire::gone(&rules.id(), &[word.id()]));
+        world.run(1_200);
+    }
+    // Then it is not struck, and not asked for any of it again.
+    let links = world.engine(node).stats().links;
+    let link = links.iter().find(|link| link.peer == world.hostiles[honest].key).unwrap();
+    assert!(!link.last_resort);
+    assert_eq!(world.engine(node).counters.pulls, 4);
+}
+
+#[test]
+fn announcing_again_what_is_gone_does_not_hide_an_honest_source() {
+    // Given a liar that announces an id, says that it is gone, and announces it again, for ever; and an honest source.
+    let mut world = World::new(18);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let (liar, honest) = (world.hostile(node), world.hostile(node));
+    let word = world.says_at(&world.liar(1), &rules, 0, "word");
+    world.announces(liar, &rules, &[word.id()]);
+    world.run(20);
+    world.announces(honest, &rules, &[word.id()]);
+    let mut rounds = 0;
+    while world.hostiles[honest].pulls_of(&word.id()) == 0 {
+        rounds += 1;
+        assert!(rounds < 3, "the honest source is not asked");
+        world.says(liar, Lane::Control, wire::gone(&rules.id(), &[word.id()]));
+        world.announces(liar, &rules, &[word.id()]);
+        world.run(50);
+    }
 }
