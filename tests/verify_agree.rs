@@ -1,4 +1,4 @@
-//! One verdict on every path: alone, cached, and in any batch, whatever a hostile signer makes (attacks.md, B16).
+//! One verdict on every path: alone, cached, and in any batch, whatever a hostile signer makes (docs/attacks.md, B16).
 //!
 //! The judge of the judges is [`plain_rule`]: the rule written once more with slow, obvious curve operations.
 //! (A batch judges again alone what its sum refuses, so a sum that is too strict shows only in the tests of

@@ -13,7 +13,7 @@ use vouchsafe::protocol::{
     Action, BatchId, Config, Engine, Event, FRAME_OVERHEAD, Input, LANE_CREDIT, Ledger, LinkId, Mono, Now,
     Offence, PublishError, Setup, Ticket, Validation, ValidationId,
 };
-use vouchsafe::rumor::{Bundle, BundleId, Evidence, MAX_BODY, NetworkId, RumorId, TopicId};
+use vouchsafe::rumor::{Bundle, BundleId, Evidence, NetworkId, RumorId, TopicId};
 use vouchsafe::wire::{self, Frame, Hello, Lane, TopicChange};
 
 use crate::world::{AUTHORS, NETWORK, OWN, START_MS, TOPICS, Told, World, frame_of};
@@ -31,16 +31,6 @@ const TOPIC_BYTES: usize = 96 * 1024;
 const AUTHOR_BYTES: usize = 64 * 1024;
 /// Signatures that may wait per link: the bound at which reading stops, and the largest frame that was already being read.
 const WAITING_PER_LINK: usize = 64 + wire::MAX_HEADERS_PER_FRAME;
-
-/// Promises that the engine is known to break, each with an ignored test below that shows how. Set to true with the fix,
-/// and take the `ignore` off: until then the fuzzer looks for everything else.
-///
-/// Caps on bytes count what is in flight, and bodies that come after their header (hold-back).
-const CAPS_COUNT_ALL: bool = true;
-/// A conviction or an expiry settles the pulls of the ids that it forgets.
-const PULLS_ADD_UP: bool = true;
-/// A topic that is left and joined again remembers what was delivered and what we wrote.
-const REJOIN_REMEMBERS: bool = true;
 
 #[derive(Arbitrary, Debug)]
 struct Run {
@@ -487,10 +477,6 @@ impl Driver {
         self.handle(Input::Leave { topic });
         assert!(self.tickets.values().all(|of| *of != topic), "requests of a topic that was left");
         self.held.retain(|(of, _)| *of != topic);
-        if !REJOIN_REMEMBERS {
-            self.delivered.retain(|_, of| *of != topic);
-            self.stolen |= self.own.iter().any(|bundle| bundle.header().topic == topic);
-        }
     }
 
     fn sleep(&mut self, wait: Duration) {
@@ -685,15 +671,14 @@ impl Driver {
         let stats = self.engine.stats();
         for topic in &stats.topics {
             assert!(topic.bundles <= TOPIC_BUNDLES, "index over its cap: {topic:?}");
-            let most = if CAPS_COUNT_ALL { TOPIC_BYTES } else { TOPIC_BUNDLES * MAX_BODY as usize };
-            assert!(topic.body_bytes <= most, "bodies over their cap: {topic:?}");
+            assert!(topic.body_bytes <= TOPIC_BYTES, "bodies over their cap: {topic:?}");
         }
         for link in &stats.links {
             assert!(link.waiting_verification <= WAITING_PER_LINK, "too many signatures wait: {link:?}");
             assert!(link.owed_pulls <= 256 && link.wanted_from <= 8_192, "pulls over their caps: {link:?}");
             assert!(link.queued_bytes <= 4 << 20, "queues over their caps: {link:?}");
             let adds_up = link.wanted_from <= stats.wants && (stats.wants > 0 || link.owed_pulls == 0);
-            assert!(adds_up || !PULLS_ADD_UP, "pulls do not add up: {link:?}");
+            assert!(adds_up, "pulls do not add up: {link:?}");
         }
         for key in self.engine.banned() {
             assert!(self.liars.contains(&key), "a correct peer is banned");

@@ -349,7 +349,7 @@ fn what_is_held_back_for_long_is_delivered() {
 }
 
 #[test]
-fn inbound_sybils_cannot_keep_honest_diallers_out() {
+fn inbound_sybils_cannot_evict_outbound() {
     // Given a node of a network of 300 whose places were taken by as many strangers as it lets in.
     let mut world = World::new(19);
     world.topic(&Topic::named("t"));

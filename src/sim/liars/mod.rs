@@ -4,7 +4,7 @@
 //! an [`Adversary`]. It filters what the engine sends, sees what comes in, acts at moments of its own, signs what it likes
 //! with its own key or with new ones, and knows its accomplices.
 //!
-//! | File | Strategies (numbers of the attack catalogue) |
+//! | File | Strategies (rows of docs/attacks.md) |
 //! |---|---|
 //! | `withhold` | silence, censorship (B1, B2) |
 //! | `serve` | announce and serve late, badly or never (B3, B4, B5, B38) |

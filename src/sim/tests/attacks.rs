@@ -1,4 +1,4 @@
-//! Relays that lie: rows B1 to B6, B31 and B38 of the attack catalogue, and every strategy at once over lightly.
+//! Relays that lie: rows B1 to B6, B31 and B38 of docs/attacks.md, and every strategy at once over lightly.
 
 use super::*;
 use crate::protocol::Config;
@@ -61,7 +61,7 @@ fn announce_liars_are_struck() {
 }
 
 #[test]
-fn stalled_replies_come_from_another_source() {
+fn stalled_body_moves_to_another_source() {
     let measures = run(with(Liar::Stall), 10).measures();
     assert_promises(&measures, 10, "stall");
     // Far from the three seconds that a stalled reply takes.

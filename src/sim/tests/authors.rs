@@ -1,4 +1,4 @@
-//! Authors that lie: rows B12, B13, B16, B36, B37 of the attack catalogue.
+//! Authors that lie: rows B12, B13, B16, B36, B37 of docs/attacks.md.
 
 use super::*;
 use crate::rumor::{Guarantee, Topic};

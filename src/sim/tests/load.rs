@@ -1,4 +1,4 @@
-//! Load: rows B39, B40 and B42 of the attack catalogue.
+//! Load: rows B39, B40 and B42 of docs/attacks.md.
 
 use super::*;
 
