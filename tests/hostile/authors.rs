@@ -2,6 +2,7 @@
 
 use vouchsafe::node::Events;
 use vouchsafe::rumor::Evidence;
+use vouchsafe::store::LedgerFile;
 use vouchsafe::{Event, Node, PublishError, SecretKey, Topic, VerifierPool, verify};
 
 use crate::liar::{Liar, bundle, bundle_at};
@@ -70,8 +71,11 @@ async fn a_second_writer_stops_before_it_equivocates() {
     for n in 0..2 {
         // Two processes with a copy of one author key, each with a ledger of its own.
         let author = SecretKey::from_seed(&seed);
+        let ledger = folder.path().join(format!("{n}.ledger"));
+        // (Made with the key: a new ledger for an old key would wait for half a minute first.)
+        LedgerFile::open(&ledger, author.public(), true, 0).unwrap();
         let writer = builder(&scene.pool, &[scene.victim.node.addr(), scene.pair[0].node.addr()]);
-        let writer = writer.author(author).ledger(folder.path().join(format!("{n}.ledger")));
+        let writer = writer.author(author).ledger(ledger);
         let writer = writer.spawn().await.unwrap();
         let events = writer.events();
         let member = Member::join(writer, &Topic::named("lobby")).await;
