@@ -189,26 +189,3 @@ fn what_is_gone_with_its_convicted_author_is_no_strike() {
     assert!(!link.last_resort);
     assert_eq!(world.engine(node).counters.pulls, 4);
 }
-
-#[test]
-fn announcing_again_what_is_gone_does_not_hide_an_honest_source() {
-    // Given an honest source that was late twice, and a liar that announces the same id, says that it is gone, and
-    // announces it again, for ever.
-    let mut world = World::new(18);
-    let rules = world.topic(&Topic::named("t"));
-    let node = world.node();
-    let (liar, honest) = (world.hostile(node), world.hostile(node));
-    let word = world.says_at(&world.liar(1), &rules, 0, "word");
-    world.announces(honest, &rules, &[word.id()]);
-    let asked = |world: &World| world.hostiles[honest].pulls_of(&word.id());
-    world.until(5_000, |world| asked(world) == 2);
-    let mut rounds = 0;
-    // When it goes on, then the honest source is asked again all the same.
-    while asked(&world) == 2 {
-        rounds += 1;
-        assert!(rounds < 100, "the honest source is not asked");
-        world.announces(liar, &rules, &[word.id()]);
-        world.run(50);
-        world.says(liar, Lane::Control, wire::gone(&rules.id(), &[word.id()]));
-    }
-}
