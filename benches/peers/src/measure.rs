@@ -126,6 +126,7 @@ async fn run<M: Mesh>(one: One) -> Result<Outcome, Failure> {
     let stop = start + Duration::from_secs(times.seconds);
     let mut watch = Watch::new();
     let mut complaints = Vec::new();
+    let mut loaded = Duration::from_secs(times.seconds);
     let mut publishers = tokio::spawn(Arc::clone(&source).drive(one.load, stop));
     loop {
         tokio::select! {
@@ -138,11 +139,11 @@ async fn run<M: Mesh>(one: One) -> Result<Outcome, Failure> {
         if watch.peak_mib > times.rss_limit as f64 {
             // What was accepted by now is still waited for.
             publishers.abort();
+            loaded = start.elapsed();
             complaints.push(format!("publishing stopped at {:.0} MiB", watch.peak_mib));
             break;
         }
     }
-    let published = start.elapsed();
     let expected = source.offered.accepted() * (nodes as u64 - 1);
     let drained_by = Instant::now() + Duration::from_secs(60 + times.patience);
     watch.look(&meter);
@@ -159,7 +160,7 @@ async fn run<M: Mesh>(one: One) -> Result<Outcome, Failure> {
     let own = process::cpu().saturating_sub(cpu_before);
     let others = machine.saturating_sub(own).as_secs_f64() / start.elapsed().as_secs_f64();
     let Totals { delivered, repeated, last, latency_us } = meter.totals();
-    let took = last.saturating_sub(epoch).max(published.min(Duration::from_secs(times.seconds)));
+    let took = last.saturating_sub(epoch).max(loaded);
     let quantile = |q| (delivered > 0).then(|| latency_us.value_at_quantile(q) as f64 / 1e3);
     if repeated > 0 {
         complaints.push(format!("{repeated} messages delivered again to the same reader"));

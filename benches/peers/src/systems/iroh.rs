@@ -23,7 +23,7 @@ use crate::meter::Meter;
 /// Room for the header of a message.
 const HEADROOM: usize = 1024;
 
-/// Endpoints that all joined through the earlier ones.
+/// Endpoints that each joined through some earlier ones.
 #[derive(Debug)]
 pub struct Iroh {
     nodes: Vec<Node>,
@@ -57,10 +57,8 @@ impl Mesh for Iroh {
             let gossip = gossip.max_message_size(4096.max(setup.size + HEADROOM)).spawn(endpoint.clone());
             let id = endpoint.id();
             let router = Router::builder(endpoint).accept(iroh_gossip::ALPN, gossip.clone()).spawn();
-            let options = JoinOptions {
-                bootstrap: ids.iter().copied().collect(),
-                subscription_capacity: READER_CAPACITY,
-            };
+            let options =
+                JoinOptions { bootstrap: bootstrap(&ids).collect(), subscription_capacity: READER_CAPACITY };
             let mut joined = gossip.subscribe_with_opts(topic, options).await?;
             if number > 0 {
                 tokio::time::timeout(READY, joined.joined()).await??;
@@ -91,6 +89,13 @@ impl Mesh for Iroh {
         let copies: u64 = self.nodes.iter().map(|node| node.gossip.metrics().msgs_data_recv.get()).sum();
         (deliveries > 0).then(|| copies as f64 / deliveries as f64)
     }
+}
+
+/// The first, the middle and the last of the earlier nodes. Were a newcomer to join through all of them, each would drop a
+/// neighbour for it, and some nodes would be left with none.
+fn bootstrap(earlier: &[EndpointId]) -> impl Iterator<Item = EndpointId> {
+    let last = earlier.len().saturating_sub(1);
+    [0, earlier.len() / 2, last].into_iter().filter_map(|at| earlier.get(at)).copied()
 }
 
 async fn read(mut receiver: GossipReceiver, number: usize, meter: Arc<Meter>) {
