@@ -242,7 +242,7 @@ impl Engine {
         if let Some(entry) = window.entry_mut(&id) {
             entry.deliverable = deliverable;
         }
-        self.counters.bodies_evicted += window.keep_body(id, &header, now.mono, &self.config);
+        self.counters.bodies_evicted += window.keep_body(id, &header, from.is_none(), now.mono, &self.config);
         let deliver = window.deliver;
         self.counters.accepted += 1;
         self.counters.rumors_accepted += u64::from(header.count);

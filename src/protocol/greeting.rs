@@ -152,7 +152,7 @@ impl Engine {
                 window.rejoin(deliver, validate);
                 window
             }
-            None => Window::new(rules, deliver, validate, self.keyed),
+            None => Window::new(rules, deliver, validate, &self.config, self.keyed),
         };
         self.topics.insert(topic, window);
         self.tell_topics(vec![*topic.as_bytes()], Vec::new());

@@ -55,6 +55,9 @@ pub(super) struct Window {
     floor: u64,
     /// Accepted bundles with a body.
     bodies: Bodies,
+    /// What is accepted, by whomever, and what is said here: own authors wait while either is ahead of its pace.
+    pace: Meter,
+    own_pace: Meter,
     refused: KeyedSet<BundleId>,
     refused_order: VecDeque<BundleId>,
     authors: KeyedMap<PublicKey, Author>,
@@ -95,7 +98,13 @@ pub(super) enum Unfit {
 }
 
 impl Window {
-    pub(super) fn new(rules: Arc<RuleSet>, deliver: bool, validate: bool, keyed: Keyed) -> Self {
+    pub(super) fn new(
+        rules: Arc<RuleSet>,
+        deliver: bool,
+        validate: bool,
+        config: &Config,
+        keyed: Keyed,
+    ) -> Self {
         let bodies = Bodies::new(youth(&rules), keyed);
         Self {
             rules,
@@ -105,6 +114,8 @@ impl Window {
             entries: keyed.map(),
             floor: 0,
             bodies,
+            pace: pace(share_of(config.topic_bytes, true)),
+            own_pace: pace(config.author_bytes),
             refused: keyed.set(),
             refused_order: VecDeque::new(),
             authors: keyed.map(),
@@ -165,13 +176,13 @@ impl Window {
 
     /// Whether there is room for an own bundle of `bytes`: if not, the author waits, well short of where others with the same
     /// configuration would refuse the bundle. Of the index by an eighth, since they may hold a little more than we do; of
-    /// the young bodies by half, since a node that was busy for a while may take in twice as much in ten seconds.
+    /// the young bodies by [`pace`].
     pub(super) fn has_room(&mut self, author: &PublicKey, bytes: usize, now: Mono, config: &Config) -> bool {
         let newcomer = self.is_newcomer(author, now);
-        let Caps { topic, author: most } = caps(config, newcomer);
-        let caps = Caps { topic: topic / 2, author: most / 2 };
         self.has_place(author, share_of(config.topic_bundles, newcomer) / 8 * 7, config)
-            && self.bodies.has_room(author, bytes, caps, now)
+            && self.bodies.has_room(author, bytes, caps(config, newcomer), now)
+            && self.pace.overdrawn_until(now).is_none()
+            && self.own_pace.overdrawn_until(now).is_none()
     }
 
     /// Whether the index has room: `most` bundles in all, and a quarter of the index for one author, whose quota alone
@@ -230,8 +241,19 @@ impl Window {
     }
 
     /// Row 10: keeps the body that the caller has put into the entry. Gives how many older ones went for it.
-    pub(super) fn keep_body(&mut self, id: BundleId, header: &Header, now: Mono, config: &Config) -> u64 {
+    pub(super) fn keep_body(
+        &mut self,
+        id: BundleId,
+        header: &Header,
+        own: bool,
+        now: Mono,
+        config: &Config,
+    ) -> u64 {
         let bytes = header.bytes as usize;
+        self.pace.charge(now, bytes as u64);
+        if own {
+            self.own_pace.charge(now, bytes as u64);
+        }
         let evicted = self.bodies.keep(id, header.author, bytes, caps(config, false), now);
         self.drop_bodies(&evicted);
         evicted.len() as u64
@@ -412,6 +434,14 @@ impl Window {
 /// How long a body must stay: whoever announces it serves it, and who holds it back will deliver it.
 fn youth(rules: &RuleSet) -> Duration {
     SERVES_FOR.max(rules.hold_back().unwrap_or_default())
+}
+
+/// How fast a cap on young bodies may be filled by whoever waits: half of it in the ten seconds that they stay, an eighth
+/// of it at once. A node that was busy for a while may take in twice as much in that time as its authors say in it; and with
+/// a mark instead of a pace, authors fill the half in a burst and then stand still until it has aged.
+fn pace(cap: usize) -> Meter {
+    let cap = cap as u64;
+    Meter::new((cap / 2 / SERVES_FOR.as_secs()).max(1), cap / 8)
 }
 
 fn caps(config: &Config, newcomer: bool) -> Caps {

@@ -230,3 +230,26 @@ fn a_fresh_ledger_is_asked_before_the_first_word() {
     world.run(100);
     assert_eq!(world.nodes[node].heard(), ["word"]);
 }
+
+#[test]
+fn an_author_keeps_a_pace_that_others_can_store() {
+    // Given two nodes that keep 1.4 MB of newcomers' bodies, and an author that has a megabyte to say.
+    let mut world = World::new(21);
+    let rules = world.topic(&Topic::named("t"));
+    for _ in 0..2 {
+        world.node_with(|spec| spec.config.topic_bytes = 1_600_000);
+    }
+    world.connect(0, 1);
+    world.run(100);
+    for n in 0..100 {
+        world.publish(0, &rules, format!("{n:0>10000}"));
+    }
+    // When two seconds are over, then an eighth of that has gone at once, and a twentieth of it in each second since.
+    world.run(2_000);
+    let said = world.nodes[1].delivered.len();
+    assert!((25..=33).contains(&said), "{said}");
+    // And in the end all of it arrives, and nothing was refused.
+    world.run(15_000);
+    assert_eq!(world.nodes[1].delivered.len(), 100);
+    assert_eq!(world.engine(1).stats().counters.over_cap, 0);
+}
