@@ -238,6 +238,13 @@ impl Engine {
         }
         self.event(Event::Offence { peer, offence });
         self.close(id, Reason::Offence);
+        // It may have dialled again before we knew: a ban is on the key, not on one link.
+        if let Some(other) = self.links.of_peer(&peer).map(|link| link.id).filter(|other| *other != id) {
+            self.close(other, Reason::Banned);
+            for work in self.verifying.remove_link(other) {
+                self.drop_work(other, &work);
+            }
+        }
         for work in self.verifying.remove_link(id) {
             self.drop_work(id, &work);
         }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::super::{Event, Input, LinkId, Offence};
+use super::super::{Action, Event, Input, LinkId, Offence};
 use super::hostile::{bundle, fake_id, frame_of, header_frame, signed, spoilt};
 use super::world::World;
 use crate::rumor::{BundleId, Topic};
@@ -179,4 +179,27 @@ fn a_frame_too_long_for_the_transport_bans_too() {
     world.handle(node, Input::LinkDown { link, offence, why: "too long".into() });
     assert_eq!(world.engine(node).banned(), [world.hostiles[hostile].key]);
     assert_eq!(world.engine(node).stats().links.len(), 0);
+}
+
+#[test]
+fn who_dials_again_before_its_offence_is_known_is_closed_with_it() {
+    // Given a peer whose frame was too long, and that has dialled again before the engine hears of that.
+    let mut world = World::new(3);
+    world.topic(&Topic::named("t"));
+    let node = world.node();
+    let hostile = world.hostile(node);
+    let (key, wire) = (world.hostiles[hostile].key, world.hostiles[hostile].wire);
+    let again = world.silent_hostile(node);
+    let (link, newer) = (LinkId(2 * wire as u64 + 1), LinkId(1_000_001));
+    let engine = &mut world.nodes[node].engine;
+    let now = engine.now;
+    engine.handle(now, Input::LinkUp { link: newer, peer: key, dialled: false });
+    while engine.poll().is_some() {}
+    // When it does, then the newer link goes too.
+    engine
+        .handle(now, Input::LinkDown { link, offence: Some(Offence::FrameTooLong), why: "too long".into() });
+    let closed = std::iter::from_fn(|| engine.poll())
+        .any(|action| matches!(action, Action::Close { link, reason: Reason::Banned } if link == newer));
+    assert!(closed && engine.banned() == [key]);
+    assert!(world.hostiles[again].closed.is_none(), "others stay");
 }
