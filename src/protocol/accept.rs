@@ -76,6 +76,7 @@ impl Engine {
     /// Row 8: the signature holds.
     fn on_genuine(&mut self, link: LinkId, topic: TopicId, job: &VerifyJob) {
         let id = job.id;
+        self.heard_at = Some(self.now.mono);
         if let Some(link) = self.links.get_mut(link) {
             link.good = link.good.saturating_add(1);
             link.service.serves(self.now.mono);

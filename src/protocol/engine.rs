@@ -67,6 +67,8 @@ pub struct Engine {
     pub(super) median_serve: Option<Duration>,
     /// When a pull last went unserved.
     pub(super) last_miss: Option<Mono>,
+    /// When a peer last brought something genuine and new.
+    pub(super) heard_at: Option<Mono>,
     /// When an author was last convicted.
     pub(super) convicted_at: Option<Mono>,
     pub(super) redundancy: Redundancy,
@@ -104,6 +106,7 @@ impl Engine {
             wants: Wants::new(keyed),
             median_serve: None,
             last_miss: None,
+            heard_at: None,
             convicted_at: None,
             redundancy: Redundancy::default(),
             book: EvidenceBook::new(keyed),
@@ -269,6 +272,18 @@ impl Engine {
         link.is_some_and(|link| !link.live && !link.closing)
     }
 
+    /// When a peer last brought something genuine that was new, if one ever has. Long ago while others speak means that all
+    /// our links lead to liars, or to nodes that are cut off as well: dial somebody else.
+    pub const fn heard_at(&self) -> Option<Mono> {
+        self.heard_at
+    }
+
+    /// Whether a link has ever brought anything genuine. One that has not may lead to a liar, or to a quiet network.
+    pub fn is_proven(&self, link: super::LinkId) -> bool {
+        let link = self.links.slot_of(link).and_then(|slot| self.links.at(slot));
+        link.is_some_and(super::link::Link::is_proven)
+    }
+
     /// Whether there is a link to `peer` that is not being closed.
     pub fn has_link_to(&self, peer: &PublicKey) -> bool {
         self.links.of_peer(peer).is_some_and(|link| !link.closing)
@@ -328,6 +343,7 @@ impl Engine {
                 .collect(),
             waiting_verification: self.verifying.total(),
             wants: self.wants.len(),
+            heard_ago: self.heard_at.map(|at| self.now.mono.since(at)),
         }
     }
 }

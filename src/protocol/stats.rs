@@ -125,6 +125,9 @@ pub struct Stats {
     pub waiting_verification: usize,
     /// Announced ids that we lack.
     pub wants: usize,
+    /// For how long no peer has brought anything genuine that was new; `None` if none ever has. When others are known to
+    /// speak, a long silence means that all links lead to liars: dial somebody else.
+    pub heard_ago: Option<std::time::Duration>,
 }
 
 /// One link now.

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::drive::nanos;
+use super::feelers::Feelers;
 use super::liars::Acquaintance;
 use super::network::Network;
 use super::node::End;
@@ -46,6 +47,7 @@ pub(super) struct Dialler {
     pauses: BTreeMap<NodeIndex, Pause>,
     /// When it looks again, nanoseconds; 0 if that is not planned.
     looks_at: u64,
+    pub(super) feelers: Feelers,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -65,12 +67,18 @@ impl Dialler {
         self.pauses.insert(peer, Pause { length, until: now + length });
     }
 
+    /// Leaves `peer` alone until then.
+    pub(super) fn rest(&mut self, peer: NodeIndex, until: u64) {
+        self.pauses.insert(peer, Pause { length: FIRST_PAUSE, until });
+    }
+
     /// After a crash: what is under way comes to nothing.
     pub(super) fn forget(&mut self) {
         self.under_way.clear();
         self.pauses.clear();
         self.lost.clear();
         self.looks_at = 0;
+        self.feelers.forget();
     }
 }
 
@@ -173,6 +181,16 @@ impl Network {
         }
     }
 
+    /// Whether `peer` may be dialled now.
+    pub(super) fn is_free(&self, index: NodeIndex, peer: NodeIndex) -> bool {
+        self.nodes.get(index as usize).is_some_and(|node| {
+            peer != index
+                && !node.dialler.under_way.contains(&peer)
+                && !node.dialler.is_paused(peer, self.now)
+                && !node.has_link_to(peer)
+        })
+    }
+
     /// Dials until the node has the outbound links that it wants, or may have.
     pub(super) fn seek(&mut self, index: NodeIndex) {
         let now = self.now;
@@ -180,27 +198,19 @@ impl Network {
         if node.dialler.wanted == 0 {
             return;
         }
-        let out = |end: &&End| end.up && end.dialled;
-        let mut missing = node
-            .dialler
-            .wanted
-            .saturating_sub(node.ends.iter().filter(out).count() + node.dialler.under_way.len());
-        let is_free = |network: &Self, peer: NodeIndex| {
-            network.nodes.get(index as usize).is_some_and(|node| {
-                peer != index
-                    && !node.dialler.under_way.contains(&peer)
-                    && !node.dialler.is_paused(peer, now)
-                    && !node.has_link_to(peer)
-            })
-        };
+        let counts = |peer: NodeIndex| !node.dialler.is_feeler(peer);
+        let out = |end: &&End| end.up && end.dialled && counts(end.peer);
+        let under_way = node.dialler.under_way.iter().filter(|peer| counts(**peer)).count();
+        let mut missing =
+            node.dialler.wanted.saturating_sub(node.ends.iter().filter(out).count() + under_way);
         let lost: Vec<_> = node.dialler.lost.iter().copied().collect();
         let listed: Vec<_> = if missing > 0 { node.dialler.listed.clone() } else { Vec::new() };
-        for peer in lost.iter().copied().filter(|peer| is_free(self, *peer)).collect::<Vec<_>>() {
+        for peer in lost.iter().copied().filter(|peer| self.is_free(index, *peer)).collect::<Vec<_>>() {
             self.dial(index as usize, peer as usize);
             missing = missing.saturating_sub(1);
         }
         for peer in listed {
-            if missing > 0 && is_free(self, peer) {
+            if missing > 0 && self.is_free(index, peer) {
                 self.dial(index as usize, peer as usize);
                 missing -= 1;
             }
@@ -212,7 +222,7 @@ impl Network {
             }
             let peer = self.dice.below(self.nodes.len()) as NodeIndex;
             // (Whoever names candidates does not name those that left.)
-            if !self.ledger.is_gone(peer) && is_free(self, peer) {
+            if !self.ledger.is_gone(peer) && self.is_free(index, peer) {
                 self.dial(index as usize, peer as usize);
                 missing -= 1;
             }

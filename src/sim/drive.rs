@@ -79,6 +79,8 @@ impl Network {
             Happening::Connected { link } => self.link_up(node, link),
             Happening::Refused { peer, reason } => self.on_refused(node, peer, reason),
             Happening::Seek => self.seek(node),
+            Happening::Feel => self.feel(node),
+            Happening::FeelersDue => self.feelers_due(node),
             Happening::Grasp => self.grasp(node),
             Happening::CutForLong { cut } => self.on_cut_for_long(cut),
             Happening::Gone => self.on_gone(node),
@@ -286,7 +288,7 @@ impl Network {
         self.queue.plan(at, peer, Happening::Arrive { link: there, lane, payload });
     }
 
-    fn close(&mut self, index: NodeIndex, link: LinkId, reason: Reason) {
+    pub(super) fn close(&mut self, index: NodeIndex, link: LinkId, reason: Reason) {
         let Some(node) = self.nodes.get_mut(index as usize) else { return };
         // The goodbye, and the proof before it, leave at once: they are few bytes beside what waits.
         for payload in node.uplink.close(link) {

@@ -37,6 +37,7 @@ mod dice;
 mod drive;
 mod experiment;
 mod fault;
+mod feelers;
 mod invariants;
 mod latency;
 mod ledger;

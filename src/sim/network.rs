@@ -201,6 +201,7 @@ impl Network {
                 self.list_unaimed(node);
                 let after = self.dice.next() % BORN_WITHIN;
                 self.queue.plan(self.now + after, node as NodeIndex, Happening::Seek);
+                self.feel_from_now(node as NodeIndex);
             }
         } else {
             edges.into_iter().for_each(|(from, to)| self.link(from, to));
@@ -252,6 +253,7 @@ impl Network {
     pub(super) fn begin(&mut self, node: NodeIndex) {
         self.join_topic(node);
         self.seek(node);
+        self.feel_from_now(node);
         self.drive(node);
     }
 

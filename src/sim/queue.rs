@@ -31,6 +31,10 @@ pub(super) enum Happening {
     Refused { peer: NodeIndex, reason: Option<Reason> },
     /// A node looks whether it has the links that it wants.
     Seek,
+    /// A node looks whether it hears anything.
+    Feel,
+    /// A node looks what its feelers have brought.
+    FeelersDue,
     /// A liar dials whomever it can.
     Grasp,
     /// A partition has lasted so long that links go down.

@@ -68,3 +68,31 @@ fn grasping_liars_do_not_keep_a_cold_network_from_speaking() {
     assert_eq!((measures.coverage(), measures.false_bans), (1.0, 0));
     assert!(measures.refused_dials > 0, "there was a place for every liar");
 }
+
+/// Four liars to one honest node: some nodes begin with liars only, on all their links.
+#[test]
+fn whoever_hears_nothing_feels_for_others() {
+    let scenario = Scenario {
+        nodes: 500,
+        liars: 0.8,
+        links: 6,
+        liar: Liar::Slots,
+        start: Start::Cold,
+        ..small()
+    };
+    let mut network = Network::new(scenario);
+    network.run_for(Duration::from_secs(2));
+    let honest: Vec<_> = (0..network.len()).filter(|node| network.is_honest(*node)).collect();
+    let alone = |network: &Network, node: usize| {
+        !network.links(node).iter().any(|(peer, _)| network.is_honest(*peer))
+    };
+    assert!(honest.iter().any(|node| alone(&network, *node)), "everybody had an honest link");
+    for number in 0..10 {
+        let node = network.random_honest();
+        network.publish(node, vec![number; 300]);
+        network.run_for(Duration::from_secs(1) / 4);
+    }
+    network.run_checked(Duration::from_secs(20)).unwrap();
+    let measures = network.measures();
+    assert_eq!((measures.coverage(), measures.false_bans), (1.0, 0));
+}
