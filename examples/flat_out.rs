@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let node = node
             .config(config.clone())
             .verifiers(pool.clone())
-            .subscription_capacity(1 << 17)
+            .subscription_capacity(1 << 13)
             .spawn()
             .await?;
         let handle = node.join(topic.clone()).await?;

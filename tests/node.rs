@@ -179,7 +179,7 @@ async fn a_slow_reader_is_told_how_much_it_missed() {
         .spawn()
         .await
         .unwrap();
-    let topic = Topic::named("lobby");
+    let topic = Topic::named("lobby").slots_per_tick(1000);
     let from = quick.join(topic.clone()).await.unwrap();
     let to = slow.join(topic).await.unwrap();
     soon("a link", from.ready(1)).await.unwrap();
@@ -198,4 +198,20 @@ async fn a_slow_reader_is_told_how_much_it_missed() {
     soon("twenty rumors", counted).await;
     assert_eq!(lags.next().await, Some(Err(vouchsafe::Lagged(16))));
     assert_eq!(take(&mut lags, 4).await.len(), 4);
+    assert!(slow.stats().await.unwrap().heard_ago.is_some());
+    assert_eq!(quick.stats().await.unwrap().heard_ago, None, "it has only spoken");
+
+    // Bundles of many are counted by their rumors.
+    for _ in 0..20 {
+        from.publish_all(vec![Bytes::from_static(b"y"); 8]).await.unwrap();
+    }
+    let counted = async {
+        while slow.stats().await.unwrap().counters.rumors_accepted < 180 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("a hundred and sixty more", counted).await;
+    let Some(Err(vouchsafe::Lagged(missed))) = lags.next().await else { panic!("nothing was missed") };
+    let rest = take(&mut lags, 160 - missed as usize).await;
+    assert!(rest.len() <= 4 * 8, "missed {missed}");
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::actor::Actor;
 use super::message::Message;
-use super::stream::Delivery;
 use crate::net::Link;
 use crate::protocol::{Action, Validation, ValidationId};
 use crate::rumor::Bundle;
@@ -30,13 +29,8 @@ impl Actor {
                 }
                 Action::Validate { question, bundle } => self.validate(question, bundle),
                 Action::Deliver { bundle, from } => {
-                    if let Some(port) = self.topics.get(&bundle.header().topic)
-                        && port.rumors.receiver_count() > 0
-                    {
-                        for rumor in bundle.rumors() {
-                            // An error means that nobody listens any more.
-                            let _ = port.rumors.send(Delivery::new(rumor, from));
-                        }
+                    if let Some(port) = self.topics.get(&bundle.header().topic) {
+                        port.deliver(bundle, from);
                     }
                 }
                 Action::PauseReading(link) => self.links.get(&link).into_iter().for_each(Link::pause_reading),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -14,12 +15,12 @@ use super::groups::Groups;
 use super::handle::NodeStats;
 use super::message::{Joined, Message, Publish, Validator};
 use super::requests::Requests;
-use super::stream::Delivery;
+use super::stream::Delivered;
 use super::{JoinError, PeerAddr, VerifierPool};
 use crate::key::PublicKey;
 use crate::net::{Connection, Endpoint, Link, LinkClosed, LinkEvent};
 use crate::protocol::{Engine, Event, Input, LinkId, MAX_TOPICS, Mono, Now, Offence, PublishError};
-use crate::rumor::{RuleSet, TopicId};
+use crate::rumor::{Bundle, RuleSet, TopicId};
 use crate::store::LedgerFile;
 use crate::wire::Reason;
 
@@ -66,9 +67,19 @@ pub(super) struct Actor {
 
 /// A topic's channels to the application.
 pub(super) struct Port {
-    pub(super) rumors: broadcast::Sender<Delivery>,
+    pub(super) rumors: broadcast::Sender<Delivered>,
+    /// Rumors delivered so far, for readers that missed some.
+    pub(super) delivered: Arc<AtomicU64>,
     pub(super) links: watch::Sender<usize>,
     pub(super) validator: Option<Validator>,
+}
+
+impl Port {
+    pub(super) fn deliver(&self, bundle: Arc<Bundle>, from: Option<PublicKey>) {
+        let before = self.delivered.fetch_add(bundle.len() as u64, Ordering::Relaxed);
+        // An error means that nobody listens.
+        let _ = self.rumors.send(Delivered { bundle, from, before });
+    }
 }
 
 impl Actor {
@@ -297,12 +308,14 @@ impl Actor {
         let capacity = self.parts.capacity;
         let port = self.topics.entry(topic).or_insert_with(|| Port {
             rumors: broadcast::channel(capacity).0,
+            delivered: Arc::default(),
             links: watch::Sender::new(0),
             validator: None,
         });
         port.links.send_replace(self.parts.engine.links_of(&topic));
         port.validator = validator.or(port.validator.take());
-        Ok(Joined { rules, rumors: port.rumors.downgrade(), links: port.links.subscribe() })
+        let (rumors, delivered) = (port.rumors.downgrade(), Arc::clone(&port.delivered));
+        Ok(Joined { rules, rumors, delivered, links: port.links.subscribe() })
     }
 
     fn on_publish(&mut self, request: Publish) {
@@ -330,6 +343,7 @@ impl Actor {
             topics: stats.topics,
             waiting_verification: stats.waiting_verification,
             wants: stats.wants,
+            heard_ago: stats.heard_ago,
             banned: self.parts.engine.banned(),
             convicted: self.parts.engine.convicted().into_iter().map(|(author, _)| author).collect(),
             refusals: self.parts.endpoint.refusals(),

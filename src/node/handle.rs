@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -166,6 +167,9 @@ pub struct NodeStats {
     pub waiting_verification: usize,
     /// Announced ids that we lack.
     pub wants: usize,
+    /// For how long no peer has brought anything genuine that was new; `None` if none ever has. When others are known to
+    /// speak, a long silence means that all links lead to liars: connect to somebody else.
+    pub heard_ago: Option<Duration>,
     /// Node keys that are banned now.
     pub banned: Vec<PublicKey>,
     /// Authors that were convicted of equivocation.

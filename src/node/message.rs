@@ -2,12 +2,13 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, oneshot, watch};
 
 use super::handle::NodeStats;
-use super::stream::Delivery;
+use super::stream::Delivered;
 use super::{JoinError, PeerAddr};
 use crate::net::{Connection, DialError};
 use crate::protocol::{BatchId, PublishError, Validation, ValidationId};
@@ -23,7 +24,9 @@ pub(super) type Validator =
 pub(super) struct Joined {
     pub(super) rules: Arc<RuleSet>,
     /// Weak, so that subscriptions end with the topic and not with its last handle.
-    pub(super) rumors: broadcast::WeakSender<Delivery>,
+    pub(super) rumors: broadcast::WeakSender<Delivered>,
+    /// Rumors delivered so far.
+    pub(super) delivered: Arc<AtomicU64>,
     /// Links that relay the topic.
     pub(super) links: watch::Receiver<usize>,
 }

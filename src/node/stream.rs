@@ -2,6 +2,8 @@
 
 use std::ops::Deref;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
@@ -10,7 +12,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::key::PublicKey;
 use crate::protocol::Event;
-use crate::rumor::Rumor;
+use crate::rumor::{Bundle, Rumor, Rumors};
 
 /// The reader was too slow, and this many items were dropped for it. The node never waits for a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,10 +29,13 @@ pub struct Delivery {
     pub from: Option<PublicKey>,
 }
 
-impl Delivery {
-    pub(super) const fn new(rumor: Rumor, from: Option<PublicKey>) -> Self {
-        Self { rumor, from }
-    }
+/// What goes through a topic's channel: a bundle, so that the node's loop hands over sixty-four rumors as quickly as one.
+#[derive(Clone, Debug)]
+pub(super) struct Delivered {
+    pub(super) bundle: Arc<Bundle>,
+    pub(super) from: Option<PublicKey>,
+    /// Rumors of the topic that were delivered before it.
+    pub(super) before: u64,
 }
 
 impl Deref for Delivery {
@@ -60,6 +65,12 @@ impl<T> std::fmt::Debug for Receive<T> {
 }
 
 impl<T: Clone + Send + 'static> Reader<T> {
+    /// A reader of what is still to come: of nothing, if the sender is gone.
+    fn of(sender: &broadcast::WeakSender<T>) -> Self {
+        let receiver = sender.upgrade().map(|sender| sender.subscribe());
+        Self { pending: None, receiver }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Lagged>>> {
         if let Some(receiver) = &mut self.receiver {
             // The common case needs no allocation.
@@ -90,43 +101,99 @@ impl<T: Clone + Send + 'static> Reader<T> {
     }
 }
 
-/// Declares a public stream over a reader.
-macro_rules! reader {
-    ($(#[$doc:meta])* $name:ident of $item:ty) => {
-        $(#[$doc])*
-        #[derive(Debug)]
-        pub struct $name(Reader<$item>);
-
-        impl $name {
-            /// A reader of what is still to come: of nothing, if the sender is gone.
-            pub(super) fn of(sender: &broadcast::WeakSender<$item>) -> Self {
-                let receiver = sender.upgrade().map(|sender| sender.subscribe());
-                Self(Reader { pending: None, receiver })
-            }
-
-            /// The next item, `Err(Lagged(n))` if `n` were dropped because this reader was too slow, or `None` when
-            /// there will be no more. Cancel safe.
-            pub async fn next(&mut self) -> Option<Result<$item, Lagged>> {
-                std::future::poll_fn(|cx| self.0.poll(cx)).await
-            }
-        }
-
-        impl Stream for $name {
-            type Item = Result<$item, Lagged>;
-
-            fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-                self.0.poll(cx)
-            }
-        }
-    };
+/// The rumors of a topic, from the moment of subscribing. Each at most once.
+#[derive(Debug)]
+pub struct Subscription {
+    bundles: Reader<Delivered>,
+    /// Of the bundle that is being read, and its sender.
+    rumors: Option<(Rumors, Option<PublicKey>)>,
+    /// Comes after the report of what is missing before it.
+    held: Option<Delivered>,
+    /// Rumors of the topic that are read, missed, or were before our time.
+    seen: u64,
+    /// Bundles missed that are not reported yet.
+    missed: u64,
 }
 
-reader! {
-    /// The rumors of a topic, from the moment of subscribing. Each at most once.
-    Subscription of Delivery
+impl Subscription {
+    /// A reader of what is still to come: of nothing, if the sender is gone.
+    pub(super) fn new(sender: &broadcast::WeakSender<Delivered>, delivered: &AtomicU64) -> Self {
+        let bundles = Reader::of(sender);
+        // In this order, so that nothing from before counts as missed. What comes between the two is read all the same.
+        let seen = delivered.load(Ordering::Relaxed);
+        Self { bundles, rumors: None, held: None, seen, missed: 0 }
+    }
+
+    /// The next rumor, `Err(Lagged(n))` if `n` rumors were dropped because this reader was too slow, or `None` when there
+    /// will be no more. Cancel safe.
+    pub async fn next(&mut self) -> Option<Result<Delivery, Lagged>> {
+        std::future::poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Delivery, Lagged>>> {
+        loop {
+            if let Some((rumors, from)) = &mut self.rumors {
+                if let Some(rumor) = rumors.next() {
+                    return Poll::Ready(Some(Ok(Delivery { rumor, from: *from })));
+                }
+                self.rumors = None;
+            }
+            let next = match self.held.take() {
+                Some(next) => next,
+                None => match std::task::ready!(self.bundles.poll(cx)) {
+                    Some(Ok(next)) => next,
+                    // How many rumors they held is known when the next one is here.
+                    Some(Err(Lagged(bundles))) => {
+                        self.missed = self.missed.saturating_add(bundles);
+                        continue;
+                    }
+                    None if self.missed > 0 => {
+                        return Poll::Ready(Some(Err(Lagged(std::mem::take(&mut self.missed)))));
+                    }
+                    None => return Poll::Ready(None),
+                },
+            };
+            if std::mem::take(&mut self.missed) > 0 {
+                let rumors = next.before.saturating_sub(self.seen).max(1);
+                self.seen = next.before;
+                self.held = Some(next);
+                return Poll::Ready(Some(Err(Lagged(rumors))));
+            }
+            self.seen = next.before.saturating_add(next.bundle.len() as u64);
+            self.rumors = Some((next.bundle.rumors(), next.from));
+        }
+    }
 }
 
-reader! {
-    /// What happens to a node, from the moment of asking.
-    Events of Event
+impl Stream for Subscription {
+    type Item = Result<Delivery, Lagged>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll(cx)
+    }
+}
+
+/// What happens to a node, from the moment of asking.
+#[derive(Debug)]
+pub struct Events(Reader<Event>);
+
+impl Events {
+    /// A reader of what is still to come: of nothing, if the sender is gone.
+    pub(super) fn of(sender: &broadcast::WeakSender<Event>) -> Self {
+        Self(Reader::of(sender))
+    }
+
+    /// The next event, `Err(Lagged(n))` if `n` were dropped because this reader was too slow, or `None` when there will be
+    /// no more. Cancel safe.
+    pub async fn next(&mut self) -> Option<Result<Event, Lagged>> {
+        std::future::poll_fn(|cx| self.0.poll(cx)).await
+    }
+}
+
+impl Stream for Events {
+    type Item = Result<Event, Lagged>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll(cx)
+    }
 }

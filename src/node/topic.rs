@@ -44,7 +44,7 @@ impl TopicHandle {
 
     /// The topic's rumors from now on, our own included.
     pub fn subscribe(&self) -> Subscription {
-        Subscription::of(&self.joined.rumors)
+        Subscription::new(&self.joined.rumors, &self.joined.delivered)
     }
 
     /// Waits until at least `links` links relay this topic.

@@ -125,15 +125,8 @@ impl Bundle {
     }
 
     /// Its rumors, in the order of their slots.
-    pub fn rumors(self: &Arc<Self>) -> impl Iterator<Item = Rumor> {
-        let bundle = Arc::clone(self);
-        let mut start = SIGNED_HEADER_LEN + 4 * self.len();
-        (0..self.len()).zip(self.body_lens().collect::<Vec<_>>()).map(move |(index, len)| {
-            let end = start.saturating_add(len as usize).min(bundle.encoded.len());
-            let body = bundle.encoded.slice(start.min(end)..end);
-            start = end;
-            Rumor { bundle: Arc::clone(&bundle), index: index as u16, body }
-        })
+    pub fn rumors(self: &Arc<Self>) -> Rumors {
+        Rumors { bundle: Arc::clone(self), index: 0, start: SIGNED_HEADER_LEN + 4 * self.len() }
     }
 
     pub(super) fn body_lens(&self) -> impl Iterator<Item = u32> {
@@ -146,6 +139,38 @@ impl Bundle {
         self.encoded.get(SIGNED_HEADER_LEN + 4 * self.len()..).unwrap_or_default()
     }
 }
+
+/// The rumors of one bundle, in the order of their slots. Copies nothing and allocates nothing.
+#[derive(Clone, Debug)]
+pub struct Rumors {
+    bundle: Arc<Bundle>,
+    index: u16,
+    /// Where the next body begins in the encoding.
+    start: usize,
+}
+
+impl Iterator for Rumors {
+    type Item = Rumor;
+
+    fn next(&mut self) -> Option<Rumor> {
+        let (bundle, index) = (&self.bundle, self.index);
+        if usize::from(index) >= bundle.len() {
+            return None;
+        }
+        let len = bundle.body_lens().nth(usize::from(index))?;
+        let end = self.start.saturating_add(len as usize).min(bundle.encoded.len());
+        let body = bundle.encoded.slice(self.start.min(end)..end);
+        (self.start, self.index) = (end, index + 1);
+        Some(Rumor { bundle: Arc::clone(bundle), index, body })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.bundle.len().saturating_sub(usize::from(self.index));
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Rumors {}
 
 /// Hash over the list of (body length, body hash).
 pub(super) struct Manifest(blake3::Hasher);

@@ -20,7 +20,7 @@ mod proof;
 mod topic;
 
 pub use author::{SealError, seal};
-pub use bundle::{Bundle, BundleError, Rumor};
+pub use bundle::{Bundle, BundleError, Rumor, Rumors};
 pub use evidence::{EVIDENCE_LEN, Evidence, EvidenceError};
 pub use header::{
     BundleId, HEADER_LEN, Header, RumorId, SIGNED_HEADER_LEN, SIGNED_MESSAGE_LEN, SignedHeader,

@@ -35,7 +35,7 @@ impl Mesh for Vouchsafe {
                 .bootstrap(peers)
                 .config(config.clone())
                 .verifiers(pool.clone())
-                .subscription_capacity(READER_CAPACITY)
+                .subscription_capacity(READER_CAPACITY / 8)
                 .spawn()
                 .await?;
             let handle = node.join(topic.clone()).await?;
