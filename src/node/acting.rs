@@ -1,11 +1,12 @@
 //! What the engine wants done, done. Nothing here waits for a peer or the application.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::actor::Actor;
 use super::message::Message;
 use crate::net::Link;
-use crate::protocol::{Action, Validation, ValidationId};
+use crate::protocol::{Action, Input, Validation, ValidationId};
 use crate::rumor::Bundle;
 
 impl Actor {
@@ -20,6 +21,11 @@ impl Actor {
                     }
                 }
                 Action::Verify { batch, jobs } => {
+                    let idle = self.is_idle();
+                    if let Some(verdict) = self.lone.verify(&jobs, idle, Instant::now()) {
+                        self.handle(Input::Verdicts { batch, verdicts: vec![verdict] });
+                        continue;
+                    }
                     let Some(inbox) = self.parts.inbox_in.upgrade() else { continue };
                     let answer = move |verdicts| {
                         // An error means that the node is gone.

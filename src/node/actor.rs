@@ -16,6 +16,7 @@ use super::handle::NodeStats;
 use super::message::{Joined, Message, Publish, Validator};
 use super::requests::Requests;
 use super::stream::Delivered;
+use super::verifiers::LoneVerifier;
 use super::{JoinError, PeerAddr, VerifierPool};
 use crate::key::PublicKey;
 use crate::net::{Connection, Endpoint, Link, LinkClosed, LinkEvent};
@@ -53,6 +54,7 @@ pub(super) struct Actor {
     pub(super) parts: Parts,
     pub(super) links: HashMap<LinkId, Link>,
     groups: Groups,
+    pub(super) lone: LoneVerifier,
     /// Who is at the other end, also of links that the engine has refused.
     peers: HashMap<LinkId, PublicKey>,
     next_link: u64,
@@ -89,6 +91,7 @@ impl Actor {
             parts,
             links: HashMap::new(),
             groups: Groups::default(),
+            lone: LoneVerifier::default(),
             peers: HashMap::new(),
             next_link: 0,
             link_events_in,
@@ -174,12 +177,17 @@ impl Actor {
         self.act();
     }
 
+    /// Whether nothing has come in that waits for this loop.
+    pub(super) fn is_idle(&self) -> bool {
+        self.link_events.is_empty() && self.parts.inbox.is_empty()
+    }
+
     fn now(&self) -> Now {
         let since = self.parts.started.elapsed();
         Now { mono: Mono::default().plus(since), unix_ms: unix_ms() }
     }
 
-    fn handle(&mut self, input: Input) {
+    pub(super) fn handle(&mut self, input: Input) {
         let now = self.now();
         self.parts.engine.handle(now, input);
     }

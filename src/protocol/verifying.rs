@@ -125,7 +125,12 @@ impl VerifyQueue {
 
     /// Moves one piece of work of `link` into the batch and the link to the end of the turns, if it has more.
     fn take(&mut self, link: LinkId, batch: &mut Vec<(LinkId, Work)>) -> usize {
-        self.turns.retain(|other| *other != link);
+        // It is at the front, unless its turn was passed over.
+        if self.turns.front() == Some(&link) {
+            self.turns.pop_front();
+        } else {
+            self.turns.retain(|other| *other != link);
+        }
         let Some(queue) = self.waiting.get_mut(&link) else { return 0 };
         let Some(work) = queue.pop_front() else { return 0 };
         if queue.is_empty() {

@@ -72,14 +72,8 @@ fn grasping_liars_do_not_keep_a_cold_network_from_speaking() {
 /// Four liars to one honest node: some nodes begin with liars only, on all their links.
 #[test]
 fn whoever_hears_nothing_feels_for_others() {
-    let scenario = Scenario {
-        nodes: 500,
-        liars: 0.8,
-        links: 6,
-        liar: Liar::Slots,
-        start: Start::Cold,
-        ..small()
-    };
+    let scenario =
+        Scenario { nodes: 500, liars: 0.8, links: 6, liar: Liar::Slots, start: Start::Cold, ..small() };
     let mut network = Network::new(scenario);
     network.run_for(Duration::from_secs(2));
     let honest: Vec<_> = (0..network.len()).filter(|node| network.is_honest(*node)).collect();
