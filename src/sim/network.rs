@@ -280,6 +280,10 @@ impl Network {
         self.nodes.get(node).is_some_and(|node| node.alive) && !self.ledger.is_gone(node as NodeIndex)
     }
 
+    pub(super) fn first_alive(&self) -> Option<usize> {
+        (0..self.len()).find(|node| self.is_honest(*node) && self.is_alive(*node))
+    }
+
     /// A random honest node that is running.
     pub fn random_honest(&mut self) -> usize {
         let honest = |node: &usize| self.is_honest(*node) && self.is_alive(*node);

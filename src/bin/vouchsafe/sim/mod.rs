@@ -13,6 +13,7 @@ mod figures;
 mod flags;
 mod matrix;
 mod plots;
+mod shape;
 mod single;
 
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use vouchsafe::Topic;
 use vouchsafe::rumor::{Guarantee, MAX_BODY};
-use vouchsafe::sim::{Experiment, Latency, Liar, Protocol, Scenario};
+use vouchsafe::sim::{Churn, Experiment, Latency, Liar, Placement, Protocol, Scenario, Start, Topology};
 
 use crate::exit::Failure;
 use flags::Part;
@@ -41,7 +42,8 @@ const PER_NODE: f64 = 32.0;
 /// Prints a table and writes DIR/latency.svg and DIR/coverage.svg.
 ///
 /// --json prints one line with: nodes, liars, adversary, rumors, coverage, complete, copies, announcements, bytes_ratio, hops_max,
-/// p50_ms, p99_ms, max_ms, offences, convicted, false_bans, trace.
+/// p50_ms, p99_ms, max_ms, offences, convicted, false_bans, trace, conviction_p50_ms, conviction_max_ms (null if nobody was
+/// convicted), body_bytes, entries, queued_bytes, wants.
 ///
 /// --classic measures the textbook's epidemic instead, without this protocol: cycles until all know, beside log(n)/log(fanout).
 ///
@@ -79,6 +81,21 @@ pub(crate) struct Args {
     /// Chance of a frame to be lost once; it arrives after a retransmission
     #[arg(long, value_name = "PART", allow_hyphen_values = true, default_value = "0", conflicts_with = "classic", value_parser = flags::fraction)]
     loss: f64,
+    /// Who has a link to whom: random, regular, hub[:N] (all dial these too), small-world[:PERCENT], or edges:FILE with two numbers a line
+    #[arg(long, value_name = "KIND", allow_hyphen_values = true, default_value = "random", conflicts_with = "classic", value_parser = shape::topology)]
+    topology: Topology,
+    /// Where liars sit: random, cut (where the network is narrowest), or around[:NODE] (all its neighbours but one first)
+    #[arg(long, value_name = "PLACE", allow_hyphen_values = true, default_value = "random", conflicts_with = "classic", value_parser = shape::placement)]
+    placement: Placement,
+    /// Honest nodes that leave and that come, each second: R for both, or LEAVE:JOIN
+    #[arg(long, value_name = "R", allow_hyphen_values = true, conflicts_with = "classic", value_parser = shape::churn)]
+    churn: Option<Churn>,
+    /// Begin without a link: every node dials within the first second
+    #[arg(long, conflicts_with = "classic")]
+    cold: bool,
+    /// Honest nodes that each liar dials a second, for every inbound place it can get (--adversary slots does so by itself)
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0, conflicts_with = "classic", value_parser = clap::value_parser!(u16).range(0..=1_000))]
+    grasp: u16,
     /// Bytes a second that a node can send (500k, 2M); without it there is no limit
     #[arg(long, value_name = "BYTES", allow_hyphen_values = true, conflicts_with = "classic", value_parser = flags::uplink)]
     uplink: Option<u64>,
@@ -184,12 +201,18 @@ fn experiment(args: &Args) -> Result<Experiment, Failure> {
         uplink: args.uplink,
         liars: liars as f64 / nodes as f64,
         liar,
+        topology: args.topology.clone(),
+        placement: args.placement,
+        churn: args.churn,
+        start: if args.cold { Start::Cold } else { Start::Linked },
+        grasping: args.grasp.into(),
         clock_spread: args.clock_spread,
         protocol: args.baseline,
         topic,
         seed: args.seed,
         ..Scenario::default()
     };
+    shape::check(&scenario, liars > 0 || args.matrix)?;
     let usual = Experiment::default();
     let tail = args.tail.unwrap_or(usual.tail);
     Ok(Experiment { scenario, rumors: args.rumors as usize, rate, size: args.size, tail, ..usual })
