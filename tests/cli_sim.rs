@@ -262,6 +262,28 @@ fn the_matrix_writes_its_report_and_its_plots() {
 }
 
 #[test]
+fn a_study_writes_its_report_and_its_plots() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--study", "linger,hops", "--nodes", "30", "--links", "6", "--rumors", "4", "--out", "s"];
+    let output = sim_in(folder.path(), &args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let report = std::fs::read_to_string(folder.path().join("s/study.md")).unwrap();
+    assert!(report.contains("30 nodes") && !report.contains("Not finished"), "{report}");
+    for row in ["| 0 | no liars |", "| 20 | 33 % announce-liars |", "| 4 | 33 % silent |"] {
+        assert_eq!(report.matches(row).count(), 1, "{row} in {report}");
+    }
+    for plot in ["linger-copies.svg", "linger-p99.svg", "hops-copies.svg", "hops-p99.svg"] {
+        assert!(report.contains(&format!("({plot})")), "{report}");
+        let picture = std::fs::read_to_string(folder.path().join("s").join(plot)).unwrap();
+        assert!(picture.contains("default") && picture.contains("33 % silent") && !picture.contains("NaN"));
+    }
+    // Its values are really set: no two runs of a parameter are the same.
+    let traces: std::collections::BTreeSet<_> =
+        report.lines().filter_map(|line| line.split('`').nth(1)).collect();
+    assert!(traces.len() >= 5 * 3 + 3 * 3, "{report}");
+}
+
+#[test]
 fn what_cant_be_used_is_named_with_its_remedy() {
     for (args, words) in [
         (&["--nodes", "1"][..], &["--nodes", "2 to 1000000"][..]),
@@ -304,6 +326,9 @@ fn what_cant_be_used_is_named_with_its_remedy() {
         (&["--classic", "--matrix"], &["--classic", "--matrix"]),
         (&["--classic", "--liars", "3"], &["--liars", "--classic"]),
         (&["--matrix", "--liars", "3"], &["--liars", "--matrix"]),
+        (&["--study", "speed"], &["speed", "eager", "all"]),
+        (&["--study", "eager", "--matrix"], &["--study", "--matrix"]),
+        (&["--study", "eager", "--liars", "3"], &["--liars", "--study"]),
         (&["--fanout", "3"], &["--classic"]),
     ] {
         let output = sim(args);

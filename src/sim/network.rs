@@ -176,7 +176,8 @@ impl Network {
     /// What every engine is configured with.
     fn config(&self) -> Config {
         let mut config = self.scenario.config.clone();
-        config.expected_nodes = u32::try_from(self.scenario.nodes).unwrap_or(u32::MAX);
+        let nodes = u32::try_from(self.scenario.nodes).unwrap_or(u32::MAX);
+        config.expected_nodes = self.scenario.expected_nodes.unwrap_or(nodes);
         config
     }
 

@@ -157,6 +157,22 @@ pub(super) fn table(report: &Report, size: usize, rate: f64) -> String {
     out
 }
 
+/// The head of a table of many runs, from the second or third column on.
+pub(super) const CELLS: &str = "| coverage | complete | copies | announced | bytes | hops | p50 | p99 | max ms | first 3 / later p99 | offences | convicted | false bans | trace |";
+pub(super) const CELLS_RULE: &str = "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|";
+
+/// A run in such a table.
+pub(super) fn cells(report: &Report) -> String {
+    let columns = Columns::of(report);
+    let Columns { coverage, complete, copies, announcements, bytes, hops, p50, p99, max, .. } = &columns;
+    let Columns { offences, convicted, false_bans, .. } = &columns;
+    let split = first_and_later(report).map(|(first, later)| format!("{first:.0} / {later:.0}"));
+    let (split, trace) = (split.unwrap_or_default(), &report.trace);
+    format!(
+        "| {coverage} | {complete} | {copies:.2} | {announcements:.1} | {bytes:.2} | {hops} | {p50:.0} | {p99:.0} | {max:.0} | {split} | {offences} | {convicted} | {false_bans} | `{trace}` |"
+    )
+}
+
 /// How many rumors are told apart as the first ones, which meet liars that nobody knows yet (design, attack B4).
 const FIRST: usize = 3;
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   flags ──> Scenario, Experiment ──> library ──> Report ──> figures (table, JSON), plots (SVG)
+//!     ├─────> study: one parameter of the engine after the other
 //!     ├─────> matrix: one experiment a row, the report rewritten after each
 //!     └─────> classic: cycles by seed, beside the formula
 //! ```
@@ -10,11 +11,13 @@ mod bar;
 mod classic;
 mod cost;
 mod figures;
+mod files;
 mod flags;
 mod matrix;
 mod plots;
 mod shape;
 mod single;
+mod study;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -49,6 +52,9 @@ const PER_NODE: f64 = 32.0;
 ///
 /// --matrix runs every adversary at 0, 10, 20, 33 and 50 % of the nodes, and the baselines among silent nodes, and writes
 /// DIR/matrix.md with its plots, anew after each run.
+///
+/// --study changes one parameter of the engine at a time (eager, links, linger, hops, patience, or all), without liars and with
+/// 33 % of two kinds, and writes DIR/study.md with its plots.
 ///
 /// Exit code: 0 done; 1 if an honest node banned an honest one, or a delivered rumor was delivered again; 2 for a bad value.
 #[derive(clap::Args)]
@@ -132,6 +138,9 @@ pub(crate) struct Args {
     /// Run every adversary at 0, 10, 20, 33 and 50 % of the nodes
     #[arg(long)]
     matrix: bool,
+    /// Change one parameter at a time: a list of eager, links, linger, hops, patience, or all
+    #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with_all = ["classic", "matrix", "json", "liars", "adversary", "baseline"])]
+    study: Vec<String>,
     /// With --matrix: give a run up after so much real time, since floods among many nodes take hours
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, default_value = "300s", requires = "matrix", value_parser = flags::duration)]
     limit: Duration,
@@ -143,6 +152,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         return classic::run(nodes, args.fanout.into(), args.seed, args.seeds, &folder(args)?);
     }
     let experiment = experiment(args)?;
+    if !args.study.is_empty() {
+        let parameters =
+            study::parameters(&args.study).map_err(|what| Failure::Usage(format!("--study: {what}")))?;
+        return study::run(&experiment, &parameters, &folder(args)?);
+    }
     if args.matrix {
         let adversaries = if args.adversary.is_empty() { Liar::ALL } else { &args.adversary };
         return matrix::run(&experiment, adversaries, args.limit, &folder(args)?);
@@ -182,7 +196,11 @@ fn experiment(args: &Args) -> Result<Experiment, Failure> {
     }
     let rate = args.rate;
     // In the matrix up to half of the nodes lie.
-    let honest = if args.matrix { nodes / 2 } else { nodes - liars };
+    let honest = match (args.matrix, args.study.is_empty()) {
+        (true, _) => nodes / 2,
+        (_, false) => nodes - nodes.div_ceil(3),
+        _ => nodes - liars,
+    };
     let most = honest as f64 * PER_NODE;
     if rate > most {
         return Err(Failure::Usage(format!(
@@ -212,7 +230,7 @@ fn experiment(args: &Args) -> Result<Experiment, Failure> {
         seed: args.seed,
         ..Scenario::default()
     };
-    shape::check(&scenario, liars > 0 || args.matrix)?;
+    shape::check(&scenario, liars > 0 || args.matrix || !args.study.is_empty())?;
     let usual = Experiment::default();
     let tail = args.tail.unwrap_or(usual.tail);
     Ok(Experiment { scenario, rumors: args.rumors as usize, rate, size: args.size, tail, ..usual })

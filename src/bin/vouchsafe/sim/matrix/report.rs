@@ -6,7 +6,8 @@ use std::path::Path;
 use vouchsafe::sim::{Experiment, Liar, Protocol};
 
 use super::super::cost::Meter;
-use super::super::figures::{Columns, first_and_later, ms};
+use super::super::figures::{self, Columns, ms};
+use super::super::files;
 use super::super::flags::latency_words;
 use super::{Plan, Row, STRENGTHS};
 use crate::chart::Bars;
@@ -48,10 +49,7 @@ pub(super) fn write(
     let plots = plots(rows);
     let files = plots.iter().map(|(name, _, picture)| (*name, picture.clone()));
     for (name, text) in files.chain([(NAME, markdown(experiment, rows, planned, meter, &plots))]) {
-        // Beside and then over the old one: whoever breaks the run off between two bytes keeps the last whole report.
-        let (path, fresh) = (out.join(name), out.join(format!(".{name}.new")));
-        let written = std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, &path));
-        written.map_err(|error| Failure::file(&path, &error))?;
+        files::replace(out, name, &text)?;
     }
     Ok(())
 }
@@ -172,25 +170,14 @@ fn markdown(experiment: &Experiment, rows: &[Row], planned: usize, meter: &Meter
     for (name, title, _) in plots {
         let _ = writeln!(out, "![{title}]({name})\n");
     }
-    out.push_str(
-        "| Adversary | f | coverage | complete | copies | announced | bytes | hops | p50 | p99 | max ms | first 3 / later p99 | offences | convicted | false bans | trace |\n\
-         |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|\n",
-    );
+    let _ = writeln!(out, "| Adversary | f {}\n|---|---:{}", figures::CELLS, figures::CELLS_RULE);
     for row in rows {
         let Plan { name, percent, .. } = &row.plan;
         if !row.report.finished {
             let _ = writeln!(out, "| {name} | {percent} % | {} |", given_up(row));
             continue;
         }
-        let columns = Columns::of(&row.report);
-        let Columns { coverage, complete, copies, announcements, bytes, hops, p50, p99, max, .. } = &columns;
-        let Columns { offences, convicted, false_bans, .. } = &columns;
-        let split = first_and_later(&row.report).map(|(first, later)| format!("{first:.0} / {later:.0}"));
-        let (split, trace) = (split.unwrap_or_default(), &row.report.trace);
-        let _ = writeln!(
-            out,
-            "| {name} | {percent} % | {coverage} | {complete} | {copies:.2} | {announcements:.1} | {bytes:.2} | {hops} | {p50:.0} | {p99:.0} | {max:.0} | {split} | {offences} | {convicted} | {false_bans} | `{trace}` |"
-        );
+        let _ = writeln!(out, "| {name} | {percent} % {}", figures::cells(&row.report));
     }
     let _ = writeln!(out, "\nCost: {}.", meter.words(None));
     out
