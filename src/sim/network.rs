@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::dial::Dialler;
 use super::dice::Dice;
-use super::invariants::Broken;
+use super::invariants::{Broken, Caps};
 use super::ledger::Ledger;
 use super::liars::{Outgoing, Placement, Plot, choose};
 use super::lying::Lying;
@@ -53,6 +53,8 @@ pub struct Network {
     /// Who acted last.
     pub(super) last: NodeIndex,
     pub(super) broken: Option<Broken>,
+    /// What the check holds gauges against.
+    pub(super) caps: Caps,
 }
 
 impl Network {
@@ -90,6 +92,7 @@ impl Network {
             cuts: 0,
             last: 0,
             broken: None,
+            caps: Caps::default(),
             scenario,
         };
         for lies in &lying {

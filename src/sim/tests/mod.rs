@@ -3,11 +3,13 @@
 mod attacks;
 mod authors;
 mod baselines;
+mod breaches;
 mod dialling;
 mod faults;
 mod invariants;
 mod load;
 mod mutations;
+mod reading;
 mod spread;
 mod uplink;
 
