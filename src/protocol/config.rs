@@ -49,7 +49,7 @@ pub struct Config {
     /// How long announcements wait for company. Default 5 ms (design): a pull round trip costs more.
     pub announce_linger: Duration,
     /// What a link that has never served may take for its first pull beyond a round trip, a quarter of it for its variance, and its line.
-    /// Too short, slow honest links are asked twice; too long, each announce-liar costs every newcomer that much time. Default 50 ms (measured: docs/performance.md, Parameters).
+    /// Too short, slow honest links are asked twice; too long, each announce-liar costs every newcomer that much time. Default 50 ms (guess; docs/performance.md, Parameters, has what others cost).
     pub first_pull_margin: Duration,
     /// Time between two rounds of the repair cycle, before jitter. Default 1 s (design).
     pub repair_every: Duration,
