@@ -1,4 +1,4 @@
-//! Simulations that `vouchsafe sim` has no flags for: rows of the tables in docs/performance.md.
+//! Simulations that look at more than `vouchsafe sim` prints: rows of the tables in docs/performance.md.
 //!
 //! `cargo run --release --features sim --example sim_rows -- ROW [NUMBER]`
 //!
@@ -46,7 +46,16 @@ fn tell(what: &str, measures: &Measures) {
     );
 }
 
-/// Everybody begins to dial within the first second; rumors are said from the third on, four a second.
+/// Rumors of random honest nodes, four a second.
+fn say(network: &mut Network, rumors: u8) {
+    for number in 0..rumors {
+        let node = network.random_honest();
+        network.publish(node, vec![number; 300]);
+        network.run_for(SECOND / 4);
+    }
+}
+
+/// Everybody begins to dial within the first second; rumors are said from the third on.
 fn cold_boot(liars: usize) {
     let scenario = Scenario {
         nodes: 1_000 + liars,
@@ -57,11 +66,7 @@ fn cold_boot(liars: usize) {
     };
     let mut network = Network::new(scenario);
     network.run_for(2 * SECOND);
-    for number in 0..20u8 {
-        let node = network.random_honest();
-        network.publish(node, vec![number; 300]);
-        network.run_for(SECOND / 4);
-    }
+    say(&mut network, 20);
     network.run_for(20 * SECOND);
     let honest = (0..network.len()).filter(|node| network.is_honest(*node));
     let links: Vec<_> = honest
@@ -80,11 +85,7 @@ fn equivocator(nodes: usize) {
             Scenario { liar_count: Some(1), liar: Liar::Equivocate, topic: topic.clone(), ..plain.clone() };
         let mut network = Network::new(scenario);
         network.run_for(2 * SECOND);
-        for number in 0..5u8 {
-            let node = network.random_honest();
-            network.publish(node, vec![number; 300]);
-            network.run_for(SECOND / 4);
-        }
+        say(&mut network, 5);
         network.run_for(10 * SECOND);
         let measures = network.measures();
         tell(what, &measures);

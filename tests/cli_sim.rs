@@ -61,6 +61,12 @@ fn json_has_exactly_the_fields_of_the_help_text() {
         "convicted",
         "false_bans",
         "trace",
+        "conviction_p50_ms",
+        "conviction_max_ms",
+        "body_bytes",
+        "entries",
+        "queued_bytes",
+        "wants",
     ];
     expected.sort_unstable();
     assert_eq!(fields, expected);
@@ -75,6 +81,48 @@ fn json_has_exactly_the_fields_of_the_help_text() {
             && number("p50_ms") <= number("p99_ms")
             && number("p99_ms") <= number("max_ms")
     );
+}
+
+#[test]
+fn convictions_have_a_time_and_nodes_a_memory() {
+    let calm = json(&[]);
+    assert!(calm["conviction_p50_ms"].is_null() && calm["conviction_max_ms"].is_null(), "{calm}");
+    // Four rumors of 300 bytes are all that anybody can hold.
+    assert_eq!((&calm["body_bytes"], &calm["entries"]), (&Value::from(1_200), &Value::from(4)));
+    let report = json(&["--liars", "1", "--adversary", "equivocate"]);
+    let number = |field: &str| report[field].as_f64().unwrap();
+    assert_eq!(report["convicted"], 39);
+    assert!(0.0 < number("conviction_p50_ms") && number("conviction_p50_ms") <= number("conviction_max_ms"));
+    assert!(number("conviction_max_ms") < 1_000.0, "{report}");
+    let args = ["--nodes", "40", "--links", "6", "--liars", "1", "--adversary", "equivocate"];
+    let table = stdout(&sim(&args));
+    assert!(table.contains("after the second word was said") && table.contains("index entries"), "{table}");
+}
+
+#[test]
+fn newcomers_are_late_from_when_they_came() {
+    let report = json(&["--churn", "5", "--rate", "1"]);
+    assert!(report["nodes"].as_u64().unwrap() > 40);
+    assert_eq!(report["coverage"], 1.0);
+    assert!(report["max_ms"].as_f64().unwrap() < 2_000.0, "{report}");
+}
+
+#[test]
+fn a_network_can_be_given_link_by_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let ring: String = (0..40).map(|node| format!("{node} {}\n", (node + 1) % 40)).collect();
+    std::fs::write(folder.path().join("ring.txt"), ring).unwrap();
+    let args = ["--nodes", "40", "--rumors", "2", "--topology", "edges:ring.txt"];
+    let output = sim_in(folder.path(), &args);
+    let table = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(table.contains("40 given links"), "{table}");
+    let hops =
+        table.lines().find_map(|line| line.strip_prefix("hops")?.split_whitespace().next()?.parse().ok());
+    // The far side of a ring of 40 is 20 away; the slower way round may be one longer.
+    assert!((20..=22).contains(&hops.unwrap_or(0)), "{table}");
+    let output = sim_in(folder.path(), &["--nodes", "39", "--topology", "edges:ring.txt"]);
+    assert!(output.status.code() == Some(2) && stderr(&output).contains("--nodes 40"), "{}", stderr(&output));
 }
 
 #[test]
@@ -97,11 +145,25 @@ fn the_same_flags_give_the_same_line_and_another_seed_another_trace() {
         // Far beyond what clocks may differ: rumors are refused.
         ("--clock-spread", "300s"),
         ("--tail", "5s"),
+        ("--topology", "hub:2"),
+        ("--topology", "regular"),
+        ("--topology", "small-world"),
+        ("--churn", "2"),
+        ("--churn", "0:4"),
         ("--baseline", "cycle"),
         ("--baseline", "infect-and-die:3"),
         ("--baseline", "mesh"),
     ] {
         assert_ne!(json(&[flag, value])["trace"], json(&[])["trace"], "{flag}");
+    }
+    assert_ne!(json(&["--cold"])["trace"], json(&[])["trace"]);
+    let liars = ["--liars", "10"];
+    for (flag, value) in [("--placement", "cut"), ("--placement", "around"), ("--grasp", "3")] {
+        assert_ne!(
+            json(&[&liars[..], &[flag, value]].concat())["trace"],
+            json(&liars)["trace"],
+            "{flag} {value}"
+        );
     }
 }
 
@@ -125,6 +187,7 @@ fn a_run_prints_a_table_and_draws_its_plots() {
         "convicted",
         "false bans",
         "repeated",
+        "memory",
         "trace",
         "cost",
         "plots",
@@ -199,6 +262,28 @@ fn the_matrix_writes_its_report_and_its_plots() {
 }
 
 #[test]
+fn a_study_writes_its_report_and_its_plots() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--study", "linger,hops", "--nodes", "30", "--links", "6", "--rumors", "4", "--out", "s"];
+    let output = sim_in(folder.path(), &args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let report = std::fs::read_to_string(folder.path().join("s/study.md")).unwrap();
+    assert!(report.contains("30 nodes") && !report.contains("Not finished"), "{report}");
+    for row in ["| 0 | no liars |", "| 20 | 33 % announce-liars |", "| 4 | 33 % silent |"] {
+        assert_eq!(report.matches(row).count(), 1, "{row} in {report}");
+    }
+    for plot in ["linger-copies.svg", "linger-p99.svg", "hops-copies.svg", "hops-p99.svg"] {
+        assert!(report.contains(&format!("({plot})")), "{report}");
+        let picture = std::fs::read_to_string(folder.path().join("s").join(plot)).unwrap();
+        assert!(picture.contains("default") && picture.contains("33 % silent") && !picture.contains("NaN"));
+    }
+    // Its values are really set: no two runs of a parameter are the same.
+    let traces: std::collections::BTreeSet<_> =
+        report.lines().filter_map(|line| line.split('`').nth(1)).collect();
+    assert!(traces.len() >= 5 * 3 + 3 * 3, "{report}");
+}
+
+#[test]
 fn what_cant_be_used_is_named_with_its_remedy() {
     for (args, words) in [
         (&["--nodes", "1"][..], &["--nodes", "2 to 1000000"][..]),
@@ -223,6 +308,13 @@ fn what_cant_be_used_is_named_with_its_remedy() {
         (&["--hold-back", "2"], &["--hold-back", "2s"]),
         (&["--hold-back", "90s"], &["90s", "60 s"]),
         (&["--clock-spread", "-1s"], &["-1s", "2s, 500ms"]),
+        (&["--topology", "ring"], &["ring", "small-world:PERCENT", "edges:FILE"]),
+        (&["--topology", "edges:/no/such/file"], &["/no/such/file", "check the path"]),
+        (&["--placement", "middle", "--liars", "3"], &["middle", "around:N"]),
+        (&["--placement", "around:50", "--nodes", "50", "--liars", "3"], &["node 50 of 50", "at most 49"]),
+        (&["--placement", "cut"], &["--placement", "--liars"]),
+        (&["--grasp", "3"], &["--grasp", "--liars"]),
+        (&["--churn", "-1"], &["-1", "LEAVE:JOIN"]),
         (&["--seed", "-1"], &["--seed"]),
         (&["--baseline", "rumour-mill"], &["rumour-mill", "infect-and-die"]),
         (&["--tail", "long"], &["--tail", "2s, 500ms"]),
@@ -234,6 +326,9 @@ fn what_cant_be_used_is_named_with_its_remedy() {
         (&["--classic", "--matrix"], &["--classic", "--matrix"]),
         (&["--classic", "--liars", "3"], &["--liars", "--classic"]),
         (&["--matrix", "--liars", "3"], &["--liars", "--matrix"]),
+        (&["--study", "speed"], &["speed", "eager", "all"]),
+        (&["--study", "eager", "--matrix"], &["--study", "--matrix"]),
+        (&["--study", "eager", "--liars", "3"], &["--liars", "--study"]),
         (&["--fanout", "3"], &["--classic"]),
     ] {
         let output = sim(args);

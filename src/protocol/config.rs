@@ -48,6 +48,9 @@ pub struct Config {
     pub batch: usize,
     /// How long announcements wait for company. Default 5 ms (design): a pull round trip costs more.
     pub announce_linger: Duration,
+    /// What a link that has never served may take for its first pull beyond a round trip, a quarter of it for its variance, and its line.
+    /// Too short, slow honest links are asked twice; too long, each announce-liar costs every newcomer that much time. Default 50 ms (guess; docs/performance.md, Parameters, has what others cost).
+    pub first_pull_margin: Duration,
     /// Time between two rounds of the repair cycle, before jitter. Default 1 s (design).
     pub repair_every: Duration,
     /// How long an application's validator may think. Default 250 ms (design).
@@ -78,6 +81,7 @@ impl Default for Config {
             verifiers: 1,
             batch: 64,
             announce_linger: Duration::from_millis(5),
+            first_pull_margin: Duration::from_millis(50),
             repair_every: Duration::from_secs(1),
             validator_patience: Duration::from_millis(250),
             validators: 256,

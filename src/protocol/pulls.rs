@@ -28,8 +28,6 @@ const LONGEST_SERVE: Duration = Duration::from_secs(1);
 /// Bounds of the patience with a pull (design section 7).
 const SHORTEST_PATIENCE: Duration = Duration::from_millis(60);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(2);
-/// What a link that has never served has beyond its round trip and its line. (Guess: scheduling and jitter.)
-const FIRST_MARGIN: Duration = Duration::from_millis(50);
 /// Per byte: 2 Mbit/s. A link slower than this times out now and then, and is asked later than others. (Guess.)
 const SLOWEST_LINE: Duration = Duration::from_micros(4);
 /// How long whoever announces must serve, and how long a late copy is waited for if the link is busy with others (design
@@ -216,12 +214,16 @@ impl Engine {
 
     /// How long to wait for the first thing that is asked of a link which has never brought anything, and may be a liar,
     /// before somebody else is asked too: a round trip with a quarter for its variance, what the slowest line we plan for takes for a frame of what the link
-    /// owes, and 50 ms. It does not count against the link. (docs/decisions.md says what waiting as long as for others
+    /// owes, and the configured margin. It does not count against the link. (docs/decisions.md says what waiting as long as for others
     /// costs.)
     fn first_patience(&self, slot: Slot) -> Duration {
         let Some(link) = self.links.at(slot) else { return SHORTEST_PATIENCE };
         let line = SLOWEST_LINE.saturating_mul(link.service.owed_bytes.min(FRAME_TARGET) as u32);
-        let first = link.rtt.saturating_add(link.rtt / 4).saturating_add(line) + FIRST_MARGIN;
+        let first = link
+            .rtt
+            .saturating_add(link.rtt / 4)
+            .saturating_add(line)
+            .saturating_add(self.config.first_pull_margin);
         first.min(self.patience(slot))
     }
 

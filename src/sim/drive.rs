@@ -10,6 +10,9 @@ use crate::rumor::SignedHeader;
 use crate::verify::verify_single;
 use crate::wire::{Lane, Reason};
 
+/// How long a closed link may take to write its control lane: `CLOSE_FLUSH` of `net/link.rs`.
+const FLUSH: Duration = Duration::from_secs(1);
+
 impl Network {
     pub(super) fn now_of(&self, node: NodeIndex) -> Now {
         let skew = self.nodes.get(node as usize).map_or(0, |node| node.skew_ms);
@@ -48,16 +51,25 @@ impl Network {
                     return self.queue.plan(late, node, what);
                 }
                 self.note(&(payload.len() as u64).to_le_bytes());
-                self.ledger.arrived(node, &payload);
-                self.hear(node, link, lane, &payload);
-                self.input(node, Input::Frame { link, lane, payload });
+                if self.waits_unread(node, link, lane, &payload) {
+                    return;
+                }
+                self.take(node, link, lane, payload);
             }
+            Happening::Read { .. } | Happening::Room { .. } if !alive => return,
+            Happening::Read { link } => self.read_on(node, link),
+            Happening::Room { link, lane } => return self.on_room(node, link, lane),
             Happening::Down { link, reason } => {
                 let Some(end) = self.nodes.get(node as usize).and_then(|node| node.end(link)) else { return };
                 let (peer, late) = (end.peer, end.late);
                 let what = Happening::Down { link, reason };
                 if self.is_cut(node, peer) {
                     return self.lost.push((node, what));
+                }
+                let reads = |end: &super::node::End| !end.paused && !end.unread.is_empty();
+                if self.nodes.get(node as usize).and_then(|node| node.end(link)).is_some_and(reads) {
+                    // What had come is still handed over, unless it is not read.
+                    return self.queue.plan(at + 1, node, what);
                 }
                 if at < late {
                     return self.queue.plan(late, node, what);
@@ -67,6 +79,7 @@ impl Network {
             Happening::Judged { .. } if !alive => return,
             Happening::Judged { batch, verdicts } => self.input(node, Input::Verdicts { batch, verdicts }),
             Happening::TurnOver => return self.on_turn_over(node),
+            Happening::Flushed { link } => return self.closed(node, link),
             Happening::Leaves { link, lane, payload } => self.enqueue(node, link, lane, payload, None),
             Happening::Knock { from } => self.on_knock(node, from),
             Happening::Connected { link } if !alive => {
@@ -175,6 +188,14 @@ impl Network {
                 self.check_conviction(index, &evidence);
                 self.ledger.convicted(index, evidence.author(), self.now);
             }
+            Action::PauseReading(link) => {
+                self.note(&[7]);
+                self.pause(index, link);
+            }
+            Action::ResumeReading(link) => {
+                self.note(&[7]);
+                self.resume(index, link);
+            }
             Action::Record { until_ms } => {
                 if let Some(node) = self.nodes.get_mut(index as usize) {
                     node.recorded_ms = until_ms;
@@ -246,7 +267,7 @@ impl Network {
         self.next_turn(from);
     }
 
-    fn next_turn(&mut self, node: NodeIndex) {
+    pub(super) fn next_turn(&mut self, node: NodeIndex) {
         let (room, rate) = (self.scenario.send_buffer, self.scenario.uplink.unwrap_or(u64::MAX).max(1));
         let started = self.nodes.get_mut(node as usize).and_then(|node| node.uplink.start(room));
         if let Some(bytes) = started {
@@ -262,6 +283,7 @@ impl Network {
         for (lane, payload) in turn.frames {
             self.depart(node, link, lane, payload);
         }
+        self.closed_if_written(node, link);
         self.next_turn(node);
         // Nothing of it to the engine unless that waits for room: the line takes a turn every few milliseconds.
         if !turn.taken.is_empty() {
@@ -278,7 +300,7 @@ impl Network {
         let lost = self.scenario.loss > 0.0 && self.dice.unit() < self.scenario.loss;
         let now = self.now;
         let Some(node) = self.nodes.get_mut(from as usize) else { return };
-        let Some(end) = node.end_mut(link) else { return };
+        let Some(end) = node.any_end_mut(link).filter(|end| end.up || end.closing.is_some()) else { return };
         let again = if lost { end.delay * 2 + Duration::from_millis(25) } else { Duration::ZERO };
         let arrives = now + nanos(end.delay + jitter + again);
         let Some(last) = end.last.get_mut(lane.index()) else { return };
@@ -288,17 +310,38 @@ impl Network {
         self.queue.plan(at, peer, Happening::Arrive { link: there, lane, payload });
     }
 
+    /// Closes a link once its control lane is written: the goodbye, and the proof before it, wait for their turns on the
+    /// line, as long as `net/link.rs` lets them.
     pub(super) fn close(&mut self, index: NodeIndex, link: LinkId, reason: Reason) {
         let Some(node) = self.nodes.get_mut(index as usize) else { return };
-        // The goodbye, and the proof before it, leave at once: they are few bytes beside what waits.
-        for payload in node.uplink.close(link) {
-            self.depart(index, link, Lane::Control, payload);
+        let written = !node.uplink.says_goodbye(link);
+        let Some(end) = node.end_mut(link) else { return };
+        end.closing = Some(reason);
+        if written {
+            self.closed(index, link);
+        } else {
+            self.queue.plan(self.now + nanos(FLUSH), index, Happening::Flushed { link });
         }
-        let Some(end) = self.nodes.get(index as usize).and_then(|node| node.end(link)) else { return };
-        // After whatever was sent before it.
-        let after = end.last.iter().copied().max().unwrap_or(0).max(self.now + nanos(end.delay));
-        self.queue.plan(after, end.peer, Happening::Down { link: end.there, reason: Some(reason) });
         self.link_down(index, link, Some(reason));
+    }
+
+    pub(super) fn closed_if_written(&mut self, index: NodeIndex, link: LinkId) {
+        let Some(node) = self.nodes.get(index as usize) else { return };
+        if !node.uplink.has(link) {
+            self.closed(index, link);
+        }
+    }
+
+    /// A link that was closed is gone from here on, if that was not so before; the peer hears of it after all that was sent.
+    pub(super) fn closed(&mut self, index: NodeIndex, link: LinkId) {
+        let now = self.now;
+        let Some(node) = self.nodes.get_mut(index as usize) else { return };
+        let Some(end) = node.any_end_mut(link) else { return };
+        let Some(reason) = end.closing.take() else { return };
+        let after = end.last.iter().copied().max().unwrap_or(0).max(now + nanos(end.delay));
+        let (peer, there) = (end.peer, end.there);
+        node.uplink.drop_link(link);
+        self.queue.plan(after, peer, Happening::Down { link: there, reason: Some(reason) });
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::dice::Dice;
-use super::measure::Measures;
+use super::measure::{Gauges, Measures, most_held};
 use super::network::Network;
 use super::scenario::Scenario;
 
@@ -11,6 +11,8 @@ use super::scenario::Scenario;
 const STEP: Duration = Duration::from_millis(50);
 /// How often the run looks whether everything is delivered: looking means sorting all delays.
 const LOOK: Duration = Duration::from_millis(250);
+/// How often the run looks at what the engines hold. Bodies and index entries only grow within a run; queues come and go.
+const WEIGH: Duration = Duration::from_secs(1);
 /// The longest time-out of a pull: nothing that began before the last delivery is still open after it.
 const TAIL: Duration = Duration::from_secs(2);
 
@@ -77,6 +79,8 @@ pub struct Report {
     pub finished: bool,
     /// Everything measured.
     pub measures: Measures,
+    /// The most of each gauge that any honest node's engine held, looked at once per simulated second and at the end.
+    pub held: Gauges,
     /// Part of the (honest node, rumor) pairs that were delivered. A rumor that never left its author counts as missing.
     pub coverage: f64,
     /// Rumors that reached every honest node.
@@ -112,6 +116,8 @@ impl Experiment {
             published: 0,
             goes_on,
             given_up: false,
+            held: Gauges::default(),
+            weighs_at: Duration::ZERO,
         };
         let mut turns = Turns::new(&self.scenario);
         let adversary = self.scenario.liar.to_string();
@@ -135,7 +141,9 @@ impl Experiment {
         clock.expected = network.elapsed() + tail;
         let end = clock.expected;
         clock.advance(&mut network, end);
-        Report { adversary, ..Report::of(&network, self.rumors, !clock.given_up) }
+        clock.weigh(&network);
+        let (finished, held) = (!clock.given_up, clock.held);
+        Report { adversary, held, ..Report::of(&network, self.rumors, finished) }
     }
 }
 
@@ -149,12 +157,22 @@ struct Clock<'a> {
     published: usize,
     goes_on: &'a mut dyn FnMut(Progress) -> bool,
     given_up: bool,
+    held: Gauges,
+    weighs_at: Duration,
 }
 
 impl Clock<'_> {
+    fn weigh(&mut self, network: &Network) {
+        self.held = self.held.or_more(most_held(&network.nodes));
+        self.weighs_at = network.elapsed() + WEIGH;
+    }
+
     fn advance(&mut self, network: &mut Network, until: Duration) {
         while network.elapsed() < until && !self.given_up {
             network.run_for((until - network.elapsed()).min(STEP));
+            if network.elapsed() >= self.weighs_at {
+                self.weigh(network);
+            }
             let now =
                 Progress { elapsed: network.elapsed(), expected: self.expected, published: self.published };
             self.given_up = !(self.goes_on)(now);
@@ -181,7 +199,13 @@ impl Turns {
                 self.left.swap(at, self.dice.below(at + 1));
             }
         }
-        self.left.pop()
+        // (Whoever has left since the round began has nothing to say.)
+        while let Some(node) = self.left.pop() {
+            if network.is_alive(node) {
+                return Some(node);
+            }
+        }
+        network.first_alive()
     }
 }
 
@@ -195,6 +219,7 @@ impl Report {
             adversary: String::new(),
             rumors,
             finished,
+            held: Gauges::default(),
             coverage: delivered as f64 / owed.max(1) as f64,
             complete: measures.complete(),
             elapsed: network.elapsed(),

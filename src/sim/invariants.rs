@@ -9,14 +9,28 @@ use crate::protocol::{Engine, MAX_LINKS, Offence, VerifyJob};
 use crate::rumor::{Bundle, Evidence};
 use crate::verify;
 
-/// Design section 6, row 7: signatures that may wait, in all. Every link may add one more frame (64 bundles) when its
-/// reading is stopped, since what had come is taken in.
-const MOST_WAITING: usize = 4_096 + 64 * MAX_LINKS;
-/// Wanted ids in all: `MAX_WANTS` of the engine, and the share of each link beyond it.
-const MOST_WANTS: usize = 65_536 + 256 * MAX_LINKS;
-/// Bytes that one link may have queued: 4 MiB own, 4 MiB relayed, 4 MiB of replies with the cancelled ones, three lanes'
-/// credit, and one frame that was let in when each was almost full.
-const MOST_QUEUED: usize = 3 * (4 << 20) + 3 * 256 * 1024 + 6 * 128 * 1024;
+/// Caps that are the engine's own, beside those of its configuration.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Caps {
+    /// Design section 6, row 7: signatures that may wait, in all. Every link may add one more frame (64 bundles) when its
+    /// reading is stopped, since what had come is taken in.
+    pub(super) waiting: usize,
+    /// Wanted ids in all: `MAX_WANTS` of the engine, and the share of each link beyond it.
+    pub(super) wants: usize,
+    /// Bytes that one link may have queued: 4 MiB own, 4 MiB relayed, 4 MiB of replies with the cancelled ones, three
+    /// lanes' credit, and one frame that was let in when each was almost full.
+    pub(super) queued: usize,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self {
+            waiting: 4_096 + 64 * MAX_LINKS,
+            wants: 65_536 + 256 * MAX_LINKS,
+            queued: 3 * (4 << 20) + 3 * 256 * 1024 + 6 * 128 * 1024,
+        }
+    }
+}
 
 /// An invariant that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,14 +91,14 @@ impl Network {
             if value > cap { wrong(format!("{what}: {value}, where at most {cap} may be")) } else { Ok(()) }
         };
         capped("links", stats.links.len(), config.max_links.min(MAX_LINKS))?;
-        capped("signatures waiting", stats.waiting_verification, MOST_WAITING)?;
-        capped("wanted ids", stats.wants, MOST_WANTS)?;
+        capped("signatures waiting", stats.waiting_verification, self.caps.waiting)?;
+        capped("wanted ids", stats.wants, self.caps.wants)?;
         for topic in &stats.topics {
             capped("bytes of bodies", topic.body_bytes, config.topic_bytes)?;
             capped("index entries", topic.bundles, config.topic_bundles)?;
         }
         for link in &stats.links {
-            capped("bytes queued for a link", link.queued_bytes, MOST_QUEUED)?;
+            capped("bytes queued for a link", link.queued_bytes, self.caps.queued)?;
         }
         Ok(())
     }

@@ -53,6 +53,12 @@ pub(super) struct Life {
     since: u64,
 }
 
+/// From when a delivery to a node is late: from publishing, or from when it came, or came back, if that was later.
+pub(super) fn delay(life: &Life, published: u64, at: u64) -> u64 {
+    let there = if at >= life.since { life.since.max(life.born) } else { life.born };
+    at.saturating_sub(published.max(there))
+}
+
 impl Life {
     /// Whether it should have what was published at this time: it was there, and is there now. One that was away for a
     /// while should: others tell it what is recent.

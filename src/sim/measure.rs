@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::ledger::{Ledger, NEVER, Told};
+use super::ledger::{Ledger, NEVER, Told, delay};
 use super::node::Node;
 use crate::key::PublicKey;
 use crate::protocol::PublishError;
@@ -56,7 +56,7 @@ impl Ledger {
         for (node, life) in self.lives.iter().enumerate() {
             let at = told.at.get(node).copied().unwrap_or(NEVER);
             if life.honest && at != NEVER {
-                delays.push(Duration::from_nanos(at.saturating_sub(told.published)));
+                delays.push(Duration::from_nanos(delay(life, told.published, at)));
                 hops_max = hops_max.max(told.hops.get(node).copied().unwrap_or(0));
             }
             if life.expects(told.published) {
@@ -79,7 +79,7 @@ impl Ledger {
             self.lives.iter().enumerate().filter(|(_, life)| life.honest && life.gone == NEVER)
         {
             match times.get(node).copied().filter(|at| *at != NEVER) {
-                Some(at) => delays.push(Duration::from_nanos(at.saturating_sub(conflict.unwrap_or(at)))),
+                Some(at) => delays.push(Duration::from_nanos(delay(life, conflict.unwrap_or(at), at))),
                 None => missing += usize::from(life.honest),
             }
         }
@@ -108,7 +108,8 @@ pub struct Spread {
     pub published: Duration,
     /// Bytes of its bodies.
     pub bytes: u64,
-    /// From publishing to delivery, one per honest node that has it, sorted.
+    /// From publishing to delivery, one per honest node that has it, sorted. For a node that came, or came back, later than
+    /// it was published: from then.
     pub delays: Vec<Duration>,
     /// The longest way of an accepted copy, in links.
     pub hops_max: u8,
@@ -172,30 +173,42 @@ pub struct Gauges {
     pub wants: usize,
 }
 
+/// Of each honest node that is running, if it has an engine.
+fn held(nodes: &[Node]) -> impl Iterator<Item = Gauges> {
+    let running = nodes.iter().filter(|node| node.alive && node.is_honest());
+    running.filter_map(|node| node.machine.engine()).map(|engine| {
+        let stats = engine.stats();
+        Gauges {
+            body_bytes: stats.topics.iter().map(|topic| topic.body_bytes).sum(),
+            entries: stats.topics.iter().map(|topic| topic.bundles).sum(),
+            queued_bytes: stats.links.iter().map(|link| link.queued_bytes).sum(),
+            wants: stats.wants,
+        }
+    })
+}
+
+/// The most of each gauge that any of them has.
+pub(super) fn most_held(nodes: &[Node]) -> Gauges {
+    held(nodes).fold(Gauges::default(), Gauges::or_more)
+}
+
 impl Memory {
     fn of(nodes: &[Node]) -> Self {
-        let (mut sum, mut most, mut count) = (Gauges::default(), Gauges::default(), 0);
-        for engine in nodes
-            .iter()
-            .filter(|node| node.alive && node.is_honest())
-            .filter_map(|node| node.machine.engine())
-        {
-            let stats = engine.stats();
-            let one = Gauges {
-                body_bytes: stats.topics.iter().map(|topic| topic.body_bytes).sum(),
-                entries: stats.topics.iter().map(|topic| topic.bundles).sum(),
-                queued_bytes: stats.links.iter().map(|link| link.queued_bytes).sum(),
-                wants: stats.wants,
-            };
+        let (mut sum, mut count) = (Gauges::default(), 0usize);
+        for one in held(nodes) {
             count += 1;
             sum = sum.with(one, |sum, one| sum + one);
-            most = most.with(one, usize::max);
         }
-        Self { mean: sum.with(sum, |sum, _| sum / count.max(1)), most }
+        Self { mean: sum.with(sum, |sum, _| sum / count.max(1)), most: most_held(nodes) }
     }
 }
 
 impl Gauges {
+    /// Of each gauge, whatever is more.
+    pub(super) fn or_more(self, other: Self) -> Self {
+        self.with(other, usize::max)
+    }
+
     fn with(self, other: Self, join: impl Fn(usize, usize) -> usize) -> Self {
         Self {
             body_bytes: join(self.body_bytes, other.body_bytes),
@@ -299,6 +312,15 @@ impl Measures {
             }
             time += step;
         }
+    }
+
+    /// From the moment when an author's second word was said to its conviction, over all convicted authors and all honest
+    /// nodes that convicted them: the time that this part of them did not exceed. `None` if nobody was convicted.
+    pub fn conviction_delay(&self, quantile: f64) -> Option<Duration> {
+        let told = self.convictions.iter().filter(|one| one.conflict.is_some());
+        let mut all: Vec<_> = told.flat_map(|one| one.delays.iter().copied()).collect();
+        all.sort_unstable();
+        (!all.is_empty()).then(|| at_quantile(&all, quantile))
     }
 
     /// The longest way of an accepted copy, in links.

@@ -10,7 +10,7 @@
 //!                  │
 //!                  ├ nodes: a Machine (the engine, or a Protocol to compare it with); a liar is an honest one behind an Adversary
 //!                  ├ links: Latency, jitter, loss; uplinks: bytes per second, shared fairly by a node's links;
-//!                  │        dialled and refused at run time (Start::Cold, Network::dial)
+//!                  │        what is not read waits and fills windows; dialled and refused at run time (Start::Cold, Network::dial)
 //!                  ├ faults: partition, heal, crash, restart, leave, join, step_clock, Churn
 //!                  ├ invariants: Network::check, run_checked
 //!                  └ one queue ordered by time; one seed decides everything; Network::trace proves it
@@ -50,6 +50,7 @@ mod network;
 mod node;
 mod protocol;
 mod queue;
+mod reading;
 mod scenario;
 mod topology;
 mod uplink;

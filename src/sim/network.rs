@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::dial::Dialler;
 use super::dice::Dice;
-use super::invariants::Broken;
+use super::invariants::{Broken, Caps};
 use super::ledger::Ledger;
 use super::liars::{Outgoing, Placement, Plot, choose};
 use super::lying::Lying;
@@ -53,6 +53,8 @@ pub struct Network {
     /// Who acted last.
     pub(super) last: NodeIndex,
     pub(super) broken: Option<Broken>,
+    /// What the check holds gauges against.
+    pub(super) caps: Caps,
 }
 
 impl Network {
@@ -90,6 +92,7 @@ impl Network {
             cuts: 0,
             last: 0,
             broken: None,
+            caps: Caps::default(),
             scenario,
         };
         for lies in &lying {
@@ -176,7 +179,8 @@ impl Network {
     /// What every engine is configured with.
     fn config(&self) -> Config {
         let mut config = self.scenario.config.clone();
-        config.expected_nodes = u32::try_from(self.scenario.nodes).unwrap_or(u32::MAX);
+        let nodes = u32::try_from(self.scenario.nodes).unwrap_or(u32::MAX);
+        config.expected_nodes = self.scenario.expected_nodes.unwrap_or(nodes);
         config
     }
 
@@ -280,6 +284,10 @@ impl Network {
     /// Whether a node is running.
     pub fn is_alive(&self, node: usize) -> bool {
         self.nodes.get(node).is_some_and(|node| node.alive) && !self.ledger.is_gone(node as NodeIndex)
+    }
+
+    pub(super) fn first_alive(&self) -> Option<usize> {
+        (0..self.len()).find(|node| self.is_honest(*node) && self.is_alive(*node))
     }
 
     /// A random honest node that is running.

@@ -1,6 +1,9 @@
 //! One simulated node: a machine, what may twist its words, its line out, and the ends of its links.
 
+use std::collections::VecDeque;
 use std::time::Duration;
+
+use bytes::Bytes;
 
 use super::dial::Dialler;
 use super::lying::Lying;
@@ -9,7 +12,7 @@ use super::queue::NodeIndex;
 use super::uplink::Uplink;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::{Input, LinkId, Now};
-use crate::wire::Lane;
+use crate::wire::{Lane, Reason};
 
 #[derive(Debug)]
 pub(super) struct Node {
@@ -61,11 +64,38 @@ pub(super) struct End {
     pub(super) last: [u64; Lane::COUNT],
     /// Nothing arrives here before: after a partition, what was lost is sent again, and the rest waits for it.
     pub(super) late: u64,
+    /// The machine does not read it.
+    pub(super) paused: bool,
+    /// What has come since, in order.
+    pub(super) unread: VecDeque<(Lane, Bytes)>,
+    /// Of each lane, how many bytes of that.
+    pub(super) unread_bytes: [usize; Lane::COUNT],
+    /// Closed at this end, with a goodbye that is not written yet, for this reason.
+    pub(super) closing: Option<Reason>,
 }
 
 impl End {
     pub(super) const fn new(peer: NodeIndex, there: LinkId, delay: Duration, dialled: bool) -> Self {
-        Self { peer, there, delay, dialled, up: false, up_since: 0, last: [0; Lane::COUNT], late: 0 }
+        Self {
+            peer,
+            there,
+            delay,
+            dialled,
+            up: false,
+            up_since: 0,
+            last: [0; Lane::COUNT],
+            late: 0,
+            paused: false,
+            unread: VecDeque::new(),
+            unread_bytes: [0; Lane::COUNT],
+            closing: None,
+        }
+    }
+
+    fn forget_unread(&mut self) {
+        self.paused = false;
+        self.unread.clear();
+        self.unread_bytes = [0; Lane::COUNT];
     }
 }
 
@@ -107,14 +137,17 @@ impl Node {
         }
         let end = self.end_mut(link)?;
         end.up = false;
+        end.forget_unread();
         Some(end)
     }
 
     /// Takes all links down at this end; gives their other ends.
     pub(super) fn shut_all(&mut self) -> Vec<(NodeIndex, LinkId)> {
         let mut others = Vec::new();
-        for (link, end) in (0..).map(LinkId).zip(&mut self.ends).filter(|(_, end)| end.up) {
-            end.up = false;
+        let knows = |end: &End| end.up || end.closing.is_some();
+        for (link, end) in (0..).map(LinkId).zip(&mut self.ends).filter(|(_, end)| knows(end)) {
+            (end.up, end.closing) = (false, None);
+            end.forget_unread();
             others.push((end.peer, end.there));
             if let Some(twist) = &mut self.twist {
                 twist.part(link);

@@ -19,6 +19,12 @@ pub(super) enum Happening {
     Down { link: LinkId, reason: Option<Reason> },
     /// A batch of signatures has been checked.
     Judged { batch: BatchId, verdicts: Vec<bool> },
+    /// A link that was not read is read again: its next frame.
+    Read { link: LinkId },
+    /// The sender hears that there is room again in the window of a lane.
+    Room { link: LinkId, lane: Lane },
+    /// A closed link has had its time to write its goodbye.
+    Flushed { link: LinkId },
     /// The turn of a link on a node's uplink is over.
     TurnOver,
     /// A frame that was held back by its liar wants to leave.

@@ -47,8 +47,10 @@ pub struct Scenario {
     pub churn: Option<Churn>,
     /// The topic that all nodes join.
     pub topic: Topic,
-    /// Of every node; `expected_nodes` is set to `nodes`.
+    /// Of every node; `expected_nodes` is set to `nodes`, or to what the scenario says.
     pub config: Config,
+    /// How many nodes the nodes think there are, if that is not how many there are.
+    pub expected_nodes: Option<u32>,
     /// Decides everything that is left to chance.
     pub seed: u64,
 }
@@ -76,6 +78,7 @@ impl Default for Scenario {
             churn: None,
             topic: Topic::named("simulation").max_body(64 * 1024),
             config: Config::default(),
+            expected_nodes: None,
             seed: 1,
         }
     }

@@ -5,9 +5,10 @@
 //! (see `net/writer.rs`). A connection takes what is written to it into a buffer (`net/transport.rs`: 1 MiB) and tells
 //! the engine at once; only what does not fit makes the engine wait. So an engine sees the queue of its uplink through
 //! that buffer, as it does in production. Bytes that have left and are not acknowledged also fill it in production;
-//! over one round trip they are few beside it, and are left out here.
+//! over one round trip they are few beside it, and are left out here. A lane that the peer does not read is held up
+//! (`reading.rs`).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
@@ -25,6 +26,8 @@ pub(super) struct Uplink {
     /// Links with something to send, in the order of their turns.
     ring: VecDeque<LinkId>,
     under_way: Option<Turn>,
+    /// Lanes whose window at the peer is full.
+    held_up: BTreeSet<(LinkId, usize)>,
 }
 
 /// What waits in one connection.
@@ -36,6 +39,8 @@ struct Backlog {
     untaken: VecDeque<(Lane, usize)>,
     untaken_bytes: usize,
     replies_next: bool,
+    /// Closed: only what is left of its control lane is still written.
+    closing: bool,
 }
 
 #[derive(Debug)]
@@ -67,13 +72,16 @@ impl Uplink {
         room: usize,
     ) -> bool {
         let backlog = self.links.entry(link).or_default();
-        if backlog.bytes == 0 {
-            self.ring.push_back(link);
+        if backlog.closing {
+            return true;
         }
         let len = payload.len() + FRAME_OVERHEAD;
         backlog.bytes += len;
         let Some(waiting) = backlog.lanes.get_mut(lane.index()) else { return true };
         waiting.push_back(Waiting { payload, left: len });
+        if !self.ring.contains(&link) && !self.held_up.contains(&(link, lane.index())) {
+            self.ring.push_back(link);
+        }
         let Some(owed) = owed else { return true };
         let taken = backlog.untaken.is_empty() && backlog.bytes <= room.max(len);
         if !taken {
@@ -89,10 +97,10 @@ impl Uplink {
             return None;
         }
         let link = self.ring.pop_front()?;
-        let backlog = self.links.get_mut(&link)?;
+        let (backlog, held_up) = (self.links.get_mut(&link)?, &self.held_up);
         let mut turn = Turn { link: Some(link), ..Turn::default() };
         while turn.bytes < TURN && backlog.bytes > 0 {
-            let Some(lane) = backlog.next_lane() else { break };
+            let Some(lane) = backlog.next_lane(|lane| held_up.contains(&(link, lane.index()))) else { break };
             let Some(queue) = backlog.lanes.get_mut(lane.index()) else { break };
             let Some(first) = queue.front_mut() else { break };
             let part = first.left.min(TURN - turn.bytes);
@@ -115,7 +123,9 @@ impl Uplink {
             turn.taken.push((lane, bytes));
         }
         if backlog.bytes > 0 {
-            self.ring.push_back(link);
+            if backlog.next_lane(|lane| held_up.contains(&(link, lane.index()))).is_some() {
+                self.ring.push_back(link);
+            }
         } else {
             turn.taken.extend(backlog.untaken.drain(..));
             self.links.remove(&link);
@@ -130,18 +140,64 @@ impl Uplink {
         self.under_way.take().unwrap_or_default()
     }
 
-    /// A link is closed: its control lane is still written, what else waits is not.
-    pub(super) fn close(&mut self, link: LinkId) -> Vec<Bytes> {
+    /// A lane may not send: the peer does not read it.
+    pub(super) fn hold_up(&mut self, link: LinkId, lane: Lane) {
+        self.held_up.insert((link, lane.index()));
+    }
+
+    /// A lane may send again.
+    pub(super) fn go_on(&mut self, link: LinkId, lane: Lane) {
+        self.held_up.remove(&(link, lane.index()));
+        if self.links.contains_key(&link) && !self.ring.contains(&link) {
+            self.ring.push_back(link);
+        }
+    }
+
+    /// A link is closed: of what waits, only its control lane is still written. False if there is nothing of it.
+    pub(super) fn says_goodbye(&mut self, link: LinkId) -> bool {
+        let under_way = self.under_way.as_ref().is_some_and(|turn| turn.link == Some(link));
+        let Some(backlog) = self.links.get_mut(&link) else { return under_way };
+        for lane in [Lane::Rumors, Lane::Replies] {
+            if let Some(queue) = backlog.lanes.get_mut(lane.index()) {
+                queue.clear();
+            }
+        }
+        backlog.closing = true;
+        backlog.untaken.clear();
+        backlog.untaken_bytes = 0;
+        let control = backlog.lanes.get(Lane::Control.index());
+        backlog.bytes = control.into_iter().flatten().map(|waiting| waiting.left).sum();
+        if backlog.bytes == 0 {
+            self.drop_link(link);
+            return under_way;
+        }
+        true
+    }
+
+    /// Whether a link still has something to send, or is sending.
+    pub(super) fn has(&self, link: LinkId) -> bool {
+        self.links.contains_key(&link) || self.under_way.as_ref().is_some_and(|turn| turn.link == Some(link))
+    }
+
+    /// A link is down: nothing of it is written any more, unless it says goodbye.
+    pub(super) fn close(&mut self, link: LinkId) {
+        if self.links.get(&link).is_none_or(|backlog| !backlog.closing) {
+            self.drop_link(link);
+        }
+    }
+
+    pub(super) fn drop_link(&mut self, link: LinkId) {
         self.ring.retain(|other| *other != link);
-        let Some(mut backlog) = self.links.remove(&link) else { return Vec::new() };
-        let control = backlog.lanes.get_mut(Lane::Control.index()).map(std::mem::take);
-        control.into_iter().flatten().map(|waiting| waiting.payload).collect()
+        self.links.remove(&link);
+        self.held_up.retain(|(other, _)| *other != link);
     }
 }
 
 impl Backlog {
-    fn next_lane(&mut self) -> Option<Lane> {
-        let waits = |lane: Lane| self.lanes.get(lane.index()).is_some_and(|queue| !queue.is_empty());
+    fn next_lane(&mut self, held_up: impl Fn(Lane) -> bool) -> Option<Lane> {
+        let waits = |lane: Lane| {
+            self.lanes.get(lane.index()).is_some_and(|queue| !queue.is_empty()) && !held_up(lane)
+        };
         let (rumors, replies) = (waits(Lane::Rumors), waits(Lane::Replies));
         if waits(Lane::Control) {
             return Some(Lane::Control);
@@ -210,11 +266,28 @@ mod tests {
     }
 
     #[test]
-    fn closed_links_write_their_control_lane_only() {
+    fn closed_links_write_their_control_lane_only_and_in_turn() {
         let mut uplink = Uplink::default();
+        push(&mut uplink, 2, Lane::Rumors, 30_000);
         push(&mut uplink, 1, Lane::Rumors, 40_000);
         push(&mut uplink, 1, Lane::Control, 10);
-        assert_eq!(uplink.close(LinkId(1)), [frame(10)]);
+        assert!(uplink.says_goodbye(LinkId(1)) && uplink.has(LinkId(1)));
+        uplink.close(LinkId(1));
+        let order = drain(&mut uplink);
+        assert_eq!(order, [(1, Lane::Control, 12_010), (2, Lane::Rumors, 30_010)]);
+        assert!(!uplink.has(LinkId(1)) && !uplink.says_goodbye(LinkId(1)));
+    }
+
+    #[test]
+    fn a_lane_that_is_not_read_waits_and_the_others_go_on() {
+        let mut uplink = Uplink::default();
+        uplink.hold_up(LinkId(1), Lane::Rumors);
+        push(&mut uplink, 1, Lane::Rumors, 1_000);
         assert!(uplink.start(ROOM).is_none());
+        push(&mut uplink, 1, Lane::Replies, 500);
+        assert_eq!(drain(&mut uplink), [(1, Lane::Replies, 500)]);
+        uplink.go_on(LinkId(1), Lane::Rumors);
+        assert_eq!(drain(&mut uplink), [(1, Lane::Rumors, 1_000)]);
+        assert!(uplink.links.is_empty() && uplink.ring.is_empty());
     }
 }

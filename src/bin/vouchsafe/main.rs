@@ -33,7 +33,7 @@ enum Command {
     Inspect(inspect::Args),
     Verify(verify::Args),
     Demo(demo::Args),
-    Sim(sim::Args),
+    Sim(Box<sim::Args>),
 }
 
 fn main() -> ExitCode {

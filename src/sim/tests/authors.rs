@@ -1,12 +1,7 @@
 //! Authors that lie: rows B12, B13, B16, B36, B37 of docs/attacks.md.
 
 use super::*;
-use crate::rumor::{Guarantee, Topic};
 use crate::verify;
-
-fn held_back() -> Topic {
-    Topic::named("held back").guarantee(Guarantee::HoldBack(Duration::from_secs(2)))
-}
 
 fn convicted(network: &Network) -> usize {
     let some = |node: &usize| !network.engine(*node).unwrap().convicted().is_empty();
@@ -55,22 +50,10 @@ fn late_equivocation_convicts_too() {
     assert_eq!(convicted(&network), network.measures().honest);
 }
 
-/// Some 40 of the 48 links of each honest node lead to liars; each of those makes eight conflicts at the edges of the
-/// windows, and announces at once what it will not serve: 400 trials a run.
 #[test]
 fn holdback_agrees_at_the_window_edge() {
     for seed in 1..=2 {
-        let scenario = Scenario {
-            nodes: 60,
-            links: 24,
-            liar_count: Some(50),
-            liar: "edge+announce".parse().unwrap(),
-            clock_spread: Duration::from_secs(15),
-            topic: held_back(),
-            seed,
-            ..Scenario::default()
-        };
-        let mut network = Network::new(scenario);
+        let mut network = Network::new(Scenario { seed, ..edges() });
         // Until the last second words are out.
         network.run_for(Duration::from_secs(200));
         let measures = network.measures();

@@ -3,17 +3,20 @@
 mod attacks;
 mod authors;
 mod baselines;
+mod breaches;
 mod dialling;
 mod faults;
 mod invariants;
 mod load;
 mod mutations;
+mod reading;
 mod spread;
 mod uplink;
 
 use std::time::Duration;
 
 use super::*;
+use crate::rumor::{Guarantee, Topic};
 
 /// When the tests begin to publish: hellos are said.
 const GREETED: Duration = Duration::from_secs(2);
@@ -28,6 +31,24 @@ fn small() -> Scenario {
 
 fn with(liar: Liar) -> Scenario {
     Scenario { liars: 0.33, liar, ..small() }
+}
+
+fn held_back() -> Topic {
+    Topic::named("held back").guarantee(Guarantee::HoldBack(Duration::from_secs(2)))
+}
+
+/// Some 40 of the 48 links of each honest node lead to liars; each of those makes eight conflicts at the edges of the
+/// windows, and announces at once what it will not serve: 400 trials in 200 s.
+fn edges() -> Scenario {
+    Scenario {
+        nodes: 60,
+        links: 24,
+        liar_count: Some(50),
+        liar: "edge+announce".parse().unwrap(),
+        clock_spread: Duration::from_secs(15),
+        topic: held_back(),
+        ..Scenario::default()
+    }
 }
 
 /// Random honest nodes publish one rumor each.

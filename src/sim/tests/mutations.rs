@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::protocol::{Config, Weakness};
-use crate::rumor::{Guarantee, Topic};
 
 /// One defence, who attacks it, and what is then no longer true.
 struct Mutation {
@@ -129,40 +128,28 @@ fn evidence_untold_leaves_the_other_half_believing() {
     assert!(with_it == 0 && without > 0, "{with_it} {without}");
 }
 
-#[test]
-fn late_words_delivered_break_agreement() {
-    let scenario = Scenario {
-        nodes: 60,
-        links: 24,
-        liar_count: Some(50),
-        liar: "edge+announce".parse().unwrap(),
-        clock_spread: Duration::from_secs(15),
-        topic: Topic::named("held back").guarantee(Guarantee::HoldBack(Duration::from_secs(2))),
-        ..Scenario::default()
-    };
+/// What `figure` says with all defences and without one, when the words at the edges of the windows are all said.
+fn compare_at_the_edge(weakness: Weakness, scenario: &Scenario, figure: fn(&Measures) -> u64) -> (u64, u64) {
     let run = |defence| {
         let wait = Duration::from_secs(200);
-        let mutation = Mutation { defence, scenario: scenario.clone(), rumors: 0, wait };
-        mutation.run().measures().disagreements
+        figure(&Mutation { defence, scenario: scenario.clone(), rumors: 0, wait }.run().measures())
     };
-    let (with_it, without) = (run(None), run(Some(Weakness::LateDelivered)));
+    (run(None), run(Some(weakness)))
+}
+
+#[test]
+fn late_words_delivered_break_agreement() {
+    let disagreements = |measures: &Measures| measures.disagreements as u64;
+    let (with_it, without) = compare_at_the_edge(Weakness::LateDelivered, &edges(), disagreements);
     assert!(with_it == 0 && without > 0, "{with_it} {without}");
 }
 
 #[test]
 fn blame_for_being_late_hits_honest_relays() {
-    let scenario = Scenario {
-        nodes: 60,
-        liar_count: Some(3),
-        clock_spread: Duration::from_secs(15),
-        ..hostile("edge".parse().unwrap())
-    };
-    let run = |defence| {
-        let wait = Duration::from_secs(200);
-        let mutation = Mutation { defence, scenario: scenario.clone(), rumors: 0, wait };
-        mutation.run().measures().false_bans
-    };
-    let (with_it, without) = (run(None), run(Some(Weakness::LateBlamed)));
+    let clock_spread = Duration::from_secs(15);
+    let scenario = Scenario { nodes: 60, liar_count: Some(3), clock_spread, ..hostile(Liar::Edge) };
+    let false_bans = |measures: &Measures| measures.false_bans;
+    let (with_it, without) = compare_at_the_edge(Weakness::LateBlamed, &scenario, false_bans);
     assert!(with_it == 0 && without > 0, "{with_it} {without}");
 }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   flags ──> Scenario, Experiment ──> library ──> Report ──> figures (table, JSON), plots (SVG)
+//!     ├─────> study: one parameter of the engine after the other
 //!     ├─────> matrix: one experiment a row, the report rewritten after each
 //!     └─────> classic: cycles by seed, beside the formula
 //! ```
@@ -10,17 +11,20 @@ mod bar;
 mod classic;
 mod cost;
 mod figures;
+mod files;
 mod flags;
 mod matrix;
 mod plots;
+mod shape;
 mod single;
+mod study;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use vouchsafe::Topic;
 use vouchsafe::rumor::{Guarantee, MAX_BODY};
-use vouchsafe::sim::{Experiment, Latency, Liar, Protocol, Scenario};
+use vouchsafe::sim::{Churn, Experiment, Latency, Liar, Placement, Protocol, Scenario, Start, Topology};
 
 use crate::exit::Failure;
 use flags::Part;
@@ -41,12 +45,16 @@ const PER_NODE: f64 = 32.0;
 /// Prints a table and writes DIR/latency.svg and DIR/coverage.svg.
 ///
 /// --json prints one line with: nodes, liars, adversary, rumors, coverage, complete, copies, announcements, bytes_ratio, hops_max,
-/// p50_ms, p99_ms, max_ms, offences, convicted, false_bans, trace.
+/// p50_ms, p99_ms, max_ms, offences, convicted, false_bans, trace, conviction_p50_ms, conviction_max_ms (null if nobody was
+/// convicted), body_bytes, entries, queued_bytes, wants.
 ///
 /// --classic measures the textbook's epidemic instead, without this protocol: cycles until all know, beside log(n)/log(fanout).
 ///
 /// --matrix runs every adversary at 0, 10, 20, 33 and 50 % of the nodes, and the baselines among silent nodes, and writes
 /// DIR/matrix.md with its plots, anew after each run.
+///
+/// --study changes one parameter of the engine at a time (eager, links, linger, hops, patience, or all), without liars and with
+/// 33 % of two kinds, and writes DIR/study.md with its plots.
 ///
 /// Exit code: 0 done; 1 if an honest node banned an honest one, or a delivered rumor was delivered again; 2 for a bad value.
 #[derive(clap::Args)]
@@ -79,6 +87,21 @@ pub(crate) struct Args {
     /// Chance of a frame to be lost once; it arrives after a retransmission
     #[arg(long, value_name = "PART", allow_hyphen_values = true, default_value = "0", conflicts_with = "classic", value_parser = flags::fraction)]
     loss: f64,
+    /// Who has a link to whom: random, regular, hub[:N] (all dial these too), small-world[:PERCENT], or edges:FILE with two numbers a line
+    #[arg(long, value_name = "KIND", allow_hyphen_values = true, default_value = "random", conflicts_with = "classic", value_parser = shape::topology)]
+    topology: Topology,
+    /// Where liars sit: random, cut (where the network is narrowest), or around[:NODE] (all its neighbours but one first)
+    #[arg(long, value_name = "PLACE", allow_hyphen_values = true, default_value = "random", conflicts_with = "classic", value_parser = shape::placement)]
+    placement: Placement,
+    /// Honest nodes that leave and that come, each second: R for both, or LEAVE:JOIN
+    #[arg(long, value_name = "R", allow_hyphen_values = true, conflicts_with = "classic", value_parser = shape::churn)]
+    churn: Option<Churn>,
+    /// Begin without a link: every node dials within the first second
+    #[arg(long, conflicts_with = "classic")]
+    cold: bool,
+    /// Honest nodes that each liar dials a second, for every inbound place it can get (--adversary slots does so by itself)
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0, conflicts_with = "classic", value_parser = clap::value_parser!(u16).range(0..=1_000))]
+    grasp: u16,
     /// Bytes a second that a node can send (500k, 2M); without it there is no limit
     #[arg(long, value_name = "BYTES", allow_hyphen_values = true, conflicts_with = "classic", value_parser = flags::uplink)]
     uplink: Option<u64>,
@@ -115,6 +138,9 @@ pub(crate) struct Args {
     /// Run every adversary at 0, 10, 20, 33 and 50 % of the nodes
     #[arg(long)]
     matrix: bool,
+    /// Change one parameter at a time: a list of eager, links, linger, hops, patience, or all
+    #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with_all = ["classic", "matrix", "json", "liars", "adversary", "baseline"])]
+    study: Vec<String>,
     /// With --matrix: give a run up after so much real time, since floods among many nodes take hours
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, default_value = "300s", requires = "matrix", value_parser = flags::duration)]
     limit: Duration,
@@ -126,6 +152,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         return classic::run(nodes, args.fanout.into(), args.seed, args.seeds, &folder(args)?);
     }
     let experiment = experiment(args)?;
+    if !args.study.is_empty() {
+        let parameters =
+            study::parameters(&args.study).map_err(|what| Failure::Usage(format!("--study: {what}")))?;
+        return study::run(&experiment, &parameters, &folder(args)?);
+    }
     if args.matrix {
         let adversaries = if args.adversary.is_empty() { Liar::ALL } else { &args.adversary };
         return matrix::run(&experiment, adversaries, args.limit, &folder(args)?);
@@ -165,7 +196,11 @@ fn experiment(args: &Args) -> Result<Experiment, Failure> {
     }
     let rate = args.rate;
     // In the matrix up to half of the nodes lie.
-    let honest = if args.matrix { nodes / 2 } else { nodes - liars };
+    let honest = match (args.matrix, args.study.is_empty()) {
+        (true, _) => nodes / 2,
+        (_, false) => nodes - nodes.div_ceil(3),
+        _ => nodes - liars,
+    };
     let most = honest as f64 * PER_NODE;
     if rate > most {
         return Err(Failure::Usage(format!(
@@ -184,12 +219,18 @@ fn experiment(args: &Args) -> Result<Experiment, Failure> {
         uplink: args.uplink,
         liars: liars as f64 / nodes as f64,
         liar,
+        topology: args.topology.clone(),
+        placement: args.placement,
+        churn: args.churn,
+        start: if args.cold { Start::Cold } else { Start::Linked },
+        grasping: args.grasp.into(),
         clock_spread: args.clock_spread,
         protocol: args.baseline,
         topic,
         seed: args.seed,
         ..Scenario::default()
     };
+    shape::check(&scenario, liars > 0 || args.matrix || !args.study.is_empty())?;
     let usual = Experiment::default();
     let tail = args.tail.unwrap_or(usual.tail);
     Ok(Experiment { scenario, rumors: args.rumors as usize, rate, size: args.size, tail, ..usual })

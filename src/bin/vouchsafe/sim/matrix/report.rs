@@ -6,9 +6,10 @@ use std::path::Path;
 use vouchsafe::sim::{Experiment, Liar, Protocol};
 
 use super::super::cost::Meter;
-use super::super::figures::{first_and_later, ms, percent};
+use super::super::figures::{self, Columns, ms};
+use super::super::files;
 use super::super::flags::latency_words;
-use super::{Row, STRENGTHS};
+use super::{Plan, Row, STRENGTHS};
 use crate::chart::Bars;
 use crate::exit::Failure;
 
@@ -19,26 +20,16 @@ pub(super) const HEAD: &str = "adversary                  f  coverage  complete 
 
 /// A row on the terminal.
 pub(super) fn line(row: &Row) -> String {
-    let (plan, report, measures) = (&row.plan, &row.report, &row.report.measures);
-    if !report.finished {
-        return format!("{:<24} {:>3}  {}", plan.name, plan.percent, given_up(row));
+    let Plan { name, percent, .. } = &row.plan;
+    if !row.report.finished {
+        return format!("{name:<24} {percent:>3}  {}", given_up(row));
     }
+    let columns = Columns::of(&row.report);
+    let Columns { coverage, complete, copies, announcements, hops, p50, p99, max, .. } = &columns;
+    let Columns { offences, convicted, false_bans, .. } = &columns;
+    let (coverage, seconds) = (coverage.trim_end_matches(" %"), row.seconds);
     format!(
-        "{:<24} {:>3}  {:>8}  {:>8}  {:>6.2}  {:>9.1}  {:>4}  {:>4.0}  {:>4.0}  {:>7.0}  {:>8}  {:>9}  {:>10}  {:>7.1}",
-        plan.name,
-        plan.percent,
-        percent(report.coverage).trim_end_matches(" %"),
-        format!("{}/{}", report.complete, report.rumors),
-        measures.copies,
-        measures.announcements,
-        measures.hops_max(),
-        ms(measures.delay(0.5)),
-        ms(measures.delay(0.99)),
-        ms(measures.delay(1.0)),
-        measures.offences,
-        measures.convicted,
-        measures.false_bans,
-        row.seconds
+        "{name:<24} {percent:>3}  {coverage:>8}  {complete:>8}  {copies:>6.2}  {announcements:>9.1}  {hops:>4}  {p50:>4.0}  {p99:>4.0}  {max:>7.0}  {offences:>8}  {convicted:>9}  {false_bans:>10}  {seconds:>7.1}"
     )
 }
 
@@ -58,10 +49,7 @@ pub(super) fn write(
     let plots = plots(rows);
     let files = plots.iter().map(|(name, _, picture)| (*name, picture.clone()));
     for (name, text) in files.chain([(NAME, markdown(experiment, rows, planned, meter, &plots))]) {
-        // Beside and then over the old one: whoever breaks the run off between two bytes keeps the last whole report.
-        let (path, fresh) = (out.join(name), out.join(format!(".{name}.new")));
-        let written = std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, &path));
-        written.map_err(|error| Failure::file(&path, &error))?;
+        files::replace(out, name, &text)?;
     }
     Ok(())
 }
@@ -182,38 +170,14 @@ fn markdown(experiment: &Experiment, rows: &[Row], planned: usize, meter: &Meter
     for (name, title, _) in plots {
         let _ = writeln!(out, "![{title}]({name})\n");
     }
-    out.push_str(
-        "| Adversary | f | coverage | complete | copies | announced | bytes | hops | p50 | p99 | max ms | first 3 / later p99 | offences | convicted | false bans | trace |\n\
-         |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|\n",
-    );
+    let _ = writeln!(out, "| Adversary | f {}\n|---|---:{}", figures::CELLS, figures::CELLS_RULE);
     for row in rows {
-        let (plan, report, measures) = (&row.plan, &row.report, &row.report.measures);
-        if !report.finished {
-            let _ = writeln!(out, "| {} | {} % | {} |", plan.name, plan.percent, given_up(row));
+        let Plan { name, percent, .. } = &row.plan;
+        if !row.report.finished {
+            let _ = writeln!(out, "| {name} | {percent} % | {} |", given_up(row));
             continue;
         }
-        let split = first_and_later(report).map(|(first, later)| format!("{first:.0} / {later:.0}"));
-        let _ = writeln!(
-            out,
-            "| {} | {} % | {} | {}/{} | {:.2} | {:.1} | {:.2} | {} | {:.0} | {:.0} | {:.0} | {} | {} | {} | {} | `{}` |",
-            plan.name,
-            plan.percent,
-            percent(report.coverage),
-            report.complete,
-            report.rumors,
-            measures.copies,
-            measures.announcements,
-            measures.bytes_ratio,
-            measures.hops_max(),
-            ms(measures.delay(0.5)),
-            ms(measures.delay(0.99)),
-            ms(measures.delay(1.0)),
-            split.unwrap_or_default(),
-            measures.offences,
-            measures.convicted,
-            measures.false_bans,
-            report.trace
-        );
+        let _ = writeln!(out, "| {name} | {percent} % {}", figures::cells(&row.report));
     }
     let _ = writeln!(out, "\nCost: {}.", meter.words(None));
     out

@@ -1,0 +1,70 @@
+//! `vouchsafe sim --study`: one parameter of the engine after the other, each at several values and all others at their
+//! defaults, without liars and with a third of two kinds. What does the default cost, and what would another?
+
+mod parameter;
+mod report;
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use vouchsafe::sim::{Experiment, Liar, Report};
+
+use super::bar::Bar;
+use super::cost::Meter;
+use super::figures;
+use crate::exit::Failure;
+pub(super) use parameter::{Parameter, parameters};
+
+/// Who lies, and how many percent of the nodes: nobody, those who withhold, and those who make others wait.
+const COMPANY: [(&str, Liar, u8); 3] = [
+    ("no liars", Liar::Silent, 0),
+    ("33 % silent", Liar::Silent, 33),
+    ("33 % announce-liars", Liar::Announce, 33),
+];
+
+/// One run that was made.
+struct Row {
+    parameter: &'static Parameter,
+    value: u64,
+    /// Which of [`COMPANY`].
+    company: usize,
+    report: Report,
+}
+
+pub(super) fn run(
+    experiment: &Experiment,
+    parameters: &[&'static Parameter],
+    out: &Path,
+) -> Result<(), Failure> {
+    let runs: Vec<_> = parameters
+        .iter()
+        .flat_map(|parameter| parameter.values.iter().map(|value| (*parameter, *value)))
+        .flat_map(|(parameter, value)| (0..COMPANY.len()).map(move |company| (parameter, value, company)))
+        .collect();
+    let meter = Meter::start();
+    let mut bar = Bar::new(runs.len(), true);
+    let mut rows: Vec<Row> = Vec::new();
+    for &(parameter, value, company) in &runs {
+        let Some((words, liar, percent)) = COMPANY.get(company) else { continue };
+        let what = format!("{} {value}, {words}", parameter.name);
+        bar.begin(what.clone());
+        let mut this = experiment.clone();
+        this.scenario.liar = liar.clone();
+        this.scenario.liars = f64::from(*percent) / 100.0;
+        (parameter.set)(&mut this.scenario, value);
+        let report = this.run(&mut |progress| bar.show(progress));
+        let line = report::line(&what, &report);
+        bar.aside(|| writeln!(io::stdout(), "{line}"))?;
+        rows.push(Row { parameter, value, company, report });
+        bar.one_done();
+        report::write(out, experiment, parameters, &rows, runs.len(), &meter)?;
+    }
+    bar.end();
+    writeln!(io::stdout(), "\nreport        {}", out.join(report::NAME).display())?;
+    let faults = rows.iter().filter_map(|row| {
+        let faults = figures::faults(&row.report)?;
+        Some(format!("{} {}: {faults}", row.parameter.name, row.value))
+    });
+    let faults: Vec<_> = faults.collect();
+    if faults.is_empty() { Ok(()) } else { Err(Failure::Failed(faults.join("; "))) }
+}
