@@ -39,7 +39,7 @@ struct Curve {
 const CURVES: [Curve; 6] = [
     Curve {
         group: "scaling_threads",
-        title: "Two cores verify, four threads don't help them",
+        title: "More threads help while processors are free",
         x: "verifier threads",
         what: "rumors",
         series: &[("batches_of_64", "batches of 64")],
