@@ -9,39 +9,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
-use vouchsafe::key::{PublicKey, SecretKey, Signature};
+use vouchsafe::key::SecretKey;
 use vouchsafe::rumor::{Bundle, Position, SignedHeader, TopicId, seal};
 use vouchsafe::verify::{Item, Verifier, verify_single};
 
-struct Signed {
-    dalek: VerifyingKey,
-    key: PublicKey,
-    message: [u8; 32],
-    signature: Signature,
-}
-
-/// `count` signatures over 32-byte messages (an id is what is signed), `authors` taking turns.
-fn signed(count: usize, authors: usize) -> Vec<Signed> {
-    let keys: Vec<SigningKey> =
-        (0..authors).map(|n| SigningKey::from_bytes(blake3::hash(&n.to_le_bytes()).as_bytes())).collect();
-    (0..count)
-        .map(|n| {
-            let signing = &keys[n % authors];
-            let message = *blake3::hash(&[7, n as u8, (n >> 8) as u8]).as_bytes();
-            let signature = Signature::from_bytes(signing.sign(&message).to_bytes());
-            let dalek = signing.verifying_key();
-            Signed { dalek, key: PublicKey::from_bytes(dalek.to_bytes()), message, signature }
-        })
-        .collect()
-}
-
-fn items(signed: &[Signed]) -> Vec<Item<'_>> {
-    signed
-        .iter()
-        .map(|one| Item { key: &one.key, message: &one.message, signature: &one.signature })
-        .collect()
-}
+#[path = "common/signatures.rs"]
+mod signatures;
+use signatures::{items, signed};
 
 fn single(c: &mut Criterion) {
     let mut group = c.benchmark_group("single");

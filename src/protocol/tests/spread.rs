@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::PublishError;
 use super::world::World;
 use crate::rumor::{MAX_INLINE, Topic};
-use crate::wire::Frame;
+use crate::wire::{self, Frame, Lane, TopicChange};
 
 /// Copies that came in, for each that was needed.
 fn copies_each(world: &World) -> f64 {
@@ -147,6 +147,31 @@ fn an_announcement_that_finds_no_room_is_caught_up_by_a_resync() {
     world.run(20_000);
     // Then it hears what was left out.
     assert_eq!(world.nodes[1].delivered.len(), 20_000);
+}
+
+#[test]
+fn what_was_pushed_or_announced_to_a_link_is_not_announced_to_it_again() {
+    // Given so many readers that an author pushes to some and announces to the others.
+    let mut world = World::new(7);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let readers: Vec<_> = (0..20).map(|_| world.hostile(node)).collect();
+    world.publish(node, &rules, "word");
+    world.run(100);
+    let told = |world: &World| (world.nodes[node].counters().pushed, world.nodes[node].counters().announced);
+    assert_eq!(told(&world), (16, 4));
+    // When each leaves the topic and comes back, upon which it is told what it has not been told.
+    let topic = vec![*rules.id().as_bytes()];
+    for reader in readers {
+        let leaves = TopicChange { joined: Vec::new(), left: topic.clone() };
+        let returns = TopicChange { joined: topic.clone(), left: Vec::new() };
+        for change in [leaves, returns] {
+            world.says(reader, Lane::Control, wire::topics(&change));
+        }
+    }
+    world.run(100);
+    // Then that is nothing.
+    assert_eq!(told(&world), (16, 4));
 }
 
 #[test]
