@@ -91,6 +91,7 @@ impl SecretKey {
     ///
     /// # Panics
     /// If the operating system has no entropy to give, which leaves no safe way to go on.
+    #[allow(clippy::panic, reason = "at the caller's call, never on input: there is no safe way to go on")]
     pub fn generate() -> Self {
         let mut seed = Zeroizing::new([0u8; 32]);
         if let Err(error) = getrandom::fill(seed.as_mut_slice()) {

@@ -45,6 +45,28 @@
 //! | [`rumor`] | what is said | topics, positions, bundles, proofs, evidence |
 //! | [`key`] | who | node and author keys |
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_in_result,
+    clippy::get_unwrap
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::unreachable
+    )
+)]
+
 pub mod key;
 pub mod net;
 pub mod node;

@@ -20,8 +20,6 @@
 //! (convicts an author by its own signatures), and service (how well a link serves: orders our choices only).
 //!
 //! [`Evidence`]: crate::rumor::Evidence
-#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 mod accept;
 mod bodies;

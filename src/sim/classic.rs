@@ -20,24 +20,25 @@ pub fn cycles(nodes: usize, fanout: usize, seed: u64) -> Option<u32> {
         return (nodes <= 1).then_some(0);
     }
     let mut dice = Dice::new(seed);
-    let mut knows = vec![false; nodes];
+    // The first knows from the beginning.
+    let mut knows: Vec<_> = (0..nodes).map(|node| node == 0).collect();
     let mut informed = vec![0];
-    knows[0] = true;
     let mut cycles = 0;
     let mut told = Vec::with_capacity(fanout);
     while informed.len() < nodes {
         cycles += 1;
-        for teller in 0..informed.len() {
+        for teller in informed.clone() {
             told.clear();
             while told.len() < fanout {
                 let other = dice.below(nodes);
                 // Different others, and never itself: for small networks the difference is visible.
-                if other != informed[teller] && !told.contains(&other) {
+                if other != teller && !told.contains(&other) {
                     told.push(other);
                 }
             }
             for &other in &told {
-                if !std::mem::replace(&mut knows[other], true) {
+                let knew = knows.get_mut(other).is_none_or(|knows| std::mem::replace(knows, true));
+                if !knew {
                     informed.push(other);
                 }
             }

@@ -358,7 +358,7 @@ impl Network {
 
     /// One hash over everything that has happened: the same scenario gives the same hash.
     pub fn trace(&self) -> String {
-        self.trace.finalize().to_hex().as_str()[..16].to_owned()
+        self.trace.finalize().to_hex().chars().take(16).collect()
     }
 
     /// Why a node would not take a link from another now, if it would not.
