@@ -21,8 +21,9 @@ pub struct Config {
     pub max_links: usize,
     /// Most links that others dialled. A hostile peer could otherwise fill every place. Default 96.
     pub max_inbound: usize,
-    /// Of those, kept for diallers that did not choose us, unless they made keys for it ([`Config::is_unaimed`]). Without them, whoever dials everybody
-    /// first keeps newcomers out of the network. At most half of [`max_inbound`](Self::max_inbound). Default 48.
+    /// Of those, kept for diallers that did not choose us, unless they made keys for it ([`Config::is_unaimed`]).
+    /// Without them, whoever dials everybody first keeps newcomers out of the network. At most half of
+    /// [`max_inbound`](Self::max_inbound). Default 48.
     pub unaimed_inbound: usize,
     /// If given, links only to these node keys.
     pub allow: Option<Vec<PublicKey>>,
@@ -48,8 +49,9 @@ pub struct Config {
     pub batch: usize,
     /// How long announcements wait for company. Default 5 ms (design): a pull round trip costs more.
     pub announce_linger: Duration,
-    /// What a link that has never served may take for its first pull beyond a round trip, a quarter of it for its variance, and its line.
-    /// Too short, slow honest links are asked twice; too long, each announce-liar costs every newcomer that much time. Default 50 ms (guess; docs/performance.md, Parameters, has what others cost).
+    /// What a link that has never served may take for its first pull beyond a round trip, a quarter of it for its
+    /// variance, and its line. Too short, slow honest links are asked twice; too long, each announce-liar costs every
+    /// newcomer that much time. Default 50 ms (guess; docs/performance.md, Parameters, has what others cost).
     pub first_pull_margin: Duration,
     /// Time between two rounds of the repair cycle, before jitter. Default 1 s (design).
     pub repair_every: Duration,

@@ -213,9 +213,9 @@ impl Engine {
     }
 
     /// How long to wait for the first thing that is asked of a link which has never brought anything, and may be a liar,
-    /// before somebody else is asked too: a round trip with a quarter for its variance, what the slowest line we plan for takes for a frame of what the link
-    /// owes, and the configured margin. It does not count against the link. (docs/decisions.md says what waiting as long as for others
-    /// costs.)
+    /// before somebody else is asked too: a round trip with a quarter for its variance, what the slowest line we plan
+    /// for takes for a frame of what the link owes, and the configured margin. It does not count against the link.
+    /// (docs/decisions.md says what waiting as long as for others costs.)
     fn first_patience(&self, slot: Slot) -> Duration {
         let Some(link) = self.links.at(slot) else { return SHORTEST_PATIENCE };
         let line = SLOWEST_LINE.saturating_mul(link.service.owed_bytes.min(FRAME_TARGET) as u32);

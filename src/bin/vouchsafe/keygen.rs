@@ -13,8 +13,8 @@ use crate::exit::Failure;
 /// With --out: writes the secret to a new file that only you can read (mode 0600), a ledger beside it (the same name, ending in
 /// .ledger: nothing has been said under this key yet, so a node may speak at once), and prints the public key on stdout.
 ///
-/// Without --out: prints the secret on stdout and the public key on stderr, so that `umask 077; vouchsafe keygen > FILE` makes a key
-/// file too.
+/// Without --out: prints the secret on stdout and the public key on stderr, so that `umask 077; vouchsafe keygen >
+/// FILE` makes a key file too.
 ///
 /// Anybody may know the public key: others need it to reach your node. Nobody else may see the secret.
 #[derive(clap::Args)]

@@ -44,9 +44,9 @@ const PER_NODE: f64 = 32.0;
 ///
 /// Prints a table and writes DIR/latency.svg and DIR/coverage.svg.
 ///
-/// --json prints one line with: nodes, liars, adversary, rumors, coverage, complete, copies, announcements, bytes_ratio, hops_max,
-/// p50_ms, p99_ms, max_ms, offences, convicted, false_bans, trace, conviction_p50_ms, conviction_max_ms (null if nobody was
-/// convicted), body_bytes, entries, queued_bytes, wants.
+/// --json prints one line with: nodes, liars, adversary, rumors, coverage, complete, copies, announcements,
+/// bytes_ratio, hops_max, p50_ms, p99_ms, max_ms, offences, convicted, false_bans, trace, conviction_p50_ms,
+/// conviction_max_ms (null if nobody was convicted), body_bytes, entries, queued_bytes, wants.
 ///
 /// --classic measures the textbook's epidemic instead, without this protocol: cycles until all know, beside log(n)/log(fanout).
 ///
@@ -81,13 +81,15 @@ pub(crate) struct Args {
     /// Bytes of a rumor
     #[arg(long, value_name = "BYTES", allow_hyphen_values = true, default_value = "300", conflicts_with = "classic", value_parser = flags::size)]
     size: usize,
-    /// One-way delay of links, milliseconds: geometric (5 to 130, by distance), A-B, N for all, or table:FILE with a row for each region
+    /// One-way delay of links, milliseconds: geometric (5 to 130, by distance), A-B, N for all, or table:FILE with a
+    /// row for each region
     #[arg(long, value_name = "DELAY", allow_hyphen_values = true, default_value = "geometric", conflicts_with = "classic", value_parser = flags::latency)]
     latency: Latency,
     /// Chance of a frame to be lost once; it arrives after a retransmission
     #[arg(long, value_name = "PART", allow_hyphen_values = true, default_value = "0", conflicts_with = "classic", value_parser = flags::fraction)]
     loss: f64,
-    /// Who has a link to whom: random, regular, hub[:N] (all dial these too), small-world[:PERCENT], or edges:FILE with two numbers a line
+    /// Who has a link to whom: random, regular, hub[:N] (all dial these too), small-world[:PERCENT], or edges:FILE
+    /// with two numbers a line
     #[arg(long, value_name = "KIND", allow_hyphen_values = true, default_value = "random", conflicts_with = "classic", value_parser = shape::topology)]
     topology: Topology,
     /// Where liars sit: random, cut (where the network is narrowest), or around[:NODE] (all its neighbours but one first)
