@@ -8,11 +8,12 @@
 //! ```text
 //!   Scenario ──> Network::new ──> links up, hellos ──> publish, load, run_for ──> Measures
 //!                  │
-//!                  ├ nodes: a Machine (the engine, or a Protocol to compare it with); a liar is an honest one behind
-//! an Adversary ├ links: Latency, jitter, loss; uplinks: bytes per second, shared fairly by a node's links; │
-//! what is not read waits and fills windows; dialled and refused at run time (Start::Cold, Network::dial) ├ faults:
-//! partition, heal, crash, restart, leave, join, step_clock, Churn ├ invariants: Network::check, run_checked └ one
-//! queue ordered by time; one seed decides everything; Network::trace proves it
+//!                  ├ nodes: a Machine (the engine, or a Protocol to compare it with); a liar is an honest one behind an Adversary
+//!                  ├ links: Latency, jitter, loss; uplinks: bytes per second, shared fairly by a node's links;
+//!                  │        what is not read waits and fills windows; dialled and refused at run time (Start::Cold, Network::dial)
+//!                  ├ faults: partition, heal, crash, restart, leave, join, step_clock, Churn
+//!                  ├ invariants: Network::check, run_checked
+//!                  └ one queue ordered by time; one seed decides everything; Network::trace proves it
 //! ```
 //!
 //! ```
