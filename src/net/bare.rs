@@ -172,6 +172,15 @@ impl BarePeer {
         stream.ok_or(BareError::NotOpen(lane))?.finish().map_err(ended)
     }
 
+    /// Ends a lane in disorder (`reset`): what was sent and not yet received is lost.
+    ///
+    /// # Errors
+    /// If the lane is not open.
+    pub fn reset_lane(&mut self, lane: Lane, code: u32) -> Result<(), BareError> {
+        let stream = self.lanes.get_mut(lane.index()).and_then(Option::take);
+        stream.ok_or(BareError::NotOpen(lane))?.reset(VarInt::from_u32(code)).map_err(ended)
+    }
+
     /// The next frame on any lane; `None` when the connection has ended and everything was returned.
     pub async fn recv_frame(&mut self) -> Option<(Lane, Bytes)> {
         self.frames.recv().await
@@ -212,6 +221,13 @@ impl BarePeer {
     }
 }
 
+/// Who lets go of a peer lets go of the connection: the tasks that read it would keep it, and its socket, for ever.
+impl Drop for BarePeer {
+    fn drop(&mut self) {
+        self.close(0, b"");
+    }
+}
+
 fn ended(error: impl ToString) -> BareError {
     BareError::Ended(error.to_string())
 }
@@ -246,7 +262,11 @@ async fn read_lane(
         reading.wait_for(reads).await.ok()?;
         let chunk = tokio::select! {
             biased;
-            _ = reading.wait_for(|reading| !reads(reading)) => continue,
+            stopped = reading.wait_for(|reading| !reads(reading)) => {
+                // The peer itself is gone.
+                stopped.ok()?;
+                continue;
+            }
             chunk = stream.read_chunk(64 * 1024, true) => chunk.ok()??,
         };
         buffer.extend(&[chunk.bytes]);
