@@ -22,6 +22,21 @@ const AT_THE_LATEST: Duration = Duration::from_secs(3);
 /// How long a banned liar waits to hear whether it is let in again: a refusal needs milliseconds.
 const KNOCKING: Duration = Duration::from_secs(3);
 
+/// A proper beginning: handshake, lanes, hello.
+pub(crate) async fn greet(key: &SecretKey, peer: PeerAddr, rules: &RuleSet) -> Result<BarePeer, BareError> {
+    let mut link = BarePeer::connect(key, peer.key, peer.addr).await?;
+    for lane in Lane::ALL {
+        link.open_lane(lane).await?;
+    }
+    let hello = Hello {
+        network: *rules.network().as_bytes(),
+        clock_ms: unix_ms(),
+        topics: vec![*rules.id().as_bytes()],
+    };
+    link.send_frame(Lane::Control, &wire::hello(&hello)).await?;
+    Ok(link)
+}
+
 pub(super) struct LiarLink {
     pub(super) liar: usize,
     pub(super) node: usize,
@@ -39,7 +54,7 @@ pub(super) struct LiarLink {
 impl LiarLink {
     pub(super) async fn run(self) {
         let node = self.node;
-        let mut link = match self.greet().await {
+        let mut link = match greet(&self.key, self.peer, &self.rules).await {
             Ok(link) => link,
             Err(error) => return self.tell(Fate::NotMet { node, why: error.to_string() }).await,
         };
@@ -55,21 +70,6 @@ impl LiarLink {
             let refused = self.knock_again().await;
             self.tell(Fate::CameBack { node, refused }).await;
         }
-    }
-
-    /// A proper beginning: handshake, lanes, hello.
-    async fn greet(&self) -> Result<BarePeer, BareError> {
-        let mut link = BarePeer::connect(&self.key, self.peer.key, self.peer.addr).await?;
-        for lane in Lane::ALL {
-            link.open_lane(lane).await?;
-        }
-        let hello = Hello {
-            network: *self.rules.network().as_bytes(),
-            clock_ms: unix_ms(),
-            topics: vec![*self.rules.id().as_bytes()],
-        };
-        link.send_frame(Lane::Control, &wire::hello(&hello)).await?;
-        Ok(link)
     }
 
     /// Listens until its moment has come, then lies. False if the link ended before.
@@ -121,7 +121,7 @@ impl LiarLink {
 
     /// Dials again with a banned key: whether it was turned away.
     async fn knock_again(&self) -> bool {
-        let Ok(mut link) = self.greet().await else { return true };
+        let Ok(mut link) = greet(&self.key, self.peer, &self.rules).await else { return true };
         let ended = async {
             while link.recv_frame().await.is_some() {}
             link.closed().await
