@@ -40,7 +40,7 @@ pub enum BareError {
 #[derive(Debug)]
 pub struct BarePeer {
     /// Keeps the socket alive for as long as the peer.
-    _endpoint: quinn::Endpoint,
+    endpoint: quinn::Endpoint,
     connection: quinn::Connection,
     peer: PublicKey,
     lanes: [Option<SendStream>; Lane::COUNT],
@@ -110,15 +110,7 @@ impl BarePeer {
         let (frames_in, frames) = mpsc::channel(INBOX);
         let (reading, reading_in) = watch::channel([true; Lane::COUNT]);
         tokio::spawn(read_all(connection.clone(), frames_in, reading_in));
-        Self {
-            _endpoint: endpoint,
-            connection,
-            peer,
-            lanes: Default::default(),
-            replaced: Vec::new(),
-            frames,
-            reading,
-        }
+        Self { endpoint, connection, peer, lanes: Default::default(), replaced: Vec::new(), frames, reading }
     }
 
     /// The key of the other end.
@@ -198,6 +190,15 @@ impl BarePeer {
                 *reading = false;
             }
         });
+    }
+
+    /// Moves the connection to another socket, as a client does that wanders into another network; its new port.
+    ///
+    /// # Errors
+    /// If no socket can be had.
+    pub fn rebind(&self) -> io::Result<SocketAddr> {
+        self.endpoint.rebind(std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?)?;
+        self.endpoint.local_addr()
     }
 
     /// Waits for the end of the connection: the code and reason if the other end closed it. Otherwise code 0 and QUIC's words.

@@ -29,8 +29,10 @@ const FANOUT: usize = 4;
 const ATTACKS: usize = 4;
 /// News that wait; what can't be passed on waits with its reader, which has room for thousands.
 const WAITING: usize = 65_536;
-/// For all nodes to be linked at the beginning, and for all descriptors to be closed at the end.
+/// For all nodes to be linked at the beginning, and to be back at the end.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// For QUIC to be done with all connections at the end: see `world::REBINDING`.
+const DRAINED: Duration = Duration::from_secs(300);
 
 /// What a run has shown.
 pub(super) struct Outcome {
@@ -83,6 +85,8 @@ impl Outcome {
 
 pub(super) async fn run(args: &Args) -> Result<Outcome, Failure> {
     let ledgers = args.out.join("ledgers");
+    // Of a run that was broken off: of keys that are gone.
+    let _ = std::fs::remove_dir_all(&ledgers);
     std::fs::create_dir_all(&ledgers).map_err(|error| Failure::file(&ledgers, &error))?;
     let path = args.out.join("soak.jsonl");
     let log = std::fs::File::create(&path).map_err(|error| Failure::file(&path, &error))?;
@@ -139,7 +143,9 @@ impl Soak {
     fn new(args: &Args, folder: PathBuf, log: std::io::LineWriter<std::fs::File>) -> Result<Self, Failure> {
         let nodes = usize::from(args.nodes);
         let (news_in, news) = mpsc::channel(WAITING);
-        let places = (0..nodes).map(|slot| Place::new(slot, &folder)).collect::<Result<Vec<_>, _>>()?;
+        let mut ports = Dice::new(u64::from(std::process::id()), "ports");
+        let places =
+            (0..nodes).map(|slot| Place::new(slot, &folder, &mut ports)).collect::<Result<Vec<_>, _>>()?;
         let within = Duration::from_secs(args.within.into());
         let now = Instant::now();
         Ok(Self {
@@ -271,7 +277,7 @@ impl Soak {
 
     /// Waits until no more descriptors are open than were; says how many are.
     async fn descriptors_at_most(&mut self, first: Option<u64>) -> Result<Option<u64>, Failure> {
-        let latest = Instant::now() + PATIENCE;
+        let latest = Instant::now() + DRAINED;
         while gauge::descriptors() > first && Instant::now() < latest {
             self.look_and_read(Duration::from_millis(500)).await?;
         }
@@ -409,12 +415,16 @@ impl Soak {
 
     fn comes(&mut self, slot: usize) {
         let newcomer = self.places[slot].newcomer;
-        let dials = self.plan.links.iter().filter_map(|(one, other)| match () {
-            () if *one == slot => Some(*other),
-            () if *other == slot && newcomer => Some(*one),
-            () => None,
-        });
-        let peers = dials.map(|other| self.places[other].peer()).collect();
+        let mut peers = Vec::new();
+        let mut others = Vec::new();
+        for (one, other) in &self.plan.links {
+            match slot {
+                _ if *one == slot => peers.push(self.places[*other].peer()),
+                _ if *other == slot && newcomer => peers.push(self.places[*one].peer()),
+                _ if *other == slot => others.push(self.places[*one].peer()),
+                _ => {}
+            }
+        }
         self.lives += 1;
         let place = &mut self.places[slot];
         place.moving = true;
@@ -422,7 +432,7 @@ impl Soak {
         place.number = Some(self.lives);
         place.began = Instant::now();
         self.promises.is_honest(place.key.public(), slot);
-        self.ground.begin(slot, self.lives, place, peers);
+        self.ground.begin(slot, self.lives, place, peers, others);
     }
 
     // ---- what is seen
@@ -469,6 +479,8 @@ impl Soak {
             News::Up { slot, life } => {
                 let place = &mut self.places[slot];
                 place.moving = false;
+                place.newcomer |= place.addr != life.addr;
+                place.addr = life.addr;
                 place.life = Some(*life);
             }
             News::Down { slot } => self.places[slot].moving = false,

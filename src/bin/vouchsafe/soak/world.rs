@@ -14,12 +14,14 @@ use vouchsafe::{
 };
 
 use super::socket::{self, Cut};
+use crate::demo::plan::Dice;
 use crate::exit::Failure;
 
 const NETWORK: &str = "vouchsafe-soak";
 const TOPIC: &str = "rumors";
-/// A socket of the life before is closed by the runtime, some time after the last handle is gone.
-const REBINDING: Duration = Duration::from_secs(10);
+/// A socket of the life before is open for as long as QUIC drains its connections: three times what it takes to miss an
+/// answer, which after a partition may be minutes. Who comes back earlier comes back at another address.
+const REBINDING: Duration = Duration::from_secs(2);
 /// What a life has to say to its peers at its end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -28,6 +30,7 @@ pub(super) struct Life {
     pub(super) number: u64,
     pub(super) node: Node,
     pub(super) topic: TopicHandle,
+    pub(super) addr: SocketAddr,
     endpoint: quinn::Endpoint,
     dead: Arc<AtomicBool>,
 }
@@ -86,10 +89,19 @@ impl Ground {
     }
 
     /// Begins a life, and tells of it when it is up.
-    pub(super) fn begin(&self, slot: usize, number: u64, place: &Place, peers: Vec<PeerAddr>) {
+    ///
+    /// It dials `peers`, and if it can't have its old address, and so can't be found, `others` too.
+    pub(super) fn begin(
+        &self,
+        slot: usize,
+        number: u64,
+        place: &Place,
+        peers: Vec<PeerAddr>,
+        others: Vec<PeerAddr>,
+    ) {
         let (ground, key, ledger, addr) = (self.clone(), place.key.clone(), place.ledger.clone(), place.addr);
         tokio::spawn(async move {
-            let news = match ground.spawn(slot, number, key, ledger, addr, peers).await {
+            let news = match ground.spawn(slot, number, key, ledger, addr, [peers, others]).await {
                 Ok(life) => News::Up { slot, life: Box::new(life) },
                 Err(Failure::Usage(why) | Failure::Failed(why)) => {
                     News::Failed(format!("node {slot} can't start: {why}"))
@@ -107,13 +119,16 @@ impl Ground {
         key: SecretKey,
         ledger: PathBuf,
         addr: SocketAddr,
-        peers: Vec<PeerAddr>,
+        [peers, others]: [Vec<PeerAddr>; 2],
     ) -> Result<Life, Failure> {
         let patience = Instant::now() + REBINDING;
+        let mut at = addr;
         let (endpoint, dead) = loop {
-            match socket::endpoint(addr, &self.cut) {
+            match socket::endpoint(at, &self.cut) {
                 Ok(bound) => break bound,
-                Err(error) if Instant::now() > patience => return Err(Failure::failed(error)),
+                Err(_) if Instant::now() > patience => {
+                    at.set_port(10_000 + at.port().wrapping_mul(31) % 20_000)
+                }
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         };
@@ -129,10 +144,11 @@ impl Ground {
         // Readers before links, so that nothing is missed.
         let topic = node.join(Topic::named(TOPIC)).await.map_err(Failure::failed)?;
         self.read(slot, number, &node, &topic);
-        for peer in peers {
+        let others = others.into_iter().filter(|_| at != addr);
+        for peer in peers.into_iter().chain(others) {
             node.connect(peer).await.map_err(Failure::failed)?;
         }
-        Ok(Life { number, node, topic, endpoint, dead })
+        Ok(Life { number, node, topic, addr: at, endpoint, dead })
     }
 
     fn read(&self, slot: usize, life: u64, node: &Node, topic: &TopicHandle) {
@@ -190,10 +206,13 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Takes a free port and keeps its number.
-    pub(super) fn new(slot: usize, folder: &Path) -> Result<Self, Failure> {
-        let probe = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Failure::failed)?;
-        let addr = probe.local_addr().map_err(Failure::failed)?;
+    /// Takes a free port and keeps its number. Not one that the system gives to who asks for any: an attacker would have it
+    /// while the node is away.
+    pub(super) fn new(slot: usize, folder: &Path, dice: &mut Dice) -> Result<Self, Failure> {
+        let free = |port: u16| std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).ok()?.local_addr().ok();
+        let addr = (0..100).find_map(|_| free(10_000 + dice.below(20_000) as u16));
+        let addr =
+            addr.ok_or_else(|| Failure::failed("no free port between 10000 and 30000 in 100 tries"))?;
         let key = SecretKey::generate();
         let ledger = folder.join(format!("{slot}-0.ledger"));
         Ok(Self {
