@@ -89,8 +89,27 @@ impl BarePeer {
         } else {
             SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
         };
-        let endpoint =
-            quinn::Endpoint::client(any).map_err(|source| BindError::Socket { listen: any, source })?;
+        Self::connect_from(Self::socket(any)?, key, peer, addr).await
+    }
+
+    /// A socket for [`connect_from`](Self::connect_from).
+    ///
+    /// # Errors
+    /// If it can't be bound.
+    pub fn socket(addr: SocketAddr) -> Result<quinn::Endpoint, BareError> {
+        Ok(quinn::Endpoint::client(addr).map_err(|source| BindError::Socket { listen: addr, source })?)
+    }
+
+    /// As [`connect`](Self::connect), from a socket that other peers may share.
+    ///
+    /// # Errors
+    /// If the dial fails.
+    pub async fn connect_from(
+        endpoint: quinn::Endpoint,
+        key: &SecretKey,
+        peer: PublicKey,
+        addr: SocketAddr,
+    ) -> Result<Self, BareError> {
         let connection = dial(&endpoint, &Identity::new(key), peer, addr).await?.into_quinn();
         Ok(Self::new(endpoint, connection, peer))
     }

@@ -1,23 +1,52 @@
 //! What the attackers do on one link, each until the node closes it or the deed is done.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tokio::net::UdpSocket;
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
-use vouchsafe::net::BarePeer;
+use vouchsafe::net::{BareError, BarePeer};
 use vouchsafe::rumor::{BundleId, RuleSet};
-use vouchsafe::wire::{self, Frame, Lane, MAX_IDS_PER_FRAME, TopicChange};
+use vouchsafe::wire::{self, Frame, Hello, Lane, MAX_IDS_PER_FRAME, TopicChange};
 use vouchsafe::{PeerAddr, SecretKey};
-
-use crate::demo::liars::link::greet;
 
 /// Between two tries of one attacker: all of them together must leave this machine's few cores to the nodes.
 pub(super) const BREATH: Duration = Duration::from_millis(50);
 /// A handshake that is not finished is given up by the node after 10 s.
 const HALF_OPEN: Duration = Duration::from_secs(11);
+
+pub(super) fn clock_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The socket of all attackers of this process: each has megabytes of buffers, which would be taken for the nodes'.
+pub(super) async fn socket() -> Result<&'static quinn::Endpoint, BareError> {
+    static SOCKET: OnceCell<quinn::Endpoint> = OnceCell::const_new();
+    SOCKET.get_or_try_init(async || BarePeer::socket((Ipv4Addr::LOCALHOST, 0).into())).await
+}
+
+async fn dial(key: &SecretKey, peer: PeerAddr, addr: SocketAddr) -> Result<BarePeer, BareError> {
+    BarePeer::connect_from(socket().await?.clone(), key, peer.key, addr).await
+}
+
+/// A proper beginning: handshake, lanes, hello.
+pub(crate) async fn greet(key: &SecretKey, peer: PeerAddr, rules: &RuleSet) -> Result<BarePeer, BareError> {
+    let mut link = dial(key, peer, peer.addr).await?;
+    for lane in Lane::ALL {
+        link.open_lane(lane).await?;
+    }
+    let hello = Hello {
+        network: *rules.network().as_bytes(),
+        clock_ms: clock_ms(),
+        topics: vec![*rules.id().as_bytes()],
+    };
+    link.send_frame(Lane::Control, &wire::hello(&hello)).await?;
+    Ok(link)
+}
 
 pub(super) async fn deaf(peer: PeerAddr, rules: Arc<RuleSet>) {
     let Ok(link) = greet(&SecretKey::generate(), peer, &rules).await else { return };
@@ -62,7 +91,7 @@ pub(super) async fn pulls(peer: PeerAddr, rules: Arc<RuleSet>) {
 }
 
 pub(super) async fn knocks(peer: PeerAddr) {
-    if let Ok(link) = BarePeer::connect(&SecretKey::generate(), peer.key, peer.addr).await {
+    if let Ok(link) = dial(&SecretKey::generate(), peer, peer.addr).await {
         link.close(0, b"");
     }
 }
@@ -81,7 +110,7 @@ pub(super) async fn half_open(peer: PeerAddr) {
     };
     let both = async {
         tokio::select! {
-            _ = BarePeer::connect(&key, peer.key, addr) => {}
+            _ = dial(&key, peer, addr) => {}
             () = forward => {}
         }
     };

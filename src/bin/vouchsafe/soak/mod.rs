@@ -9,7 +9,7 @@
 //! ```
 
 mod attacks;
-mod deeds;
+pub(crate) mod deeds;
 mod gauge;
 mod picture;
 mod promises;

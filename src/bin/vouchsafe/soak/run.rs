@@ -15,6 +15,7 @@ use vouchsafe::{Event, PublicKey, PublishError};
 
 use super::Args;
 use super::attacks::{self, Attack};
+use super::deeds;
 use super::gauge::{self, Sample, quantile};
 use super::promises::Promises;
 use super::world::{Ground, Life, News, Place};
@@ -199,6 +200,8 @@ impl Soak {
 
     /// All nodes up and linked as planned.
     async fn begin(&mut self) -> Result<(), Failure> {
+        // Now, so that it is not taken for a descriptor that was left open.
+        deeds::socket().await.map_err(Failure::failed)?;
         (0..self.nodes).for_each(|slot| self.comes(slot));
         let latest = Instant::now() + PATIENCE;
         while self.links.len() < self.plan.links.len() {

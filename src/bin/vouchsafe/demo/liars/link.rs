@@ -8,34 +8,20 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use vouchsafe::PeerAddr;
 use vouchsafe::key::{PublicKey, SecretKey};
-use vouchsafe::net::{BareError, BarePeer};
+use vouchsafe::net::BarePeer;
 use vouchsafe::rumor::RuleSet;
-use vouchsafe::wire::{self, Frame, Hello, Lane, Reason};
+use vouchsafe::wire::{self, Frame, Lane, Reason};
 
 use super::super::plan::{Catch, Kind};
 use super::super::watch::Seen;
 use super::Fate;
-use super::lies::{Lies, Write, unix_ms};
+use super::lies::{Lies, Write};
+use crate::soak::deeds::greet;
 
 /// A liar acts at the latest after this time, even if nobody talks.
 const AT_THE_LATEST: Duration = Duration::from_secs(3);
 /// How long a banned liar waits to hear whether it is let in again: a refusal needs milliseconds.
 const KNOCKING: Duration = Duration::from_secs(3);
-
-/// A proper beginning: handshake, lanes, hello.
-pub(crate) async fn greet(key: &SecretKey, peer: PeerAddr, rules: &RuleSet) -> Result<BarePeer, BareError> {
-    let mut link = BarePeer::connect(key, peer.key, peer.addr).await?;
-    for lane in Lane::ALL {
-        link.open_lane(lane).await?;
-    }
-    let hello = Hello {
-        network: *rules.network().as_bytes(),
-        clock_ms: unix_ms(),
-        topics: vec![*rules.id().as_bytes()],
-    };
-    link.send_frame(Lane::Control, &wire::hello(&hello)).await?;
-    Ok(link)
-}
 
 pub(super) struct LiarLink {
     pub(super) liar: usize,

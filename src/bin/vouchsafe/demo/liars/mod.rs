@@ -1,7 +1,7 @@
 //! The liars: keys with valid TLS and a proper hello, and after that whatever they like. One task for each link.
 
 mod lies;
-pub(crate) mod link;
+mod link;
 
 use std::sync::Arc;
 
