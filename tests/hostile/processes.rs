@@ -104,6 +104,7 @@ async fn full_disk(ledger: &Path) {
     let mut listener = Member::join(listener, &Topic::named("lobby")).await;
     let author = Member::join(author, &Topic::named("lobby")).await;
     soon("a link", author.topic.ready(1)).await.unwrap();
+    soon("a link", listener.topic.ready(1)).await.unwrap();
     let failed = soon("an answer", author.topic.publish("unrecorded")).await;
     assert!(matches!(&failed, Err(PublishError::Ledger(why)) if why.contains("ledger")), "{failed:?}");
     // It hears and relays all the same.
@@ -146,6 +147,7 @@ async fn no_descriptors(ledger: &Path) {
     let mut listener = Member::join(listener, &Topic::named("lobby")).await;
     let mut author = Member::join(author, &Topic::named("lobby")).await;
     soon("a link", author.topic.ready(1)).await.unwrap();
+    soon("a link", listener.topic.ready(1)).await.unwrap();
     let mut taken = Vec::new();
     while let Ok(file) = std::fs::File::open("/dev/null") {
         taken.push(file);
