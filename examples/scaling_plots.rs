@@ -137,7 +137,7 @@ impl Curve {
             Axis::up_to(&label, most)
         };
         let note = "one thread unless it says otherwise; medians of criterion".to_owned();
-        Lines { title: self.title.into(), note, x, y, series, marks: Vec::new() }.draw()
+        Lines { title: self.title.into(), note, x, y, series, marks: Vec::new(), bands: Vec::new() }.draw()
     }
 }
 

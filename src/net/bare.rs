@@ -40,7 +40,7 @@ pub enum BareError {
 #[derive(Debug)]
 pub struct BarePeer {
     /// Keeps the socket alive for as long as the peer.
-    _endpoint: quinn::Endpoint,
+    endpoint: quinn::Endpoint,
     connection: quinn::Connection,
     peer: PublicKey,
     lanes: [Option<SendStream>; Lane::COUNT],
@@ -89,8 +89,27 @@ impl BarePeer {
         } else {
             SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
         };
-        let endpoint =
-            quinn::Endpoint::client(any).map_err(|source| BindError::Socket { listen: any, source })?;
+        Self::connect_from(Self::socket(any)?, key, peer, addr).await
+    }
+
+    /// A socket for [`connect_from`](Self::connect_from).
+    ///
+    /// # Errors
+    /// If it can't be bound.
+    pub fn socket(addr: SocketAddr) -> Result<quinn::Endpoint, BareError> {
+        Ok(quinn::Endpoint::client(addr).map_err(|source| BindError::Socket { listen: addr, source })?)
+    }
+
+    /// As [`connect`](Self::connect), from a socket that other peers may share.
+    ///
+    /// # Errors
+    /// If the dial fails.
+    pub async fn connect_from(
+        endpoint: quinn::Endpoint,
+        key: &SecretKey,
+        peer: PublicKey,
+        addr: SocketAddr,
+    ) -> Result<Self, BareError> {
         let connection = dial(&endpoint, &Identity::new(key), peer, addr).await?.into_quinn();
         Ok(Self::new(endpoint, connection, peer))
     }
@@ -110,15 +129,7 @@ impl BarePeer {
         let (frames_in, frames) = mpsc::channel(INBOX);
         let (reading, reading_in) = watch::channel([true; Lane::COUNT]);
         tokio::spawn(read_all(connection.clone(), frames_in, reading_in));
-        Self {
-            _endpoint: endpoint,
-            connection,
-            peer,
-            lanes: Default::default(),
-            replaced: Vec::new(),
-            frames,
-            reading,
-        }
+        Self { endpoint, connection, peer, lanes: Default::default(), replaced: Vec::new(), frames, reading }
     }
 
     /// The key of the other end.
@@ -172,6 +183,15 @@ impl BarePeer {
         stream.ok_or(BareError::NotOpen(lane))?.finish().map_err(ended)
     }
 
+    /// Ends a lane in disorder (`reset`): what was sent and not yet received is lost.
+    ///
+    /// # Errors
+    /// If the lane is not open.
+    pub fn reset_lane(&mut self, lane: Lane, code: u32) -> Result<(), BareError> {
+        let stream = self.lanes.get_mut(lane.index()).and_then(Option::take);
+        stream.ok_or(BareError::NotOpen(lane))?.reset(VarInt::from_u32(code)).map_err(ended)
+    }
+
     /// The next frame on any lane; `None` when the connection has ended and everything was returned.
     pub async fn recv_frame(&mut self) -> Option<(Lane, Bytes)> {
         self.frames.recv().await
@@ -189,6 +209,15 @@ impl BarePeer {
                 *reading = false;
             }
         });
+    }
+
+    /// Moves the connection to another socket, as a client does that wanders into another network; its new port.
+    ///
+    /// # Errors
+    /// If no socket can be had.
+    pub fn rebind(&self) -> io::Result<SocketAddr> {
+        self.endpoint.rebind(std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?)?;
+        self.endpoint.local_addr()
     }
 
     /// Waits for the end of the connection: the code and reason if the other end closed it. Otherwise code 0 and QUIC's words.
@@ -209,6 +238,13 @@ impl BarePeer {
     /// The connection itself, for anything else.
     pub fn quinn(&self) -> &quinn::Connection {
         &self.connection
+    }
+}
+
+/// Who lets go of a peer lets go of the connection: the tasks that read it would keep it, and its socket, for ever.
+impl Drop for BarePeer {
+    fn drop(&mut self) {
+        self.close(0, b"");
     }
 }
 
@@ -246,7 +282,11 @@ async fn read_lane(
         reading.wait_for(reads).await.ok()?;
         let chunk = tokio::select! {
             biased;
-            _ = reading.wait_for(|reading| !reads(reading)) => continue,
+            stopped = reading.wait_for(|reading| !reads(reading)) => {
+                // The peer itself is gone.
+                stopped.ok()?;
+                continue;
+            }
             chunk = stream.read_chunk(64 * 1024, true) => chunk.ok()??,
         };
         buffer.extend(&[chunk.bytes]);

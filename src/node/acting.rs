@@ -82,15 +82,16 @@ impl Actor {
         });
     }
 
-    fn record(&self, until_ms: u64) {
+    fn record(&mut self, until_ms: u64) {
         let Some(ledger) = self.parts.ledger.clone() else { return };
         let inbox = self.parts.inbox_in.clone();
-        tokio::task::spawn_blocking(move || {
+        let recording = tokio::task::spawn_blocking(move || {
             let result = ledger.record(until_ms);
             if let Some(inbox) = inbox.upgrade() {
                 let _ = inbox.blocking_send(Message::Recorded { until_ms, result });
             }
         });
+        self.recording = Some(recording);
     }
 
     fn publish_counts(&mut self) {

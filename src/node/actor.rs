@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use super::builder::unix_ms;
@@ -63,6 +64,8 @@ pub(super) struct Actor {
     pub(super) topics: HashMap<TopicId, Port>,
     pub(super) requests: Requests,
     dialler: Dialler,
+    /// The record that is being written, or was last.
+    pub(super) recording: Option<JoinHandle<()>>,
     /// The engine's topology when the counts of links were last published.
     pub(super) topology: u64,
 }
@@ -99,6 +102,7 @@ impl Actor {
             topics: HashMap::new(),
             requests: Requests::default(),
             dialler: Dialler::default(),
+            recording: None,
             topology: 0,
         }
     }
@@ -166,6 +170,11 @@ impl Actor {
             self.wait_for_links(&mut events, closed).await;
         }
         self.parts.endpoint.close().await;
+        // However long the disk takes: a next life that opens the ledger must not be overtaken by a record of this one. The
+        // inbox is closed, so the record's answer waits for nobody.
+        if let Some(recording) = self.recording.take() {
+            let _ = recording.await;
+        }
     }
 
     async fn wait_for_links(&mut self, events: &mut Vec<LinkEvent>, until: Instant) {

@@ -171,7 +171,8 @@ pub enum Action {
         /// Why; the number is the QUIC error code.
         reason: Reason,
     },
-    /// Record durably that positions before this Unix time may be used, then answer with [`Input::Recorded`].
+    /// Record durably that positions before this Unix time may be used, then answer with [`Input::Recorded`] or
+    /// [`Input::RecordFailed`]. There is no other before the answer.
     Record {
         /// Unix milliseconds.
         until_ms: u64,

@@ -82,6 +82,7 @@ impl Desk {
 
     pub(super) fn recorded(&mut self, until_ms: u64) {
         self.recorded_until = self.recorded_until.max(until_ms);
+        self.recording_until = self.recorded_until;
         self.wake_all();
     }
 
@@ -199,7 +200,8 @@ impl Engine {
                 return self.sleep(topic, Duration::from_millis(unix_ms.saturating_sub(self.now.unix_ms)));
             }
             Reservation::RecordFirst(until_ms) => {
-                if self.desk.recording_until < until_ms {
+                // One at a time, or an older record could be the last to be written. Whoever needs more asks again then.
+                if self.desk.recording_until <= self.desk.recorded_until {
                     self.desk.recording_until = until_ms;
                     self.actions.push_back(Action::Record { until_ms });
                 }

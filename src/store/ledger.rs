@@ -1,8 +1,9 @@
 //! The ledger file: up to when an author may have used positions. 16 bytes and a hash, replaced as a whole.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::key::PublicKey;
 use crate::protocol::MAX_SKEW;
@@ -12,11 +13,13 @@ const MAGIC: &[u8; 8] = b"vs-ldg-1";
 /// Bytes of a ledger file: magic, time, check.
 const LEN: usize = 8 + 8 + 32;
 
-/// A ledger on disk, for one author key.
+/// A ledger on disk, for one author key. Copies of it share one order of writing.
 #[derive(Debug, Clone)]
 pub struct LedgerFile {
     path: PathBuf,
     author: PublicKey,
+    /// What is on the disk.
+    recorded: Arc<Mutex<u64>>,
 }
 
 impl LedgerFile {
@@ -33,17 +36,19 @@ impl LedgerFile {
         fresh: bool,
         now_ms: u64,
     ) -> Result<(Self, u64), LedgerError> {
-        let ledger = Self { path: path.into(), author };
-        match fs::read(&ledger.path) {
+        let mut ledger = Self { path: path.into(), author, recorded: Arc::default() };
+        match read(&ledger.path) {
             Ok(bytes) => {
                 let recorded =
                     ledger.decode(&bytes).ok_or_else(|| LedgerError::Damaged(ledger.path.clone()))?;
+                ledger.recorded = Arc::new(Mutex::new(recorded));
                 Ok((ledger, recorded))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let skew = u64::try_from(MAX_SKEW.as_millis()).unwrap_or(u64::MAX);
                 let recorded = if fresh { 0 } else { now_ms.saturating_add(skew) };
-                ledger.record(recorded)?;
+                ledger.write(recorded)?;
+                ledger.recorded = Arc::new(Mutex::new(recorded));
                 Ok((ledger, recorded))
             }
             Err(source) => Err(ledger.io(source)),
@@ -51,11 +56,22 @@ impl LedgerFile {
     }
 
     /// Records durably that positions before `until_ms` may be used: writes a new file, syncs it, renames it over the
-    /// old one and syncs the folder, so that a crash leaves either the old or the new one.
+    /// old one and syncs the folder, so that a crash leaves either the old or the new one. One record at a time, and never
+    /// one that is less than what stands there: a position used after a later record would be used again.
     ///
     /// # Errors
     /// If any of that fails; the old record then still holds.
     pub fn record(&self, until_ms: u64) -> Result<(), LedgerError> {
+        // What a panic elsewhere leaves in it is what is on the disk, or less.
+        let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        if until_ms > *recorded {
+            self.write(until_ms)?;
+            *recorded = until_ms;
+        }
+        Ok(())
+    }
+
+    fn write(&self, until_ms: u64) -> Result<(), LedgerError> {
         let fresh = self.path.with_extension("new");
         let write = || -> io::Result<()> {
             let mut file = File::create(&fresh)?;
@@ -98,6 +114,13 @@ impl LedgerFile {
     }
 }
 
+/// At most one byte more than a ledger has, whatever lies there.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(LEN + 1);
+    File::open(path)?.take(LEN as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Why a ledger can't be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -133,6 +156,24 @@ mod tests {
         assert_eq!(LedgerFile::open(&path, author, true, 777).unwrap().1, 1234);
         let other = PublicKey::from_bytes([2; 32]);
         assert!(matches!(LedgerFile::open(&path, other, true, 777), Err(LedgerError::Damaged(_))));
+    }
+
+    #[test]
+    fn records_that_cross_never_go_backwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("author.ledger");
+        let author = PublicKey::from_bytes([1; 32]);
+        let (ledger, _) = LedgerFile::open(&path, author, true, 0).unwrap();
+        // Many at once: each ends well, and what stands in the end is the largest.
+        std::thread::scope(|scope| {
+            for until in 1..=64u64 {
+                let ledger = ledger.clone();
+                scope.spawn(move || ledger.record(until * 7 % 65).unwrap());
+            }
+        });
+        assert_eq!(LedgerFile::open(&path, author, true, 0).unwrap().1, 64);
+        ledger.record(3).unwrap();
+        assert_eq!(LedgerFile::open(&path, author, true, 0).unwrap().1, 64, "an older record came last");
     }
 
     #[test]

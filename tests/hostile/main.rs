@@ -6,11 +6,13 @@
 
 mod admission;
 mod authors;
+mod connections;
 mod crashes;
 mod floods;
 mod forgery;
 mod frames;
 mod liar;
+mod processes;
 mod scene;
 mod stalls;
 mod windows;

@@ -27,6 +27,7 @@ const LIGHT: &str = "\
 .d4 { fill: #7a4fb0 } .d5 { fill: #5d6470 }
 .b0 { fill: #a9cbe8 } .b1 { fill: #6ba3d0 } .b2 { fill: #2f74ad } .b3 { fill: #123f66 }
 .b4 { fill: #a3a6ab } .b5 { fill: #c77700 }
+.band0 { fill: #b81d2e; opacity: 0.1 } .band1 { fill: #1f6fb5; opacity: 0.2 }
 ";
 const DARK: &str = "\
 .grid { stroke: #2a2e34 } .axis { stroke: #7f8792 } .tick { fill: #a8a8a8 } .mark { stroke: #7f8792 }
@@ -147,18 +148,44 @@ pub(crate) struct Lines {
     pub(crate) series: Vec<Series>,
     /// Values of x that are pointed out, with a word for each.
     pub(crate) marks: Vec<(f64, String)>,
+    /// Stretches of x behind the lines, and of which kind: 0 or 1. Where several overlap it is darker.
+    pub(crate) bands: Vec<(f64, f64, usize)>,
+}
+
+/// Several charts in one picture, one under the other.
+pub(crate) fn stacked(title: &str, charts: &[Lines]) -> String {
+    let height = charts.iter().map(Lines::height).sum();
+    let mut out = begin(WIDTH, height, title, LIGHT, DARK);
+    let mut y = 0.0;
+    for chart in charts {
+        // A picture inside a picture, at a place of its own.
+        out += &chart.draw().replacen("<svg ", &format!("<svg y=\"{y:.0}\" "), 1);
+        y += chart.height();
+    }
+    out.push_str("</svg>\n");
+    out
 }
 
 impl Lines {
+    fn height(&self) -> f64 {
+        self.top() + FIELD + 50.0
+    }
+
+    /// Where the field begins: under the title, the note, the legend, and a line for the names of marks.
+    fn top(&self) -> f64 {
+        let rows = self.legend().iter().map(|(row, ..)| row + 1).max().unwrap_or(0);
+        74.0 + 20.0 * rows as f64 + 24.0
+    }
+
+    fn legend(&self) -> Vec<(usize, f64, &str)> {
+        match self.series.len() {
+            0 | 1 => Vec::new(),
+            _ => legend(self.series.iter().map(|one| one.name.as_str()), 26.0),
+        }
+    }
+
     pub(crate) fn draw(&self) -> String {
-        let legend_rows = if self.series.len() > 1 {
-            legend(self.series.iter().map(|one| one.name.as_str()), 26.0)
-        } else {
-            Vec::new()
-        };
-        let rows = legend_rows.iter().map(|(row, ..)| row + 1).max().unwrap_or(0);
-        // Marks get a line of their own above the field.
-        let top = 74.0 + 20.0 * rows as f64 + 24.0;
+        let (legend_rows, top) = (self.legend(), self.top());
         let bottom = top + FIELD;
         let mut out = begin(WIDTH, bottom + 50.0, &self.title, LIGHT, DARK);
         head(&mut out, &self.title, &self.note);
@@ -170,6 +197,13 @@ impl Lines {
         text(&mut out, "note", Point { x: 16.0, y: top - 10.0 }, &self.y.label);
         let at_x = |value| LEFT + self.x.part(value) * (WIDTH - LEFT - RIGHT);
         let at_y = |value| bottom - self.y.part(value) * FIELD;
+        for (from, to, kind) in &self.bands {
+            let (x, width) = (at_x(*from), (at_x(*to) - at_x(*from)).max(1.0));
+            let _ = writeln!(
+                out,
+                r#"<rect class="band{kind}" x="{x:.1}" y="{top:.1}" width="{width:.1}" height="{FIELD:.1}"/>"#
+            );
+        }
         for tick in self.y.ticks() {
             let y = at_y(tick);
             line(&mut out, "grid", Point { x: LEFT, y }, Point { x: WIDTH - RIGHT, y });

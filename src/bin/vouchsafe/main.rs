@@ -1,4 +1,4 @@
-//! The `vouchsafe` command: keys, a node on the terminal, judging bytes offline, the demo among liars, and the simulator.
+//! The `vouchsafe` command: keys, a node on the terminal, judging bytes offline, the demo among liars, the simulator, and the soak.
 
 mod chart;
 mod demo;
@@ -8,6 +8,7 @@ mod keygen;
 mod lines;
 mod node;
 mod sim;
+mod soak;
 mod svg;
 mod text;
 mod verify;
@@ -34,6 +35,7 @@ enum Command {
     Verify(verify::Args),
     Demo(demo::Args),
     Sim(Box<sim::Args>),
+    Soak(soak::Args),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Sim(args) => sim::run(&args),
+        Command::Soak(args) => soak::run(&args),
     };
     exit::report(result)
 }

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use super::super::transport::IDLE_TIMEOUT;
 use super::*;
 use crate::net::closed::code;
 use crate::net::reader::{FINISH_GRACE, FRAME_DEADLINE};
@@ -117,6 +118,22 @@ async fn a_frame_that_never_ends_is_too_slow() {
     assert_eq!(why, LinkClosed::FrameTooSlow);
     assert!((8..=12).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     assert_eq!(bare.closed().await.0, u64::from(code::FRAME_TOO_SLOW));
+}
+
+/// A peer is admitted by its address, so it must not take the link along to another one.
+#[tokio::test]
+async fn who_wanders_to_another_address_is_not_followed() {
+    let (mut side, mut bare, _node) = link_and_bare_in_virtual_time().await;
+    bare.open_lane(Lane::Rumors).await.unwrap();
+    bare.send_frame(Lane::Rumors, b"from home").await.unwrap();
+    assert_eq!(side.frames().await.1, [&b"from home"[..]]);
+    let began = Instant::now();
+    bare.rebind().unwrap();
+    bare.send_frame(Lane::Rumors, b"from elsewhere").await.unwrap();
+    let (heard, why) = side.until_closed().await;
+    assert!(heard.is_empty(), "an address was followed: {heard:?}");
+    assert_eq!(why, LinkClosed::TimedOut);
+    assert!(began.elapsed() <= IDLE_TIMEOUT + Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

@@ -68,6 +68,8 @@ pub(super) struct Node {
     pub(super) life: u32,
     /// What its ledger holds.
     pub(super) recorded_ms: Option<u64>,
+    /// It has been asked to record, and has not answered.
+    pub(super) is_recording: bool,
     pub(super) delivered: Vec<Delivered>,
     pub(super) ids: HashSet<RumorId>,
     pub(super) events: Vec<Event>,
@@ -96,6 +98,7 @@ impl Node {
             seed,
             life: 0,
             recorded_ms,
+            is_recording: false,
             delivered: Vec::new(),
             ids: HashSet::new(),
             events: Vec::new(),
@@ -111,6 +114,7 @@ impl Node {
         let recorded_until_ms = *self.recorded_ms.get_or_insert(now.unix_ms + skew);
         let ledger = if disk { Ledger::Kept { recorded_until_ms } } else { Ledger::None };
         self.life += 1;
+        self.is_recording = false;
         self.ids.clear();
         let seed = self.seed ^ u64::from(self.life);
         self.engine = engine(&self.config, self.key, &self.author, ledger, seed, now);
@@ -126,6 +130,9 @@ impl Node {
         match action {
             Action::Send { link, lane, frame } => {
                 *self.in_flight.entry((*link, *lane)).or_default() += frame.len() + FRAME_OVERHEAD;
+            }
+            Action::Record { .. } => {
+                assert!(!std::mem::replace(&mut self.is_recording, true), "two records under way at once");
             }
             Action::Deliver { bundle, .. } => {
                 assert!(judge.is_genuine(bundle), "delivered what its author did not sign");

@@ -1,5 +1,7 @@
 //! The author's side: positions are never used twice, whatever crashes, and a second writer is noticed.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::super::{Ledger, PublishError};
@@ -252,4 +254,22 @@ fn an_author_keeps_a_pace_that_others_can_store() {
     world.run(15_000);
     assert_eq!(world.nodes[1].delivered.len(), 100);
     assert_eq!(world.engine(1).stats().counters.over_cap, 0);
+}
+
+#[test]
+fn one_record_is_under_way_at_a_time() {
+    // Given topics of different ticks, so that one wants more recorded while the other still waits.
+    let mut world = World::new(22);
+    let short = world.topic(&Topic::named("short"));
+    let long = world.topic(&Topic::named("long").tick_len(Duration::from_secs(10)));
+    let node = world.node_with(|spec| spec.ledger = Ledger::Kept { recorded_until_ms: 0 });
+    world.hostile(node);
+    // When something is said in both at once (the world asserts that no second record is asked for).
+    let tickets = [world.publish(node, &short, "one"), world.publish(node, &long, "two")];
+    assert!(world.nodes[node].is_recording);
+    // Then both are said in the end.
+    world.run(100);
+    for ticket in tickets {
+        assert!(world.nodes[node].published[&ticket].is_ok());
+    }
 }

@@ -135,6 +135,41 @@ fn a_clock_that_steps_back_finds_the_floor() {
 }
 
 #[test]
+fn a_clock_that_jumps_by_hours_blames_nobody_and_is_heard_again_when_it_is_right() {
+    for hours in [-9, -1, 1, 9] {
+        // Given four nodes that hear each other.
+        let mut world = World::new(7);
+        let rules = world.topic(&Topic::named("t"));
+        world.nodes(4);
+        world.mesh();
+        let say = |world: &mut World, nodes: std::ops::Range<usize>, when: &str| {
+            for node in nodes {
+                world.publish(node, &rules, format!("{when} of {node}"));
+            }
+            world.run(5_000);
+        };
+        say(&mut world, 0..4, "before");
+        // When the wall clock of one jumps while its time-outs go on as ever, and half a minute later back again.
+        world.nodes[3].skew_ms = hours * 3_600_000;
+        say(&mut world, 0..3, "meanwhile");
+        world.run(25_000);
+        world.nodes[3].skew_ms = 0;
+        say(&mut world, 0..4, "after");
+        // Then nobody was blamed (the world checks), no link was closed, and all that was said while it was right was heard.
+        assert!(world.wires.iter().all(|wire| wire.up), "{hours} h");
+        for (index, node) in world.nodes.iter().enumerate() {
+            for (when, speakers) in [("before", 4), ("meanwhile", 3), ("after", 4)] {
+                for speaker in 0..speakers {
+                    let owed = index != 3 || when != "meanwhile";
+                    let word = format!("{when} of {speaker}");
+                    assert!(!owed || node.has_heard(&word), "node {index} lacks {word:?}, {hours} h");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn what_a_convicted_author_said_does_not_come_back_when_the_conviction_is_shed() {
     // Given a word that was delivered, and its author convicted.
     let mut world = World::new(6);

@@ -244,6 +244,7 @@ impl World {
             }
             Happening::Recorded { node, life, until_ms } if self.nodes[node].life == life => {
                 self.nodes[node].recorded_ms = Some(until_ms);
+                self.nodes[node].is_recording = false;
                 self.handle(node, Input::Recorded { until_ms });
             }
             _ => {}

@@ -7,17 +7,17 @@
 //! ```
 
 mod figures;
-mod liars;
+pub(crate) mod liars;
 mod log;
 mod picture;
-mod plan;
+pub(crate) mod plan;
 mod report;
 mod run;
 mod svg;
 mod tree;
-mod watch;
+pub(crate) mod watch;
 mod words;
-mod world;
+pub(crate) mod world;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 
 /// What a liar does. The order is that in which they are dealt out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Forges,
     Floods,
     Equivocates,
@@ -11,11 +11,11 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 5] =
+    pub(crate) const ALL: [Self; 5] =
         [Self::Forges, Self::Floods, Self::Equivocates, Self::Malforms, Self::StaysSilent];
 
     /// One or two words, for the picture and the table.
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Forges => "forges",
             Self::Floods => "floods",
@@ -26,7 +26,7 @@ impl Kind {
     }
 
     /// How it must be caught, if it can be.
-    pub(super) const fn catch(self) -> Option<Catch> {
+    pub(crate) const fn catch(self) -> Option<Catch> {
         match self {
             Self::Forges | Self::Malforms => Some(Catch::Offence),
             Self::Floods | Self::Equivocates => Some(Catch::Conviction),
@@ -37,7 +37,7 @@ impl Kind {
 
 /// The two ways to be caught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Catch {
+pub(crate) enum Catch {
     /// By every node it has sent its bytes to.
     Offence,
     /// By every honest node.
@@ -46,32 +46,32 @@ pub(super) enum Catch {
 
 /// One liar.
 #[derive(Clone, Debug)]
-pub(super) struct LiarPlan {
-    pub(super) kind: Kind,
+pub(crate) struct LiarPlan {
+    pub(crate) kind: Kind,
     /// The honest nodes it connects to.
-    pub(super) meets: Vec<usize>,
+    pub(crate) meets: Vec<usize>,
     /// On each of those links, how many frames it listens to before it acts: it joins in when there is talk.
-    pub(super) patience: usize,
+    pub(crate) patience: usize,
     /// An honest node for each link, for lies about somebody.
-    pub(super) victims: Vec<usize>,
+    pub(crate) victims: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
-    pub(super) nodes: usize,
-    pub(super) fanout: usize,
-    pub(super) rumors: usize,
-    pub(super) seed: u64,
+pub(crate) struct Plan {
+    pub(crate) nodes: usize,
+    pub(crate) fanout: usize,
+    pub(crate) rumors: usize,
+    pub(crate) seed: u64,
     /// Links between honest nodes: (who dials, whom), each pair once.
-    pub(super) links: Vec<(usize, usize)>,
+    pub(crate) links: Vec<(usize, usize)>,
     /// How many of them were added to connect what chance had left apart.
-    pub(super) bridges: usize,
-    pub(super) liars: Vec<LiarPlan>,
+    pub(crate) bridges: usize,
+    pub(crate) liars: Vec<LiarPlan>,
 }
 
 impl Plan {
     /// `fanout < nodes`, and at least two nodes.
-    pub(super) fn new(nodes: usize, liars: usize, fanout: usize, rumors: usize, seed: u64) -> Self {
+    pub(crate) fn new(nodes: usize, liars: usize, fanout: usize, rumors: usize, seed: u64) -> Self {
         let mut dice = Dice::new(seed, "links");
         let mut links: Vec<(usize, usize)> = Vec::new();
         for node in 0..nodes {
@@ -97,7 +97,7 @@ impl Plan {
     }
 
     /// How many links each honest node has with honest nodes.
-    pub(super) fn degrees(&self) -> Vec<usize> {
+    pub(crate) fn degrees(&self) -> Vec<usize> {
         let mut degrees = vec![0; self.nodes];
         for (one, other) in &self.links {
             degrees[*one] += 1;
@@ -133,30 +133,30 @@ fn connect(nodes: usize, links: &mut Vec<(usize, usize)>, dice: &mut Dice) -> us
 }
 
 /// Random choices that follow from a seed and a purpose, on every machine the same.
-pub(super) struct Dice(blake3::OutputReader);
+pub(crate) struct Dice(blake3::OutputReader);
 
 impl Dice {
-    pub(super) fn new(seed: u64, purpose: &str) -> Self {
+    pub(crate) fn new(seed: u64, purpose: &str) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("vouchsafe demo choices v1");
         hasher.update(&seed.to_le_bytes()).update(purpose.as_bytes());
         Self(hasher.finalize_xof())
     }
 
-    pub(super) fn bytes(&mut self) -> [u8; 32] {
+    pub(crate) fn bytes(&mut self) -> [u8; 32] {
         let mut bytes = [0; 32];
         self.0.fill(&mut bytes);
         bytes
     }
 
     /// A number below `end`, which is not 0. The bias of the remainder is 2^-50 for our small numbers.
-    fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         let mut bytes = [0; 8];
         self.0.fill(&mut bytes);
         (u64::from_le_bytes(bytes) % end.max(1) as u64) as usize
     }
 
     /// Up to `count` different numbers below `end`, without `except`.
-    fn some_of(&mut self, end: usize, count: usize, except: Option<usize>) -> Vec<usize> {
+    pub(crate) fn some_of(&mut self, end: usize, count: usize, except: Option<usize>) -> Vec<usize> {
         let mut all: Vec<_> = (0..end).filter(|number| Some(*number) != except).collect();
         let count = count.min(all.len());
         for at in 0..count {

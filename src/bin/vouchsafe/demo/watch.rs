@@ -9,7 +9,7 @@ use super::world::World;
 
 /// Something that was seen. What can't be passed on waits; the readers behind it have room for thousands.
 #[derive(Debug)]
-pub(super) enum Seen {
+pub(crate) enum Seen {
     /// A node was given a rumor.
     Delivery { node: usize, id: RumorId, delivery: Delivery, at: Instant },
     /// A node tells what happened.

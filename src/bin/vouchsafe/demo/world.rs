@@ -23,15 +23,20 @@ pub(super) struct World {
 
 /// What everybody may know of the world.
 #[derive(Clone, Debug)]
-pub(super) struct Directory {
-    pub(super) honest: Vec<PeerAddr>,
-    pub(super) liars: Vec<PublicKey>,
-    pub(super) rules: RuleSet,
+pub(crate) struct Directory {
+    pub(crate) honest: Vec<PeerAddr>,
+    pub(crate) liars: Vec<PublicKey>,
+    pub(crate) rules: RuleSet,
     /// Numbers of the honest nodes.
     numbers: HashMap<PublicKey, usize>,
 }
 
 impl Directory {
+    pub(crate) fn new(honest: Vec<PeerAddr>, liars: Vec<PublicKey>, rules: RuleSet) -> Self {
+        let numbers = honest.iter().enumerate().map(|(number, peer)| (peer.key, number)).collect();
+        Self { honest, liars, rules, numbers }
+    }
+
     /// The number of an honest node, or `None` for a liar and for keys that are nobody's.
     pub(super) fn honest_number(&self, key: &PublicKey) -> Option<usize> {
         self.numbers.get(key).copied()
@@ -77,12 +82,8 @@ impl World {
 
     pub(super) fn directory(&self, liars: Vec<PublicKey>) -> Result<Directory, Failure> {
         let rules = self.topics.first().map(|topic| topic.rules().clone());
-        Ok(Directory {
-            honest: self.nodes.iter().map(Node::addr).collect(),
-            liars,
-            rules: rules.ok_or_else(|| Failure::failed("there is no node"))?,
-            numbers: self.nodes.iter().enumerate().map(|(number, node)| (node.id(), number)).collect(),
-        })
+        let rules = rules.ok_or_else(|| Failure::failed("there is no node"))?;
+        Ok(Directory::new(self.nodes.iter().map(Node::addr).collect(), liars, rules))
     }
 
     /// Links the honest nodes as planned, and waits until each has all of its links.

@@ -1,4 +1,4 @@
-//! A bar that tells how far a simulation is and when it will end.
+//! A bar that tells how far a long run is and when it will end.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use vouchsafe::sim::Progress;
 /// How finely the bar knows one run.
 const FINE: u64 = 1_000;
 
-pub(super) struct Bar {
+pub(crate) struct Bar {
     bar: ProgressBar,
     done: u64,
 }
 
 impl Bar {
     /// For so many runs. On stderr, and only if it is a terminal.
-    pub(super) fn new(runs: usize, show: bool) -> Self {
+    pub(crate) fn new(runs: usize, show: bool) -> Self {
         let target = if show { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(runs as u64 * FINE), target);
         let style = ProgressStyle::with_template("{elapsed:>4} {wide_bar} {percent:>3} %, {eta} left, {msg}");
@@ -28,30 +28,30 @@ impl Bar {
         Self { bar, done: 0 }
     }
 
-    pub(super) fn begin(&self, what: String) {
+    pub(crate) fn begin(&self, what: String) {
         self.bar.set_message(what);
     }
 
-    pub(super) fn show(&self, progress: Progress) {
+    pub(crate) fn show(&self, progress: Progress) {
         self.part(progress.elapsed.as_secs_f64() / progress.expected.as_secs_f64().max(f64::MIN_POSITIVE));
     }
 
     /// How far the run is, 0 to 1.
-    pub(super) fn part(&self, part: f64) {
+    pub(crate) fn part(&self, part: f64) {
         self.bar.set_position(self.done * FINE + (part * FINE as f64).min(FINE as f64) as u64);
     }
 
-    pub(super) fn one_done(&mut self) {
+    pub(crate) fn one_done(&mut self) {
         self.done += 1;
         self.bar.set_position(self.done * FINE);
     }
 
     /// Does something on the terminal while the bar is out of the way.
-    pub(super) fn aside<T>(&self, what: impl FnOnce() -> T) -> T {
+    pub(crate) fn aside<T>(&self, what: impl FnOnce() -> T) -> T {
         self.bar.suspend(what)
     }
 
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.bar.finish_and_clear();
     }
 }

@@ -77,6 +77,7 @@ fn picture(rows: &[Row], fanout: usize, seeds: u32) -> String {
             line(format!("log(n)/log({fanout})"), |row| row.formula),
         ],
         marks: Vec::new(),
+        bands: Vec::new(),
     }
     .draw()
 }

@@ -7,7 +7,7 @@
 //!     └─────> classic: cycles by seed, beside the formula
 //! ```
 
-mod bar;
+pub(crate) mod bar;
 mod classic;
 mod cost;
 mod figures;

@@ -23,6 +23,7 @@ pub(super) fn latency(report: &Report, network: &str) -> String {
         y: Axis::percent("delivered, % of all that is owed"),
         series: vec![Series { name: String::new(), points, kind: Drawn::Steps }],
         marks: vec![mark("p50", p50), mark("p99", p99), mark("max", max)],
+        bands: Vec::new(),
     }
     .draw()
 }
@@ -47,6 +48,7 @@ pub(super) fn over_time(report: &Report, network: &str) -> String {
         y: Axis::percent("% of all rumors, and of all deliveries that are owed"),
         series,
         marks: Vec::new(),
+        bands: Vec::new(),
     }
     .draw()
 }

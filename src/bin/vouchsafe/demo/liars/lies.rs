@@ -136,7 +136,7 @@ fn frame_of(bundles: &[Bundle]) -> Bytes {
     frame.finish()
 }
 
-pub(super) fn unix_ms() -> u64 {
+fn unix_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -8,14 +8,15 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use vouchsafe::PeerAddr;
 use vouchsafe::key::{PublicKey, SecretKey};
-use vouchsafe::net::{BareError, BarePeer};
+use vouchsafe::net::BarePeer;
 use vouchsafe::rumor::RuleSet;
-use vouchsafe::wire::{self, Frame, Hello, Lane, Reason};
+use vouchsafe::wire::{self, Frame, Lane, Reason};
 
 use super::super::plan::{Catch, Kind};
 use super::super::watch::Seen;
 use super::Fate;
-use super::lies::{Lies, Write, unix_ms};
+use super::lies::{Lies, Write};
+use crate::soak::deeds::greet;
 
 /// A liar acts at the latest after this time, even if nobody talks.
 const AT_THE_LATEST: Duration = Duration::from_secs(3);
@@ -39,7 +40,7 @@ pub(super) struct LiarLink {
 impl LiarLink {
     pub(super) async fn run(self) {
         let node = self.node;
-        let mut link = match self.greet().await {
+        let mut link = match greet(&self.key, self.peer, &self.rules).await {
             Ok(link) => link,
             Err(error) => return self.tell(Fate::NotMet { node, why: error.to_string() }).await,
         };
@@ -55,21 +56,6 @@ impl LiarLink {
             let refused = self.knock_again().await;
             self.tell(Fate::CameBack { node, refused }).await;
         }
-    }
-
-    /// A proper beginning: handshake, lanes, hello.
-    async fn greet(&self) -> Result<BarePeer, BareError> {
-        let mut link = BarePeer::connect(&self.key, self.peer.key, self.peer.addr).await?;
-        for lane in Lane::ALL {
-            link.open_lane(lane).await?;
-        }
-        let hello = Hello {
-            network: *self.rules.network().as_bytes(),
-            clock_ms: unix_ms(),
-            topics: vec![*self.rules.id().as_bytes()],
-        };
-        link.send_frame(Lane::Control, &wire::hello(&hello)).await?;
-        Ok(link)
     }
 
     /// Listens until its moment has come, then lies. False if the link ended before.
@@ -121,7 +107,7 @@ impl LiarLink {
 
     /// Dials again with a banned key: whether it was turned away.
     async fn knock_again(&self) -> bool {
-        let Ok(mut link) = self.greet().await else { return true };
+        let Ok(mut link) = greet(&self.key, self.peer, &self.rules).await else { return true };
         let ended = async {
             while link.recv_frame().await.is_some() {}
             link.closed().await

@@ -17,7 +17,7 @@ use lies::Lies;
 
 /// What a liar met with on a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(crate) enum Fate {
     /// It never got a link.
     NotMet { node: usize, why: String },
     /// It has done its deed.
@@ -29,7 +29,7 @@ pub(super) enum Fate {
 }
 
 /// Lets a liar loose on all the nodes it meets.
-pub(super) fn start(
+pub(crate) fn start(
     number: usize,
     key: SecretKey,
     plan: &LiarPlan,

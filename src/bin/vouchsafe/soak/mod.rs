@@ -1,0 +1,97 @@
+//! `vouchsafe soak`: honest nodes under churn, attacks and partitions for as long as wanted, with every promise checked.
+//!
+//! ```text
+//!   schedule (seeded): churn, attacks, partitions ──> world (nodes with sockets that can be cut), attacks (hostile peers)
+//!                                                          │ deliveries, events, statistics
+//!                                                          ▼
+//!   publisher ──────────────> run: one loop ──> promises (lost? twice? forged? blamed? over a cap?)
+//!                                  └─ each second ──> gauge (memory, descriptors) ──> soak.jsonl, soak.svg, verdict
+//! ```
+
+mod attacks;
+pub(crate) mod deeds;
+mod gauge;
+mod picture;
+mod promises;
+mod report;
+mod run;
+mod socket;
+mod world;
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::exit::Failure;
+
+/// Let honest nodes live through churn, attacks and partitions, and check every promise
+///
+/// Starts honest nodes in this process, joined at random over real QUIC on the loopback interface, which publish all the time.
+/// Meanwhile nodes leave in order or crash, and come back with the same key and ledger or as somebody new; up to four attacks
+/// at once run for 10 to 40 s each; and now and then the sockets drop everything between two groups of nodes for 5 to 25 s.
+///
+/// What is checked, all the time:
+/// lost: of a set of honest nodes joined for --within seconds by links that stay up and uncut, whatever one holds at the
+/// beginning all have been given at the end (of rumors no older than 45 s then: a minute is the delivery window);
+/// twice, forged: nothing is delivered twice to one life of a node, or in the name of an honest author that did not say it;
+/// blamed: no honest node bans, convicts or suspects an honest key; caps: links, queues and tables keep their limits;
+/// memory: once warm, that is after a quarter of the run and at the least 4 minutes (the index is full after 150 s), the median of
+/// the last third is less than 5 % above that of the first third; judged in runs of 8 minutes or more;
+/// descriptors: with all attackers gone and all nodes up, no more are open at the end than were at the beginning.
+///
+/// Writes DIR/soak.jsonl, a line a second, and DIR/soak.svg.
+///
+/// Exit code: 0 if all promises were kept; 1 if not; 2 for a bad value.
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// How long, in minutes
+    #[arg(long, value_name = "M", allow_hyphen_values = true, default_value = "60", value_parser = minutes)]
+    minutes: Duration,
+    /// Honest nodes
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 30, value_parser = clap::value_parser!(u16).range(4..=100))]
+    nodes: u16,
+    /// Rumors a second that the honest nodes publish, together
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=200))]
+    rate: u16,
+    /// Seconds in which a rumor must cross links that stay up
+    #[arg(long, value_name = "S", allow_negative_numbers = true, default_value_t = 15, value_parser = clap::value_parser!(u16).range(2..=30))]
+    within: u16,
+    /// Decides who is linked with whom, and what happens when; keys and timings are new in every run
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1)]
+    seed: u64,
+    /// Folder for what is written; made if it is missing
+    #[arg(long, value_name = "DIR", default_value = "vouchsafe-soak")]
+    out: PathBuf,
+    /// Print one line of JSON and nothing else on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+fn minutes(text: &str) -> Result<Duration, String> {
+    let minutes: f64 = text.parse().map_err(|_| "give a number of minutes, as in 60 or 0.5".to_owned())?;
+    match minutes {
+        minutes if (0.1..=10_080.0).contains(&minutes) => Ok(Duration::from_secs_f64(minutes * 60.0)),
+        _ => Err("give 0.1 to 10080 minutes (a week)".to_owned()),
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    std::fs::create_dir_all(&args.out).map_err(|error| Failure::file(&args.out, &error))?;
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::Failed(format!("the runtime can't start: {error}")))?;
+    let outcome = runtime.block_on(run::run(args))?;
+    runtime.shutdown_background();
+    let path = args.out.join("soak.svg");
+    std::fs::write(&path, picture::draw(args, &outcome)).map_err(|error| Failure::file(&path, &error))?;
+    let mut out = io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", report::json(args, &outcome))?;
+    } else {
+        write!(out, "{}", report::table(args, &outcome))?;
+        writeln!(out, "\npicture       {}", path.display())?;
+    }
+    out.flush()?;
+    let faults = outcome.faults();
+    if faults.is_empty() { Ok(()) } else { Err(Failure::Failed(faults.join("; "))) }
+}

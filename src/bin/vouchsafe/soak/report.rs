@@ -1,0 +1,82 @@
+//! What a run has shown, in words and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::Args;
+use super::run::Outcome;
+
+/// How often each attack was made.
+fn by_name(outcome: &Outcome) -> BTreeMap<&'static str, u64> {
+    let mut count = BTreeMap::new();
+    for (name, ..) in &outcome.attacks {
+        *count.entry(*name).or_default() += 1;
+    }
+    count
+}
+
+/// Median over the seconds of the run, and the most.
+fn p99(outcome: &Outcome) -> Option<(f64, f64)> {
+    let mut seconds: Vec<f64> =
+        outcome.samples.iter().filter_map(|sample| sample.p99).map(|time| time.as_secs_f64() * 1e3).collect();
+    seconds.sort_unstable_by(f64::total_cmp);
+    Some((*seconds.get(seconds.len() / 2)?, *seconds.last()?))
+}
+
+pub(super) fn json(args: &Args, outcome: &Outcome) -> serde_json::Value {
+    let most = outcome.samples.iter().filter_map(|sample| sample.resident).max();
+    json!({
+        "minutes": args.minutes.as_secs_f64() / 60.0, "nodes": args.nodes, "rate": args.rate, "seed": args.seed,
+        "published": outcome.published, "delivered": outcome.delivered, "refused": outcome.refused,
+        "left": outcome.left, "crashed": outcome.crashed, "reborn": outcome.reborn,
+        "cuts": outcome.cuts.len(), "dropped_packets": outcome.dropped_packets, "attacks": by_name(outcome),
+        "offences": outcome.offences, "convictions": outcome.convictions,
+        "owed_and_checked": outcome.checked, "broken": outcome.broken, "words": outcome.words,
+        "p99_ms_median": p99(outcome).map(|(median, _)| median), "rss_bytes_max": most,
+        "rss_growth": outcome.growth,
+        "fds_first": outcome.descriptors.map(|(first, _)| first),
+        "fds_last": outcome.descriptors.map(|(_, last)| last),
+        "ok": outcome.faults().is_empty(),
+    })
+}
+
+pub(super) fn table(args: &Args, outcome: &Outcome) -> String {
+    let mut out = String::new();
+    let mut row = |name: &str, words: String| {
+        let _ = writeln!(out, "{name:<14}{words}");
+    };
+    row(
+        "run",
+        format!("{} nodes, {:.1} min, seed {}", args.nodes, args.minutes.as_secs_f64() / 60.0, args.seed),
+    );
+    row("rumors", format!("{} published, {} deliveries", outcome.published, outcome.delivered));
+    row(
+        "churn",
+        format!(
+            "{} left, {} crashed; {} of them came back as new",
+            outcome.left, outcome.crashed, outcome.reborn
+        ),
+    );
+    row("partitions", format!("{}, {} packets dropped", outcome.cuts.len(), outcome.dropped_packets));
+    let attacks: Vec<_> = by_name(outcome).iter().map(|(name, count)| format!("{count} x {name}")).collect();
+    row("attacks", format!("{}: {}", outcome.attacks.len(), attacks.join(", ")));
+    row("checked", format!("{} deliveries that were owed", outcome.checked));
+    if let Some((median, most)) = p99(outcome) {
+        row("p99", format!("{median:.0} ms in the median second, {most:.0} ms in the worst"));
+    }
+    match outcome.growth {
+        Some(growth) => row("memory", format!("{:+.1} % once warm", growth * 100.0)),
+        None => row("memory", "not judged: the run was shorter than 8 minutes".to_owned()),
+    }
+    if let Some((first, last)) = outcome.descriptors {
+        row("descriptors", format!("{first} at the beginning, {last} at the end"));
+    }
+    let faults = outcome.faults();
+    row("verdict", if faults.is_empty() { "all promises kept".to_owned() } else { faults.join("; ") });
+    for words in outcome.words.iter().skip(3) {
+        row("", words.clone());
+    }
+    out
+}

@@ -1,0 +1,242 @@
+//! The honest nodes: each has a place with an address, and lives there again and again.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use vouchsafe::node::NodeStats;
+use vouchsafe::protocol::Config;
+use vouchsafe::{
+    Delivery, Event, Node, PeerAddr, PublishError, RumorId, SecretKey, Topic, TopicHandle, VerifierPool,
+};
+
+use super::socket::{self, Cut};
+use crate::demo::plan::Dice;
+use crate::exit::Failure;
+
+const NETWORK: &str = "vouchsafe-soak";
+const TOPIC: &str = "rumors";
+/// A socket of the life before is open for as long as QUIC drains its connections: three times what it takes to miss an
+/// answer, which after a partition may be minutes. Who comes back earlier comes back at another address.
+const REBINDING: Duration = Duration::from_secs(2);
+/// What a life has to say to its peers at its end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// One life of a node.
+pub(super) struct Life {
+    pub(super) number: u64,
+    pub(super) node: Node,
+    pub(super) topic: TopicHandle,
+    pub(super) addr: SocketAddr,
+    endpoint: quinn::Endpoint,
+    dead: Arc<AtomicBool>,
+}
+
+/// What is seen of the nodes. `life` tells whether it is still of interest.
+pub(super) enum News {
+    Delivery {
+        slot: usize,
+        life: u64,
+        delivery: Delivery,
+        at: Instant,
+    },
+    Event {
+        slot: usize,
+        life: u64,
+        event: Event,
+    },
+    Missed(u64),
+    Published {
+        slot: usize,
+        life: u64,
+        body: bytes::Bytes,
+        result: Result<RumorId, PublishError>,
+        at: Instant,
+    },
+    Stats {
+        at: Instant,
+        all: Vec<(usize, u64, NodeStats)>,
+    },
+    Up {
+        slot: usize,
+        life: Box<Life>,
+    },
+    Down {
+        slot: usize,
+    },
+    Failed(String),
+}
+
+/// What all lives share.
+#[derive(Clone)]
+pub(super) struct Ground {
+    pub(super) cut: Arc<Cut>,
+    pub(super) config: Config,
+    verifiers: VerifierPool,
+    pub(super) news: mpsc::Sender<News>,
+}
+
+impl Ground {
+    pub(super) fn new(nodes: usize, news: mpsc::Sender<News>) -> Self {
+        let mut config = Config::default();
+        config.expected_nodes = u32::try_from(nodes).unwrap_or(u32::MAX);
+        // One pool for all: threads for each node would only take the processors from each other.
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { cut: Arc::default(), config, verifiers: VerifierPool::new(threads), news }
+    }
+
+    /// Begins a life, and tells of it when it is up.
+    ///
+    /// It dials `peers`, and if it can't have its old address, and so can't be found, `others` too.
+    pub(super) fn begin(
+        &self,
+        slot: usize,
+        number: u64,
+        place: &Place,
+        peers: Vec<PeerAddr>,
+        others: Vec<PeerAddr>,
+    ) {
+        let (ground, key, ledger, addr) = (self.clone(), place.key.clone(), place.ledger.clone(), place.addr);
+        tokio::spawn(async move {
+            let news = match ground.spawn(slot, number, key, ledger, addr, [peers, others]).await {
+                Ok(life) => News::Up { slot, life: Box::new(life) },
+                Err(Failure::Usage(why) | Failure::Failed(why)) => {
+                    News::Failed(format!("node {slot} can't start: {why}"))
+                }
+                Err(_) => return,
+            };
+            let _ = ground.news.send(news).await;
+        });
+    }
+
+    async fn spawn(
+        &self,
+        slot: usize,
+        number: u64,
+        key: SecretKey,
+        ledger: PathBuf,
+        addr: SocketAddr,
+        [peers, others]: [Vec<PeerAddr>; 2],
+    ) -> Result<Life, Failure> {
+        let patience = Instant::now() + REBINDING;
+        let mut at = addr;
+        let (endpoint, dead) = loop {
+            match socket::endpoint(at, &self.cut) {
+                Ok(bound) => break bound,
+                Err(_) if Instant::now() > patience => {
+                    at.set_port(10_000 + at.port().wrapping_mul(31) % 20_000)
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        };
+        let node = Node::builder(key)
+            .network(NETWORK)
+            .ledger(ledger)
+            .endpoint(endpoint.clone())
+            .config(self.config.clone())
+            .verifiers(self.verifiers.clone())
+            .spawn()
+            .await
+            .map_err(Failure::failed)?;
+        // Readers before links, so that nothing is missed.
+        let topic = node.join(Topic::named(TOPIC)).await.map_err(Failure::failed)?;
+        self.read(slot, number, &node, &topic);
+        let others = others.into_iter().filter(|_| at != addr);
+        for peer in peers.into_iter().chain(others) {
+            node.connect(peer).await.map_err(Failure::failed)?;
+        }
+        Ok(Life { number, node, topic, addr: at, endpoint, dead })
+    }
+
+    fn read(&self, slot: usize, life: u64, node: &Node, topic: &TopicHandle) {
+        let (mut rumors, news) = (topic.subscribe(), self.news.clone());
+        tokio::spawn(async move {
+            while let Some(next) = rumors.next().await {
+                let at = Instant::now();
+                let next = next.map(|delivery| News::Delivery { slot, life, delivery, at });
+                if news.send(next.unwrap_or_else(|lagged| News::Missed(lagged.0))).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let (mut events, news) = (node.events(), self.news.clone());
+        tokio::spawn(async move {
+            while let Some(next) = events.next().await {
+                let next = next.map(|event| News::Event { slot, life, event });
+                if news.send(next.unwrap_or_else(|lagged| News::Missed(lagged.0))).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Ends a life in order, or as a crash: then no packet leaves it any more, not even a goodbye.
+    pub(super) fn end(&self, slot: usize, life: Life, crash: bool) {
+        let news = self.news.clone();
+        tokio::spawn(async move {
+            life.dead.store(crash, Ordering::Relaxed);
+            let _ = tokio::time::timeout(LAST_WORDS, life.node.shutdown()).await;
+            life.endpoint.close(0u32.into(), b"");
+            let _ = tokio::time::timeout(Duration::from_secs(1), life.endpoint.wait_idle()).await;
+            drop(life);
+            let _ = news.send(News::Down { slot }).await;
+        });
+    }
+}
+
+/// Where a node lives, and as whom.
+pub(super) struct Place {
+    pub(super) addr: SocketAddr,
+    pub(super) key: SecretKey,
+    ledger: PathBuf,
+    /// `None` while it is away, or on its way in or out.
+    pub(super) life: Option<Life>,
+    /// On its way in or out.
+    pub(super) moving: bool,
+    /// Of the life that it has or that has begun: it tells of its first deliveries before we are told that it is up.
+    pub(super) number: Option<u64>,
+    pub(super) began: Instant,
+    /// If away: when it comes back.
+    pub(super) back_at: Option<Instant>,
+    /// It dials all its neighbours, since those that should dial it do not know its new key.
+    pub(super) newcomer: bool,
+}
+
+impl Place {
+    /// Takes a free port and keeps its number. Not one that the system gives to who asks for any: an attacker would have it
+    /// while the node is away.
+    pub(super) fn new(slot: usize, folder: &Path, dice: &mut Dice) -> Result<Self, Failure> {
+        let free = |port: u16| std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).ok()?.local_addr().ok();
+        let addr = (0..100).find_map(|_| free(10_000 + dice.below(20_000) as u16));
+        let addr =
+            addr.ok_or_else(|| Failure::failed("no free port between 10000 and 30000 in 100 tries"))?;
+        let key = SecretKey::generate();
+        let ledger = folder.join(format!("{slot}-0.ledger"));
+        Ok(Self {
+            addr,
+            key,
+            ledger,
+            life: None,
+            moving: false,
+            number: None,
+            began: Instant::now(),
+            back_at: None,
+            newcomer: false,
+        })
+    }
+
+    pub(super) fn peer(&self) -> PeerAddr {
+        PeerAddr { key: self.key.public(), addr: self.addr }
+    }
+
+    /// Will come back as somebody new.
+    pub(super) fn reborn(&mut self, slot: usize, number: u64, folder: &Path) {
+        let _ = std::fs::remove_file(&self.ledger);
+        self.key = SecretKey::generate();
+        self.ledger = folder.join(format!("{slot}-{number}.ledger"));
+        self.newcomer = true;
+    }
+}

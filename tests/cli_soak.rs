@@ -1,0 +1,54 @@
+//! The soak from outside: a short one, which must keep all promises and leave its log and its picture.
+#![cfg(feature = "cli")]
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+fn soak(args: &[&str]) -> std::process::Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vouchsafe"));
+    command.arg("soak").args(args).stdin(Stdio::null()).output().unwrap()
+}
+
+#[test]
+fn a_short_soak_keeps_all_promises() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let args = "--minutes 0.2 --nodes 10 --rate 10 --within 6 --json --out";
+    let args: Vec<_> = args.split(' ').chain([out]).collect();
+    let output = soak(&args);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(shown["ok"], true);
+    assert_eq!(shown["broken"], serde_json::json!({}));
+    for what in ["published", "delivered", "owed_and_checked", "cuts", "dropped_packets"] {
+        assert!(shown[what].as_u64().unwrap() > 0, "no {what}: {shown}");
+    }
+    assert!(shown["left"].as_u64().unwrap() + shown["crashed"].as_u64().unwrap() > 0);
+    assert!(!shown["attacks"].as_object().unwrap().is_empty());
+    // Too short for its memory to be judged.
+    assert_eq!(shown["rss_growth"], Value::Null);
+    let log = std::fs::read_to_string(folder.path().join("soak.jsonl")).unwrap();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.len() >= 12, "a line a second, but {}", lines.len());
+    #[cfg(target_os = "linux")]
+    assert!(lines.iter().all(|line| line["rss_bytes"].is_u64() && line["fds"].is_u64()));
+    let picture = std::fs::read_to_string(folder.path().join("soak.svg")).unwrap();
+    assert!(picture.contains("band0") && picture.contains("band1") && picture.ends_with("</svg>\n"));
+}
+
+#[test]
+fn what_can_not_be_is_refused_with_a_reason() {
+    for (args, words) in [
+        ("--minutes 0", "0.1 to 10080 minutes"),
+        ("--minutes soon", "a number of minutes"),
+        ("--nodes 3", "4..=100"),
+        ("--within 1", "2..=30"),
+    ] {
+        let output = soak(&args.split(' ').collect::<Vec<_>>());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{args}: {said}");
+        assert!(said.contains(words) && output.stdout.is_empty(), "{args}: {said}");
+    }
+}

@@ -1,0 +1,177 @@
+//! What only a process of its own can suffer: no room on the disk, no descriptors left, and kill -9 in the middle of a write.
+//!
+//! The tests start this binary again, as `child`, and talk to it over its standard output.
+#![cfg(unix)]
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use vouchsafe::node::SpawnError;
+use vouchsafe::store::LedgerFile;
+use vouchsafe::{PublishError, SecretKey, Topic, VerifierPool};
+
+use crate::scene::{Member, builder, builder_as, soon};
+
+/// What the child does; without it `child` does nothing, since it is not a test.
+const ROLE: &str = "VOUCHSAFE_HOSTILE_ROLE";
+const LEDGER: &str = "VOUCHSAFE_HOSTILE_LEDGER";
+
+/// Starts the child in a shell that has first done `limits`.
+fn start(role: &str, ledger: &Path, limits: &str) -> Child {
+    let program = std::env::current_exe().unwrap();
+    let command = format!("{limits} exec \"$0\" --exact processes::child --ignored --nocapture");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &command]).arg(program).env(ROLE, role).env(LEDGER, ledger);
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+/// Runs the child to its end; it must say that all is well.
+fn run(role: &str, ledger: &Path, limits: &str) {
+    let output = start(role, ledger, limits).wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("all is well"), "{role}: {}: {said}", output.status);
+}
+
+#[test]
+#[ignore = "not a test: what the others start"]
+fn child() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let ledger = std::env::var_os(LEDGER).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    match role.as_str() {
+        "records" => records(Path::new(&ledger)),
+        "full disk" => runtime.block_on(full_disk(Path::new(&ledger))),
+        "no descriptors" => runtime.block_on(no_descriptors(Path::new(&ledger))),
+        _ => panic!("no such role as {role}"),
+    }
+    println!("all is well");
+}
+
+const SEED: [u8; 32] = [7; 32];
+
+/// Writes the ledger again and again, and says each time what is now recorded, until it is killed.
+fn records(path: &Path) {
+    let (ledger, _) = LedgerFile::open(path, SecretKey::from_seed(&SEED).public(), true, 0).unwrap();
+    let mut out = std::io::stdout().lock();
+    for until in 1.. {
+        ledger.record(until).unwrap();
+        // Fails when the one who listens has heard enough and is about to kill us.
+        let _ = writeln!(out, "recorded {until}");
+    }
+}
+
+#[test]
+fn kill_9_in_the_middle_of_a_write_loses_no_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("author.ledger");
+    let author = SecretKey::from_seed(&SEED).public();
+    for round in 0..40 {
+        // The writer begins again at 1.
+        let _ = std::fs::remove_file(&path);
+        let mut child = start("records", &path, "");
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let number = |line: String| line.strip_prefix("recorded ")?.parse::<u64>().ok();
+        // Somewhere else in a write each time: this thread and the writer run side by side.
+        let mut last = lines.by_ref().filter_map(number).nth(3 + round % 7).expect("the child writes");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        last = lines.filter_map(number).last().unwrap_or(last);
+        let (_, recorded) = LedgerFile::open(&path, author, false, 0).expect("the ledger is whole");
+        assert!(recorded >= last, "{recorded} is recorded, though {last} was before");
+    }
+}
+
+#[test]
+fn a_half_written_record_beside_the_ledger_does_not_matter() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("author.ledger");
+    let author = SecretKey::from_seed(&SEED).public();
+    LedgerFile::open(&path, author, true, 0).unwrap().0.record(55).unwrap();
+    std::fs::write(path.with_extension("new"), b"half a rec").unwrap();
+    let (ledger, recorded) = LedgerFile::open(&path, author, true, 0).unwrap();
+    assert_eq!(recorded, 55);
+    ledger.record(56).unwrap();
+    assert_eq!(LedgerFile::open(&path, author, true, 0).unwrap().1, 56);
+}
+
+/// Files of this process can't grow by a byte: to a program that is a full disk.
+async fn full_disk(ledger: &Path) {
+    let pool = VerifierPool::new(1);
+    let listener = builder(&pool, &[]).spawn().await.unwrap();
+    let author = builder_as(SecretKey::from_seed(&SEED), &pool, &[listener.addr()]);
+    let author = author.ledger(ledger).spawn().await.unwrap();
+    let mut listener = Member::join(listener, &Topic::named("lobby")).await;
+    let author = Member::join(author, &Topic::named("lobby")).await;
+    soon("a link", author.topic.ready(1)).await.unwrap();
+    soon("a link", listener.topic.ready(1)).await.unwrap();
+    let failed = soon("an answer", author.topic.publish("unrecorded")).await;
+    assert!(matches!(&failed, Err(PublishError::Ledger(why)) if why.contains("ledger")), "{failed:?}");
+    // It hears and relays all the same.
+    listener.topic.publish("from one who keeps no ledger").await.unwrap();
+    listener.hear(&"from one who keeps no ledger".into()).await;
+    let accepted = crate::scene::until("the rumor", &author.node, |stats| stats.counters.accepted == 1).await;
+    assert_eq!(accepted.counters.offences, 0);
+    assert_eq!(listener.heard.len(), 1, "what was not recorded was said");
+}
+
+#[test]
+fn a_full_disk_stops_the_author_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("author.ledger");
+    LedgerFile::open(&path, SecretKey::from_seed(&SEED).public(), true, 0).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    run("full disk", &path, "trap '' XFSZ; ulimit -f 0;");
+    assert_eq!(std::fs::read(&path).unwrap(), before, "the old record still holds");
+}
+
+#[tokio::test]
+async fn a_ledger_where_nothing_can_be_written_is_named_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = VerifierPool::new(1);
+    // A folder in its place, a folder that is none, and file systems that take no file from anybody.
+    let nowhere = folder.path().join("missing").join("author.ledger");
+    for path in [folder.path().to_owned(), nowhere, "/proc/author.ledger".into()] {
+        let failed = builder(&pool, &[]).ledger(&path).spawn().await;
+        let Err(SpawnError::Ledger(why)) = failed else { panic!("{}: {failed:?}", path.display()) };
+        assert!(why.to_string().contains(path.to_str().unwrap()), "{why}");
+    }
+}
+
+/// All descriptors that this process may have are taken by something else.
+async fn no_descriptors(ledger: &Path) {
+    let pool = VerifierPool::new(1);
+    let listener = builder(&pool, &[]).spawn().await.unwrap();
+    let author = builder_as(SecretKey::from_seed(&SEED), &pool, &[listener.addr()]);
+    let author = author.ledger(ledger).spawn().await.unwrap();
+    let mut listener = Member::join(listener, &Topic::named("lobby")).await;
+    let mut author = Member::join(author, &Topic::named("lobby")).await;
+    soon("a link", author.topic.ready(1)).await.unwrap();
+    soon("a link", listener.topic.ready(1)).await.unwrap();
+    let mut taken = Vec::new();
+    while let Ok(file) = std::fs::File::open("/dev/null") {
+        taken.push(file);
+    }
+    // Links go on, a new node says what is wrong, and the author stops rather than speak unrecorded.
+    listener.topic.publish("still here").await.unwrap();
+    author.hear(&"still here".into()).await;
+    let failed = builder(&pool, &[]).spawn().await;
+    assert!(matches!(failed, Err(SpawnError::Bind(_))), "{failed:?}");
+    let failed = soon("an answer", author.topic.publish("unrecorded")).await;
+    assert!(matches!(failed, Err(PublishError::Ledger(_))), "{failed:?}");
+    // With descriptors again everything goes on by itself.
+    drop(taken);
+    soon("publishing", author.topic.publish("recorded")).await.unwrap();
+    listener.hear(&"recorded".into()).await;
+    assert!(!listener.heard.contains(&"unrecorded".into()));
+    let third = builder(&pool, &[author.node.addr()]).spawn().await.unwrap();
+    soon("a link", third.ready(1)).await.unwrap();
+}
+
+#[test]
+fn no_descriptors_left_stop_nothing_that_needs_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("author.ledger");
+    LedgerFile::open(&path, SecretKey::from_seed(&SEED).public(), true, 0).unwrap();
+    run("no descriptors", &path, "ulimit -n 64;");
+}

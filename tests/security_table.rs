@@ -1,0 +1,197 @@
+//! Holds the tables of docs/security.md against the code: every value, and the existence of every proof.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use vouchsafe::net::GateConfig;
+use vouchsafe::protocol::Config;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// All Rust sources under `folder`.
+fn sources(folder: &Path, out: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, out);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            out.push(read(&path));
+        }
+    }
+}
+
+/// Rows of the tables that name a bound: resource, bound, where, proof.
+fn rows(document: &str) -> Vec<[String; 4]> {
+    let cells = |line: &str| -> Vec<String> {
+        line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
+    };
+    let lines = document.lines().filter(|line| line.starts_with('|'));
+    lines
+        .filter_map(|line| cells(line).try_into().ok())
+        .filter(|row: &[String; 4]| row[1] != "Bound" && !row[1].starts_with("---"))
+        .collect()
+}
+
+/// What stands between backticks.
+fn quoted(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+/// "8 192", "128 KiB", "250 ms": a count, bytes, or milliseconds.
+fn bound(text: &str) -> u64 {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
+    let times = match unit {
+        "" | "ms" => 1,
+        "KiB" => 1024,
+        "MiB" => 1024 * 1024,
+        "s" => 1000,
+        other => panic!("{text:?}: no such unit as {other:?}"),
+    };
+    digits.parse::<u64>().unwrap() * times
+}
+
+/// The value of the constant `name` of a source: counts as they are, durations in milliseconds.
+fn constant(file: &str, name: &str) -> u64 {
+    let source = read(&root().join("src").join(file));
+    let at = source
+        .find(&format!("const {name}:"))
+        .unwrap_or_else(|| panic!("there is no {name} in src/{file} (any more)"));
+    let declared = source[at..].split(';').next().unwrap();
+    let value = declared.split_once('=').unwrap().1;
+    evaluate(file, value)
+}
+
+/// Shifts and products of numbers, durations, casts and other constants: all that bounds are made of.
+fn evaluate(file: &str, value: &str) -> u64 {
+    if let Some((left, right)) = value.split_once("<<") {
+        return evaluate(file, left) << evaluate(file, right);
+    }
+    if let Some((left, right)) = value.split_once('*') {
+        return evaluate(file, left) * evaluate(file, right);
+    }
+    let value = value.split(" as ").next().unwrap().trim();
+    for (call, times) in [("Duration::from_secs(", 1000), ("Duration::from_millis(", 1)] {
+        if let Some(inside) = value.strip_prefix(call).and_then(|rest| rest.strip_suffix(')')) {
+            return evaluate(file, inside) * times;
+        }
+    }
+    if let Ok(number) = value.replace('_', "").parse() {
+        return number;
+    }
+    match value {
+        "u16::MAX" => u16::MAX.into(),
+        "Lane::COUNT" => constant("wire/mod.rs", "COUNT"),
+        "MAX_FRAME_LEN" | "MAX_IDS_PER_FRAME" => constant("wire/mod.rs", value),
+        _ => panic!("src/{file}: {value:?} is more than this test can work out"),
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    time.as_millis() as u64
+}
+
+/// The default of a field of the configuration.
+fn field(name: &str) -> Option<u64> {
+    let (config, gate) = (Config::default(), GateConfig::default());
+    Some(match name {
+        "Config::max_links" => config.max_links as u64,
+        "Config::max_inbound" => config.max_inbound as u64,
+        "Config::unaimed_inbound" => config.unaimed_inbound as u64,
+        "Config::link_bytes_per_s" => config.link_bytes_per_s,
+        "Config::link_bytes_burst" => config.link_bytes_burst,
+        "Config::link_cpu_per_s" => millis(config.link_cpu_per_s),
+        "Config::link_cpu_burst" => millis(config.link_cpu_burst),
+        "Config::topic_bundles" => config.topic_bundles as u64,
+        "Config::topic_bytes" => config.topic_bytes as u64,
+        "Config::author_bytes" => config.author_bytes as u64,
+        "Config::validators" => config.validators as u64,
+        "Config::validator_patience" => millis(config.validator_patience),
+        "Config::eager" => config.eager as u64,
+        "GateConfig::half_open" => gate.half_open.into(),
+        "GateConfig::half_open_per_group" => gate.half_open_per_group.into(),
+        "GateConfig::retry_from" => gate.retry_from.into(),
+        "GateConfig::unproven_rate" => gate.unproven_rate.into(),
+        "GateConfig::burst_per_group" => gate.burst_per_group.into(),
+        "GateConfig::per_minute_per_group" => gate.per_minute_per_group.into(),
+        "GateConfig::links_per_group" => gate.links_per_group.into(),
+        _ => return None,
+    })
+}
+
+#[test]
+fn every_bound_is_what_the_code_says() {
+    let rows = rows(&read(&root().join("docs/security.md")));
+    assert!(rows.len() > 60, "only {} rows were found", rows.len());
+    for [resource, value, place, _] in rows {
+        let is = match quoted(&place)[..] {
+            [file, name] => constant(file, name),
+            [name] => field(name).unwrap_or_else(|| panic!("{resource}: no such field as {name}")),
+            _ => panic!("{resource}: {place:?} is neither a file and a constant nor a field"),
+        };
+        assert_eq!(bound(&value), is, "{resource}, {place}");
+    }
+}
+
+#[test]
+fn every_proof_is_a_test() {
+    let mut all = Vec::new();
+    sources(&root().join("src"), &mut all);
+    sources(&root().join("tests"), &mut all);
+    let mut unproven = 0;
+    for [resource, _, _, proofs] in rows(&read(&root().join("docs/security.md"))) {
+        if proofs == "none" {
+            unproven += 1;
+            continue;
+        }
+        let proofs = quoted(&proofs);
+        assert!(!proofs.is_empty(), "{resource} is not proven");
+        for proof in proofs {
+            let is_test = |source: &String| {
+                source.match_indices(&format!("fn {proof}()")).any(|(at, _)| {
+                    // Its attribute stands on the lines before it.
+                    source[..at]
+                        .lines()
+                        .rev()
+                        .take(4)
+                        .any(|line| line.contains("test]") || line.contains("test("))
+                })
+            };
+            assert!(all.iter().any(is_test), "{resource}: there is no test named {proof}");
+        }
+    }
+    // A new bound comes with its test.
+    assert!(unproven <= 7, "{unproven} bounds without a proof");
+}
+
+#[test]
+fn every_limit_of_the_configuration_has_a_row() {
+    let document = read(&root().join("docs/security.md"));
+    // What is not a bound on what an outsider can make us spend.
+    let not_bounds = [
+        "expected_nodes",
+        "eager_author",
+        "allow",
+        "verifiers",
+        "batch",
+        "announce_linger",
+        "repair_every",
+        "weakness",
+        "limit_local",
+    ];
+    for (file, kind) in [("src/protocol/config.rs", "Config"), ("src/net/gate.rs", "GateConfig")] {
+        let source = read(&root().join(file));
+        let body = source.split_once(&format!("pub struct {kind} {{")).unwrap().1;
+        let body = body.split_once("\n}").unwrap().0;
+        let fields = body.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split(':').next());
+        for field in fields.filter(|field| !not_bounds.contains(field) && !field.starts_with('(')) {
+            assert!(document.contains(&format!("`{kind}::{field}`")), "{kind}::{field} has no row");
+        }
+    }
+}
