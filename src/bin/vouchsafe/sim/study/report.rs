@@ -107,8 +107,8 @@ fn picture(parameter: &Parameter, usual: u64, rows: &[&Row], label: &str, of: Fi
         },
         y: Axis::up_to(label, most),
         series,
-        marks: vec![(usual as f64,
-        bands: Vec::new(), format!("default {usual}"))],
+        marks: vec![(usual as f64, format!("default {usual}"))],
+        bands: Vec::new(),
     }
     .draw()
 }
