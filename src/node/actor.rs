@@ -219,6 +219,7 @@ impl Actor {
                 self.handle(Input::Leave { topic });
             }
             Message::Connect(peer) => self.keep(peer),
+            Message::Forget(peer) => self.dialler.forget(&peer),
             Message::Stats(answer) => {
                 let _ = answer.send(self.stats());
             }

@@ -66,6 +66,11 @@ impl Dialler {
         Some((kept.addr, pause))
     }
 
+    /// A peer is no longer wanted. What is under way is not taken back.
+    pub(super) fn forget(&mut self, peer: &PublicKey) {
+        self.kept.remove(peer);
+    }
+
     /// No dial is wanted any more.
     pub(super) fn stop(&mut self) {
         self.kept.clear();
@@ -90,4 +95,25 @@ pub(super) fn dial(
             let _ = inbox.send(Message::Dialled { peer, result }).await;
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_lost_is_dialled_again_after_ever_longer_and_who_is_forgotten_is_not() {
+        let peer = PeerAddr { key: PublicKey::from_bytes([1; 32]), addr: ([127, 0, 0, 1], 1).into() };
+        let mut dialler = Dialler::default();
+        assert!(dialler.keep(peer));
+        assert!(!dialler.keep(peer), "a dial is under way");
+        dialler.up(&peer.key);
+        let pauses: Vec<_> = (0..9).map(|_| dialler.down(&peer.key).map(|(_, pause)| pause)).collect();
+        assert_eq!(pauses[0], Some(FIRST_PAUSE));
+        assert_eq!(pauses[1], Some(FIRST_PAUSE * 2));
+        assert_eq!(pauses[8], Some(LONGEST_PAUSE));
+        dialler.forget(&peer.key);
+        assert!(dialler.down(&peer.key).is_none());
+        assert!(dialler.keep(peer), "wanted again, and dialled at once");
+    }
 }

@@ -110,6 +110,15 @@ impl Node {
         self.send(Message::Connect(peer)).await
     }
 
+    /// No longer keeps a link to `peer`: a link that is up goes on until it ends, and is not dialled again. For peers that are
+    /// known to be gone; one that is not forgotten is dialled for ever, at last every 30 s.
+    ///
+    /// # Errors
+    /// If the node is closed.
+    pub async fn forget(&self, peer: PublicKey) -> Result<(), Closed> {
+        self.send(Message::Forget(peer)).await
+    }
+
     /// Waits until at least `links` links are up.
     ///
     /// # Errors

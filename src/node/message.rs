@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast, oneshot, watch};
 use super::handle::NodeStats;
 use super::stream::Delivered;
 use super::{JoinError, PeerAddr};
+use crate::key::PublicKey;
 use crate::net::{Connection, DialError};
 use crate::protocol::{BatchId, PublishError, Validation, ValidationId};
 use crate::rumor::{RuleSet, Rumor, RumorId, TopicId};
@@ -53,6 +54,7 @@ pub(super) enum Message {
     },
     Leave(TopicId),
     Connect(PeerAddr),
+    Forget(PublicKey),
     Stats(oneshot::Sender<NodeStats>),
     Shutdown(oneshot::Sender<()>),
     /// Somebody dialled us.

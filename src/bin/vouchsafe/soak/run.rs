@@ -397,7 +397,9 @@ impl Soak {
         place.number = None;
         if reborn {
             self.lives += 1;
+            let old = place.key.public();
             place.reborn(slot, self.lives, &self.folder);
+            self.ground.forget(old, self.places.iter().filter_map(|place| place.life.as_ref()));
             self.seen.reborn += 1;
         }
         *(if crash { &mut self.seen.crashed } else { &mut self.seen.left }) += 1;

@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use vouchsafe::node::NodeStats;
 use vouchsafe::protocol::Config;
 use vouchsafe::{
-    Delivery, Event, Node, PeerAddr, PublishError, RumorId, SecretKey, Topic, TopicHandle, VerifierPool,
+    Delivery, Event, Node, PeerAddr, PublicKey, PublishError, RumorId, SecretKey, Topic, TopicHandle,
+    VerifierPool,
 };
 
 use super::socket::{self, Cut};
@@ -109,6 +110,17 @@ impl Ground {
                 Err(_) => return,
             };
             let _ = ground.news.send(news).await;
+        });
+    }
+
+    /// Nobody dials a key that will not come back.
+    pub(super) fn forget<'a>(&self, key: PublicKey, lives: impl Iterator<Item = &'a Life>) {
+        let nodes: Vec<_> = lives.map(|life| life.node.clone()).collect();
+        tokio::spawn(async move {
+            for node in nodes {
+                // A closed node dials nobody.
+                let _ = node.forget(key).await;
+            }
         });
     }
 
