@@ -11,11 +11,14 @@
 mod attacks;
 pub(crate) mod deeds;
 mod gauge;
+mod outcome;
 mod picture;
 mod promises;
 mod report;
 mod run;
+mod schedule;
 mod socket;
+mod watch;
 mod world;
 
 use std::io::{self, Write as _};

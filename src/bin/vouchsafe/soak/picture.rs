@@ -2,7 +2,7 @@
 
 use super::Args;
 use super::gauge::Sample;
-use super::run::Outcome;
+use super::outcome::Outcome;
 use crate::chart::{Axis, Drawn, Lines, Series, stacked};
 
 /// More points than pixels help nobody.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::Args;
-use super::run::Outcome;
+use super::outcome::Outcome;
 
 /// How often each attack was made.
 fn by_name(outcome: &Outcome) -> BTreeMap<&'static str, u64> {

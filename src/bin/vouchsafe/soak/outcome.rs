@@ -1,0 +1,54 @@
+//! What a run has shown, and what of it is a fault.
+
+use std::collections::BTreeMap;
+
+use super::gauge::Sample;
+
+/// What a run has shown.
+pub(super) struct Outcome {
+    pub(super) samples: Vec<Sample>,
+    /// What was done, from when to when, in seconds.
+    pub(super) attacks: Vec<(&'static str, f64, f64)>,
+    pub(super) cuts: Vec<(f64, f64)>,
+    pub(super) left: u64,
+    pub(super) crashed: u64,
+    pub(super) reborn: u64,
+    pub(super) published: u64,
+    pub(super) refused: BTreeMap<String, u64>,
+    pub(super) delivered: u64,
+    pub(super) dropped_packets: u64,
+    pub(super) missed: u64,
+    pub(super) checked: u64,
+    pub(super) broken: BTreeMap<&'static str, u64>,
+    pub(super) words: Vec<String>,
+    pub(super) growth: Option<f64>,
+    /// Open descriptors with all nodes up and no attacker, at the beginning and at the end.
+    pub(super) descriptors: Option<(u64, u64)>,
+    /// The demo's counters, added up over all lives that were still there at the end.
+    pub(super) offences: u64,
+    pub(super) convictions: u64,
+}
+
+/// Growth of memory, once warm, that is a fault.
+const MOST_GROWTH: f64 = 0.05;
+
+impl Outcome {
+    pub(super) fn faults(&self) -> Vec<String> {
+        let mut faults: Vec<_> =
+            self.broken.iter().map(|(promise, times)| format!("{promise}: {times} times")).collect();
+        faults.extend(self.words.iter().take(3).cloned());
+        if self.missed > 0 {
+            faults.push(format!("{} things were not seen: this machine is too slow for --rate", self.missed));
+        }
+        if self.checked == 0 {
+            faults.push("nothing was owed: give more --minutes, or less --within".to_owned());
+        }
+        if let Some(growth) = self.growth.filter(|growth| *growth >= MOST_GROWTH) {
+            faults.push(format!("memory grew by {:.1} %", growth * 100.0));
+        }
+        if let Some((first, last)) = self.descriptors.filter(|(first, last)| last > first) {
+            faults.push(format!("{first} descriptors became {last}"));
+        }
+        faults
+    }
+}

@@ -1,0 +1,210 @@
+//! What is seen of the nodes: deliveries, events and books, and which of them should know what.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use vouchsafe::node::NodeStats;
+use vouchsafe::{Event, PublicKey, PublishError};
+
+use super::run::Soak;
+use super::world::{Life, News};
+use crate::exit::Failure;
+
+impl Soak {
+    pub(super) fn is_now(&self, slot: usize, life: u64) -> bool {
+        self.places.get(slot).is_some_and(|place| place.life.is_some() && place.number == Some(life))
+    }
+
+    pub(super) fn read(&mut self, news: News) -> Result<(), Failure> {
+        match news {
+            News::Delivery { slot, life, delivery, at } => {
+                if self.places[slot].number == Some(life) {
+                    self.seen.delivered += 1;
+                    let began = self.places[slot].began;
+                    // What a newcomer is told is as old as it is.
+                    let called = self.promises.given(slot, &delivery, at).filter(|called| *called >= began);
+                    self.delays.extend(called.map(|called| at.saturating_duration_since(called)));
+                }
+            }
+            News::Event { slot, life, event } => {
+                if self.places[slot].number == Some(life)
+                    && let Event::LinkDown { peer, .. } = &event
+                {
+                    // It may be up again before the next look, which would not show that it was down.
+                    let other = self.places.iter().position(|place| place.key.public() == *peer);
+                    self.ends.retain(|(one, two), _| *one != slot || Some(*two) != other);
+                }
+                self.promises.event(slot, &event);
+            }
+            News::Missed(count) => self.seen.missed += count,
+            News::Published { slot, life, body, result, at } => match result {
+                Ok(_) => {
+                    self.seen.published += 1;
+                    if self.is_now(slot, life) {
+                        self.promises.said(slot, &body, at);
+                    }
+                }
+                Err(error) => self.refused(slot, &error),
+            },
+            News::Stats { at, all } => {
+                self.asking = false;
+                self.look(at, &all);
+            }
+            News::Up { slot, life } => {
+                let place = &mut self.places[slot];
+                place.moving = false;
+                place.newcomer |= place.addr != life.addr;
+                place.addr = life.addr;
+                place.life = Some(*life);
+            }
+            News::Down { slot } => self.places[slot].moving = false,
+            News::Failed(why) => return Err(Failure::Failed(why)),
+        }
+        Ok(())
+    }
+
+    pub(super) fn refused(&mut self, slot: usize, error: &PublishError) {
+        match error {
+            // Cut off, or on its way out.
+            PublishError::NoLink | PublishError::Closed => {}
+            _ => self.promises.breaks("refused", || format!("node {slot} can't publish: {error}")),
+        }
+        *self.seen.refused.entry(error.to_string()).or_default() += 1;
+    }
+
+    /// The books of all nodes: caps, and which links are up.
+    pub(super) fn look(&mut self, at: Instant, all: &[(usize, u64, NodeStats)]) {
+        let slots: HashMap<PublicKey, usize> = self
+            .places
+            .iter()
+            .enumerate()
+            .filter(|(_, place)| place.life.is_some())
+            .map(|(slot, place)| (place.key.public(), slot))
+            .collect();
+        let mut ends = HashMap::new();
+        for (slot, life, stats) in all {
+            self.promises.stats(*slot, stats, &self.ground.config);
+            self.latest.insert(*slot, (stats.counters.offences, stats.counters.convictions));
+            if !self.is_now(*slot, *life) {
+                continue;
+            }
+            for link in stats.links.iter().filter(|link| link.live) {
+                if let Some(other) = slots.get(&link.peer) {
+                    let since = self.ends.get(&(*slot, *other)).copied().unwrap_or(at);
+                    ends.insert((*slot, *other), since);
+                }
+            }
+        }
+        self.ends = ends;
+        self.links.clear();
+        for ((one, other), since) in &self.ends {
+            let cut = self.sides.as_ref().is_some_and(|(sides, _)| sides[*one] != sides[*other]);
+            if one < other
+                && !cut
+                && let Some(from_there) = self.ends.get(&(*other, *one))
+            {
+                self.links.insert((*one, *other), (*since).max(*from_there).max(self.healed));
+            }
+        }
+        let groups = groups(self.nodes, &self.links, at, self.within);
+        self.promises.check(at, &groups);
+    }
+
+    pub(super) fn forget_links(&mut self, slot: usize) {
+        self.ends.retain(|(one, other), _| *one != slot && *other != slot);
+    }
+
+    pub(super) fn ask(&mut self) {
+        // One look at a time: a slow machine gets fewer of them.
+        if std::mem::replace(&mut self.asking, true) {
+            return;
+        }
+        let nodes: Vec<_> = self
+            .places
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, place)| {
+                place.life.as_ref().map(|life| (slot, life.number, life.node.clone()))
+            })
+            .collect();
+        let news = self.ground.news.clone();
+        tokio::spawn(async move {
+            // The time before the first answer: what is up by then has been up since.
+            let at = Instant::now();
+            let mut all = Vec::new();
+            for (slot, life, node) in nodes {
+                // An error means that it has just ended.
+                if let Ok(stats) = node.stats().await {
+                    all.push((slot, life, stats));
+                }
+            }
+            let _ = news.send(News::Stats { at, all }).await;
+        });
+    }
+
+    pub(super) fn publish(&mut self) {
+        let slot = self.dice.below(self.nodes);
+        let Some(Life { number, topic, node, .. }) = self.places[slot].life.as_ref() else { return };
+        self.said += 1;
+        // Of all sizes up to some 2 kB.
+        let filler = 1usize << self.dice.below(12);
+        let body = Bytes::from(format!("{}-{number} {}", self.said, "x".repeat(filler)));
+        let called = Instant::now();
+        self.promises.says(node.author(), &body, called);
+        let (topic, life, news) = (topic.clone(), *number, self.ground.news.clone());
+        tokio::spawn(async move {
+            let result = topic.publish(body.clone()).await;
+            let at = Instant::now();
+            let _ = news.send(News::Published { slot, life, body, result, at }).await;
+        });
+    }
+}
+
+/// Sets of nodes that links of at least this age join, by slot.
+fn groups(
+    nodes: usize,
+    links: &HashMap<(usize, usize), Instant>,
+    now: Instant,
+    age: Duration,
+) -> Vec<Option<usize>> {
+    let steady: Vec<_> = links
+        .iter()
+        .filter(|(_, since)| now.saturating_duration_since(**since) >= age)
+        .map(|(pair, _)| *pair)
+        .collect();
+    let mut group: Vec<Option<usize>> = vec![None; nodes];
+    for start in 0..nodes {
+        let mut next = vec![start];
+        if group[start].is_some() || !steady.iter().any(|(one, other)| *one == start || *other == start) {
+            continue;
+        }
+        while let Some(node) = next.pop() {
+            if group[node].replace(start).is_none() {
+                next.extend(steady.iter().filter_map(|&(one, other)| match node {
+                    _ if one == node => Some(other),
+                    _ if other == node => Some(one),
+                    _ => None,
+                }));
+            }
+        }
+    }
+    group
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_links_of_age_join_nodes() {
+        let old = Instant::now();
+        let (age, now) = (Duration::from_secs(15), old + Duration::from_secs(20));
+        let young = old + Duration::from_secs(10);
+        let links = HashMap::from([((0, 1), old), ((1, 2), old), ((2, 3), young), ((4, 5), old)]);
+        let groups = groups(7, &links, now, age);
+        assert!(groups[0].is_some() && groups[0] == groups[1] && groups[0] == groups[2]);
+        assert!(groups[4].is_some() && groups[4] == groups[5] && groups[4] != groups[0]);
+        assert_eq!((groups[3], groups[6]), (None, None));
+    }
+}
