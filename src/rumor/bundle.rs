@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::domain;
 use super::{BundleId, Header, Position, Proof, RumorId, SIGNED_HEADER_LEN, SignedHeader, TopicId};
 use crate::key::PublicKey;
 
@@ -177,7 +178,7 @@ pub(super) struct Manifest(blake3::Hasher);
 
 impl Manifest {
     pub(super) fn new() -> Self {
-        Self(blake3::Hasher::new_derive_key("vouchsafe manifest v1"))
+        Self(domain::MANIFEST.hasher())
     }
 
     pub(super) fn add(&mut self, len: u32, hash: &blake3::Hash) {

@@ -1,5 +1,6 @@
 //! The fixed-width header of a bundle: what is hashed into an id and signed.
 
+use super::domain;
 use super::{MAX_BODY, MAX_INLINE, MAX_RUMORS, Position, TopicId, id32};
 use crate::key::{PublicKey, Signature};
 
@@ -25,7 +26,7 @@ id32! {
 
 impl RumorId {
     pub(super) fn of(header: &Header, slot: u16, body_len: u32, body_hash: &blake3::Hash) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key("vouchsafe rumor v1");
+        let mut hasher = domain::RUMOR.hasher();
         hasher.update(header.topic.as_bytes());
         hasher.update(header.author.as_bytes());
         hasher.update(&header.tick.to_le_bytes());
@@ -97,7 +98,7 @@ impl Header {
 
     /// The content address of an encoded header, without decoding it.
     pub fn id_of(encoded: &[u8; HEADER_LEN]) -> BundleId {
-        BundleId(*blake3::Hasher::new_derive_key("vouchsafe bundle v1").update(encoded).finalize().as_bytes())
+        BundleId(*domain::BUNDLE.hasher().update(encoded).finalize().as_bytes())
     }
 
     /// Whether the numbers are possible in this version of the wire, whatever the topic's rules: 1 to 64 rumors, slots

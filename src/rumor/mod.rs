@@ -12,6 +12,7 @@
 
 mod author;
 mod bundle;
+mod domain;
 mod evidence;
 mod header;
 mod pen;
