@@ -269,6 +269,7 @@ impl Soak {
         let ms = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1e3);
         let line = json!({
             "second": sample.second, "rss_bytes": sample.resident, "fds": sample.descriptors,
+            "tasks": tokio::runtime::Handle::current().metrics().num_alive_tasks(),
             "nodes": sample.nodes, "links": self.links.len(), "attacks": names, "cut": sample.cut,
             "published": sample.published, "delivered": sample.delivered,
             "p50_ms": ms(sample.p50), "p99_ms": ms(sample.p99),
