@@ -344,6 +344,7 @@ impl Actor {
             self.handle(Input::Publish { topic, body, ticket });
         }
         if try_only {
+            self.parts.engine.hurry(&topic);
             self.act();
             for ticket in all {
                 if self.parts.engine.withdraw(topic, ticket) {

@@ -47,6 +47,11 @@ pub struct Config {
     pub verifiers: usize,
     /// Most signatures in one batch. Default 64; larger batches save less than they delay (docs/performance.md).
     pub batch: usize,
+    /// What an author says within so long of its last bundle waits until it is over, to share one signature, one id and one
+    /// announcement, unless it fills a bundle by itself. Whoever has been silent for longer is heard at once. Too long, and a
+    /// busy author is late; too short, and every receiver checks a signature for each rumor. Default 4 ms
+    /// (docs/performance.md, Beside the peers).
+    pub seal_every: Duration,
     /// How long announcements wait for company. Default 5 ms (design): a pull round trip costs more.
     pub announce_linger: Duration,
     /// What a link that has never served may take for its first pull beyond a round trip, a quarter of it for its
@@ -82,6 +87,7 @@ impl Default for Config {
             author_bytes: 128 << 20,
             verifiers: 1,
             batch: 64,
+            seal_every: Duration::from_millis(4),
             announce_linger: Duration::from_millis(5),
             first_pull_margin: Duration::from_millis(50),
             repair_every: Duration::from_secs(1),

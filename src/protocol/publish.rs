@@ -51,6 +51,8 @@ pub(super) struct Desk {
     mute_until: u64,
     /// Topics that were left: the tick after the last in which we may have spoken there.
     said_before: KeyedMap<TopicId, u64>,
+    /// When the last bundle of a topic was sealed.
+    sealed_at: KeyedMap<TopicId, Mono>,
     /// When a topic's waiting rumors are tried again.
     alarms: KeyedMap<TopicId, Mono>,
     halted: Option<PublishError>,
@@ -75,6 +77,7 @@ impl Desk {
             not_before,
             mute_until,
             said_before: keyed.map(),
+            sealed_at: keyed.map(),
             alarms: keyed.map(),
             halted: None,
         }
@@ -101,6 +104,7 @@ impl Desk {
 
     /// The topic is left, and may be joined again.
     pub(super) fn left(&mut self, topic: &TopicId) {
+        self.sealed_at.remove(topic);
         if let Some(pen) = self.pens.get(topic) {
             self.said_before.insert(*topic, pen.next_tick());
         }
@@ -152,7 +156,7 @@ impl Engine {
     }
 
     /// Group commit: whatever waits goes into as few bundles as it fits, as soon as there are slots and room. An idle
-    /// author's single rumor goes at once.
+    /// author's single rumor goes at once; what it says soon after goes together ([`Config::seal_every`](super::Config::seal_every)).
     pub(super) fn seal_waiting(&mut self) {
         for topic in std::mem::take(&mut self.desk.awake) {
             if let Some(error) = self.desk.halted.clone() {
@@ -176,6 +180,11 @@ impl Engine {
         // A body too large for company goes alone.
         let want = waiting.iter().take(MAX_RUMORS).take_while(fits).count().max(1).min(waiting.len());
         let bytes: usize = waiting.iter().take(want).map(|(_, body)| body.len()).sum();
+        let full = want < waiting.len() || want == MAX_RUMORS || bytes >= MAX_INLINE;
+        let gathers = self.desk.sealed_at.get(&topic).map(|last| last.plus(self.config.seal_every));
+        if let Some(until) = gathers.filter(|until| !full && *until > self.now.mono) {
+            return self.sleep(topic, until.since(self.now.mono));
+        }
         let author = self.desk.key.public();
         if !self.has_room(&topic, &author, bytes) {
             // Written bytes wake us; the timer is for room that expiry makes.
@@ -213,6 +222,7 @@ impl Engine {
         if waiting.is_empty() {
             self.desk.waiting.remove(&topic);
         }
+        self.desk.sealed_at.insert(topic, self.now.mono);
         let bodies: Vec<_> = taken.iter().map(|(_, body)| body.clone()).collect();
         let Ok(bundle) = seal(&self.desk.key, topic, first, &bodies) else { return false };
         let bundle = std::sync::Arc::new(bundle);
@@ -291,6 +301,11 @@ impl Engine {
             self.event(Event::DuplicateWriter { topic: *topic, tick });
         }
         self.desk.wake_all();
+    }
+
+    /// What is said next in a topic does not wait for company.
+    pub fn hurry(&mut self, topic: &TopicId) {
+        self.desk.sealed_at.remove(topic);
     }
 
     /// Takes back a publish request that still waits; true if there was one.

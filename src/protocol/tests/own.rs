@@ -273,3 +273,40 @@ fn one_record_is_under_way_at_a_time() {
         assert!(world.nodes[node].published[&ticket].is_ok());
     }
 }
+
+#[test]
+fn what_is_said_soon_after_goes_together() {
+    let mut world = World::new(23);
+    let rules = world.topic(&Topic::named("t").slots_per_tick(1_000));
+    let node = world.node();
+    let witness = world.hostile(node);
+    let sizes = |world: &World| {
+        let said = world.hostiles[witness].bundles();
+        said.iter().map(|(_, bundle)| bundle.len()).collect::<Vec<_>>()
+    };
+    world.run(100);
+    // Given an author that has been silent: its first word goes at once.
+    world.publish(node, &rules, "first");
+    assert!(world.nodes[node].has_heard("first"));
+    // When it says more within four milliseconds, then that goes together, and no later.
+    for word in ["second", "third", "fourth"] {
+        world.run(1);
+        world.publish(node, &rules, word);
+    }
+    assert!(!world.nodes[node].has_heard("second"));
+    world.run(1);
+    assert!(world.nodes[node].has_heard("second") && world.nodes[node].has_heard("fourth"));
+    world.run(100);
+    assert_eq!(sizes(&world), [1, 3]);
+    // What fills a bundle does not wait, nor does what is in a hurry.
+    world.publish(node, &rules, "fifth");
+    for n in 0..64 {
+        world.publish(node, &rules, format!("{n}"));
+    }
+    assert!(world.nodes[node].has_heard("63"));
+    world.nodes[node].engine.hurry(&rules.id());
+    world.publish(node, &rules, "now");
+    assert!(world.nodes[node].has_heard("now"));
+    world.run(100);
+    assert_eq!(sizes(&world), [1, 3, 1, 64, 1]);
+}

@@ -1,5 +1,7 @@
 //! Peers that do not read, and floods: everybody else is served as ever.
 
+use std::time::Duration;
+
 use super::hostile::bundle;
 use super::world::World;
 use crate::rumor::Topic;
@@ -118,7 +120,9 @@ fn a_link_that_is_late_but_works_is_not_struck() {
     // Given a slow link, and many bundles behind it that only it can serve.
     let mut world = World::new(5);
     let rules = world.topic(&Topic::named("t").slots_per_tick(1_000));
-    world.nodes(2);
+    for _ in 0..2 {
+        world.node_with(|spec| spec.config.seal_every = Duration::ZERO);
+    }
     let other = world.hostile(0);
     world.run(50);
     for n in 0..400 {

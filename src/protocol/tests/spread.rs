@@ -129,7 +129,9 @@ fn an_announcement_that_finds_no_room_is_caught_up_by_a_resync() {
     // transport's credit, then the list.
     let mut world = World::new(6);
     let rules = world.topic(&Topic::named("t").slots_per_tick(20_000));
-    world.nodes(2);
+    for _ in 0..2 {
+        world.node_with(|spec| spec.config.seal_every = Duration::ZERO);
+    }
     let wire = world.connect(0, 1);
     world.hostile(0);
     world.run(100);
