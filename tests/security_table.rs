@@ -182,6 +182,7 @@ fn every_limit_of_the_configuration_has_a_row() {
         "batch",
         "announce_linger",
         "repair_every",
+        "first_pull_margin",
         "weakness",
         "limit_local",
     ];
