@@ -180,22 +180,27 @@ impl Spoil {
 pub fn round_trip(data: &[u8]) {
     let mut input = Unstructured::new(data);
     let Ok(spoil) = Spoil::arbitrary(&mut input) else { return };
-    let Ok(value) = Value::arbitrary_take_rest(input) else { return };
+    if let Ok(value) = Value::arbitrary_take_rest(input) {
+        check(value, &spoil);
+    }
+}
+
+fn check(value: Value, spoil: &Spoil) {
     let topic_of = TopicId::from_bytes;
     match value {
         Value::Hello { network, clock_ms, topics } => {
             let hello = Hello { network, clock_ms, topics: topics.list() };
             let fits = hello.topics.len() <= MAX_TOPICS_PER_FRAME;
-            frame(wire::hello(&hello), fits.then_some(Frame::Hello(hello)), &spoil);
+            frame(wire::hello(&hello), fits.then_some(Frame::Hello(hello)), spoil);
         }
         Value::Topics { joined, left } => {
             let change = TopicChange { joined: joined.list(), left: left.list() };
             let fits = change.joined.len().max(change.left.len()) <= MAX_TOPICS_PER_FRAME;
-            frame(wire::topics(&change), fits.then_some(Frame::Topics(change)), &spoil);
+            frame(wire::topics(&change), fits.then_some(Frame::Topics(change)), spoil);
         }
         Value::Bundles(said) => {
             let sealed = said.into_iter().filter_map(|(hops, said)| Some((hops, said.seal()?)));
-            bundles(&sealed.collect::<Vec<_>>(), &spoil);
+            bundles(&sealed.collect::<Vec<_>>(), spoil);
         }
         Value::Announce { topic, items } => {
             let items = items.list().into_iter().map(|(id, size)| (BundleId::from_bytes(id), size));
@@ -203,18 +208,18 @@ pub fn round_trip(data: &[u8]) {
             let encoded = wire::announce(&topic, &items);
             items.truncate(MAX_IDS_PER_FRAME);
             let some = !items.is_empty();
-            frame(encoded, some.then_some(Frame::Announce(Announced { topic, items })), &spoil);
+            frame(encoded, some.then_some(Frame::Announce(Announced { topic, items })), spoil);
         }
         Value::Headers(claims) => {
             let mut headers: Vec<_> = claims.list().iter().map(Claim::signed).collect();
             let encoded = wire::headers(&headers);
             headers.truncate(MAX_HEADERS_PER_FRAME);
             let good = !headers.is_empty() && headers.iter().all(|signed| signed.header.is_well_formed());
-            frame(encoded, good.then_some(Frame::Headers(headers)), &spoil);
+            frame(encoded, good.then_some(Frame::Headers(headers)), spoil);
         }
-        Value::Pull(topic, list) => ids(wire::pull, Frame::Pull, topic, list, &spoil),
-        Value::Gone(topic, list) => ids(wire::gone, Frame::Gone, topic, list, &spoil),
-        Value::Cancel(topic, list) => ids(wire::cancel, Frame::Cancel, topic, list, &spoil),
+        Value::Pull(topic, list) => ids(wire::pull, Frame::Pull, topic, list, spoil),
+        Value::Gone(topic, list) => ids(wire::gone, Frame::Gone, topic, list, spoil),
+        Value::Cancel(topic, list) => ids(wire::cancel, Frame::Cancel, topic, list, spoil),
         Value::Evidence { pair, apart } => {
             let [one, mut other] = *pair;
             if !apart {
@@ -222,12 +227,12 @@ pub fn round_trip(data: &[u8]) {
             }
             let Ok(evidence) = Evidence::new(one.signed(), other.signed()) else { return };
             assert_eq!(Evidence::decode(&evidence.encode()), Ok(evidence));
-            frame(wire::evidence(&evidence), Some(Frame::Evidence(Box::new(evidence))), &spoil);
+            frame(wire::evidence(&evidence), Some(Frame::Evidence(Box::new(evidence))), spoil);
         }
         Value::Goodbye(code) => {
             let Some(reason) = Reason::from_code(u64::from(code % 16)) else { return };
             assert_eq!(reason.code(), u32::from(code % 16));
-            frame(wire::goodbye(reason), Some(Frame::Goodbye(Goodbye { reason })), &spoil);
+            frame(wire::goodbye(reason), Some(Frame::Goodbye(Goodbye { reason })), spoil);
         }
         Value::Proof(said, which) => {
             let Some(bundle) = said.seal().map(Arc::new) else { return };
@@ -314,5 +319,47 @@ fn bundles(said: &[(u8, Bundle)], spoil: &Spoil) {
     // Larger hop budgets are read as the largest that means anything: the only bytes with a second form.
     if !hop_bytes.contains(&at) {
         assert_ne!(checked(&other), Some(expected), "{spoil:?} changes nothing");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spoil() -> Spoil {
+        Spoil::Flip { at: 3, bits: 1 }
+    }
+
+    #[test]
+    fn lists_at_their_limits() {
+        for again in [62, 63, 64, 126, 127, 128, 254, 255, 256] {
+            let list = || Many { items: vec![[1; 32]], again };
+            check(Value::Pull([3; 32], list()), &spoil());
+            check(Value::Topics { joined: list(), left: list() }, &spoil());
+            check(Value::Hello { network: [2; 32], clock_ms: u64::MAX, topics: list() }, &spoil());
+            let said = Said {
+                author: 1,
+                topic: [3; 32],
+                tick: 9,
+                slot: u16::MAX - 64,
+                bodies: (0..again).map(|n| Body::Bytes(vec![n as u8])).collect(),
+            };
+            check(Value::Bundles(vec![(4, said)]), &spoil());
+        }
+    }
+
+    #[test]
+    fn authors_in_any_order_are_one_list() {
+        let rules = Rules {
+            network: [1; 32],
+            name: "news".into(),
+            slots: 1,
+            tick_ms: 1_000,
+            max_body: 100,
+            retention_s: 60,
+            hold_back_ms: Some(1),
+            listed: Some(Many { items: vec![[3; 32], [1; 32], [2; 32], [3; 32]], again: 2 }),
+        };
+        check(Value::Rules(rules), &spoil());
     }
 }

@@ -92,6 +92,7 @@ pub fn all() -> Vec<Seed> {
         add("key_file", name, text.as_bytes());
     }
     add("key_file", "wide", "é".repeat(64).as_bytes());
+    add("key_file", "spaced", format!("{digits} \n").as_bytes());
     add("key_file", "empty", b"");
 
     for (target, count) in

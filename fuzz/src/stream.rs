@@ -72,7 +72,12 @@ fn plainly(mut bytes: &[u8]) -> (Vec<&[u8]>, Option<u32>, usize) {
 
 /// [`FrameBuffer`] as the reader of a lane uses it.
 pub fn stream(data: &[u8]) {
-    let Ok(run) = Run::arbitrary_take_rest(Unstructured::new(data)) else { return };
+    if let Ok(run) = Run::arbitrary_take_rest(Unstructured::new(data)) {
+        check(&run);
+    }
+}
+
+fn check(run: &Run) {
     let mut bytes = Vec::new();
     for part in &run.parts {
         part.write(&mut bytes);
@@ -124,4 +129,20 @@ pub fn stream(data: &[u8]) {
     assert_eq!((taken, bad), (frames.len(), None), "frames or an offence were missed");
     assert_eq!(buffer.is_partial(), left > 0);
     assert!(buffer.capacity() <= 2 * (MAX_FRAME_LEN + PREFIX_LEN).max(bytes.len()) + 1024);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_at_the_limit() {
+        for less in 0..3 {
+            for cuts in [vec![], vec![0, 3, 60_000], vec![1]] {
+                let longest = || Part::Longest { less, byte: 7 };
+                let parts = vec![Part::Short(vec![1]), longest(), longest(), Part::Length(0)];
+                check(&Run { limit: 131_072, parts, cuts, together: less });
+            }
+        }
+    }
 }
