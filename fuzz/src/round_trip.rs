@@ -124,6 +124,7 @@ struct Rules {
 
 impl Rules {
     fn rules(self) -> Option<RuleSet> {
+        let network = NetworkId::of(&format!("{:?}", self.network));
         let mut topic = Topic::named(self.name)
             .slots_per_tick(self.slots)
             .tick_len(Duration::from_millis(u64::from(self.tick_ms)))
@@ -133,10 +134,17 @@ impl Rules {
             topic = topic.guarantee(Guarantee::HoldBack(Duration::from_millis(u64::from(millis))));
         }
         if let Some(keys) = self.listed {
-            let keys = keys.list().into_iter().map(PublicKey::from_bytes).collect();
+            let mut keys: Vec<_> = keys.list().into_iter().map(PublicKey::from_bytes).collect();
+            let listed = topic.clone().authors(Authors::Listed(keys.clone()));
+            keys.reverse();
             topic = topic.authors(Authors::Listed(keys));
+            assert_eq!(
+                topic.on(network).ok(),
+                listed.on(network).ok(),
+                "the order of authors means something"
+            );
         }
-        topic.on(NetworkId::of(&format!("{:?}", self.network))).ok()
+        topic.on(network).ok()
     }
 }
 
