@@ -85,12 +85,24 @@ pub fn all() -> Vec<Seed> {
         add("texts", &format!("peer{n}"), format!("{key}@{addr}").as_bytes());
     }
 
-    for target in ["verify_agree", "engine_ops"] {
-        for n in 0..16u64 {
+    let digits = "0123456789abcdef".repeat(4);
+    let key_files =
+        [("key", digits.clone()), ("line", format!("{digits}\r\n")), ("upper", digits.to_uppercase())];
+    for (name, text) in key_files {
+        add("key_file", name, text.as_bytes());
+    }
+    add("key_file", "wide", "é".repeat(64).as_bytes());
+    add("key_file", "spaced", format!("{digits} \n").as_bytes());
+    add("key_file", "empty", b"");
+
+    for (target, count) in
+        [("verify_agree", 16), ("engine_ops", 16), ("round_trip", 32), ("stream", 16), ("ledger", 16)]
+    {
+        for n in 0..count {
             let mut bytes = vec![0; 256 << (n % 4)];
             blake3::Hasher::new()
                 .update(target.as_bytes())
-                .update(&n.to_le_bytes())
+                .update(&u64::to_le_bytes(n))
                 .finalize_xof()
                 .fill(&mut bytes);
             add(target, &format!("noise{n}"), &bytes);

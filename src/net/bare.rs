@@ -10,10 +10,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::endpoint::{BindError, DialError, HANDSHAKE_DEADLINE, dial};
-use super::frames::FrameBuffer;
 use super::identity::{Identity, peer_key};
 use crate::key::{PublicKey, SecretKey};
-use crate::wire::Lane;
+use crate::wire::{FrameBuffer, Lane};
 
 /// Frames that wait for [`BarePeer::recv_frame`]; above that the peer stops reading by itself.
 const INBOX: usize = 64;

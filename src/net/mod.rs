@@ -6,7 +6,7 @@
 //! | [`gate`], [`group`] | who may begin one, and who counts as a neighbour? |
 //! | `identity` | whose connection is it? |
 //! | `transport` | what may a connection take up? |
-//! | [`link`] | what happens on it? (`reader`, `writer`, `frames`: one lane; [`closed`]: its end) |
+//! | [`link`] | what happens on it? (`reader`, `writer`: one lane; [`closed`]: its end) |
 //! | `bare` | what does a liar look like? (feature `sim`) |
 //!
 //! The network knows nothing of rumors: payloads are opaque bytes here. Whatever decides lives above.
@@ -16,7 +16,6 @@ pub mod bare;
 pub mod closed;
 mod connection;
 pub mod endpoint;
-mod frames;
 pub mod gate;
 pub mod group;
 mod identity;

@@ -16,10 +16,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout};
 
 use super::closed::LinkClosed;
-use super::frames::{BadLength, FrameBuffer};
 use super::link::LinkEvent;
 use crate::protocol::LinkId;
-use crate::wire::{Lane, MAX_FRAME_LEN};
+use crate::wire::{BadLength, FrameBuffer, Lane, MAX_FRAME_LEN};
 
 /// Bytes of one lane that the node has been given and has not handled: one frame of the longest kind, or many small ones.
 /// Each lane has its own share, so that rumors nobody has handled yet never hold up an answer they may be waiting for.

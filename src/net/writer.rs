@@ -7,10 +7,9 @@ use quinn::{SendStream, WriteError};
 use tokio::sync::{mpsc, watch};
 
 use super::closed::LinkClosed;
-use super::frames::PREFIX_LEN;
 use super::link::LinkEvent;
 use crate::protocol::LinkId;
-use crate::wire::Lane;
+use crate::wire::{Lane, PREFIX_LEN};
 
 /// Frames taken from the queue in one turn; the rest follows in the next.
 const FRAMES_PER_TURN: usize = 256;

@@ -10,10 +10,12 @@
 //! they were canonical. Each limit here is a constant of the wire version: a reader treats its breach as an offence, so a
 //! writer must never exceed it. A new kind of frame means a new [`ALPN`].
 
+mod buffer;
 mod decode;
 mod encode;
 mod frame;
 
+pub use buffer::{BadLength, FrameBuffer, PREFIX_LEN};
 pub use decode::{Bundles, DecodeError, RawBundle};
 pub use encode::{
     FrameWriter, announce, bundle_item_len, cancel, evidence, gone, goodbye, headers, hello, pull, topics,

@@ -230,6 +230,29 @@ fn evidence_store_is_bounded() {
 }
 
 #[test]
+fn evidence_that_waits_for_a_link_is_bounded() {
+    // Given a node with a link whose peer takes nothing.
+    let mut world = World::new(11);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    world.hostile(node);
+    world.run(100);
+    let [yes, no] = two_words(&world, &world.liar(1), &rules);
+    let engine = &mut world.nodes[node].engine;
+    // When more authors are convicted than fit its queue, before anything is written.
+    for number in 0..1_500u64 {
+        let mut headers = [*yes.signed_header(), *no.signed_header()];
+        let author = crate::key::PublicKey::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes());
+        headers.iter_mut().for_each(|signed| signed.header.author = author);
+        engine.convict(Evidence::new(headers[0], headers[1]).unwrap(), None);
+    }
+    // Then all are convicted, and the queue has what it may.
+    assert_eq!(engine.convicted().len(), 1_500);
+    let waiting: Vec<_> = engine.links.iter().map(|link| link.outbox.lists_len()).collect();
+    assert_eq!(waiting, [1_024]);
+}
+
+#[test]
 fn evidence_is_told_once_and_the_known_is_not_checked_again() {
     let mut world = World::new(10);
     let rules = world.topic(&Topic::named("t"));

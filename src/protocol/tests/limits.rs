@@ -227,6 +227,29 @@ fn stalled_app_does_not_stop_gossip() {
 }
 
 #[test]
+fn questions_to_a_stalled_app_are_bounded() {
+    // Given an application that answers nothing, and a node that is patient with it.
+    let mut world = World::new(16);
+    let rules = world.topic(&Topic::named("t").slots_per_tick(4_300));
+    let node = world.node_with(|spec| {
+        let (validator_patience, validators) = (Duration::from_secs(3_600), 1);
+        spec.config = Config { validator_patience, validators, ..Config::default() };
+        spec.validator = Some(Box::new(|_| None));
+    });
+    let source = world.hostile(node);
+    let (author, tick) = (world.liar(1), world.tick(&rules));
+    // When more genuine bundles come than may wait.
+    let words: Vec<_> = (0..4_288u16).map(|slot| bundle(&author, &rules, tick, slot, &["word"])).collect();
+    for words in words.chunks(64) {
+        world.pushes(source, &words.iter().collect::<Vec<_>>());
+        world.run(200);
+    }
+    // Then one is asked about, 4 096 wait, the others are ignored and counted, and nobody is blamed.
+    assert_eq!(world.nodes[node].counters().validator_overload, 4_288 - 1 - 4_096);
+    assert_eq!(world.hostiles[source].closed, None);
+}
+
+#[test]
 fn what_the_application_rejects_goes_no_further_and_blames_nobody() {
     let mut world = World::new(10);
     let rules = world.topic(&Topic::named("t"));

@@ -1,4 +1,4 @@
-//! Bytes of a lane into frames: pure, and bounded by what has arrived.
+//! Where do frames begin and end? Bytes of a lane into frames: pure, and bounded by what has arrived.
 //!
 //! ```text
 //! | length: u32 little-endian | payload: 1 ..= MAX_FRAME_LEN bytes | length | payload | ..
@@ -8,28 +8,29 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::wire::MAX_FRAME_LEN;
+use super::MAX_FRAME_LEN;
 
 /// Bytes of the length before each payload.
-pub(crate) const PREFIX_LEN: usize = 4;
-
-/// Charged for each frame on top of its payload: a frame of one byte takes a handle and a place in a list, and a
-/// million of them in 256 KiB would take tens of megabytes. Twice the 32 bytes of a `Bytes`, as lists grow by doubling.
-pub(crate) const FRAME_OVERHEAD: usize = 64;
+pub const PREFIX_LEN: usize = 4;
 
 /// A length that no frame may have. An offence: the limit is a constant of the wire version, so every node judges alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BadLength(pub(crate) u32);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a frame of {0} bytes: a frame has 1 to {MAX_FRAME_LEN}, so close the link")]
+pub struct BadLength(pub u32);
 
 /// What has arrived on a lane and is not yet a whole frame.
 #[derive(Debug, Default)]
-pub(crate) struct FrameBuffer {
+pub struct FrameBuffer {
     bytes: BytesMut,
 }
 
 impl FrameBuffer {
+    /// Charged for each frame on top of its payload: a frame of one byte takes a handle and a place in a list, and a
+    /// million of them in 256 KiB would take tens of megabytes. Twice the 32 bytes of a `Bytes`, as lists grow by doubling.
+    pub const OVERHEAD: usize = 64;
+
     /// Adds what has arrived, in one allocation of just the size needed.
-    pub(crate) fn extend(&mut self, chunks: &[Bytes]) {
+    pub fn extend(&mut self, chunks: &[Bytes]) {
         let added: usize = chunks.iter().map(Bytes::len).sum();
         if self.bytes.is_empty() {
             // Not the old allocation: frames that somebody still holds share it, and an idle lane should hold nothing.
@@ -47,12 +48,12 @@ impl FrameBuffer {
     ///
     /// # Errors
     /// [`BadLength`] when no frame comes before a length that is zero or too long. Frames before it are returned first.
-    pub(crate) fn take(&mut self, limit: usize) -> Result<(Vec<Bytes>, usize), BadLength> {
+    pub fn take(&mut self, limit: usize) -> Result<(Vec<Bytes>, usize), BadLength> {
         let (mut end, mut cost, mut lengths) = (0, 0, Vec::new());
         loop {
             match payload_len(self.bytes.get(end..).unwrap_or_default()) {
                 Ok(Some(len)) => {
-                    let with_this = cost + len + FRAME_OVERHEAD;
+                    let with_this = cost + len + Self::OVERHEAD;
                     let whole = self.bytes.len() >= end + PREFIX_LEN + len;
                     if !whole || (end > 0 && with_this > limit) {
                         break;
@@ -73,12 +74,12 @@ impl FrameBuffer {
     }
 
     /// Whether a frame has begun and not ended.
-    pub(crate) fn is_partial(&self) -> bool {
+    pub fn is_partial(&self) -> bool {
         !self.bytes.is_empty()
     }
 
-    #[cfg(test)]
-    pub(crate) fn capacity(&self) -> usize {
+    /// Bytes of memory that it holds.
+    pub fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
 }
@@ -151,7 +152,10 @@ mod tests {
     fn good_frames_before_a_bad_one_are_not_lost() {
         let mut buffer = FrameBuffer::default();
         buffer.extend(&[framed(&[b"good", b""])]);
-        assert_eq!(buffer.take(usize::MAX), Ok((vec![Bytes::from_static(b"good")], 4 + FRAME_OVERHEAD)));
+        assert_eq!(
+            buffer.take(usize::MAX),
+            Ok((vec![Bytes::from_static(b"good")], 4 + FrameBuffer::OVERHEAD))
+        );
         assert_eq!(buffer.take(usize::MAX), Err(BadLength(0)));
     }
 
@@ -159,7 +163,7 @@ mod tests {
     fn a_batch_stays_under_its_limit_and_still_moves() {
         let mut buffer = FrameBuffer::default();
         buffer.extend(&[framed(&[&[1; 100], &[2; 100], &[3; 100]])]);
-        let limit = 2 * (100 + FRAME_OVERHEAD);
+        let limit = 2 * (100 + FrameBuffer::OVERHEAD);
         assert_eq!(buffer.take(limit).unwrap().0.len(), 2);
         assert_eq!(buffer.take(1).unwrap().0.len(), 1, "the first is taken at any cost");
     }
