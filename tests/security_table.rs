@@ -183,6 +183,7 @@ fn every_limit_of_the_configuration_has_a_row() {
         "announce_linger",
         "repair_every",
         "first_pull_margin",
+        "seal_every",
         "weakness",
         "limit_local",
     ];
