@@ -47,10 +47,10 @@ pub struct Config {
     pub verifiers: usize,
     /// Most signatures in one batch. Default 64; larger batches save less than they delay (docs/performance.md).
     pub batch: usize,
-    /// What an author says within so long of its last bundle waits until it is over, to share one signature, one id and one
-    /// announcement, unless it fills a bundle by itself. Whoever has been silent for longer is heard at once. Too long, and a
-    /// busy author is late; too short, and every receiver checks a signature for each rumor. Default 4 ms
-    /// (docs/performance.md, Beside the peers).
+    /// What an author says within so long of its last bundle waits so long for company, to share one signature, one id and one
+    /// announcement, unless it fills a bundle by itself. Whoever has been silent for longer is heard at once, and who
+    /// never has company soon waits no more. Too long, and a busy author is late; too short, and every receiver checks a
+    /// signature for each rumor. Default 4 ms (docs/decisions.md).
     pub seal_every: Duration,
     /// How long announcements wait for company. Default 5 ms (design): a pull round trip costs more.
     pub announce_linger: Duration,

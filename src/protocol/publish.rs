@@ -51,11 +51,60 @@ pub(super) struct Desk {
     mute_until: u64,
     /// Topics that were left: the tick after the last in which we may have spoken there.
     said_before: KeyedMap<TopicId, u64>,
-    /// When the last bundle of a topic was sealed.
-    sealed_at: KeyedMap<TopicId, Mono>,
+    /// Whether what is said next in a topic waits for company.
+    gathering: KeyedMap<TopicId, Gathering>,
     /// When a topic's waiting rumors are tried again.
     alarms: KeyedMap<TopicId, Mono>,
     halted: Option<PublishError>,
+}
+
+/// Gathering pays only where rumors come side by side. Whoever says one, waits for its id and says the next has no company, and
+/// would be held up for nothing. So after a wait in vain the next bundles go at once, and then it is tried again.
+#[derive(Debug, Default)]
+struct Gathering {
+    sealed_at: Option<Mono>,
+    /// Since when what is sealed next waits for company.
+    since: Option<Mono>,
+    /// Waits in vain, one after the other.
+    vain: u32,
+    /// Bundles that go at once before the next try.
+    at_once: u32,
+}
+
+/// Bundles that go at once after the first wait in vain; twice as many after the second, and so on. One wait of 4 ms in 16 bundles is
+/// a quarter of a millisecond for each.
+const AT_ONCE: u32 = 16;
+const MOST_DOUBLINGS: u32 = 4;
+
+impl Gathering {
+    /// How long what is to be sealed waits, if it does.
+    fn waits(&mut self, now: Mono, every: Duration) -> Option<Duration> {
+        if self.at_once > 0 {
+            return None;
+        }
+        // Whoever has been silent for a while is heard at once.
+        let speaks = self.sealed_at.is_some_and(|last| last.plus(every) > now);
+        let since = match self.since {
+            None if !speaks => return None,
+            since => *self.since.insert(since.unwrap_or(now)),
+        };
+        let until = since.plus(every);
+        (until > now).then(|| until.since(now))
+    }
+
+    /// A bundle of so many rumors is sealed.
+    fn sealed(&mut self, rumors: usize, now: Mono) {
+        self.sealed_at = Some(now);
+        let waited = self.since.take().is_some();
+        if rumors > 1 {
+            (self.vain, self.at_once) = (0, 0);
+        } else if waited {
+            self.at_once = AT_ONCE << self.vain.min(MOST_DOUBLINGS);
+            self.vain = self.vain.saturating_add(1);
+        } else {
+            self.at_once = self.at_once.saturating_sub(1);
+        }
+    }
 }
 
 impl Desk {
@@ -77,7 +126,7 @@ impl Desk {
             not_before,
             mute_until,
             said_before: keyed.map(),
-            sealed_at: keyed.map(),
+            gathering: keyed.map(),
             alarms: keyed.map(),
             halted: None,
         }
@@ -104,7 +153,7 @@ impl Desk {
 
     /// The topic is left, and may be joined again.
     pub(super) fn left(&mut self, topic: &TopicId) {
-        self.sealed_at.remove(topic);
+        self.gathering.remove(topic);
         if let Some(pen) = self.pens.get(topic) {
             self.said_before.insert(*topic, pen.next_tick());
         }
@@ -181,9 +230,10 @@ impl Engine {
         let want = waiting.iter().take(MAX_RUMORS).take_while(fits).count().max(1).min(waiting.len());
         let bytes: usize = waiting.iter().take(want).map(|(_, body)| body.len()).sum();
         let full = want < waiting.len() || want == MAX_RUMORS || bytes >= MAX_INLINE;
-        let gathers = self.desk.sealed_at.get(&topic).map(|last| last.plus(self.config.seal_every));
-        if let Some(until) = gathers.filter(|until| !full && *until > self.now.mono) {
-            return self.sleep(topic, until.since(self.now.mono));
+        let (now, every) = (self.now.mono, self.config.seal_every);
+        let gathering = self.desk.gathering.get_mut(&topic).filter(|_| !full);
+        if let Some(rest) = gathering.and_then(|gathering| gathering.waits(now, every)) {
+            return self.sleep(topic, rest);
         }
         let author = self.desk.key.public();
         if !self.has_room(&topic, &author, bytes) {
@@ -222,7 +272,7 @@ impl Engine {
         if waiting.is_empty() {
             self.desk.waiting.remove(&topic);
         }
-        self.desk.sealed_at.insert(topic, self.now.mono);
+        self.desk.gathering.entry(topic).or_default().sealed(taken.len(), self.now.mono);
         let bodies: Vec<_> = taken.iter().map(|(_, body)| body.clone()).collect();
         let Ok(bundle) = seal(&self.desk.key, topic, first, &bodies) else { return false };
         let bundle = std::sync::Arc::new(bundle);
@@ -305,7 +355,7 @@ impl Engine {
 
     /// What is said next in a topic does not wait for company.
     pub fn hurry(&mut self, topic: &TopicId) {
-        self.desk.sealed_at.remove(topic);
+        self.desk.gathering.remove(topic);
     }
 
     /// Takes back a publish request that still waits; true if there was one.
