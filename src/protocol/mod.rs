@@ -40,6 +40,7 @@ mod places;
 mod publish;
 mod pulls;
 mod random;
+mod refused;
 mod spread;
 mod standing;
 mod stats;

@@ -5,7 +5,7 @@
 //!   └ generations leave together, oldest first; the floor rises behind them and nothing at or under it is accepted again
 //! ```
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use super::entry::{Entry, Stage};
 use super::linkset::LinkSet;
 use super::pulls::SERVES_FOR;
 use super::random::{Keyed, KeyedMap, KeyedSet};
+use super::refused::Refused;
 use super::time::{Mono, Now};
 use crate::key::PublicKey;
 use crate::rumor::{BundleId, Evidence, Header, RuleSet, SignedHeader};
@@ -34,9 +35,8 @@ pub const DELIVER_PAST: Duration = Duration::from_secs(60);
 pub const DELIVER_FUTURE: Duration = Duration::from_secs(30);
 /// How long an author counts as a newcomer after we first heard it, in an open topic.
 const NEWCOMER: Duration = Duration::from_secs(600);
-/// Most refused ids remembered per topic (design section 6).
-const MAX_REFUSED: usize = 8_192;
-/// Most authors of a topic whose first-heard time and push rate are kept.
+/// Most authors of a topic whose first-heard time and push rate are kept, beside those that have bundles in the index, which has
+/// a cap of its own.
 const MAX_AUTHORS: usize = 65_536;
 /// Newcomers are refused from this part of a cap on (numerator of a fraction of 16).
 const NEWCOMER_SHARE: usize = 14;
@@ -58,8 +58,7 @@ pub(super) struct Window {
     /// What is accepted, by whomever, and what is said here: own authors wait while either is ahead of its pace.
     pace: Meter,
     own_pace: Meter,
-    refused: KeyedSet<BundleId>,
-    refused_order: VecDeque<BundleId>,
+    refused: Refused,
     authors: KeyedMap<PublicKey, Author>,
     keyed: Keyed,
 }
@@ -116,8 +115,7 @@ impl Window {
             bodies,
             pace: pace(share_of(config.topic_bytes, true)),
             own_pace: pace(config.author_bytes),
-            refused: keyed.set(),
-            refused_order: VecDeque::new(),
+            refused: Refused::new(keyed),
             authors: keyed.map(),
             keyed,
         }
@@ -312,14 +310,7 @@ impl Window {
 
     /// Remembers a refusal that is a fact about the id, so that it is not pulled again.
     pub(super) fn refuse(&mut self, id: BundleId) {
-        if self.refused.insert(id) {
-            self.refused_order.push_back(id);
-        }
-        if self.refused_order.len() > MAX_REFUSED
-            && let Some(oldest) = self.refused_order.pop_front()
-        {
-            self.refused.remove(&oldest);
-        }
+        self.refused.add(id);
     }
 
     /// Silences a convicted author: its bodies go, and nothing of it is delivered or forwarded from now on. Its claims
