@@ -41,7 +41,8 @@ impl Actor {
                 }
                 Action::PauseReading(link) => self.links.get(&link).into_iter().for_each(Link::pause_reading),
                 Action::ResumeReading(link) => {
-                    self.links.get(&link).into_iter().for_each(Link::resume_reading)
+                    self.links.get(&link).into_iter().for_each(Link::resume_reading);
+                    self.read_on(link);
                 }
                 Action::Close { link, reason } => {
                     if let Some(link) = self.links.get(&link) {

@@ -17,6 +17,7 @@ use super::handle::NodeStats;
 use super::message::{Joined, Message, Publish, Validator};
 use super::requests::Requests;
 use super::stream::Delivered;
+use super::unread::Unread;
 use super::verifiers::LoneVerifier;
 use super::{JoinError, PeerAddr, VerifierPool};
 use crate::key::PublicKey;
@@ -61,6 +62,7 @@ pub(super) struct Actor {
     next_link: u64,
     link_events_in: mpsc::Sender<LinkEvent>,
     link_events: mpsc::Receiver<LinkEvent>,
+    unread: Unread,
     pub(super) topics: HashMap<TopicId, Port>,
     pub(super) requests: Requests,
     dialler: Dialler,
@@ -99,6 +101,7 @@ impl Actor {
             next_link: 0,
             link_events_in,
             link_events,
+            unread: Unread::default(),
             topics: HashMap::new(),
             requests: Requests::default(),
             dialler: Dialler::default(),
@@ -243,13 +246,22 @@ impl Actor {
         for event in events.drain(..) {
             match event {
                 LinkEvent::Frames { link, lane, frames, permit } => {
-                    for payload in frames {
+                    let mut frames = frames.into_iter();
+                    while self.reads(link)
+                        && let Some(payload) = frames.next()
+                    {
                         self.handle(Input::Frame { link, lane, payload });
                     }
-                    drop(permit);
+                    if frames.len() > 0 {
+                        self.unread.add(link, lane, frames, permit);
+                    }
                 }
                 LinkEvent::Written { link, lane, bytes } => self.handle(Input::Written { link, lane, bytes }),
                 LinkEvent::Closed { link, why } => {
+                    // No pause can slow it any more, and what it has said may be of use.
+                    while let Some((lane, payload)) = self.unread.next(link) {
+                        self.handle(Input::Frame { link, lane, payload });
+                    }
                     self.links.remove(&link);
                     self.groups.leave(link);
                     let offence =
@@ -261,6 +273,20 @@ impl Actor {
                     }
                 }
             }
+        }
+    }
+
+    /// Whether a link's next frame may be handled at once: it is read, and none waits before it.
+    fn reads(&self, link: LinkId) -> bool {
+        self.unread.is_empty(link) && self.parts.engine.is_read(link)
+    }
+
+    /// Handles what waits, until the engine has enough again.
+    pub(super) fn read_on(&mut self, link: LinkId) {
+        while self.parts.engine.is_read(link)
+            && let Some((lane, payload)) = self.unread.next(link)
+        {
+            self.handle(Input::Frame { link, lane, payload });
         }
     }
 

@@ -15,6 +15,7 @@ mod message;
 mod requests;
 mod stream;
 mod topic;
+mod unread;
 mod verifiers;
 
 pub use addr::{ParseAddrError, PeerAddr};

@@ -106,6 +106,7 @@ impl Engine {
             }
             return;
         }
+        self.take_allowance(link, &signed.header);
         self.check_duplicate_writer(&topic, &signed.header);
         let Some(window) = self.topics.get_mut(&topic) else { return };
         if window.rules.hold_back().is_some() {
@@ -284,7 +285,7 @@ impl Engine {
     pub(super) fn convict(&mut self, evidence: Evidence, from: Option<Slot>) {
         let author = evidence.author();
         let now = self.now.mono;
-        let known = self.topics.values().any(|window| window.knows(&author, now));
+        let known = self.topics.values().any(|window| window.authors.knows(&author, now));
         let Some(shed) = self.book.enter(evidence, known) else {
             self.counters.evidence_known += 1;
             return;

@@ -284,6 +284,13 @@ impl Engine {
         link.is_some_and(super::link::Link::is_proven)
     }
 
+    /// Whether a link is to be read now: it may have been paused by a frame whose action is still to be polled. What has come in
+    /// from a link that is not should wait in order.
+    pub fn is_read(&self, link: super::LinkId) -> bool {
+        let link = self.links.slot_of(link).and_then(|slot| self.links.at(slot));
+        link.is_none_or(|link| !link.is_reading_paused())
+    }
+
     /// Whether there is a link to `peer` that is not being closed.
     pub fn has_link_to(&self, peer: &PublicKey) -> bool {
         self.links.of_peer(peer).is_some_and(|link| !link.closing)

@@ -23,8 +23,6 @@ const FRAME_COST: Duration = Duration::from_micros(2);
 /// What looking at one copy costs, or at 32 bytes of a control frame, which name an id, a topic or a part of a header: a
 /// hash of 112 bytes at most, and a look-up.
 const ITEM_COST: Duration = Duration::from_micros(1);
-/// What one signature costs when it is checked alone, the worst case.
-const SIGNATURE_COST: Duration = Duration::from_micros(60);
 
 /// Where a frame came from.
 #[derive(Clone, Copy, Debug)]
@@ -317,7 +315,14 @@ impl Engine {
         }
     }
 
-    fn queue_entry(&mut self, sender: Sender, topic: TopicId, id: BundleId, entry: Entry) {
+    fn queue_entry(&mut self, sender: Sender, topic: TopicId, id: BundleId, mut entry: Entry) {
+        let surcharged = self.is_surcharged(sender, &entry.signed.header);
+        self.charge_signatures(sender.link, 1, surcharged);
+        if surcharged {
+            self.counters.surcharged += 1;
+            // Announced and not pushed: others ask for it when they have room.
+            entry.hops = 0;
+        }
         if let Some(window) = self.topics.get_mut(&topic) {
             let job = VerifyJob::of(&entry.signed, id);
             let signed = entry.signed;
@@ -327,7 +332,7 @@ impl Engine {
             {
                 return self.convict(*evidence, None);
             }
-            self.queue_signature(sender.link, Work::Bundle { topic, job });
+            self.verifying.add(sender.link, Work::Bundle { topic, job });
         }
     }
 
@@ -352,11 +357,7 @@ impl Engine {
 
     /// Row 7: puts a signature in the sender's queue and on its bill.
     pub(super) fn queue_signature(&mut self, link: LinkId, work: Work) {
-        let now = self.now.mono;
-        if let Some(link) = self.links.get_mut(link) {
-            let checks = if matches!(work, Work::Evidence { .. }) { 2 } else { 1 };
-            link.budget.charge_cpu(now, SIGNATURE_COST * checks);
-        }
+        self.charge_signatures(link, if matches!(work, Work::Evidence { .. }) { 2 } else { 1 }, false);
         self.verifying.add(link, work);
     }
 

@@ -8,6 +8,7 @@ use super::linkset::{LinkSet, MAX_LINKS, Slot};
 use super::outbox::Outbox;
 use super::pulls::SERVES_FOR;
 use super::random::{Keyed, KeyedMap};
+use super::tariff::Allowance;
 use super::time::Mono;
 use super::{Config, LinkId};
 use crate::key::PublicKey;
@@ -49,6 +50,8 @@ pub(super) struct Link {
     /// Our clock ahead of the peer's when it said hello, milliseconds.
     pub(super) clock_ahead_ms: i64,
     pub(super) budget: Budget,
+    /// For the newcomers' bundles that come first over it.
+    pub(super) newcomers: Allowance,
     paused: u8,
     pub(super) outbox: Outbox,
     pub(super) rtt: Duration,
@@ -87,6 +90,7 @@ impl Link {
             topics: Vec::new(),
             clock_ahead_ms: 0,
             budget: Budget::new(config),
+            newcomers: Allowance::new(),
             paused: 0,
             outbox: Outbox::new(keyed, now),
             rtt: Duration::from_millis(100),

@@ -22,6 +22,7 @@
 //! [`Evidence`]: crate::rumor::Evidence
 
 mod accept;
+mod authors;
 mod bodies;
 mod book;
 mod boundary;
@@ -44,6 +45,7 @@ mod refused;
 mod spread;
 mod standing;
 mod stats;
+mod tariff;
 mod time;
 mod timers;
 mod verifying;

@@ -382,7 +382,8 @@ impl Engine {
             let author = bundle.header().author;
             // Charged before the work: asking for much with little empties the asker's own budget.
             link.budget.bytes.charge(now, wire::bundle_item_len(&bundle) as u64);
-            let turn = self.topics.get(&pull.topic).map_or(author, |window| window.turn_of(&author, now));
+            let turn =
+                self.topics.get(&pull.topic).map_or(author, |window| window.authors.turn_of(&author, now));
             if link.outbox.reply(turn, bundle) {
                 self.counters.served += 1;
                 if let Some(entry) = self.topics.get_mut(&pull.topic).and_then(|window| window.entry_mut(&id))

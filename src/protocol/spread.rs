@@ -66,11 +66,11 @@ impl Engine {
         };
         let mut eager = wish.min(targets.len());
         let unpaced = self.config.lacks(Weakness::UnpacedPushes);
-        if eager > 0 && !own && !unpaced && !window.may_push(&author, bundle.header().count, now) {
+        if eager > 0 && !own && !unpaced && !window.authors.may_push(&author, bundle.header().count, now) {
             self.counters.push_degraded += eager as u64;
             eager = 0;
         }
-        let turn = window.turn_of(&author, now);
+        let turn = window.authors.turn_of(&author, now);
         self.random.sample_to_front(&mut targets, eager);
         let (mut given, mut announced) = (LinkSet::default(), LinkSet::default());
         for (at, slot) in targets.into_iter().enumerate() {

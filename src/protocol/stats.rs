@@ -48,6 +48,9 @@ counters! {
     outside_delivery_window,
     /// Stage 6: refused because the topic's index or bytes, or its author's, are at their cap.
     over_cap,
+    /// Stage 7: bundles whose signature cost their link eight times as much, since others waited and their author, or newcomers
+    /// over that link, sign more often than they need to. They are announced instead of pushed.
+    surcharged,
     /// Stage 7: further copies of an id in flight that found no place among its candidates.
     candidates_full,
     /// Stage 7: signatures verified.

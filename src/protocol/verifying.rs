@@ -35,12 +35,33 @@ impl Work {
     }
 }
 
+/// What is being verified.
+#[derive(Debug)]
+struct Batch {
+    work: Vec<(LinkId, Work)>,
+    /// How much of it came over each link.
+    of_links: Vec<(LinkId, usize)>,
+}
+
+impl Batch {
+    fn new(work: Vec<(LinkId, Work)>) -> Self {
+        let mut of_links: Vec<(LinkId, usize)> = Vec::new();
+        for (link, _) in &work {
+            match of_links.iter_mut().find(|(other, _)| other == link) {
+                Some((_, count)) => *count += 1,
+                None => of_links.push((*link, 1)),
+            }
+        }
+        Self { work, of_links }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct VerifyQueue {
     waiting: KeyedMap<LinkId, VecDeque<Work>>,
     turns: VecDeque<LinkId>,
     total: usize,
-    under_way: KeyedMap<BatchId, Vec<(LinkId, Work)>>,
+    under_way: KeyedMap<BatchId, Batch>,
     next_batch: u64,
 }
 
@@ -68,6 +89,16 @@ impl VerifyQueue {
 
     pub(super) fn under_way(&self) -> usize {
         self.under_way.len()
+    }
+
+    /// How much of a link's is not judged yet, waiting or under way; and whether there is anything of others.
+    pub(super) fn unjudged(&self, link: LinkId) -> (usize, bool) {
+        let waiting = self.waiting_of(link);
+        let (mut own, mut others) = (waiting, self.total > waiting);
+        for (of, count) in self.under_way.values().flat_map(|batch| &batch.of_links) {
+            if *of == link { own += count } else { others = true }
+        }
+        (own, others)
     }
 
     /// Takes what a convicted link still had waiting.
@@ -120,7 +151,8 @@ impl VerifyQueue {
         }
         let id = BatchId(self.next_batch);
         self.next_batch += 1;
-        Some((id, self.under_way.entry(id).or_insert(batch)))
+        let batch = self.under_way.entry(id).or_insert(Batch::new(batch));
+        Some((id, &batch.work))
     }
 
     /// Moves one piece of work of `link` into the batch and the link to the end of the turns, if it has more.
@@ -145,7 +177,7 @@ impl VerifyQueue {
     }
 
     pub(super) fn finish(&mut self, batch: BatchId) -> Option<Vec<(LinkId, Work)>> {
-        self.under_way.remove(&batch)
+        self.under_way.remove(&batch).map(|batch| batch.work)
     }
 }
 

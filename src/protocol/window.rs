@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Config;
+use super::authors::Authors;
 use super::bodies::{Bodies, Caps};
 use super::budget::Meter;
 use super::entry::{Entry, Stage};
@@ -33,16 +34,8 @@ pub const RELAY_FUTURE: Duration = Duration::from_secs(60);
 pub const DELIVER_PAST: Duration = Duration::from_secs(60);
 /// How far in the future a tick may start for us to deliver it: the skew.
 pub const DELIVER_FUTURE: Duration = Duration::from_secs(30);
-/// How long an author counts as a newcomer after we first heard it, in an open topic.
-const NEWCOMER: Duration = Duration::from_secs(600);
-/// Most authors of a topic whose first-heard time and push rate are kept, beside those that have bundles in the index, which has
-/// a cap of its own.
-const MAX_AUTHORS: usize = 65_536;
 /// Newcomers are refused from this part of a cap on (numerator of a fraction of 16).
 const NEWCOMER_SHARE: usize = 14;
-
-/// The turn that all newcomers of an open topic share.
-const NEWCOMERS: PublicKey = PublicKey::from_bytes([0; 32]);
 
 #[derive(Debug)]
 pub(super) struct Window {
@@ -59,7 +52,7 @@ pub(super) struct Window {
     pace: Meter,
     own_pace: Meter,
     refused: Refused,
-    authors: KeyedMap<PublicKey, Author>,
+    pub(super) authors: Authors,
     keyed: Keyed,
 }
 
@@ -78,17 +71,6 @@ struct Claim {
     id: BundleId,
 }
 
-/// What we keep about an author in one topic.
-#[derive(Debug)]
-struct Author {
-    first_heard: Mono,
-    last_heard: Mono,
-    /// Positions claimed, in bundles: what it takes of the index.
-    bundles: usize,
-    /// Pushes of this author's rumors: at most twice its quota per real tick, however many ticks it releases at once.
-    pushes: Meter,
-}
-
 /// Why a header can't be taken in now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unfit {
@@ -105,6 +87,7 @@ impl Window {
         keyed: Keyed,
     ) -> Self {
         let bodies = Bodies::new(youth(&rules), keyed);
+        let authors = Authors::new(Arc::clone(&rules), keyed);
         Self {
             rules,
             deliver,
@@ -116,7 +99,7 @@ impl Window {
             pace: pace(share_of(config.topic_bytes, true)),
             own_pace: pace(config.author_bytes),
             refused: Refused::new(keyed),
-            authors: keyed.map(),
+            authors,
             keyed,
         }
     }
@@ -160,7 +143,7 @@ impl Window {
         if header.tick < self.floor || !self.within(header.tick, now, past, RELAY_FUTURE) {
             return Err(Unfit::OutsideWindow);
         }
-        let newcomer = self.is_newcomer(&header.author, now.mono);
+        let newcomer = self.authors.is_newcomer(&header.author, now.mono);
         let caps = caps(config, newcomer);
         let room = self.has_place(&header.author, share_of(config.topic_bundles, newcomer), config)
             && self.bodies.has_room(&header.author, header.bytes as usize, caps, now.mono);
@@ -176,7 +159,7 @@ impl Window {
     /// configuration would refuse the bundle. Of the index by an eighth, since they may hold a little more than we do; of
     /// the young bodies by [`pace`].
     pub(super) fn has_room(&mut self, author: &PublicKey, bytes: usize, now: Mono, config: &Config) -> bool {
-        let newcomer = self.is_newcomer(author, now);
+        let newcomer = self.authors.is_newcomer(author, now);
         self.has_place(author, share_of(config.topic_bundles, newcomer) / 8 * 7, config)
             && self.bodies.has_room(author, bytes, caps(config, newcomer), now)
             && self.pace.overdrawn_until(now).is_none()
@@ -187,7 +170,7 @@ impl Window {
     /// may allow for more than all of it.
     fn has_place(&self, author: &PublicKey, most: usize, config: &Config) -> bool {
         let quarter = config.topic_bundles.div_ceil(4);
-        self.entries.len() < most && self.authors.get(author).is_none_or(|author| author.bundles < quarter)
+        self.entries.len() < most && self.authors.bundles_of(author) < quarter
     }
 
     /// Takes in a new entry; the caller has checked [`Window::admit`].
@@ -234,7 +217,7 @@ impl Window {
         }
         claims.insert(after, Claim { first, end, id });
         generation.unclaimed.remove(&id);
-        self.author(&header.author, now).bundles += 1;
+        self.authors.claimed(&header.author, now);
         Ok(())
     }
 
@@ -265,45 +248,6 @@ impl Window {
         }
     }
 
-    /// Whether pushing `count` rumors of `author` is within twice its quota; counts them if so.
-    pub(super) fn may_push(&mut self, author: &PublicKey, count: u16, now: Mono) -> bool {
-        let entry = self.author(author, now);
-        let may = entry.pushes.allows(now, u64::from(count));
-        if may {
-            entry.pushes.charge(now, u64::from(count));
-        }
-        may
-    }
-
-    fn author(&mut self, key: &PublicKey, now: Mono) -> &mut Author {
-        let tick_ms = u64::from(self.rules.tick_len().millis());
-        let quota = u64::from(self.rules.slots_per_tick());
-        let author = self.authors.entry(*key).or_insert_with(|| Author {
-            first_heard: now,
-            last_heard: now,
-            bundles: 0,
-            pushes: Meter::new((2 * quota * 1000 / tick_ms).max(1), 2 * quota),
-        });
-        author.last_heard = now;
-        author
-    }
-
-    /// Whether the author was first heard so recently that it shares its turns and its caps with all newcomers.
-    pub(super) fn is_newcomer(&self, author: &PublicKey, now: Mono) -> bool {
-        !self.rules.is_listed()
-            && self.authors.get(author).is_none_or(|author| now.since(author.first_heard) < NEWCOMER)
-    }
-
-    /// Whose turn an author's bundles take in fair queues: its own, or the one that all newcomers share.
-    pub(super) fn turn_of(&self, author: &PublicKey, now: Mono) -> PublicKey {
-        if self.is_newcomer(author, now) { NEWCOMERS } else { *author }
-    }
-
-    /// Whether the author is admitted by name, or has been heard here for a while.
-    pub(super) fn knows(&self, author: &PublicKey, now: Mono) -> bool {
-        if self.rules.is_listed() { self.rules.admits(author) } else { !self.is_newcomer(author, now) }
-    }
-
     pub(super) fn is_refused(&self, id: &BundleId) -> bool {
         self.refused.contains(id)
     }
@@ -319,7 +263,7 @@ impl Window {
     /// still to come.
     pub(super) fn silence(&mut self, author: &PublicKey) -> (u64, Vec<BundleId>) {
         // Most of the convicted never said anything here, and a stranger can be convicted at little cost.
-        if self.authors.get(author).is_none_or(|author| author.bundles == 0) {
+        if self.authors.bundles_of(author) == 0 {
             return (0, Vec::new());
         }
         let (mut held_back, mut fetching) = (0, Vec::new());
@@ -365,11 +309,7 @@ impl Window {
         let keep = self.keep() + SERVES_FOR;
         let expired = self.bodies.expire(keep, now.mono);
         self.drop_bodies(&expired);
-        if self.authors.len() > MAX_AUTHORS {
-            // Whoever holds nothing and has been silent for a while makes room. The others are fewer than the bundles.
-            let silent = |author: &Author| now.mono.since(author.last_heard) > RELAY_PAST;
-            self.authors.retain(|_, author| author.bundles > 0 || !silent(author));
-        }
+        self.authors.expire(now.mono);
         let past = (RELAY_PAST + self.hold_back()).max(keep);
         let mut forgotten = Vec::new();
         while let Some(oldest) = self.generations.first_entry() {
@@ -380,9 +320,7 @@ impl Window {
             }
             let generation = oldest.remove();
             for (author, claims) in &generation.claims {
-                if let Some(author) = self.authors.get_mut(author) {
-                    author.bundles = author.bundles.saturating_sub(claims.len());
-                }
+                self.authors.left(author, claims.len());
             }
             let claimed = generation.claims.into_values().flatten().map(|claim| claim.id);
             for id in claimed.chain(generation.unclaimed) {

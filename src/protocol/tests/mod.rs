@@ -15,4 +15,5 @@ mod pulls;
 mod shapes;
 mod slow;
 mod spread;
+mod tariff;
 mod windows;

@@ -36,7 +36,63 @@ fn cpu_seconds() -> Option<f64> {
 
 /// The most memory that the process has held.
 fn peak_kib() -> Option<u64> {
+    memory_kib("VmHWM:")
+}
+
+/// The memory that the process holds.
+pub(super) fn resident() -> Option<u64> {
+    Some(memory_kib("VmRSS:")? * 1024)
+}
+
+fn memory_kib(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let line = status.lines().find(|line| line.starts_with(name))?;
     line.split_ascii_whitespace().nth(1)?.parse().ok()
 }
+
+/// What one run may take: then it is given up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) time: Duration,
+    pub(super) memory: u64,
+}
+
+/// Watches one run, and says when it has had enough, and of what.
+pub(super) struct Watch {
+    limits: Limits,
+    began: Instant,
+    looked: Instant,
+    held: u64,
+    /// Set when a limit was reached.
+    pub(super) over: Option<String>,
+}
+
+impl Watch {
+    pub(super) fn start(limits: Limits) -> Self {
+        let now = Instant::now();
+        Self { limits, began: now, looked: now, held: resident().unwrap_or(0), over: None }
+    }
+
+    pub(super) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Whether the run may go on.
+    pub(super) fn allows(&mut self) -> bool {
+        let elapsed = self.elapsed();
+        if elapsed >= self.limits.time {
+            self.over = Some(format!("after {:.0} s", elapsed.as_secs_f64()));
+        } else if self.looked.elapsed() >= LOOK_EVERY {
+            self.looked = Instant::now();
+            // What an earlier run has held is used again before more is taken.
+            let grown = resident().unwrap_or(0).saturating_sub(self.held);
+            if grown > self.limits.memory {
+                self.over = Some(format!("at {:.1} GiB", grown as f64 / f64::from(1 << 30)));
+            }
+        }
+        self.over.is_none()
+    }
+}
+
+/// Reading the system's books takes longer than an event.
+const LOOK_EVERY: Duration = Duration::from_millis(100);

@@ -65,6 +65,13 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
     }
 }
 
+pub(super) fn memory(text: &str) -> Result<u64, String> {
+    match bytes(text) {
+        Ok(size) if size > 0 => Ok(size),
+        _ => Err("give bytes, more than 0 (500M, 8G)".into()),
+    }
+}
+
 pub(super) fn uplink(text: &str) -> Result<u64, String> {
     match bytes(text) {
         Ok(rate) if rate > 0 => Ok(rate),
@@ -76,7 +83,11 @@ pub(super) fn uplink(text: &str) -> Result<u64, String> {
 fn bytes(text: &str) -> Result<u64, ()> {
     let (digits, unit) = match text.strip_suffix(['k', 'K']) {
         Some(digits) => (digits, 1 << 10),
-        None => text.strip_suffix('M').map_or((text, 1), |digits| (digits, 1 << 20)),
+        None => match (text.strip_suffix('M'), text.strip_suffix('G')) {
+            (Some(digits), _) => (digits, 1 << 20),
+            (_, Some(digits)) => (digits, 1 << 30),
+            _ => (text, 1),
+        },
     };
     digits.parse::<u64>().ok().and_then(|count| count.checked_mul(unit)).ok_or(())
 }

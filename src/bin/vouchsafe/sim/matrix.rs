@@ -10,7 +10,7 @@ use std::time::Duration;
 use vouchsafe::sim::{Experiment, Liar, Protocol, Report};
 
 use super::bar::Bar;
-use super::cost::Meter;
+use super::cost::{Limits, Meter, Watch};
 use super::figures;
 use crate::exit::Failure;
 
@@ -37,12 +37,14 @@ struct Row {
     plan: Plan,
     report: Report,
     seconds: f64,
+    /// What of it was too much, if it was given up.
+    over: Option<String>,
 }
 
 pub(super) fn run(
     experiment: &Experiment,
     adversaries: &[Liar],
-    limit: Duration,
+    limits: Limits,
     out: &Path,
 ) -> Result<(), Failure> {
     let plans = plans(adversaries);
@@ -57,13 +59,13 @@ pub(super) fn run(
         give_time(&mut this, &plan.liar);
         this.scenario.protocol = plan.protocol;
         this.scenario.liars = f64::from(plan.percent) / 100.0;
-        let before = meter.elapsed();
+        let mut watch = Watch::start(limits);
         let report = this.run_while(&mut |progress| {
             bar.show(progress);
-            meter.elapsed() - before < limit
+            watch.allows()
         });
-        let seconds = (meter.elapsed() - before).as_secs_f64();
-        let row = Row { plan: plan.clone(), report, seconds };
+        let seconds = watch.elapsed().as_secs_f64();
+        let row = Row { plan: plan.clone(), report, seconds, over: watch.over };
         bar.aside(|| writeln!(io::stdout(), "{}", report::line(&row)))?;
         rows.push(row);
         bar.one_done();

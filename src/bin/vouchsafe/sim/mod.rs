@@ -146,6 +146,9 @@ pub(crate) struct Args {
     /// With --matrix: give a run up after so much real time, since floods among many nodes take hours
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, default_value = "300s", requires = "matrix", value_parser = flags::duration)]
     limit: Duration,
+    /// With --matrix: give a run up when it has taken so much memory, for the same reason
+    #[arg(long, value_name = "SIZE", default_value = "8G", requires = "matrix", value_parser = flags::memory)]
+    memory: u64,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -160,8 +163,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         return study::run(&experiment, &parameters, &folder(args)?);
     }
     if args.matrix {
+        let limits = cost::Limits { time: args.limit, memory: args.memory };
         let adversaries = if args.adversary.is_empty() { Liar::ALL } else { &args.adversary };
-        return matrix::run(&experiment, adversaries, args.limit, &folder(args)?);
+        return matrix::run(&experiment, adversaries, limits, &folder(args)?);
     }
     let out = if args.json && args.out.is_none() { None } else { Some(folder(args)?) };
     single::run(experiment, args.json, out.as_deref())

@@ -35,7 +35,8 @@ pub(super) fn line(row: &Row) -> String {
 
 fn given_up(row: &Row) -> String {
     let simulated = row.report.elapsed.as_secs_f64();
-    format!("given up after {:.0} s, at {simulated:.1} simulated seconds", row.seconds)
+    let over = row.over.as_deref().unwrap_or_default();
+    format!("given up {over}, at {simulated:.1} simulated seconds")
 }
 
 /// Writes the report and its plots anew.

@@ -1,0 +1,121 @@
+//! What we keep about the authors of a topic: since when we know them, what they have said, and how much more they may.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::budget::Meter;
+use super::random::{Keyed, KeyedMap};
+use super::tariff::Allowance;
+use super::time::Mono;
+use super::window::RELAY_PAST;
+use crate::key::PublicKey;
+use crate::rumor::RuleSet;
+
+/// How long an author counts as a newcomer after we first heard it, in an open topic.
+const NEWCOMER: Duration = Duration::from_secs(600);
+/// Most authors of a topic whose first-heard time and rates are kept, beside those that have bundles in the index, which has
+/// a cap of its own.
+const MAX_AUTHORS: usize = 65_536;
+/// The turn that all newcomers of an open topic share.
+const NEWCOMERS: PublicKey = PublicKey::from_bytes([0; 32]);
+
+#[derive(Debug)]
+pub(super) struct Authors {
+    rules: Arc<RuleSet>,
+    known: KeyedMap<PublicKey, Author>,
+}
+
+#[derive(Debug)]
+struct Author {
+    first_heard: Mono,
+    last_heard: Mono,
+    /// Positions claimed, in bundles: what it takes of the index.
+    bundles: usize,
+    /// Pushes of this author's rumors: at most twice its quota per real tick, however many ticks it releases at once.
+    pushes: Meter,
+    allowance: Allowance,
+}
+
+impl Authors {
+    pub(super) fn new(rules: Arc<RuleSet>, keyed: Keyed) -> Self {
+        Self { rules, known: keyed.map() }
+    }
+
+    /// Bundles of an author in the index.
+    pub(super) fn bundles_of(&self, author: &PublicKey) -> usize {
+        self.known.get(author).map_or(0, |author| author.bundles)
+    }
+
+    /// An author has claimed positions with one more bundle.
+    pub(super) fn claimed(&mut self, author: &PublicKey, now: Mono) {
+        self.heard(author, now).bundles += 1;
+    }
+
+    /// So many bundles of an author have left the window.
+    pub(super) fn left(&mut self, author: &PublicKey, bundles: usize) {
+        if let Some(author) = self.known.get_mut(author) {
+            author.bundles = author.bundles.saturating_sub(bundles);
+        }
+    }
+
+    /// Whether pushing `count` rumors of `author` is within twice its quota; counts them if so.
+    pub(super) fn may_push(&mut self, author: &PublicKey, count: u16, now: Mono) -> bool {
+        let author = self.heard(author, now);
+        let may = author.pushes.allows(now, u64::from(count));
+        if may {
+            author.pushes.charge(now, u64::from(count));
+        }
+        may
+    }
+
+    fn heard(&mut self, key: &PublicKey, now: Mono) -> &mut Author {
+        let tick_ms = u64::from(self.rules.tick_len().millis());
+        let quota = u64::from(self.rules.slots_per_tick());
+        let author = self.known.entry(*key).or_insert_with(|| Author {
+            first_heard: now,
+            last_heard: now,
+            bundles: 0,
+            pushes: Meter::new((2 * quota * 1000 / tick_ms).max(1), 2 * quota),
+            allowance: Allowance::new(),
+        });
+        author.last_heard = now;
+        author
+    }
+
+    /// Whether the author was first heard so recently that it shares its turns, its caps and its allowance with newcomers.
+    pub(super) fn is_newcomer(&self, author: &PublicKey, now: Mono) -> bool {
+        !self.rules.is_listed()
+            && self.known.get(author).is_none_or(|author| now.since(author.first_heard) < NEWCOMER)
+    }
+
+    /// Whether the author is admitted by name, or has been heard here for a while.
+    pub(super) fn knows(&self, author: &PublicKey, now: Mono) -> bool {
+        if self.rules.is_listed() { self.rules.admits(author) } else { !self.is_newcomer(author, now) }
+    }
+
+    /// Whose turn an author's bundles take in fair queues: its own, or the one that all newcomers share.
+    pub(super) fn turn_of(&self, author: &PublicKey, now: Mono) -> PublicKey {
+        if self.is_newcomer(author, now) { NEWCOMERS } else { *author }
+    }
+
+    /// How much an author may sign at the usual price, or that of the `newcomers` of the link that brings it.
+    pub(super) fn allowance<'a>(
+        &'a mut self,
+        author: &PublicKey,
+        newcomers: &'a mut Allowance,
+        now: Mono,
+    ) -> &'a mut Allowance {
+        if self.is_newcomer(author, now) {
+            return newcomers;
+        }
+        self.known.get_mut(author).map_or(newcomers, |author| &mut author.allowance)
+    }
+
+    pub(super) fn expire(&mut self, now: Mono) {
+        if self.known.len() > MAX_AUTHORS {
+            // Whoever holds nothing and has been silent for a while makes room. The others are fewer than the bundles.
+            let silent = |author: &Author| now.since(author.last_heard) > RELAY_PAST;
+            self.known.retain(|_, author| author.bundles > 0 || !silent(author));
+        }
+    }
+}
