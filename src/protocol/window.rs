@@ -443,3 +443,53 @@ fn caps(config: &Config, newcomer: bool) -> Caps {
 fn share_of(cap: usize, newcomer: bool) -> usize {
     if newcomer { cap / 16 * NEWCOMER_SHARE } else { cap }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::LinkId;
+    use super::super::entry::Copy;
+    use super::*;
+    use crate::key::Signature;
+    use crate::rumor::{NetworkId, Topic};
+
+    fn author(number: usize) -> PublicKey {
+        PublicKey::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes())
+    }
+
+    /// The author's first bundle of a tick, taken in as if its signature had held.
+    fn hear(window: &mut Window, author: PublicKey, tick: u64, now: Now) {
+        let topic = window.rules.id();
+        let header = Header { topic, author, tick, first_slot: 0, count: 1, bytes: 1, manifest: [0; 32] };
+        let signature = Signature::from_bytes([0; 64]);
+        let signed = SignedHeader { header, signature };
+        let copy = Copy { link: LinkId(1), peer: author, signature, hops: 0, same: Vec::new() };
+        window.insert(header.id(), Entry::verifying(signed, copy));
+        window.claim(header.id(), &signed, now.mono).unwrap();
+    }
+
+    #[test]
+    fn the_silent_are_forgotten_when_there_are_too_many_authors() {
+        let rules = Arc::new(Topic::named("t").on(NetworkId::of("n")).unwrap());
+        let tick = |now: Now| now.unix_ms / u64::from(rules.tick_len().millis());
+        let config = Config::default();
+        let mut window = Window::new(Arc::clone(&rules), true, false, &config, Keyed::default());
+        let mut now = Now { mono: Mono::default(), unix_ms: 1_000_000_000 };
+        let mut later = |by: Duration| {
+            now = Now { mono: now.mono.plus(by), unix_ms: now.unix_ms + by.as_millis() as u64 };
+            now
+        };
+        let long = rules.retention().max(RELAY_PAST) * 2;
+
+        let now = later(Duration::ZERO);
+        (0..MAX_AUTHORS).for_each(|number| hear(&mut window, author(number), tick(now), now));
+        window.expire(later(long));
+        window.expire(later(long));
+        assert_eq!((window.len(), window.authors.len()), (0, MAX_AUTHORS), "so many are remembered");
+
+        let now = later(Duration::ZERO);
+        (MAX_AUTHORS..MAX_AUTHORS + 10).for_each(|number| hear(&mut window, author(number), tick(now), now));
+        window.expire(now);
+        assert_eq!(window.authors.len(), 10, "only who has been heard of late");
+        assert!(window.authors.contains_key(&author(MAX_AUTHORS)));
+    }
+}
