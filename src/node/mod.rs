@@ -11,9 +11,12 @@ mod builder;
 mod dialler;
 mod groups;
 mod handle;
+mod jobs;
 mod message;
 mod requests;
 mod stream;
+mod sync;
+mod tally;
 mod topic;
 mod verifiers;
 
