@@ -1,7 +1,6 @@
 //! The limits of every QUIC connection.
 //!
-//! quinn's defaults suit a server that trusts its clients: an unlimited connection window, 100 streams, 65 536 waiting
-//! handshakes. Here each limit is a number with a unit, where it comes from, and what a hostile peer does without it.
+//! quinn's defaults suit a server that trusts its clients: 100 streams of 1.25 MB each, 65 536 waiting handshakes. Here each limit is a number with a unit, where it comes from, and what a hostile peer does without it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +10,14 @@ use quinn::{IdleTimeout, TransportConfig, VarInt};
 use crate::wire::{Lane, MAX_FRAME_LEN};
 
 /// Bytes of one lane that may wait in quinn, received and not yet read. From the longest frame, twice: one frame is read
-/// while the next arrives. Without it a peer fills our memory at the speed of the wire while we read slowly.
+/// while the next arrives. Without it a peer fills our memory at the speed of the wire while we read slowly. All lanes of a
+/// link together need no window of their own: [`UNI_STREAMS`] such windows are all there is, and a lane that stands still
+/// must not take from another.
 pub(crate) const STREAM_WINDOW: u32 = 256 * 1024;
 
-/// Bytes of all lanes of one link that may wait in quinn, received and not yet read. Four lanes' worth, so that three
-/// full lanes never use it up and a lane that stands still can't stop another. quinn's default is no limit at all.
-pub(crate) const CONNECTION_WINDOW: u32 = 1024 * 1024;
-
-/// Bytes we keep for one link until the peer acknowledges them. As [`CONNECTION_WINDOW`], for the same reason; without it
-/// a peer that reads fast but acknowledges nothing makes us keep everything we ever sent.
+/// Bytes we keep for one link until the peer acknowledges them. Four lanes' worth, so that three full lanes never use it up
+/// and a lane that stands still can't stop another. Without it a peer that reads fast but acknowledges nothing makes us keep
+/// everything we ever sent.
 pub(crate) const SEND_WINDOW: u64 = 1024 * 1024;
 
 /// Streams a peer may have open: its lanes. More would let it keep one window of memory for each.
@@ -37,7 +35,7 @@ pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(8);
 
 /// Connection attempts that may wait for the gate. The gate decides in microseconds, so this fills only while the process
-/// is starved. Without it (quinn: 65 536) forged first packets take 80 MB.
+/// is starved; quinn drops what comes then. Without it (quinn: 65 536) forged first packets take 80 MB.
 pub(crate) const MAX_INCOMING: usize = 256;
 
 /// Bytes kept for one waiting attempt beyond its first packet. A client may send nothing more before we answer, except to
@@ -49,7 +47,6 @@ pub(crate) const INCOMING_BUFFER_TOTAL: u64 = 512 * 1024;
 
 const _: () = {
     assert!(STREAM_WINDOW as usize >= MAX_FRAME_LEN, "a whole frame must fit");
-    assert!(CONNECTION_WINDOW > STREAM_WINDOW * UNI_STREAMS, "full lanes must leave room for one that moves");
     assert!(SEND_WINDOW > STREAM_WINDOW as u64 * UNI_STREAMS as u64, "blocked lanes must leave room to send");
     assert!(KEEP_ALIVE.as_secs() * 3 <= IDLE_TIMEOUT.as_secs(), "two keep-alives may be lost");
 };
@@ -61,7 +58,6 @@ pub(crate) fn transport_config() -> Arc<TransportConfig> {
         .max_concurrent_bidi_streams(VarInt::from_u32(BIDI_STREAMS))
         .max_concurrent_uni_streams(VarInt::from_u32(UNI_STREAMS))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
-        .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
         .send_window(SEND_WINDOW)
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_TIMEOUT.as_millis() as u32))))
         .keep_alive_interval(Some(KEEP_ALIVE))

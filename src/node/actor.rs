@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -17,6 +16,7 @@ use super::handle::NodeStats;
 use super::message::{Joined, Message, Publish, Validator};
 use super::requests::Requests;
 use super::stream::Delivered;
+use super::tally::Tally;
 use super::unread::Unread;
 use super::verifiers::LoneVerifier;
 use super::{JoinError, PeerAddr, VerifierPool};
@@ -76,16 +76,17 @@ pub(super) struct Actor {
 pub(super) struct Port {
     pub(super) rumors: broadcast::Sender<Delivered>,
     /// Rumors delivered so far, for readers that missed some.
-    pub(super) delivered: Arc<AtomicU64>,
+    pub(super) delivered: Tally,
     pub(super) links: watch::Sender<usize>,
     pub(super) validator: Option<Validator>,
 }
 
 impl Port {
     pub(super) fn deliver(&self, bundle: Arc<Bundle>, from: Option<PublicKey>) {
-        let before = self.delivered.fetch_add(bundle.len() as u64, Ordering::Relaxed);
-        // An error means that nobody listens.
-        let _ = self.rumors.send(Delivered { bundle, from, before });
+        self.delivered.deliver(bundle.len() as u64, |before| {
+            // An error means that nobody listens.
+            let _ = self.rumors.send(Delivered { bundle, from, before });
+        });
     }
 }
 
@@ -352,13 +353,13 @@ impl Actor {
         let capacity = self.parts.capacity;
         let port = self.topics.entry(topic).or_insert_with(|| Port {
             rumors: broadcast::channel(capacity).0,
-            delivered: Arc::default(),
+            delivered: Tally::default(),
             links: watch::Sender::new(0),
             validator: None,
         });
         port.links.send_replace(self.parts.engine.links_of(&topic));
         port.validator = validator.or(port.validator.take());
-        let (rumors, delivered) = (port.rumors.downgrade(), Arc::clone(&port.delivered));
+        let (rumors, delivered) = (port.rumors.downgrade(), port.delivered.clone());
         Ok(Joined { rules, rumors, delivered, links: port.links.subscribe() })
     }
 

@@ -2,13 +2,13 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, oneshot, watch};
 
 use super::handle::NodeStats;
 use super::stream::Delivered;
+use super::tally::Tally;
 use super::{JoinError, PeerAddr};
 use crate::key::PublicKey;
 use crate::net::{Connection, DialError};
@@ -27,7 +27,7 @@ pub(super) struct Joined {
     /// Weak, so that subscriptions end with the topic and not with its last handle.
     pub(super) rumors: broadcast::WeakSender<Delivered>,
     /// Rumors delivered so far.
-    pub(super) delivered: Arc<AtomicU64>,
+    pub(super) delivered: Tally,
     /// Links that relay the topic.
     pub(super) links: watch::Receiver<usize>,
 }

@@ -3,13 +3,13 @@
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::tally::{Seen, Tally};
 use crate::key::PublicKey;
 use crate::protocol::Event;
 use crate::rumor::{Bundle, Rumor, Rumors};
@@ -67,7 +67,10 @@ impl<T> std::fmt::Debug for Receive<T> {
 impl<T: Clone + Send + 'static> Reader<T> {
     /// A reader of what is still to come: of nothing, if the sender is gone.
     fn of(sender: &broadcast::WeakSender<T>) -> Self {
-        let receiver = sender.upgrade().map(|sender| sender.subscribe());
+        Self::new(sender.upgrade().map(|sender| sender.subscribe()))
+    }
+
+    fn new(receiver: Option<broadcast::Receiver<T>>) -> Self {
         Self { pending: None, receiver }
     }
 
@@ -109,19 +112,18 @@ pub struct Subscription {
     rumors: Option<(Rumors, Option<PublicKey>)>,
     /// Comes after the report of what is missing before it.
     held: Option<Delivered>,
-    /// Rumors of the topic that are read, missed, or were before our time.
-    seen: u64,
+    seen: Seen,
     /// Bundles missed that are not reported yet.
     missed: u64,
 }
 
 impl Subscription {
     /// A reader of what is still to come: of nothing, if the sender is gone.
-    pub(super) fn new(sender: &broadcast::WeakSender<Delivered>, delivered: &AtomicU64) -> Self {
-        let bundles = Reader::of(sender);
-        // In this order, so that nothing from before counts as missed. What comes between the two is read all the same.
-        let seen = delivered.load(Ordering::Relaxed);
-        Self { bundles, rumors: None, held: None, seen, missed: 0 }
+    pub(super) fn new(sender: &broadcast::WeakSender<Delivered>, delivered: &Tally) -> Self {
+        let subscribe = || sender.upgrade().map(|sender| sender.subscribe());
+        let (receiver, seen) = delivered
+            .begin(subscribe, |receiver| receiver.as_ref().is_none_or(broadcast::Receiver::is_empty));
+        Self { bundles: Reader::new(receiver), rumors: None, held: None, seen, missed: 0 }
     }
 
     /// The next rumor, `Err(Lagged(n))` if `n` rumors were dropped because this reader was too slow, or `None` when there
@@ -154,12 +156,11 @@ impl Subscription {
                 },
             };
             if std::mem::take(&mut self.missed) > 0 {
-                let rumors = next.before.saturating_sub(self.seen).max(1);
-                self.seen = next.before;
+                let rumors = self.seen.missed(next.before);
                 self.held = Some(next);
                 return Poll::Ready(Some(Err(Lagged(rumors))));
             }
-            self.seen = next.before.saturating_add(next.bundle.len() as u64);
+            self.seen.read(next.before, next.bundle.len() as u64);
             self.rumors = Some((next.bundle.rumors(), next.from));
         }
     }

@@ -1,9 +1,9 @@
 //! Verifier threads: signatures are checked off the loop that owns the engine, with whatever is queued.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use super::jobs::Jobs;
 use crate::protocol::VerifyJob;
 use crate::rumor::SignedHeader;
 use crate::verify::{Item, Verifier};
@@ -12,78 +12,34 @@ use crate::verify::{Item, Verifier};
 /// at once as the pool has threads, so what waits here is bounded by nodes times threads.
 #[derive(Clone, Debug)]
 pub struct VerifierPool {
-    shared: Arc<Shared>,
-    /// The threads end when the last pool handle is gone.
-    _last: Arc<LastHandle>,
+    /// The threads end with its last copy.
+    batches: Jobs<(Vec<VerifyJob>, Answer)>,
     threads: usize,
 }
 
 type Answer = Box<dyn FnOnce(Vec<bool>) + Send>;
-
-#[derive(Default)]
-struct Queue {
-    jobs: VecDeque<(Vec<VerifyJob>, Answer)>,
-    closed: bool,
-}
-
-#[derive(Default)]
-struct Shared {
-    queue: Mutex<Queue>,
-    filled: Condvar,
-}
-
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Shared(..)")
-    }
-}
-
-#[derive(Debug)]
-struct LastHandle(Arc<Shared>);
-
-impl Drop for LastHandle {
-    fn drop(&mut self) {
-        self.0.lock().closed = true;
-        self.0.filled.notify_all();
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        // Nothing under the lock can leave it half done, so a panic elsewhere does not make it unusable.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn next(&self) -> Option<(Vec<VerifyJob>, Answer)> {
-        let mut queue = self.lock();
-        loop {
-            if let Some(next) = queue.jobs.pop_front() {
-                return Some(next);
-            }
-            if queue.closed {
-                return None;
-            }
-            queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-}
 
 impl VerifierPool {
     /// Starts `threads` threads, at least one. One thread verifies some 40 000 bundles a second in batches
     /// (docs/performance.md), each of up to 64 rumors.
     pub fn new(threads: usize) -> Self {
         let threads = threads.max(1);
-        let shared = Arc::new(Shared::default());
+        let batches: Jobs<(Vec<VerifyJob>, Answer)> = Jobs::new();
         for _ in 0..threads {
-            let shared = Arc::clone(&shared);
+            let taker = batches.taker();
+            // Here and not in the thread, so that where it fails the caller notices.
+            let mut verifier = Verifier::new();
             std::thread::spawn(move || {
-                let mut verifier = Verifier::new();
-                while let Some((jobs, answer)) = shared.next() {
-                    answer(verify(&mut verifier, &jobs));
+                for (jobs, answer) in taker {
+                    // What goes wrong with the batch of one node must not take the thread from all others.
+                    let done = catch_unwind(AssertUnwindSafe(|| answer(verify(&mut verifier, &jobs))));
+                    if done.is_err() {
+                        verifier = Verifier::new();
+                    }
                 }
             });
         }
-        Self { _last: Arc::new(LastHandle(Arc::clone(&shared))), shared, threads }
+        Self { batches, threads }
     }
 
     /// How many threads it has.
@@ -92,8 +48,7 @@ impl VerifierPool {
     }
 
     pub(super) fn submit(&self, jobs: Vec<VerifyJob>, answer: Answer) {
-        self.shared.lock().jobs.push_back((jobs, answer));
-        self.shared.filled.notify_one();
+        self.batches.give((jobs, answer));
     }
 }
 
@@ -144,6 +99,26 @@ mod tests {
     use super::*;
     use crate::key::SecretKey;
     use crate::rumor::BundleId;
+
+    fn submit(pool: &VerifierPool, jobs: &[VerifyJob], say: impl FnOnce(Vec<bool>) + Send + 'static) {
+        pool.submit(jobs.to_vec(), Box::new(say));
+    }
+
+    #[test]
+    fn an_answer_that_panics_or_that_nobody_hears_costs_no_thread() {
+        let (key, id) = (SecretKey::from_seed(&[1; 32]), BundleId::from_bytes([2; 32]));
+        let good = VerifyJob { author: key.public(), id, signature: key.sign(&SignedHeader::message(&id)) };
+        let bad = VerifyJob { id: BundleId::from_bytes([3; 32]), ..good };
+        let pool = VerifierPool::new(1);
+        submit(&pool, &[good], |_| std::panic::resume_unwind(Box::new("a fault of ours")));
+        let (gone, _) = std::sync::mpsc::channel();
+        submit(&pool, &[good], move |verdicts| gone.send(verdicts).unwrap_or_default());
+        let (answer, answered) = std::sync::mpsc::channel();
+        submit(&pool, &[good, bad], move |verdicts| answer.send(verdicts).unwrap_or_default());
+        // What was submitted is still answered when nobody can submit any more.
+        drop(pool);
+        assert_eq!(answered.recv(), Ok(vec![true, false]));
+    }
 
     #[test]
     fn the_loop_checks_what_comes_alone_and_nothing_else() {

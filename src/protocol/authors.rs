@@ -112,10 +112,54 @@ impl Authors {
     }
 
     pub(super) fn expire(&mut self, now: Mono) {
+        // Whoever holds nothing and has been silent for a while makes room, newcomers first: keys cost nothing, and whoever makes
+        // many of them should not make us forget whom we knew. The others are fewer than the bundles.
+        let kept = |author: &Author| author.bundles > 0 || now.since(author.last_heard) <= RELAY_PAST;
         if self.known.len() > MAX_AUTHORS {
-            // Whoever holds nothing and has been silent for a while makes room. The others are fewer than the bundles.
-            let silent = |author: &Author| now.since(author.last_heard) > RELAY_PAST;
-            self.known.retain(|_, author| author.bundles > 0 || !silent(author));
+            self.known.retain(|_, author| kept(author) || now.since(author.first_heard) >= NEWCOMER);
         }
+        if self.known.len() > MAX_AUTHORS {
+            self.known.retain(|_, author| kept(author));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rumor::{NetworkId, Topic};
+
+    fn key(number: usize) -> PublicKey {
+        PublicKey::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes())
+    }
+
+    /// Says one thing that has left the window since.
+    fn speaks(authors: &mut Authors, number: usize, now: Mono) {
+        authors.claimed(&key(number), now);
+        authors.left(&key(number), 1);
+    }
+
+    #[test]
+    fn the_silent_are_forgotten_when_there_are_too_many_authors_and_newcomers_first() {
+        let rules = Topic::named("t").on(NetworkId::of("n")).unwrap();
+        let mut authors = Authors::new(Arc::new(rules), Keyed::default());
+        let at = |seconds| Mono::default().plus(Duration::from_secs(seconds));
+        // Given one that we have known for long, and as many newcomers as are remembered.
+        speaks(&mut authors, 0, at(0));
+        (1..MAX_AUTHORS).for_each(|number| speaks(&mut authors, number, at(1_000)));
+        authors.expire(at(2_000));
+        assert_eq!(authors.known.len(), MAX_AUTHORS, "there is room for them");
+        // When there is one too many among newcomers who have been silent for a while,
+        speaks(&mut authors, MAX_AUTHORS, at(1_100));
+        authors.expire(at(1_200));
+        // Then only they go.
+        assert_eq!(authors.known.len(), 1);
+        assert!(!authors.is_newcomer(&key(0), at(1_200)));
+        // When there are too many that we have known for long,
+        (1..=MAX_AUTHORS).for_each(|number| speaks(&mut authors, number, at(1_200)));
+        speaks(&mut authors, 1, at(3_000));
+        authors.expire(at(3_000));
+        // Then those who have been silent go.
+        assert_eq!(authors.known.keys().collect::<Vec<_>>(), [&key(1)]);
     }
 }

@@ -104,6 +104,30 @@ async fn pausing_stops_the_sender_and_resuming_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_link_that_is_not_read_holds_a_window_of_each_lane_and_no_more() {
+    let (a, b) = (endpoint(1), endpoint(2));
+    let (dialled, _unread) = connect(&a, &b, key(2).public()).await;
+    let peer = dialled.into_quinn();
+    tokio::time::pause();
+    let (mut streams, mut sent) = (Vec::new(), 0);
+    for _ in 0..2 {
+        while let Ok(stream) = timeout(Duration::from_secs(5), peer.open_uni()).await {
+            let mut stream = stream.unwrap();
+            while let Ok(written) = timeout(Duration::from_secs(5), stream.write(&[0; 10_000])).await {
+                sent += written.unwrap();
+                assert!(sent <= 3 * 256 * 1024, "{sent} bytes");
+            }
+            streams.push(stream);
+        }
+        // Nor do streams that are given up make room for others.
+        for mut stream in streams.drain(..) {
+            stream.reset(quinn::VarInt::from_u32(1)).unwrap();
+        }
+    }
+    assert_eq!(sent, 3 * 256 * 1024);
+}
+
+#[tokio::test]
 async fn unhandled_frames_stop_their_own_lane_and_no_other() {
     let (mut a, mut b, _keep) = two_links().await;
     tokio::time::pause();

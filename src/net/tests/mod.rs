@@ -3,6 +3,7 @@
 mod endpoints;
 mod hostile;
 mod links;
+mod waiting;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
