@@ -43,6 +43,14 @@ pub struct FramePermit {
     _held: Option<OwnedSemaphorePermit>,
 }
 
+#[cfg(test)]
+impl FramePermit {
+    /// Keeps no place.
+    pub(crate) const fn of_nothing() -> Self {
+        Self { _held: None }
+    }
+}
+
 /// What the readers of one link share.
 #[derive(Clone, Debug)]
 pub(crate) struct ReaderContext {

@@ -62,7 +62,7 @@ pub(super) struct Actor {
     next_link: u64,
     link_events_in: mpsc::Sender<LinkEvent>,
     link_events: mpsc::Receiver<LinkEvent>,
-    unread: Unread,
+    pub(super) unread: Unread,
     pub(super) topics: HashMap<TopicId, Port>,
     pub(super) requests: Requests,
     dialler: Dialler,
@@ -243,7 +243,7 @@ impl Actor {
         ControlFlow::Continue(())
     }
 
-    fn on_link_events(&mut self, events: &mut Vec<LinkEvent>) {
+    pub(super) fn on_link_events(&mut self, events: &mut Vec<LinkEvent>) {
         for event in events.drain(..) {
             match event {
                 LinkEvent::Frames { link, lane, frames, permit } => {

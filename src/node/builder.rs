@@ -147,6 +147,12 @@ impl Builder {
     /// # Errors
     /// If an address, a topic or the ledger is not usable; the error names it and says what to do.
     pub async fn spawn(self) -> Result<Node, SpawnError> {
+        let (actor, node) = self.assemble().await?;
+        tokio::spawn(actor.run());
+        Ok(node)
+    }
+
+    pub(super) async fn assemble(self) -> Result<(Actor, Node), SpawnError> {
         let now_ms = unix_ms();
         let author = self.author.unwrap_or_else(|| self.key.clone());
         let network = NetworkId::of(&self.network);
@@ -206,8 +212,8 @@ impl Builder {
         for peer in self.bootstrap {
             actor.keep(peer);
         }
-        tokio::spawn(actor.run());
-        Ok(Node::new(self.key.public(), author, network, local_addr, inbox_in, events_out, links))
+        let node = Node::new(self.key.public(), author, network, local_addr, inbox_in, events_out, links);
+        Ok((actor, node))
     }
 }
 

@@ -52,3 +52,55 @@ impl Unread {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::key::SecretKey;
+    use crate::net::{LinkClosed, LinkEvent};
+    use crate::node::Node;
+    use crate::protocol::{Config, Input};
+    use crate::rumor::{NetworkId, Position, Topic, seal};
+    use crate::wire::{self, FrameWriter, Hello};
+
+    #[tokio::test]
+    async fn what_came_in_before_a_pause_waits_and_is_not_lost() {
+        // Given a node that lets a link cost it a millisecond, and a link with a hundred bundles, all read already.
+        let mut config = Config::default();
+        (config.link_cpu_per_s, config.link_cpu_burst) = (Duration::from_millis(1), Duration::from_millis(1));
+        let topic = Topic::named("t").slots_per_tick(100);
+        let builder = Node::builder(SecretKey::generate()).network("n").listen("127.0.0.1:0").config(config);
+        let (mut actor, _node) = builder.topic(topic.clone()).assemble().await.unwrap();
+        let (peer, link) = (SecretKey::generate(), LinkId(7));
+        let rules = topic.on(NetworkId::of("n")).unwrap();
+        let clock_ms = crate::node::builder::unix_ms();
+        let hello =
+            Hello { network: *rules.network().as_bytes(), clock_ms, topics: vec![*rules.id().as_bytes()] };
+        let tick = rules.tick_len().tick_at(clock_ms);
+        let said = (0..100).map(|slot| {
+            let mut frame = FrameWriter::with_capacity(0);
+            frame.push(
+                0,
+                &seal(&peer, rules.id(), Position { tick, slot }, &[Bytes::from_static(b"a")]).unwrap(),
+            );
+            frame.finish()
+        });
+        let frames =
+            |lane, frames| LinkEvent::Frames { link, lane, frames, permit: FramePermit::of_nothing() };
+        let copies = |actor: &super::super::actor::Actor| actor.parts.engine.stats().counters.copies_in;
+        actor.handle(Input::LinkUp { link, peer: peer.public(), dialled: true });
+        // When all of it is handed over,
+        actor.on_link_events(&mut vec![
+            frames(Lane::Control, vec![wire::hello(&hello)]),
+            frames(Lane::Rumors, said.collect()),
+        ]);
+        actor.act();
+        // Then what the budget allows is taken, and the rest when the link ends.
+        assert!((10..30).contains(&copies(&actor)), "{} taken", copies(&actor));
+        actor.on_link_events(&mut vec![LinkEvent::Closed { link, why: LinkClosed::ByUs }]);
+        assert_eq!(copies(&actor), 100);
+        assert!(actor.unread.links.is_empty());
+    }
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::budget::Meter;
 use super::random::{Keyed, KeyedMap};
+use super::slack::Slack as _;
 use super::tariff::Allowance;
 use super::time::Mono;
 use super::window::RELAY_PAST;
@@ -121,6 +122,7 @@ impl Authors {
         if self.known.len() > MAX_AUTHORS {
             self.known.retain(|_, author| kept(author));
         }
+        self.known.give_back();
     }
 }
 

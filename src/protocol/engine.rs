@@ -216,6 +216,8 @@ impl Engine {
         for wanted in forgotten {
             self.drop_want(&wanted);
         }
+        self.wants.give_back();
+        self.timers.give_back();
     }
 
     fn on_shutdown(&mut self) {

@@ -42,6 +42,7 @@ mod publish;
 mod pulls;
 mod random;
 mod refused;
+mod slack;
 mod spread;
 mod standing;
 mod stats;

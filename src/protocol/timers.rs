@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::linkset::Slot;
+use super::slack::Slack as _;
 use super::time::Mono;
 use super::wants::WantId;
 use super::{LinkId, ValidationId};
@@ -48,6 +49,11 @@ impl Timers {
 
     pub(super) fn next(&self) -> Option<Mono> {
         self.heap.peek().map(|Reverse((at, _, _))| *at)
+    }
+
+    /// After a flood.
+    pub(super) fn give_back(&mut self) {
+        self.heap.give_back();
     }
 
     #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::linkset::Slot;
 use super::random::{Keyed, KeyedMap};
+use super::slack::Slack as _;
 use super::time::Mono;
 use crate::rumor::{BundleId, TopicId};
 
@@ -230,6 +231,12 @@ impl Wants {
                 return Some(id);
             }
         }
+    }
+
+    /// After a flood of announcements.
+    pub(super) fn give_back(&mut self) {
+        self.wants.give_back();
+        self.starved.give_back();
     }
 
     #[cfg(test)]

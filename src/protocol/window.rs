@@ -18,6 +18,7 @@ use super::linkset::LinkSet;
 use super::pulls::SERVES_FOR;
 use super::random::{Keyed, KeyedMap, KeyedSet};
 use super::refused::Refused;
+use super::slack::Slack as _;
 use super::time::{Mono, Now};
 use crate::key::PublicKey;
 use crate::rumor::{BundleId, Evidence, Header, RuleSet, SignedHeader};
@@ -310,6 +311,7 @@ impl Window {
         let expired = self.bodies.expire(keep, now.mono);
         self.drop_bodies(&expired);
         self.authors.expire(now.mono);
+        self.entries.give_back();
         let past = (RELAY_PAST + self.hold_back()).max(keep);
         let mut forgotten = Vec::new();
         while let Some(oldest) = self.generations.first_entry() {

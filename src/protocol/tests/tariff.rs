@@ -57,10 +57,12 @@ fn offered(
     // For the last of these.
     world.run(30);
     let after = world.nodes[node].counters();
-    let mut counters = Counters::default();
-    counters.verified = after.verified - before.verified;
-    counters.surcharged = after.surcharged - before.surcharged;
-    counters.paused_for_budget = after.paused_for_budget - before.paused_for_budget;
+    let counters = Counters {
+        verified: after.verified - before.verified,
+        surcharged: after.surcharged - before.surcharged,
+        paused_for_budget: after.paused_for_budget - before.paused_for_budget,
+        ..Counters::default()
+    };
     world.hostiles[third].frames.drain(..heard);
     let of_author = |bundle: &Bundle| bundle.header().author == author.public();
     let pushed = world.hostiles[third].bundles().iter().filter(|(_, bundle)| of_author(bundle)).count();
