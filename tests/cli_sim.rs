@@ -262,6 +262,71 @@ fn the_matrix_writes_its_report_and_its_plots() {
 }
 
 #[test]
+fn a_resumed_matrix_keeps_what_came_to_its_end_and_runs_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("m/matrix.md");
+    let matrix = |more: &[&str]| {
+        let args = ["--matrix", "--nodes", "30", "--links", "6", "--rumors", "5", "--out", "m"];
+        sim_in(folder.path(), &[&args[..], more].concat())
+    };
+    let read = || std::fs::read_to_string(&file).unwrap();
+    let row = |report: &str, begin: &str| {
+        report
+            .lines()
+            .find(|line| line.starts_with(begin))
+            .unwrap_or_else(|| panic!("{begin}: {report}"))
+            .to_owned()
+    };
+    let kept = |output: &Output| stdout(output).lines().filter(|line| line.ends_with(" kept")).count();
+
+    // Nothing to resume: from the beginning.
+    let output = matrix(&["--resume", "--adversary", "announce"]);
+    assert_eq!((output.status.code(), kept(&output)), (Some(0), 0), "{}", stderr(&output));
+    let first = read();
+    assert!(first.contains("\nCost: "), "{first}");
+
+    // One row is told apart from what a run gives, one was given up, one broke a promise.
+    let told = row(&first, "| announce | 10 %");
+    let trace = told.split('`').nth(1).unwrap();
+    let given_up = "| announce | 20 % | given up after 300 s, at 4.3 simulated seconds |";
+    let edited = first
+        .replace(trace, "0123456789abcdef")
+        .replace(&row(&first, "| announce | 20 %"), given_up)
+        .replace(
+            "No honest node banned an honest one, and nothing was delivered twice, in any run.",
+            "**Broken promises** (false bans, or repeated deliveries): announce at 33 %.",
+        );
+    std::fs::write(&file, &edited).unwrap();
+    for (more, words) in [
+        (&["--adversary", "announce", "--seed", "2"][..], &["seed 1.", "seed 2.", "--out"][..]),
+        (&["--adversary", "announce", "--rate", "20"], &["10 a second", "20 a second"]),
+    ] {
+        let output = matrix(&[&["--resume"], more].concat());
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), ""), "{more:?}");
+        words.iter().for_each(|word| assert!(stderr(&output).contains(word), "{word}: {}", stderr(&output)));
+        assert_eq!(read(), edited);
+    }
+    let output = matrix(&["--resume", "--adversary", "slow,announce"]);
+    assert_eq!((output.status.code(), kept(&output)), (Some(0), 3), "{}", stderr(&output));
+    let second = read();
+    assert_eq!(row(&second, "| announce | 10 %"), told.replace(trace, "0123456789abcdef"));
+    for same in ["| (no liars) | 0 %", "| announce | 20 %", "| announce | 33 %", "| announce | 50 %"] {
+        assert_eq!(row(&second, same), row(&first, same));
+    }
+    row(&second, "| slow | 50 %");
+    assert!(!second.contains("Broken promises") && !second.contains("Not finished"), "{second}");
+    assert!(second.contains("\nCost of this run only, without the 3 rows of an earlier one: "), "{second}");
+    let copies = std::fs::read_to_string(folder.path().join("m/copies.svg")).unwrap();
+    assert!(copies.contains("slow") && copies.contains("announce"));
+
+    // All is there: nothing is run, and what was lost beside the table is drawn again.
+    std::fs::remove_file(folder.path().join("m/copies.svg")).unwrap();
+    let output = matrix(&["--resume", "--adversary", "announce,slow"]);
+    assert_eq!((output.status.code(), kept(&output)), (Some(0), 9), "{}", stderr(&output));
+    assert!(folder.path().join("m/copies.svg").exists());
+}
+
+#[test]
 fn a_study_writes_its_report_and_its_plots() {
     let folder = tempfile::tempdir().unwrap();
     let args = ["--study", "linger,hops", "--nodes", "30", "--links", "6", "--rumors", "4", "--out", "s"];
@@ -319,6 +384,7 @@ fn what_cant_be_used_is_named_with_its_remedy() {
         (&["--baseline", "rumour-mill"], &["rumour-mill", "infect-and-die"]),
         (&["--tail", "long"], &["--tail", "2s, 500ms"]),
         (&["--limit", "5s"], &["--matrix"]),
+        (&["--resume"], &["--matrix"]),
         (&["--out", "/dev/null/folder", "--nodes", "10"], &["/dev/null/folder", "check the path"]),
         (&["--classic", "--fanout", "1"], &["--fanout", "2.."]),
         (&["--classic", "--nodes", "4", "--fanout", "4"], &["--fanout 4", "at most 3"]),

@@ -46,6 +46,12 @@ impl Bar {
         self.bar.set_position(self.done * FINE);
     }
 
+    /// Counts a run that need not be made, and that says nothing about how long the others take.
+    pub(crate) fn one_kept(&mut self) {
+        self.one_done();
+        self.bar.reset_eta();
+    }
+
     /// Does something on the terminal while the bar is out of the way.
     pub(crate) fn aside<T>(&self, what: impl FnOnce() -> T) -> T {
         self.bar.suspend(what)

@@ -1,18 +1,20 @@
 //! `vouchsafe sim --matrix`: every adversary in every strength, one row after the other; the report is rewritten after
-//! each, so that a run that is broken off has lost nothing.
+//! each, so that a run that is broken off has lost nothing and can be resumed.
 
 mod report;
+mod resume;
+mod row;
 
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use vouchsafe::sim::{Experiment, Liar, Protocol, Report};
+use vouchsafe::sim::{Experiment, Liar, Protocol};
 
 use super::bar::Bar;
 use super::cost::{Limits, Meter, Watch};
-use super::figures;
 use crate::exit::Failure;
+use row::Row;
 
 /// Percent of the nodes that lie: the design's points.
 const STRENGTHS: [u8; 4] = [10, 20, 33, 50];
@@ -32,53 +34,68 @@ struct Plan {
     protocol: Protocol,
 }
 
-/// One run that was made.
-struct Row {
-    plan: Plan,
-    report: Report,
-    seconds: f64,
-    /// What of it was too much, if it was given up.
-    over: Option<String>,
+impl Plan {
+    fn words(&self) -> String {
+        format!("{} at {} %", self.name, self.percent)
+    }
 }
 
+/// Without `adversaries`, all of them. With `resume`, rows that an earlier report in `out` has are kept.
 pub(super) fn run(
     experiment: &Experiment,
     adversaries: &[Liar],
     limits: Limits,
+    resume: bool,
     out: &Path,
 ) -> Result<(), Failure> {
-    let plans = plans(adversaries);
+    let all = adversaries.is_empty();
+    let plans = plans(if all { Liar::ALL } else { adversaries });
+    let mut rows: Vec<Option<Row>> = match resume {
+        true => resume::rows(out, experiment, &plans, all)?,
+        false => plans.iter().map(|_| None).collect(),
+    };
     let meter = Meter::start();
     let mut bar = Bar::new(plans.len(), true);
-    let mut rows: Vec<Row> = Vec::new();
-    writeln!(io::stdout(), "{}", report::HEAD)?;
-    for plan in &plans {
-        bar.begin(format!("{} at {} %", plan.name, plan.percent));
-        let mut this = experiment.clone();
-        this.scenario.liar = plan.liar.clone();
-        give_time(&mut this, &plan.liar);
-        this.scenario.protocol = plan.protocol;
-        this.scenario.liars = f64::from(plan.percent) / 100.0;
-        let mut watch = Watch::start(limits);
-        let report = this.run_while(&mut |progress| {
-            bar.show(progress);
-            watch.allows()
-        });
-        let seconds = watch.elapsed().as_secs_f64();
-        let row = Row { plan: plan.clone(), report, seconds, over: watch.over };
-        bar.aside(|| writeln!(io::stdout(), "{}", report::line(&row)))?;
-        rows.push(row);
-        bar.one_done();
+    writeln!(io::stdout(), "{}", row::HEAD)?;
+    for (at, plan) in plans.iter().enumerate() {
+        let Some(place) = rows.get_mut(at) else { continue };
+        if let Some(row) = place.as_ref().filter(|row| row.is_done()) {
+            bar.aside(|| writeln!(io::stdout(), "{}", row.shown()))?;
+            bar.one_kept();
+        } else {
+            bar.begin(plan.words());
+            let row = made(experiment, plan, limits, &bar);
+            bar.aside(|| writeln!(io::stdout(), "{}", row.shown()))?;
+            *place = Some(row);
+            bar.one_done();
+        }
+        // What was given up before, or broke a promise, stands in the report until it has been run again.
+        let rows: Vec<_> = rows.iter().flatten().collect();
         report::write(out, experiment, &rows, plans.len(), &meter)?;
     }
     bar.end();
     writeln!(io::stdout(), "\nreport        {}", out.join(report::NAME).display())?;
-    let faults = rows.iter().filter_map(|row| {
-        let faults = figures::faults(&row.report)?;
-        Some(format!("{} at {} %: {faults}", row.plan.name, row.plan.percent))
+    let faults = rows.iter().flatten().filter_map(|row| {
+        let fault = row.fault.as_ref()?;
+        Some(format!("{}: {fault}", row.plan.words()))
     });
     let faults: Vec<_> = faults.collect();
     if faults.is_empty() { Ok(()) } else { Err(Failure::Failed(faults.join("; "))) }
+}
+
+fn made(experiment: &Experiment, plan: &Plan, limits: Limits, bar: &Bar) -> Row {
+    let mut this = experiment.clone();
+    this.scenario.liar = plan.liar.clone();
+    give_time(&mut this, &plan.liar);
+    this.scenario.protocol = plan.protocol;
+    this.scenario.liars = f64::from(plan.percent) / 100.0;
+    let mut watch = Watch::start(limits);
+    let report = this.run_while(&mut |progress| {
+        bar.show(progress);
+        watch.allows()
+    });
+    let took = watch.elapsed();
+    Row::of(plan, &report, watch.over, took)
 }
 
 /// Some liars act late: the rumors are told around the moment when a liar turns, and who equivocates after a minute is

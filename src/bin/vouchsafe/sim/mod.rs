@@ -3,7 +3,7 @@
 //! ```text
 //!   flags ──> Scenario, Experiment ──> library ──> Report ──> figures (table, JSON), plots (SVG)
 //!     ├─────> study: one parameter of the engine after the other
-//!     ├─────> matrix: one experiment a row, the report rewritten after each
+//!     ├─────> matrix: one experiment a row, the report rewritten after each, and resumed if wanted
 //!     └─────> classic: cycles by seed, beside the formula
 //! ```
 
@@ -51,7 +51,10 @@ const PER_NODE: f64 = 32.0;
 /// --classic measures the textbook's epidemic instead, without this protocol: cycles until all know, beside log(n)/log(fanout).
 ///
 /// --matrix runs every adversary at 0, 10, 20, 33 and 50 % of the nodes, and the baselines among silent nodes, and writes
-/// DIR/matrix.md with its plots, anew after each run.
+/// DIR/matrix.md with its plots, anew after each run. With --resume, rows that came to their end in the DIR/matrix.md of an
+/// earlier run are kept; rows that were given up, and broken promises, are run again. Give the same flags as before, and run
+/// the same version: nodes, links, latency, rumors, size, rate and seed are compared, other flags are not. With --adversary,
+/// rows of other adversaries are left out of the new report.
 ///
 /// --study changes one parameter of the engine at a time (eager, links, linger, hops, patience, or all), without liars and with
 /// 33 % of two kinds, and writes DIR/study.md with its plots.
@@ -140,6 +143,9 @@ pub(crate) struct Args {
     /// Run every adversary at 0, 10, 20, 33 and 50 % of the nodes
     #[arg(long)]
     matrix: bool,
+    /// With --matrix: keep what DIR/matrix.md of an earlier run with the same flags has, and run only the rest
+    #[arg(long, requires = "matrix")]
+    resume: bool,
     /// Change one parameter at a time: a list of eager, links, linger, hops, patience, or all
     #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with_all = ["classic", "matrix", "json", "liars", "adversary", "baseline"])]
     study: Vec<String>,
@@ -164,8 +170,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     if args.matrix {
         let limits = cost::Limits { time: args.limit, memory: args.memory };
-        let adversaries = if args.adversary.is_empty() { Liar::ALL } else { &args.adversary };
-        return matrix::run(&experiment, adversaries, limits, &folder(args)?);
+        return matrix::run(&experiment, &args.adversary, limits, args.resume, &folder(args)?);
     }
     let out = if args.json && args.out.is_none() { None } else { Some(folder(args)?) };
     single::run(experiment, args.json, out.as_deref())
