@@ -55,12 +55,16 @@ mod tests {
             [heap.capacity(), queue.capacity(), map.capacity()]
         };
         let full = capacities(&heap, &queue, &map);
-        (heap.give_back(), queue.give_back(), map.give_back());
+        heap.give_back();
+        queue.give_back();
+        map.give_back();
         assert_eq!(capacities(&heap, &queue, &map), full, "it is in use");
         heap.retain(|number| *number < 10);
         queue.truncate(10);
         map.retain(|number, ()| *number < 10);
-        (heap.give_back(), queue.give_back(), map.give_back());
+        heap.give_back();
+        queue.give_back();
+        map.give_back();
         assert!(capacities(&heap, &queue, &map).into_iter().all(|capacity| capacity <= FEW));
         assert_eq!([heap.len(), queue.len(), map.len()], [10; 3]);
     }

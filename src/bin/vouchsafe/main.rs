@@ -7,6 +7,7 @@ mod inspect;
 mod keygen;
 mod lines;
 mod node;
+mod process;
 mod sim;
 mod soak;
 mod svg;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::process;
+
 pub(super) struct Meter(Instant);
 
 impl Meter {
@@ -16,38 +18,15 @@ impl Meter {
     /// One line; processor time and memory where the system tells them, memory for each node if this was one network.
     pub(super) fn words(&self, nodes: Option<usize>) -> String {
         let wall = self.elapsed().as_secs_f64();
-        let cpu = cpu_seconds().map(|cpu| format!(", {cpu:.1} s of processor time")).unwrap_or_default();
-        let memory = peak_kib().map(|kib| {
-            let each = nodes.map(|nodes| format!(" ({:.0} KiB a node)", kib as f64 / nodes.max(1) as f64));
-            format!(", {:.0} MiB at most{}", kib as f64 / 1024.0, each.unwrap_or_default())
+        let cpu =
+            process::cpu_seconds().map(|cpu| format!(", {cpu:.1} s of processor time")).unwrap_or_default();
+        let memory = process::peak_memory().map(|bytes| {
+            let kib = bytes as f64 / 1024.0;
+            let each = nodes.map(|nodes| format!(" ({:.0} KiB a node)", kib / nodes.max(1) as f64));
+            format!(", {:.0} MiB at most{}", kib / 1024.0, each.unwrap_or_default())
         });
         format!("{wall:.1} s{cpu}{}", memory.unwrap_or_default())
     }
-}
-
-/// Of the whole process: user and system, in hundredths of a second on every Linux that Rust runs on.
-fn cpu_seconds() -> Option<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // Behind the name, which stands in brackets and may hold anything.
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
-    let ticks: [u64; 2] = [fields.next()?.parse().ok()?, fields.next()?.parse().ok()?];
-    Some((ticks[0] + ticks[1]) as f64 / 100.0)
-}
-
-/// The most memory that the process has held.
-fn peak_kib() -> Option<u64> {
-    memory_kib("VmHWM:")
-}
-
-/// The memory that the process holds.
-pub(super) fn resident() -> Option<u64> {
-    Some(memory_kib("VmRSS:")? * 1024)
-}
-
-fn memory_kib(name: &str) -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with(name))?;
-    line.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// What one run may take: then it is given up.
@@ -70,7 +49,7 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn start(limits: Limits) -> Self {
         let now = Instant::now();
-        Self { limits, began: now, looked: now, held: resident().unwrap_or(0), over: None }
+        Self { limits, began: now, looked: now, held: process::memory().unwrap_or(0), over: None }
     }
 
     pub(super) fn elapsed(&self) -> Duration {
@@ -85,7 +64,7 @@ impl Watch {
         } else if self.looked.elapsed() >= LOOK_EVERY {
             self.looked = Instant::now();
             // What an earlier run has held is used again before more is taken.
-            let grown = resident().unwrap_or(0).saturating_sub(self.held);
+            let grown = process::memory().unwrap_or(0).saturating_sub(self.held);
             if grown > self.limits.memory {
                 self.over = Some(format!("at {:.1} GiB", grown as f64 / f64::from(1 << 30)));
             }

@@ -18,17 +18,6 @@ pub(super) struct Sample {
     pub(super) p99: Option<Duration>,
 }
 
-pub(super) fn resident() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
-}
-
-pub(super) fn descriptors() -> Option<u64> {
-    // One of them is that of the folder being read.
-    Some((std::fs::read_dir("/proc/self/fd").ok()?.count() as u64).saturating_sub(1))
-}
-
 /// The shortest run whose memory is judged: half of it is warm, and a third of that is over a minute.
 const SHORTEST: f64 = 480.0;
 /// The index grows until its oldest ticks leave the window, 150 s; churn and the allocator settle in as long again.

@@ -18,6 +18,7 @@ use super::promises::Promises;
 use super::world::{Ground, News, Place};
 use crate::demo::plan::{Dice, Plan};
 use crate::exit::Failure;
+use crate::process;
 use crate::sim::bar::Bar;
 
 /// Nodes that each node dials: some eight links, as in the demo.
@@ -40,7 +41,7 @@ pub(super) async fn run(args: &Args) -> Result<Outcome, Failure> {
     let mut soak = Soak::new(args, ledgers.clone(), std::io::LineWriter::new(log))?;
     bar.begin("linking".to_owned());
     soak.begin().await?;
-    let first = gauge::descriptors();
+    let first = process::descriptors();
     soak.started = Instant::now();
     // The first soon, so that a short run has one too.
     soak.next_cut = soak.started + soak.between(2, 6);
@@ -226,10 +227,10 @@ impl Soak {
     /// Waits until no more descriptors are open than were; says how many are.
     async fn descriptors_at_most(&mut self, first: Option<u64>) -> Result<Option<u64>, Failure> {
         let latest = Instant::now() + DRAINED;
-        while gauge::descriptors() > first && Instant::now() < latest {
+        while process::descriptors() > first && Instant::now() < latest {
             self.look_and_read(Duration::from_millis(500)).await?;
         }
-        Ok(gauge::descriptors())
+        Ok(process::descriptors())
     }
 
     fn outcome(mut self, descriptors: Option<(u64, u64)>) -> Outcome {
@@ -256,8 +257,8 @@ impl Soak {
         delays.sort_unstable();
         let sample = Sample {
             second: self.second(Instant::now()),
-            resident: gauge::resident(),
-            descriptors: gauge::descriptors(),
+            resident: process::memory(),
+            descriptors: process::descriptors(),
             nodes: self.places.iter().filter(|place| place.life.is_some()).count(),
             cut: self.sides.is_some(),
             published: self.seen.published,
