@@ -300,6 +300,7 @@ fn a_resumed_matrix_keeps_what_came_to_its_end_and_runs_the_rest() {
     for (more, words) in [
         (&["--adversary", "announce", "--seed", "2"][..], &["seed 1.", "seed 2.", "--out"][..]),
         (&["--adversary", "announce", "--rate", "20"], &["10 a second", "20 a second"]),
+        (&["--adversary", "slow"], &["announce at 10 %", "would be lost"]),
     ] {
         let output = matrix(&[&["--resume"], more].concat());
         assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), ""), "{more:?}");

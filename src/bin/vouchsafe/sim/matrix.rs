@@ -48,10 +48,9 @@ pub(super) fn run(
     resume: bool,
     out: &Path,
 ) -> Result<(), Failure> {
-    let all = adversaries.is_empty();
-    let plans = plans(if all { Liar::ALL } else { adversaries });
+    let plans = plans(if adversaries.is_empty() { Liar::ALL } else { adversaries });
     let mut rows: Vec<Option<Row>> = match resume {
-        true => resume::rows(out, experiment, &plans, all)?,
+        true => resume::rows(out, experiment, &plans)?,
         false => plans.iter().map(|_| None).collect(),
     };
     let meter = Meter::start();

@@ -54,7 +54,7 @@ const PER_NODE: f64 = 32.0;
 /// DIR/matrix.md with its plots, anew after each run. With --resume, rows that came to their end in the DIR/matrix.md of an
 /// earlier run are kept; rows that were given up, and broken promises, are run again. Give the same flags as before, and run
 /// the same version: nodes, links, latency, rumors, size, rate and seed are compared, other flags are not. With --adversary,
-/// rows of other adversaries are left out of the new report.
+/// name all that the earlier run had.
 ///
 /// --study changes one parameter of the engine at a time (eager, links, linger, hops, patience, or all), without liars and with
 /// 33 % of two kinds, and writes DIR/study.md with its plots.

@@ -10,13 +10,8 @@ use super::row::split;
 use super::{Plan, Row, report};
 use crate::exit::Failure;
 
-/// For each plan the row of the report in this folder, if there is one. `all` is whether every row of it must be planned.
-pub(super) fn rows(
-    out: &Path,
-    experiment: &Experiment,
-    plans: &[Plan],
-    all: bool,
-) -> Result<Vec<Option<Row>>, Failure> {
+/// For each plan the row of the report in this folder, if there is one. A row that is not planned would be lost: an error.
+pub(super) fn rows(out: &Path, experiment: &Experiment, plans: &[Plan]) -> Result<Vec<Option<Row>>, Failure> {
     let path = out.join(report::NAME);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -25,7 +20,7 @@ pub(super) fn rows(
         }
         Err(error) => return Err(Failure::file(&path, &error)),
     };
-    parse(&text, &report::sentence(experiment), plans, all)
+    parse(&text, &report::sentence(experiment), plans)
         .map_err(|what| Failure::Usage(format!("--resume: {}: {what}", path.display())))
 }
 
@@ -33,7 +28,7 @@ pub(super) fn rows(
 const ANEW: &str = "another folder with --out, or leave --resume out to start anew and lose that report";
 
 /// A report, or several pasted together: of rows for the same plan, one that is done goes first.
-fn parse(text: &str, sentence: &str, plans: &[Plan], all: bool) -> Result<Vec<Option<Row>>, String> {
+fn parse(text: &str, sentence: &str, plans: &[Plan]) -> Result<Vec<Option<Row>>, String> {
     let mut sentences = text.lines().filter(|line| line.contains(report::DIALLED)).peekable();
     if sentences.peek().is_none() {
         return Err(format!("not the report of a matrix: give {ANEW}"));
@@ -68,12 +63,9 @@ fn parse(text: &str, sentence: &str, plans: &[Plan], all: bool) -> Result<Vec<Op
         }
         let whom = format!("{name} at {percent}");
         let Some(at) = plans.iter().position(|plan| plan.words() == whom) else {
-            if all {
-                return Err(format!(
-                    "its row {whom:?} is none of this run's: name those that are wanted with --adversary, take the row out, give {ANEW}"
-                ));
-            }
-            continue;
+            return Err(format!(
+                "its row {whom:?} is none of this run's and would be lost: name it with --adversary too, take it out, give {ANEW}"
+            ));
         };
         let (Some(plan), Some(place)) = (plans.get(at), rows.get_mut(at)) else { continue };
         let row = Row::read(plan, cells, broken.contains(&whom.as_str())).ok_or_else(unreadable)?;
@@ -114,20 +106,20 @@ mod tests {
     }
 
     /// The table's line and whether it is done, for each plan.
-    fn read(text: &str, all: bool) -> Result<Vec<Option<(String, bool)>>, String> {
-        let rows = parse(text, SENTENCE, &plans(), all)?;
+    fn read(text: &str) -> Result<Vec<Option<(String, bool)>>, String> {
+        let rows = parse(text, SENTENCE, &plans())?;
         Ok(rows.into_iter().map(|row| row.map(|row| (row.line(), row.is_done()))).collect())
     }
 
     #[test]
     fn rows_are_found_in_any_order_and_in_reports_pasted_together() {
         let both = Ok(vec![Some((SILENT.to_owned(), true)), Some((LATER.to_owned(), false))]);
-        assert_eq!(read(&text(&[SILENT, LATER]), true), both);
-        assert_eq!(read(&(text(&[LATER]) + &text(&[SILENT])), true), both);
+        assert_eq!(read(&text(&[SILENT, LATER])), both);
+        assert_eq!(read(&(text(&[LATER]) + &text(&[SILENT]))), both);
         let given_up = "| silent | 10 % | given up at 8.1 GiB, at 4.0 simulated seconds |";
-        assert_eq!(read(&text(&[LATER, SILENT, given_up]), true), both);
-        assert_eq!(read(&text(&[LATER, given_up, SILENT]), true), both);
-        assert_eq!(read(&text(&[]), true), Ok(vec![None, None]));
+        assert_eq!(read(&text(&[LATER, SILENT, given_up])), both);
+        assert_eq!(read(&text(&[LATER, given_up, SILENT])), both);
+        assert_eq!(read(&text(&[])), Ok(vec![None, None]));
     }
 
     #[test]
@@ -135,17 +127,16 @@ mod tests {
         let named = text(&[SILENT]) + report::BROKEN + "slow at 33 %, silent at 10 %.\n";
         let banned = SILENT.replace("| 0 | `ab`", "| 2 | `ab`");
         for (text, line) in [(named, SILENT), (text(&[&banned]), &banned)] {
-            assert_eq!(read(&text, true), Ok(vec![Some((line.to_owned(), false)), None]));
+            assert_eq!(read(&text), Ok(vec![Some((line.to_owned(), false)), None]));
         }
     }
 
     #[test]
     fn what_cant_be_used_is_refused() {
         let other = "| lazy | 10 % | given up after 3 s, at 4.0 simulated seconds |";
-        assert_eq!(read(&text(&[other]), false), Ok(vec![None, None]));
         let two = text(&[]) + &SENTENCE.replace("seed 1", "seed 2");
         for (text, words) in [
-            (text(&[other]), "--adversary"),
+            (text(&[other]), "would be lost"),
             (two, "seed 2"),
             ("# Notes\n".to_owned(), "not the report of a matrix"),
             (text(&[&SILENT.replace("| 4 | 5 ", "| 4 ")]), "can't be read"),
@@ -157,7 +148,7 @@ mod tests {
             // Columns of another version.
             (text(&[]).replace("| hops", "| steps"), "can't be read"),
         ] {
-            let said = read(&text, true).unwrap_err();
+            let said = read(&text).unwrap_err();
             assert!(said.contains(words) && said.contains("--out"), "{said}");
         }
     }
