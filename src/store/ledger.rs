@@ -159,6 +159,23 @@ mod tests {
     }
 
     #[test]
+    fn a_record_is_a_new_file_and_never_half_of_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("author.ledger");
+        let (ledger, _) = LedgerFile::open(&path, PublicKey::from_bytes([1; 32]), true, 0).unwrap();
+        ledger.record(1).unwrap();
+        // Whoever has the old record open goes on reading it: at no moment is there a file that has a part of either.
+        let mut old = fs::File::open(&path).unwrap();
+        let before = fs::read(&path).unwrap();
+        ledger.record(2).unwrap();
+        let mut after = Vec::new();
+        old.read_to_end(&mut after).unwrap();
+        assert_eq!(after, before);
+        assert_ne!(fs::read(&path).unwrap(), before);
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1, "and nothing is left beside it");
+    }
+
+    #[test]
     fn records_that_cross_never_go_backwards() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("author.ledger");
