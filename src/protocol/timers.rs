@@ -61,6 +61,12 @@ impl Timers {
         self.heap.len()
     }
 
+    /// Places that it has room for.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.heap.capacity()
+    }
+
     pub(super) fn pop_due(&mut self, now: Mono) -> Option<Timer> {
         if self.next()? > now {
             return None;

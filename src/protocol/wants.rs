@@ -244,6 +244,12 @@ impl Wants {
         self.starved.len()
     }
 
+    /// Places that it has room for.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.wants.capacity().max(self.starved.capacity())
+    }
+
     /// Ids that list `slot`, when a link is gone.
     pub(super) fn of_link(&self, slot: Slot) -> Vec<WantId> {
         self.of(|_, want| want.sources().any(|source| source == slot))

@@ -33,6 +33,7 @@ fn announce_flood_memory_is_bounded() {
     // announcement was not kept out.
     let stats = world.engine(node).stats();
     assert!(stats.wants >= 60_000 && stats.counters.wants_refused > 0, "{}", stats.wants);
+    assert!(world.engine(node).wants.room() > 60_000);
     assert_eq!(world.hostiles[honest].pulls_of(&genuine.id()), 1);
     // And all of it is given back in time, or at once when the links go.
     world.cut(world.hostiles[hostiles[0]].wire);
@@ -43,6 +44,7 @@ fn announce_flood_memory_is_bounded() {
     let engine = world.engine(node);
     assert_eq!((engine.stats().wants, engine.timers.len()), (0, 2));
     assert!(engine.wants.starved_len() < 200);
+    assert!(engine.wants.room() <= 1_024 && engine.timers.room() <= 1_024, "room is given back, too");
 }
 
 #[test]
