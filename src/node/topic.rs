@@ -67,7 +67,9 @@ impl TopicHandle {
         answer.pop().unwrap_or(Err(PublishError::Closed))
     }
 
-    /// As [`TopicHandle::publish`], but with [`PublishError::WouldWait`] instead of waiting for a slot or for room.
+    /// As [`TopicHandle::publish`], but with [`PublishError::WouldWait`] instead of waiting for a slot or for room, and never
+    /// waiting for company: each call makes a bundle. From 512 of those a second on, busy nodes make the links pay for them
+    /// that bring them, and announce them instead of pushing them: use `publish` for that much.
     ///
     /// # Errors
     /// [`PublishError`] says what to do.
