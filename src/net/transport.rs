@@ -1,6 +1,7 @@
 //! The limits of every QUIC connection.
 //!
-//! quinn's defaults suit a server that trusts its clients: 100 streams of 1.25 MB each, 65 536 waiting handshakes. Here each limit is a number with a unit, where it comes from, and what a hostile peer does without it.
+//! quinn's defaults suit a server that trusts its clients: 100 streams of 1.25 MB each, 65 536 waiting handshakes. Here each
+//! limit is a number with a unit, where it comes from, and what a hostile peer does without it.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::random::{Keyed, KeyedMap};
+use super::slack::Slack as _;
 use super::time::Mono;
 use crate::key::PublicKey;
 use crate::rumor::BundleId;
@@ -157,6 +158,14 @@ impl Bodies {
             }
         }
         expired
+    }
+
+    /// After a flood.
+    pub(super) fn give_back(&mut self) {
+        self.held.give_back();
+        self.young.give_back();
+        self.old.give_back();
+        self.authors.give_back();
     }
 
     /// Moves what is no longer young.

@@ -357,7 +357,7 @@ impl Engine {
 
     /// Row 7: puts a signature in the sender's queue and on its bill.
     pub(super) fn queue_signature(&mut self, link: LinkId, work: Work) {
-        self.charge_signatures(link, if matches!(work, Work::Evidence { .. }) { 2 } else { 1 }, false);
+        self.charge_signatures(link, work.cost(), false);
         self.verifying.add(link, work);
     }
 

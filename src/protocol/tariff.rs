@@ -19,7 +19,7 @@ use crate::rumor::{Header, MAX_RUMORS};
 /// What one signature costs when it is checked alone, the worst case.
 const SIGNATURE_COST: Duration = Duration::from_micros(60);
 /// Bundles of one rumor that an author may sign in a second at the usual price: twice what one makes that gathers for 4 ms, the
-/// default. Fuller ones count for less, and a full one as a 64th.
+/// default. Fuller ones count for less, and a full one as a 64th. (A guess: figures in docs/performance.md.)
 const LONE_PER_S: u64 = 512;
 /// Those ahead of that rate: half a second of it, so that what comes at once after a slow line or a cut costs no more.
 const LONE_BURST: u64 = LONE_PER_S / 2;
@@ -55,10 +55,13 @@ impl Engine {
     /// each link that brings them, since keys cost nothing.
     pub(super) fn is_surcharged(&mut self, sender: Sender, header: &Header) -> bool {
         let (own, others) = self.verifying.unjudged(sender.link);
+        if !others {
+            return false;
+        }
         // What is not judged yet has taken nothing: as if it were all of this author's, one rumor each.
         let units = units(header) + (own * MAX_RUMORS) as u64;
         let allowance = self.allowance(sender.slot, header);
-        others && allowance.is_some_and(|(allowance, now)| !allowance.0.allows(now, units))
+        allowance.is_some_and(|(allowance, now)| !allowance.0.allows(now, units))
     }
 
     /// A bundle is genuine, so it is its author who said it: only then does it count.
@@ -76,11 +79,11 @@ impl Engine {
     }
 
     /// Puts signatures on a link's bill.
-    pub(super) fn charge_signatures(&mut self, link: LinkId, checks: u32, surcharged: bool) {
+    pub(super) fn charge_signatures(&mut self, link: LinkId, checks: usize, surcharged: bool) {
         let now = self.now.mono;
         if let Some(link) = self.links.get_mut(link) {
             let factor = if surcharged { SURCHARGE } else { 1 };
-            link.budget.charge_cpu(now, SIGNATURE_COST * checks * factor);
+            link.budget.charge_cpu(now, SIGNATURE_COST * checks as u32 * factor);
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) enum Work {
 
 impl Work {
     /// How many signatures it stands for.
-    const fn cost(&self) -> usize {
+    pub(super) const fn cost(&self) -> usize {
         match self {
             Self::Bundle { .. } => 1,
             Self::Evidence { .. } => 2,

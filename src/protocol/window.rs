@@ -311,7 +311,6 @@ impl Window {
         let expired = self.bodies.expire(keep, now.mono);
         self.drop_bodies(&expired);
         self.authors.expire(now.mono);
-        self.entries.give_back();
         let past = (RELAY_PAST + self.hold_back()).max(keep);
         let mut forgotten = Vec::new();
         while let Some(oldest) = self.generations.first_entry() {
@@ -332,6 +331,8 @@ impl Window {
             }
             self.floor = self.floor.max(tick.saturating_add(1));
         }
+        self.entries.give_back();
+        self.bodies.give_back();
         forgotten
     }
 
