@@ -18,6 +18,8 @@ pub(super) struct Requests {
 
 struct Pending {
     results: Vec<Option<Result<RumorId, PublishError>>>,
+    /// Tickets without a result.
+    open: usize,
     request: Publish,
 }
 
@@ -27,7 +29,8 @@ impl Requests {
         let first = self.next_ticket;
         let bodies = std::mem::take(&mut request.bodies);
         self.next_ticket += bodies.len() as u64;
-        self.pending.insert(first, Pending { results: vec![None; bodies.len()], request });
+        let open = bodies.len();
+        self.pending.insert(first, Pending { results: vec![None; open], open, request });
         if bodies.is_empty() {
             self.answer(first);
         }
@@ -38,9 +41,11 @@ impl Requests {
     pub(super) fn settle(&mut self, ticket: Ticket, result: Result<RumorId, PublishError>) {
         let Some((&first, pending)) = self.pending.range_mut(..=ticket.0).next_back() else { return };
         let at = usize::try_from(ticket.0 - first).unwrap_or(usize::MAX);
-        if let Some(place) = pending.results.get_mut(at) {
-            *place = Some(result);
-            if pending.results.iter().all(Option::is_some) {
+        if let Some(place) = pending.results.get_mut(at)
+            && place.replace(result).is_none()
+        {
+            pending.open -= 1;
+            if pending.open == 0 {
                 self.answer(first);
             }
         }

@@ -40,7 +40,7 @@ impl Engine {
         // A driver that answers too few has not verified: that is no, but no offence either, so those are asked again.
         for (link, work) in work {
             match &work {
-                Work::Bundle { topic, job } => match verdicts.next() {
+                Work::Bundle { topic, job, .. } => match verdicts.next() {
                     Some(true) => self.on_genuine(link, *topic, job),
                     Some(false) => self.on_forged(*topic, job),
                     None => self.queue_signature(link, work),

@@ -338,6 +338,7 @@ impl Engine {
                     serve_delay: link.service.delay,
                     last_resort: link.service.is_last_resort(self.now.mono),
                     waiting_verification: self.verifying.waiting_of(link.id),
+                    waiting_bytes: self.verifying.bytes_of(link.id),
                 })
                 .collect(),
             topics: self

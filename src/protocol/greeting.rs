@@ -7,7 +7,6 @@ use super::engine::Engine;
 use super::link::{Link, Pause};
 use super::linkset::Slot;
 use super::timers::Timer;
-use super::verifying::MAX_WAITING;
 use super::wants::MAX_WANTS_PER_LINK;
 use super::window::Window;
 use super::{Action, Event, LinkId, MAX_TOPICS, Offence};
@@ -193,7 +192,7 @@ impl Engine {
         let Some(link) = self.links.remove(id) else { return };
         self.topology += 1;
         self.dirty.remove(link.slot);
-        if self.verifying.total() >= MAX_WAITING {
+        if self.verifying.is_crowded() {
             // What a link left behind is as good as any, unless links that come and go would fill the queue.
             for work in self.verifying.remove_link(id) {
                 self.drop_work(id, &work);

@@ -10,10 +10,10 @@ use super::entry::{Copy, Entry, Stage};
 use super::link::Pause;
 use super::linkset::Slot;
 use super::time::Mono;
-use super::verifying::{MAX_WAITING, MAX_WAITING_PER_LINK, Work};
+use super::verifying::Work;
 use super::weakness::Weakness;
 use super::window::Unfit;
-use super::{FRAME_OVERHEAD, LinkId, Offence, VerifyJob};
+use super::{FRAME_OVERHEAD, LinkId, Offence};
 use crate::key::PublicKey;
 use crate::rumor::{Bundle, BundleId, Evidence, SignedHeader, TopicId};
 use crate::wire::{DecodeError, Frame, Lane, RawBundle, Reason};
@@ -73,9 +73,7 @@ impl Engine {
             Ok(_) => self.close(id, Reason::OutOfOrder),
         }
         self.check_budget(id, false);
-        if self.verifying.waiting_of(id) >= MAX_WAITING_PER_LINK
-            || (self.verifying.total() >= MAX_WAITING && self.verifying.waiting_of(id) > 0)
-        {
+        if self.verifying.is_full(id) {
             self.counters.paused_for_verification += 1;
             self.pause(id, Pause::Verification);
         }
@@ -157,6 +155,9 @@ impl Engine {
                         let signature = entry.signed.signature;
                         entry.body = Some(bundle.detached().with_signature(signature).into());
                         entry.hops = entry.hops.max(hops);
+                        if let Stage::Verifying { first, .. } = &entry.stage {
+                            self.verifying.add_bytes(first.link, &id, header.bytes);
+                        }
                     }
                 }
                 self.add_candidate(sender, header.topic, id, copy);
@@ -324,7 +325,7 @@ impl Engine {
             entry.hops = 0;
         }
         if let Some(window) = self.topics.get_mut(&topic) {
-            let job = VerifyJob::of(&entry.signed, id);
+            let work = Work::bundle(topic, id, &entry);
             let signed = entry.signed;
             window.insert(id, entry);
             if self.config.lacks(Weakness::ClaimedBeforeVerified)
@@ -332,7 +333,7 @@ impl Engine {
             {
                 return self.convict(*evidence, None);
             }
-            self.verifying.add(sender.link, Work::Bundle { topic, job });
+            self.verifying.add(sender.link, work);
         }
     }
 

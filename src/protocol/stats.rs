@@ -161,6 +161,8 @@ pub struct LinkStats {
     pub last_resort: bool,
     /// Its signatures that wait to be verified.
     pub waiting_verification: usize,
+    /// Bytes of bodies that wait with them.
+    pub waiting_bytes: usize,
 }
 
 /// One topic now.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::engine::Engine;
-use super::entry::Stage;
+use super::entry::{Entry, Stage};
 use super::link::Pause;
 use super::random::{Keyed, KeyedMap};
 use super::weakness::Weakness;
@@ -13,19 +13,26 @@ use crate::rumor::{BundleId, Evidence, TopicId};
 
 /// Signatures of one link that may wait before we stop reading from it (design section 6, row 7).
 pub(super) const MAX_WAITING_PER_LINK: usize = 64;
+/// Bytes of bodies of one link that may wait with their signatures before we stop reading from it.
+const MAX_WAITING_BYTES_PER_LINK: usize = 512 * 1024;
 /// Signatures that may wait in all before we stop reading from whoever adds to them.
-pub(super) const MAX_WAITING: usize = 4_096;
+const MAX_WAITING: usize = 4_096;
 
 /// Something to be judged.
 #[derive(Debug, Clone)]
 pub(super) enum Work {
-    /// The signature of the first candidate of an entry.
-    Bundle { topic: TopicId, job: VerifyJob },
+    /// The signature of the first candidate of an entry; `bytes` of bodies wait with it.
+    Bundle { topic: TopicId, job: VerifyJob, bytes: u32 },
     /// Both signatures of a piece of evidence.
     Evidence { evidence: Box<Evidence>, peer: PublicKey },
 }
 
 impl Work {
+    pub(super) fn bundle(topic: TopicId, id: BundleId, entry: &Entry) -> Self {
+        let bytes = if entry.body.is_some() { entry.signed.header.bytes } else { 0 };
+        Self::Bundle { topic, job: VerifyJob::of(&entry.signed, id), bytes }
+    }
+
     /// How many signatures it stands for.
     pub(super) const fn cost(&self) -> usize {
         match self {
@@ -33,80 +40,145 @@ impl Work {
             Self::Evidence { .. } => 2,
         }
     }
-}
 
-/// What is being verified.
-#[derive(Debug)]
-struct Batch {
-    work: Vec<(LinkId, Work)>,
-    /// How much of it came over each link.
-    of_links: Vec<(LinkId, usize)>,
-}
-
-impl Batch {
-    fn new(work: Vec<(LinkId, Work)>) -> Self {
-        let mut of_links: Vec<(LinkId, usize)> = Vec::new();
-        for (link, _) in &work {
-            match of_links.iter_mut().find(|(other, _)| other == link) {
-                Some((_, count)) => *count += 1,
-                None => of_links.push((*link, 1)),
-            }
+    const fn bytes(&self) -> usize {
+        match self {
+            Self::Bundle { bytes, .. } => *bytes as usize,
+            Self::Evidence { .. } => 0,
         }
-        Self { work, of_links }
+    }
+}
+
+/// What is not judged yet of one link.
+#[derive(Debug, Default)]
+struct OfLink {
+    waiting: VecDeque<Work>,
+    /// Bytes of bodies that wait.
+    bytes: usize,
+    /// Pieces of work that are being verified.
+    under_way: usize,
+}
+
+impl OfLink {
+    fn add(&mut self, work: Work) {
+        self.bytes += work.bytes();
+        self.waiting.push_back(work);
+    }
+
+    fn next(&mut self) -> Option<Work> {
+        let work = self.waiting.pop_front()?;
+        self.bytes -= work.bytes();
+        Some(work)
     }
 }
 
 #[derive(Debug)]
 pub(super) struct VerifyQueue {
-    waiting: KeyedMap<LinkId, VecDeque<Work>>,
+    /// Links of which something is not judged yet.
+    links: KeyedMap<LinkId, OfLink>,
+    /// Those of which something waits.
     turns: VecDeque<LinkId>,
+    /// Pieces of work that wait, and that are being verified.
     total: usize,
-    under_way: KeyedMap<BatchId, Batch>,
+    total_under_way: usize,
+    batches: KeyedMap<BatchId, Vec<(LinkId, Work)>>,
     next_batch: u64,
 }
 
 impl VerifyQueue {
     pub(super) fn new(keyed: Keyed) -> Self {
-        Self { waiting: keyed.map(), turns: VecDeque::new(), total: 0, under_way: keyed.map(), next_batch: 0 }
+        Self {
+            links: keyed.map(),
+            turns: VecDeque::new(),
+            total: 0,
+            total_under_way: 0,
+            batches: keyed.map(),
+            next_batch: 0,
+        }
     }
 
     pub(super) fn add(&mut self, link: LinkId, work: Work) {
-        let queue = self.waiting.entry(link).or_default();
-        if queue.is_empty() {
+        let of_link = self.links.entry(link).or_default();
+        if of_link.waiting.is_empty() {
             self.turns.push_back(link);
         }
-        queue.push_back(work);
+        of_link.add(work);
         self.total += 1;
     }
 
+    /// Bodies have come for a bundle whose header waits, if it still does.
+    pub(super) fn add_bytes(&mut self, link: LinkId, id: &BundleId, more: u32) {
+        let Some(of_link) = self.links.get_mut(&link) else { return };
+        for work in &mut of_link.waiting {
+            if let Work::Bundle { job, bytes, .. } = work
+                && job.id == *id
+                && *bytes == 0
+            {
+                *bytes = more;
+                of_link.bytes += more as usize;
+                return;
+            }
+        }
+    }
+
     pub(super) fn waiting_of(&self, link: LinkId) -> usize {
-        self.waiting.get(&link).map_or(0, VecDeque::len)
+        self.links.get(&link).map_or(0, |of_link| of_link.waiting.len())
+    }
+
+    pub(super) fn bytes_of(&self, link: LinkId) -> usize {
+        self.links.get(&link).map_or(0, |of_link| of_link.bytes)
+    }
+
+    /// Whether so much waits that nothing more of this link is to be read.
+    pub(super) fn is_full(&self, link: LinkId) -> bool {
+        let (waiting, bytes) = (self.waiting_of(link), self.bytes_of(link));
+        waiting >= MAX_WAITING_PER_LINK
+            || bytes >= MAX_WAITING_BYTES_PER_LINK
+            || (waiting > 0 && self.is_crowded())
+    }
+
+    /// Whether this link may be read again.
+    fn has_room(&self, link: LinkId) -> bool {
+        self.waiting_of(link) < MAX_WAITING_PER_LINK / 2
+            && self.bytes_of(link) < MAX_WAITING_BYTES_PER_LINK / 2
+    }
+
+    /// Whether more of all links together waits than should.
+    pub(super) const fn is_crowded(&self) -> bool {
+        self.total >= MAX_WAITING
     }
 
     pub(super) const fn total(&self) -> usize {
         self.total
     }
 
+    /// Batches that are being verified.
     pub(super) fn under_way(&self) -> usize {
-        self.under_way.len()
+        self.batches.len()
     }
 
     /// How much of a link's is not judged yet, waiting or under way; and whether there is anything of others.
     pub(super) fn unjudged(&self, link: LinkId) -> (usize, bool) {
-        let waiting = self.waiting_of(link);
-        let (mut own, mut others) = (waiting, self.total > waiting);
-        for (of, count) in self.under_way.values().flat_map(|batch| &batch.of_links) {
-            if *of == link { own += count } else { others = true }
-        }
-        (own, others)
+        let own = self.links.get(&link).map_or(0, |of_link| of_link.waiting.len() + of_link.under_way);
+        (own, self.total + self.total_under_way > own)
     }
 
     /// Takes what a convicted link still had waiting.
     pub(super) fn remove_link(&mut self, link: LinkId) -> Vec<Work> {
+        let Some(of_link) = self.links.get_mut(&link) else { return Vec::new() };
         self.turns.retain(|other| *other != link);
-        let gone: Vec<_> = self.waiting.remove(&link).map(Vec::from).unwrap_or_default();
+        let gone = Vec::from(std::mem::take(&mut of_link.waiting));
+        of_link.bytes = 0;
         self.total -= gone.len();
+        self.drop_if_idle(link);
         gone
+    }
+
+    /// Keeps nothing of a link of which all is judged.
+    fn drop_if_idle(&mut self, link: LinkId) {
+        if self.links.get(&link).is_some_and(|of_link| of_link.waiting.is_empty() && of_link.under_way == 0) {
+            self.links.remove(&link);
+        }
     }
 
     /// The next batch of up to `max` signatures: one of each link in turn, of those links whose signatures may share a
@@ -119,11 +191,12 @@ impl VerifyQueue {
         stale: impl Fn(&Work) -> bool,
     ) -> Option<(BatchId, &[(LinkId, Work)])> {
         while let Some(link) = self.turns.front().copied() {
-            let waiting = self.waiting.get(&link).and_then(VecDeque::front);
+            let waiting = self.links.get(&link).and_then(|of_link| of_link.waiting.front());
             if !waiting.is_some_and(&stale) {
                 break;
             }
             self.take(link, &mut Vec::new());
+            self.drop_if_idle(link);
         }
         let first = *self.turns.front()?;
         let shares = |link| alone(link).is_none();
@@ -151,8 +224,12 @@ impl VerifyQueue {
         }
         let id = BatchId(self.next_batch);
         self.next_batch += 1;
-        let batch = self.under_way.entry(id).or_insert(Batch::new(batch));
-        Some((id, &batch.work))
+        for (link, _) in &batch {
+            self.links.entry(*link).or_default().under_way += 1;
+        }
+        self.total_under_way += batch.len();
+        let batch = self.batches.entry(id).or_insert(batch);
+        Some((id, batch))
     }
 
     /// Moves one piece of work of `link` into the batch and the link to the end of the turns, if it has more.
@@ -163,11 +240,9 @@ impl VerifyQueue {
         } else {
             self.turns.retain(|other| *other != link);
         }
-        let Some(queue) = self.waiting.get_mut(&link) else { return 0 };
-        let Some(work) = queue.pop_front() else { return 0 };
-        if queue.is_empty() {
-            self.waiting.remove(&link);
-        } else {
+        let Some(of_link) = self.links.get_mut(&link) else { return 0 };
+        let Some(work) = of_link.next() else { return 0 };
+        if !of_link.waiting.is_empty() {
             self.turns.push_back(link);
         }
         let cost = work.cost();
@@ -177,7 +252,15 @@ impl VerifyQueue {
     }
 
     pub(super) fn finish(&mut self, batch: BatchId) -> Option<Vec<(LinkId, Work)>> {
-        self.under_way.remove(&batch).map(|batch| batch.work)
+        let work = self.batches.remove(&batch)?;
+        self.total_under_way -= work.len();
+        for (link, _) in &work {
+            if let Some(of_link) = self.links.get_mut(link) {
+                of_link.under_way -= 1;
+            }
+            self.drop_if_idle(*link);
+        }
+        Some(work)
     }
 }
 
@@ -222,8 +305,10 @@ impl Engine {
             return;
         }
         let verifying = &self.verifying;
-        let ready = |id: LinkId| verifying.waiting_of(id) < MAX_WAITING_PER_LINK / 2;
-        let paused = self.links.iter().filter(|link| link.is_paused(Pause::Verification) && ready(link.id));
+        let paused = self
+            .links
+            .iter()
+            .filter(|link| link.is_paused(Pause::Verification) && verifying.has_room(link.id));
         let ids: Vec<_> = paused.map(|link| link.id).collect();
         for id in ids {
             self.resume(id, Pause::Verification);
@@ -233,7 +318,7 @@ impl Engine {
     /// A link is convicted with work still waiting: whoever else sent the same copy stands in for it, or else the other
     /// candidates, or else the id is as if never seen.
     pub(super) fn drop_work(&mut self, link: LinkId, work: &Work) {
-        let Work::Bundle { topic, job } = work else { return };
+        let Work::Bundle { topic, job, .. } = work else { return };
         let entry = self.topics.get_mut(topic).and_then(|window| window.entry_mut(&job.id));
         let Some(entry) = entry else { return };
         let Stage::Verifying { first, .. } = &mut entry.stage else { return };
@@ -270,8 +355,8 @@ impl Engine {
         if let Some(body) = entry.body.take() {
             entry.body = Some(std::sync::Arc::unwrap_or_clone(body).with_signature(next.signature).into());
         }
-        let job = VerifyJob::of(&entry.signed, *id);
-        self.queue_signature(next.link, Work::Bundle { topic: *topic, job });
+        let work = Work::bundle(*topic, *id, entry);
+        self.queue_signature(next.link, work);
     }
 }
 
@@ -283,7 +368,7 @@ mod tests {
     fn work(n: u8) -> Work {
         let (author, id) = (PublicKey::from_bytes([n; 32]), BundleId::from_bytes([n; 32]));
         let job = VerifyJob { author, id, signature: Signature::from_bytes([n; 64]) };
-        Work::Bundle { topic: TopicId::from_bytes([0; 32]), job }
+        Work::Bundle { topic: TopicId::from_bytes([0; 32]), job, bytes: 0 }
     }
 
     fn links(batch: &[(LinkId, Work)]) -> Vec<u64> {
@@ -327,6 +412,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_being_verified_counts_until_it_is_judged() {
+        let mut queue = VerifyQueue::new(Keyed::default());
+        (1..=3).for_each(|n| queue.add(LinkId(1), work(n)));
+        assert_eq!((queue.unjudged(LinkId(1)), queue.unjudged(LinkId(2))), ((3, false), (0, true)));
+        let (first, _) = queue.next_batch(2, |_| None, |_| false).unwrap();
+        queue.add(LinkId(2), work(4));
+        assert_eq!((queue.unjudged(LinkId(1)), queue.unjudged(LinkId(2))), ((3, true), (1, true)));
+        queue.remove_link(LinkId(1));
+        assert_eq!(queue.unjudged(LinkId(1)), (2, true));
+        queue.finish(first);
+        assert_eq!((queue.unjudged(LinkId(1)), queue.unjudged(LinkId(2))), ((0, true), (1, false)));
+    }
+
+    #[test]
     fn a_convicted_links_work_is_dropped() {
         let mut queue = VerifyQueue::new(Keyed::default());
         queue.add(LinkId(1), work(1));
@@ -334,6 +433,6 @@ mod tests {
         assert_eq!(queue.remove_link(LinkId(1)).len(), 1);
         let (batch, _) = queue.next_batch(64, |_| None, |_| false).unwrap();
         assert_eq!(queue.finish(batch).map(|batch| links(&batch)), Some(vec![2]));
-        assert_eq!((queue.total(), queue.under_way()), (0, 0));
+        assert_eq!((queue.total(), queue.under_way(), queue.links.len()), (0, 0, 0));
     }
 }

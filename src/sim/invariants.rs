@@ -15,6 +15,8 @@ pub(super) struct Caps {
     /// Design section 6, row 7: signatures that may wait, in all. Every link may add one more frame (64 bundles) when its
     /// reading is stopped, since what had come is taken in.
     pub(super) waiting: usize,
+    /// Bytes of one link that wait with its signatures: reading stops at 512 KiB, and a frame had begun.
+    pub(super) waiting_bytes: usize,
     /// Wanted ids in all: `MAX_WANTS` of the engine, and the share of each link beyond it.
     pub(super) wants: usize,
     /// Bytes that one link may have queued: 4 MiB own, 4 MiB relayed, 4 MiB of replies with the cancelled ones, three
@@ -26,6 +28,7 @@ impl Default for Caps {
     fn default() -> Self {
         Self {
             waiting: 4_096 + 64 * MAX_LINKS,
+            waiting_bytes: (512 + 128) * 1024,
             wants: 65_536 + 256 * MAX_LINKS,
             queued: 3 * (4 << 20) + 3 * 256 * 1024 + 6 * 128 * 1024,
         }
@@ -99,6 +102,7 @@ impl Network {
         }
         for link in &stats.links {
             capped("bytes queued for a link", link.queued_bytes, self.caps.queued)?;
+            capped("bytes waiting for a verdict", link.waiting_bytes, self.caps.waiting_bytes)?;
         }
         Ok(())
     }

@@ -78,6 +78,7 @@ pub(super) fn node(world: &mut World, index: usize) {
         assert!(link.queued_bytes <= 3 * LANE_CREDIT + 2 * PUSH_QUEUE + (1 << 20) + (256 << 10), "{link:?}");
         assert!(link.owed_pulls <= 256 && link.wanted_from <= 8_192, "{link:?}");
         assert!(link.waiting_verification <= 192, "{link:?}");
+        assert!(link.waiting_bytes <= (512 << 10) + 3 * crate::wire::MAX_FRAME_LEN, "{link:?}");
     }
     for topic in &stats.topics {
         assert!(topic.bundles <= config.topic_bundles && topic.body_bytes <= config.topic_bytes, "{topic:?}");

@@ -5,6 +5,7 @@ mod hostile;
 mod node;
 mod world;
 
+mod backlog;
 mod equivocation;
 mod forgery;
 mod limits;

@@ -145,9 +145,10 @@ fn every_gauge_above_its_cap_is_seen() {
         liar: Liar::Phantoms,
         ..small()
     };
-    let lower: [(&str, Lower); 6] = [
+    let lower: [(&str, Lower); 7] = [
         ("links:", |network| network.scenario.config.max_links = 1),
         ("signatures waiting:", |network| network.caps.waiting = 0),
+        ("bytes waiting for a verdict:", |network| network.caps.waiting_bytes = 0),
         ("wanted ids:", |network| network.caps.wants = 0),
         ("bytes of bodies:", |network| network.scenario.config.topic_bytes = 0),
         ("index entries:", |network| network.scenario.config.topic_bundles = 0),

@@ -1,0 +1,81 @@
+//! Verification that falls behind: senders are stopped, memory does not grow, and nothing is lost.
+
+use std::time::Duration;
+
+use super::hostile::{bundle, frame_of};
+use super::world::World;
+use crate::rumor::{Guarantee, Topic};
+use crate::wire::{self, Lane, MAX_FRAME_LEN};
+
+#[test]
+fn a_verifier_that_falls_behind_stops_the_senders_and_loses_nothing() {
+    // Given a node whose verifier takes two seconds for a batch, and three links that push 40 frames of 16 bundles each.
+    let mut world = World::new(1);
+    let rules = world.topic(&Topic::named("t").slots_per_tick(1_024));
+    let node = world.node();
+    let links = [0, 1, 2].map(|_| world.hostile(node));
+    world.verify_takes = Duration::from_secs(2);
+    let tick = world.tick(&rules);
+    for (link, number) in links.into_iter().zip(1..) {
+        let author = world.liar(number);
+        for frame in 0..40 {
+            let words: Vec<_> =
+                (0..16).map(|n| bundle(&author, &rules, tick, 16 * frame + n, &["word"])).collect();
+            world.pushes(link, &words.iter().collect::<Vec<_>>());
+        }
+    }
+    world.run(1_000);
+    // Then of each link 64 wait, and the frame that made it so many; the rest has not been read.
+    let stats = world.engine(node).stats();
+    for link in &stats.links {
+        assert!((64..64 + 16).contains(&link.waiting_verification), "{link:?}");
+    }
+    assert!(stats.counters.paused_for_verification >= 3 && stats.counters.copies_in < 3 * 96);
+    // And when the verifier keeps up again, all of it comes through.
+    world.verify_takes = Duration::from_micros(200);
+    world.run(30_000);
+    assert_eq!(world.nodes[node].delivered.len(), 3 * 640);
+    assert!(links.iter().all(|link| world.hostiles[*link].closed.is_none()), "nobody is to blame");
+}
+
+/// Forty bundles of 60 kB over one link to a slow verifier, pushed in `frames`.
+fn large_ones_wait(topic: Topic, headers_first: bool) {
+    let mut world = World::new(2);
+    let rules = world.topic(&topic.slots_per_tick(64).max_body(60_000));
+    let node = world.node();
+    let link = world.hostile(node);
+    world.verify_takes = Duration::from_secs(2);
+    let (author, body) = (world.liar(1), "x".repeat(60_000));
+    let words: Vec<_> = (0..40).map(|slot| world.says_at(&author, &rules, slot, &body)).collect();
+    if headers_first {
+        let headers: Vec<_> = words.iter().map(|word| *word.signed_header()).collect();
+        world.says(link, Lane::Control, wire::headers(&headers));
+        world.run(100);
+        assert_eq!(world.engine(node).stats().links[0].waiting_bytes, 0);
+    }
+    for word in &words {
+        world.says(link, Lane::Rumors, frame_of(0, &[word]));
+    }
+    world.run(1_000);
+    let stats = world.engine(node).stats();
+    let waiting = stats.links[0].waiting_bytes;
+    assert!((512 << 10..(512 << 10) + MAX_FRAME_LEN).contains(&waiting), "{waiting} bytes");
+    assert_eq!(stats.counters.paused_for_verification, 1);
+    world.verify_takes = Duration::from_micros(200);
+    world.run(30_000);
+    assert_eq!(
+        (world.nodes[node].delivered.len(), world.engine(node).stats().links[0].waiting_bytes),
+        (40, 0)
+    );
+}
+
+#[test]
+fn bodies_that_wait_for_a_verdict_are_bounded() {
+    large_ones_wait(Topic::named("t"), false);
+}
+
+#[test]
+fn bodies_of_headers_that_wait_are_bounded() {
+    let held = Topic::named("t").guarantee(Guarantee::HoldBack(Duration::from_secs(5)));
+    large_ones_wait(held, true);
+}
