@@ -5,7 +5,7 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -24,14 +24,27 @@ fn rules() -> Arc<RuleSet> {
 
 /// `count` bundles of `each` rumors, one after the other in the slots of one tick.
 fn bundles(rules: &RuleSet, count: usize, each: usize) -> Vec<Bundle> {
+    by(&SecretKey::from_seed(&[1; 32]), rules, count, each)
+}
+
+fn by(key: &SecretKey, rules: &RuleSet, count: usize, each: usize) -> Vec<Bundle> {
     // 64 bodies of 256 bytes are just what travels inline.
     assert!(each * LEN <= MAX_INLINE);
-    let key = SecretKey::from_seed(&[1; 32]);
     let tick = rules.tick_len().tick_at(START_MS);
     (0..count)
         .map(|n| {
             let bodies: Vec<_> = (0..each).map(|m| Bytes::from(vec![(n ^ m) as u8; LEN])).collect();
-            seal(&key, rules.id(), Position { tick, slot: (n * each) as u16 }, &bodies).unwrap()
+            seal(key, rules.id(), Position { tick, slot: (n * each) as u16 }, &bodies).unwrap()
+        })
+        .collect()
+}
+
+/// The same of as many authors as it takes: none says more than its quota.
+fn authors(rules: &RuleSet, count: usize, each: usize) -> Vec<Bundle> {
+    let own = 4096 / each;
+    (0..count.div_ceil(own))
+        .flat_map(|author| {
+            by(&SecretKey::from_seed(&[10 + author as u8; 32]), rules, own.min(count - author * own), each)
         })
         .collect()
 }
@@ -125,6 +138,55 @@ fn in_the_engine(c: &mut Criterion) {
     group.finish();
 }
 
+/// Frames that a running node is given one after the other, all of them new. What becomes of them after they were handed to the
+/// verifier is not part of the time.
+const RUNNING: usize = 512;
+
+fn in_a_running_engine(c: &mut Criterion) {
+    let mut group = c.benchmark_group("running");
+    let rules = rules();
+    let now = Now { mono: Mono::from_nanos(1), unix_ms: START_MS };
+    for (count, each) in [(1, 1), (16, 1), (64, 1), (7, 64)] {
+        let frames: Vec<_> = authors(&rules, RUNNING * count, each).chunks(count).map(frame).collect();
+        group.throughput(Throughput::Elements((count * each) as u64));
+        group.bench_function(format!("{count}_bundles_of_{each}"), |b| {
+            b.iter_custom(|times| {
+                let mut took = Duration::ZERO;
+                let mut engine = engine(&rules, now);
+                let mut left = frames.iter();
+                for _ in 0..times {
+                    let payload = left.next().unwrap_or_else(|| {
+                        engine = self::engine(&rules, now);
+                        left = frames.iter();
+                        &frames[0]
+                    });
+                    let start = Instant::now();
+                    engine.handle(
+                        now,
+                        Input::Frame { link: LINK, lane: Lane::Rumors, payload: payload.clone() },
+                    );
+                    let verify = std::iter::from_fn(|| engine.poll()).find_map(|action| match action {
+                        Action::Verify { batch, jobs } => Some((batch, jobs.len())),
+                        _ => None,
+                    });
+                    took += start.elapsed();
+                    let mut next = verify;
+                    while let Some((batch, jobs)) = next.take() {
+                        engine.handle(now, Input::Verdicts { batch, verdicts: vec![true; jobs] });
+                        while let Some(action) = engine.poll() {
+                            if let Action::Verify { batch, jobs } = action {
+                                next = Some((batch, jobs.len()));
+                            }
+                        }
+                    }
+                }
+                took
+            });
+        });
+    }
+    group.finish();
+}
+
 fn short() -> Criterion {
     Criterion::default()
         .sample_size(20)
@@ -133,5 +195,5 @@ fn short() -> Criterion {
         .without_plots()
 }
 
-criterion_group! { name = benches; config = short(); targets = decode, in_the_engine }
+criterion_group! { name = benches; config = short(); targets = decode, in_the_engine, in_a_running_engine }
 criterion_main!(benches);

@@ -15,8 +15,15 @@ use zeroize::{Zeroize as _, Zeroizing};
 /// The 32 bytes of an Ed25519 public key, as they travel. Printed and parsed as 64 hexadecimal digits.
 ///
 /// Any 32 bytes make a `PublicKey`; those that are not a canonical point of large order verify nothing.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PublicKey([u8; 32]);
+
+/// All of its bytes, since strangers can choose them; without their number, which is always the same.
+impl std::hash::Hash for PublicKey {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write(&self.0);
+    }
+}
 
 impl PublicKey {
     /// Wraps the 32 bytes of a key, unchecked (see the type).

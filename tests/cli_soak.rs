@@ -28,12 +28,16 @@ fn a_short_soak_keeps_all_promises() {
     assert!(shown["left"].as_u64().unwrap() + shown["crashed"].as_u64().unwrap() > 0);
     assert!(!shown["attacks"].as_object().unwrap().is_empty());
     // Too short for its memory to be judged.
-    assert_eq!(shown["rss_growth"], Value::Null);
+    assert_eq!((&shown["rss_growth"], &shown["heap_growth"]), (&Value::Null, &Value::Null));
     let log = std::fs::read_to_string(folder.path().join("soak.jsonl")).unwrap();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines.len() >= 12, "a line a second, but {}", lines.len());
     #[cfg(target_os = "linux")]
-    assert!(lines.iter().all(|line| line["rss_bytes"].is_u64() && line["fds"].is_u64()));
+    assert!(
+        lines
+            .iter()
+            .all(|line| line["rss_bytes"].is_u64() && line["heap_bytes"].is_u64() && line["fds"].is_u64())
+    );
     let picture = std::fs::read_to_string(folder.path().join("soak.svg")).unwrap();
     assert!(picture.contains("band0") && picture.contains("band1") && picture.ends_with("</svg>\n"));
 }

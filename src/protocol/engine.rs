@@ -1,6 +1,6 @@
 //! The engine itself: its state, its three calls, and which room handles what.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::book::EvidenceBook;
 use super::link::Links;
 use super::linkset::LinkSet;
 use super::publish::Desk;
-use super::random::{Keyed, KeyedMap, Random};
+use super::random::{Keyed, Random};
 use super::spread::Redundancy;
 use super::standing::Standing;
 use super::timers::{Timer, Timers};
@@ -56,7 +56,7 @@ pub struct Engine {
     pub(super) links: Links,
     /// Links with something to send.
     pub(super) dirty: LinkSet,
-    pub(super) topics: KeyedMap<TopicId, Window>,
+    pub(super) topics: BTreeMap<TopicId, Window>,
     /// Topics that were left, until what was said in them has expired: joined again, nothing in them is delivered twice.
     /// At most as many as there may be topics.
     pub(super) left: Vec<Window>,
@@ -99,7 +99,7 @@ impl Engine {
             now,
             links: Links::new(keyed),
             dirty: LinkSet::default(),
-            topics: keyed.map(),
+            topics: BTreeMap::new(),
             left: Vec::new(),
             verifying: VerifyQueue::new(keyed),
             validations: Validations::new(keyed),

@@ -1,6 +1,6 @@
 //! One link: who is at the other end, what it relays, what it may cost, how well it serves; and the table of all links.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::budget::Budget;
@@ -217,7 +217,7 @@ impl Service {
 #[derive(Debug)]
 pub(super) struct Links {
     places: Vec<Option<Link>>,
-    by_id: KeyedMap<LinkId, Slot>,
+    by_id: BTreeMap<LinkId, Slot>,
     by_peer: KeyedMap<PublicKey, Slot>,
     /// Places whose links are gone and whose marks are not wiped yet.
     gone: LinkSet,
@@ -225,7 +225,7 @@ pub(super) struct Links {
 
 impl Links {
     pub(super) fn new(keyed: Keyed) -> Self {
-        Self { places: Vec::new(), by_id: keyed.map(), by_peer: keyed.map(), gone: LinkSet::default() }
+        Self { places: Vec::new(), by_id: BTreeMap::new(), by_peer: keyed.map(), gone: LinkSet::default() }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -46,7 +46,7 @@ impl std::fmt::Debug for Random {
     }
 }
 
-/// SipHash behind a secret prefix: a peer that grinds ids can't aim at a bucket, and the same seed gives the same map.
+/// Makes tables in which a peer that grinds ids can't aim at a bucket; the same seed gives the same tables.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Keyed(u64);
 
@@ -56,11 +56,17 @@ impl Keyed {
     }
 
     pub(super) fn map<K, V>(self) -> KeyedMap<K, V> {
-        HashMap::with_hasher(self)
+        HashMap::with_hasher(self.hasher())
+    }
+
+    fn hasher(self) -> Prefixed {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u64(self.0);
+        Prefixed(hasher)
     }
 
     pub(super) fn set<K>(self) -> KeyedSet<K> {
-        HashSet::with_hasher(self)
+        HashSet::with_hasher(self.hasher())
     }
 }
 
@@ -70,15 +76,23 @@ impl std::fmt::Debug for Keyed {
     }
 }
 
-impl BuildHasher for Keyed {
-    type Hasher = DefaultHasher;
+/// SipHash that has taken in a secret prefix.
+#[derive(Clone)]
+pub(super) struct Prefixed(DefaultHasher);
 
-    fn build_hasher(&self) -> DefaultHasher {
-        let mut hasher = DefaultHasher::new();
-        hasher.write_u64(self.0);
-        hasher
+impl std::fmt::Debug for Prefixed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Prefixed(..)")
     }
 }
 
-pub(super) type KeyedMap<K, V> = HashMap<K, V, Keyed>;
-pub(super) type KeyedSet<K> = HashSet<K, Keyed>;
+impl BuildHasher for Prefixed {
+    type Hasher = DefaultHasher;
+
+    fn build_hasher(&self) -> DefaultHasher {
+        self.0.clone()
+    }
+}
+
+pub(super) type KeyedMap<K, V> = HashMap<K, V, Prefixed>;
+pub(super) type KeyedSet<K> = HashSet<K, Prefixed>;

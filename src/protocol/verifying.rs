@@ -1,6 +1,6 @@
 //! Signatures that wait to be verified: fair over senders, and batched so that nobody can spoil another's batch.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::engine::Engine;
 use super::entry::{Entry, Stage};
@@ -75,7 +75,7 @@ impl OfLink {
 #[derive(Debug)]
 pub(super) struct VerifyQueue {
     /// Links of which something is not judged yet.
-    links: KeyedMap<LinkId, OfLink>,
+    links: BTreeMap<LinkId, OfLink>,
     /// Those of which something waits.
     turns: VecDeque<LinkId>,
     /// Pieces of work that wait, and that are being verified.
@@ -88,7 +88,7 @@ pub(super) struct VerifyQueue {
 impl VerifyQueue {
     pub(super) fn new(keyed: Keyed) -> Self {
         Self {
-            links: keyed.map(),
+            links: BTreeMap::new(),
             turns: VecDeque::new(),
             total: 0,
             total_under_way: 0,

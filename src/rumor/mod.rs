@@ -53,9 +53,8 @@ macro_rules! id32 {
         /// of ids, keyed against strangers as they are, need no more.
         impl std::hash::Hash for $name {
             fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-                let [a, b, ..] = self.0.as_chunks::<8>().0 else { return };
-                state.write_u64(u64::from_le_bytes(*a));
-                state.write_u64(u64::from_le_bytes(*b));
+                let (part, _) = self.0.split_at(16);
+                state.write(part);
             }
         }
 

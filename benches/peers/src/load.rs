@@ -181,7 +181,9 @@ impl<M: Mesh> Source<M> {
                     calls.join_next().await;
                 }
             }
-            let (source, stamp) = (Arc::clone(&self), self.stamp(publisher, NO_SLOT, 1));
+            // Late calls are late: what they waited for is part of the latency.
+            let due = self.meter.at(due.into_std());
+            let (source, stamp) = (Arc::clone(&self), Stamp { due, ..self.stamp(publisher, NO_SLOT, 1) });
             calls.spawn(async move { source.publish(stamp, 1, stop).await });
         }
         while calls.join_next().await.is_some() {}
@@ -195,10 +197,10 @@ impl<M: Mesh> Source<M> {
         }
     }
 
-    /// For the next message of `publisher`, or the first of the next `count`.
+    /// For the next message of `publisher`, or the first of the next `count`, due now.
     fn stamp(&self, publisher: usize, slot: u32, count: usize) -> Stamp {
         let sequence = self.sequences[publisher].fetch_add(count as u64, Ordering::Relaxed);
-        Stamp { publisher: publisher as u32, slot, sequence }
+        Stamp { publisher: publisher as u32, slot, sequence, due: self.meter.now() }
     }
 
     /// Publishes `count` messages from `stamp` on. Whether all were accepted.

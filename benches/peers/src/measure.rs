@@ -165,6 +165,10 @@ async fn run<M: Mesh>(one: One) -> Result<Outcome, Failure> {
     if repeated > 0 {
         complaints.push(format!("{repeated} messages delivered again to the same reader"));
     }
+    if delivered > expected {
+        // Of calls that failed after some of their messages had left: what is lost of the others can't be told from these.
+        complaints.push(format!("{} deliveries of what was not accepted", delivered - expected));
+    }
     complaints.extend(source.offered.complaint());
     let line = Line {
         system: one.system.name().into(),

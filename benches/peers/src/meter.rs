@@ -24,6 +24,8 @@ pub struct Stamp {
     pub slot: u32,
     /// Counts the publisher's messages from 0.
     pub sequence: u64,
+    /// When it was to be published, from the meter's epoch.
+    pub due: Duration,
 }
 
 /// The measuring side of one network.
@@ -90,13 +92,18 @@ impl Meter {
         self.epoch.elapsed()
     }
 
-    /// A message of `size` bytes, stamped with the time of this call.
+    /// Time from the epoch to `at`.
+    pub fn at(&self, at: Instant) -> Duration {
+        at.saturating_duration_since(self.epoch)
+    }
+
+    /// A message of `size` bytes.
     pub fn message(&self, stamp: Stamp, size: usize) -> Bytes {
         let mut body = Vec::with_capacity(size.max(STAMP));
         body.extend_from_slice(&stamp.publisher.to_le_bytes());
         body.extend_from_slice(&stamp.slot.to_le_bytes());
         body.extend_from_slice(&stamp.sequence.to_le_bytes());
-        body.extend_from_slice(&(self.now().as_nanos() as u64).to_le_bytes());
+        body.extend_from_slice(&(stamp.due.as_nanos() as u64).to_le_bytes());
         body.resize(size.max(STAMP), 0x5a);
         body.into()
     }
@@ -105,7 +112,7 @@ impl Meter {
     /// counted.
     pub fn received(&self, node: usize, body: &[u8]) {
         let now = self.now();
-        let (Some(stamp), Some(sent)) = (read_stamp(body), read_u64(body, 16)) else { return };
+        let Some(stamp) = read_stamp(body) else { return };
         if stamp.publisher as usize == node {
             return;
         }
@@ -117,7 +124,7 @@ impl Meter {
             }
             tally.delivered += 1;
             tally.last = now;
-            let latency = now.saturating_sub(Duration::from_nanos(sent));
+            let latency = now.saturating_sub(stamp.due);
             tally.latency_us.saturating_record(latency.as_micros() as u64);
         }
         if let Some(slot) = self.slots.get(stamp.slot as usize) {
@@ -192,7 +199,12 @@ fn read_u64(body: &[u8], at: usize) -> Option<u64> {
 
 fn read_stamp(body: &[u8]) -> Option<Stamp> {
     let who = read_u64(body, 0)?;
-    Some(Stamp { publisher: who as u32, slot: (who >> 32) as u32, sequence: read_u64(body, 8)? })
+    Some(Stamp {
+        publisher: who as u32,
+        slot: (who >> 32) as u32,
+        sequence: read_u64(body, 8)?,
+        due: Duration::from_nanos(read_u64(body, 16)?),
+    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -204,7 +216,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    const STAMP_OF_0: Stamp = Stamp { publisher: 0, slot: 0, sequence: 70 };
+    const STAMP_OF_0: Stamp = Stamp { publisher: 0, slot: 0, sequence: 70, due: Duration::ZERO };
 
     #[test]
     fn a_message_counts_once_a_node_and_not_at_its_publisher() {
@@ -236,7 +248,10 @@ mod tests {
     fn what_is_no_message_is_not_counted() {
         let meter = Meter::new(2, 0);
         meter.received(1, b"short");
-        meter.received(1, &meter.message(Stamp { publisher: 9, slot: NO_SLOT, sequence: 0 }, 24));
+        meter.received(
+            1,
+            &meter.message(Stamp { publisher: 9, slot: NO_SLOT, sequence: 0, due: Duration::ZERO }, 24),
+        );
         assert_eq!(meter.delivered(), 0);
     }
 }

@@ -79,3 +79,30 @@ fn bodies_of_headers_that_wait_are_bounded() {
     let held = Topic::named("t").guarantee(Guarantee::HoldBack(Duration::from_secs(5)));
     large_ones_wait(held, true);
 }
+
+#[test]
+fn many_links_together_make_no_more_wait_than_a_few() {
+    // Given 90 links that each push ten frames of eight bundles, in turn.
+    let mut world = World::new(3);
+    let rules = world.topic(&Topic::named("t").slots_per_tick(128));
+    let node = world.node();
+    let links: Vec<_> = (0..90).map(|_| world.hostile(node)).collect();
+    world.verify_takes = Duration::from_secs(60);
+    let tick = world.tick(&rules);
+    for frame in 0..10 {
+        for (link, number) in links.iter().zip(1..) {
+            let author = world.liar(number);
+            let words: Vec<_> =
+                (0..8).map(|n| bundle(&author, &rules, tick, 8 * frame + n, &["word"])).collect();
+            world.pushes(*link, &words.iter().collect::<Vec<_>>());
+        }
+        world.run(20);
+    }
+    // Then what waits is 4 096, and a frame of each that was being read; each alone could have made 64 wait.
+    let stats = world.engine(node).stats();
+    assert_eq!(stats.links.len(), 90);
+    assert!((4_096..4_096 + 90 * 8).contains(&stats.waiting_verification), "{}", stats.waiting_verification);
+    world.verify_takes = Duration::from_micros(200);
+    world.run(70_000);
+    assert_eq!(world.nodes[node].delivered.len(), 90 * 80);
+}

@@ -49,7 +49,7 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn start(limits: Limits) -> Self {
         let now = Instant::now();
-        Self { limits, began: now, looked: now, held: process::memory().unwrap_or(0), over: None }
+        Self { limits, began: now, looked: now, held: process::heap(), over: None }
     }
 
     pub(super) fn elapsed(&self) -> Duration {
@@ -63,8 +63,7 @@ impl Watch {
             self.over = Some(format!("after {:.0} s", elapsed.as_secs_f64()));
         } else if self.looked.elapsed() >= LOOK_EVERY {
             self.looked = Instant::now();
-            // What an earlier run has held is used again before more is taken.
-            let grown = process::memory().unwrap_or(0).saturating_sub(self.held);
+            let grown = process::heap().saturating_sub(self.held);
             if grown > self.limits.memory {
                 self.over = Some(format!("at {:.1} GiB", grown as f64 / f64::from(1 << 30)));
             }
@@ -73,5 +72,5 @@ impl Watch {
     }
 }
 
-/// Reading the system's books takes longer than an event.
+/// Adding up takes longer than an event.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

@@ -152,7 +152,7 @@ pub(crate) struct Args {
     /// With --matrix: give a run up after so much real time, since floods among many nodes take hours
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, default_value = "300s", requires = "matrix", value_parser = flags::duration)]
     limit: Duration,
-    /// With --matrix: give a run up when it has taken so much memory, for the same reason
+    /// With --matrix: give a run up when it holds so much memory, for the same reason
     #[arg(long, value_name = "SIZE", default_value = "8G", requires = "matrix", value_parser = flags::memory)]
     memory: u64,
 }

@@ -8,6 +8,8 @@ pub(super) struct Sample {
     pub(super) second: f64,
     /// Resident bytes, where the system tells.
     pub(super) resident: Option<u64>,
+    /// Bytes in use on the heap.
+    pub(super) heap: u64,
     /// Open descriptors, where the system tells.
     pub(super) descriptors: Option<u64>,
     pub(super) nodes: usize,
@@ -23,18 +25,17 @@ const SHORTEST: f64 = 480.0;
 /// The index grows until its oldest ticks leave the window, 150 s; churn and the allocator settle in as long again.
 const WARM: f64 = 240.0;
 
-/// Growth of resident memory once warm, as a part: the median of the last third over that of the first third. `None` in
-/// runs too short to tell.
-pub(super) fn growth(samples: &[Sample]) -> Option<f64> {
+/// Growth once warm of what `of` tells, as a part: the median of the last third over that of the first third. `None` in runs
+/// too short to tell.
+pub(super) fn growth(samples: &[Sample], of: impl Fn(&Sample) -> Option<u64>) -> Option<f64> {
     let end = samples.last()?.second;
     if end < SHORTEST {
         return None;
     }
     let warm = WARM.max(end / 4.0);
-    let resident: Vec<u64> =
-        samples.iter().filter(|sample| sample.second >= warm).filter_map(|sample| sample.resident).collect();
-    let third = resident.len() / 3;
-    let (first, last) = (median(resident.get(..third)?)?, median(resident.get(resident.len() - third..)?)?);
+    let values: Vec<u64> = samples.iter().filter(|sample| sample.second >= warm).filter_map(of).collect();
+    let third = values.len() / 3;
+    let (first, last) = (median(values.get(..third)?)?, median(values.get(values.len() - third..)?)?);
     Some(last as f64 / first as f64 - 1.0)
 }
 
@@ -63,14 +64,18 @@ mod tests {
         (0..=minutes * 60).map(sample).collect()
     }
 
+    fn resident(run: &[Sample]) -> Option<f64> {
+        growth(run, |sample| sample.resident)
+    }
+
     #[test]
     fn a_leak_shows_and_warming_up_does_not() {
         // Fills for 150 s, then stays.
         let index = |second: f64| 100_000_000 + (second.min(150.0) * 1e6) as u64;
-        assert_eq!(growth(&run(10, index)), Some(0.0));
+        assert_eq!(resident(&run(10, index)), Some(0.0));
         // The same with 10 kB leaked a second, for an hour: 18 MB between the thirds, on top of some 260.
-        let leak = growth(&run(60, |second| index(second) + (second * 1e4) as u64)).unwrap();
+        let leak = resident(&run(60, |second| index(second) + (second * 1e4) as u64)).unwrap();
         assert!((0.05..0.1).contains(&leak), "{leak}");
-        assert_eq!(growth(&run(7, index)), None);
+        assert_eq!(resident(&run(7, index)), None);
     }
 }

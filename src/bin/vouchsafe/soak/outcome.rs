@@ -21,7 +21,10 @@ pub(super) struct Outcome {
     pub(super) checked: u64,
     pub(super) broken: BTreeMap<&'static str, u64>,
     pub(super) words: Vec<String>,
+    /// Of resident memory, once warm.
     pub(super) growth: Option<f64>,
+    /// The same of the heap, which tells what is still held from what the allocator keeps for later.
+    pub(super) heap_growth: Option<f64>,
     /// Open descriptors with all nodes up and no attacker, at the beginning and at the end.
     pub(super) descriptors: Option<(u64, u64)>,
     /// The demo's counters, added up over all lives that were still there at the end.

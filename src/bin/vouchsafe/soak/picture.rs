@@ -15,20 +15,25 @@ pub(super) fn draw(args: &Args, outcome: &Outcome) -> String {
     let mut bands: Vec<_> =
         outcome.attacks.iter().map(|(_, from, to)| (from / unit, to.min(end) / unit, 0)).collect();
     bands.extend(outcome.cuts.iter().map(|(from, to)| (from / unit, to.min(end) / unit, 1)));
-    let chart = |title: String, note: &str, y: Axis, points: Vec<(f64, f64)>| Lines {
+    let series =
+        |name: &str, points| Series { name: name.to_owned(), points: thinned(points), kind: Drawn::Steps };
+    let several = |title: String, note: &str, y: Axis, series: Vec<Series>| Lines {
         title,
         note: note.to_owned(),
         x: Axis::up_to(label, end / unit),
         y,
-        series: vec![Series { name: String::new(), points: thinned(points), kind: Drawn::Steps }],
+        series,
         marks: Vec::new(),
         bands: bands.clone(),
     };
+    let chart =
+        |title: String, note: &str, y: Axis, points| several(title, note, y, vec![series("", points)]);
     let of = |value: &dyn Fn(&Sample) -> Option<f64>| -> Vec<(f64, f64)> {
         outcome.samples.iter().filter_map(|one| Some((one.second / unit, value(one)?))).collect()
     };
     let most = |points: &[(f64, f64)]| points.iter().map(|(_, y)| *y).fold(0.0, f64::max);
     let memory = of(&|sample| sample.resident.map(|bytes| bytes as f64 / 1e6));
+    let heap = of(&|sample| Some(sample.heap as f64 / 1e6));
     let files = of(&|sample| sample.descriptors.map(|count| count as f64));
     let delays = of(&|sample| sample.p99.map(|time| (time.as_secs_f64() * 1e3).max(1.0)));
     let rate: Vec<_> = outcome
@@ -41,11 +46,11 @@ pub(super) fn draw(args: &Args, outcome: &Outcome) -> String {
         .collect();
     let red = "red: attacks under way, darker where several are; blue: partitions";
     let charts = [
-        chart(
+        several(
             format!("{} honest nodes under churn, attacks and partitions", args.nodes),
             red,
-            Axis::up_to("resident memory of the process, MB", most(&memory)),
-            memory,
+            Axis::up_to("memory of the process, MB", most(&memory).max(most(&heap))),
+            vec![series("resident", memory), series("heap in use", heap)],
         ),
         chart(
             "Open descriptors".to_owned(),

@@ -166,6 +166,7 @@ impl Promises {
                 ("pulls owed by a link", link.owed_pulls, 256),
                 ("ids announced by a link", link.wanted_from, 8_192),
                 ("signatures of a link waiting", link.waiting_verification, waiting),
+                ("bytes of a link waiting", link.waiting_bytes, (512 << 10) + 3 * MAX_FRAME_LEN),
             ]);
         }
         for topic in &stats.topics {

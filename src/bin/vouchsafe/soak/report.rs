@@ -35,7 +35,7 @@ pub(super) fn json(args: &Args, outcome: &Outcome) -> serde_json::Value {
         "offences": outcome.offences, "convictions": outcome.convictions,
         "owed_and_checked": outcome.checked, "broken": outcome.broken, "words": outcome.words,
         "p99_ms_median": p99(outcome).map(|(median, _)| median), "rss_bytes_max": most,
-        "rss_growth": outcome.growth,
+        "rss_growth": outcome.growth, "heap_growth": outcome.heap_growth,
         "fds_first": outcome.descriptors.map(|(first, _)| first),
         "fds_last": outcome.descriptors.map(|(_, last)| last),
         "ok": outcome.faults().is_empty(),
@@ -67,7 +67,10 @@ pub(super) fn table(args: &Args, outcome: &Outcome) -> String {
         row("p99", format!("{median:.0} ms in the median second, {most:.0} ms in the worst"));
     }
     match outcome.growth {
-        Some(growth) => row("memory", format!("{:+.1} % once warm", growth * 100.0)),
+        Some(growth) => {
+            let heap = outcome.heap_growth.unwrap_or_default();
+            row("memory", format!("{:+.1} % once warm; the heap {:+.1} %", growth * 100.0, heap * 100.0));
+        }
         None => row("memory", "not judged: the run was shorter than 8 minutes".to_owned()),
     }
     if let Some((first, last)) = outcome.descriptors {

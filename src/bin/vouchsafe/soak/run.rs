@@ -137,6 +137,7 @@ impl Soak {
                 broken: BTreeMap::new(),
                 words: Vec::new(),
                 growth: None,
+                heap_growth: None,
                 descriptors: None,
                 offences: 0,
                 convictions: 0,
@@ -235,7 +236,8 @@ impl Soak {
 
     fn outcome(mut self, descriptors: Option<(u64, u64)>) -> Outcome {
         let (offences, convictions) = self.latest.values().fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
-        self.seen.growth = gauge::growth(&self.seen.samples);
+        self.seen.growth = gauge::growth(&self.seen.samples, |sample| sample.resident);
+        self.seen.heap_growth = gauge::growth(&self.seen.samples, |sample| Some(sample.heap));
         Outcome {
             descriptors,
             dropped_packets: self.ground.cut.dropped.load(Ordering::Relaxed),
@@ -258,6 +260,7 @@ impl Soak {
         let sample = Sample {
             second: self.second(Instant::now()),
             resident: process::memory(),
+            heap: process::heap(),
             descriptors: process::descriptors(),
             nodes: self.places.iter().filter(|place| place.life.is_some()).count(),
             cut: self.sides.is_some(),
@@ -269,7 +272,7 @@ impl Soak {
         let names: Vec<_> = self.attacks.iter().map(|(at, ..)| self.seen.attacks[*at].0).collect();
         let ms = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1e3);
         let line = json!({
-            "second": sample.second, "rss_bytes": sample.resident, "fds": sample.descriptors,
+            "second": sample.second, "rss_bytes": sample.resident, "heap_bytes": sample.heap, "fds": sample.descriptors,
             "tasks": tokio::runtime::Handle::current().metrics().num_alive_tasks(),
             "nodes": sample.nodes, "links": self.links.len(), "attacks": names, "cut": sample.cut,
             "published": sample.published, "delivered": sample.delivered,
