@@ -112,7 +112,7 @@ liars! {
     Phantoms "phantoms" => |me| Phantoms::new(me),
     /// B31: honest for ten seconds, then silent ([`WakesUp`]).
     Flash "flash" => |_me| WakesUp { after: FLASH, then: Box::new(Silent) },
-    /// B38: reads and answers every other while ([`StopAndGo`]).
+    /// B38: sends only every other while ([`StopAndGo`]).
     StopAndGo "stop-and-go" => |_me| StopAndGo,
     /// B41: refused ids, announced again and again ([`RefusedAgain`]).
     Refused "refused" => |me| RefusedAgain::new(me),
