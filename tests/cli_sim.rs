@@ -86,6 +86,7 @@ fn json_has_exactly_the_fields_of_the_help_text() {
 #[test]
 fn convictions_have_a_time_and_nodes_a_memory() {
     let calm = json(&[]);
+    assert!(calm["adversary"].is_null() && calm["liars"] == 0, "{calm}");
     assert!(calm["conviction_p50_ms"].is_null() && calm["conviction_max_ms"].is_null(), "{calm}");
     // Four rumors of 300 bytes are all that anybody can hold.
     assert_eq!((&calm["body_bytes"], &calm["entries"]), (&Value::from(1_200), &Value::from(4)));
@@ -97,6 +98,26 @@ fn convictions_have_a_time_and_nodes_a_memory() {
     let args = ["--nodes", "40", "--links", "6", "--liars", "1", "--adversary", "equivocate"];
     let table = stdout(&sim(&args));
     assert!(table.contains("after the second word was said") && table.contains("index entries"), "{table}");
+}
+
+#[test]
+fn liars_that_act_late_are_given_time_in_single_runs() {
+    // The same up to the turn, and another run from there on.
+    let trace = |liar: &str| json(&["--liars", "10%", "--adversary", liar])["trace"].clone();
+    assert_eq!(trace("flash"), trace("silent@10"));
+    assert_ne!(trace("silent@10"), trace("announce@10"));
+    assert_eq!(json(&["--liars", "1", "--adversary", "equivocate-late"])["convicted"], 39);
+}
+
+#[test]
+fn help_names_every_adversary() {
+    let help = stdout(&sim(&["--help"]));
+    let help: String = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in ["silent, censor-author", "back-dated; a+b for both", "a@10", "k is 1024", "up to 2 ms more"]
+    {
+        assert!(help.contains(words), "{words} in {help}");
+    }
+    assert!(!help.contains("chosen at random"));
 }
 
 #[test]
@@ -397,6 +418,19 @@ fn what_cant_be_used_is_named_with_its_remedy() {
         (&["--study", "eager", "--matrix"], &["--study", "--matrix"]),
         (&["--study", "eager", "--liars", "3"], &["--liars", "--study"]),
         (&["--fanout", "3"], &["--classic"]),
+        // Each of these was once a plain run, whose last flag meant nothing.
+        (&["--nodes", "30", "--rumors", "2", "--json", "--seeds", "5"], &["--seeds", "give --classic"]),
+        (&["--nodes", "30", "--rumors", "2", "--json", "--memory", "1M"], &["--memory", "give --matrix"]),
+        (&["--nodes", "30", "--rumors", "2", "--liars", "3", "--resume"], &["--resume", "give --matrix"]),
+        (&["--nodes", "30", "--rumors", "2", "--liars", "3", "--limit", "1s"], &["--limit", "give --matrix"]),
+        (
+            &["--nodes", "100", "--liars", "33%", "--rumors", "2", "--fanout", "5"],
+            &["--fanout", "give --classic"],
+        ),
+        (&["--study", "eager", "--limit", "1s"], &["--limit", "give --matrix"]),
+        (&["--classic", "--memory", "1G"], &["--memory", "give --matrix"]),
+        (&["--adversary", "flash"], &["--adversary", "give --liars"]),
+        (&["--adversary", "flash", "--liars", "0"], &["--adversary", "give --liars"]),
     ] {
         let output = sim(args);
         let said = stderr(&output);
