@@ -121,6 +121,32 @@ fn help_names_every_adversary() {
 }
 
 #[test]
+fn reports_say_what_was_unusual_and_how_they_are_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = ["--nodes", "20", "--links", "4", "--rumors", "2"];
+    let unusual = ["--loss", "5%", "--uplink", "500k", "--hold-back", "500ms", "--clock-spread", "2s"];
+    let said =
+        ["5 % of the frames lost once", "uplinks of 512000 bytes", "held back for 0.5 s", "clocks up to 2 s"];
+    let table = stdout(&sim_in(folder.path(), &[&small[..], &unusual].concat()));
+    said.iter().for_each(|words| assert!(table.contains(words), "{words} in {table}"));
+    assert!(table.contains(" us a delivery)"), "{table}");
+    let shape = ["--topology", "regular", "--churn", "1", "--cold", "--out", "m"];
+    for (mode, value, file) in [("--adversary", "silent", "m/matrix.md"), ("--study", "hops", "m/study.md")] {
+        let mut args = [&[mode, value], &small[..], &unusual, &shape].concat();
+        if mode == "--adversary" {
+            args.extend(["--matrix", "--placement", "cut"]);
+        }
+        let output = sim_in(folder.path(), &args);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let report = std::fs::read_to_string(folder.path().join(file)).unwrap();
+        let more = ["regular", "1 leave and 1 come a second", "from a cold start"];
+        said.iter().chain(&more).for_each(|words| assert!(report.contains(words), "{words} in {report}"));
+        assert!(report.contains(&format!("Made by `vouchsafe sim {}`.", args.join(" "))), "{report}");
+        assert_eq!(report.contains("liars at the cut"), mode == "--adversary", "{report}");
+    }
+}
+
+#[test]
 fn newcomers_are_late_from_when_they_came() {
     let report = json(&["--churn", "5", "--rate", "1"]);
     assert!(report["nodes"].as_u64().unwrap() > 40);
@@ -321,6 +347,7 @@ fn a_resumed_matrix_keeps_what_came_to_its_end_and_runs_the_rest() {
     for (more, words) in [
         (&["--adversary", "announce", "--seed", "2"][..], &["seed 1.", "seed 2.", "--out"][..]),
         (&["--adversary", "announce", "--rate", "20"], &["10 a second", "20 a second"]),
+        (&["--adversary", "announce", "--loss", "5%"], &["5 % of the frames lost once", "--out"]),
         (&["--adversary", "slow"], &["announce at 10 %", "would be lost"]),
     ] {
         let output = matrix(&[&["--resume"], more].concat());
