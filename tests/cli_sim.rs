@@ -86,6 +86,7 @@ fn json_has_exactly_the_fields_of_the_help_text() {
 #[test]
 fn convictions_have_a_time_and_nodes_a_memory() {
     let calm = json(&[]);
+    assert!(calm["adversary"].is_null() && calm["liars"] == 0, "{calm}");
     assert!(calm["conviction_p50_ms"].is_null() && calm["conviction_max_ms"].is_null(), "{calm}");
     // Four rumors of 300 bytes are all that anybody can hold.
     assert_eq!((&calm["body_bytes"], &calm["entries"]), (&Value::from(1_200), &Value::from(4)));
@@ -97,6 +98,52 @@ fn convictions_have_a_time_and_nodes_a_memory() {
     let args = ["--nodes", "40", "--links", "6", "--liars", "1", "--adversary", "equivocate"];
     let table = stdout(&sim(&args));
     assert!(table.contains("after the second word was said") && table.contains("index entries"), "{table}");
+}
+
+#[test]
+fn liars_that_act_late_are_given_time_in_single_runs() {
+    // The same up to the turn, and another run from there on.
+    let trace = |liar: &str| json(&["--liars", "10%", "--adversary", liar])["trace"].clone();
+    assert_eq!(trace("flash"), trace("silent@10"));
+    assert_ne!(trace("silent@10"), trace("announce@10"));
+    assert_eq!(json(&["--liars", "1", "--adversary", "equivocate-late"])["convicted"], 39);
+}
+
+#[test]
+fn help_names_every_adversary() {
+    let help = stdout(&sim(&["--help"]));
+    let help: String = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in ["silent, censor-author", "back-dated; a+b for both", "a@10", "k is 1024", "up to 2 ms more"]
+    {
+        assert!(help.contains(words), "{words} in {help}");
+    }
+    assert!(!help.contains("chosen at random"));
+}
+
+#[test]
+fn reports_say_what_was_unusual_and_how_they_are_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = ["--nodes", "20", "--links", "4", "--rumors", "2"];
+    let unusual = ["--loss", "5%", "--uplink", "500k", "--hold-back", "500ms", "--clock-spread", "2s"];
+    let said =
+        ["5 % of the frames lost once", "uplinks of 512000 bytes", "held back for 0.5 s", "clocks up to 2 s"];
+    let table = stdout(&sim_in(folder.path(), &[&small[..], &unusual].concat()));
+    said.iter().for_each(|words| assert!(table.contains(words), "{words} in {table}"));
+    assert!(table.contains(" us a delivery)"), "{table}");
+    let shape = ["--topology", "regular", "--churn", "1", "--cold", "--out", "m"];
+    for (mode, value, file) in [("--adversary", "silent", "m/matrix.md"), ("--study", "hops", "m/study.md")] {
+        let mut args = [&[mode, value], &small[..], &unusual, &shape].concat();
+        if mode == "--adversary" {
+            args.extend(["--matrix", "--placement", "cut"]);
+        }
+        let output = sim_in(folder.path(), &args);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let report = std::fs::read_to_string(folder.path().join(file)).unwrap();
+        let more = ["regular", "1 leave and 1 come a second", "from a cold start"];
+        said.iter().chain(&more).for_each(|words| assert!(report.contains(words), "{words} in {report}"));
+        assert!(report.contains(&format!("Made by `vouchsafe sim {}`.", args.join(" "))), "{report}");
+        assert_eq!(report.contains("liars at the cut"), mode == "--adversary", "{report}");
+    }
 }
 
 #[test]
@@ -300,6 +347,7 @@ fn a_resumed_matrix_keeps_what_came_to_its_end_and_runs_the_rest() {
     for (more, words) in [
         (&["--adversary", "announce", "--seed", "2"][..], &["seed 1.", "seed 2.", "--out"][..]),
         (&["--adversary", "announce", "--rate", "20"], &["10 a second", "20 a second"]),
+        (&["--adversary", "announce", "--loss", "5%"], &["5 % of the frames lost once", "--out"]),
         (&["--adversary", "slow"], &["announce at 10 %", "would be lost"]),
     ] {
         let output = matrix(&[&["--resume"], more].concat());
@@ -397,6 +445,19 @@ fn what_cant_be_used_is_named_with_its_remedy() {
         (&["--study", "eager", "--matrix"], &["--study", "--matrix"]),
         (&["--study", "eager", "--liars", "3"], &["--liars", "--study"]),
         (&["--fanout", "3"], &["--classic"]),
+        // Each of these was once a plain run, whose last flag meant nothing.
+        (&["--nodes", "30", "--rumors", "2", "--json", "--seeds", "5"], &["--seeds", "give --classic"]),
+        (&["--nodes", "30", "--rumors", "2", "--json", "--memory", "1M"], &["--memory", "give --matrix"]),
+        (&["--nodes", "30", "--rumors", "2", "--liars", "3", "--resume"], &["--resume", "give --matrix"]),
+        (&["--nodes", "30", "--rumors", "2", "--liars", "3", "--limit", "1s"], &["--limit", "give --matrix"]),
+        (
+            &["--nodes", "100", "--liars", "33%", "--rumors", "2", "--fanout", "5"],
+            &["--fanout", "give --classic"],
+        ),
+        (&["--study", "eager", "--limit", "1s"], &["--limit", "give --matrix"]),
+        (&["--classic", "--memory", "1G"], &["--memory", "give --matrix"]),
+        (&["--adversary", "flash"], &["--adversary", "give --liars"]),
+        (&["--adversary", "flash", "--liars", "0"], &["--adversary", "give --liars"]),
     ] {
         let output = sim(args);
         let said = stderr(&output);

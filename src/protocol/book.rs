@@ -83,6 +83,11 @@ impl EvidenceBook {
         Some(shed)
     }
 
+    #[cfg(feature = "sim")]
+    pub(super) fn len(&self) -> usize {
+        self.convicted.len()
+    }
+
     /// Places in the table of links will have new owners.
     pub(super) fn forget_links(&mut self, gone: &LinkSet) {
         self.convicted.values_mut().for_each(|conviction| conviction.told.remove_all(gone));

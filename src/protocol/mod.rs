@@ -33,6 +33,8 @@ mod entry;
 mod event;
 mod fair;
 mod greeting;
+#[cfg(feature = "sim")]
+mod held;
 mod intake;
 mod link;
 mod linkset;

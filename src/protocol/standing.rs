@@ -57,6 +57,12 @@ impl Standing {
         self.bans.get(peer).is_some_and(|ban| ban.until > now)
     }
 
+    /// Keys remembered, whether their bans have ended or not.
+    #[cfg(feature = "sim")]
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
+
     pub(super) fn banned(&self, now: Mono) -> Vec<PublicKey> {
         self.order.iter().filter(|peer| self.is_banned(peer, now)).copied().collect()
     }

@@ -8,6 +8,7 @@ use super::queue::NodeIndex;
 use crate::protocol::{Engine, MAX_LINKS, Offence, VerifyJob};
 use crate::rumor::{Bundle, Evidence};
 use crate::verify;
+use crate::wire::MAX_BUNDLES_PER_FRAME;
 
 /// Caps that are the engine's own, beside those of its configuration.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +23,16 @@ pub(super) struct Caps {
     /// Bytes that one link may have queued: 4 MiB own, 4 MiB relayed, 4 MiB of replies with the cancelled ones, three
     /// lanes' credit, and one frame that was let in when each was almost full.
     pub(super) queued: usize,
+    /// Pulls that one link owes: `MAX_OWED` of the engine.
+    pub(super) owed_pulls: usize,
+    /// Wanted ids that one link has announced: `MAX_WANTS_PER_LINK`.
+    pub(super) wanted_from: usize,
+    /// Signatures of one link that wait: its reading stops at 64, and one more frame had begun.
+    pub(super) waiting_of_link: usize,
+    /// Keys in the list of bans.
+    pub(super) bans: usize,
+    /// Authors in the book of evidence.
+    pub(super) convictions: usize,
 }
 
 impl Default for Caps {
@@ -31,6 +42,11 @@ impl Default for Caps {
             waiting_bytes: (512 + 128) * 1024,
             wants: 65_536 + 256 * MAX_LINKS,
             queued: 3 * (4 << 20) + 3 * 256 * 1024 + 6 * 128 * 1024,
+            owed_pulls: 256,
+            wanted_from: 8_192,
+            waiting_of_link: 64 + MAX_BUNDLES_PER_FRAME,
+            bans: 8_192,
+            convictions: 16_384,
         }
     }
 }
@@ -104,7 +120,16 @@ impl Network {
             capped("bytes queued for a link", link.queued_bytes, self.caps.queued)?;
             capped("bytes waiting for a verdict", link.waiting_bytes, self.caps.waiting_bytes)?;
         }
-        Ok(())
+        for link in &stats.links {
+            capped("pulls owed by a link", link.owed_pulls, self.caps.owed_pulls)?;
+            capped("ids wanted from a link", link.wanted_from, self.caps.wanted_from)?;
+            capped("signatures of a link waiting", link.waiting_verification, self.caps.waiting_of_link)?;
+        }
+        let inbound = stats.links.iter().filter(|link| !link.dialled).count();
+        capped("inbound links", inbound, config.max_inbound)?;
+        let held = engine.held();
+        capped("banned keys", held.bans, self.caps.bans)?;
+        capped("convicted authors", held.convictions, self.caps.convictions)
     }
 
     /// Remembers the first thing that broke.

@@ -27,15 +27,20 @@ impl Load {
 impl Network {
     /// Publishes as the load says while its time passes. Gives the number of rumors.
     pub fn load(&mut self, load: Load) -> usize {
+        self.load_while(load, &mut Self::run_for)
+    }
+
+    /// As [`Network::load`]; `pass` lets time pass.
+    pub(super) fn load_while(&mut self, load: Load, pass: &mut dyn FnMut(&mut Self, Duration)) -> usize {
         let end = self.now.saturating_add(super::drive::nanos(load.time));
         let mut count = 0usize;
         loop {
             let gap = self.dice.gap(load.per_second);
             if self.now.saturating_add(super::drive::nanos(gap)) >= end {
-                self.run_for(Duration::from_nanos(end - self.now));
+                pass(self, Duration::from_nanos(end - self.now));
                 return count;
             }
-            self.run_for(gap);
+            pass(self, gap);
             let node = self.random_honest();
             let mut body = vec![0; load.size];
             body.iter_mut().zip((count as u64).to_le_bytes()).for_each(|(byte, number)| *byte = number);

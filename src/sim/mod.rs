@@ -8,7 +8,8 @@
 //! ```text
 //!   Scenario ──> Network::new ──> links up, hellos ──> publish, load, run_for ──> Measures
 //!                  │
-//!                  ├ nodes: a Machine (the engine, or a Protocol to compare it with); a liar is an honest one behind an Adversary
+//!                  ├ nodes: a Machine (the engine, or a Protocol to compare it with); a liar is an honest one behind an Adversary,
+//!                  │        one of this crate's (Liar) or one's own (Liar::custom)
 //!                  ├ links: Latency, jitter, loss; uplinks: bytes per second, shared fairly by a node's links;
 //!                  │        what is not read waits and fills windows; dialled and refused at run time (Start::Cold, Network::dial)
 //!                  ├ faults: partition, heal, crash, restart, leave, join, step_clock, Churn
@@ -60,10 +61,10 @@ pub use fault::Churn;
 pub use invariants::Broken;
 pub use latency::Latency;
 pub use liars::{
-    Acquaintance, Adversary, AnnounceLiar, BackDated, Both, Censor, Censored, EdgeEquivocator, Equivocator,
-    Flooder, Forger, HopResetter, Liar, Maxima, Me, Outgoing, ParseLiarError, Phantoms, Placement,
-    PrefixLiar, PullFlooder, RefusedAgain, Replayer, Silent, SkewedTicks, SlotFiller, SlowServer, Staller,
-    StopAndGo, TorsionSigner, WakesUp, WrongSignatureFirst,
+    Acquaintance, Adversary, AnnounceLiar, BackDated, Both, Censor, Censored, Custom, EdgeEquivocator,
+    Equivocator, Flooder, Forger, HopResetter, Liar, Maxima, Me, Outgoing, ParseLiarError, Phantoms,
+    Placement, PrefixLiar, PullFlooder, RefusedAgain, Replayer, Silent, SkewedTicks, SlotFiller, SlowServer,
+    Staller, StopAndGo, TorsionSigner, WakesUp, WrongSignatureFirst,
 };
 pub use load::Load;
 pub use machine::Machine;

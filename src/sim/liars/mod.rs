@@ -14,8 +14,11 @@
 //! | `forge` | signatures (B8, B16, B17, B18) and ids (B19) |
 //! | `equivocate` | two words at one position, now, late, at the edge of a window (B12, B13, B37) |
 //! | `combine` | two at once; from a moment on (B31); every inbound place (B20, B32) |
+//!
+//! An application can bring its own: [`Liar::custom`].
 
 mod combine;
+mod custom;
 mod equivocate;
 mod flood;
 mod forge;
@@ -37,6 +40,7 @@ use crate::protocol::{LinkId, Mono};
 use crate::wire::Lane;
 
 pub use combine::{Both, SlotFiller, WakesUp};
+pub use custom::Custom;
 pub use equivocate::{EdgeEquivocator, Equivocator};
 pub use flood::{Flooder, Phantoms, PullFlooder};
 pub use forge::{Forger, PrefixLiar, TorsionSigner, WrongSignatureFirst};

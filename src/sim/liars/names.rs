@@ -5,9 +5,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{
-    Adversary, AnnounceLiar, BackDated, Both, Censor, Censored, EdgeEquivocator, Equivocator, Flooder,
-    Forger, HopResetter, Maxima, Me, Phantoms, PrefixLiar, PullFlooder, RefusedAgain, Replayer, Silent,
-    SkewedTicks, SlotFiller, SlowServer, Staller, StopAndGo, TorsionSigner, WakesUp, WrongSignatureFirst,
+    Adversary, AnnounceLiar, BackDated, Both, Censor, Censored, Custom, EdgeEquivocator, Equivocator,
+    Flooder, Forger, HopResetter, Maxima, Me, Phantoms, PrefixLiar, PullFlooder, RefusedAgain, Replayer,
+    Silent, SkewedTicks, SlotFiller, SlowServer, Staller, StopAndGo, TorsionSigner, WakesUp,
+    WrongSignatureFirst,
 };
 
 /// Declares the simple strategies once: the variant, its name, what makes it.
@@ -22,6 +23,8 @@ macro_rules! liars {
             Both(Box<Liar>, Box<Liar>),
             /// Honest until so long after the beginning, then this (B31).
             From(Duration, Box<Liar>),
+            /// A strategy of the application's own. It has a name, but can't be found by it.
+            Custom(Custom),
         }
 
         impl Liar {
@@ -31,7 +34,7 @@ macro_rules! liars {
             fn name(&self) -> Option<&'static str> {
                 match self {
                     $(Self::$variant => Some($name),)*
-                    Self::Both(..) | Self::From(..) => None,
+                    Self::Both(..) | Self::From(..) | Self::Custom(_) => None,
                 }
             }
 
@@ -46,6 +49,7 @@ macro_rules! liars {
                     Self::From(after, then) => {
                         Box::new(WakesUp { after: *after, then: then.adversary(me) })
                     }
+                    Self::Custom(own) => own.adversary(me),
                 }
             }
         }
@@ -108,7 +112,7 @@ liars! {
     Phantoms "phantoms" => |me| Phantoms::new(me),
     /// B31: honest for ten seconds, then silent ([`WakesUp`]).
     Flash "flash" => |_me| WakesUp { after: FLASH, then: Box::new(Silent) },
-    /// B38: reads and answers every other while ([`StopAndGo`]).
+    /// B38: sends only every other while ([`StopAndGo`]).
     StopAndGo "stop-and-go" => |_me| StopAndGo,
     /// B41: refused ids, announced again and again ([`RefusedAgain`]).
     Refused "refused" => |me| RefusedAgain::new(me),
@@ -126,6 +130,7 @@ impl fmt::Display for Liar {
                 }
                 then => write!(f, "{then}@{}", after.as_secs_f64()),
             },
+            Self::Custom(own) => f.write_str(own.name()),
             simple => f.write_str(simple.name().unwrap_or_default()),
         }
     }
@@ -175,6 +180,17 @@ mod tests {
         for text in ["slow+announce", "announce@7.5", "hops+silent@10+stall"] {
             assert_eq!(text.parse::<Liar>().unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn a_strategy_of_ones_own_has_a_name_and_is_itself_alone() {
+        let own = Liar::custom("sulk", |_| Box::new(Silent));
+        let both = Liar::From(Duration::from_secs(3), Box::new(own.clone()));
+        assert_eq!((own.to_string(), both.to_string()), ("sulk".into(), "sulk@3".into()));
+        assert!(format!("{own:?}").contains("sulk"));
+        assert_eq!(own, own.clone());
+        assert_ne!(own, Liar::custom("sulk", |_| Box::new(Silent)), "another closure may do anything");
+        assert!("sulk".parse::<Liar>().is_err());
     }
 
     #[test]

@@ -103,7 +103,8 @@ impl Adversary for Staller {
 /// One turn of a [`StopAndGo`]: as long as the longest silence that can count as two.
 const TURN: Duration = Duration::from_millis(1_500);
 
-/// B38: reads and answers only every other while, so that its neighbours look slow to each other.
+/// B38: sends only every other while, and then all that it owes, so that its neighbours look slow to each other. (It hears all
+/// the time: a liar that does not read at all is B25, a matter of real links.)
 #[derive(Debug)]
 pub struct StopAndGo;
 

@@ -17,19 +17,29 @@ fn silent_third_does_not_lose_a_rumor() {
     }
 }
 
+/// The goal is 99.99 % of the pairs when half of the nodes are silent.
+#[test]
+fn silent_half_loses_next_to_nothing() {
+    let network = run(Scenario { liars: 0.5, ..with(Liar::Silent) }, 20);
+    let measures = network.measures();
+    assert!(measures.coverage() >= 0.999_9, "{}", measures.coverage());
+    assert_eq!((measures.honest, measures.spreads.len()), (100, 20));
+    assert_eq!((measures.false_bans, measures.repeated), (0, 0));
+}
+
 #[test]
 fn selective_censors_only_delay() {
     for liar in [Liar::CensorAuthor, Liar::CensorTopic, Liar::CensorVictim] {
         let what = liar.to_string();
         // The victim knows one honest node. It speaks, and it listens.
         let mut network = Network::new(Scenario { placement: Placement::Around(0), ..with(liar) });
-        network.run_for(GREETED);
+        pass(&mut network, GREETED);
         for number in 0..5u8 {
             network.publish(0, vec![number; 300]);
-            network.run_for(GAP);
+            pass(&mut network, GAP);
         }
         publish(&mut network, 5);
-        network.run_for(PATIENCE);
+        pass(&mut network, PATIENCE);
         let measures = network.measures();
         assert_promises(&measures, 10, &what);
         assert!(measures.delay(1.0) <= millis(1_000), "{what}: {:?}", measures.delay(1.0));
@@ -53,8 +63,10 @@ fn announce_liars_are_struck() {
     let measures = network.measures();
     assert_promises(&measures, 20, "announce");
     assert!(measures.copies <= 2.0, "{} copies", measures.copies);
-    let (first, later) = (delay(&measures.spreads[..3], 0.99), delay(&measures.spreads[10..], 0.99));
+    let of = |from: usize, to: usize| delay(&measures.spreads[from..to], 0.99);
+    let (first, after, later) = (of(0, 3), of(3, 20), of(10, 20));
     assert!(first <= millis(1_000), "{first:?}");
+    assert!(after <= millis(750), "{after:?}");
     // By then a node has met most of its eight liars: one time-out each. (The goal at 10 000 nodes is 550 ms.)
     assert!(later <= millis(650), "{later:?}");
     assert_eq!(struck(&network), 0);
@@ -79,12 +91,13 @@ fn hop_reset_costs_bounded_copies() {
 fn covert_flash_recovers() {
     for (liar, most) in [("silent@10", 550), ("announce@10", 1_000)] {
         let mut network = Network::new(with(liar.parse().unwrap()));
-        network.run_for(millis(7_900));
+        pass(&mut network, millis(7_900));
         publish(&mut network, 5);
         assert!(network.elapsed() <= millis(10_000));
-        network.run_for(millis(10_000) - network.elapsed());
+        let left = millis(10_000) - network.elapsed();
+        pass(&mut network, left);
         publish(&mut network, 20);
-        network.run_for(PATIENCE);
+        pass(&mut network, PATIENCE);
         let measures = network.measures();
         assert_promises(&measures, 25, liar);
         let recovered: Vec<_> =
@@ -147,7 +160,7 @@ fn one_forgery_costs_every_liar_its_link() {
 #[test]
 fn refused_ids_are_pulled_once() {
     let mut network = Network::new(Scenario { nodes: 60, liar_count: Some(6), ..with(Liar::Refused) });
-    network.run_for(Duration::from_secs(15));
+    pass(&mut network, Duration::from_secs(15));
     for node in honest(&network) {
         let stats = network.engine(node).unwrap().stats();
         let liars = stats.links.iter().filter(|link| !network.is_honest(network.by_key[&link.peer] as usize));
@@ -160,9 +173,9 @@ fn refused_ids_are_pulled_once() {
 #[test]
 fn announced_phantoms_are_bounded_and_forgotten() {
     let mut network = Network::new(Scenario { nodes: 60, liar_count: Some(6), ..with(Liar::Phantoms) });
-    network.run_for(Duration::from_secs(20));
+    pass(&mut network, Duration::from_secs(20));
     publish(&mut network, 5);
-    network.run_for(PATIENCE);
+    pass(&mut network, PATIENCE);
     assert_promises(&network.measures(), 5, "phantoms");
     for node in honest(&network) {
         let stats = network.engine(node).unwrap().stats();
@@ -183,9 +196,9 @@ fn cold_boot_under_attack() {
         ..Scenario::default()
     };
     let mut network = Network::new(scenario);
-    network.run_for(Duration::from_secs(3));
+    pass(&mut network, Duration::from_secs(3));
     publish(&mut network, 10);
-    network.run_for(PATIENCE);
+    pass(&mut network, PATIENCE);
     let measures = network.measures();
     assert_promises(&measures, 10, "cold boot");
     assert!(measures.delay(0.99) <= millis(1_000), "{:?}", measures.delay(0.99));

@@ -15,10 +15,10 @@ fn equivocation_convicts_everywhere() {
         let scenario = Scenario { liar_count: Some(1), liar: Liar::Equivocate, topic, ..small() };
         let mut network = Network::new(scenario);
         while convicted(&network) == 0 {
-            network.run_for(millis(10));
+            pass(&mut network, millis(10));
             assert!(network.elapsed() < Duration::from_secs(10), "nobody noticed");
         }
-        network.run_for(plain * 2);
+        pass(&mut network, plain * 2);
         let measures = network.measures();
         assert_eq!(convicted(&network), measures.honest, "{plain:?} after the first conviction, twice");
         assert_eq!((measures.false_bans, measures.offences), (0, 0));
@@ -33,7 +33,7 @@ fn equivocation_convicts_everywhere() {
             }));
         }
         if network.scenario.topic.on(crate::rumor::NetworkId::of("n")).unwrap().hold_back().is_some() {
-            network.run_for(PATIENCE);
+            pass(&mut network, PATIENCE);
             let told: usize = network.measures().lies.iter().map(|lie| lie.delays.len()).sum();
             assert_eq!(told, 0, "neither version is delivered");
         }
@@ -44,9 +44,9 @@ fn equivocation_convicts_everywhere() {
 fn late_equivocation_convicts_too() {
     let scenario = Scenario { nodes: 60, liar_count: Some(1), liar: Liar::EquivocateLate, ..small() };
     let mut network = Network::new(scenario);
-    network.run_for(Duration::from_secs(60));
+    pass(&mut network, Duration::from_secs(60));
     assert_eq!((convicted(&network), network.measures().lies.len()), (0, 1));
-    network.run_for(Duration::from_secs(10));
+    pass(&mut network, Duration::from_secs(10));
     assert_eq!(convicted(&network), network.measures().honest);
 }
 
@@ -55,7 +55,7 @@ fn holdback_agrees_at_the_window_edge() {
     for seed in 1..=2 {
         let mut network = Network::new(Scenario { seed, ..edges() });
         // Until the last second words are out.
-        network.run_for(Duration::from_secs(200));
+        pass(&mut network, Duration::from_secs(200));
         let measures = network.measures();
         assert_eq!(measures.disagreements, 0, "seed {seed}");
         assert_eq!(measures.false_bans, 0);
@@ -69,7 +69,7 @@ fn holdback_agrees_at_the_window_edge() {
 fn signatures_with_torsion_hold_for_everybody() {
     let scenario = Scenario { nodes: 60, liar_count: Some(3), liar: Liar::Torsion, ..small() };
     let mut network = Network::new(scenario);
-    network.run_for(Duration::from_secs(9));
+    pass(&mut network, Duration::from_secs(9));
     let measures = network.measures();
     assert_eq!((measures.offences, measures.false_bans), (0, 0));
     let old = measures.lies.iter().filter(|lie| lie.published < Duration::from_secs(7));
@@ -81,11 +81,11 @@ fn signatures_with_torsion_hold_for_everybody() {
 #[test]
 fn old_bundles_never_come_back() {
     let mut network = Network::new(Scenario { nodes: 60, liar_count: Some(20), ..with(Liar::Replay) });
-    network.run_for(GREETED);
+    pass(&mut network, GREETED);
     publish(&mut network, 5);
-    network.run_for(Duration::from_secs(120));
+    pass(&mut network, Duration::from_secs(120));
     publish(&mut network, 5);
-    network.run_for(PATIENCE);
+    pass(&mut network, PATIENCE);
     let measures = network.measures();
     assert_promises(&measures, 10, "replay");
     assert_eq!(measures.offences, 0, "to be late is no offence");

@@ -154,12 +154,23 @@ fn every_gauge_above_its_cap_is_seen() {
         ("index entries:", |network| network.scenario.config.topic_bundles = 0),
         ("bytes queued for a link:", |network| network.caps.queued = 0),
     ];
-    for (what, lower) in lower {
-        let mut network = Network::new(scenario.clone());
+    let of_a_link: [(&str, Lower); 4] = [
+        ("pulls owed by a link:", |network| network.caps.owed_pulls = 0),
+        ("ids wanted from a link:", |network| network.caps.wanted_from = 0),
+        ("signatures of a link waiting:", |network| network.caps.waiting_of_link = 0),
+        ("inbound links:", |network| network.scenario.config.max_inbound = 0),
+    ];
+    let books: [(&str, Lower, Liar); 2] = [
+        ("banned keys:", |network| network.caps.bans = 0, Liar::BadSignature),
+        ("convicted authors:", |network| network.caps.convictions = 0, Liar::Equivocate),
+    ];
+    let gauges = lower.into_iter().chain(of_a_link).map(|(what, lower)| (what, lower, Liar::Phantoms));
+    for (what, lower, liar) in gauges.chain(books) {
+        let mut network = Network::new(Scenario { liar, ..scenario.clone() });
         network.run_checked(Duration::from_secs(3)).unwrap();
         lower(&mut network);
         let mut said = None;
-        for number in 0..40u8 {
+        for number in 0..100u8 {
             let node = network.random_honest();
             network.publish(node, vec![number; 300]);
             if let Err(broken) = network.run_checked(millis(50)) {

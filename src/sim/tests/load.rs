@@ -9,7 +9,7 @@ const BODY: usize = 4_096;
 /// Nodes publish so that each of them must send about `part` of what it can, if every node gets every rumor once.
 fn load(scenario: Scenario, part: f64, time: Duration) -> (Network, usize) {
     let mut network = Network::new(Scenario { uplink: Some(UPLINK), ..scenario });
-    network.run_for(GREETED);
+    pass(&mut network, GREETED);
     let gap = Duration::from_secs_f64(BODY as f64 / (UPLINK as f64 * part));
     let mut rumors = 0usize;
     let until = network.elapsed() + time;
@@ -18,10 +18,10 @@ fn load(scenario: Scenario, part: f64, time: Duration) -> (Network, usize) {
         let mut body = vec![0; BODY];
         body[..8].copy_from_slice(&rumors.to_le_bytes());
         network.publish(node, body);
-        network.run_for(gap);
+        pass(&mut network, gap);
         rumors += 1;
     }
-    network.run_for(PATIENCE);
+    pass(&mut network, PATIENCE);
     (network, rumors)
 }
 
@@ -73,14 +73,14 @@ fn backdated_burst_is_paced_on_a_slow_uplink_too() {
         let liar = liar.parse().unwrap();
         let mut network =
             Network::new(Scenario { nodes: 100, uplink: Some(UPLINK), liar_count: Some(2), liar, ..small() });
-        network.run_for(GREETED);
+        pass(&mut network, GREETED);
         let authors: Vec<_> = honest(&network).into_iter().take(20).collect();
         for wait in [KNOWN_AFTER, PATIENCE] {
             for author in &authors {
                 network.publish(*author, vec![0; 300]);
-                network.run_for(GAP);
+                pass(&mut network, GAP);
             }
-            network.run_for(wait);
+            pass(&mut network, wait);
         }
         let measures = network.measures();
         assert_promises(&measures, 40, "burst");

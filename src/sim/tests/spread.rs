@@ -23,6 +23,8 @@ fn everybody_hears_and_copies_are_few() {
     let measures = run(small(), 5).measures();
     assert_promises(&measures, 5, "no liars");
     assert!(measures.copies <= 1.3, "{} copies", measures.copies);
+    assert!(measures.delay(0.99) <= millis(450), "{:?}", measures.delay(0.99));
+    assert!(measures.delay(1.0) <= millis(650), "{:?}", measures.delay(1.0));
     assert_eq!(measures.offences, 0);
 }
 

@@ -5,10 +5,14 @@ use super::*;
 const UPLINK: u64 = 250_000;
 
 fn loaded(part: f64, size: usize) -> Measures {
-    let mut network = Network::new(Scenario { nodes: 100, uplink: Some(UPLINK), ..small() });
-    network.run_for(Duration::from_secs(2));
-    network.load(Load::of_uplink(part, UPLINK, size, Duration::from_secs(3)));
-    network.run_for(Duration::from_secs(8));
+    loaded_among(100, part, size)
+}
+
+fn loaded_among(nodes: usize, part: f64, size: usize) -> Measures {
+    let mut network = Network::new(Scenario { nodes, uplink: Some(UPLINK), ..small() });
+    pass(&mut network, Duration::from_secs(2));
+    network.load_while(Load::of_uplink(part, UPLINK, size, Duration::from_secs(3)), &mut pass);
+    pass(&mut network, Duration::from_secs(8));
     network.measures()
 }
 
@@ -17,6 +21,14 @@ fn half_the_uplink_is_delivered_with_few_copies() {
     let measures = loaded(0.5, 4096);
     assert!(measures.spreads.len() > 60, "{} rumors", measures.spreads.len());
     assert_eq!((measures.coverage(), measures.false_bans), (1.0, 0));
+    assert!(measures.copies <= 1.6, "{} copies", measures.copies);
+}
+
+#[test]
+fn half_the_uplink_of_large_bodies_is_delivered_too() {
+    let measures = loaded_among(200, 0.5, 16 * 1024);
+    assert!(measures.spreads.len() > 15, "{} rumors", measures.spreads.len());
+    assert_eq!((measures.coverage(), measures.false_bans, measures.publishes_waiting), (1.0, 0, 0));
     assert!(measures.copies <= 1.6, "{} copies", measures.copies);
 }
 

@@ -15,11 +15,17 @@ impl Meter {
         self.0.elapsed()
     }
 
-    /// One line; processor time and memory where the system tells them, memory for each node if this was one network.
-    pub(super) fn words(&self, nodes: Option<usize>) -> String {
+    /// One line; processor time and memory where the system tells them, for each delivery and for each node if this was one
+    /// network.
+    pub(super) fn words(&self, nodes: Option<usize>, deliveries: Option<usize>) -> String {
         let wall = self.elapsed().as_secs_f64();
-        let cpu =
-            process::cpu_seconds().map(|cpu| format!(", {cpu:.1} s of processor time")).unwrap_or_default();
+        let cpu = process::cpu_seconds().map(|cpu| {
+            let each = deliveries.filter(|deliveries| *deliveries > 0);
+            let each =
+                each.map(|deliveries| format!(" ({:.1} us a delivery)", cpu * 1e6 / deliveries as f64));
+            format!(", {cpu:.1} s of processor time{}", each.unwrap_or_default())
+        });
+        let cpu = cpu.unwrap_or_default();
         let memory = process::peak_memory().map(|bytes| {
             let kib = bytes as f64 / 1024.0;
             let each = nodes.map(|nodes| format!(" ({:.0} KiB a node)", kib / nodes.max(1) as f64));

@@ -60,7 +60,7 @@ pub(super) fn json(report: &Report) -> String {
     let fields = [
         ("nodes", nodes.to_string()),
         ("liars", liars.to_string()),
-        ("adversary", text(&report.adversary)),
+        ("adversary", if *liars == 0 { "null".to_owned() } else { text(&report.adversary) }),
         ("rumors", rumors.to_string()),
         ("coverage", format!("{coverage:?}")),
         ("complete", complete.to_string()),

@@ -10,3 +10,26 @@ pub(super) fn replace(folder: &Path, name: &str, text: &str) -> Result<(), Failu
     let written = std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, &path));
     written.map_err(|error| Failure::file(&path, &error))
 }
+
+/// The sentence that says how a report is made again, from the arguments of this process.
+pub(super) fn made_by(args: impl Iterator<Item = String>) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=,.:@+%/".contains(letter);
+    let words = args.skip(1).map(|word| match word.chars().all(plain) && !word.is_empty() {
+        true => word,
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    });
+    let words: Vec<_> = words.collect();
+    format!("Made by `vouchsafe {}`.", words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::made_by;
+
+    #[test]
+    fn a_command_can_be_pasted() {
+        let made = |args: &[&str]| made_by(args.iter().map(|word| (*word).to_owned()));
+        assert_eq!(made(&["/any/where", "sim", "--liars", "33%"]), "Made by `vouchsafe sim --liars 33%`.");
+        assert_eq!(made(&["x", "sim", "--out", "my run's"]), "Made by `vouchsafe sim --out 'my run'\\''s'`.");
+    }
+}

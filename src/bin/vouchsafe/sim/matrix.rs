@@ -7,22 +7,17 @@ mod row;
 
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::time::Duration;
 
 use vouchsafe::sim::{Experiment, Liar, Protocol};
 
 use super::bar::Bar;
 use super::cost::{Limits, Meter, Watch};
+use super::timing::with_time;
 use crate::exit::Failure;
 use row::Row;
 
 /// Percent of the nodes that lie: the design's points.
 const STRENGTHS: [u8; 4] = [10, 20, 33, 50];
-
-/// When [`Liar::Flash`] turns.
-const FLASH: Duration = Duration::from_secs(10);
-/// [`Liar::EquivocateLate`] waits for a minute; then word of it must spread.
-const LATE: Duration = Duration::from_secs(65);
 
 /// One run that is to be made.
 #[derive(Clone)]
@@ -85,9 +80,9 @@ pub(super) fn run(
 fn made(experiment: &Experiment, plan: &Plan, limits: Limits, bar: &Bar) -> Row {
     let mut this = experiment.clone();
     this.scenario.liar = plan.liar.clone();
-    give_time(&mut this, &plan.liar);
     this.scenario.protocol = plan.protocol;
     this.scenario.liars = f64::from(plan.percent) / 100.0;
+    let this = with_time(this);
     let mut watch = Watch::start(limits);
     let report = this.run_while(&mut |progress| {
         bar.show(progress);
@@ -95,19 +90,6 @@ fn made(experiment: &Experiment, plan: &Plan, limits: Limits, bar: &Bar) -> Row 
     });
     let took = watch.elapsed();
     Row::of(plan, &report, watch.over, took)
-}
-
-/// Some liars act late: the rumors are told around the moment when a liar turns, and who equivocates after a minute is
-/// waited for.
-fn give_time(experiment: &mut Experiment, liar: &Liar) {
-    let turns = match liar {
-        Liar::Flash => FLASH,
-        Liar::From(after, _) => *after,
-        Liar::EquivocateLate => return experiment.tail = experiment.tail.max(LATE),
-        _ => return,
-    };
-    let half = Duration::from_secs_f64(experiment.rumors as f64 / experiment.rate / 2.0);
-    experiment.warm_up = experiment.warm_up.max(turns.saturating_sub(half));
 }
 
 /// Without liars once, since there all adversaries are the same; then each in each strength; then, if silent nodes are

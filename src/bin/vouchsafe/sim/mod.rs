@@ -18,6 +18,7 @@ mod plots;
 mod shape;
 mod single;
 mod study;
+mod timing;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -46,15 +47,16 @@ const PER_NODE: f64 = 32.0;
 ///
 /// --json prints one line with: nodes, liars, adversary, rumors, coverage, complete, copies, announcements,
 /// bytes_ratio, hops_max, p50_ms, p99_ms, max_ms, offences, convicted, false_bans, trace, conviction_p50_ms,
-/// conviction_max_ms (null if nobody was convicted), body_bytes, entries, queued_bytes, wants.
+/// conviction_max_ms (null if nobody was convicted), body_bytes, entries, queued_bytes, wants. The adversary is null if
+/// nobody lies.
 ///
 /// --classic measures the textbook's epidemic instead, without this protocol: cycles until all know, beside log(n)/log(fanout).
 ///
 /// --matrix runs every adversary at 0, 10, 20, 33 and 50 % of the nodes, and the baselines among silent nodes, and writes
 /// DIR/matrix.md with its plots, anew after each run. With --resume, rows that came to their end in the DIR/matrix.md of an
 /// earlier run are kept; rows that were given up, and broken promises, are run again. Give the same flags as before, and run
-/// the same version: nodes, links, latency, rumors, size, rate and seed are compared, other flags are not. With --adversary,
-/// name all that the earlier run had.
+/// the same version: what the report says of the network and its rumors is compared. With --adversary, name all that the
+/// earlier run had.
 ///
 /// --study changes one parameter of the engine at a time (eager, links, linger, hops, patience, or all), without liars and with
 /// 33 % of two kinds, and writes DIR/study.md with its plots.
@@ -69,11 +71,10 @@ pub(crate) struct Args {
     /// Links that each node dials; about as many are dialled by others
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 12, conflicts_with = "classic", value_parser = clap::value_parser!(u16).range(1..=48))]
     links: u16,
-    /// Nodes that lie, chosen at random: a count (33), a percentage (33%) or a fraction with a point (0.33)
+    /// Nodes that lie, where --placement says: a count (33), a percentage (33%) or a fraction with a point (0.33)
     #[arg(long, value_name = "PART", allow_hyphen_values = true, default_value = "0", conflicts_with_all = ["classic", "matrix"], value_parser = flags::part)]
     liars: Part,
-    /// How they lie; with --matrix a list, and without it all of them
-    #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "classic", value_parser = clap::value_parser!(Liar))]
+    #[arg(long, help = adversary_help(), value_name = "NAME", value_delimiter = ',', conflicts_with = "classic", value_parser = clap::value_parser!(Liar))]
     adversary: Vec<Liar>,
     /// Rumors that honest nodes publish, in turn
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, conflicts_with = "classic", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -81,11 +82,11 @@ pub(crate) struct Args {
     /// Rumors a second in the whole network
     #[arg(long, value_name = "R", allow_hyphen_values = true, default_value = "10", conflicts_with = "classic", value_parser = flags::rate)]
     rate: f64,
-    /// Bytes of a rumor
+    /// Bytes of a rumor (300, 16k; k is 1024)
     #[arg(long, value_name = "BYTES", allow_hyphen_values = true, default_value = "300", conflicts_with = "classic", value_parser = flags::size)]
     size: usize,
     /// One-way delay of links, milliseconds: geometric (5 to 130, by distance), A-B, N for all, or table:FILE with a
-    /// row for each region
+    /// row for each region; each frame takes up to 2 ms more, at random
     #[arg(long, value_name = "DELAY", allow_hyphen_values = true, default_value = "geometric", conflicts_with = "classic", value_parser = flags::latency)]
     latency: Latency,
     /// Chance of a frame to be lost once; it arrives after a retransmission
@@ -107,7 +108,7 @@ pub(crate) struct Args {
     /// Honest nodes that each liar dials a second, for every inbound place it can get (--adversary slots does so by itself)
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0, conflicts_with = "classic", value_parser = clap::value_parser!(u16).range(0..=1_000))]
     grasp: u16,
-    /// Bytes a second that a node can send (500k, 2M); without it there is no limit
+    /// Bytes a second that a node can send (500k, 2M; k is 1024, M is 1024k); without it there is no limit
     #[arg(long, value_name = "BYTES", allow_hyphen_values = true, conflicts_with = "classic", value_parser = flags::uplink)]
     uplink: Option<u64>,
     /// Deliver only after this time, and neither of two conflicting rumors (2s, 500ms)
@@ -134,33 +135,51 @@ pub(crate) struct Args {
     /// Measure the textbook's epidemic
     #[arg(long, conflicts_with = "matrix")]
     classic: bool,
-    /// With --classic: others that each node tells in a cycle
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 4, requires = "classic", value_parser = clap::value_parser!(u16).range(2..))]
-    fanout: u16,
-    /// With --classic: runs of each size, each with a seed of its own
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1_000, requires = "classic", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    seeds: u32,
+    // No `requires` on what belongs to one mode: clap does not ask for a flag that conflicts with another that is given, and
+    // then ignores in silence what needs it. `fit_their_mode` asks.
+    /// With --classic: others that each node tells in a cycle (4)
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(2..))]
+    fanout: Option<u16>,
+    /// With --classic: runs of each size, each with a seed of its own (1000)
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    seeds: Option<u32>,
     /// Run every adversary at 0, 10, 20, 33 and 50 % of the nodes
     #[arg(long)]
     matrix: bool,
     /// With --matrix: keep what DIR/matrix.md of an earlier run with the same flags has, and run only the rest
-    #[arg(long, requires = "matrix")]
+    #[arg(long)]
     resume: bool,
     /// Change one parameter at a time: a list of eager, links, linger, hops, patience, or all
     #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with_all = ["classic", "matrix", "json", "liars", "adversary", "baseline"])]
     study: Vec<String>,
-    /// With --matrix: give a run up after so much real time, since floods among many nodes take hours
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, default_value = "300s", requires = "matrix", value_parser = flags::duration)]
-    limit: Duration,
-    /// With --matrix: give a run up when it holds so much memory, for the same reason
-    #[arg(long, value_name = "SIZE", default_value = "8G", requires = "matrix", value_parser = flags::memory)]
-    memory: u64,
+    /// With --matrix: give a run up after so much real time, since floods among many nodes take hours (300s)
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = flags::duration)]
+    limit: Option<Duration>,
+    /// With --matrix: give a run up when it holds so much memory, for the same reason (8G)
+    #[arg(long, value_name = "SIZE", value_parser = flags::memory)]
+    memory: Option<u64>,
+}
+
+/// What [`Args::fanout`] and the others are if they are not given.
+const FANOUT: u16 = 4;
+const SEEDS: u32 = 1_000;
+const LIMITS: cost::Limits = cost::Limits { time: Duration::from_secs(300), memory: 8 << 30 };
+
+fn adversary_help() -> String {
+    let names: Vec<_> = Liar::ALL.iter().map(Liar::to_string).collect();
+    format!(
+        "How they lie (silent): {}; a+b for both at once; a@10 for honesty until ten seconds after the beginning. With \
+         --matrix a list, and without it all of them",
+        names.join(", ")
+    )
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    fit_their_mode(args)?;
     if args.classic {
         let nodes = if args.nodes.is_empty() { &CLASSIC_NODES[..] } else { &args.nodes };
-        return classic::run(nodes, args.fanout.into(), args.seed, args.seeds, &folder(args)?);
+        let (fanout, seeds) = (args.fanout.unwrap_or(FANOUT), args.seeds.unwrap_or(SEEDS));
+        return classic::run(nodes, fanout.into(), args.seed, seeds, &folder(args)?);
     }
     let experiment = experiment(args)?;
     if !args.study.is_empty() {
@@ -169,11 +188,31 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         return study::run(&experiment, &parameters, &folder(args)?);
     }
     if args.matrix {
-        let limits = cost::Limits { time: args.limit, memory: args.memory };
+        let limits = cost::Limits {
+            time: args.limit.unwrap_or(LIMITS.time),
+            memory: args.memory.unwrap_or(LIMITS.memory),
+        };
         return matrix::run(&experiment, &args.adversary, limits, args.resume, &folder(args)?);
     }
     let out = if args.json && args.out.is_none() { None } else { Some(folder(args)?) };
-    single::run(experiment, args.json, out.as_deref())
+    single::run(timing::with_time(experiment), args.json, out.as_deref())
+}
+
+/// Refuses flags that mean nothing in the mode that was chosen.
+fn fit_their_mode(args: &Args) -> Result<(), Failure> {
+    let owned = [
+        ("--fanout", args.fanout.is_some(), "--classic", args.classic),
+        ("--seeds", args.seeds.is_some(), "--classic", args.classic),
+        ("--resume", args.resume, "--matrix", args.matrix),
+        ("--limit", args.limit.is_some(), "--matrix", args.matrix),
+        ("--memory", args.memory.is_some(), "--matrix", args.matrix),
+    ];
+    match owned.into_iter().find(|(_, given, _, chosen)| *given && !chosen) {
+        Some((flag, _, mode, _)) => Err(Failure::Usage(format!(
+            "{flag} means something with {mode} only: give {mode}, without the flags of other runs, or leave {flag} out"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// The folder for what is written; made before the run, so that nobody waits for it in vain.
@@ -204,6 +243,9 @@ fn experiment(args: &Args) -> Result<Experiment, Failure> {
             "--liars: {liars} of {nodes} nodes leave nobody who is honest; give at most {}",
             nodes - 1
         )));
+    }
+    if liars == 0 && !args.matrix && !args.adversary.is_empty() {
+        return Err(Failure::usage("--adversary: nobody lies; give --liars (33%), or leave it out"));
     }
     let rate = args.rate;
     // In the matrix up to half of the nodes lie.

@@ -1,7 +1,9 @@
 //! What the network looks like: who has a link to whom, where liars sit, who comes and goes. Flags, and whether they fit.
 
 use std::path::Path;
+use std::time::Duration;
 
+use vouchsafe::rumor::NetworkId;
 use vouchsafe::sim::{Churn, Placement, Scenario, Topology};
 
 use crate::exit::Failure;
@@ -149,11 +151,36 @@ pub(super) fn words(scenario: &Scenario) -> String {
     if scenario.grasping > 0 {
         words.push(format!("each liar dials {} a second", scenario.grasping));
     }
+    if scenario.loss > 0.0 {
+        words.push(format!("{} % of the frames lost once", hundredfold(scenario.loss)));
+    }
+    if let Some(uplink) = scenario.uplink {
+        words.push(format!("uplinks of {uplink} bytes a second"));
+    }
+    if let Some(delay) = hold_back(scenario) {
+        words.push(format!("rumors held back for {} s", delay.as_secs_f64()));
+    }
+    if !scenario.clock_spread.is_zero() {
+        words.push(format!("clocks up to {} s off", scenario.clock_spread.as_secs_f64()));
+    }
     words.iter().map(|word| format!(", {word}")).collect()
+}
+
+/// Percent, without what the floating point adds.
+fn hundredfold(part: f64) -> f64 {
+    (part * 1e6).round() / 1e4
+}
+
+fn hold_back(scenario: &Scenario) -> Option<Duration> {
+    scenario.topic.on(NetworkId::of("any")).ok()?.hold_back()
 }
 
 #[cfg(test)]
 mod tests {
+    use vouchsafe::Topic;
+    use vouchsafe::rumor::Guarantee;
+    use vouchsafe::sim::Start;
+
     use super::*;
 
     #[test]
@@ -176,6 +203,28 @@ mod tests {
         }
         std::fs::write(file.path(), "# nothing\n").unwrap();
         assert!(topology(&given).unwrap_err().contains("no link"));
+    }
+
+    #[test]
+    fn every_unusual_condition_is_in_the_words_and_no_usual_one() {
+        assert_eq!(words(&Scenario::default()), "");
+        let topic = Topic::named("t").guarantee(Guarantee::HoldBack(Duration::from_millis(1_500)));
+        for (scenario, said) in [
+            (Scenario { topology: Topology::Regular, ..Scenario::default() }, "regular"),
+            (Scenario { placement: Placement::Cut, ..Scenario::default() }, "liars at the cut"),
+            (Scenario { churn: churn("2:0.5").ok(), ..Scenario::default() }, "2 leave and 0.5 come a second"),
+            (Scenario { start: Start::Cold, ..Scenario::default() }, "from a cold start"),
+            (Scenario { grasping: 3, ..Scenario::default() }, "each liar dials 3 a second"),
+            (Scenario { loss: 0.07, ..Scenario::default() }, "7 % of the frames lost once"),
+            (Scenario { uplink: Some(9_000), ..Scenario::default() }, "uplinks of 9000 bytes a second"),
+            (Scenario { topic, ..Scenario::default() }, "rumors held back for 1.5 s"),
+            (
+                Scenario { clock_spread: Duration::from_secs(10), ..Scenario::default() },
+                "clocks up to 10 s off",
+            ),
+        ] {
+            assert_eq!(words(&scenario), format!(", {said}"));
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(super) fn run(experiment: Experiment, json: bool, out: Option<&Path>) -> Res
     bar.begin(format!("{} nodes", scenario.nodes));
     let report = experiment.run(&mut |progress| bar.show(progress));
     bar.end();
-    let cost = meter.words(Some(scenario.nodes));
+    let cost = meter.words(Some(scenario.nodes), Some(report.deliveries().0));
 
     let network = figures::network(&scenario, &report);
     let mut written = Vec::new();

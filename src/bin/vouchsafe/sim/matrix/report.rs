@@ -9,6 +9,7 @@ use super::super::cost::Meter;
 use super::super::figures;
 use super::super::files;
 use super::super::flags::latency_words;
+use super::super::shape;
 use super::row::Figures;
 use super::{Row, STRENGTHS};
 use crate::chart::Bars;
@@ -122,21 +123,31 @@ fn groups<'a>(
     groups
 }
 
-/// What the runs have in common: only a report with the same one can be resumed.
+/// What the runs have in common: only a report with the same one can be resumed. What is usual is left out, so that reports
+/// from before there was a choice stay good.
 pub(super) fn sentence(experiment: &Experiment) -> String {
-    let Experiment { scenario, rumors, rate, size, .. } = experiment;
+    let Experiment { scenario, rumors, rate, size, tail, .. } = experiment;
+    let tail = match *tail == Experiment::default().tail {
+        true => String::new(),
+        false => format!("; {} s more after the last delivery", tail.as_secs_f64()),
+    };
     format!(
-        "{} nodes, {}{DIALLED}{}; {rumors} rumors of {size} bytes, {rate} a second; seed {}.",
+        "{} nodes, {}{DIALLED}{}{}; {rumors} rumors of {size} bytes, {rate} a second{tail}; seed {}.",
         scenario.nodes,
         scenario.links,
         latency_words(&scenario.latency),
+        shape::words(scenario),
         scenario.seed
     )
 }
 
 /// Writing into a `String` can't fail, hence the ignored results.
 fn markdown(experiment: &Experiment, rows: &[&Row], planned: usize, meter: &Meter, plots: &[Plot]) -> String {
-    let mut out = format!("# Every adversary, at every strength\n\n{}\n\n", sentence(experiment));
+    let mut out = format!(
+        "# Every adversary, at every strength\n\n{}\n\n{}\n\n",
+        sentence(experiment),
+        files::made_by(std::env::args())
+    );
     if rows.len() < planned {
         let _ = writeln!(out, "**Not finished: {} of {planned} runs.**\n", rows.len());
     }
@@ -159,6 +170,29 @@ fn markdown(experiment: &Experiment, rows: &[&Row], planned: usize, meter: &Mete
         0 => "Cost".to_owned(),
         earlier => format!("Cost of this run only, without the {earlier} rows of an earlier one"),
     };
-    let _ = writeln!(out, "\n{cost}: {}.", meter.words(None));
+    let _ = writeln!(out, "\n{cost}: {}.", meter.words(None, None));
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use vouchsafe::sim::Scenario;
+
+    use super::*;
+
+    #[test]
+    fn the_usual_sentence_is_that_of_earlier_reports() {
+        let scenario = Scenario { nodes: 10_000, ..Scenario::default() };
+        let mut experiment = Experiment { scenario, ..Experiment::default() };
+        let usual = "10000 nodes, 12 links dialled by each, 5 to 130 ms apart by distance; 20 rumors of 300 bytes, 10 a second; seed 1.";
+        assert_eq!(sentence(&experiment), usual);
+        experiment.scenario.loss = 0.05;
+        experiment.tail *= 2;
+        assert_eq!(
+            sentence(&experiment),
+            usual
+                .replace("distance;", "distance, 5 % of the frames lost once;")
+                .replace("; seed", "; 4 s more after the last delivery; seed")
+        );
+    }
 }

@@ -9,6 +9,7 @@ use super::super::cost::Meter;
 use super::super::figures::{self, Columns};
 use super::super::files;
 use super::super::flags::latency_words;
+use super::super::shape;
 use super::{COMPANY, Parameter, Row};
 use crate::chart::{Axis, Drawn, Lines, Series};
 use crate::exit::Failure;
@@ -49,7 +50,7 @@ pub(super) fn write(
         }
         table(&mut text, parameter, &own);
     }
-    let _ = writeln!(text, "\nCost: {}.", meter.words(None));
+    let _ = writeln!(text, "\nCost: {}.", meter.words(None, None));
     files::replace(out, NAME, &text)
 }
 
@@ -59,10 +60,13 @@ fn head(experiment: &Experiment, done: usize, planned: usize) -> String {
     let mut out = String::from("# One parameter at a time\n\n");
     let _ = writeln!(
         out,
-        "{} nodes, {}; {rumors} rumors of {size} bytes, {rate} a second; seed {}. All other parameters have their defaults.",
+        "{} nodes, {}, {}{}; {rumors} rumors of {size} bytes, {rate} a second; seed {}. All other parameters have their defaults.\n\n{}",
         scenario.nodes,
+        shape::links(scenario),
         latency_words(&scenario.latency),
-        scenario.seed
+        shape::words(scenario),
+        scenario.seed,
+        files::made_by(std::env::args())
     );
     if done < planned {
         let _ = writeln!(out, "\n**Not finished: {done} of {planned} runs.**");
