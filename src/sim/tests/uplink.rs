@@ -5,13 +5,13 @@ use super::*;
 const UPLINK: u64 = 250_000;
 
 fn loaded(part: f64, size: usize) -> Measures {
-    loaded_among(100, part, size)
+    loaded_among(100, UPLINK, part, size)
 }
 
-fn loaded_among(nodes: usize, part: f64, size: usize) -> Measures {
-    let mut network = Network::new(Scenario { nodes, uplink: Some(UPLINK), ..small() });
+fn loaded_among(nodes: usize, uplink: u64, part: f64, size: usize) -> Measures {
+    let mut network = Network::new(Scenario { nodes, uplink: Some(uplink), ..small() });
     pass(&mut network, Duration::from_secs(2));
-    network.load_while(Load::of_uplink(part, UPLINK, size, Duration::from_secs(3)), &mut pass);
+    network.load_while(Load::of_uplink(part, uplink, size, Duration::from_secs(3)), &mut pass);
     pass(&mut network, Duration::from_secs(8));
     network.measures()
 }
@@ -24,10 +24,11 @@ fn half_the_uplink_is_delivered_with_few_copies() {
     assert!(measures.copies <= 1.6, "{} copies", measures.copies);
 }
 
+/// Not on a line of 250 kB/s, where the first copies of one body take their author a second.
 #[test]
 fn half_the_uplink_of_large_bodies_is_delivered_too() {
-    let measures = loaded_among(200, 0.5, 16 * 1024);
-    assert!(measures.spreads.len() > 15, "{} rumors", measures.spreads.len());
+    let measures = loaded_among(200, 4 * UPLINK, 0.5, 16 * 1024);
+    assert!(measures.spreads.len() > 60, "{} rumors", measures.spreads.len());
     assert_eq!((measures.coverage(), measures.false_bans, measures.publishes_waiting), (1.0, 0, 0));
     assert!(measures.copies <= 1.6, "{} copies", measures.copies);
 }
