@@ -43,9 +43,11 @@ pub struct Config {
     pub topic_bytes: usize,
     /// Most of those bytes that one author may have, in the same way. Default 128 MiB.
     pub author_bytes: usize,
-    /// Batches of signatures under way at once: the number of verifier threads. Default 1.
+    /// Batches of signatures under way at once: the number of verifier threads. A `Node` sets it to that of its pool.
+    /// Default 1.
     pub verifiers: usize,
-    /// Most signatures in one batch. Default 64; larger batches save less than they delay (docs/performance.md).
+    /// Most signatures in one batch. Default 64: larger ones save a fifth at most where all authors differ, and one bad
+    /// signature spoils more (docs/performance.md).
     pub batch: usize,
     /// What an author says within so long of its last bundle waits so long for company, to share one signature, one id and one
     /// announcement, unless it fills a bundle by itself. Whoever has been silent for longer is heard at once, and who

@@ -24,7 +24,7 @@ fn half_the_uplink_is_delivered_with_few_copies() {
     assert!(measures.copies <= 1.6, "{} copies", measures.copies);
 }
 
-/// Not on a line of 250 kB/s, where the first copies of one body take their author a second.
+/// On a line of 250 kB/s such bodies collapse: docs/performance.md, Load alone.
 #[test]
 fn half_the_uplink_of_large_bodies_is_delivered_too() {
     let measures = loaded_among(200, 4 * UPLINK, 0.5, 16 * 1024);
