@@ -675,6 +675,8 @@ impl Driver {
         }
         for link in &stats.links {
             assert!(link.waiting_verification <= WAITING_PER_LINK, "too many signatures wait: {link:?}");
+            let waiting_bytes = (512 << 10) + wire::MAX_FRAME_LEN;
+            assert!(link.waiting_bytes <= waiting_bytes, "too many bytes wait: {link:?}");
             assert!(link.owed_pulls <= 256 && link.wanted_from <= 8_192, "pulls over their caps: {link:?}");
             assert!(link.queued_bytes <= 4 << 20, "queues over their caps: {link:?}");
             let adds_up = link.wanted_from <= stats.wants && (stats.wants > 0 || link.owed_pulls == 0);
