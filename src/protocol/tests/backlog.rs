@@ -38,7 +38,7 @@ fn a_verifier_that_falls_behind_stops_the_senders_and_loses_nothing() {
     assert!(links.iter().all(|link| world.hostiles[*link].closed.is_none()), "nobody is to blame");
 }
 
-/// Forty bundles of 60 kB over one link to a slow verifier, pushed in `frames`.
+/// Forty bundles of 60 kB over one link to a slow verifier.
 fn large_ones_wait(topic: Topic, headers_first: bool) {
     let mut world = World::new(2);
     let rules = world.topic(&topic.slots_per_tick(64).max_body(60_000));
