@@ -180,6 +180,8 @@ fn in_a_running_engine(c: &mut Criterion) {
                         }
                     }
                 }
+                let counters = engine.stats().counters;
+                assert_eq!(counters.verified, counters.copies_in, "something was refused");
                 took
             });
         });

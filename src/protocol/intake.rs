@@ -146,8 +146,9 @@ impl Engine {
             Known::InFlight => {
                 self.counters.duplicates += 1;
                 let copy = self.copy(sender, &raw.signed, hops);
-                // Its bodies are only needed if a header came first.
-                if self.entry_lacks_body(&header.topic, &id) {
+                // Its bodies are only needed if a header came first. Where too many wait already they are asked for once the
+                // signature has held: they count for the link that brought the header, and this one would not be stopped.
+                if self.takes_body(&header.topic, &id) {
                     let Some(bundle) = self.checked(sender, raw) else { return };
                     if let Some(entry) =
                         self.topics.get_mut(&header.topic).and_then(|window| window.entry_mut(&id))
@@ -234,8 +235,12 @@ impl Engine {
         }
     }
 
-    fn entry_lacks_body(&self, topic: &TopicId, id: &BundleId) -> bool {
-        self.topics.get(topic).and_then(|window| window.entry(id)).is_some_and(|entry| entry.body.is_none())
+    fn takes_body(&self, topic: &TopicId, id: &BundleId) -> bool {
+        let entry = self.topics.get(topic).and_then(|window| window.entry(id));
+        entry.is_some_and(|entry| match &entry.stage {
+            Stage::Verifying { first, .. } => entry.body.is_none() && self.verifying.takes_bytes(first.link),
+            _ => false,
+        })
     }
 
     /// Row 4: lengths, rules of the topic, body hashes. Whoever sends what fails has not checked it.

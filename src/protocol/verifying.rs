@@ -129,12 +129,15 @@ impl VerifyQueue {
         self.links.get(&link).map_or(0, |of_link| of_link.bytes)
     }
 
+    /// Whether more bodies may wait with the signatures of this link.
+    pub(super) fn takes_bytes(&self, link: LinkId) -> bool {
+        self.bytes_of(link) < MAX_WAITING_BYTES_PER_LINK
+    }
+
     /// Whether so much waits that nothing more of this link is to be read.
     pub(super) fn is_full(&self, link: LinkId) -> bool {
-        let (waiting, bytes) = (self.waiting_of(link), self.bytes_of(link));
-        waiting >= MAX_WAITING_PER_LINK
-            || bytes >= MAX_WAITING_BYTES_PER_LINK
-            || (waiting > 0 && self.is_crowded())
+        let waiting = self.waiting_of(link);
+        waiting >= MAX_WAITING_PER_LINK || !self.takes_bytes(link) || (waiting > 0 && self.is_crowded())
     }
 
     /// Whether this link may be read again.

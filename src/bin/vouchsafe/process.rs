@@ -6,8 +6,8 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static HEAP: Cap<MiMalloc> = Cap::new(MiMalloc, usize::MAX);
 
-/// Bytes in use on the heap. Resident memory is no measure of one run among several: of what is freed, most stays resident, and is
-/// used again.
+/// Bytes in use on the heap. Resident memory is no measure of one run among several: what is freed may
+/// stay resident, and is used again.
 pub(crate) fn heap() -> u64 {
     HEAP.allocated() as u64
 }

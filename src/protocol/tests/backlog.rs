@@ -81,6 +81,40 @@ fn bodies_of_headers_that_wait_are_bounded() {
 }
 
 #[test]
+fn bodies_of_another_links_headers_are_bounded_too() {
+    // Given a link that sends 40 headers to a slow verifier, and another that sends their bodies of 60 kB.
+    let mut world = World::new(4);
+    let held = Topic::named("t").guarantee(Guarantee::HoldBack(Duration::from_secs(5)));
+    let rules = world.topic(&held.slots_per_tick(64).max_body(60_000));
+    let node = world.node();
+    let (first, second) = (world.hostile(node), world.hostile(node));
+    world.verify_takes = Duration::from_secs(2);
+    let (author, body) = (world.liar(1), "x".repeat(60_000));
+    let words: Vec<_> = (0..40).map(|slot| world.says_at(&author, &rules, slot, &body)).collect();
+    let headers: Vec<_> = words.iter().map(|word| *word.signed_header()).collect();
+    world.says(first, Lane::Control, wire::headers(&headers));
+    world.run(100);
+    for word in &words {
+        world.pushes(second, &[word]);
+    }
+    world.run(1_000);
+    let waiting: usize = world.engine(node).stats().links.iter().map(|link| link.waiting_bytes).sum();
+    assert!((512 << 10..(512 << 10) + MAX_FRAME_LEN).contains(&waiting), "{waiting} bytes");
+    // Then what found no room is asked for when its signature has held.
+    world.verify_takes = Duration::from_micros(200);
+    world.run(4_000);
+    let missing: Vec<_> =
+        words.iter().filter(|word| world.hostiles[second].pulls_of(&word.id()) > 0).collect();
+    assert!(missing.len() > 20, "{} asked for", missing.len());
+    for word in missing {
+        world.says(second, Lane::Replies, frame_of(0, &[word]));
+    }
+    world.run(30_000);
+    assert_eq!(world.nodes[node].delivered.len(), 40);
+    assert!([first, second].iter().all(|link| world.hostiles[*link].closed.is_none()), "nobody is to blame");
+}
+
+#[test]
 fn many_links_together_make_no_more_wait_than_a_few() {
     // Given 90 links that each push ten frames of eight bundles, in turn.
     let mut world = World::new(3);

@@ -39,7 +39,8 @@ use crate::exit::Failure;
 /// twice, forged: nothing is delivered twice to one life of a node, or in the name of an honest author that did not say it;
 /// blamed: no honest node bans, convicts or suspects an honest key; caps: links, queues and tables keep their limits;
 /// memory: once warm, that is after a quarter of the run and at the least 4 minutes (the index is full after 150 s), the median of
-/// the last third is less than 5 % above that of the first third; judged in runs of 8 minutes or more;
+/// the last third is less than 5 % above that of the first third, of resident memory and of the heap; judged in runs of 8 minutes
+/// or more;
 /// descriptors: with all attackers gone and all nodes up, no more are open at the end than were at the beginning.
 ///
 /// Writes DIR/soak.jsonl, a line a second, and DIR/soak.svg.

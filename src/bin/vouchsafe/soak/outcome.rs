@@ -49,6 +49,9 @@ impl Outcome {
         if let Some(growth) = self.growth.filter(|growth| *growth >= MOST_GROWTH) {
             faults.push(format!("memory grew by {:.1} %", growth * 100.0));
         }
+        if let Some(growth) = self.heap_growth.filter(|growth| *growth >= MOST_GROWTH) {
+            faults.push(format!("the heap grew by {:.1} %", growth * 100.0));
+        }
         if let Some((first, last)) = self.descriptors.filter(|(first, last)| last > first) {
             faults.push(format!("{first} descriptors became {last}"));
         }
