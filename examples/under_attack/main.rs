@@ -1,7 +1,7 @@
 //! What an attack costs the honest: a closed loop among eight nodes on loopback, quiet and with one hostile link at line rate.
 //!
 //! ```text
-//! cargo run --release --example under_attack -- [--rounds 3] [--seconds 5] [--nodes 8] [--window 64] [--links 1]
+//! cargo run --release --features sim --example under_attack -- [--rounds 3] [--seconds 5] [--nodes 8] [--window 64] [--links 1]
 //!                                               [--only duplicates,forged,...] [--limit-local] [--link-cpu MS]
 //!                                               [--json]
 //! ```
