@@ -46,21 +46,15 @@ const LIST: usize = 16 * MAX_IDS_PER_FRAME;
 /// Most pieces of evidence that wait.
 const EVIDENCE_QUEUE: usize = 1024;
 
-/// Ids that wait for a frame, each with its topic.
-type IdList = Vec<(TopicId, BundleId)>;
+/// Ids that wait for a frame, each with its topic, in order.
+type IdList = VecDeque<(TopicId, BundleId)>;
 
-/// Takes as many ids of the first one's topic as fit a frame.
+/// Takes the first ids while they are of one topic and fit a frame. What lies behind is not looked at: a peer that pulls
+/// ids of ever other topics would have all of it looked at for each.
 fn take_run(list: &mut IdList) -> Option<(TopicId, Vec<BundleId>)> {
-    let (topic, _) = *list.first()?;
-    let mut ids = Vec::new();
-    list.retain(|(other, id)| {
-        let take = *other == topic && ids.len() < MAX_IDS_PER_FRAME;
-        if take {
-            ids.push(*id);
-        }
-        !take
-    });
-    Some((topic, ids))
+    let (topic, _) = *list.front()?;
+    let run = list.iter().take(MAX_IDS_PER_FRAME).take_while(|(other, _)| *other == topic).count();
+    Some((topic, list.drain(..run).map(|(_, id)| id).collect()))
 }
 
 /// A bundle on its way, with the hop budget it carries.
@@ -107,9 +101,9 @@ impl Outbox {
             announcements: keyed.map(),
             headers: Vec::new(),
             announce_due: None,
-            pulls: Vec::new(),
-            gone: Vec::new(),
-            cancel: Vec::new(),
+            pulls: IdList::new(),
+            gone: IdList::new(),
+            cancel: IdList::new(),
             own: FairQueue::new(keyed),
             relayed: FairQueue::new(keyed),
             replies: FairQueue::new(keyed),
@@ -224,20 +218,20 @@ impl Outbox {
 
     pub(super) fn pull(&mut self, topic: TopicId, id: BundleId) {
         // Bounded by who asks: see `has_pulls`.
-        self.pulls.push((topic, id));
+        self.pulls.push_back((topic, id));
     }
 
     /// Beyond the bound the puller learns by its time-out what it would have learned at once.
     pub(super) fn gone(&mut self, topic: TopicId, id: BundleId) {
         if self.gone.len() < LIST {
-            self.gone.push((topic, id));
+            self.gone.push_back((topic, id));
         }
     }
 
     /// Beyond the bound a copy comes that nobody needs.
     pub(super) fn cancel(&mut self, topic: TopicId, id: BundleId) {
         if self.cancel.len() < LIST {
-            self.cancel.push((topic, id));
+            self.cancel.push_back((topic, id));
         }
     }
 
@@ -410,5 +404,29 @@ impl Outbox {
             }
         }
         (!writer.is_empty()).then(|| writer.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_leave_in_order_and_only_with_their_topic() {
+        let topic = |n| TopicId::from_bytes([n; 32]);
+        let id = |n: usize| BundleId::from_bytes(std::array::from_fn(|at| n.to_le_bytes()[at % 8]));
+        let mut list = IdList::new();
+        list.extend([(topic(1), id(0)), (topic(1), id(1)), (topic(2), id(2)), (topic(1), id(3))]);
+        list.extend((4..5 + MAX_IDS_PER_FRAME).map(|n| (topic(2), id(n))));
+        assert_eq!(take_run(&mut list), Some((topic(1), vec![id(0), id(1)])));
+        assert_eq!(take_run(&mut list), Some((topic(2), vec![id(2)])));
+        assert_eq!(take_run(&mut list), Some((topic(1), vec![id(3)])));
+        assert_eq!(
+            take_run(&mut list),
+            Some((topic(2), (4..4 + MAX_IDS_PER_FRAME).map(id).collect())),
+            "a frame"
+        );
+        assert_eq!(take_run(&mut list), Some((topic(2), vec![id(4 + MAX_IDS_PER_FRAME)])));
+        assert_eq!(take_run(&mut list), None);
     }
 }
