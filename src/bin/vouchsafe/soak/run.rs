@@ -228,10 +228,13 @@ impl Soak {
     /// Waits until no more descriptors are open than were; says how many are.
     async fn descriptors_at_most(&mut self, first: Option<u64>) -> Result<Option<u64>, Failure> {
         let latest = Instant::now() + DRAINED;
-        while process::descriptors() > first && Instant::now() < latest {
+        // The count that ends the wait is the answer: a ledger may be open again a moment later, while it is being written.
+        let mut last = process::descriptors();
+        while last > first && Instant::now() < latest {
             self.look_and_read(Duration::from_millis(500)).await?;
+            last = process::descriptors();
         }
-        Ok(process::descriptors())
+        Ok(last)
     }
 
     fn outcome(mut self, descriptors: Option<(u64, u64)>) -> Outcome {
