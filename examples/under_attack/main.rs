@@ -1,9 +1,8 @@
 //! What an attack costs the honest: a closed loop among eight nodes on loopback, quiet and with one hostile link at line rate.
 //!
 //! ```text
-//! cargo run --release --features sim --example under_attack -- [--rounds 3] [--seconds 5] [--nodes 8] [--window 64] [--links 1]
-//!                                               [--only duplicates,forged,...] [--limit-local] [--link-cpu MS]
-//!                                               [--json]
+//! cargo run --release --features sim --example under_attack -- [--rounds 3] [--seconds 5] [--nodes 8] [--window 64]
+//!         [--links 1] [--only duplicates,forged,...] [--limit-local] [--link-cpu MS] [--json]
 //! ```
 //! The attacker is another process, so that its processor time is not counted with the nodes'. But it competes with them for
 //! the same processors, which would slow them down if they ignored it, too. So each attack has two runs beside it, all in
