@@ -39,17 +39,19 @@ impl Engine {
         let mut verdicts = verdicts.iter().copied();
         // A driver that answers too few has not verified: that is no, but no offence either, so those are asked again.
         for (link, work) in work {
-            match &work {
-                Work::Bundle { topic, job, .. } => match verdicts.next() {
-                    Some(true) => self.on_genuine(link, *topic, job),
-                    Some(false) => self.on_forged(*topic, job),
-                    None => self.queue_signature(link, work),
-                },
-                Work::Evidence { evidence, peer } => match (verdicts.next(), verdicts.next()) {
-                    (Some(true), Some(true)) => self.convict(**evidence, self.links.slot_of(link)),
-                    (Some(_), Some(_)) => self.offence(link, *peer, Offence::BogusEvidence),
-                    _ => self.queue_signature(link, work),
-                },
+            match (work, verdicts.next()) {
+                (work, None) => self.queue_signature(link, work),
+                (Work::Bundle { topic, job, .. }, Some(true)) => self.on_genuine(link, topic, &job),
+                (Work::Bundle { topic, job, .. }, Some(false)) => self.on_forged(topic, &job),
+                (Work::Evidence { evidence, peer, first_holds: false }, Some(true)) => {
+                    self.queue_signature(link, Work::Evidence { evidence, peer, first_holds: true });
+                }
+                (Work::Evidence { evidence, .. }, Some(true)) => {
+                    self.convict(*evidence, self.links.slot_of(link));
+                }
+                (Work::Evidence { peer, .. }, Some(false)) => {
+                    self.offence(link, peer, Offence::BogusEvidence)
+                }
             }
         }
         self.resume_verified();

@@ -323,7 +323,7 @@ impl Engine {
 
     fn queue_entry(&mut self, sender: Sender, topic: TopicId, id: BundleId, mut entry: Entry) {
         let surcharged = self.is_surcharged(sender, &entry.signed.header);
-        self.charge_signatures(sender.link, 1, surcharged);
+        self.charge_signature(sender.link, surcharged);
         if surcharged {
             self.counters.surcharged += 1;
             // Announced and not pushed: others ask for it when they have room.
@@ -358,12 +358,12 @@ impl Engine {
             self.counters.evidence_irrelevant += 1;
             return;
         }
-        self.queue_signature(sender.link, Work::Evidence { evidence, peer: sender.peer });
+        self.queue_signature(sender.link, Work::Evidence { evidence, peer: sender.peer, first_holds: false });
     }
 
     /// Row 7: puts a signature in the sender's queue and on its bill.
     pub(super) fn queue_signature(&mut self, link: LinkId, work: Work) {
-        self.charge_signatures(link, work.cost(), false);
+        self.charge_signature(link, false);
         self.verifying.add(link, work);
     }
 

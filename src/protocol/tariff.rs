@@ -78,12 +78,12 @@ impl Engine {
         Some((window.authors.allowance(&header.author, &mut link.newcomers, now), now))
     }
 
-    /// Puts signatures on a link's bill.
-    pub(super) fn charge_signatures(&mut self, link: LinkId, checks: usize, surcharged: bool) {
+    /// Puts a signature on a link's bill.
+    pub(super) fn charge_signature(&mut self, link: LinkId, surcharged: bool) {
         let now = self.now.mono;
         if let Some(link) = self.links.get_mut(link) {
             let factor = if surcharged { SURCHARGE } else { 1 };
-            link.budget.charge_cpu(now, SIGNATURE_COST * checks as u32 * factor);
+            link.budget.charge_cpu(now, SIGNATURE_COST * factor);
         }
     }
 }

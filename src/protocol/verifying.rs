@@ -23,8 +23,8 @@ const MAX_WAITING: usize = 4_096;
 pub(super) enum Work {
     /// The signature of the first candidate of an entry; `bytes` of bodies wait with it.
     Bundle { topic: TopicId, job: VerifyJob, bytes: u32 },
-    /// Both signatures of a piece of evidence.
-    Evidence { evidence: Box<Evidence>, peer: PublicKey },
+    /// One signature of a piece of evidence: the second only once the first has held.
+    Evidence { evidence: Box<Evidence>, peer: PublicKey, first_holds: bool },
 }
 
 impl Work {
@@ -33,11 +33,14 @@ impl Work {
         Self::Bundle { topic, job: VerifyJob::of(&entry.signed, id), bytes }
     }
 
-    /// How many signatures it stands for.
-    pub(super) const fn cost(&self) -> usize {
+    fn job(&self) -> VerifyJob {
         match self {
-            Self::Bundle { .. } => 1,
-            Self::Evidence { .. } => 2,
+            Self::Bundle { job, .. } => *job,
+            Self::Evidence { evidence, first_holds, .. } => {
+                let [first, second] = evidence.headers();
+                let signed = if *first_holds { second } else { first };
+                VerifyJob::of(signed, signed.header.id())
+            }
         }
     }
 
@@ -185,73 +188,55 @@ impl VerifyQueue {
     }
 
     /// The next batch of up to `max` signatures: one of each link in turn, of those links whose signatures may share a
-    /// batch; or, when it is the turn of another link, only that link's. `alone` gives how many those may be, or `None`
-    /// for a link that shares. What is `stale` when its turn comes is left out.
+    /// batch; or, when it is the turn of another link, only that link's. `alone` gives how many of those may be under way
+    /// at once, over all batches, or `None` for a link that shares. What is `stale` when its turn comes is left out.
     pub(super) fn next_batch(
         &mut self,
         max: usize,
         alone: impl Fn(LinkId) -> Option<usize>,
         stale: impl Fn(&Work) -> bool,
     ) -> Option<(BatchId, &[(LinkId, Work)])> {
-        while let Some(link) = self.turns.front().copied() {
-            let waiting = self.links.get(&link).and_then(|of_link| of_link.waiting.front());
-            if !waiting.is_some_and(&stale) {
-                break;
-            }
-            self.take(link, &mut Vec::new());
-            self.drop_if_idle(link);
-        }
-        let first = *self.turns.front()?;
-        let shares = |link| alone(link).is_none();
         let mut batch = Vec::new();
-        if shares(first) {
-            let mut cost = 0;
-            // Links passed over since the last one that gave something.
-            let mut passed = 0;
-            while cost < max && passed < self.turns.len() {
-                let Some(link) = self.turns.front().copied() else { break };
-                if shares(link) {
-                    cost += self.take(link, &mut batch);
-                    passed = 0;
-                } else {
-                    self.turns.rotate_left(1);
-                    passed += 1;
+        // Links passed over since the last one that gave something. When that is all of them, there is no more.
+        let mut passed = 0;
+        while batch.len() < max && passed < self.turns.len() {
+            let Some(link) = self.turns.pop_front() else { break };
+            let Some(of_link) = self.links.get_mut(&link) else { continue };
+            let (waited, had) = (of_link.waiting.len(), batch.len());
+            while of_link.waiting.front().is_some_and(&stale) {
+                of_link.next();
+            }
+            let alone = alone(link);
+            let most = match alone {
+                None => 1,
+                Some(_) if had > 0 => 0,
+                Some(most) => most.saturating_sub(of_link.under_way).min(max),
+            };
+            batch.extend((0..most).map_while(|_| of_link.next()).map(|work| (link, work)));
+            let taken = batch.len() - had;
+            of_link.under_way += taken;
+            self.total_under_way += taken;
+            self.total -= waited - of_link.waiting.len();
+            if of_link.waiting.is_empty() {
+                self.drop_if_idle(link);
+            } else {
+                self.turns.push_back(link);
+                passed += 1;
+            }
+            if taken > 0 {
+                passed = 0;
+                if alone.is_some() {
+                    break;
                 }
             }
-        } else {
-            let mut cost = 0;
-            let max = max.min(alone(first).unwrap_or(max));
-            while cost < max && self.turns.contains(&first) {
-                cost += self.take(first, &mut batch);
-            }
+        }
+        if batch.is_empty() {
+            return None;
         }
         let id = BatchId(self.next_batch);
         self.next_batch += 1;
-        for (link, _) in &batch {
-            self.links.entry(*link).or_default().under_way += 1;
-        }
-        self.total_under_way += batch.len();
         let batch = self.batches.entry(id).or_insert(batch);
         Some((id, batch))
-    }
-
-    /// Moves one piece of work of `link` into the batch and the link to the end of the turns, if it has more.
-    fn take(&mut self, link: LinkId, batch: &mut Vec<(LinkId, Work)>) -> usize {
-        // It is at the front, unless its turn was passed over.
-        if self.turns.front() == Some(&link) {
-            self.turns.pop_front();
-        } else {
-            self.turns.retain(|other| *other != link);
-        }
-        let Some(of_link) = self.links.get_mut(&link) else { return 0 };
-        let Some(work) = of_link.next() else { return 0 };
-        if !of_link.waiting.is_empty() {
-            self.turns.push_back(link);
-        }
-        let cost = work.cost();
-        self.total -= 1;
-        batch.push((link, work));
-        cost
     }
 
     pub(super) fn finish(&mut self, batch: BatchId) -> Option<Vec<(LinkId, Work)>> {
@@ -285,17 +270,7 @@ impl Engine {
             else {
                 return;
             };
-            let mut jobs = Vec::with_capacity(work.len());
-            for (_, work) in work {
-                match work {
-                    Work::Bundle { job, .. } => jobs.push(*job),
-                    Work::Evidence { evidence, .. } => {
-                        jobs.extend(
-                            evidence.headers().map(|signed| VerifyJob::of(signed, signed.header.id())),
-                        );
-                    }
-                }
-            }
+            let jobs: Vec<_> = work.iter().map(|(_, work)| work.job()).collect();
             self.counters.batches += 1;
             self.counters.verified += jobs.len() as u64;
             self.actions.push_back(Action::Verify { batch, jobs });
@@ -401,6 +376,21 @@ mod tests {
         }
         batches.sort();
         assert_eq!(batches, [vec![1, 3, 1, 3], vec![2, 2]]);
+    }
+
+    #[test]
+    fn an_untrusted_link_has_no_more_under_way_than_it_may_however_many_batches_there_are() {
+        let mut queue = VerifyQueue::new(Keyed::default());
+        (0..5).for_each(|n| queue.add(LinkId(1), work(n)));
+        (0..2).for_each(|n| queue.add(LinkId(2), work(n)));
+        let alone = |link: LinkId| (link.0 == 1).then_some(2);
+        let mut next = || queue.next_batch(64, alone, |_| false).map(|(id, batch)| (id, links(batch)));
+        let (first, of_first) = next().unwrap();
+        assert_eq!((of_first, next().unwrap().1, next()), (vec![1, 1], vec![2, 2], None));
+        queue.finish(first);
+        let (_, batch) = queue.next_batch(64, alone, |_| false).unwrap();
+        assert_eq!(links(batch), [1, 1]);
+        assert_eq!(queue.total(), 1);
     }
 
     #[test]

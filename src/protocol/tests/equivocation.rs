@@ -285,19 +285,26 @@ fn bogus_evidence_is_an_offence() {
         bytes::Bytes::from(frame)
     };
     let [first, second] = genuine.headers().map(|signed| *signed);
-    let mut forged = genuine.encode();
-    forged[112 + 40] ^= 1;
+    let forgery = |at: usize| {
+        let mut forged = genuine.encode();
+        forged[at] ^= 1;
+        [&[8], forged.as_slice()].concat().into()
+    };
+    // With how many signatures are checked: the second only if the first holds.
     let cases = [
-        ("the same header twice", raw(same)),
-        ("slots side by side", raw(apart)),
-        ("the wrong order", raw([second, first])),
-        ("a forged signature", [&[8], forged.as_slice()].concat().into()),
+        ("the same header twice", raw(same), 0),
+        ("slots side by side", raw(apart), 0),
+        ("the wrong order", raw([second, first]), 0),
+        ("a forged first signature", forgery(112 + 40), 1),
+        ("a forged second signature", forgery(176 + 112 + 40), 2),
         (
             "impossible numbers",
             raw([first, signed(&world.liar(1), second.header, |header| header.count = 65)]),
+            0,
         ),
     ];
-    for (what, frame) in cases {
+    for (what, frame, checks) in cases {
+        let before = world.engine(node).stats().counters.verified;
         let hostile = world.hostile(node);
         world.says(hostile, Lane::Control, frame);
         world.run(100);
@@ -305,6 +312,7 @@ fn bogus_evidence_is_an_offence() {
         let offence = Event::Offence { peer: key, offence: Offence::BogusEvidence };
         assert!(world.nodes[node].events.contains(&offence), "{what}");
         assert_eq!(world.hostiles[hostile].closed, Some(Reason::Offence), "{what}");
+        assert_eq!(world.engine(node).stats().counters.verified - before, checks, "{what}");
     }
     assert!(world.engine(node).convicted().is_empty());
 }

@@ -9,10 +9,14 @@ use std::time::Duration;
 
 #[test]
 fn one_bad_signature_closes_the_link() {
+    [1, 4].map(one_bad_signature);
+}
+
+fn one_bad_signature(verifiers: usize) {
     // Given a new peer.
     let mut world = World::new(1);
     let rules = world.topic(&Topic::named("t"));
-    let victim = world.node();
+    let victim = world.node_with(|spec| spec.config.verifiers = verifiers);
     let hostile = world.hostile(victim);
     let author = world.liar(1);
     // When it pushes sixty rumors, all forged, in one frame.
@@ -49,11 +53,15 @@ fn a_bad_signature_under_a_header_alone_closes_the_link_too() {
 
 #[test]
 fn batch_poisoning_costs_one_check_per_link() {
+    [1, 4].map(batch_poisoning);
+}
+
+fn batch_poisoning(verifiers: usize) {
     // Given an honest, busy link, and twenty hostile ones.
     let mut world = World::new(3);
     let rules = world.topic(&Topic::named("t").slots_per_tick(1_000));
-    world.nodes(2);
-    let victim = 0;
+    let victim = world.node_with(|spec| spec.config.verifiers = verifiers);
+    world.node();
     world.connect(1, victim);
     world.run(100);
     for n in 0..20 {
@@ -87,6 +95,42 @@ fn batch_poisoning_costs_one_check_per_link() {
     assert_eq!((poisoned, mixed), (20, 0));
     assert_eq!(node.delivered.len(), 70);
     assert!(hostiles.iter().all(|hostile| world.hostiles[*hostile].closed == Some(Reason::Offence)));
+}
+
+#[test]
+fn a_trusted_link_spoils_one_batch_once() {
+    // Given an honest, busy link, and a hostile one that has done honest work enough to share batches with it.
+    let mut world = World::new(4);
+    let rules = world.topic(&Topic::named("t").slots_per_tick(1_000));
+    let victim = world.node_with(|spec| spec.config.verifiers = 4);
+    world.node();
+    world.connect(1, victim);
+    let hostile = world.hostile(victim);
+    let author = world.liar(1);
+    world.run(100);
+    let good: Vec<_> = (0..16).map(|slot| world.says_at(&author, &rules, slot, "good")).collect();
+    world.pushes(hostile, &good.iter().collect::<Vec<_>>());
+    for n in 0..20 {
+        world.publish(1, &rules, format!("warm {n}"));
+        world.run(5);
+    }
+    // When it sends sixty forgeries, and the honest one goes on.
+    let before = world.nodes[victim].batches.len();
+    world.verify_takes = Duration::from_millis(20);
+    for n in 0..20 {
+        world.publish(1, &rules, format!("word {n}"));
+    }
+    let author = world.liar(2);
+    let lies: Vec<_> = (0..60).map(|slot| forged(&world.says_at(&author, &rules, slot, "lie"), 0)).collect();
+    world.pushes(hostile, &lies.iter().collect::<Vec<_>>());
+    world.run(1_000);
+    // Then what was under way when the first of them failed is all that they spoilt: one batch for each verifier.
+    let node = &world.nodes[victim];
+    let is_lie = |job: &super::super::VerifyJob| job.author == author.public();
+    let spoilt = node.batches[before..].iter().filter(|batch| batch.iter().any(is_lie)).count();
+    assert!((1..=4).contains(&spoilt), "{spoilt} batches were spoilt");
+    assert_eq!(world.hostiles[hostile].closed, Some(Reason::Offence));
+    assert_eq!(node.delivered.len(), 16 + 40);
 }
 
 /// A hostile link sends `lies`, and a moment later an honest one the genuine copy, pushed or only announced.
