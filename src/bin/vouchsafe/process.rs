@@ -1,5 +1,7 @@
 //! What this process takes: its heap, and what the system says where it does: on Linux, by its books in `/proc`.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use cap::Cap;
 use mimalloc::MiMalloc;
 
@@ -10,6 +12,21 @@ static HEAP: Cap<MiMalloc> = Cap::new(MiMalloc, usize::MAX);
 /// stay resident, and is used again.
 pub(crate) fn heap() -> u64 {
     HEAP.allocated() as u64
+}
+
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// Counts panics from now on, on any thread and in any task: a runtime catches those of its tasks, and nobody hears of them.
+pub(crate) fn count_panics() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        PANICS.fetch_add(1, Ordering::Relaxed);
+        before(info);
+    }));
+}
+
+pub(crate) fn panics() -> u64 {
+    PANICS.load(Ordering::Relaxed)
 }
 
 /// Seconds of processor time, user and system. (The books count hundredths on every Linux that Rust runs on.)

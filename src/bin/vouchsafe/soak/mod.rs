@@ -38,6 +38,7 @@ use crate::exit::Failure;
 /// beginning all have been given at the end (of rumors no older than 45 s then: a minute is the delivery window);
 /// twice, forged: nothing is delivered twice to one life of a node, or in the name of an honest author that did not say it;
 /// blamed: no honest node bans, convicts or suspects an honest key; caps: links, queues and tables keep their limits;
+/// ended, hangs: a node that was not told to end answers within 10 s; and nothing panics;
 /// memory: once warm, that is after a quarter of the run and at the least 4 minutes (the index is full after 150 s), the median of
 /// the last third is less than 5 % above that of the first third, of resident memory and of the heap; judged in runs of 8 minutes
 /// or more;

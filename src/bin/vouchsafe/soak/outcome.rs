@@ -18,8 +18,12 @@ pub(super) struct Outcome {
     pub(super) delivered: u64,
     pub(super) dropped_packets: u64,
     pub(super) missed: u64,
+    /// How often the books of all nodes were read.
+    pub(super) looks: u64,
     pub(super) checked: u64,
     pub(super) broken: BTreeMap<&'static str, u64>,
+    /// Of any thread or task of the process.
+    pub(super) panics: u64,
     pub(super) words: Vec<String>,
     /// Of resident memory, once warm.
     pub(super) growth: Option<f64>,
@@ -34,6 +38,8 @@ pub(super) struct Outcome {
 
 /// Growth of memory, once warm, that is a fault.
 const MOST_GROWTH: f64 = 0.05;
+/// Seconds for each look at the books of all nodes: with fewer looks a run has not been watched.
+const SECONDS_PER_LOOK: u64 = 10;
 
 impl Outcome {
     pub(super) fn faults(&self) -> Vec<String> {
@@ -42,6 +48,13 @@ impl Outcome {
         faults.extend(self.words.iter().take(3).cloned());
         if self.missed > 0 {
             faults.push(format!("{} things were not seen: this machine is too slow for --rate", self.missed));
+        }
+        if self.panics > 0 {
+            faults.push(format!("{} panics, which stderr has", self.panics));
+        }
+        let seconds = self.samples.len() as u64;
+        if self.looks * SECONDS_PER_LOOK < seconds {
+            faults.push(format!("{} looks in {seconds} s: this machine is too slow for --nodes", self.looks));
         }
         if self.checked == 0 {
             faults.push("nothing was owed: give more --minutes, or less --within".to_owned());
@@ -56,5 +69,57 @@ impl Outcome {
             faults.push(format!("{first} descriptors became {last}"));
         }
         faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good() -> Outcome {
+        Outcome {
+            samples: Vec::new(),
+            attacks: Vec::new(),
+            cuts: Vec::new(),
+            left: 0,
+            crashed: 0,
+            reborn: 0,
+            published: 1,
+            refused: BTreeMap::new(),
+            delivered: 1,
+            dropped_packets: 0,
+            missed: 0,
+            looks: 1,
+            checked: 1,
+            broken: BTreeMap::new(),
+            panics: 0,
+            words: Vec::new(),
+            growth: Some(0.049),
+            heap_growth: Some(-0.1),
+            descriptors: Some((43, 43)),
+            offences: 0,
+            convictions: 0,
+        }
+    }
+
+    #[test]
+    fn each_fault_is_called_so() {
+        assert_eq!(good().faults(), Vec::<String>::new());
+        let faults: [(&str, fn(&mut Outcome)); 8] = [
+            ("hangs: 1 times", |outcome| outcome.broken = BTreeMap::from([("hangs", 1)])),
+            ("2 things were not seen", |outcome| outcome.missed = 2),
+            ("1 panics", |outcome| outcome.panics = 1),
+            ("1 looks in 11 s", |outcome| outcome.samples = vec![Sample::default(); 11]),
+            ("nothing was owed", |outcome| outcome.checked = 0),
+            ("memory grew by 5.0 %", |outcome| outcome.growth = Some(0.05)),
+            ("the heap grew by 5.0 %", |outcome| outcome.heap_growth = Some(0.05)),
+            ("43 descriptors became 44", |outcome| outcome.descriptors = Some((43, 44))),
+        ];
+        for (words, spoil) in faults {
+            let mut outcome = good();
+            spoil(&mut outcome);
+            let faults = outcome.faults();
+            assert!(matches!(&faults[..], [fault] if fault.starts_with(words)), "{words}: {faults:?}");
+        }
     }
 }

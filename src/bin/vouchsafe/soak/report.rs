@@ -33,7 +33,7 @@ pub(super) fn json(args: &Args, outcome: &Outcome) -> serde_json::Value {
         "left": outcome.left, "crashed": outcome.crashed, "reborn": outcome.reborn,
         "cuts": outcome.cuts.len(), "dropped_packets": outcome.dropped_packets, "attacks": by_name(outcome),
         "offences": outcome.offences, "convictions": outcome.convictions,
-        "owed_and_checked": outcome.checked, "broken": outcome.broken, "words": outcome.words,
+        "looks": outcome.looks, "owed_and_checked": outcome.checked, "broken": outcome.broken, "panics": outcome.panics, "words": outcome.words,
         "p99_ms_median": p99(outcome).map(|(median, _)| median), "rss_bytes_max": most,
         "rss_growth": outcome.growth, "heap_growth": outcome.heap_growth,
         "fds_first": outcome.descriptors.map(|(first, _)| first),
@@ -62,7 +62,7 @@ pub(super) fn table(args: &Args, outcome: &Outcome) -> String {
     row("partitions", format!("{}, {} packets dropped", outcome.cuts.len(), outcome.dropped_packets));
     let attacks: Vec<_> = by_name(outcome).iter().map(|(name, count)| format!("{count} x {name}")).collect();
     row("attacks", format!("{}: {}", outcome.attacks.len(), attacks.join(", ")));
-    row("checked", format!("{} deliveries that were owed", outcome.checked));
+    row("checked", format!("{} times that a delivery was owed, in {} looks", outcome.checked, outcome.looks));
     if let Some((median, most)) = p99(outcome) {
         row("p99", format!("{median:.0} ms in the median second, {most:.0} ms in the worst"));
     }

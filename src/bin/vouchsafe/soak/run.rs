@@ -32,6 +32,7 @@ const DRAINED: Duration = Duration::from_secs(300);
 
 pub(super) async fn run(args: &Args) -> Result<Outcome, Failure> {
     let ledgers = args.out.join("ledgers");
+    process::count_panics();
     // Of a run that was broken off: of keys that are gone.
     let _ = std::fs::remove_dir_all(&ledgers);
     std::fs::create_dir_all(&ledgers).map_err(|error| Failure::file(&ledgers, &error))?;
@@ -133,8 +134,10 @@ impl Soak {
                 delivered: 0,
                 dropped_packets: 0,
                 missed: 0,
+                looks: 0,
                 checked: 0,
                 broken: BTreeMap::new(),
+                panics: 0,
                 words: Vec::new(),
                 growth: None,
                 heap_growth: None,
@@ -246,6 +249,7 @@ impl Soak {
             dropped_packets: self.ground.cut.dropped.load(Ordering::Relaxed),
             checked: self.promises.checked,
             broken: self.promises.broken,
+            panics: process::panics(),
             words: self.promises.words,
             offences,
             convictions,

@@ -8,8 +8,11 @@ use vouchsafe::node::NodeStats;
 use vouchsafe::{Event, PublicKey, PublishError};
 
 use super::run::Soak;
-use super::world::{Life, News};
+use super::world::{Life, News, Silence};
 use crate::exit::Failure;
+
+/// For an answer of a node: whatever it has to do, nobody it talks to may keep it from its own application for so long.
+const ANSWER: Duration = Duration::from_secs(10);
 
 impl Soak {
     pub(super) fn is_now(&self, slot: usize, life: u64) -> bool {
@@ -39,13 +42,18 @@ impl Soak {
             }
             News::Missed(count) => self.seen.missed += count,
             News::Published { slot, life, body, result, at } => match result {
-                Ok(_) => {
+                Some(Ok(_)) => {
                     self.seen.published += 1;
                     if self.is_now(slot, life) {
                         self.promises.said(slot, &body, at);
                     }
                 }
-                Err(error) => self.refused(slot, &error),
+                Some(Err(PublishError::Closed)) => {
+                    self.silent(slot, life, Silence::Ended);
+                    self.refused(slot, &PublishError::Closed);
+                }
+                Some(Err(error)) => self.refused(slot, &error),
+                None => self.silent(slot, life, Silence::Hangs),
             },
             News::Stats { at, all } => {
                 self.asking = false;
@@ -73,8 +81,23 @@ impl Soak {
         *self.seen.refused.entry(error.to_string()).or_default() += 1;
     }
 
+    /// A node did not answer. That is a fault unless its life was ended meanwhile.
+    fn silent(&mut self, slot: usize, life: u64, silence: Silence) {
+        if !self.is_now(slot, life) {
+            return;
+        }
+        match silence {
+            Silence::Ended => self.promises.breaks("ended", || format!("node {slot} has ended by itself")),
+            Silence::Hangs => {
+                self.promises
+                    .breaks("hangs", || format!("node {slot} gave no answer for {} s", ANSWER.as_secs()));
+            }
+        }
+    }
+
     /// The books of all nodes: caps, and which links are up.
-    pub(super) fn look(&mut self, at: Instant, all: &[(usize, u64, NodeStats)]) {
+    pub(super) fn look(&mut self, at: Instant, all: &[(usize, u64, Result<NodeStats, Silence>)]) {
+        self.seen.looks += 1;
         let slots: HashMap<PublicKey, usize> = self
             .places
             .iter()
@@ -84,6 +107,13 @@ impl Soak {
             .collect();
         let mut ends = HashMap::new();
         for (slot, life, stats) in all {
+            let stats = match stats {
+                Ok(stats) => stats,
+                Err(silence) => {
+                    self.silent(*slot, *life, *silence);
+                    continue;
+                }
+            };
             self.promises.stats(*slot, stats, &self.ground.config);
             self.latest.insert(*slot, (stats.counters.offences, stats.counters.convictions));
             if !self.is_now(*slot, *life) {
@@ -134,10 +164,12 @@ impl Soak {
             let at = Instant::now();
             let mut all = Vec::new();
             for (slot, life, node) in nodes {
-                // An error means that it has just ended.
-                if let Ok(stats) = node.stats().await {
-                    all.push((slot, life, stats));
-                }
+                let stats = match tokio::time::timeout(ANSWER, node.stats()).await {
+                    Ok(Ok(stats)) => Ok(stats),
+                    Ok(Err(_)) => Err(Silence::Ended),
+                    Err(_) => Err(Silence::Hangs),
+                };
+                all.push((slot, life, stats));
             }
             let _ = news.send(News::Stats { at, all }).await;
         });
@@ -154,7 +186,7 @@ impl Soak {
         self.promises.says(node.author(), &body, called);
         let (topic, life, news) = (topic.clone(), *number, self.ground.news.clone());
         tokio::spawn(async move {
-            let result = topic.publish(body.clone()).await;
+            let result = tokio::time::timeout(ANSWER, topic.publish(body.clone())).await.ok();
             let at = Instant::now();
             let _ = news.send(News::Published { slot, life, body, result, at }).await;
         });

@@ -54,12 +54,13 @@ pub(super) enum News {
         slot: usize,
         life: u64,
         body: bytes::Bytes,
-        result: Result<RumorId, PublishError>,
+        /// `None` if there was no answer in time.
+        result: Option<Result<RumorId, PublishError>>,
         at: Instant,
     },
     Stats {
         at: Instant,
-        all: Vec<(usize, u64, NodeStats)>,
+        all: Vec<(usize, u64, Result<NodeStats, Silence>)>,
     },
     Up {
         slot: usize,
@@ -69,6 +70,15 @@ pub(super) enum News {
         slot: usize,
     },
     Failed(String),
+}
+
+/// Why a node gave no books.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Silence {
+    /// It has ended.
+    Ended,
+    /// It did not answer in time.
+    Hangs,
 }
 
 /// What all lives share.
