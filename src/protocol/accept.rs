@@ -18,18 +18,37 @@ use crate::wire;
 
 /// Bundles that may wait for a free validator before further ones are ignored.
 const MAX_QUESTIONS_WAITING: usize = 4_096;
+/// Bytes of bodies that may wait with them. What waits is not yet in the store, whose caps do not count it.
+const MAX_QUESTION_BYTES: usize = 32 * 1024 * 1024;
 
 /// Questions to the application.
 #[derive(Debug)]
 pub(super) struct Validations {
     asked: KeyedMap<ValidationId, (TopicId, BundleId)>,
-    waiting: VecDeque<(TopicId, BundleId)>,
+    waiting: VecDeque<(TopicId, BundleId, u32)>,
+    /// Bytes of bodies that wait.
+    bytes: usize,
     next: u64,
 }
 
 impl Validations {
     pub(super) fn new(keyed: Keyed) -> Self {
-        Self { asked: keyed.map(), waiting: VecDeque::new(), next: 0 }
+        Self { asked: keyed.map(), waiting: VecDeque::new(), bytes: 0, next: 0 }
+    }
+
+    fn has_room(&self, bytes: u32) -> bool {
+        self.waiting.len() < MAX_QUESTIONS_WAITING && self.bytes + bytes as usize <= MAX_QUESTION_BYTES
+    }
+
+    fn wait(&mut self, topic: TopicId, id: BundleId, bytes: u32) {
+        self.waiting.push_back((topic, id, bytes));
+        self.bytes += bytes as usize;
+    }
+
+    fn next(&mut self) -> Option<(TopicId, BundleId)> {
+        let (topic, id, bytes) = self.waiting.pop_front()?;
+        self.bytes -= bytes as usize;
+        Some((topic, id))
     }
 }
 
@@ -161,11 +180,13 @@ impl Engine {
         if self.validations.asked.len() < self.config.validators.max(1) {
             return self.question(topic, id);
         }
-        if self.validations.waiting.len() < MAX_QUESTIONS_WAITING {
-            if let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) {
-                entry.stage = Stage::Validating;
-            }
-            self.validations.waiting.push_back((topic, id));
+        let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) else {
+            return;
+        };
+        let bytes = entry.signed.header.bytes;
+        if self.validations.has_room(bytes) {
+            entry.stage = Stage::Validating;
+            self.validations.wait(topic, id, bytes);
         } else {
             self.counters.validator_overload += 1;
             self.unwanted(topic, id);
@@ -206,7 +227,7 @@ impl Engine {
             }
         }
         while self.validations.asked.len() < self.config.validators.max(1) {
-            let Some((topic, id)) = self.validations.waiting.pop_front() else { return };
+            let Some((topic, id)) = self.validations.next() else { return };
             self.question(topic, id);
         }
     }

@@ -227,6 +227,30 @@ fn stalled_app_does_not_stop_gossip() {
 }
 
 #[test]
+fn bodies_that_wait_for_a_stalled_app_are_bounded() {
+    // Given an application that answers nothing, and a node that is patient with it.
+    let mut world = World::new(17);
+    let rules = world.topic(&Topic::named("t").slots_per_tick(700).max_body(64 * 1024));
+    let node = world.node_with(|spec| {
+        let (validator_patience, validators) = (Duration::from_secs(3_600), 1);
+        spec.config = Config { validator_patience, validators, ..Config::default() };
+        spec.validator = Some(Box::new(|_| None));
+    });
+    let source = world.hostile(node);
+    let (author, tick) = (world.liar(1), world.tick(&rules));
+    let large = "x".repeat(64 * 1024);
+    // When more bytes of genuine bodies come than may wait, as fast as the link's budget allows.
+    for slot in 0..600u16 {
+        world.pushes(source, &[&bundle(&author, &rules, tick, slot, &[&large])]);
+        world.run(10);
+    }
+    world.run(200);
+    // Then one is asked about, 32 MiB wait, the others are ignored and counted, and nobody is blamed.
+    assert_eq!(world.nodes[node].counters().validator_overload, 600 - 1 - 512);
+    assert_eq!(world.hostiles[source].closed, None);
+}
+
+#[test]
 fn questions_to_a_stalled_app_are_bounded() {
     // Given an application that answers nothing, and a node that is patient with it.
     let mut world = World::new(16);
