@@ -179,7 +179,12 @@ impl SecretKey {
         let mut file = options.open(path).map_err(fail)?;
         let mut text = Zeroizing::new(hex::encode(self.to_seed().as_slice()));
         text.push('\n');
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(fail)
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        if written.is_err() {
+            // Half a key is none, and would stand in the way of the next try.
+            let _ = std::fs::remove_file(path);
+        }
+        written.map_err(fail)
     }
 }
 

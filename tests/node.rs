@@ -119,6 +119,58 @@ async fn try_publish_does_not_wait_for_a_slot() {
 }
 
 #[tokio::test]
+async fn try_publish_waits_for_the_ledger_and_for_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = VerifierPool::new(1);
+    let other = node(&pool, &[]).await;
+    other.join(Topic::named("t")).await.unwrap();
+    let builder = Node::builder(SecretKey::generate()).network(NETWORK).listen("127.0.0.1:0");
+    let builder = builder.bootstrap([other.addr()]).ledger(folder.path().join("a.ledger"));
+    let author = builder.verifiers(pool).spawn().await.unwrap();
+    let topic =
+        author.join(Topic::named("t").slots_per_tick(1).tick_len(Duration::from_secs(10))).await.unwrap();
+    other.join(Topic::named("t").slots_per_tick(1).tick_len(Duration::from_secs(10))).await.unwrap();
+    soon("a link", topic.ready(1)).await.unwrap();
+    // Nothing is recorded yet, so this needs the disk; the second of a tick needs a slot. (A tick may end between them.)
+    let mut results = Vec::new();
+    for _ in 0..3 {
+        results.push(topic.try_publish("word").await);
+    }
+    assert!(results[0].is_ok(), "{results:?}");
+    assert!(results.contains(&Err(PublishError::WouldWait)), "{results:?}");
+}
+
+#[tokio::test]
+async fn who_can_not_be_dialled_is_named_and_why() {
+    let pool = VerifierPool::new(1);
+    let (other, ours) = (node(&pool, &[]).await, node(&pool, &[]).await);
+    let mut events = ours.events();
+    let wrong = PeerAddr { key: SecretKey::generate().public(), addr: other.local_addr() };
+    ours.connect(wrong).await.unwrap();
+    let failed = soon("an event", events.next()).await.unwrap().unwrap();
+    let Event::DialFailed { peer, why } = failed else { panic!("{failed:?}") };
+    assert_eq!(peer, wrong.key);
+    assert!(why.contains(&other.id().to_string()), "{why}");
+}
+
+#[tokio::test]
+async fn only_allowed_keys_are_let_in_whatever_was_configured_first() {
+    let pool = VerifierPool::new(1);
+    let friend = SecretKey::generate();
+    let builder = Node::builder(SecretKey::generate()).network(NETWORK).listen("127.0.0.1:0");
+    let closed = builder.allow([friend.public()]).config(vouchsafe::protocol::Config::default());
+    let closed = closed.verifiers(pool.clone()).spawn().await.unwrap();
+    let stranger = node(&pool, &[]).await;
+    let mut events = stranger.events();
+    stranger.connect(closed.addr()).await.unwrap();
+    let refused = soon("an event", events.next()).await.unwrap().unwrap();
+    assert!(matches!(refused, Event::LinkRefused { peer, .. } if peer == closed.id()), "{refused:?}");
+    let friend = Node::builder(friend).network(NETWORK).listen("127.0.0.1:0").bootstrap([closed.addr()]);
+    let friend = friend.verifiers(pool).spawn().await.unwrap();
+    soon("a link", friend.ready(1)).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_last_words_of_a_node_that_shuts_down_are_heard() {
     let nodes = mesh(2, &Topic::named("lobby")).await;
     let mut reader = nodes[1].1.subscribe();

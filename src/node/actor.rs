@@ -22,7 +22,7 @@ use super::verifiers::LoneVerifier;
 use super::{JoinError, PeerAddr, VerifierPool};
 use crate::key::PublicKey;
 use crate::net::{Connection, Endpoint, Link, LinkClosed, LinkEvent};
-use crate::protocol::{Engine, Event, Input, LinkId, MAX_TOPICS, Mono, Now, Offence, PublishError};
+use crate::protocol::{Engine, Event, Input, LinkId, MAX_TOPICS, Mono, Now, Offence, PublishError, Ticket};
 use crate::rumor::{Bundle, RuleSet, TopicId};
 use crate::store::LedgerFile;
 use crate::wire::Reason;
@@ -65,6 +65,8 @@ pub(super) struct Actor {
     pub(super) unread: Unread,
     pub(super) topics: HashMap<TopicId, Port>,
     pub(super) requests: Requests,
+    /// Rumors that wait for the ledger, and for nothing else.
+    tried: Vec<(TopicId, Ticket)>,
     dialler: Dialler,
     /// The record that is being written, or was last.
     pub(super) recording: Option<JoinHandle<()>>,
@@ -105,6 +107,7 @@ impl Actor {
             unread: Unread::default(),
             topics: HashMap::new(),
             requests: Requests::default(),
+            tried: Vec::new(),
             dialler: Dialler::default(),
             recording: None,
             topology: 0,
@@ -231,14 +234,25 @@ impl Actor {
             Message::Accepted(connection) => self.on_connection(connection),
             Message::Dialled { peer, result } => match result {
                 Ok(connection) => self.on_connection(connection),
-                Err(_) => self.redial(&peer.key),
+                Err(error) => {
+                    // An error means that nobody listens.
+                    let _ =
+                        self.parts.events.send(Event::DialFailed { peer: peer.key, why: error.to_string() });
+                    self.redial(&peer.key);
+                }
             },
             Message::Verdicts { batch, verdicts } => self.handle(Input::Verdicts { batch, verdicts }),
             Message::Validated { question, verdict } => self.handle(Input::Validated { question, verdict }),
-            Message::Recorded { until_ms, result } => match result {
-                Ok(()) => self.handle(Input::Recorded { until_ms }),
-                Err(error) => self.handle(Input::RecordFailed { why: error.to_string() }),
-            },
+            Message::Recorded { until_ms, result } => {
+                for (topic, _) in &self.tried {
+                    self.parts.engine.hurry(topic);
+                }
+                match result {
+                    Ok(()) => self.handle(Input::Recorded { until_ms }),
+                    Err(error) => self.handle(Input::RecordFailed { why: error.to_string() }),
+                }
+                self.end_tries();
+            }
         }
         ControlFlow::Continue(())
     }
@@ -372,11 +386,20 @@ impl Actor {
         }
         if try_only {
             self.parts.engine.hurry(&topic);
-            self.act();
-            for ticket in all {
-                if self.parts.engine.withdraw(topic, ticket) {
-                    self.requests.settle(ticket, Err(PublishError::WouldWait));
-                }
+            self.tried.extend(all.into_iter().map(|ticket| (topic, ticket)));
+            self.end_tries();
+        }
+    }
+
+    /// Takes back what was only to be tried and still waits; or, while the ledger is being written, once that is done.
+    fn end_tries(&mut self) {
+        self.act();
+        if self.parts.engine.is_recording() {
+            return;
+        }
+        for (topic, ticket) in std::mem::take(&mut self.tried) {
+            if self.parts.engine.withdraw(topic, ticket) {
+                self.requests.settle(ticket, Err(PublishError::WouldWait));
             }
         }
     }

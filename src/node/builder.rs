@@ -35,6 +35,7 @@ pub struct Builder {
     gate: GateConfig,
     endpoint: Option<quinn::Endpoint>,
     verifiers: Option<VerifierPool>,
+    allow: Option<Vec<PublicKey>>,
     seed: Option<[u8; 32]>,
     capacity: usize,
 }
@@ -53,6 +54,7 @@ impl Builder {
             gate: GateConfig::default(),
             endpoint: None,
             verifiers: None,
+            allow: None,
             seed: None,
             capacity: 8192,
         }
@@ -97,13 +99,13 @@ impl Builder {
         self
     }
 
-    /// Allows links with these node keys only.
+    /// Allows links with these node keys only, whatever [`Config::allow`] says.
     pub fn allow(mut self, keys: impl IntoIterator<Item = PublicKey>) -> Self {
-        self.config.allow = Some(keys.into_iter().collect());
+        self.allow = Some(keys.into_iter().collect());
         self
     }
 
-    /// Parameters of the protocol. Call it before [`Builder::allow`], which adds to them.
+    /// Parameters of the protocol.
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
@@ -184,7 +186,8 @@ impl Builder {
             }
         };
         let verifiers = self.verifiers.unwrap_or_default();
-        let config = Config { verifiers: verifiers.threads(), ..self.config };
+        let allow = self.allow.map(|keys| keys.into_iter().collect()).or(self.config.allow);
+        let config = Config { verifiers: verifiers.threads(), allow, ..self.config };
         let started = std::time::Instant::now();
         let setup = Setup { network, node: self.key.public(), author, ledger, seed, config };
         let author = setup.author.public();

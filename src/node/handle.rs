@@ -78,9 +78,10 @@ impl Node {
         self.join_as(topic, None).await
     }
 
-    /// As [`Node::join`], with a judge that sees each rumor of others before it is delivered or forwarded. It has 250 ms;
-    /// then, and for whatever it does not accept, the rumor is neither delivered nor forwarded by this node, and nobody
-    /// is blamed. Bundled rumors stand or fall together.
+    /// As [`Node::join`], with a judge that sees rumors of others before they are delivered or forwarded. Bundled rumors stand or
+    /// fall together: the judge is asked for one after the other (64 at most), until it does not accept one, and all of it may take
+    /// [`Config::validator_patience`](crate::protocol::Config::validator_patience), 250 ms. What takes longer or is not
+    /// accepted is neither delivered nor forwarded by this node, and nobody is blamed. Joining again replaces the judge.
     ///
     /// # Errors
     /// As [`Node::join`].
@@ -102,7 +103,7 @@ impl Node {
     }
 
     /// Keeps a link to `peer` from now on, as if it were on the bootstrap list. Returns at once; failures are retried,
-    /// and [`Node::events`] tells when the link is up.
+    /// and [`Node::events`] tells of each, and when the link is up.
     ///
     /// # Errors
     /// If the node is closed.

@@ -58,7 +58,7 @@ impl TopicHandle {
 
     /// Publishes one rumor: waits for a slot and for room towards at least half of the topic's links, then gives the id.
     /// What waits at the same time shares bundles, so publish concurrently, or with [`TopicHandle::publish_all`], where
-    /// throughput matters.
+    /// throughput matters. Dropping the future does not take the rumor back.
     ///
     /// # Errors
     /// [`PublishError`] says what to do.
@@ -68,7 +68,7 @@ impl TopicHandle {
     }
 
     /// As [`TopicHandle::publish`], but with [`PublishError::WouldWait`] instead of waiting for a slot or for room, and never
-    /// waiting for company: each call makes a bundle. From 512 of those a second on, busy nodes make the links pay for them
+    /// waiting for company: each call makes a bundle. With a ledger it waits for the disk, which records once in some two seconds. From 512 of those a second on, busy nodes make the links pay for them
     /// that bring them, and announce them instead of pushing them: use `publish` for that much.
     ///
     /// # Errors
@@ -82,7 +82,8 @@ impl TopicHandle {
     /// [`TopicHandle::publish`] does.
     ///
     /// # Errors
-    /// The first error; what stood before it has been published.
+    /// The first error. Each body stands for itself, so others before and after it may have been published: where that
+    /// matters, call [`TopicHandle::publish`] for each, at the same time.
     pub async fn publish_all(
         &self,
         bodies: impl IntoIterator<Item = Bytes>,

@@ -64,6 +64,13 @@ pub enum Event {
         /// Why.
         reason: Reason,
     },
+    /// A peer that we keep a link to could not be dialled. It is tried again, after 200 ms at first and 30 s in the end.
+    DialFailed {
+        /// The peer's node key.
+        peer: PublicKey,
+        /// Why, and what to do, in words.
+        why: String,
+    },
     /// A peer sent bytes that no correct node sends. Its link is closed and its key banned for a while.
     Offence {
         /// The peer's node key.

@@ -358,6 +358,11 @@ impl Engine {
         self.desk.gathering.remove(topic);
     }
 
+    /// Whether the ledger was asked for a record and has not answered. What waits may wait for that alone.
+    pub const fn is_recording(&self) -> bool {
+        self.desk.recording_until > self.desk.recorded_until
+    }
+
     /// Takes back a publish request that still waits; true if there was one.
     pub fn withdraw(&mut self, topic: TopicId, ticket: Ticket) -> bool {
         let Some(waiting) = self.desk.waiting.get_mut(&topic) else { return false };

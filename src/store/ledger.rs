@@ -78,8 +78,7 @@ impl LedgerFile {
             file.write_all(&self.encode(until_ms))?;
             file.sync_all()?;
             fs::rename(&fresh, &self.path)?;
-            let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+            sync_folder(&self.path)
         };
         write().map_err(|source| self.io(source))
     }
@@ -114,6 +113,19 @@ impl LedgerFile {
     }
 }
 
+/// A renamed file is durable once its folder is.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Elsewhere a folder can't be opened as a file.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// At most one byte more than a ledger has, whatever lies there.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(LEN + 1);
@@ -135,7 +147,7 @@ pub enum LedgerError {
     },
     /// The file is not a ledger of this author.
     #[error(
-        "{} is damaged, or the ledger of another author: use the right file, or delete this one and wait a minute before the next start",
+        "{} is damaged, or the ledger of another author: use the right file, or delete this one: a new ledger waits half a minute by itself",
         .0.display()
     )]
     Damaged(PathBuf),

@@ -7,6 +7,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use vouchsafe::key::KeyFileError;
 use vouchsafe::node::SpawnError;
 use vouchsafe::store::LedgerFile;
 use vouchsafe::{PublishError, SecretKey, Topic, VerifierPool};
@@ -41,7 +42,10 @@ fn child() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     match role.as_str() {
         "records" => records(Path::new(&ledger)),
-        "full disk" => runtime.block_on(full_disk(Path::new(&ledger))),
+        "full disk" => {
+            runtime.block_on(full_disk(Path::new(&ledger)));
+            no_half_key(&Path::new(&ledger).with_extension("key"));
+        }
         "no descriptors" => runtime.block_on(no_descriptors(Path::new(&ledger))),
         _ => panic!("no such role as {role}"),
     }
@@ -113,6 +117,13 @@ async fn full_disk(ledger: &Path) {
     let accepted = crate::scene::until("the rumor", &author.node, |stats| stats.counters.accepted == 1).await;
     assert_eq!(accepted.counters.offences, 0);
     assert_eq!(listener.heard.len(), 1, "what was not recorded was said");
+}
+
+/// A key that could not be written leaves nothing that would stand in the way of the next try.
+fn no_half_key(path: &Path) {
+    let failed = SecretKey::generate().save(path);
+    assert!(matches!(failed, Err(KeyFileError::Io { .. })), "{failed:?}");
+    assert!(!path.exists());
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub(super) fn describe(event: &Event) -> String {
             format!("link down: {} ({})", peer.short(), crate::text::printable(why.as_bytes()))
         }
         Event::LinkRefused { peer, reason } => format!("link refused: {} ({reason})", peer.short()),
+        Event::DialFailed { why, .. } => format!("dial failed: {why}"),
         Event::Offence { peer, offence } => format!("offence: {} sent {offence} and is banned", peer.short()),
         Event::Convicted { evidence } => format!(
             "convicted: {} said two things at one position and is not heard any more",

@@ -105,7 +105,8 @@ mod tests {
     #[test]
     fn each_fault_is_called_so() {
         assert_eq!(good().faults(), Vec::<String>::new());
-        let faults: [(&str, fn(&mut Outcome)); 8] = [
+        type Spoil = fn(&mut Outcome);
+        let faults: [(&str, Spoil); 8] = [
             ("hangs: 1 times", |outcome| outcome.broken = BTreeMap::from([("hangs", 1)])),
             ("2 things were not seen", |outcome| outcome.missed = 2),
             ("1 panics", |outcome| outcome.panics = 1),

@@ -1,6 +1,6 @@
 //! One run: the schedule, the loop that reads what is seen, and what is measured of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -80,6 +80,8 @@ pub(super) struct Soak {
     pub(super) said: u64,
     pub(super) delays: Vec<Duration>,
     pub(super) asking: bool,
+    /// Lives that gave no answer.
+    pub(super) silent: HashSet<u64>,
     pub(super) latest: HashMap<usize, (u64, u64)>,
     pub(super) next_churn: Instant,
     pub(super) next_attack: Instant,
@@ -118,6 +120,7 @@ impl Soak {
             said: 0,
             delays: Vec::new(),
             asking: false,
+            silent: HashSet::new(),
             latest: HashMap::new(),
             next_churn: now,
             next_attack: now,

@@ -83,7 +83,7 @@ impl Soak {
 
     /// A node did not answer. That is a fault unless its life was ended meanwhile.
     fn silent(&mut self, slot: usize, life: u64, silence: Silence) {
-        if !self.is_now(slot, life) {
+        if !self.is_now(slot, life) || !self.silent.insert(life) {
             return;
         }
         match silence {
