@@ -96,3 +96,22 @@ impl BuildHasher for Prefixed {
 
 pub(super) type KeyedMap<K, V> = HashMap<K, V, Prefixed>;
 pub(super) type KeyedSet<K> = HashSet<K, Prefixed>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rumor::BundleId;
+
+    #[test]
+    fn ids_that_differ_anywhere_lie_apart() {
+        // Whoever announces an id chooses all of it: a part that does not count would be a way into one bucket.
+        let hasher = Keyed::default().hasher();
+        let hash = |at: usize| {
+            let mut id = [7; 32];
+            id[at] ^= 1;
+            hasher.hash_one(BundleId::from_bytes(id))
+        };
+        let hashes: HashSet<u64> = (0..32).map(hash).collect();
+        assert_eq!(hashes.len(), 32);
+    }
+}

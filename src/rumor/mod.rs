@@ -49,12 +49,11 @@ macro_rules! id32 {
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub struct $name([u8; 32]);
 
-        /// Its first 16 bytes are as random as all of them, and finding two ids that share them takes 2^64 hashes: tables
-        /// of ids, keyed against strangers as they are, need no more.
+        /// All 32 bytes, since an id that is only announced is whatever a peer has chosen: were a part left out, ids that
+        /// differ only there would share one bucket. (Without the length that an array's own hash begins with.)
         impl std::hash::Hash for $name {
             fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-                let (part, _) = self.0.split_at(16);
-                state.write(part);
+                state.write(&self.0);
             }
         }
 
