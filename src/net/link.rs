@@ -201,7 +201,8 @@ impl Keeper {
                 ended = self.writers.join_next(), if !self.writers.is_empty() => {
                     return self.end(ended.and_then(Result::ok).flatten().unwrap_or(LinkClosed::ByUs));
                 }
-                opened = self.reader.connection.accept_uni() => match opened {
+                // A stream that has ended gives its place in QUIC back at once; its reader may live on for a while.
+                opened = self.reader.connection.accept_uni(), if self.readers.len() < Lane::COUNT => match opened {
                     Ok(stream) => self.spawn_reader(stream),
                     Err(error) => return End::Lost(error.into()),
                 },
@@ -217,7 +218,7 @@ impl Keeper {
         }
     }
 
-    /// QUIC lets the peer have as many streams as there are lanes, so there are never more tasks than that.
+    /// There are never more tasks than lanes: further streams wait to be accepted until one of them ends, and with it the link.
     fn spawn_reader(&mut self, stream: RecvStream) {
         self.readers.spawn(self.reader.clone().run(stream));
     }

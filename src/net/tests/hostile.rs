@@ -211,3 +211,17 @@ async fn what_a_peer_said_before_it_left_is_seen() {
         other => panic!("{other:?}"),
     }
 }
+
+#[tokio::test]
+async fn streams_that_end_at_once_get_no_more_readers_than_there_are_lanes() {
+    let (side, bare, _node) = link_and_bare_in_virtual_time().await;
+    // Each gives its place in QUIC back as soon as its end is read, long before its reader is done.
+    let mut opened = 0;
+    while let Ok(stream) = timeout(Duration::from_secs(1), bare.quinn().open_uni()).await {
+        let Ok(mut stream) = stream else { break };
+        stream.finish().unwrap();
+        opened += 1;
+        assert!(opened < 100, "ever more streams are read");
+    }
+    assert_eq!(side.why_closed().await, LinkClosed::ProtocolOrder);
+}
