@@ -8,6 +8,8 @@ use std::fmt;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use zeroize::{Zeroize as _, Zeroizing};
@@ -89,8 +91,8 @@ impl fmt::Debug for Signature {
 pub struct SecretKey {
     signing: SigningKey,
     public: PublicKey,
-    /// True when this process made the key: then no other process can have written under it.
-    fresh: bool,
+    /// True when this process made the key and no author has begun to write under it or a clone of it.
+    fresh: Arc<AtomicBool>,
 }
 
 impl SecretKey {
@@ -104,8 +106,8 @@ impl SecretKey {
         if let Err(error) = getrandom::fill(seed.as_mut_slice()) {
             panic!("the operating system gave no entropy for a key: {error}");
         }
-        let mut key = Self::from_seed(&seed);
-        key.fresh = true;
+        let key = Self::from_seed(&seed);
+        key.fresh.store(true, Ordering::Relaxed);
         key
     }
 
@@ -113,7 +115,7 @@ impl SecretKey {
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         let signing = SigningKey::from_bytes(seed);
         let public = PublicKey(signing.verifying_key().to_bytes());
-        Self { signing, public, fresh: false }
+        Self { signing, public, fresh: Arc::default() }
     }
 
     /// The 32-byte seed, in a buffer that wipes itself.
@@ -126,10 +128,15 @@ impl SecretKey {
         self.public
     }
 
-    /// Whether this process generated the key. A loaded key may have signed rumors in an earlier life, so without a
-    /// ledger its author waits out the clock skew before it speaks.
-    pub const fn is_fresh(&self) -> bool {
-        self.fresh
+    /// Whether this process generated the key, and no node has written under it yet, nor under a clone of it. Any other key may
+    /// have signed rumors in an earlier life, so without a ledger its author waits out the clock skew before it speaks.
+    pub fn is_fresh(&self) -> bool {
+        self.fresh.load(Ordering::Relaxed)
+    }
+
+    /// An author begins to write under it: whether it is the first.
+    pub(crate) fn take_fresh(&self) -> bool {
+        self.fresh.swap(false, Ordering::Relaxed)
     }
 
     /// Signs bytes of fixed width that this crate built itself. Never hand it bytes that a peer chose.

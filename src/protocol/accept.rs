@@ -63,7 +63,7 @@ impl Engine {
                 (Work::Bundle { topic, job, .. }, Some(true)) => self.on_genuine(link, topic, &job),
                 (Work::Bundle { topic, job, .. }, Some(false)) => self.on_forged(topic, &job),
                 (Work::Evidence { evidence, peer, first_holds: false }, Some(true)) => {
-                    self.queue_signature(link, Work::Evidence { evidence, peer, first_holds: true });
+                    self.queue_signature_first(link, Work::Evidence { evidence, peer, first_holds: true });
                 }
                 (Work::Evidence { evidence, .. }, Some(true)) => {
                     self.convict(*evidence, self.links.slot_of(link));
@@ -145,6 +145,8 @@ impl Engine {
                 self.want(sender, topic, id, size);
             }
         }
+        // Who announced it while the signature was being checked, or sent bodies that were left, was noted and not asked.
+        self.ask((topic, id));
     }
 
     /// The bodies of a bundle whose header was accepted before. They match its manifest, so whose copy they come from
@@ -353,10 +355,12 @@ impl Engine {
             return;
         }
         let Some(link) = self.links.at_mut(slot) else { return };
-        // Without room it is not marked as told, and the next bundle of that author brings it up again.
+        // Without room it is not marked as told, and follows when there is room.
         if link.outbox.evidence(wire::evidence(&evidence)) {
             conviction.told.insert(slot);
             self.dirty.insert(slot);
+        } else {
+            self.counters.evidence_degraded += 1;
         }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::random::{Keyed, KeyedMap};
 use super::slack::Slack as _;
 use super::time::Mono;
+use super::window::SHARE_OF_FREE;
 use crate::key::PublicKey;
 use crate::rumor::BundleId;
 
@@ -76,21 +77,19 @@ impl Bodies {
         self.all.total()
     }
 
-    /// What looking at all of them costs, in look-ups.
-    pub(super) fn len(&self) -> usize {
-        self.young.len() + self.old.len()
-    }
-
     /// Newest first, with the time of acceptance. May name bodies that are gone.
     pub(super) fn newest(&self) -> impl Iterator<Item = (Mono, BundleId)> {
         self.young.iter().rev().chain(self.old.iter().rev()).copied()
     }
 
-    /// Whether a body of `bytes` fits beside the young ones, in the topic and in its author's share.
+    /// Whether a body of `bytes` fits beside the young ones, in the topic and in its author's share, which is no more than
+    /// [`SHARE_OF_FREE`] times what they leave: so nobody's young bodies keep everybody else's out.
     pub(super) fn has_room(&mut self, author: &PublicKey, bytes: usize, caps: Caps, now: Mono) -> bool {
         self.age(now);
         let of_author = self.authors.get(author).map_or(0, |share| share.bytes.young);
-        self.all.young.saturating_add(bytes) <= caps.topic && of_author.saturating_add(bytes) <= caps.author
+        let free = caps.topic.saturating_sub(self.all.young);
+        bytes <= free
+            && of_author.saturating_add(bytes) <= caps.author.min(free.saturating_mul(SHARE_OF_FREE))
     }
 
     /// Keeps a body; the caller has asked [`Bodies::has_room`]. Gives those that must go for it.
@@ -270,7 +269,7 @@ mod tests {
         bodies.drop(&id(3));
         let expired = bodies.expire(Duration::from_secs(20), at(1_000));
         assert_eq!(expired.len(), 49);
-        assert_eq!((bodies.bytes(), bodies.len()), (0, 0));
+        assert_eq!((bodies.bytes(), bodies.newest().count()), (0, 0));
         assert!(bodies.held.is_empty() && bodies.authors.is_empty() && bodies.most_old.is_empty());
     }
 }

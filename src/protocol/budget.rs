@@ -34,6 +34,12 @@ impl Meter {
         self.ahead_of = self.ahead_of.max(now).plus(Duration::from_nanos(cost));
     }
 
+    /// As [`Meter::charge`], but the debt never takes longer than `most` to pay.
+    pub(super) fn charge_up_to(&mut self, now: Mono, units: u64, most: Duration) {
+        self.charge(now, units);
+        self.ahead_of = self.ahead_of.min(now.plus(self.burst + most));
+    }
+
     /// Whether `units` could be used without a debt.
     pub(super) fn allows(&self, now: Mono, units: u64) -> bool {
         let cost = Self::cost(self.scaled_nanos_per_unit, units);

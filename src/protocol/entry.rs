@@ -132,6 +132,11 @@ impl Entry {
         room
     }
 
+    /// Its signature has held.
+    pub(super) const fn is_verified(&self) -> bool {
+        !matches!(self.stage, Stage::Verifying { .. })
+    }
+
     /// Accepted: its rumors are in the store, or were.
     pub(super) const fn is_accepted(&self) -> bool {
         matches!(self.stage, Stage::Held | Stage::Accepted)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::engine::Engine;
 use super::link::{Link, Pause};
 use super::linkset::Slot;
+use super::outbox::EVIDENCE_QUEUE;
 use super::timers::Timer;
 use super::wants::MAX_WANTS_PER_LINK;
 use super::window::Window;
@@ -267,6 +268,21 @@ impl Engine {
             self.links.iter().filter(|link| link.outbox.may_catch_up()).map(|link| link.slot).collect();
         for slot in behind {
             self.resync_all(slot);
+        }
+        self.tell_evidence_again();
+    }
+
+    /// Makes up for proofs that a link had no room for, those of authors that we had known first.
+    fn tell_evidence_again(&mut self) {
+        let links = self.links.iter_mut().filter(|link| link.live && !link.closing);
+        let slots: Vec<_> =
+            links.filter_map(|link| link.outbox.may_tell_evidence_again().then_some(link.slot)).collect();
+        for slot in slots {
+            let untold = self.book.all().filter(|(_, conviction)| !conviction.told.contains(slot));
+            let authors: Vec<_> = untold.map(|(author, _)| *author).take(EVIDENCE_QUEUE).collect();
+            for author in authors {
+                self.tell_evidence(slot, &author);
+            }
         }
     }
 

@@ -296,10 +296,13 @@ impl Engine {
                             self.offence(sender.link, sender.peer, Offence::RuleBroken);
                             return false;
                         }
+                        window.refuse(id);
                     }
-                    Unfit::OverCap => self.counters.over_cap += 1,
+                    Unfit::OverCap => {
+                        self.counters.over_cap += 1;
+                        window.refuse_for_now(id);
+                    }
                 }
-                window.refuse(id);
                 self.drop_want(&(signed.header.topic, id));
                 false
             }
@@ -365,6 +368,12 @@ impl Engine {
     pub(super) fn queue_signature(&mut self, link: LinkId, work: Work) {
         self.charge_signature(link, false);
         self.verifying.add(link, work);
+    }
+
+    /// The same, before what waits of that link.
+    pub(super) fn queue_signature_first(&mut self, link: LinkId, work: Work) {
+        self.charge_signature(link, false);
+        self.verifying.add_first(link, work);
     }
 
     pub(super) fn mono(&self) -> Mono {

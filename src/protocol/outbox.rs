@@ -44,7 +44,7 @@ const REPLIES_AND_CANCELLED: usize = 4 * REPLY_QUEUE;
 /// Most ids in each list of the control lane (announcements of one topic, pulls, gones, cancels): 16 frames.
 const LIST: usize = 16 * MAX_IDS_PER_FRAME;
 /// Most pieces of evidence that wait.
-const EVIDENCE_QUEUE: usize = 1024;
+pub(super) const EVIDENCE_QUEUE: usize = 1024;
 
 /// Ids that wait for a frame, each with its topic, in order.
 type IdList = VecDeque<(TopicId, BundleId)>;
@@ -89,6 +89,8 @@ pub(super) struct Outbox {
     replying: KeyedMap<BundleId, usize>,
     /// Something was left out for want of room: when there is room, everything held is announced again.
     pub(super) behind: bool,
+    /// The same of proofs.
+    evidence_behind: bool,
 }
 
 impl Outbox {
@@ -110,6 +112,7 @@ impl Outbox {
             reply_bytes: 0,
             replying: keyed.map(),
             behind: false,
+            evidence_behind: false,
         }
     }
 
@@ -124,6 +127,7 @@ impl Outbox {
         if room {
             self.evidence.push_back(frame);
         }
+        self.evidence_behind |= !room;
         room
     }
 
@@ -135,6 +139,11 @@ impl Outbox {
             list.push((id, size));
         }
         room
+    }
+
+    /// How many more announcements of a topic there is room for.
+    pub(super) fn announcements_room(&self, topic: &TopicId) -> usize {
+        LIST - self.announcements.get(topic).map_or(0, Vec::len)
     }
 
     /// False if there is no room.
@@ -151,6 +160,13 @@ impl Outbox {
     pub(super) fn may_catch_up(&self) -> bool {
         self.behind
             && self.headers.len() + self.announcements.values().map(Vec::len).sum::<usize>() < LIST / 2
+    }
+
+    /// Whether proofs were left out and there is room to make up for them. Asked once for each round.
+    pub(super) fn may_tell_evidence_again(&mut self) -> bool {
+        let may = self.evidence_behind && self.evidence.len() < EVIDENCE_QUEUE / 2;
+        self.evidence_behind &= !may;
+        may
     }
 
     /// Whether a push of ours fits. An author's `publish` waits for it.

@@ -49,9 +49,12 @@ impl Engine {
         if *peer == self.node || self.config.allow.as_ref().is_some_and(|allow| !allow.contains(peer)) {
             return Some(Reason::NotAdmitted);
         }
-        if self.links.of_peer(peer).is_some() {
-            // It replaces a link or is closed for it, so it needs no place of its own.
-            return None;
+        // A second link replaces the first or is closed for it, so it needs no place of its own; but closing takes a
+        // while, and whoever connects again and again must not take ever more places by it.
+        match self.links.iter().filter(|link| link.peer == *peer).count() {
+            0 => {}
+            1 => return None,
+            _ => return Some(Reason::Full),
         }
         let full = self.links.len() >= self.config.max_links || (inbound && !self.has_inbound_place(peer));
         full.then_some(Reason::Full)

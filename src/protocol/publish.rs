@@ -22,8 +22,8 @@ const EXPIRY_ROUND: Duration = Duration::from_millis(100);
 /// What is known about earlier use of the author key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ledger {
-    /// Nothing is recorded. A key made by this process speaks at once; a loaded one stays mute for clock skew + 1 tick,
-    /// after which whatever it said in an earlier life is refused everywhere or lies before.
+    /// Nothing is recorded. A key made by this process speaks at once, the first time that an author writes under it; any other
+    /// stays mute for clock skew + 1 tick, after which whatever it said in an earlier life is refused everywhere or lies before.
     None,
     /// Positions before this Unix time (milliseconds) may have been used; the driver records on [`Action::Record`].
     Kept {
@@ -110,9 +110,10 @@ impl Gathering {
 impl Desk {
     pub(super) fn new(key: SecretKey, ledger: Ledger, now: Now, keyed: Keyed) -> Self {
         let skew = u64::try_from(MAX_SKEW.as_millis()).unwrap_or(u64::MAX);
+        let is_first = key.take_fresh();
         let (not_before, mute_until, recorded_until) = match ledger {
             Ledger::Kept { recorded_until_ms } => (recorded_until_ms, 0, recorded_until_ms),
-            Ledger::None if key.is_fresh() => (0, 0, u64::MAX),
+            Ledger::None if is_first => (0, 0, u64::MAX),
             Ledger::None => (now.unix_ms, now.unix_ms.saturating_add(skew), u64::MAX),
         };
         Self {

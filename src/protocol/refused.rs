@@ -1,27 +1,49 @@
 //! Ids that were refused for what they are: remembered, so that they are not pulled again and again.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::random::{Keyed, KeyedSet};
+use super::time::Mono;
 use crate::rumor::BundleId;
 
-/// Most refused ids remembered per topic (design section 6). Above it the oldest is forgotten, and may be pulled once more.
+/// Most refused ids remembered per topic. Above it the oldest is forgotten, and may be pulled once more.
 const MAX_REFUSED: usize = 8_192;
+/// What was refused for want of room may be pulled again after so long: half of the bodies that were young are old by then.
+const NO_ROOM_FOR: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) struct Refused {
     ids: KeyedSet<BundleId>,
     /// The same, oldest first.
     order: VecDeque<BundleId>,
+    /// Refused for want of room, since `full_since` or later; at most [`MAX_REFUSED`].
+    full: KeyedSet<BundleId>,
+    full_since: Mono,
 }
 
 impl Refused {
     pub(super) fn new(keyed: Keyed) -> Self {
-        Self { ids: keyed.set(), order: VecDeque::new() }
+        Self { ids: keyed.set(), order: VecDeque::new(), full: keyed.set(), full_since: Mono::default() }
     }
 
     pub(super) fn contains(&self, id: &BundleId) -> bool {
-        self.ids.contains(id)
+        self.ids.contains(id) || self.full.contains(id)
+    }
+
+    /// Remembers an id that there is no room for, for a while.
+    pub(super) fn add_for_now(&mut self, id: BundleId) {
+        if self.full.len() < MAX_REFUSED {
+            self.full.insert(id);
+        }
+    }
+
+    /// Forgets what there was no room for, if that is long ago.
+    pub(super) fn expire(&mut self, now: Mono) {
+        if now.since(self.full_since) > NO_ROOM_FOR {
+            self.full.clear();
+            self.full_since = now;
+        }
     }
 
     pub(super) fn add(&mut self, id: BundleId) {

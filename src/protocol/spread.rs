@@ -185,14 +185,25 @@ impl Engine {
         let Some(link) = self.links.at_mut(slot) else { return };
         link.outbox.behind = false;
         let mut missing = Vec::new();
+        let mut more = false;
         for topic in topics {
             let Some(window) = self.topics.get(topic).filter(|_| link.relays(topic)) else { continue };
+            let mut room = link.outbox.announcements_room(topic);
+            let mut looked = 0;
+            for (id, entry) in window.held(now) {
+                looked += 1;
+                if entry.have.contains(slot) || entry.told.contains(slot) {
+                    continue;
+                }
+                if room == 0 {
+                    more = true;
+                    break;
+                }
+                room -= 1;
+                missing.push((*topic, id, entry.size_class()));
+            }
             // A peer decides how often this is done: so it is on its bill, as are the ids that it makes us send.
-            link.budget.charge_cpu(now.mono, LOOK_COST.saturating_mul(window.held_len() as u32));
-            let unknown = window
-                .held(now)
-                .filter(|(_, entry)| !entry.have.contains(slot) && !entry.told.contains(slot));
-            missing.extend(unknown.map(|(id, entry)| (*topic, id, entry.size_class())));
+            link.budget.charge_cpu(now.mono, LOOK_COST.saturating_mul(looked));
         }
         link.budget.bytes.charge(now.mono, 33 * missing.len() as u64);
         for (topic, id, size) in missing {
@@ -202,6 +213,9 @@ impl Engine {
             if self.links.at(slot).is_none_or(|link| link.outbox.behind) {
                 return;
             }
+        }
+        if let Some(link) = self.links.at_mut(slot) {
+            link.outbox.behind |= more;
         }
     }
 

@@ -85,6 +85,8 @@ counters! {
     push_degraded,
     /// Stage 11: announcements degraded to a later resync of the link, because its list was full.
     announce_degraded,
+    /// Proofs degraded to a later round, because a link's queue of them was full.
+    evidence_degraded,
     /// Pulls sent, one per id and link.
     pulls,
     /// Pulls that were not served in time.

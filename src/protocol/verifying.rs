@@ -86,6 +86,8 @@ pub(super) struct VerifyQueue {
     total_under_way: usize,
     batches: KeyedMap<BatchId, Vec<(LinkId, Work)>>,
     next_batch: u64,
+    /// Something went without a verdict, which may have made room.
+    left_out: bool,
 }
 
 impl VerifyQueue {
@@ -97,6 +99,7 @@ impl VerifyQueue {
             total_under_way: 0,
             batches: keyed.map(),
             next_batch: 0,
+            left_out: false,
         }
     }
 
@@ -107,6 +110,14 @@ impl VerifyQueue {
         }
         of_link.add(work);
         self.total += 1;
+    }
+
+    /// The same, before what waits of that link.
+    pub(super) fn add_first(&mut self, link: LinkId, work: Work) {
+        self.add(link, work);
+        if let Some(of_link) = self.links.get_mut(&link) {
+            of_link.waiting.rotate_right(1);
+        }
     }
 
     /// Bodies have come for a bundle whose header waits, if it still does.
@@ -205,6 +216,7 @@ impl VerifyQueue {
             let (waited, had) = (of_link.waiting.len(), batch.len());
             while of_link.waiting.front().is_some_and(&stale) {
                 of_link.next();
+                self.left_out = true;
             }
             let alone = alone(link);
             let most = match alone {
@@ -255,6 +267,14 @@ impl VerifyQueue {
 impl Engine {
     /// Starts as many batches as there are verifiers.
     pub(super) fn dispatch_verification(&mut self) {
+        self.start_batches();
+        // No verdict will come for what was left out, so this is the moment to read on.
+        if std::mem::take(&mut self.verifying.left_out) {
+            self.resume_verified();
+        }
+    }
+
+    fn start_batches(&mut self) {
         while self.verifying.under_way() < self.config.verifiers.max(1) {
             let links = &self.links;
             let shared = self.config.lacks(Weakness::SharedBatches);

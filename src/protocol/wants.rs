@@ -182,7 +182,11 @@ impl Wants {
         let source = Source { slot, asked: 0, since: None, slow: false, owes: false, gone: false };
         if let Some(want) = self.wants.get_mut(&id) {
             if let Some(known) = want.source(slot) {
-                return if std::mem::take(&mut known.gone) { Added::Again } else { Added::Nothing };
+                if !std::mem::take(&mut known.gone) {
+                    return Added::Nothing;
+                }
+                want.rests_until = Mono::default();
+                return Added::Again;
             }
             if listed >= MAX_WANTS_PER_LINK {
                 return Added::Full;

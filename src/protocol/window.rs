@@ -35,6 +35,11 @@ pub const RELAY_FUTURE: Duration = Duration::from_secs(60);
 pub const DELIVER_PAST: Duration = Duration::from_secs(60);
 /// How far in the future a tick may start for us to deliver it: the skew.
 pub const DELIVER_FUTURE: Duration = Duration::from_secs(30);
+/// How many times what is free an author may have of the index, and of the bytes of young bodies. (Guess: with 2, one author may
+/// have two thirds, and eight together 16 seventeenths.)
+pub(super) const SHARE_OF_FREE: usize = 2;
+/// How far behind its pace a topic can be.
+const MOST_DEBT: Duration = Duration::from_secs(1);
 /// Newcomers are refused from this part of a cap on (numerator of a fraction of 16).
 const NEWCOMER_SHARE: usize = 14;
 
@@ -51,6 +56,8 @@ pub(super) struct Window {
     bodies: Bodies,
     /// What is accepted, by whomever, and what is said here: own authors wait while either is ahead of its pace.
     pace: Meter,
+    /// The same without what newcomers say, for authors that are none.
+    known_pace: Meter,
     own_pace: Meter,
     refused: Refused,
     pub(super) authors: Authors,
@@ -98,6 +105,7 @@ impl Window {
             floor: 0,
             bodies,
             pace: pace(share_of(config.topic_bytes, true)),
+            known_pace: pace(share_of(config.topic_bytes, true)),
             own_pace: pace(config.author_bytes),
             refused: Refused::new(keyed),
             authors,
@@ -146,7 +154,7 @@ impl Window {
         }
         let newcomer = self.authors.is_newcomer(&header.author, now.mono);
         let caps = caps(config, newcomer);
-        let room = self.has_place(&header.author, share_of(config.topic_bundles, newcomer), config)
+        let room = self.has_place(&header.author, newcomer, SHARE_OF_FREE, config)
             && self.bodies.has_room(&header.author, header.bytes as usize, caps, now.mono);
         if room { Ok(()) } else { Err(Unfit::OverCap) }
     }
@@ -157,21 +165,24 @@ impl Window {
     }
 
     /// Whether there is room for an own bundle of `bytes`: if not, the author waits, well short of where others with the same
-    /// configuration would refuse the bundle. Of the index by an eighth, since they may hold a little more than we do; of
+    /// configuration would refuse the bundle, since they may hold a little more than we do: of the index at half as much, of
     /// the young bodies by [`pace`].
     pub(super) fn has_room(&mut self, author: &PublicKey, bytes: usize, now: Mono, config: &Config) -> bool {
         let newcomer = self.authors.is_newcomer(author, now);
-        self.has_place(author, share_of(config.topic_bundles, newcomer) / 8 * 7, config)
+        let pace = if newcomer { &self.pace } else { &self.known_pace };
+        self.has_place(author, newcomer, SHARE_OF_FREE / 2, config)
             && self.bodies.has_room(author, bytes, caps(config, newcomer), now)
-            && self.pace.overdrawn_until(now).is_none()
+            && pace.overdrawn_until(now).is_none()
             && self.own_pace.overdrawn_until(now).is_none()
     }
 
-    /// Whether the index has room: `most` bundles in all, and a quarter of the index for one author, whose quota alone
-    /// may allow for more than all of it.
-    fn has_place(&self, author: &PublicKey, most: usize, config: &Config) -> bool {
-        let quarter = config.topic_bundles.div_ceil(4);
-        self.entries.len() < most && self.authors.bundles_of(author) < quarter
+    /// Whether the index has room for one more bundle of an author: it may have a quarter of the index, since its quota alone may
+    /// allow for more than all of it, and `share` times what is free for it (a dynamic threshold, Choudhury and Hahne, 1998).
+    /// So however many authors fill the index, each leaves something for who comes after them.
+    fn has_place(&self, author: &PublicKey, newcomer: bool, share: usize, config: &Config) -> bool {
+        let of_author = self.authors.bundles_of(author);
+        let free = share_of(config.topic_bundles, newcomer).saturating_sub(self.entries.len());
+        of_author < config.topic_bundles.div_ceil(4) && of_author < free.saturating_mul(share)
     }
 
     /// Takes in a new entry; the caller has checked [`Window::admit`].
@@ -213,7 +224,10 @@ impl Window {
             if before.id == id {
                 return Ok(());
             }
-            let other = self.entries.get(&before.id).map(|entry| entry.signed);
+            // A topic that was left has forgotten what lacked its body, and not what that had claimed. If it comes again, a
+            // copy that is not verified yet proves nothing.
+            let other = self.entries.get(&before.id).filter(|entry| entry.is_verified());
+            let other = other.map(|entry| entry.signed);
             return Err(other.and_then(|other| Evidence::new(other, *signed).ok()).map(Box::new));
         }
         claims.insert(after, Claim { first, end, id });
@@ -232,7 +246,12 @@ impl Window {
         config: &Config,
     ) -> u64 {
         let bytes = header.bytes as usize;
-        self.pace.charge(now, bytes as u64);
+        let newcomer = self.authors.is_newcomer(&header.author, now);
+        // A flood of others is no reason to be silent long after it.
+        self.pace.charge_up_to(now, bytes as u64, MOST_DEBT);
+        if !newcomer {
+            self.known_pace.charge_up_to(now, bytes as u64, MOST_DEBT);
+        }
         if own {
             self.own_pace.charge(now, bytes as u64);
         }
@@ -256,6 +275,11 @@ impl Window {
     /// Remembers a refusal that is a fact about the id, so that it is not pulled again.
     pub(super) fn refuse(&mut self, id: BundleId) {
         self.refused.add(id);
+    }
+
+    /// Remembers that there was no room for it, for a few seconds.
+    pub(super) fn refuse_for_now(&mut self, id: BundleId) {
+        self.refused.add_for_now(id);
     }
 
     /// Silences a convicted author: its bodies go, and nothing of it is delivered or forwarded from now on. Its claims
@@ -311,6 +335,7 @@ impl Window {
         let expired = self.bodies.expire(keep, now.mono);
         self.drop_bodies(&expired);
         self.authors.expire(now.mono);
+        self.refused.expire(now.mono);
         let past = (RELAY_PAST + self.hold_back()).max(keep);
         let mut forgotten = Vec::new();
         while let Some(oldest) = self.generations.first_entry() {
@@ -351,11 +376,6 @@ impl Window {
         entries.filter(move |(_, entry)| {
             entry.is_counted() && self.within(entry.signed.header.tick, now, past, RELAY_FUTURE)
         })
-    }
-
-    /// What looking at all that is held costs, in look-ups.
-    pub(super) fn held_len(&self) -> usize {
-        self.bodies.len()
     }
 
     pub(super) fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry> {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::{Event, Offence};
-use super::hostile::{bundle, frame_of, header_frame, signed};
+use super::super::{Event, Input, Offence};
+use super::hostile::{bundle, forged, frame_of, header_frame, signed};
 use super::world::World;
 use crate::key::SecretKey;
 use crate::rumor::{Evidence, Guarantee, RuleSet, Topic};
@@ -315,4 +315,83 @@ fn bogus_evidence_is_an_offence() {
         assert_eq!(world.engine(node).stats().counters.verified - before, checks, "{what}");
     }
     assert!(world.engine(node).convicted().is_empty());
+}
+
+#[test]
+fn a_copy_that_is_not_verified_proves_nothing_after_a_topic_was_left_and_joined_again() {
+    // Given the verified header of one of two words, whose claim outlives that we leave the topic and join it again.
+    let mut world = World::new(31);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    world.node();
+    world.connect(node, 1);
+    let (one, other) = (world.hostile(node), world.hostile(node));
+    let author = world.liar(1);
+    world.pushes(one, &[&world.says_at(&author, &rules, 5, "of the same tick")]);
+    let [yes, no] = two_words(&world, &author, &rules);
+    world.says(one, Lane::Control, header_frame(&yes));
+    world.run(100);
+    world.handle(node, Input::Leave { topic: rules.id() });
+    world.handle(node, Input::Join { rules: rules.clone(), deliver: true, validate: false });
+    // When the second word is being verified, and then the first comes again, forged.
+    world.verify_takes = Duration::from_secs(1);
+    world.pushes(other, &[&no]);
+    world.run(20);
+    world.says(one, Lane::Control, header_frame(&forged(&yes, 0)));
+    world.run(3_000);
+    // Then nobody is convicted by it (the world checks what is said), and our neighbour has no reason to ban us.
+    assert!(world.engine(node).convicted().is_empty());
+    assert!(world.engine(1).banned().is_empty());
+    assert_eq!(world.hostiles[one].closed, Some(Reason::Offence));
+    assert_eq!(world.hostiles[other].closed, None);
+}
+
+#[test]
+fn a_link_whose_evidence_became_needless_is_read_again() {
+    // Given a link that has sent so many copies of a proof that we have stopped reading it.
+    let mut world = World::new(32);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let witness = world.hostile(node);
+    world.verify_takes = Duration::from_millis(500);
+    let proof = evidence_of(&world, 1, &rules);
+    for _ in 0..70 {
+        world.says(witness, Lane::Control, wire::evidence(&proof));
+    }
+    world.run(100);
+    assert!(world.nodes[node].counters().paused_for_verification > 0);
+    // When the first has convicted its author, so that the others need no verdict,
+    world.run(2_000);
+    assert!(world.nodes[node].convicted(&proof.author()));
+    // Then it is read again.
+    world.pushes(witness, &[&world.says_at(&world.liar(2), &rules, 0, "word")]);
+    world.run(2_000);
+    assert!(world.nodes[node].has_heard("word"));
+}
+
+#[test]
+fn a_proof_that_found_no_room_is_told_when_there_is_some() {
+    // Given a link whose queue of proofs is full.
+    let mut world = World::new(33);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let slow = world.hostile(node);
+    world.run(100);
+    let wire = world.hostiles[slow].wire;
+    world.set_reading(wire, 0, false);
+    let proofs: Vec<_> = (0..2_000).map(|number| evidence_of(&world, 100 + number, &rules)).collect();
+    for proof in &proofs {
+        let now = world.now(node);
+        world.nodes[node].engine.now = now;
+        world.nodes[node].engine.convict(*proof, None);
+    }
+    world.handle(node, Input::Tick);
+    world.run(100);
+    let missed = world.nodes[node].counters().evidence_degraded;
+    assert!(missed > 0);
+    // When it reads on, then it gets all of them.
+    world.set_reading(wire, 0, true);
+    world.run(10_000);
+    let got = proofs.iter().filter(|proof| world.hostiles[slow].got_evidence(&proof.author()));
+    assert_eq!(got.count(), proofs.len());
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{Config, Event, Offence, Validation};
+use super::super::{Config, Event, Input, LinkId, Offence, Validation};
 use super::hostile::{bundle, fake_id, frame_of};
 use super::world::World;
 use crate::rumor::{Guarantee, RuleSet, Topic};
@@ -56,7 +56,8 @@ fn pull_amplification_is_bounded() {
 
 #[test]
 fn bodies_that_come_at_once_keep_the_cap_together() {
-    // Given room for sixteen bodies, ten of one author, and twenty that are all being verified before the first is stored.
+    // Given room for sixteen bodies, ten of one author, and twenty that are all being verified before the first is stored:
+    // twelve of one author and one each of others.
     let mut world = World::new(15);
     let rules = world.topic(&Topic::named("t"));
     let node = world.node_with(|spec| {
@@ -65,7 +66,7 @@ fn bodies_that_come_at_once_keep_the_cap_together() {
     world.verify_takes = Duration::from_millis(50);
     let hostiles: Vec<_> = (0..20).map(|_| world.hostile(node)).collect();
     for (number, hostile) in (0u64..).zip(hostiles) {
-        let author = world.liar(number / 12);
+        let author = world.liar(number.saturating_sub(11));
         let word = world.says_at(&author, &rules, number as u16, &"x".repeat(10_000));
         world.pushes(hostile, &[&word]);
     }
@@ -107,15 +108,16 @@ fn topic_flood_is_refused() {
 
 #[test]
 fn a_topic_named_again_and_again_empties_the_askers_own_budget() {
-    // Given a node that holds something, and a link that asks for its announcements again and again.
-    let mut world = World::new(6);
-    world.topic(&Topic::named("t").slots_per_tick(2_000));
-    let node = world.node();
-    let (rules, _) = stocked(&mut world, node, 1_000, 10);
-    let mut greedy = world.hostile(node);
-    let topic = *rules.id().as_bytes();
-    for left in [vec![], vec![topic]] {
+    for leaves in [false, true] {
+        // Given a node that holds something, and a link that asks for its announcements again and again.
+        let mut world = World::new(6);
+        world.topic(&Topic::named("t").slots_per_tick(2_000));
+        let node = world.node();
+        let (rules, _) = stocked(&mut world, node, 1_000, 10);
+        let greedy = world.hostile(node);
+        let topic = *rules.id().as_bytes();
         let before = world.nodes[node].counters();
+        let left = if leaves { vec![topic] } else { vec![] };
         let again = wire::topics(&TopicChange { joined: vec![topic], left });
         for _ in 0..20_000 {
             world.says(greedy, Lane::Control, again.clone());
@@ -124,9 +126,8 @@ fn a_topic_named_again_and_again_empties_the_askers_own_budget() {
         // Then it is not read for as long as that takes by its budget: a quarter of a core.
         let counters = world.nodes[node].counters();
         assert!(counters.paused_for_budget > before.paused_for_budget);
-        assert!(counters.frames_in - before.frames_in < 10_000, "{}", counters.frames_in);
+        assert!(counters.frames_in - before.frames_in < 12_000, "{}", counters.frames_in);
         assert_eq!(world.hostiles[greedy].closed, None);
-        greedy = world.hostile(node);
     }
 }
 
@@ -361,9 +362,8 @@ fn history_makes_room_for_what_is_new() {
     let node = world.node_with(|spec| spec.config = Config { topic_bytes: 16 * 10_000, ..Config::default() });
     let source = world.hostile(node);
     let says = |world: &mut World, from: u16, count: u16| {
-        let author = world.liar(1);
         for slot in from..from + count {
-            let word = world.says_at(&author, &rules, slot, &"x".repeat(10_000));
+            let word = world.says_at(&world.liar(slot.into()), &rules, slot, &"x".repeat(10_000));
             world.pushes(source, &[&word]);
             world.run(50);
         }
@@ -387,7 +387,7 @@ fn what_is_held_back_for_long_is_delivered() {
     let node = world.node_with(|spec| spec.config = Config { topic_bytes: 16 * 10_000, ..Config::default() });
     let source = world.hostile(node);
     for slot in 0..20 {
-        let word = world.says_at(&world.liar(1), &rules, slot, &"x".repeat(10_000));
+        let word = world.says_at(&world.liar(slot.into()), &rules, slot, &"x".repeat(10_000));
         world.pushes(source, &[&word]);
         world.run(1_000);
     }
@@ -455,4 +455,96 @@ fn a_topic_left_and_joined_again_validates_nothing_unverified() {
     // Then the application never sees it, and who sent it is blamed for it.
     assert!(world.nodes[node].delivered.is_empty());
     assert_eq!(world.hostiles[liar].closed, Some(Reason::Offence));
+}
+
+#[test]
+fn authors_who_fill_the_index_leave_room_for_others() {
+    // Given so many newcomers, each within its quota, that together they say more than the index holds.
+    let mut world = World::new(41);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node_with(|spec| spec.config = Config { topic_bundles: 1_000, ..Config::default() });
+    let hostile = world.hostile(node);
+    let tick = world.tick(&rules);
+    for slot in 0..64 {
+        for number in 0..20 {
+            world.pushes(hostile, &[&bundle(&world.liar(number), &rules, tick, slot, &["more"])]);
+            world.run(1);
+        }
+    }
+    world.run(500);
+    let held = world.engine(node).stats().topics[0].bundles;
+    assert!((800..1_000).contains(&held), "{held}");
+    // Then somebody new is heard, and we can still speak ourselves.
+    world.pushes(hostile, &[&world.says_at(&world.liar(99), &rules, 0, "somebody new")]);
+    world.publish(node, &rules, "ourselves");
+    world.run(200);
+    assert!(world.nodes[node].has_heard("somebody new"));
+    assert!(world.nodes[node].has_heard("ourselves"));
+    assert_eq!(world.hostiles[hostile].closed, None);
+}
+
+#[test]
+fn what_there_was_no_room_for_may_come_again() {
+    // Given an author who has as much of the index as it may, and says one thing more.
+    let mut world = World::new(42);
+    let rules = world.topic(&Topic::named("t").slots_per_tick(200));
+    let node = world.node_with(|spec| spec.config = Config { topic_bundles: 100, ..Config::default() });
+    let hostile = world.hostile(node);
+    let author = world.liar(1);
+    let words: Vec<_> =
+        (0..26).map(|slot| world.says_at(&author, &rules, slot, &format!("{slot}"))).collect();
+    let early = world.tick(&rules);
+    let (last, first) = words.split_last().unwrap();
+    first.iter().for_each(|word| world.pushes(hostile, &[word]));
+    world.run(200);
+    world.pushes(hostile, &[last]);
+    world.run(200);
+    assert_eq!(world.nodes[node].counters().over_cap, 1);
+    // Then it is not pulled again at once, but in a while it may be.
+    world.announces(hostile, &rules, &[last.id()]);
+    world.run(200);
+    assert_eq!(world.hostiles[hostile].pulls_of(&last.id()), 0);
+    world.run(10_000);
+    world.announces(hostile, &rules, &[last.id()]);
+    world.run(200);
+    assert!(world.hostiles[hostile].pulls_of(&last.id()) > 0);
+    assert!(world.tick(&rules) > early);
+}
+
+#[test]
+fn a_flood_of_others_does_not_silence_us_for_long_after_it() {
+    // Given a minute in which newcomers say as much as their share of the bytes allows.
+    let mut world = World::new(43);
+    let rules = world.topic(&Topic::named("t").max_body(16_000));
+    let node = world.node_with(|spec| spec.config = Config { topic_bytes: 1_000_000, ..Config::default() });
+    let hostile = world.hostile(node);
+    let body = "x".repeat(15_000);
+    for round in 0..600u64 {
+        let word = world.says_at(&world.liar(round % 30), &rules, (round / 30 % 60) as u16, &body);
+        world.pushes(hostile, &[&word]);
+        world.run(100);
+    }
+    // When it is over, and what it left is no longer young, we are heard within two seconds.
+    world.run(10_000);
+    world.publish(node, &rules, "at last");
+    world.run(2_000);
+    assert!(world.nodes[node].has_heard("at last"));
+}
+
+#[test]
+fn one_key_that_connects_again_and_again_takes_no_more_places() {
+    let mut world = World::new(44);
+    world.topic(&Topic::named("t"));
+    let node = world.node();
+    let (peer, stranger) = (world.liar(1).public(), world.liar(2).public());
+    let now = world.now(node);
+    let engine = &mut world.nodes[node].engine;
+    // When a peer connects 200 times before the first of its links is down.
+    for number in 0..200 {
+        engine.handle(now, Input::LinkUp { link: LinkId(1_000 + number), peer, dialled: false });
+    }
+    // Then it has one link, and another that is being closed for it.
+    assert_eq!(engine.links.len(), 2);
+    assert_eq!(engine.would_refuse(&peer), Some(Reason::Full));
+    assert_eq!(engine.would_refuse(&stranger), None);
 }

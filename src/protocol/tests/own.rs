@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::super::{Ledger, PublishError};
 use super::hostile::{bundle, frame_of};
 use super::world::World;
+use crate::key::SecretKey;
 use crate::rumor::Topic;
 use crate::wire::{Lane, Reason};
 
@@ -333,4 +334,27 @@ fn whoever_waits_for_each_answer_is_not_held_up() {
     // Then few of them wait for company in vain: the waits become rarer.
     let took = world.millis() - begun;
     assert!(took <= 50, "{took} ms for 500 words");
+}
+
+#[test]
+fn a_key_made_by_this_process_is_fresh_once() {
+    // Given an author with a key of this process, and no ledger, that has spoken.
+    let mut world = World::new(41);
+    let rules = world.topic(&Topic::named("t"));
+    world.node();
+    let key = SecretKey::generate();
+    let first = world.node_with(|spec| (spec.author, spec.ledger) = (key.clone(), Ledger::None));
+    world.connect(first, 0);
+    world.run(100);
+    world.publish(first, &rules, "first");
+    world.run(100);
+    assert!(world.nodes[0].has_heard("first"));
+    // When another begins with a clone of it, in the same tick, it waits as with any key that may have been used before.
+    let second = world.node_with(|spec| (spec.author, spec.ledger) = (key, Ledger::None));
+    world.connect(second, 0);
+    world.run(10);
+    world.publish(second, &rules, "second");
+    world.run(25_000);
+    assert!(!world.nodes[0].has_heard("second"));
+    assert!(world.engine(0).convicted().is_empty());
 }

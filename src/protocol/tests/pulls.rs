@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::hostile::{fake_id, frame_of};
+use super::hostile::{fake_id, frame_of, header_frame};
 use super::world::World;
 use crate::rumor::{Evidence, Topic};
 use crate::wire::{self, Frame, Lane, MAX_IDS_PER_FRAME};
@@ -190,4 +190,42 @@ fn what_is_gone_with_its_convicted_author_is_no_strike() {
     let link = links.iter().find(|link| link.peer == world.hostiles[honest].key).unwrap();
     assert!(!link.last_resort);
     assert_eq!(world.engine(node).counters.pulls, 4);
+}
+
+#[test]
+fn who_announces_while_a_header_is_being_checked_is_asked_when_it_holds() {
+    // Given a header without its bodies, whose signature is being checked, and a neighbour that announces them meanwhile.
+    let mut world = World::new(21);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let (teller, holder) = (world.hostile(node), world.hostile(node));
+    world.verify_takes = Duration::from_secs(1);
+    let word = world.says_at(&world.liar(1), &rules, 0, "word");
+    world.says(teller, Lane::Control, header_frame(&word));
+    world.run(50);
+    world.announces(holder, &rules, &[word.id()]);
+    world.run(500);
+    assert_eq!(world.hostiles[holder].pulls_of(&word.id()), 0, "a copy may still come with the header");
+    // When the signature has held, then it is asked for them, once.
+    world.run(600);
+    assert_eq!(world.hostiles[holder].pulls_of(&word.id()), 1);
+}
+
+#[test]
+fn what_was_gone_and_is_announced_again_is_asked_for_at_once() {
+    // Given the only one that announced an id, and then said that it does not hold it.
+    let mut world = World::new(22);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let holder = world.hostile(node);
+    let word = world.says_at(&world.liar(1), &rules, 0, "word");
+    world.announces(holder, &rules, &[word.id()]);
+    world.run(40);
+    assert_eq!(world.hostiles[holder].pulls_of(&word.id()), 1);
+    world.says(holder, Lane::Control, wire::gone(&rules.id(), &[word.id()]));
+    world.run(100);
+    // When it announces it again, it is asked at once.
+    world.announces(holder, &rules, &[word.id()]);
+    world.run(100);
+    assert_eq!(world.hostiles[holder].pulls_of(&word.id()), 2);
 }
