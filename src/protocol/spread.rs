@@ -78,7 +78,7 @@ impl Engine {
             if at < eager {
                 let push = Push { hops: hops.saturating_sub(1), bundle: bundle.clone() };
                 let queued =
-                    if own { link.outbox.push_own(push) } else { link.outbox.push_relayed(turn, push) };
+                    if own { link.outbox.push_own(push, now) } else { link.outbox.push_relayed(turn, push) };
                 if queued {
                     self.counters.pushed += 1;
                     self.dirty.insert(slot);

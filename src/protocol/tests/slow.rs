@@ -163,3 +163,29 @@ fn links_that_come_and_go_leave_nothing_behind() {
     assert!(world.hostiles[newcomer].got_announcement(&word.id()));
     assert_eq!(world.engine(node).stats().links.len(), 2);
 }
+
+#[test]
+fn inbound_links_that_do_not_read_do_not_silence_who_dialled_nobody() {
+    // Given a node that was only ever dialled, by ten who stop reading and six who do not.
+    let mut world = World::new(31);
+    let rules = world.topic(&Topic::named("t").slots_per_tick(5_000));
+    world.nodes(7);
+    for node in 1..7 {
+        world.connect(node, 0);
+    }
+    let hostiles: Vec<_> = (0..10).map(|_| world.hostile(0)).collect();
+    world.run(100);
+    for hostile in &hostiles {
+        world.set_reading(world.hostiles[*hostile].wire, 0, false);
+    }
+    // When it says more than fits the queues.
+    for n in 0..2_000 {
+        world.publish(0, &rules, format!("{n:0>1000}"));
+    }
+    // Then the six hear all of it long before the others are closed for it.
+    world.run(6_000);
+    assert!(hostiles.iter().all(|hostile| world.hostiles[*hostile].closed.is_none()));
+    for node in 1..7 {
+        assert_eq!(world.nodes[node].delivered.len(), 2_000);
+    }
+}
