@@ -85,12 +85,16 @@ fn evaluate(file: &str, value: &str) -> u64 {
     if let Ok(number) = value.replace('_', "").parse() {
         return number;
     }
-    match value {
-        "u16::MAX" => u16::MAX.into(),
-        "Lane::COUNT" => constant("wire/mod.rs", "COUNT"),
-        "MAX_FRAME_LEN" | "MAX_IDS_PER_FRAME" => constant("wire/mod.rs", value),
-        _ => panic!("src/{file}: {value:?} is more than this test can work out"),
+    if let Some((_, of_type)) = value.split_once("::").filter(|(_, name)| is_constant(name)) {
+        return if of_type == "MAX" { u16::MAX.into() } else { constant("wire/mod.rs", of_type) };
     }
+    assert!(is_constant(value), "src/{file}: {value:?} is more than this test can work out");
+    let here = read(&root().join("src").join(file)).contains(&format!("const {value}:"));
+    constant(if here { file } else { "wire/mod.rs" }, value)
+}
+
+fn is_constant(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
 }
 
 fn millis(time: Duration) -> u64 {
@@ -189,4 +193,157 @@ fn every_limit_of_the_configuration_has_a_row() {
             assert!(document.contains(&format!("`{kind}::{field}`")), "{kind}::{field} has no row");
         }
     }
+}
+
+/// Numbers and times that bound nothing that an outsider can make us spend, and why.
+const NOT_BOUNDS: [(&str, &[&str]); 7] = [
+    (
+        "lengths of formats",
+        &[
+            "HEADER_LEN",
+            "SIGNED_HEADER_LEN",
+            "SIGNED_MESSAGE_LEN",
+            "EVIDENCE_LEN",
+            "LEN",
+            "PREFIX_LEN",
+            "FRAME_OVERHEAD",
+            "OVERHEAD",
+            "COUNT",
+            "SIGN",
+            "SCALE",
+            "ALL",
+            "MAX_RARE_LEN",
+            "FRAME_TOO_LONG",
+            "FRAME_TOO_SLOW",
+            "PROTOCOL_ORDER",
+            "DROPPED",
+            "NOT_TAKEN",
+            "GENERATION",
+        ],
+    ),
+    (
+        "what the application chooses for its topics, within these",
+        &[
+            "MAX_NAME",
+            "MAX_SLOTS",
+            "MAX_LISTED_AUTHORS",
+            "MAX_HOLD_BACK",
+            "MAX_RETENTION",
+            "MAX_RULES_LEN",
+            "MIN_TICK_LEN",
+            "MAX_TICK_LEN",
+            "MAX_INLINE",
+        ],
+    ),
+    (
+        "what things cost",
+        &["FRAME_COST", "ITEM_COST", "WALK_COST", "LOOK_COST", "SIGNATURE_COST", "LONE_BURST"],
+    ),
+    (
+        "how much is done at a time, of what is bounded elsewhere",
+        &[
+            "CHUNKS_PER_READ",
+            "FRAMES_PER_TURN",
+            "COPY_UP_TO",
+            "TURN",
+            "QUANTUM",
+            "FRAME_TARGET",
+            "OWN_BUSY",
+            "RETRIES",
+            "FEW",
+            "REPAIR_FANOUT",
+            "REPAIR_ROUNDS",
+            "REPAIR_BUNDLES",
+            "EVIDENCE_FOR_NEWCOMERS",
+            "EXPLORE",
+            "QUICK_PASSES",
+            "AT_ONCE",
+            "MOST_DOUBLINGS",
+            "CLOCK_QUORUM",
+            "STRIKES",
+            "NEWCOMER_SHARE",
+            "LEDGER_LEAD",
+        ],
+    ),
+    (
+        "capacities of channels, at which the sender waits or the reader is told what it missed",
+        &["INBOX", "EVENTS", "LINK_EVENTS", "PLACES"],
+    ),
+    (
+        "when we do or judge something",
+        &[
+            "CLOSE_IDLE",
+            "CLOSE_FLUSH",
+            "DRAIN",
+            "KEEP_ALIVE",
+            "FIRST_PAUSE",
+            "LONGEST_PAUSE",
+            "STABLE",
+            "ROUND_TRIPS",
+            "ALONE",
+            "EXPIRE_EVERY",
+            "SHORTEST_CYCLE",
+            "LONGEST_CYCLE",
+            "SIMULTANEOUS",
+            "CLOCK_ALARM_MS",
+            "LONGEST_SLEEP",
+            "EXPIRY_ROUND",
+            "MAX_SKEW",
+            "DELIVER_PAST",
+            "DELIVER_FUTURE",
+            "WARY",
+            "LONGEST_SERVE",
+            "SHORTEST_PATIENCE",
+            "LONGEST_PATIENCE",
+            "SLOWEST_LINE",
+            "SERVES_FOR",
+            "NEWCOMER",
+            "STRIKE_WINDOW",
+            "ONE_SILENCE",
+            "LAST_RESORT",
+            "SLOW_AFTER",
+        ],
+    ),
+    ("how long a ban lasts", &["FIRST_BAN", "LONGEST_BAN"]),
+];
+
+#[test]
+fn every_number_of_the_code_has_a_row_or_a_reason_to_have_none() {
+    let document = read(&root().join("docs/security.md"));
+    let mut exempt: Vec<&str> = NOT_BOUNDS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+    let mut rows = 0;
+    for room in ["net", "node", "protocol", "wire", "verify", "rumor", "store"] {
+        let folder = root().join("src").join(room);
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|end| end != "rs") || path.ends_with("tests.rs") {
+                continue;
+            }
+            let source = read(&path);
+            let file = format!("{room}/{}", path.file_name().unwrap().to_str().unwrap());
+            for line in source.split("mod tests {").next().unwrap().lines() {
+                let Some((before, declared)) = line.split_once("const ") else { continue };
+                let Some((name, kind)) = declared.split_once(": ") else { continue };
+                let kind = kind.split(' ').next().unwrap();
+                let counts = ["usize", "u8", "u16", "u32", "u64", "i64", "Duration"].contains(&kind);
+                if !counts || !is_constant(name) || before.contains("//") {
+                    continue;
+                }
+                let row = document.contains(&format!("`{file}` `{name}`"));
+                let reason = NOT_BOUNDS.iter().find(|(_, names)| names.contains(&name));
+                match (row, reason) {
+                    (false, None) => {
+                        panic!("{name} of src/{file} has no row in docs/security.md, and no reason here")
+                    }
+                    (true, Some((reason, _))) => {
+                        panic!("{name} of src/{file} has a row and is excused: {reason}")
+                    }
+                    (true, None) => rows += 1,
+                    (false, Some(_)) => exempt.retain(|other| *other != name),
+                }
+            }
+        }
+    }
+    assert!(rows > 60, "only {rows} constants were found");
+    assert_eq!(exempt, Vec::<&str>::new(), "these are no longer in the code");
 }

@@ -19,6 +19,9 @@ use crate::store::{LedgerError, LedgerFile};
 const INBOX: usize = 1024;
 /// Events that a slow reader may fall behind before it lags.
 const EVENTS: usize = 4096;
+/// Bundles that wait for a topic's slowest reader, unless [`Builder::subscription_capacity`] says otherwise: at the most 512 MiB, of the
+/// largest bodies.
+const SUBSCRIPTION: usize = 8_192;
 
 /// Collects what a node needs. See [`Node::builder`].
 #[derive(Debug)]
@@ -56,7 +59,7 @@ impl Builder {
             verifiers: None,
             allow: None,
             seed: None,
-            capacity: 8192,
+            capacity: SUBSCRIPTION,
         }
     }
 

@@ -156,3 +156,33 @@ impl Entry {
 pub(super) fn size_class(len: usize) -> u8 {
     len.max(1).next_power_of_two().trailing_zeros() as u8
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::SecretKey;
+    use crate::rumor::{Position, TopicId, seal};
+
+    #[test]
+    fn candidates_are_few_and_the_links_that_vouch_for_one_are_no_more_than_links() {
+        let topic = TopicId::from_bytes([1; 32]);
+        let position = Position { tick: 1, slot: 0 };
+        let bundle = seal(&SecretKey::from_seed(&[1; 32]), topic, position, &["word".into()]).unwrap();
+        let copy = |link: u64, signature: u8| Copy {
+            link: LinkId(link),
+            peer: PublicKey::from_bytes([7; 32]),
+            signature: Signature::from_bytes([signature; 64]),
+            hops: 0,
+            same: Vec::new(),
+        };
+        let mut entry = Entry::verifying(*bundle.signed_header(), copy(0, 0));
+        let taken = (1..=9).filter(|number| entry.add_candidate(copy((*number).into(), *number))).count();
+        assert_eq!(taken, MAX_CANDIDATES);
+        // As many links as there may ever be, each under the same signature.
+        for link in 100..2_000 {
+            assert!(entry.add_candidate(copy(link, 0)), "it vouches for what is there");
+        }
+        let Stage::Verifying { first, others } = &entry.stage else { panic!("it is being verified") };
+        assert_eq!((first.same.len(), others.len()), (crate::protocol::MAX_LINKS, MAX_CANDIDATES));
+    }
+}

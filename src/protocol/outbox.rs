@@ -462,4 +462,64 @@ mod tests {
         assert_eq!(take_run(&mut list), Some((topic(2), vec![id(4 + MAX_IDS_PER_FRAME)])));
         assert_eq!(take_run(&mut list), None);
     }
+
+    fn outbox() -> Outbox {
+        Outbox::new(Keyed::default(), Mono::default())
+    }
+
+    fn id(number: usize) -> BundleId {
+        BundleId::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes())
+    }
+
+    #[test]
+    fn every_list_has_its_bound() {
+        let (mut outbox, topic) = (outbox(), TopicId::from_bytes([1; 32]));
+        let header = *bundle(0, 1).signed_header();
+        let mut taken = [0; 2];
+        for number in 0..2 * LIST {
+            outbox.gone(topic, id(number));
+            outbox.cancel(topic, id(number));
+            taken[0] += usize::from(outbox.announce(topic, id(number), 9));
+            taken[1] += usize::from(outbox.header(header));
+        }
+        assert_eq!((outbox.gone.len(), outbox.cancel.len(), taken), (LIST, LIST, [LIST, LIST]));
+        let announced: usize = outbox.announcements.values().map(Vec::len).sum();
+        assert_eq!((announced, outbox.headers.len(), outbox.announcements_room(&topic)), (LIST, LIST, 0));
+    }
+
+    /// A bundle of one body of `len` bytes.
+    fn bundle(number: u64, len: usize) -> Arc<Bundle> {
+        let key = crate::key::SecretKey::from_seed(&[1; 32]);
+        let position = crate::rumor::Position { tick: number, slot: 0 };
+        let topic = TopicId::from_bytes([1; 32]);
+        Arc::new(crate::rumor::seal(&key, topic, position, &[vec![0; len].into()]).unwrap())
+    }
+
+    #[test]
+    fn replies_that_wait_are_bounded_and_so_are_those_that_were_cancelled() {
+        let (mut outbox, turn) = (outbox(), PublicKey::from_bytes([0; 32]));
+        let replies: Vec<_> = (0..100).map(|number| bundle(number, 60_000)).collect();
+        let room = replies.iter().take_while(|reply| outbox.reply(turn, Arc::clone(reply))).count();
+        assert_eq!(room, REPLY_QUEUE / wire::bundle_item_len(&replies[0]));
+        // Cancelled ones leave when their turn comes, so they are bounded too.
+        for reply in &replies {
+            outbox.reply(turn, Arc::clone(reply));
+            outbox.drop_reply(&reply.id());
+        }
+        let waiting = outbox.replies.bytes();
+        assert!((REPLIES_AND_CANCELLED - 61_000..=REPLIES_AND_CANCELLED).contains(&waiting), "{waiting}");
+    }
+
+    #[test]
+    fn pushes_that_wait_are_bounded_own_and_relayed_apart() {
+        let (mut outbox, turn) = (outbox(), PublicKey::from_bytes([0; 32]));
+        let push = Push { hops: 0, bundle: bundle(0, 15_000) };
+        for _ in 0..1_000 {
+            outbox.push_own(push.clone(), Mono::default());
+            outbox.push_relayed(turn, push.clone());
+        }
+        for bytes in [outbox.own.bytes(), outbox.relayed.bytes()] {
+            assert!((PUSH_QUEUE / 2..PUSH_QUEUE + 16_000).contains(&bytes), "{bytes}");
+        }
+    }
 }

@@ -15,6 +15,9 @@ use crate::key::PublicKey;
 use crate::rumor::NetworkId;
 use crate::wire::Reason;
 
+/// Links of one key: the one that counts, and one that is being closed for it.
+const LINKS_OF_A_KEY: usize = 2;
+
 impl Config {
     /// Inbound places that are kept for unaimed diallers.
     fn kept_inbound(&self) -> usize {
@@ -53,7 +56,7 @@ impl Engine {
         // while, and whoever connects again and again must not take ever more places by it.
         match self.links.iter().filter(|link| link.peer == *peer).count() {
             0 => {}
-            1 => return None,
+            links if links < LINKS_OF_A_KEY => return None,
             _ => return Some(Reason::Full),
         }
         let full = self.links.len() >= self.config.max_links || (inbound && !self.has_inbound_place(peer));

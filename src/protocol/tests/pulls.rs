@@ -229,3 +229,18 @@ fn what_was_gone_and_is_announced_again_is_asked_for_at_once() {
     world.run(100);
     assert_eq!(world.hostiles[holder].pulls_of(&word.id()), 2);
 }
+
+#[test]
+fn what_a_link_may_owe_us_is_bounded_in_bytes() {
+    // Given a link that announces bodies of the largest class, which it does not serve.
+    let mut world = World::new(23);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let hostile = world.hostile(node);
+    let items: Vec<_> = (0..100).map(|number| (fake_id(number), 17)).collect();
+    world.says(hostile, Lane::Control, wire::announce(&rules.id(), &items));
+    world.run(20);
+    // Then it is asked for a mebibyte of them at once.
+    let asked = items.iter().filter(|(id, _)| world.hostiles[hostile].pulls_of(id) > 0).count();
+    assert_eq!(asked, (1 << 20) / (1 << 17));
+}
