@@ -1,4 +1,4 @@
-//! The async face over real QUIC on loopback: what an application sees.
+//! The async API over real QUIC on loopback: what an application sees.
 
 use std::time::Duration;
 

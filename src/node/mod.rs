@@ -1,4 +1,4 @@
-//! The async face: build a [`Node`], join topics, publish and subscribe.
+//! The async API: build a [`Node`], join topics, publish and subscribe.
 //!
 //! One task owns the [`Engine`](crate::protocol::Engine) and never waits for a peer or for the application: links,
 //! verifiers, validators and handles talk to it through bounded channels, and it answers through channels that either

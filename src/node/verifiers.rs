@@ -20,7 +20,7 @@ pub struct VerifierPool {
 type Answer = Box<dyn FnOnce(Vec<bool>) + Send>;
 
 impl VerifierPool {
-    /// Starts `threads` threads, at least one. One thread verifies some 40 000 bundles a second in batches
+    /// Starts `threads` threads, at least one. One thread verifies some 60 000 bundles a second in batches
     /// (docs/performance.md), each of up to 64 rumors.
     pub fn new(threads: usize) -> Self {
         let threads = threads.max(1);

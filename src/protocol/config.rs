@@ -13,7 +13,7 @@ pub struct Config {
     /// pushed one round too many or too few. And how many keys may use [`unaimed_inbound`](Self::unaimed_inbound) places: set
     /// to less than half, these can be filled by chance; to more, fewer are used. Default 1 000.
     pub expected_nodes: u32,
-    /// Links that a relayed rumor is pushed to while its hop budget lasts. Default 8 (design; simulated).
+    /// Links that a relayed rumor is pushed to while its hop budget lasts. Default 8 (simulated).
     pub eager: usize,
     /// Links that an own rumor is pushed to. Default 16: twice `eager`, since nobody else has it yet.
     pub eager_author: usize,
@@ -39,14 +39,14 @@ pub struct Config {
     /// at the bound new bundles are refused, newcomers' first. Default 131 072 (some 50 MiB).
     pub topic_bundles: usize,
     /// Most bytes of bodies that a topic keeps. Bodies older than 10 s make room for new ones; a topic in which more than
-    /// this is said in 10 s refuses some of it, and own authors wait from half of it on. Default 256 MiB.
+    /// this is said in 10 s refuses some of it, and own authors wait from 7/16 of it on. Default 256 MiB.
     pub topic_bytes: usize,
     /// Most of those bytes that one author may have, in the same way. Default 128 MiB.
     pub author_bytes: usize,
     /// Batches of signatures under way at once: the number of verifier threads. A `Node` sets it to that of its pool.
     /// Default 1.
     pub verifiers: usize,
-    /// Most signatures in one batch. Default 64: larger ones save a fifth at most where all authors differ, and one bad
+    /// Most signatures in one batch. Default 64: larger ones save a quarter to a third where all authors differ, and one bad
     /// signature spoils more (docs/performance.md).
     pub batch: usize,
     /// What an author says within so long of its last bundle waits so long for company, to share one signature, one id and one
@@ -54,17 +54,17 @@ pub struct Config {
     /// never has company soon waits no more. Too long, and a busy author is late; too short, and every receiver checks a
     /// signature for each rumor. Default 4 ms (docs/decisions.md).
     pub seal_every: Duration,
-    /// How long announcements wait for company. Default 5 ms (design): a pull round trip costs more.
+    /// How long announcements wait for company. Default 5 ms, since a pull round trip costs more.
     pub announce_linger: Duration,
     /// What a link that has never served may take for its first pull beyond a round trip, a quarter of it for its
     /// variance, and its line. Too short, slow honest links are asked twice; too long, each announce-liar costs every
     /// newcomer that much time. Default 50 ms (guess; docs/performance.md, Parameters, has what others cost).
     pub first_pull_margin: Duration,
-    /// Time between two rounds of the repair cycle, before jitter. Default 1 s (design).
+    /// Time between two rounds of the repair cycle, before jitter. Default 1 s (a guess).
     pub repair_every: Duration,
-    /// How long an application's validator may think. Default 250 ms (design).
+    /// How long an application's validator may think. Default 250 ms (a guess).
     pub validator_patience: Duration,
-    /// Runs at once of the application's validators. Default 256 (design).
+    /// Runs at once of the application's validators. Default 256 (a guess).
     pub validators: usize,
     #[cfg(test)]
     pub(crate) weakness: Option<super::Weakness>,
@@ -103,7 +103,7 @@ impl Default for Config {
 
 impl Config {
     /// Hop budget of an own rumor: so many rounds of pushing that about 5 % of the nodes are reached before
-    /// announcements take over. clamp(round(log8(n / 20)), 1, 4), design section 7.
+    /// announcements take over. clamp(round(log8(n / 20)), 1, 4).
     pub fn hop_budget(&self) -> u8 {
         let rounds = (f64::from(self.expected_nodes.max(1)) / 20.0).log(8.0).round();
         // Clamped to 1..=4 before the cast, so it is exact.

@@ -7,7 +7,7 @@ use super::linkset::LinkSet;
 use crate::key::{PublicKey, Signature};
 use crate::rumor::{Bundle, SignedHeader};
 
-/// Further copies of an id in flight that are tried if the first turns out forged (design section 6, row 3).
+/// Further copies of an id in flight that are tried if the first turns out forged.
 const MAX_CANDIDATES: usize = 4;
 
 #[derive(Debug)]

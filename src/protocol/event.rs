@@ -78,7 +78,8 @@ pub enum Event {
         /// What it did.
         offence: Offence,
     },
-    /// An author said two things at one position. It is banned everywhere for good; the evidence convinces anybody.
+    /// An author said two things at one position. Its rumors are refused everywhere until the node restarts (or 16 384 later convictions
+    /// have taken its place); the evidence convinces anybody.
     Convicted {
         /// The proof.
         evidence: Box<Evidence>,

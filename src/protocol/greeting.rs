@@ -15,12 +15,12 @@ use crate::key::PublicKey;
 use crate::rumor::{RuleSet, TopicId};
 use crate::wire::{self, Hello, MAX_TOPICS_PER_LINK, Reason, TopicChange};
 
-/// A link that takes no byte, or does not say hello, for this long is closed (design section 6, row 11).
+/// A link that takes no byte, or does not say hello, for this long is closed.
 const STALL: Duration = Duration::from_secs(10);
 /// Two links between the same nodes made within this time were dialled from both sides at once: the lesser key's stays.
 /// Later, the newer link stays, since the older one's other end is probably gone.
 const SIMULTANEOUS: Duration = Duration::from_secs(5);
-/// A clock further than this from the median of its links' is reported (design section 11).
+/// A clock further than this from the median of its links' is reported.
 const CLOCK_ALARM_MS: i64 = 10_000;
 /// Fewer links than this can't tell whose clock is wrong.
 const CLOCK_QUORUM: usize = 3;

@@ -1,4 +1,4 @@
-//! Intake: the order of checks, cheap before dear, each with a bound. The numbers are the rows of design section 6;
+//! Intake: the order of checks, cheap before expensive, each with a bound. The numbers are those of the counters in `stats`;
 //! row 1 (frame length) is the transport's, row 7 is `verifying`, rows 8 to 11 are `accept` and `spread`.
 
 use std::time::Duration;

@@ -17,7 +17,7 @@ use crate::rumor::TopicId;
 /// Verified bundles after which a link's signatures may share batches with others'. A liar must first do this much
 /// honest work for one chance to spoil a batch, and loses the link by it. (Guess.)
 const TRUSTED_AFTER: u32 = 16;
-/// Unserved pulls within [`STRIKE_WINDOW`] that make a link's announcements a last resort (design section 7).
+/// Unserved pulls within [`STRIKE_WINDOW`] that make a link's announcements a last resort.
 const STRIKES: usize = 3;
 const STRIKE_WINDOW: Duration = Duration::from_secs(60);
 /// Unserved pulls so close together count as one. (Guess: longer than the gap between two frames of a slow link.)

@@ -19,19 +19,18 @@ use crate::wire::{self, Announced, Ids};
 const MAX_OWED: usize = 256;
 const MAX_OWED_BYTES: usize = 1 << 20;
 /// After a pull went unserved, links that have never brought anything are doubted for so long: as long as strikes last
-/// (design section 7, point 4). In an honest network that misses one now and then it costs a few copies.
+///. In an honest network that misses one now and then it costs a few copies.
 const WARY: Duration = LAST_RESORT;
 /// One pull in this many goes to a random source, so that a link that got better, or is new, is noticed.
 const EXPLORE: usize = 5;
 /// Above this the estimate of the median is of no use: no pull waits longer than 2 s.
 const LONGEST_SERVE: Duration = Duration::from_secs(1);
-/// Bounds of the patience with a pull (design section 7).
+/// Bounds of the patience with a pull.
 const SHORTEST_PATIENCE: Duration = Duration::from_millis(60);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(2);
 /// Per byte: 2 Mbit/s. A link slower than this times out now and then, and is asked later than others. (Guess.)
 const SLOWEST_LINE: Duration = Duration::from_micros(4);
-/// How long whoever announces must serve, and how long a late copy is waited for if the link is busy with others (design
-/// section 7, point 4).
+/// How long whoever announces must serve, and how long a late copy is waited for if the link is busy with others.
 pub(super) const SERVES_FOR: Duration = Duration::from_secs(10);
 /// Starved ids that are tried again when a pull ends.
 const RETRIES: usize = 4;
@@ -204,7 +203,7 @@ impl Engine {
         self.median_serve = Some(moved.min(LONGEST_SERVE));
     }
 
-    /// How long to wait for a pulled copy before it counts as unserved: design section 7, point 3.
+    /// How long to wait for a pulled copy before it counts as unserved.
     fn patience(&self, slot: Slot) -> Duration {
         let rtt = self.links.at(slot).map_or(Duration::ZERO, |link| link.rtt);
         let by_rtt = rtt.saturating_mul(2).saturating_add(Duration::from_millis(50));

@@ -7,7 +7,7 @@ use super::random::{Keyed, KeyedMap};
 use super::time::Mono;
 use crate::key::PublicKey;
 
-/// The first ban; each further one of the same key doubles it (design section 6).
+/// The first ban; each further one of the same key doubles it.
 const FIRST_BAN: Duration = Duration::from_secs(3600);
 /// The longest ban.
 const LONGEST_BAN: Duration = Duration::from_secs(24 * 3600);

@@ -24,7 +24,8 @@ const LONE_PER_S: u64 = 512;
 /// Those ahead of that rate: half a second of it, so that what comes at once after a slow line or a cut costs no more.
 const LONE_BURST: u64 = LONE_PER_S / 2;
 /// How many times the usual price further ones cost, if signatures of other links wait meanwhile. A link that brings nothing else
-/// then brings some 900 a second instead of 4 100 (docs/performance.md, Cost under attack).
+/// then brings some 960 a second instead of 4 100: 512, and an eighth of what is left of its CPU. (docs/performance.md has what honest
+/// nodes notice, under "Cost under attack".)
 const SURCHARGE: u32 = 8;
 
 /// How much an author, or all the newcomers of a link, may sign at the usual price.

@@ -11,7 +11,7 @@ use super::{Action, BatchId, LinkId, VerifyJob};
 use crate::key::PublicKey;
 use crate::rumor::{BundleId, Evidence, TopicId};
 
-/// Signatures of one link that may wait before we stop reading from it (design section 6, row 7).
+/// Signatures of one link that may wait before we stop reading from it.
 pub(super) const MAX_WAITING_PER_LINK: usize = 64;
 /// Bytes of bodies of one link that may wait with their signatures before we stop reading from it.
 const MAX_WAITING_BYTES_PER_LINK: usize = 512 * 1024;

@@ -30,7 +30,7 @@ pub(super) struct Want {
     pub(super) size: u8,
     /// Each is on the bill of its link (`MAX_WANTS_PER_LINK`), so their number needs no bound of its own.
     sources: Vec<Source>,
-    /// How many to ask at once in the next round: 1, then 2, then 3 (design section 7).
+    /// How many to ask at once in the next round: 1, then 2, then 3.
     pub(super) width: u8,
     /// Not asked again before this.
     pub(super) rests_until: Mono,

@@ -23,7 +23,7 @@ use super::time::{Mono, Now};
 use crate::key::PublicKey;
 use crate::rumor::{BundleId, Evidence, Header, RuleSet, SignedHeader};
 
-/// Clock difference between correct nodes, the model's assumption (design section 2).
+/// Clock difference between correct nodes, the model's assumption.
 pub const MAX_SKEW: Duration = Duration::from_secs(30);
 /// How long ago a tick may have ended for us to relay it, before the hold-back delay is added: a minute of spread and
 /// repair plus the skew.

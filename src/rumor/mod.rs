@@ -34,12 +34,12 @@ pub use topic::{
     MAX_SLOTS, NetworkId, RuleError, RuleSet, Topic, TopicId,
 };
 
-/// Most rumors in one bundle. From the design: at 64 a signature costs a receiver less than a microsecond per rumor.
+/// Most rumors in one bundle. At 64 a signature costs a receiver less than a microsecond per rumor.
 /// A constant of the wire version: breaking it is an offence.
 pub const MAX_RUMORS: usize = 64;
 
 /// Most body bytes, in all, of a bundle of more than one rumor, and the most that is ever pushed unasked. A larger body
-/// travels alone and is announced first. 16 KiB is the design's guess at where a second copy starts to hurt.
+/// travels alone and is announced first. 16 KiB is a guess at where a second copy starts to hurt.
 pub const MAX_INLINE: usize = 16 * 1024;
 
 /// Declares a 32-byte identifier: printed as hexadecimal, ordered and hashed as bytes.

@@ -15,7 +15,7 @@ pub const MAX_SLOTS: u16 = u16::MAX;
 pub const MAX_LISTED_AUTHORS: usize = 4096;
 /// Longest hold-back delay, milliseconds: the relay window grows by it, and with it what a node must remember.
 pub const MAX_HOLD_BACK: u32 = 60_000;
-/// Longest retention, seconds: one day (guess; longer histories belong in an app's own store).
+/// Longest retention, seconds: one day (a guess: histories belong in an application's own store).
 pub const MAX_RETENTION: u32 = 86_400;
 /// Longest canonical encoding of rules, bytes.
 pub const MAX_RULES_LEN: usize = 32 + 2 + MAX_NAME + 2 + 4 + 4 + 4 + 1 + 4 + 1 + 4 + 32 * MAX_LISTED_AUTHORS;
@@ -121,7 +121,9 @@ impl Topic {
         self
     }
 
-    /// How long bodies are kept for those who ask: whole seconds, at most [`MAX_RETENTION`].
+    /// How long bodies are kept for those who ask: whole seconds, at most [`MAX_RETENTION`]; default 60 s. Whoever joins late is
+    /// given what is no older than 60 s at the most, the delivery window, so more only helps those who already know an id; and where
+    /// others need the room, bodies over 10 s old go earlier. A bundle takes a place of the index for as long.
     pub fn retention(mut self, keep: Duration) -> Self {
         self.retention = keep;
         self

@@ -10,7 +10,7 @@ use super::dice::Dice;
 pub enum Latency {
     /// The same for all links.
     Fixed(Duration),
-    /// Nodes lie at random places of a square; delay grows with distance between these two bounds. The design's model
+    /// Nodes lie at random places of a square; delay grows with distance between these two bounds. The model
     /// has 5 to 130 ms.
     Geometric {
         /// Between neighbours.
@@ -23,7 +23,7 @@ pub enum Latency {
 }
 
 impl Latency {
-    /// The design's model: 5 to 130 ms by distance.
+    /// From 5 to 130 ms by distance.
     pub const GEOMETRIC: Self =
         Self::Geometric { least: Duration::from_millis(5), most: Duration::from_millis(130) };
 

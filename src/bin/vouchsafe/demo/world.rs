@@ -55,7 +55,7 @@ impl World {
         let mut config = Config::default();
         config.expected_nodes = u32::try_from(plan.nodes).unwrap_or(u32::MAX);
         config.eager = plan.fanout;
-        // The author pushes to more, since nobody else has it yet (as many as the design's author has against its relays,
+        // The author pushes to more, since nobody else has it yet (as many as an author has against relays,
         // twice over: a node here has only some eight links, and an announced copy comes a round trip later).
         config.eager_author = 4 * plan.fanout;
         config.max_links = MAX_LINKS;

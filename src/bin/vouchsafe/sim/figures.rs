@@ -173,7 +173,7 @@ pub(super) fn cells(report: &Report) -> String {
     )
 }
 
-/// How many rumors are told apart as the first ones, which meet liars that nobody knows yet (design, attack B4).
+/// How many rumors are told apart as the first ones, which meet liars that nobody knows yet (attack B4).
 const FIRST: usize = 3;
 
 /// The largest p99 of a single rumor among the first ones, and among the later ones, milliseconds.

@@ -16,7 +16,7 @@ use super::timing::with_time;
 use crate::exit::Failure;
 use row::Row;
 
-/// Percent of the nodes that lie: the design's points.
+/// Percent of the nodes that lie.
 const STRENGTHS: [u8; 4] = [10, 20, 33, 50];
 
 /// One run that is to be made.

@@ -58,7 +58,7 @@ static ALL: [Parameter; 5] = [
             config.expected_nodes = u32::try_from(scenario.nodes).unwrap_or(u32::MAX);
             u64::from(config.hop_budget())
         },
-        // The middle of the range of sizes that have this budget (design section 7: log8(n / 20)).
+        // The middle of the range of sizes that have this budget (log8(n / 20)).
         set: |scenario, value| scenario.expected_nodes = Some(20 * 8u32.pow(value as u32)),
     },
     Parameter {
