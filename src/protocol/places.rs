@@ -57,7 +57,7 @@ impl Engine {
         match self.links.iter().filter(|link| link.peer == *peer).count() {
             0 => {}
             links if links < LINKS_OF_A_KEY => return None,
-            _ => return Some(Reason::Full),
+            _ => return Some(Reason::Duplicate),
         }
         let full = self.links.len() >= self.config.max_links || (inbound && !self.has_inbound_place(peer));
         full.then_some(Reason::Full)

@@ -5,6 +5,8 @@ use vouchsafe::rumor::Evidence;
 use vouchsafe::store::LedgerFile;
 use vouchsafe::{Event, Node, PublishError, SecretKey, Topic, VerifierPool, verify};
 
+use vouchsafe::wire;
+
 use crate::liar::{Liar, bundle, bundle_at};
 use crate::scene::{Member, Scene, builder, builder_as, event, soon, until};
 
@@ -168,5 +170,30 @@ async fn a_ledger_that_cannot_be_written_stops_the_author() {
     scene.victim.hear(&"recorded".into()).await;
     assert_eq!(scene.victim.heard, ["recorded"]);
     scene.nobody_is_blamed().await;
+    scene.gossips_on().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_evidence_is_one_check_more_for_each_author_and_no_word_less() {
+    let mut scene = Scene::new().await;
+    let topic = scene.victim.topic.clone();
+    let mut bearer = Liar::greet(&topic).await;
+    // Each of a hundred authors convicts itself, and each proof comes ten times.
+    for _ in 0..100 {
+        let author = SecretKey::generate();
+        let [one, two] = ["one", "two"].map(|body| *bundle(&author, &topic, 0, body).signed_header());
+        let proof = wire::evidence(&Evidence::new(one, two).unwrap());
+        for _ in 0..10 {
+            bearer.control(proof.clone()).await;
+        }
+    }
+    let stats = until("the convictions", &scene.victim.node, |stats| stats.counters.convictions == 100).await;
+    // What came again was known, or its author convicted, before it was its turn to be checked.
+    assert!(stats.counters.verified <= 3 * 100, "{} signatures", stats.counters.verified);
+    let told = |stats: &vouchsafe::node::NodeStats| stats.counters.convictions == 100;
+    for member in &scene.pair {
+        until("the proofs", &member.node, told).await;
+    }
+    assert_eq!(stats.counters.offences, 0);
     scene.gossips_on().await;
 }

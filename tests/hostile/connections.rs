@@ -203,3 +203,31 @@ async fn a_peer_that_acknowledges_and_never_reads_holds_a_bounded_queue() {
     scene.nobody_is_blamed().await;
     scene.gossips_on().await;
 }
+
+#[tokio::test]
+async fn a_peer_that_moves_to_another_address_takes_nobody_with_it() {
+    let mut scene = Scene::new().await;
+    let topic = scene.victim.topic.clone();
+    let socket = BarePeer::socket((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let key = SecretKey::generate();
+    let victim = &scene.victim.node;
+    let mut bare =
+        BarePeer::connect_from(socket.clone(), &key, victim.id(), victim.local_addr()).await.unwrap();
+    bare.open_lane(Lane::Control).await.unwrap();
+    bare.send_frame(Lane::Control, &wire::hello(&hello(&[topic.id()]))).await.unwrap();
+    let count = |stats: &NodeStats| stats.links.iter().filter(|link| link.live).count();
+    until("three links", &scene.victim.node, |stats| count(stats) == 3).await;
+    // Every packet comes from another port now, of which the node takes no notice.
+    let before = scene.victim.node.stats().await.unwrap().counters.frames_in;
+    for _ in 0..20 {
+        socket.rebind(std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).unwrap();
+        let ping = wire::pull(&topic.id(), &[vouchsafe::rumor::BundleId::from_bytes([1; 32])]);
+        let _ = bare.send_frame(Lane::Control, &ping).await;
+        scene.gossips_on().await;
+    }
+    let stats = scene.victim.node.stats().await.unwrap();
+    // What the honest two have said since, at the most a few frames for each of their words, and nothing of the wanderer.
+    assert!(stats.counters.unknown_topic + stats.counters.gone == 0, "it was heard");
+    assert!(stats.counters.frames_in > before);
+    scene.nobody_is_blamed().await;
+}

@@ -149,6 +149,27 @@ async fn a_ledger_where_nothing_can_be_written_is_named_at_the_start() {
     }
 }
 
+/// As when a disk is taken away under a running node, and put back.
+#[tokio::test]
+async fn a_folder_that_goes_away_stops_the_author_until_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("home");
+    std::fs::create_dir(&home).unwrap();
+    let pool = VerifierPool::new(1);
+    let listener = builder(&pool, &[]).spawn().await.unwrap();
+    let author = builder(&pool, &[listener.addr()]).ledger(home.join("author.ledger")).spawn().await.unwrap();
+    let mut listener = Member::join(listener, &Topic::named("lobby")).await;
+    let author = Member::join(author, &Topic::named("lobby")).await;
+    soon("a link", author.topic.ready(1)).await.unwrap();
+    std::fs::remove_dir_all(&home).unwrap();
+    let failed = soon("an answer", author.topic.publish("unrecorded")).await;
+    assert!(matches!(failed, Err(PublishError::Ledger(_))), "{failed:?}");
+    std::fs::create_dir(&home).unwrap();
+    soon("publishing", author.topic.publish("recorded")).await.unwrap();
+    listener.hear(&"recorded".into()).await;
+    assert!(!listener.heard.contains(&"unrecorded".into()));
+}
+
 /// All descriptors that this process may have are taken by something else.
 async fn no_descriptors(ledger: &Path) {
     let pool = VerifierPool::new(1);

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use vouchsafe::wire::{Lane, Reason};
+use vouchsafe::rumor::{Position, seal};
+use vouchsafe::wire::{self, Frame, Lane, Reason};
 use vouchsafe::{Lagged, Topic, Validation, VerifierPool};
 
-use crate::liar::Liar;
+use crate::liar::{Liar, pushed, tick_ago};
 use crate::scene::{Member, Scene, builder, soon, until};
 
 /// In real time, since the clock of a stalled link is what it is about: some 12 s.
@@ -16,12 +17,11 @@ async fn stalled_reader_never_wedges_the_node() {
     let mut scene = Scene::with(&topic, |victim| victim).await;
     let topic = scene.victim.topic.clone();
     // One reads nothing at all. The others read what is on the control lane and ask for more, so that something always
-    // moves: more links of that kind than honest ones would silence the victim, which waits for room on half of its
-    // links.
+    // moves. They are several times the honest ones, and all of them have dialled the victim.
     let deaf = Liar::greet(&topic).await;
     deaf.bare.stop_reading();
     let mut half_deaf = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..8 {
         let liar = Liar::greet(&topic).await;
         liar.bare.stop_reading_lane(Lane::Rumors);
         liar.bare.stop_reading_lane(Lane::Replies);
@@ -34,7 +34,7 @@ async fn stalled_reader_never_wedges_the_node() {
         let id = topic.id();
         closed.spawn(async move { (liar.closed_chatting(id).await, started.elapsed()) });
     }
-    // Until all five are closed, as fast as one of the honest hears it: more than enough to fill every queue.
+    // Until all nine are closed, as fast as one of the honest hears it: more than enough to fill every queue.
     let mut said = Vec::new();
     while !closed.is_empty() {
         let body = Bytes::from(format!("{:08}", said.len()).repeat(1000));
@@ -52,7 +52,7 @@ async fn stalled_reader_never_wedges_the_node() {
         scene.hear(body).await;
     }
     let stats = scene.victim.node.stats().await.unwrap();
-    assert_eq!((stats.links.len(), stats.counters.links_stalled), (2, 5));
+    assert_eq!((stats.links.len(), stats.counters.links_stalled), (2, 9));
     scene.nobody_is_blamed().await;
     scene.gossips_on().await;
 }
@@ -97,4 +97,31 @@ async fn stalled_app_does_not_stop_gossip() {
     soon("a link", behind.topic.ready(1)).await.unwrap();
     scene.victim.topic.publish("through the lazy one").await.unwrap();
     behind.hear(&"through the lazy one".into()).await;
+}
+
+#[tokio::test]
+async fn stalled_body_moves_to_another_source() {
+    let mut scene = Scene::new().await;
+    let topic = scene.victim.topic.clone();
+    let large = Bytes::from(vec![7; 15_000]);
+    // One announces a body, begins to serve it when it is asked, and stops half-way.
+    let mut stalling = Liar::greet(&topic).await;
+    let at = Position { tick: tick_ago(&topic, 0), slot: 0 };
+    let word = seal(&stalling.key, topic.id(), at, std::slice::from_ref(&large)).unwrap();
+    let announcement = wire::announce(&topic.id(), &[(word.id(), 14)]);
+    stalling.control(announcement.clone()).await;
+    stalling.expect(|frame| matches!(frame, Frame::Pull(_)).then_some(())).await;
+    let reply = pushed(0, word.encoded());
+    let framed = [&(reply.len() as u32).to_le_bytes()[..], &reply].concat();
+    stalling.bare.send_raw(Lane::Replies, &framed[..framed.len() / 2]).await.unwrap();
+    // Another announces the same, and is asked long before the first has had its ten seconds for a frame.
+    let started = Instant::now();
+    let mut serving = Liar::greet(&topic).await;
+    serving.control(announcement).await;
+    serving.expect(|frame| matches!(frame, Frame::Pull(_)).then_some(())).await;
+    serving.send(Lane::Replies, &reply).await;
+    scene.hear(&large).await;
+    assert!(started.elapsed() < Duration::from_secs(8), "after {:?}", started.elapsed());
+    scene.nobody_is_blamed().await;
+    scene.gossips_on().await;
 }

@@ -545,6 +545,6 @@ fn one_key_that_connects_again_and_again_takes_no_more_places() {
     }
     // Then it has one link, and another that is being closed for it.
     assert_eq!(engine.links.len(), 2);
-    assert_eq!(engine.would_refuse(&peer), Some(Reason::Full));
+    assert_eq!(engine.would_refuse(&peer), Some(Reason::Duplicate));
     assert_eq!(engine.would_refuse(&stranger), None);
 }
