@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use vouchsafe::rumor::RuleSet;
 use vouchsafe::{PeerAddr, SecretKey};
 
 use super::deeds;
@@ -32,12 +33,24 @@ pub(super) enum Attack {
     Topics,
     /// Sends back all that it hears, on every lane (B10).
     Repeats,
+    /// Stops in the middle of a body (B5).
+    Stalls,
+    /// Marks what it says as just said (B6).
+    FreshHops,
+    /// Sends numbers at their largest (B28).
+    Largest,
+    /// Brings true evidence against ever more authors (B33).
+    Evidence,
+    /// Has three connections under one key.
+    Doubles,
+    /// Moves from one address to the next.
+    Wanders,
     /// Sends datagrams that are no QUIC.
     Noise,
 }
 
 impl Attack {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 20] = [
         Self::Lies(Kind::Forges),
         Self::Lies(Kind::Floods),
         Self::Lies(Kind::Equivocates),
@@ -51,6 +64,12 @@ impl Attack {
         Self::Resets,
         Self::Topics,
         Self::Repeats,
+        Self::Stalls,
+        Self::FreshHops,
+        Self::Largest,
+        Self::Evidence,
+        Self::Doubles,
+        Self::Wanders,
         Self::Noise,
     ];
 
@@ -69,6 +88,12 @@ impl Attack {
             Self::Resets => "resets streams",
             Self::Topics => "joins ever more topics",
             Self::Repeats => "repeats all it hears",
+            Self::Stalls => "stops in the middle of a body",
+            Self::FreshHops => "resets hop budgets",
+            Self::Largest => "numbers at their largest",
+            Self::Evidence => "evidence against ever more authors",
+            Self::Doubles => "one key on three connections",
+            Self::Wanders => "moves to other addresses",
             Self::Noise => "noise on the sockets",
         }
     }
@@ -90,42 +115,41 @@ pub(super) fn start(attack: Attack, directory: &Directory, dice: &mut Dice) -> R
     }
     let rules = Arc::new(directory.rules.clone());
     for peer in meets.into_iter().filter_map(|at| directory.honest.get(at).copied()) {
-        let rules = Arc::clone(&rules);
-        match attack {
-            Attack::Lies(_) => {}
-            Attack::Deaf => drop(tasks.spawn(again(peer, move |peer| deeds::deaf(peer, Arc::clone(&rules))))),
-            Attack::Announces => {
-                tasks.spawn(again(peer, move |peer| deeds::announces(peer, Arc::clone(&rules))));
-            }
-            Attack::Pulls => {
-                drop(tasks.spawn(again(peer, move |peer| deeds::pulls(peer, Arc::clone(&rules)))))
-            }
-            Attack::Knocks => drop(tasks.spawn(again(peer, deeds::knocks))),
-            Attack::HalfOpen => {
-                // Eight at a time, since each takes as long as the node waits for it.
-                for _ in 0..8 {
-                    tasks.spawn(again(peer, deeds::half_open));
-                }
-            }
-            Attack::Resets => {
-                tasks.spawn(again(peer, move |peer| deeds::resets(peer, Arc::clone(&rules))));
-            }
-            Attack::Topics => {
-                tasks.spawn(again(peer, move |peer| deeds::topics(peer, Arc::clone(&rules))));
-            }
-            Attack::Repeats => {
-                tasks.spawn(again(peer, move |peer| deeds::repeats(peer, Arc::clone(&rules))));
-            }
-            Attack::Noise => drop(tasks.spawn(again(peer, deeds::noise))),
+        // As many of one attacker as each takes of the node's time.
+        let times = if attack == Attack::HalfOpen { 8 } else { 1 };
+        for _ in 0..times {
+            tasks.spawn(again(attack, peer, Arc::clone(&rules)));
         }
     }
     Ok(tasks)
 }
 
+async fn once(attack: Attack, peer: PeerAddr, rules: Arc<RuleSet>) {
+    match attack {
+        // These are the demo's, which begin on their own.
+        Attack::Lies(_) => {}
+        Attack::Deaf => deeds::deaf(peer, rules).await,
+        Attack::Announces => deeds::announces(peer, rules).await,
+        Attack::Pulls => deeds::pulls(peer, rules).await,
+        Attack::Knocks => deeds::knocks(peer).await,
+        Attack::HalfOpen => deeds::half_open(peer).await,
+        Attack::Resets => deeds::resets(peer, rules).await,
+        Attack::Topics => deeds::topics(peer, rules).await,
+        Attack::Repeats => deeds::repeats(peer, rules).await,
+        Attack::Stalls => deeds::stalls(peer, rules).await,
+        Attack::FreshHops => deeds::fresh_hops(peer, rules).await,
+        Attack::Largest => deeds::largest(peer, rules).await,
+        Attack::Evidence => deeds::evidence(peer, rules).await,
+        Attack::Doubles => deeds::doubles(peer, rules).await,
+        Attack::Wanders => deeds::wanders(peer, rules).await,
+        Attack::Noise => deeds::noise(peer).await,
+    }
+}
+
 /// Under a new key each time, until it is stopped. A refused or ended link is not a reason to give up.
-async fn again<F: Future<Output = ()>>(peer: PeerAddr, deed: impl Fn(PeerAddr) -> F) {
+async fn again(attack: Attack, peer: PeerAddr, rules: Arc<RuleSet>) {
     loop {
-        deed(peer).await;
+        once(attack, peer, Arc::clone(&rules)).await;
         tokio::time::sleep(deeds::BREATH).await;
     }
 }

@@ -9,7 +9,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use vouchsafe::net::{BareError, BarePeer};
-use vouchsafe::rumor::{BundleId, RuleSet};
+use vouchsafe::rumor::{Bundle, BundleId, Evidence, HEADER_LEN, Position, RuleSet, seal};
 use vouchsafe::wire::{self, Frame, Hello, Lane, MAX_IDS_PER_FRAME, TopicChange};
 use vouchsafe::{PeerAddr, SecretKey};
 
@@ -48,6 +48,11 @@ pub(crate) async fn greet(key: &SecretKey, peer: PeerAddr, rules: &RuleSet) -> R
     Ok(link)
 }
 
+/// Reads for so long, or the link would be closed for not reading.
+async fn listen(link: &mut BarePeer, time: Duration) {
+    let _ = timeout(time, async { while link.recv_frame().await.is_some() {} }).await;
+}
+
 pub(super) async fn deaf(peer: PeerAddr, rules: Arc<RuleSet>) {
     let Ok(link) = greet(&SecretKey::generate(), peer, &rules).await else { return };
     link.stop_reading();
@@ -67,8 +72,7 @@ pub(super) async fn announces(peer: PeerAddr, rules: Arc<RuleSet>) {
         if link.send_frame(Lane::Control, &wire::announce(&rules.id(), &ids)).await.is_err() {
             return;
         }
-        // It reads on, or it would be closed for that.
-        while timeout(BREATH, link.recv_frame()).await.is_ok_and(|frame| frame.is_some()) {}
+        listen(&mut link, BREATH).await;
     }
 }
 
@@ -158,6 +162,170 @@ pub(super) async fn repeats(peer: PeerAddr, rules: Arc<RuleSet>) {
             let ids: Vec<_> = announced.items.iter().map(|(id, _)| *id).collect();
             let _ = link.send_frame(Lane::Control, &wire::pull(&announced.topic, &ids)).await;
         }
+    }
+}
+
+/// A bundle of one, at the current tick.
+fn says(key: &SecretKey, rules: &RuleSet, slot: u16, body: Vec<u8>) -> Option<Bundle> {
+    let position = Position { tick: rules.tick_len().tick_at(clock_ms()), slot };
+    seal(key, rules.id(), position, &[Bytes::from(body)]).ok()
+}
+
+/// The payload of a frame with one bundle.
+fn pushed(hops: u8, bundle: &[u8]) -> Vec<u8> {
+    [&[2, hops], bundle].concat()
+}
+
+/// Announces a large body, begins to send it when it is asked for, and never ends.
+pub(super) async fn stalls(peer: PeerAddr, rules: Arc<RuleSet>) {
+    let key = SecretKey::generate();
+    let Ok(mut link) = greet(&key, peer, &rules).await else { return };
+    let Some(word) = says(&key, &rules, 0, vec![7; 15_000]) else { return };
+    if link.send_frame(Lane::Control, &wire::announce(&rules.id(), &[(word.id(), 14)])).await.is_err() {
+        return;
+    }
+    while let Some((_, payload)) = link.recv_frame().await {
+        if !matches!(Frame::decode(payload), Ok(Frame::Pull(_))) {
+            continue;
+        }
+        let reply = pushed(0, word.encoded());
+        let framed = [&(reply.len() as u32).to_le_bytes()[..], &reply].concat();
+        let half = framed.get(..framed.len() / 2).unwrap_or_default();
+        if link.send_raw(Lane::Replies, half).await.is_ok() {
+            // It reads on, or it would be closed for that.
+            while link.recv_frame().await.is_some() {}
+        }
+        return;
+    }
+}
+
+/// Says true things, and marks each as just said.
+pub(super) async fn fresh_hops(peer: PeerAddr, rules: Arc<RuleSet>) {
+    let key = SecretKey::generate();
+    let Ok(mut link) = greet(&key, peer, &rules).await else { return };
+    for slot in 0..rules.slots_per_tick() {
+        let Some(word) = says(&key, &rules, slot, vec![8; 500]) else { return };
+        if link.send_frame(Lane::Rumors, &pushed(u8::MAX, word.encoded())).await.is_err() {
+            return;
+        }
+        listen(&mut link, BREATH / 10).await;
+    }
+}
+
+/// Clocks, classes, hops and ticks at their ends.
+pub(super) async fn largest(peer: PeerAddr, rules: Arc<RuleSet>) {
+    let key = SecretKey::generate();
+    let Ok(mut link) = dial(&key, peer, peer.addr).await else { return };
+    for lane in Lane::ALL {
+        if link.open_lane(lane).await.is_err() {
+            return;
+        }
+    }
+    let hello = Hello {
+        network: *rules.network().as_bytes(),
+        clock_ms: u64::MAX,
+        topics: vec![*rules.id().as_bytes()],
+    };
+    let announced = [(BundleId::from_bytes([0xff; 32]), u8::MAX), (BundleId::from_bytes([0; 32]), 0)];
+    let position = Position { tick: u64::MAX, slot: 0 };
+    let Ok(late) = seal(&key, rules.id(), position, &[Bytes::from_static(b"at the end of time")]) else {
+        return;
+    };
+    let sent = [
+        (Lane::Control, wire::hello(&hello).to_vec()),
+        (Lane::Control, wire::announce(&rules.id(), &announced).to_vec()),
+        (Lane::Rumors, pushed(u8::MAX, late.encoded())),
+    ];
+    for (lane, frame) in sent {
+        if link.send_frame(lane, &frame).await.is_err() {
+            return;
+        }
+    }
+    listen(&mut link, BREATH).await;
+    link.close(0, b"");
+}
+
+/// True proofs, each against an author that was made for it.
+pub(super) async fn evidence(peer: PeerAddr, rules: Arc<RuleSet>) {
+    let Ok(mut link) = greet(&SecretKey::generate(), peer, &rules).await else { return };
+    loop {
+        let author = SecretKey::generate();
+        let words = [1, 2].map(|word| says(&author, &rules, 0, vec![word]));
+        let [Some(one), Some(two)] = &words else { return };
+        let Ok(proof) = Evidence::new(*one.signed_header(), *two.signed_header()) else { return };
+        if link.send_frame(Lane::Control, &wire::evidence(&proof)).await.is_err() {
+            return;
+        }
+        listen(&mut link, BREATH).await;
+    }
+}
+
+/// Three connections of one key, of which the node keeps the last.
+pub(super) async fn doubles(peer: PeerAddr, rules: Arc<RuleSet>) {
+    let key = SecretKey::generate();
+    let mut links = Vec::new();
+    for _ in 0..3 {
+        links.extend(greet(&key, peer, &rules).await.ok());
+    }
+    for link in links.iter().rev().skip(1) {
+        link.closed().await;
+    }
+}
+
+/// Goes on from another port, without a word, until the node has forgotten it.
+pub(super) async fn wanders(peer: PeerAddr, rules: Arc<RuleSet>) {
+    let Ok(socket) = BarePeer::socket((Ipv4Addr::LOCALHOST, 0).into()) else { return };
+    let key = SecretKey::generate();
+    let Ok(mut link) = BarePeer::connect_from(socket.clone(), &key, peer.key, peer.addr).await else {
+        return;
+    };
+    let hello = Hello {
+        network: *rules.network().as_bytes(),
+        clock_ms: clock_ms(),
+        topics: vec![*rules.id().as_bytes()],
+    };
+    if link.open_lane(Lane::Control).await.is_err()
+        || link.send_frame(Lane::Control, &wire::hello(&hello)).await.is_err()
+    {
+        return;
+    }
+    let moves = async {
+        loop {
+            let Ok(next) = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)) else { return };
+            if socket.rebind(next).is_err() {
+                return;
+            }
+            tokio::time::sleep(BREATH * 20).await;
+        }
+    };
+    tokio::select! {
+        _ = link.closed() => {}
+        () = moves => {}
+    }
+}
+
+/// A rumor under a signature that does not hold, and then until the link is closed.
+#[allow(dead_code, reason = "the soak has the demo's liar for it")]
+pub(crate) async fn forges(peer: PeerAddr, rules: Arc<RuleSet>) {
+    let key = SecretKey::generate();
+    let Ok(mut link) = greet(&key, peer, &rules).await else { return };
+    let Some(word) = says(&key, &rules, 0, b"forged".to_vec()) else { return };
+    let mut frame = pushed(4, word.encoded());
+    // In R of the signature, which follows the header.
+    if let Some(byte) = frame.get_mut(2 + HEADER_LEN) {
+        *byte ^= 1;
+    }
+    if link.send_frame(Lane::Rumors, &frame).await.is_ok() {
+        link.closed().await;
+    }
+}
+
+/// A frame of 4 GiB, as it says.
+#[allow(dead_code, reason = "the soak has the demo's liar for it")]
+pub(crate) async fn malforms(peer: PeerAddr, rules: Arc<RuleSet>) {
+    let Ok(mut link) = greet(&SecretKey::generate(), peer, &rules).await else { return };
+    if link.send_raw(Lane::Rumors, &[0xff; 4]).await.is_ok() {
+        link.closed().await;
     }
 }
 
