@@ -263,6 +263,22 @@ mod tests {
     }
 
     #[test]
+    fn one_authors_young_bodies_leave_room_for_anothers() {
+        let caps = Caps { topic: 90, author: 90 };
+        let mut bodies = Bodies::new(Duration::from_secs(10), Keyed::default());
+        let mut takes = |author: u8, number: u8| {
+            let room = bodies.has_room(&key(author), 1, caps, at(0));
+            if room {
+                bodies.keep(id(number), key(author), 1, caps, at(0));
+            }
+            room
+        };
+        // Twice what it leaves free, then twice what both leave, and so on.
+        let taken = [1, 2, 3].map(|author| (0..80).filter(|n| takes(author, (author - 1) * 80 + n)).count());
+        assert_eq!(taken, [60, 20, 7]);
+    }
+
+    #[test]
     fn what_has_left_is_forgotten_without_a_trace() {
         let mut bodies = Bodies::new(Duration::from_secs(10), Keyed::default());
         (0..50).for_each(|n| drop(bodies.keep(id(n), key(n % 7), 2, CAPS, at(u64::from(n)))));
