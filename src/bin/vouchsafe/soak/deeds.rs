@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use vouchsafe::net::{BareError, BarePeer};
 use vouchsafe::rumor::{Bundle, BundleId, Evidence, HEADER_LEN, Position, RuleSet, seal};
@@ -260,15 +261,17 @@ pub(super) async fn evidence(peer: PeerAddr, rules: Arc<RuleSet>) {
     }
 }
 
-/// Three connections of one key, of which the node keeps the last.
+/// Three connections of one key, of which the node keeps one.
 pub(super) async fn doubles(peer: PeerAddr, rules: Arc<RuleSet>) {
     let key = SecretKey::generate();
-    let mut links = Vec::new();
+    let mut links = JoinSet::new();
     for _ in 0..3 {
-        links.extend(greet(&key, peer, &rules).await.ok());
+        if let Ok(link) = greet(&key, peer, &rules).await {
+            links.spawn(async move { link.closed().await });
+        }
     }
-    for link in links.iter().rev().skip(1) {
-        link.closed().await;
+    while links.len() > 1 {
+        links.join_next().await;
     }
 }
 
