@@ -1,6 +1,7 @@
 //! What each attack costs a node, and what honest peers notice of it: the table in docs/security.md.
 //!
-//! `cargo run --release --features sim --example hostile_cost -- [SECONDS]` (default 10 for each attack, some take longer; Linux)
+//! `cargo run --release --features sim --example hostile_cost -- [SECONDS [WORDS]]` (default 10 for each attack, some take
+//! longer; with WORDS only those whose name has them; Linux)
 //!
 //! ```text
 //! honest A ──> victim, alone in a process of its own ──> honest B        A and B hear each other through the victim only
@@ -44,7 +45,8 @@ fn main() -> Result<(), Failure> {
         Some("limited-victim") => runtime.block_on(victim::run(true)),
         seconds => {
             let seconds = seconds.map_or(Ok(10), str::parse)?;
-            runtime.block_on(measure(Duration::from_secs(seconds)))
+            let words = std::env::args().nth(2).unwrap_or_default();
+            runtime.block_on(measure(Duration::from_secs(seconds), &words))
         }
     }
 }
@@ -107,20 +109,23 @@ const ATTACKS: [Attack; 17] = [
 /// How long each link of an attacker lasted.
 type Lasted = Arc<Mutex<Vec<Duration>>>;
 
-async fn measure(time: Duration) -> Result<(), Failure> {
+async fn measure(time: Duration, words: &str) -> Result<(), Failure> {
     println!(
         "| Attack | CPU, ms a second | memory | in, out, kB a second | offences | p99 | lost | a link ends after |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     row("none", None, time, false).await?;
-    for attack in ATTACKS {
+    for attack in ATTACKS.into_iter().filter(|attack| attack.name.contains(words)) {
         let start: Start =
             Box::new(move |peer, rules, lasted| tokio::spawn(attackers(attack, peer, rules, lasted)));
         row(attack.name, Some(start), time.max(attack.least), false).await?;
     }
     for (limited, how) in [(false, "not limited"), (true, "limited")] {
-        let start: Start = Box::new(|peer, _, lasted| tokio::spawn(connections(peer, lasted)));
         let name = format!("10 000 connections, 64 at once, from one address, {how}");
+        if !name.contains(words) {
+            continue;
+        }
+        let start: Start = Box::new(|peer, _, lasted| tokio::spawn(connections(peer, lasted)));
         // To its end, however long that takes.
         row(&name, Some(start), Duration::MAX, limited).await?;
     }
