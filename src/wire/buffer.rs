@@ -105,6 +105,18 @@ mod tests {
     }
 
     #[test]
+    fn a_declared_length_allocates_nothing() {
+        // The longest that may be, one more, and what a prefix can say.
+        for declared in [MAX_FRAME_LEN as u32, MAX_FRAME_LEN as u32 + 1, 1 << 30, u32::MAX] {
+            let mut buffer = FrameBuffer::default();
+            buffer.extend(&[Bytes::copy_from_slice(&declared.to_le_bytes())]);
+            let taken = buffer.take(usize::MAX);
+            assert_eq!(taken.is_err(), declared as usize > MAX_FRAME_LEN);
+            assert!(buffer.capacity() <= 64, "{} bytes for {declared} declared", buffer.capacity());
+        }
+    }
+
+    #[test]
     fn frames_come_out_whole_however_they_arrive() {
         let big = vec![7; 5000];
         let payloads: [&[u8]; 4] = [b"a", b"bc", &big, b"d"];

@@ -126,7 +126,7 @@ async fn frames_out_of_order_close_the_link_without_blame() {
 #[tokio::test]
 async fn declared_4gib_allocates_nothing() {
     let mut scene = Scene::new().await;
-    let before = resident_bytes();
+    let before = address_space();
     for declared in [u32::MAX, 1 << 30, MAX_FRAME_LEN as u32 + 1, 0] {
         let mut liar = Liar::greet(&scene.victim.topic).await;
         let _ = liar.bare.send_raw(Lane::Rumors, &declared.to_le_bytes()).await;
@@ -134,7 +134,7 @@ async fn declared_4gib_allocates_nothing() {
         assert_eq!(scene.offence().await, (liar.key.public(), Offence::FrameTooLong));
         assert!(liar.is_banned_by(&scene.victim.node).await);
     }
-    if let (Some(before), Some(after)) = (before, resident_bytes()) {
+    if let (Some(before), Some(after)) = (before, address_space()) {
         // Other tests run in the same process, so this is coarse; 1 GiB is coarser.
         assert!(after.saturating_sub(before) < 512 << 20, "{before} bytes grew to {after}");
     }
@@ -142,7 +142,7 @@ async fn declared_4gib_allocates_nothing() {
 }
 
 /// What the process takes now, where the system tells.
-fn resident_bytes() -> Option<u64> {
+fn address_space() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmSize:"))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)

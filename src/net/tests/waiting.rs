@@ -1,10 +1,13 @@
-//! First packets that wait for the gate while nobody has time for them.
+//! What waits: first packets for the gate while nobody has time for them, and sent bytes for who does not acknowledge them.
 
+use std::sync::Arc;
+
+use quinn::VarInt;
 use tokio::net::UdpSocket;
 
 use super::*;
 use crate::net::identity::{Identity, SERVER_NAME};
-use crate::net::transport::{INCOMING_BUFFER, INCOMING_BUFFER_TOTAL, MAX_INCOMING};
+use crate::net::transport::{INCOMING_BUFFER, INCOMING_BUFFER_TOTAL, MAX_INCOMING, SEND_WINDOW};
 
 /// Bytes of a first packet: the least that QUIC allows, and what quinn sends.
 const FIRST: u64 = 1200;
@@ -97,4 +100,36 @@ async fn what_follows_all_first_packets_that_wait_is_bounded() {
     watched(victim.accept()).await.unwrap().ignore();
     let kept: u64 = waiting.into_iter().map(kept_for).sum();
     assert!((INCOMING_BUFFER_TOTAL - FIRST..=INCOMING_BUFFER_TOTAL).contains(&kept), "{kept} bytes");
+}
+
+/// A peer that lets us send as much as we like, and from some moment on acknowledges nothing that reaches us.
+#[tokio::test]
+async fn what_is_not_acknowledged_is_kept_to_a_bound() {
+    let node = endpoint(1);
+    let addr = node.local_addr().unwrap();
+    let (mut config, _) = Identity::new(&key(66)).client_config(key(1).public()).unwrap();
+    let mut transport = quinn::TransportConfig::default();
+    transport
+        .stream_receive_window(VarInt::from_u32(64 << 20))
+        .max_concurrent_uni_streams(VarInt::from_u32(3));
+    config.transport_config(Arc::new(transport));
+    let greedy = quinn::Endpoint::client(ANY).unwrap();
+    let dial = greedy.connect_with(config, addr, SERVER_NAME).unwrap();
+    let (_connection, accepted) = tokio::join!(dial, node.accept());
+    let mut side = Side::new(1, accepted.unwrap().unwrap());
+    // We do not follow it there, so its acknowledgements are nobody's.
+    greedy.rebind(std::net::UdpSocket::bind(ANY).unwrap()).unwrap();
+    tokio::time::pause();
+    for _ in 0..64 {
+        assert!(side.link.send(Lane::Replies, vec![1; 64 * 1024].into()));
+    }
+    let mut taken = 0;
+    loop {
+        match side.next().await {
+            LinkEvent::Written { bytes, .. } => taken += bytes as u64,
+            LinkEvent::Closed { .. } => break,
+            LinkEvent::Frames { .. } => {}
+        }
+    }
+    assert!((SEND_WINDOW / 2..=SEND_WINDOW).contains(&taken), "{taken} bytes were taken");
 }

@@ -548,3 +548,17 @@ fn one_key_that_connects_again_and_again_takes_no_more_places() {
     assert_eq!(engine.would_refuse(&peer), Some(Reason::Duplicate));
     assert_eq!(engine.would_refuse(&stranger), None);
 }
+
+#[test]
+fn inbound_links_are_bounded_though_all_are_unaimed() {
+    // Given a network so small that any dialler may use the places that are kept for the unaimed.
+    let mut world = World::new(45);
+    world.topic(&Topic::named("t"));
+    let config = Config { expected_nodes: 1, max_inbound: 8, unaimed_inbound: 4, ..Config::default() };
+    let node = world.node_with(|spec| spec.config = config);
+    // When twenty dial, then eight get in.
+    let diallers: Vec<_> = (0..20).map(|_| world.hostile(node)).collect();
+    let closed: Vec<_> = diallers.into_iter().map(|who| world.hostiles[who].closed).collect();
+    assert_eq!(closed.iter().filter(|reason| reason.is_none()).count(), 8);
+    assert_eq!(closed.iter().filter(|reason| **reason == Some(Reason::Full)).count(), 12);
+}
