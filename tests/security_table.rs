@@ -317,7 +317,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 7] = [
             "STRIKE_WINDOW",
             "ONE_SILENCE",
             "LAST_RESORT",
-            "SLOW_AFTER",
+            "STANDS_AFTER",
         ],
     ),
     ("how long a ban lasts", &["FIRST_BAN", "LONGEST_BAN"]),

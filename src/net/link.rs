@@ -206,6 +206,10 @@ impl Keeper {
                     Ok(stream) => self.spawn_reader(stream),
                     Err(error) => return End::Lost(error.into()),
                 },
+                // Readers that are paused would not notice.
+                error = self.reader.connection.closed(), if self.readers.len() >= Lane::COUNT => {
+                    return End::Lost(error.into());
+                }
             }
         }
     }

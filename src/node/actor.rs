@@ -235,9 +235,11 @@ impl Actor {
             Message::Dialled { peer, result } => match result {
                 Ok(connection) => self.on_connection(connection),
                 Err(error) => {
-                    // An error means that nobody listens.
-                    let _ =
-                        self.parts.events.send(Event::DialFailed { peer: peer.key, why: error.to_string() });
+                    if self.dialler.waits_for(&peer.key) {
+                        let failed = Event::DialFailed { peer: peer.key, why: error.to_string() };
+                        // An error means that nobody listens.
+                        let _ = self.parts.events.send(failed);
+                    }
                     self.redial(&peer.key);
                 }
             },

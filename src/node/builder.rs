@@ -168,7 +168,7 @@ impl Builder {
         let (ledger_file, ledger) = match self.ledger {
             None => (None, Ledger::None),
             Some(path) => {
-                let (key, fresh) = (author.public(), author.is_fresh());
+                let (key, fresh) = (author.public(), author.take_fresh());
                 let opened =
                     tokio::task::spawn_blocking(move || LedgerFile::open(path, key, fresh, now_ms)).await;
                 let (file, recorded_until_ms) = opened.map_err(|_| SpawnError::Stopped)??;

@@ -66,6 +66,11 @@ impl Dialler {
         Some((kept.addr, pause))
     }
 
+    /// Whether a link to `peer` is wanted and is not up.
+    pub(super) fn waits_for(&self, peer: &PublicKey) -> bool {
+        self.kept.get(peer).is_some_and(|kept| kept.up_since.is_none())
+    }
+
     /// A peer is no longer wanted. What is under way is not taken back.
     pub(super) fn forget(&mut self, peer: &PublicKey) {
         self.kept.remove(peer);

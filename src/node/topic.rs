@@ -68,7 +68,8 @@ impl TopicHandle {
     }
 
     /// As [`TopicHandle::publish`], but with [`PublishError::WouldWait`] instead of waiting for a slot or for room, and never
-    /// waiting for company: each call makes a bundle. With a ledger it waits for the disk, which records once in some two seconds. From 512 of those a second on, busy nodes make the links pay for them
+    /// waiting for company: each call makes a bundle. Only the ledger is waited for, if there is one: some two seconds' positions are
+    /// recorded at a time. From 512 bundles of one rumor a second on, busy nodes make the links pay for them
     /// that bring them, and announce them instead of pushing them: use `publish` for that much.
     ///
     /// # Errors

@@ -347,20 +347,22 @@ impl Engine {
         }
     }
 
-    /// Sends the proof of an author's conviction over a link, once.
-    pub(super) fn tell_evidence(&mut self, slot: Slot, author: &PublicKey) {
-        let Some(conviction) = self.book.get_mut(author) else { return };
-        let Some(evidence) = conviction.evidence else { return };
+    /// Sends the proof of an author's conviction over a link, once. False if there is no room for it.
+    pub(super) fn tell_evidence(&mut self, slot: Slot, author: &PublicKey) -> bool {
+        let Some(conviction) = self.book.get_mut(author) else { return true };
+        let Some(evidence) = conviction.evidence else { return true };
         if conviction.told.contains(slot) {
-            return;
+            return true;
         }
-        let Some(link) = self.links.at_mut(slot) else { return };
+        let Some(link) = self.links.at_mut(slot) else { return true };
         // Without room it is not marked as told, and follows when there is room.
-        if link.outbox.evidence(wire::evidence(&evidence)) {
+        let room = link.outbox.evidence(wire::evidence(&evidence));
+        if room {
             conviction.told.insert(slot);
             self.dirty.insert(slot);
         } else {
             self.counters.evidence_degraded += 1;
         }
+        room
     }
 }

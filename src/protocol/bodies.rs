@@ -10,7 +10,6 @@ use std::time::Duration;
 use super::random::{Keyed, KeyedMap};
 use super::slack::Slack as _;
 use super::time::Mono;
-use super::window::SHARE_OF_FREE;
 use crate::key::PublicKey;
 use crate::rumor::BundleId;
 
@@ -83,13 +82,19 @@ impl Bodies {
     }
 
     /// Whether a body of `bytes` fits beside the young ones, in the topic and in its author's share, which is no more than
-    /// [`SHARE_OF_FREE`] times what they leave: so nobody's young bodies keep everybody else's out.
-    pub(super) fn has_room(&mut self, author: &PublicKey, bytes: usize, caps: Caps, now: Mono) -> bool {
+    /// `share` times what they leave: so nobody's young bodies keep everybody else's out.
+    pub(super) fn has_room(
+        &mut self,
+        author: &PublicKey,
+        bytes: usize,
+        caps: Caps,
+        share: usize,
+        now: Mono,
+    ) -> bool {
         self.age(now);
         let of_author = self.authors.get(author).map_or(0, |share| share.bytes.young);
         let free = caps.topic.saturating_sub(self.all.young);
-        bytes <= free
-            && of_author.saturating_add(bytes) <= caps.author.min(free.saturating_mul(SHARE_OF_FREE))
+        bytes <= free && of_author.saturating_add(bytes) <= caps.author.min(free.saturating_mul(share))
     }
 
     /// Keeps a body; the caller has asked [`Bodies::has_room`]. Gives those that must go for it.
@@ -232,8 +237,8 @@ mod tests {
     fn young_bodies_stay_and_fill_the_cap() {
         let mut bodies = Bodies::new(Duration::from_secs(10), Keyed::default());
         (0..5).for_each(|n| assert!(bodies.keep(id(n), key(n), 20, CAPS, at(0)).is_empty()));
-        assert!(!bodies.has_room(&key(9), 1, CAPS, at(10)));
-        assert!(bodies.has_room(&key(9), 20, CAPS, at(11)));
+        assert!(!bodies.has_room(&key(9), 1, CAPS, 2, at(10)));
+        assert!(bodies.has_room(&key(9), 20, CAPS, 2, at(11)));
         assert_eq!(bodies.bytes(), 100);
     }
 
@@ -243,7 +248,7 @@ mod tests {
         bodies.keep(id(0), key(1), 10, CAPS, at(0));
         (1..6).for_each(|n| assert!(bodies.keep(id(n), key(2), 10, CAPS, at(0)).is_empty()));
         bodies.keep(id(6), key(3), 40, CAPS, at(1));
-        assert!(bodies.has_room(&key(4), 20, CAPS, at(11)));
+        assert!(bodies.has_room(&key(4), 20, CAPS, 2, at(11)));
         // The other's one body is older than any of the talkative author's.
         assert_eq!(bodies.keep(id(7), key(4), 20, CAPS, at(11)), [id(1), id(2)]);
         assert_eq!(bodies.bytes(), 100);
@@ -267,7 +272,7 @@ mod tests {
         let caps = Caps { topic: 90, author: 90 };
         let mut bodies = Bodies::new(Duration::from_secs(10), Keyed::default());
         let mut takes = |author: u8, number: u8| {
-            let room = bodies.has_room(&key(author), 1, caps, at(0));
+            let room = bodies.has_room(&key(author), 1, caps, 2, at(0));
             if room {
                 bodies.keep(id(number), key(author), 1, caps, at(0));
             }

@@ -36,7 +36,8 @@ pub struct Config {
     /// CPU time that a link may cost ahead of that rate. Default 100 ms.
     pub link_cpu_burst: Duration,
     /// Most bundles that a topic keeps an index entry for. Without the bound an attacker with many keys fills memory;
-    /// at the bound new bundles are refused, newcomers' first. Default 131 072 (some 50 MiB).
+    /// at the bound new bundles are refused, newcomers' first; an author may have
+    /// twice what is free, and a quarter at the most, and own authors wait from half of what is free on. Default 131 072 (some 50 MiB).
     pub topic_bundles: usize,
     /// Most bytes of bodies that a topic keeps. Bodies older than 10 s make room for new ones; a topic in which more than
     /// this is said in 10 s refuses some of it, and own authors wait from 7/16 of it on. Default 256 MiB.

@@ -278,10 +278,14 @@ impl Engine {
         let slots: Vec<_> =
             links.filter_map(|link| link.outbox.may_tell_evidence_again().then_some(link.slot)).collect();
         for slot in slots {
-            let untold = self.book.all().filter(|(_, conviction)| !conviction.told.contains(slot));
-            let authors: Vec<_> = untold.map(|(author, _)| *author).take(EVIDENCE_QUEUE).collect();
+            let untold =
+                self.book.all().filter(|(_, told)| told.evidence.is_some() && !told.told.contains(slot));
+            // One more than there can be room for, so that it is known if there are more.
+            let authors: Vec<_> = untold.map(|(author, _)| *author).take(EVIDENCE_QUEUE + 1).collect();
             for author in authors {
-                self.tell_evidence(slot, &author);
+                if !self.tell_evidence(slot, &author) {
+                    break;
+                }
             }
         }
     }

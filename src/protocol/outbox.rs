@@ -32,9 +32,9 @@ pub(super) const FRAME_TARGET: usize = 32 * 1024;
 /// Bytes of own pushes that wait on a link from which on its author takes it for busy: `publish` waits while more than
 /// half of the topic's links are.
 const OWN_BUSY: usize = 256 * 1024;
-/// A link that has had no room for a push of ours for so long is slow: where only others' dials decide whom we are linked with,
-/// it does not count among those that an author waits for. (Guess: a link of 1 Mbit/s takes what is queued in that time.)
-const SLOW_AFTER: Duration = Duration::from_secs(2);
+/// A link that has taken nothing of what was pushed for so long stands still: where only others' dials decide whom we are linked
+/// with, it does not count among those that an author waits for. (Guess: a link that works takes a frame in that time.)
+const STANDS_AFTER: Duration = Duration::from_secs(2);
 /// Most bytes of pushes that wait, own and relayed apart; of one relayed author half of it. Far above [`OWN_BUSY`], so
 /// that of links that are equally fast none is ever degraded by chance, and only one that is slower than half of the
 /// others is. The bodies are shared with the store, so what a full queue costs is its handles. (With one mark for both,
@@ -85,8 +85,6 @@ pub(super) struct Outbox {
     gone: IdList,
     cancel: IdList,
     own: FairQueue<PublicKey, Push>,
-    /// Since when there is no room for a push of ours.
-    own_busy_since: Option<Mono>,
     relayed: FairQueue<PublicKey, Push>,
     replies: FairQueue<PublicKey, Arc<Bundle>>,
     reply_bytes: usize,
@@ -112,7 +110,6 @@ impl Outbox {
             gone: IdList::new(),
             cancel: IdList::new(),
             own: FairQueue::new(keyed),
-            own_busy_since: None,
             relayed: FairQueue::new(keyed),
             replies: FairQueue::new(keyed),
             reply_bytes: 0,
@@ -180,19 +177,18 @@ impl Outbox {
         self.own.bytes() < OWN_BUSY
     }
 
-    /// Whether it has had no room for a push of ours for long.
-    pub(super) fn is_slow(&self, now: Mono) -> bool {
-        self.own_busy_since.is_some_and(|since| now.since(since) > SLOW_AFTER)
+    /// Whether it has taken no push for a while, though some wait.
+    pub(super) fn stands_still(&self, now: Mono) -> bool {
+        let lane = Lane::Rumors.index();
+        let in_flight = self.in_flight.get(lane).is_some_and(|bytes| *bytes > 0);
+        in_flight && self.progress.get(lane).is_some_and(|at| now.since(*at) > STANDS_AFTER)
     }
 
     /// False if there is no room.
-    pub(super) fn push_own(&mut self, push: Push, now: Mono) -> bool {
+    pub(super) fn push_own(&mut self, push: Push) -> bool {
         let room = self.own.bytes() < PUSH_QUEUE;
         if room {
             self.own.push(push.bundle.header().author, wire::bundle_item_len(&push.bundle), push);
-        }
-        if !self.has_room_for_own() {
-            self.own_busy_since.get_or_insert(now);
         }
         room
     }
@@ -326,9 +322,6 @@ impl Outbox {
             return Some((Lane::Control, frame));
         }
         if let Some(frame) = self.next_pushes(&mut convicted, dropped) {
-            if self.has_room_for_own() {
-                self.own_busy_since = None;
-            }
             self.sent(Lane::Rumors, &frame, now);
             return Some((Lane::Rumors, frame));
         }
@@ -515,7 +508,7 @@ mod tests {
         let (mut outbox, turn) = (outbox(), PublicKey::from_bytes([0; 32]));
         let push = Push { hops: 0, bundle: bundle(0, 15_000) };
         for _ in 0..1_000 {
-            outbox.push_own(push.clone(), Mono::default());
+            outbox.push_own(push.clone());
             outbox.push_relayed(turn, push.clone());
         }
         for bytes in [outbox.own.bytes(), outbox.relayed.bytes()] {

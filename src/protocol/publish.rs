@@ -315,24 +315,24 @@ impl Engine {
 
     /// Room for an own bundle: in our own store, and towards at least half of the topic's links, or of those we dialled:
     /// nobody who came to us, however many they are, may make us fall silent by not reading. Where we dialled nobody, it is half
-    /// of those that are not slow.
+    /// of those that do not stand still.
     fn has_room(&mut self, topic: &TopicId, author: &PublicKey, bytes: usize) -> bool {
         let store = self
             .topics
             .get_mut(topic)
             .is_some_and(|window| window.has_room(author, bytes, self.now.mono, &self.config));
         let now = self.now.mono;
-        let (mut links, mut slow, mut free, mut dialled, mut dialled_free) = (0, 0, 0, 0, 0);
+        let (mut links, mut still, mut free, mut dialled, mut dialled_free) = (0, 0, 0, 0, 0);
         for link in self.links.iter().filter(|link| link.relays(topic)) {
             let (room, ours) = (usize::from(link.outbox.has_room_for_own()), usize::from(link.dialled));
             links += 1;
-            slow += usize::from(link.outbox.is_slow(now));
+            still += usize::from(link.outbox.stands_still(now));
             free += room;
             dialled += ours;
             dialled_free += ours * room;
         }
         let of_ours = match dialled {
-            0 => free > 0 && free * 2 >= links - slow,
+            0 => free > 0 && free * 2 >= links - still,
             _ => dialled_free * 2 >= dialled,
         };
         store && (free * 2 >= links || of_ours)

@@ -18,8 +18,8 @@ use crate::wire::{self, Announced, Ids};
 /// Pulls that a link may owe us at once, and about how many bytes: what is asked for arrives without a further budget.
 const MAX_OWED: usize = 256;
 const MAX_OWED_BYTES: usize = 1 << 20;
-/// After a pull went unserved, links that have never brought anything are doubted for so long: as long as strikes last
-///. In an honest network that misses one now and then it costs a few copies.
+/// After a pull went unserved, links that have never brought anything are doubted for so long: as long as strikes last.
+/// In an honest network that misses one now and then it costs a few copies.
 const WARY: Duration = LAST_RESORT;
 /// One pull in this many goes to a random source, so that a link that got better, or is new, is noticed.
 const EXPLORE: usize = 5;

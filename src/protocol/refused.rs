@@ -9,7 +9,8 @@ use crate::rumor::BundleId;
 
 /// Most refused ids remembered per topic. Above it the oldest is forgotten, and may be pulled once more.
 const MAX_REFUSED: usize = 8_192;
-/// What was refused for want of room may be pulled again after so long: half of the bodies that were young are old by then.
+/// What was refused for want of room may be pulled again after so long, or twice that: half of the bodies that were young are
+/// old by then.
 const NO_ROOM_FOR: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
@@ -17,33 +18,46 @@ pub(super) struct Refused {
     ids: KeyedSet<BundleId>,
     /// The same, oldest first.
     order: VecDeque<BundleId>,
-    /// Refused for want of room, since `full_since` or later; at most [`MAX_REFUSED`].
+    /// Refused for want of room, since `full_since` or later, and in the time before; at most [`MAX_REFUSED`] together.
     full: KeyedSet<BundleId>,
+    full_before: KeyedSet<BundleId>,
     full_since: Mono,
 }
 
 impl Refused {
     pub(super) fn new(keyed: Keyed) -> Self {
-        Self { ids: keyed.set(), order: VecDeque::new(), full: keyed.set(), full_since: Mono::default() }
+        Self {
+            ids: keyed.set(),
+            order: VecDeque::new(),
+            full: keyed.set(),
+            full_before: keyed.set(),
+            full_since: Mono::default(),
+        }
     }
 
     pub(super) fn contains(&self, id: &BundleId) -> bool {
-        self.ids.contains(id) || self.full.contains(id)
+        self.ids.contains(id) || self.full.contains(id) || self.full_before.contains(id)
     }
 
     /// Remembers an id that there is no room for, for a while.
     pub(super) fn add_for_now(&mut self, id: BundleId) {
-        if self.full.len() < MAX_REFUSED {
-            self.full.insert(id);
+        self.full.insert(id);
+        if self.full.len() >= MAX_REFUSED / 2 {
+            self.turn_over();
         }
     }
 
     /// Forgets what there was no room for, if that is long ago.
     pub(super) fn expire(&mut self, now: Mono) {
         if now.since(self.full_since) > NO_ROOM_FOR {
-            self.full.clear();
+            self.turn_over();
             self.full_since = now;
         }
+    }
+
+    fn turn_over(&mut self) {
+        std::mem::swap(&mut self.full, &mut self.full_before);
+        self.full.clear();
     }
 
     pub(super) fn add(&mut self, id: BundleId) {

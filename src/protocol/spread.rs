@@ -78,7 +78,7 @@ impl Engine {
             if at < eager {
                 let push = Push { hops: hops.saturating_sub(1), bundle: bundle.clone() };
                 let queued =
-                    if own { link.outbox.push_own(push, now) } else { link.outbox.push_relayed(turn, push) };
+                    if own { link.outbox.push_own(push) } else { link.outbox.push_relayed(turn, push) };
                 if queued {
                     self.counters.pushed += 1;
                     self.dirty.insert(slot);
@@ -156,7 +156,7 @@ impl Engine {
         let mut again = Vec::new();
         for (topic, window) in &self.topics {
             let relaying = self.links.relaying(topic, &LinkSet::default());
-            for (id, entry) in window.held(self.now).take(REPAIR_BUNDLES) {
+            for (id, entry) in window.held(self.now).flatten().take(REPAIR_BUNDLES) {
                 if entry.rounds < REPAIR_ROUNDS {
                     let mut targets: Vec<_> =
                         relaying.iter().copied().filter(|slot| !entry.have.contains(*slot)).collect();
@@ -190,8 +190,9 @@ impl Engine {
             let Some(window) = self.topics.get(topic).filter(|_| link.relays(topic)) else { continue };
             let mut room = link.outbox.announcements_room(topic);
             let mut looked = 0;
-            for (id, entry) in window.held(now) {
+            for held in window.held(now) {
                 looked += 1;
+                let Some((id, entry)) = held else { continue };
                 if entry.have.contains(slot) || entry.told.contains(slot) {
                     continue;
                 }

@@ -85,7 +85,7 @@ counters! {
     push_degraded,
     /// Stage 11: announcements degraded to a later resync of the link, because its list was full.
     announce_degraded,
-    /// Proofs degraded to a later round, because a link's queue of them was full.
+    /// Times that proofs were left for a later round, because a link's queue of them was full.
     evidence_degraded,
     /// Pulls sent, one per id and link.
     pulls,

@@ -208,9 +208,9 @@ impl VerifyQueue {
         stale: impl Fn(&Work) -> bool,
     ) -> Option<(BatchId, &[(LinkId, Work)])> {
         let mut batch = Vec::new();
-        // Links passed over since the last one that gave something. When that is all of them, there is no more.
-        let mut passed = 0;
-        while batch.len() < max && passed < self.turns.len() {
+        // Links whose turn it was and that may give nothing now. They are the first of the next batch.
+        let mut aside = Vec::new();
+        while batch.len() < max {
             let Some(link) = self.turns.pop_front() else { break };
             let Some(of_link) = self.links.get_mut(&link) else { continue };
             let (waited, had) = (of_link.waiting.len(), batch.len());
@@ -224,23 +224,32 @@ impl VerifyQueue {
                 Some(_) if had > 0 => 0,
                 Some(most) => most.saturating_sub(of_link.under_way).min(max),
             };
-            batch.extend((0..most).map_while(|_| of_link.next()).map(|work| (link, work)));
+            while batch.len() < had + most
+                && let Some(work) = of_link.next()
+            {
+                if stale(&work) {
+                    self.left_out = true;
+                } else {
+                    batch.push((link, work));
+                }
+            }
             let taken = batch.len() - had;
             of_link.under_way += taken;
             self.total_under_way += taken;
             self.total -= waited - of_link.waiting.len();
             if of_link.waiting.is_empty() {
                 self.drop_if_idle(link);
-            } else {
+            } else if taken > 0 {
                 self.turns.push_back(link);
-                passed += 1;
+            } else {
+                aside.push(link);
             }
-            if taken > 0 {
-                passed = 0;
-                if alone.is_some() {
-                    break;
-                }
+            if taken > 0 && alone.is_some() {
+                break;
             }
+        }
+        for link in aside.into_iter().rev() {
+            self.turns.push_front(link);
         }
         if batch.is_empty() {
             return None;
@@ -411,6 +420,18 @@ mod tests {
         let (_, batch) = queue.next_batch(64, alone, |_| false).unwrap();
         assert_eq!(links(batch), [1, 1]);
         assert_eq!(queue.total(), 1);
+    }
+
+    #[test]
+    fn whose_turn_was_passed_over_is_next() {
+        // Given two links that never run dry and fill every batch, and one between them whose signatures go apart.
+        let mut queue = VerifyQueue::new(Keyed::default());
+        for link in [1, 2, 3] {
+            (0..20).for_each(|n| queue.add(LinkId(link), work(n)));
+        }
+        let alone = |link: LinkId| (link.0 == 2).then_some(4);
+        let mut next = || queue.next_batch(4, alone, |_| false).map(|(_, batch)| links(batch)).unwrap();
+        assert_eq!((next(), next()), (vec![1, 3, 1, 3], vec![2, 2, 2, 2]));
     }
 
     #[test]

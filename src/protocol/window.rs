@@ -35,8 +35,8 @@ pub const RELAY_FUTURE: Duration = Duration::from_secs(60);
 pub const DELIVER_PAST: Duration = Duration::from_secs(60);
 /// How far in the future a tick may start for us to deliver it: the skew.
 pub const DELIVER_FUTURE: Duration = Duration::from_secs(30);
-/// How many times what is free an author may have of the index, and of the bytes of young bodies. (Guess: with 2, one author may
-/// have two thirds, and eight together 16 seventeenths.)
+/// How many times what is free an author may have of the index, and of the bytes of young bodies. (Guess: with 2,
+/// eight authors together may have 16 seventeenths.)
 pub(super) const SHARE_OF_FREE: usize = 2;
 /// How far behind its pace a topic can be.
 const MOST_DEBT: Duration = Duration::from_secs(1);
@@ -154,35 +154,37 @@ impl Window {
         }
         let newcomer = self.authors.is_newcomer(&header.author, now.mono);
         let caps = caps(config, newcomer);
-        let room = self.has_place(&header.author, newcomer, SHARE_OF_FREE, config)
-            && self.bodies.has_room(&header.author, header.bytes as usize, caps, now.mono);
+        let room = self.has_place(&header.author, newcomer, false, config)
+            && self.bodies.has_room(&header.author, header.bytes as usize, caps, SHARE_OF_FREE, now.mono);
         if room { Ok(()) } else { Err(Unfit::OverCap) }
     }
 
     /// Row 10: asked again when the body is to be kept, since others may have taken the room while it was in flight.
     pub(super) fn has_room_for_body(&mut self, header: &Header, now: Mono, config: &Config) -> bool {
-        self.bodies.has_room(&header.author, header.bytes as usize, caps(config, false), now)
+        self.bodies.has_room(&header.author, header.bytes as usize, caps(config, false), SHARE_OF_FREE, now)
     }
 
     /// Whether there is room for an own bundle of `bytes`: if not, the author waits, well short of where others with the same
-    /// configuration would refuse the bundle, since they may hold a little more than we do: of the index at half as much, of
-    /// the young bodies by [`pace`].
+    /// configuration would refuse the bundle, since they may hold more than we do (their clocks may be behind): of the index at a
+    /// quarter as much, of the young bodies at half as much, and by [`pace`].
     pub(super) fn has_room(&mut self, author: &PublicKey, bytes: usize, now: Mono, config: &Config) -> bool {
         let newcomer = self.authors.is_newcomer(author, now);
         let pace = if newcomer { &self.pace } else { &self.known_pace };
-        self.has_place(author, newcomer, SHARE_OF_FREE / 2, config)
-            && self.bodies.has_room(author, bytes, caps(config, newcomer), now)
+        self.has_place(author, newcomer, true, config)
+            && self.bodies.has_room(author, bytes, caps(config, newcomer), SHARE_OF_FREE / 2, now)
             && pace.overdrawn_until(now).is_none()
             && self.own_pace.overdrawn_until(now).is_none()
     }
 
     /// Whether the index has room for one more bundle of an author: it may have a quarter of the index, since its quota alone may
-    /// allow for more than all of it, and `share` times what is free for it (a dynamic threshold, Choudhury and Hahne, 1998).
-    /// So however many authors fill the index, each leaves something for who comes after them.
-    fn has_place(&self, author: &PublicKey, newcomer: bool, share: usize, config: &Config) -> bool {
+    /// allow for more than all of it, and [`SHARE_OF_FREE`] times what is free for it (a dynamic threshold, Choudhury and Hahne, 1998);
+    /// an `own` author stops at half of what is free. So however many authors fill the index, each leaves something for who comes
+    /// after them.
+    fn has_place(&self, author: &PublicKey, newcomer: bool, own: bool, config: &Config) -> bool {
         let of_author = self.authors.bundles_of(author);
         let free = share_of(config.topic_bundles, newcomer).saturating_sub(self.entries.len());
-        of_author < config.topic_bundles.div_ceil(4) && of_author < free.saturating_mul(share)
+        let most = if own { free.div_ceil(2) } else { free.saturating_mul(SHARE_OF_FREE) };
+        of_author < config.topic_bundles.div_ceil(4) && of_author < most
     }
 
     /// Takes in a new entry; the caller has checked [`Window::admit`].
@@ -295,6 +297,10 @@ impl Window {
         let claims = self.generations.values().filter_map(|generation| generation.claims.get(author));
         for claim in claims.flatten() {
             let Some(entry) = self.entries.get_mut(&claim.id) else { continue };
+            // A copy that is being verified is not what was claimed: its verdict finds the author convicted.
+            if !entry.is_verified() {
+                continue;
+            }
             entry.body = None;
             self.bodies.drop(&claim.id);
             match std::mem::replace(&mut entry.stage, Stage::Unwanted) {
@@ -367,14 +373,14 @@ impl Window {
     }
 
     /// Accepted bundles that may be announced, newest first: bodies that will be held for as long as an announcement
-    /// promises, of ticks that another node may still relay.
-    pub(super) fn held(&self, now: Now) -> impl Iterator<Item = (BundleId, &Entry)> {
+    /// promises, of ticks that another node may still relay. `None` for each one that was looked at in vain.
+    pub(super) fn held(&self, now: Now) -> impl Iterator<Item = Option<(BundleId, &Entry)>> {
         let keep = self.keep();
         let recent = self.bodies.newest().take_while(move |(at, _)| now.mono.since(*at) <= keep);
-        let entries = recent.filter_map(|(_, id)| self.entries.get(&id).map(|entry| (id, entry)));
         let past = RELAY_PAST + self.hold_back();
-        entries.filter(move |(_, entry)| {
-            entry.is_counted() && self.within(entry.signed.header.tick, now, past, RELAY_FUTURE)
+        recent.map(move |(_, id)| {
+            let entry = self.entries.get(&id).filter(|entry| entry.is_counted())?;
+            self.within(entry.signed.header.tick, now, past, RELAY_FUTURE).then_some((id, entry))
         })
     }
 

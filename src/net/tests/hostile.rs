@@ -225,3 +225,16 @@ async fn streams_that_end_at_once_get_no_more_readers_than_there_are_lanes() {
     }
     assert_eq!(side.why_closed().await, LinkClosed::ProtocolOrder);
 }
+
+#[tokio::test]
+async fn the_end_of_a_link_that_is_not_read_is_noticed() {
+    let (mut side, mut bare, _node) = link_and_bare().await;
+    for lane in Lane::ALL {
+        bare.open_lane(lane).await.unwrap();
+        bare.send_frame(lane, b"here").await.unwrap();
+        side.frames().await;
+    }
+    side.link.pause_reading();
+    bare.close(3, b"goodbye");
+    assert_eq!(side.why_closed().await, LinkClosed::ByPeer { code: 3, reason: "goodbye".into() });
+}

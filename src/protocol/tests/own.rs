@@ -352,9 +352,11 @@ fn a_key_made_by_this_process_is_fresh_once() {
     // When another begins with a clone of it, in the same tick, it waits as with any key that may have been used before.
     let second = world.node_with(|spec| (spec.author, spec.ledger) = (key, Ledger::None));
     world.connect(second, 0);
-    world.run(10);
+    world.run(100);
     world.publish(second, &rules, "second");
     world.run(25_000);
     assert!(!world.nodes[0].has_heard("second"));
+    world.run(10_000);
+    assert!(world.nodes[0].has_heard("second"));
     assert!(world.engine(0).convicted().is_empty());
 }
