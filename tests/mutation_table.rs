@@ -1,26 +1,10 @@
 //! Holds docs/mutations.md against the code: what it says was taken out is there to be taken out, and its tests exist.
 
-use std::path::{Path, PathBuf};
+mod sources;
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
+use std::path::PathBuf;
 
-fn read(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// All Rust sources under `folder`.
-fn sources(folder: &Path, out: &mut Vec<String>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, out);
-        } else if path.extension().is_some_and(|end| end == "rs") {
-            out.push(read(&path));
-        }
-    }
-}
+use sources::{read, root, sources};
 
 /// Defence, mutation and tests of each row. (A pipe inside a cell is written `\|`.)
 fn rows() -> Vec<[String; 3]> {

@@ -1,30 +1,12 @@
 //! Holds the tables of docs/security.md against the code: every value, and the existence of every proof.
 
-use std::path::{Path, PathBuf};
+mod sources;
+
 use std::time::Duration;
 
+use sources::{read, root, sources};
 use vouchsafe::net::GateConfig;
 use vouchsafe::protocol::Config;
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn read(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// All Rust sources under `folder`.
-fn sources(folder: &Path, out: &mut Vec<String>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, out);
-        } else if path.extension().is_some_and(|end| end == "rs") {
-            out.push(read(&path));
-        }
-    }
-}
 
 /// Before it are the bounds; behind it, among others, a table of what happens, which also ends in the tests.
 const COSTS: &str = "## What each attack costs";

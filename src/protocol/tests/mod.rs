@@ -13,6 +13,7 @@ mod malformed;
 mod own;
 mod property;
 mod pulls;
+mod room;
 mod shapes;
 mod slow;
 mod spread;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::gauge::Sample;
 
 /// What a run has shown.
+#[derive(Default)]
 pub(super) struct Outcome {
     pub(super) samples: Vec<Sample>,
     /// What was done, from when to when, in seconds.
@@ -78,27 +79,14 @@ mod tests {
 
     fn good() -> Outcome {
         Outcome {
-            samples: Vec::new(),
-            attacks: Vec::new(),
-            cuts: Vec::new(),
-            left: 0,
-            crashed: 0,
-            reborn: 0,
             published: 1,
-            refused: BTreeMap::new(),
             delivered: 1,
-            dropped_packets: 0,
-            missed: 0,
             looks: 1,
             checked: 1,
-            broken: BTreeMap::new(),
-            panics: 0,
-            words: Vec::new(),
             growth: Some(0.049),
             heap_growth: Some(-0.1),
             descriptors: Some((43, 43)),
-            offences: 0,
-            convictions: 0,
+            ..Outcome::default()
         }
     }
 

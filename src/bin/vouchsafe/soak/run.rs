@@ -1,6 +1,6 @@
 //! One run: the schedule, the loop that reads what is seen, and what is measured of it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -125,29 +125,7 @@ impl Soak {
             next_churn: now,
             next_attack: now,
             next_cut: now,
-            seen: Outcome {
-                samples: Vec::new(),
-                attacks: Vec::new(),
-                cuts: Vec::new(),
-                left: 0,
-                crashed: 0,
-                reborn: 0,
-                published: 0,
-                refused: BTreeMap::new(),
-                delivered: 0,
-                dropped_packets: 0,
-                missed: 0,
-                looks: 0,
-                checked: 0,
-                broken: BTreeMap::new(),
-                panics: 0,
-                words: Vec::new(),
-                growth: None,
-                heap_growth: None,
-                descriptors: None,
-                offences: 0,
-                convictions: 0,
-            },
+            seen: Outcome::default(),
         })
     }
 
