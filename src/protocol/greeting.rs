@@ -8,7 +8,6 @@ use super::link::{Link, Pause};
 use super::linkset::Slot;
 use super::outbox::EVIDENCE_QUEUE;
 use super::timers::Timer;
-use super::wants::MAX_WANTS_PER_LINK;
 use super::window::Window;
 use super::{Action, Event, LinkId, MAX_TOPICS, Offence};
 use crate::key::PublicKey;
@@ -292,10 +291,11 @@ impl Engine {
 
     /// Asks links for their announcements again, where we had no room for all of them and have it now.
     fn ask_again(&mut self) {
+        let now = self.now.mono;
         for link in self.links.iter_mut().filter(|link| link.live && !link.closing) {
             // (The last time it was asked must have left: this comes round every second.)
             let may_ask = !link.missed.is_empty() && !link.outbox.has_frames();
-            if may_ask && link.wanted_from < MAX_WANTS_PER_LINK / 2 {
+            if may_ask && link.wanted_from < link.most_wants(now) / 2 {
                 let missed = link.missed.drain(..).filter(|topic| self.topics.contains_key(topic));
                 let joined: Vec<_> = missed.map(|topic| *topic.as_bytes()).collect();
                 if !joined.is_empty() {

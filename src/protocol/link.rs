@@ -10,6 +10,7 @@ use super::pulls::SERVES_FOR;
 use super::random::{Keyed, KeyedMap};
 use super::tariff::Allowance;
 use super::time::Mono;
+use super::wants::{MAX_WANTS_PER_LINK, SHARE};
 use super::{Config, LinkId};
 use crate::key::PublicKey;
 use crate::rumor::TopicId;
@@ -124,6 +125,11 @@ impl Link {
         self.good > 0 || self.service.delay.is_some()
     }
 
+    /// Wanted ids that may list it as a source.
+    pub(super) fn most_wants(&self, now: Mono) -> usize {
+        if self.service.serves_nothing(now) { SHARE } else { MAX_WANTS_PER_LINK }
+    }
+
     /// Something that it announced in `topic` was not noted, or could not be had.
     pub(super) fn has_more(&mut self, topic: TopicId) {
         if !self.missed.contains(&topic) {
@@ -187,20 +193,24 @@ impl Service {
         self.last_served.is_some_and(|at| now.since(at) <= patience)
     }
 
-    /// A pull went unserved. An `excused` one counts when sources are compared, and not as a strike.
-    pub(super) fn missed(&mut self, now: Mono, excused: bool) {
+    /// A pull went unserved. An `excused` one counts when sources are compared, and not as a strike. True if the link's
+    /// announcements have just become a last resort.
+    pub(super) fn missed(&mut self, now: Mono, excused: bool) -> bool {
         // One silence, however many pulls it kept waiting.
         if self.unserved.back().is_some_and(|at| now.since(*at) < ONE_SILENCE) {
-            return;
+            return false;
         }
         if self.unserved.len() >= STRIKES {
             self.unserved.pop_front();
         }
         self.unserved.push_back(now);
         // Whoever has served within a while is overloaded rather than a liar: it is asked after others all the same.
-        if !excused && self.recent_misses(now) >= STRIKES && !self.is_serving(now, SERVES_FOR) {
+        let struck = !excused && self.recent_misses(now) >= STRIKES && !self.is_serving(now, SERVES_FOR);
+        let newly = struck && !self.is_last_resort(now);
+        if struck {
             self.last_resort_until = now.plus(LAST_RESORT);
         }
+        newly
     }
 
     /// Pulls that went unserved within the last minute, at most three.
@@ -210,6 +220,11 @@ impl Service {
 
     pub(super) fn is_last_resort(&self, now: Mono) -> bool {
         now < self.last_resort_until
+    }
+
+    /// Whether it is a last resort and has shown nothing since that would speak for it.
+    pub(super) fn serves_nothing(&self, now: Mono) -> bool {
+        self.is_last_resort(now) && !self.is_serving(now, SERVES_FOR)
     }
 }
 

@@ -18,6 +18,9 @@ use crate::wire::{self, Announced, Ids};
 /// Pulls that a link may owe us at once, and about how many bytes: what is asked for arrives without a further budget.
 const MAX_OWED: usize = 256;
 const MAX_OWED_BYTES: usize = 1 << 20;
+/// Pulls that a link may owe us at once while it serves nothing: enough for it to show that it serves again, and so few that
+/// links which announce what does not exist are hardly worth a pull each. (docs/decisions.md has the figure.)
+const MAX_OWED_UNSERVED: usize = 16;
 /// After a pull went unserved, links that have never brought anything are doubted for so long: as long as strikes last.
 /// In an honest network that misses one now and then it costs a few copies.
 const WARY: Duration = LAST_RESORT;
@@ -78,7 +81,8 @@ impl Engine {
         let Some(link) = self.links.at_mut(sender.slot) else { return };
         // A class beyond the largest bundle is a lie that only makes the liar be asked later.
         let size = size.min(17);
-        match self.wants.add((topic, id), size, sender.slot, link.wanted_from) {
+        let (listed, most) = (link.wanted_from, link.most_wants(self.now.mono));
+        match self.wants.add((topic, id), size, sender.slot, listed, most) {
             Added::Again => self.ask((topic, id)),
             Added::Ask => {
                 link.wanted_from += 1;
@@ -131,9 +135,10 @@ impl Engine {
         let fits = |slot: &Slot| {
             self.links.at(*slot).is_some_and(|link| {
                 let service = &link.service;
+                let most = if service.serves_nothing(now) { MAX_OWED_UNSERVED } else { MAX_OWED };
                 !link.closing
                     && !link.outbox.has_pulls(MAX_OWED)
-                    && service.owed < MAX_OWED
+                    && service.owed < most
                     && (service.owed == 0 || service.owed_bytes.saturating_add(bytes) <= MAX_OWED_BYTES)
             })
         };
@@ -305,13 +310,37 @@ impl Engine {
         self.settle(slot, size);
         if let Some(link) = self.links.at_mut(slot) {
             let excused = matches!(failure, Failure::Gone { excused: true });
-            link.service.missed(now, excused);
+            let struck = link.service.missed(now, excused);
             if !excused {
                 self.last_miss = Some(now);
+            }
+            if struck {
+                self.expect_nothing_of(slot);
             }
         }
         self.ask(wanted);
         self.retry_starved();
+    }
+
+    /// A link is struck: of what it has announced, only what it is being asked for stays wanted from it. The rest, which may
+    /// be thousands of lies, would keep us asking for minutes. If it serves again, it is asked to announce that again.
+    fn expect_nothing_of(&mut self, slot: Slot) {
+        for wanted in self.wants.of_link(slot) {
+            let Some(want) = self.wants.get_mut(&wanted) else { continue };
+            if want.asking().any(|(asked, _)| asked == slot) {
+                continue;
+            }
+            want.remove_source(slot);
+            if want.sources().next().is_none() {
+                // Nobody to rest for.
+                want.rests_until = Mono::default();
+            }
+            if let Some(link) = self.links.at_mut(slot) {
+                link.wanted_from = link.wanted_from.saturating_sub(1);
+                link.has_more(wanted.0);
+            }
+            self.ask(wanted);
+        }
     }
 
     pub(super) fn on_gone(&mut self, sender: Sender, gone: Ids) {

@@ -13,7 +13,7 @@ use crate::rumor::{BundleId, TopicId};
 const MAX_WANTS: usize = 65_536;
 /// Wanted ids that any link may list, however many others have: or eight links that announce what does not exist could
 /// fill the map and keep everybody else's announcements out.
-const SHARE: usize = 256;
+pub(super) const SHARE: usize = 256;
 /// Most wanted ids that list one link as a source: what a flood of announcements can make us remember.
 pub(super) const MAX_WANTS_PER_LINK: usize = 8_192;
 /// How often each source is asked before we give up until somebody announces again: twice at once, then after pauses of
@@ -177,8 +177,8 @@ impl Wants {
         self.wants.get_mut(id)
     }
 
-    /// Adds a source, which is listed by `listed` wants already.
-    pub(super) fn add(&mut self, id: WantId, size: u8, slot: Slot, listed: usize) -> Added {
+    /// Adds a source, which is listed by `listed` wants already and may be by `most`.
+    pub(super) fn add(&mut self, id: WantId, size: u8, slot: Slot, listed: usize, most: usize) -> Added {
         let source = Source { slot, asked: 0, since: None, slow: false, owes: false, gone: false };
         if let Some(want) = self.wants.get_mut(&id) {
             if let Some(known) = want.source(slot) {
@@ -188,14 +188,14 @@ impl Wants {
                 want.rests_until = Mono::default();
                 return Added::Again;
             }
-            if listed >= MAX_WANTS_PER_LINK {
+            if listed >= most {
                 return Added::Full;
             }
             want.sources.push(source);
             want.rests_until = Mono::default();
             return if want.in_time() == 0 { Added::Ask } else { Added::Noted };
         }
-        if listed >= MAX_WANTS_PER_LINK || (listed >= SHARE && self.wants.len() >= MAX_WANTS) {
+        if listed >= most || (listed >= SHARE && self.wants.len() >= MAX_WANTS) {
             return Added::Full;
         }
         let rests_until = Mono::default();

@@ -244,3 +244,50 @@ fn what_a_link_may_owe_us_is_bounded_in_bytes() {
     let asked = items.iter().filter(|(id, _)| world.hostiles[hostile].pulls_of(id) > 0).count();
     assert_eq!(asked, (1 << 20) / (1 << 17));
 }
+
+#[test]
+fn what_a_struck_link_announced_is_hardly_asked_for_until_it_serves_again() {
+    // Given a link that has served once, and then announces what it does not serve, until it is struck.
+    let mut world = World::new(24);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let peer = world.hostile(node);
+    let serves = |world: &mut World, body: &str| {
+        let word = world.says_at(&world.liar(1), &rules, 0, body);
+        world.announces(peer, &rules, &[word.id()]);
+        world.run(50);
+        world.says(peer, Lane::Replies, frame_of(0, &[&word]));
+        world.run(50);
+    };
+    serves(&mut world, "word 0");
+    let mut number = 0;
+    let announce_fakes = |world: &mut World, number: &mut u64, most: u64| {
+        let ids: Vec<_> = (*number..*number + most).map(fake_id).collect();
+        *number += most;
+        ids.chunks(MAX_IDS_PER_FRAME).for_each(|ids| world.announces(peer, &rules, ids));
+    };
+    announce_fakes(&mut world, &mut number, 5_000);
+    let link = |world: &World| world.engine(node).stats().links[0].clone();
+    world.until(30_000, |world| link(world).last_resort);
+    // Then all that it was not just being asked for is forgotten,
+    assert!(link(&world).wanted_from <= 256, "{:?}", link(&world));
+    // little of what it announces from now on is noted, and it is asked for little of that at once.
+    world.run(2_000);
+    announce_fakes(&mut world, &mut number, 5_000);
+    world.run(500);
+    let struck = link(&world);
+    assert!((1..=256).contains(&struck.wanted_from) && (1..=16).contains(&struck.owed_pulls), "{struck:?}");
+    // When all of that is given up, it is asked to say again what it holds,
+    let before = world.hostiles[peer].frames.len();
+    world.until(300_000, |world| link(world).wanted_from == 0);
+    world.run(2_000);
+    let asks =
+        |frame: &Frame| matches!(frame, Frame::Topics(change) if change.joined == [*rules.id().as_bytes()]);
+    assert!(world.hostiles[peer].frames[before..].iter().any(asks));
+    // and as soon as it serves, it is asked for as much as any other.
+    serves(&mut world, "word 1");
+    assert_eq!(world.nodes[node].heard(), ["word 0", "word 1"]);
+    announce_fakes(&mut world, &mut number, 1_000);
+    world.run(20);
+    assert_eq!((link(&world).wanted_from, link(&world).owed_pulls), (1_000, 256));
+}
