@@ -1,72 +1,24 @@
 //! One verdict on every path: alone, cached, and in any batch, whatever a hostile signer makes.
 //!
-//! The same property as `tests/verify_agree.rs`, with a fuzzer choosing instead of a random generator, and the same slow
-//! second opinion.
+//! The same property as `tests/verify_agree.rs`, with a fuzzer choosing instead of a random generator.
 
-use arbitrary::{Arbitrary, Unstructured};
-use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT as B, EIGHT_TORSION};
-use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
-use curve25519_dalek::scalar::Scalar;
-use curve25519_dalek::traits::IsIdentity as _;
-use sha2::{Digest as _, Sha512};
-use vouchsafe::key::{PublicKey, Signature};
-use vouchsafe::verify::{Item, Verifier, is_signing_key, verify_single};
+use arbitrary::{Arbitrary, Result, Unstructured};
+
+use crate::twisted::{self, Plan, Twist};
 
 /// Most signatures of one run: enough for groupings to matter. Each costs some eight verifications, and the fuzzer's
 /// instrumentation makes those slow: with 24 there were 4 runs a second.
 const MOST: usize = 6;
 
-/// The group order l = 2^252 + 27742317777372353535851937790883648493 (RFC 8032, section 5.1), little endian.
-const ORDER: [u8; 32] = [
-    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
-];
-
-fn plain_point(bytes: &[u8]) -> Option<EdwardsPoint> {
-    let encoded = CompressedEdwardsY::from_slice(bytes).ok()?;
-    let point = encoded.decompress()?;
-    (point.compress() == encoded && !point.is_small_order()).then_some(point)
+#[derive(Debug, Arbitrary)]
+struct Run {
+    seed: [u8; 32],
+    cuts: [u8; 4],
+    choices: Vec<Choice>,
 }
 
-fn challenge(r: &[u8], key: &[u8], message: &[u8]) -> Scalar {
-    Scalar::from_bytes_mod_order_wide(
-        &Sha512::new().chain_update(r).chain_update(key).chain_update(message).finalize().into(),
-    )
-}
-
-fn plain_rule(item: Item<'_>) -> bool {
-    let (r_bytes, s_bytes) = item.signature.as_bytes().split_at(32);
-    let Some(a) = plain_point(item.key.as_bytes()) else { return false };
-    let Some(r) = plain_point(r_bytes) else { return false };
-    let Some(s) = Option::<Scalar>::from(Scalar::from_canonical_bytes(s_bytes.try_into().unwrap())) else {
-        return false;
-    };
-    let k = challenge(r_bytes, item.key.as_bytes(), item.message);
-    let sum = B * s - a * k - r;
-    let two = sum + sum;
-    let four = two + two;
-    (four + four).is_identity()
-}
-
-/// What a hostile signer does to a signature that its torsion-laden key and R make hold.
-#[derive(Debug, Clone, Arbitrary)]
-enum Twist {
-    Nothing,
-    FlipSignature(u16),
-    FlipKey(u16),
-    OtherMessage,
-    AddOrderToS,
-    EdgeS(u16),
-    SmallR(u16),
-    SmallKey(u16),
-    /// R or key written as y + p, for the few y where that fits in 255 bits.
-    HighR(u8),
-    HighKey(u8),
-    ForgeAll(Box<([u8; 32], [u8; 32], [u8; 32])>),
-}
-
-#[derive(Debug, Clone, Arbitrary)]
-struct Plan {
+#[derive(Debug, Arbitrary)]
+struct Choice {
     author: u8,
     torsion: u8,
     nonce: u8,
@@ -75,135 +27,40 @@ struct Plan {
     twist: Twist,
 }
 
-#[derive(Debug, Arbitrary)]
-struct Run {
-    seed: [u8; 32],
-    cuts: [u8; 4],
-    plans: Vec<Plan>,
-}
-
-struct Made {
-    key: PublicKey,
-    message: Vec<u8>,
-    signature: Signature,
-}
-
-impl Made {
-    fn item(&self) -> Item<'_> {
-        Item { key: &self.key, message: &self.message, signature: &self.signature }
+/// Read as a derived one would be.
+impl<'a> Arbitrary<'a> for Twist {
+    fn arbitrary(data: &mut Unstructured<'a>) -> Result<Self> {
+        Ok(match (u64::from(u32::arbitrary(data)?) * 11) >> 32 {
+            0 => Self::Nothing,
+            1 => Self::FlipSignature(data.arbitrary()?),
+            2 => Self::FlipKey(data.arbitrary()?),
+            3 => Self::OtherMessage,
+            4 => Self::AddOrderToS,
+            5 => Self::EdgeS(data.arbitrary()?),
+            6 => Self::SmallR(data.arbitrary()?),
+            7 => Self::SmallKey(data.arbitrary()?),
+            8 => Self::HighR(data.arbitrary()?),
+            9 => Self::HighKey(data.arbitrary()?),
+            _ => Self::ForgeAll(data.arbitrary()?),
+        })
     }
 }
 
-fn scalar(tag: u8, n: u64) -> Scalar {
-    let mut wide = [tag; 64];
-    wide[..8].copy_from_slice(&n.to_le_bytes());
-    Scalar::from_bytes_mod_order_wide(&Sha512::digest(wide).into())
-}
-
-/// `s` as an edge: 0, 1, l - 1, l, l + 1, 2^252, 2^255 - 1, 2^256 - 1.
-fn edge(which: u16) -> [u8; 32] {
-    let mut order = ORDER;
-    match which % 8 {
-        0 => [0; 32],
-        1 => Scalar::ONE.to_bytes(),
-        2 => (-Scalar::ONE).to_bytes(),
-        3 => ORDER,
-        4 => {
-            order[0] += 1;
-            order
+impl From<Choice> for Plan {
+    fn from(choice: Choice) -> Self {
+        Self {
+            author: choice.author % 4,
+            torsion_of_key: choice.torsion / 8,
+            torsion_of_r: choice.torsion,
+            nonce: choice.nonce.into(),
+            twist: if choice.honest < 64 { choice.twist } else { Twist::Nothing },
         }
-        5 => {
-            let mut power = [0; 32];
-            power[31] = 0x10;
-            power
-        }
-        6 => high(18, false),
-        _ => [0xff; 32],
     }
-}
-
-/// The 32 bytes of p + `above` (with a sign bit): a second encoding of the number `above`, which is at most 18.
-fn high(above: u8, sign: bool) -> [u8; 32] {
-    let mut bytes = [0xff; 32];
-    bytes[0] = 0xed + above % 19;
-    bytes[31] = if sign { 0xff } else { 0x7f };
-    bytes
-}
-
-/// Signs as `R = rB + T`, `A = aB + T'`, `s = r + ka`: the equation with the factor 8 holds, the one without fails
-/// whenever the torsion left over is not the identity.
-fn make(plan: &Plan) -> Made {
-    let twist = if plan.honest < 64 { plan.twist.clone() } else { Twist::Nothing };
-    let (secret, nonce) = (scalar(1, u64::from(plan.author % 4)), scalar(2, u64::from(plan.nonce)));
-    let mut message = vec![plan.nonce; 1 + usize::from(plan.author) % 3];
-    let mut key = (B * secret + EIGHT_TORSION[usize::from(plan.torsion) / 8 % 8]).compress().to_bytes();
-    let mut r = (B * nonce + EIGHT_TORSION[usize::from(plan.torsion) % 8]).compress().to_bytes();
-    match &twist {
-        // With R or A replaced by a point without a large part, s is made to fit what a lax verifier would read.
-        Twist::SmallR(n) => r = EIGHT_TORSION[usize::from(n % 8)].compress().to_bytes(),
-        Twist::HighR(n) => r = high(*n, n & 0x80 != 0),
-        Twist::SmallKey(n) => key = EIGHT_TORSION[usize::from(n % 8)].compress().to_bytes(),
-        Twist::HighKey(n) => key = high(*n, n & 0x80 != 0),
-        _ => {}
-    }
-    let k = challenge(&r, &key, &message);
-    let known_nonce = if matches!(twist, Twist::SmallR(_) | Twist::HighR(_)) { Scalar::ZERO } else { nonce };
-    let known_secret =
-        if matches!(twist, Twist::SmallKey(_) | Twist::HighKey(_)) { Scalar::ZERO } else { secret };
-    let mut s = (known_nonce + k * known_secret).to_bytes();
-    match &twist {
-        Twist::FlipSignature(bit) if bit % 512 < 256 => r[usize::from(bit % 256) / 8] ^= 1 << (bit % 8),
-        Twist::FlipSignature(bit) => s[usize::from(bit % 256) / 8] ^= 1 << (bit % 8),
-        Twist::FlipKey(bit) => key[usize::from(bit % 256) / 8] ^= 1 << (bit % 8),
-        Twist::OtherMessage => message.push(1),
-        Twist::AddOrderToS => {
-            let mut carry = 0;
-            for (byte, order) in s.iter_mut().zip(ORDER) {
-                let sum = u16::from(*byte) + u16::from(order) + carry;
-                *byte = sum as u8;
-                carry = sum >> 8;
-            }
-        }
-        Twist::EdgeS(which) => s = edge(*which),
-        Twist::ForgeAll(bytes) => (key, r, s) = **bytes,
-        _ => {}
-    }
-    let mut signature = [0; 64];
-    signature[..32].copy_from_slice(&r);
-    signature[32..].copy_from_slice(&s);
-    Made { key: PublicKey::from_bytes(key), message, signature: Signature::from_bytes(signature) }
 }
 
 /// Every path gives every item the verdict of the plain rule.
 pub fn verify_agree(data: &[u8]) {
     let Ok(run) = Run::arbitrary_take_rest(Unstructured::new(data)) else { return };
-    let made: Vec<Made> = run.plans.iter().take(MOST).map(make).collect();
-    let items: Vec<Item<'_>> = made.iter().map(Made::item).collect();
-    let expected: Vec<bool> = items.iter().map(|item| plain_rule(*item)).collect();
-    for (plan, verdict) in run.plans.iter().zip(&expected) {
-        assert!(*verdict || plan.honest < 64 || matches!(plan.twist, Twist::Nothing), "an honest one fails");
-    }
-    let mut verifier = Verifier::with_seed(run.seed);
-    for (item, verdict) in items.iter().zip(&expected) {
-        assert_eq!(verify_single(item.key, item.message, item.signature), *verdict);
-        assert_eq!(verifier.verify_one(*item), *verdict);
-        // Only a key that may sign ever has a signature that holds.
-        assert!(!*verdict || is_signing_key(item.key));
-    }
-    assert_eq!(verifier.verify_batch(&items), expected);
-    assert_eq!(Verifier::with_seed(run.seed).verify_batch(&items), expected);
-    let (mut rest, mut verdicts) = (items.as_slice(), Vec::new());
-    for cut in run.cuts.iter().cycle() {
-        if rest.is_empty() {
-            break;
-        }
-        let (group, after) = rest.split_at((1 + usize::from(cut % 8)).min(rest.len()));
-        verdicts.extend(verifier.verify_batch(group));
-        rest = after;
-    }
-    assert_eq!(verdicts, expected);
-    // All that holds and nothing else: the path where the sum alone decides.
-    let good: Vec<_> =
-        items.iter().zip(&expected).filter(|(_, good)| **good).map(|(item, _)| *item).collect();
-    assert_eq!(verifier.verify_batch(&good), vec![true; good.len()]);
+    let plans: Vec<_> = run.choices.into_iter().take(MOST).map(Plan::from).collect();
+    twisted::check(&plans, &run.cuts, run.seed);
 }
