@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use vouchsafe::net::closed::code;
 use vouchsafe::net::{BarePeer, GateConfig};
+use vouchsafe::node::NodeStats;
 use vouchsafe::protocol::{Config, LinkStats};
-use vouchsafe::rumor::{BundleId, MAX_BODY};
+use vouchsafe::rumor::{BundleId, MAX_BODY, Position, seal};
 use vouchsafe::wire::{self, Frame, Lane, MAX_IDS_PER_FRAME, Reason, TopicChange};
 use vouchsafe::{SecretKey, Topic};
 
-use crate::liar::{Liar, bundle, hello, pushed};
+use crate::liar::{Liar, bundle, hello, pushed, tick_ago};
 use crate::scene::{Member, Scene, builder, soon, until};
 
 #[tokio::test]
@@ -211,5 +212,46 @@ async fn handshake_flood_is_bounded() {
     soon("a link", late.topic.ready(1)).await.unwrap();
     scene.victim.topic.publish("welcome").await.unwrap();
     late.hear(&"welcome".into()).await;
+    scene.nobody_is_blamed().await;
+}
+
+#[tokio::test]
+async fn hop_budgets_that_are_reset_cost_no_pushes_for_long() {
+    const RUMORS: u16 = 90;
+    let topic = Topic::named("again").slots_per_tick(RUMORS);
+    let mut scene = Scene::with(&topic, |victim| victim).await;
+    // Two liars at each of three honest nodes, which tell all of them the same, as if it had just been said.
+    let mut liars = Vec::new();
+    for member in [&scene.victim, &scene.pair[0], &scene.pair[1]] {
+        for _ in 0..2 {
+            liars.push(Liar::greet(&member.topic).await);
+        }
+    }
+    let (author, topic) = (SecretKey::generate(), scene.victim.topic.clone());
+    let tick = tick_ago(&topic, 0);
+    let mut pushed_by_then = Vec::new();
+    for slot in 0..RUMORS {
+        let body = Bytes::from(format!("again {slot}"));
+        let word = seal(&author, topic.id(), Position { tick, slot }, std::slice::from_ref(&body)).unwrap();
+        for liar in &mut liars {
+            liar.push(word.encoded()).await;
+        }
+        scene.hear(&body).await;
+        let mut pushed = 0;
+        for member in [&scene.victim, &scene.pair[0], &scene.pair[1]] {
+            let brought = (u64::from(slot) + 1) * 2;
+            let all_came = |stats: &NodeStats| {
+                let links =
+                    stats.links.iter().filter(|link| liars.iter().any(|liar| liar.key.public() == link.peer));
+                links.map(|link| link.copies_in).sum::<u64>() == brought
+            };
+            pushed += until("all copies of the liars", &member.node, all_came).await.counters.pushed;
+        }
+        pushed_by_then.push(pushed);
+    }
+    // Half of what is pushed to each is needless at least, so after the first sixty nothing is pushed on, only announced.
+    let [first, last] = [pushed_by_then[0], pushed_by_then[usize::from(RUMORS) - 1]];
+    assert!(first > 0 && pushed_by_then[60] == last, "{pushed_by_then:?}");
+    scene.gossips_on().await;
     scene.nobody_is_blamed().await;
 }
