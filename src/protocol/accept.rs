@@ -311,6 +311,7 @@ impl Engine {
         let author = evidence.author();
         let now = self.now.mono;
         let known = self.topics.values().any(|window| window.authors.knows(&author, now));
+        let heard = self.topics.values().any(|window| window.authors.bundles_of(&author) > 0);
         let Some(shed) = self.book.enter(evidence, known) else {
             self.counters.evidence_known += 1;
             return;
@@ -343,7 +344,12 @@ impl Engine {
         let live: Vec<_> =
             self.links.iter().filter(|link| link.live && !link.closing).map(|link| link.slot).collect();
         for slot in live {
-            self.tell_evidence(slot, &author);
+            if known || heard {
+                self.tell_evidence(slot, &author);
+            } else if let Some(link) = self.links.at_mut(slot) {
+                // Keys cost nothing, so there may be any number of such proofs, and control frames go before rumors.
+                link.outbox.owe_evidence();
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::linkset::LinkSet;
+use super::linkset::{LinkSet, Slot};
 use super::random::{Keyed, KeyedMap};
 use crate::key::PublicKey;
 use crate::rumor::Evidence;
@@ -96,6 +96,21 @@ impl EvidenceBook {
     pub(super) fn all(&self) -> impl Iterator<Item = (&PublicKey, &Conviction)> {
         let order = self.known.iter().chain(&self.strangers);
         order.filter_map(|author| self.convicted.get_key_value(author))
+    }
+
+    /// Authors whose proof this link has not been told of, newest first: at most `known` of those that we had known, then as
+    /// many `strangers`; and whether there are more of the latter.
+    pub(super) fn untold(&self, slot: Slot, known: usize, strangers: usize) -> (Vec<PublicKey>, bool) {
+        let untold = |author: &&PublicKey| {
+            let conviction = self.convicted.get(*author);
+            conviction
+                .is_some_and(|conviction| conviction.evidence.is_some() && !conviction.told.contains(slot))
+        };
+        let mut others = self.strangers.iter().skip(self.shed_strangers).rev().filter(untold);
+        let mut authors: Vec<_> =
+            self.known.iter().skip(self.shed_known).rev().filter(untold).take(known).copied().collect();
+        authors.extend(others.by_ref().take(strangers));
+        (authors, others.next().is_some())
     }
 
     /// The most recently convicted authors, at most `count` of those we had known and as many of the others.

@@ -361,6 +361,10 @@ impl Engine {
             self.counters.evidence_irrelevant += 1;
             return;
         }
+        if let Some(link) = self.links.at_mut(sender.slot) {
+            // Now and not when it has held: what it says is gone because of it may be the next frame.
+            link.evidence_at = Some(self.now.mono);
+        }
         self.queue_signature(sender.link, Work::Evidence { evidence, peer: sender.peer, first_holds: false });
     }
 

@@ -10,7 +10,7 @@ use super::pulls::SERVES_FOR;
 use super::random::{Keyed, KeyedMap};
 use super::tariff::Allowance;
 use super::time::Mono;
-use super::wants::{MAX_WANTS_PER_LINK, SHARE};
+use super::wants::MAX_WANTS_PER_LINK;
 use super::{Config, LinkId};
 use crate::key::PublicKey;
 use crate::rumor::TopicId;
@@ -21,10 +21,18 @@ const TRUSTED_AFTER: u32 = 16;
 /// Unserved pulls within [`STRIKE_WINDOW`] that make a link's announcements a last resort.
 const STRIKES: usize = 3;
 const STRIKE_WINDOW: Duration = Duration::from_secs(60);
-/// Unserved pulls so close together count as one. (Guess: longer than the gap between two frames of a slow link.)
-const ONE_SILENCE: Duration = Duration::from_secs(1);
 /// For how long they stay so.
 pub(super) const LAST_RESORT: Duration = Duration::from_secs(600);
+/// Unserved pulls so close together count as one. (Guess: longer than the gap between two frames of a slow link.)
+const ONE_SILENCE: Duration = Duration::from_secs(1);
+/// Pulls that a link may owe us at once: one more for each that it serves, half as many for each silence, as TCP does with
+/// what is under way (RFC 5681). So whoever announces what does not exist is soon hardly worth a pull, and must serve to be
+/// asked for more. (docs/decisions.md has the figures.)
+pub(super) const MAX_OWED: usize = 256;
+/// Those of a link that has not shown anything yet: all that it holds is asked for within two round trips more. (Guess.)
+const FIRST_OWED: usize = 64;
+/// However silent it is, or it could not show that it serves again; and the wanted ids that list it then.
+const LEAST_OWED: usize = 16;
 
 /// Why we do not read from a link. It is read again when no reason is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,11 +133,6 @@ impl Link {
         self.good > 0 || self.service.delay.is_some()
     }
 
-    /// Wanted ids that may list it as a source.
-    pub(super) fn most_wants(&self, now: Mono) -> usize {
-        if self.service.serves_nothing(now) { SHARE } else { MAX_WANTS_PER_LINK }
-    }
-
     /// Something that it announced in `topic` was not noted, or could not be had.
     pub(super) fn has_more(&mut self, topic: TopicId) {
         if !self.missed.contains(&topic) {
@@ -162,7 +165,7 @@ impl Link {
 }
 
 /// How fast and how often a link serves. Orders our choices, decays, never bans, is never shared.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Service {
     /// Smoothed time from pull to copy; `None` before the first.
     pub(super) delay: Option<Duration>,
@@ -174,11 +177,28 @@ pub(super) struct Service {
     /// Pulls sent and not yet answered, and about how many bytes they will bring.
     pub(super) owed: usize,
     pub(super) owed_bytes: usize,
+    /// Most pulls that it may owe us.
+    pub(super) may_owe: usize,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self {
+            delay: None,
+            unserved: VecDeque::new(),
+            last_resort_until: Mono::default(),
+            last_served: None,
+            owed: 0,
+            owed_bytes: 0,
+            may_owe: FIRST_OWED,
+        }
+    }
 }
 
 impl Service {
     pub(super) fn served(&mut self, took: Duration, now: Mono) {
         self.last_served = Some(now);
+        self.may_owe = (self.may_owe + 1).min(MAX_OWED);
         // An eighth of the new value, as TCP smooths its round trips (RFC 6298).
         self.delay = Some(self.delay.map_or(took, |old| old - old / 8 + took / 8));
     }
@@ -193,8 +213,8 @@ impl Service {
         self.last_served.is_some_and(|at| now.since(at) <= patience)
     }
 
-    /// A pull went unserved. An `excused` one counts when sources are compared, and not as a strike. True if the link's
-    /// announcements have just become a last resort.
+    /// A pull went unserved. An `excused` one counts when sources are compared, and not as a strike. True if that is another
+    /// silence of a link that serves nothing.
     pub(super) fn missed(&mut self, now: Mono, excused: bool) -> bool {
         // One silence, however many pulls it kept waiting.
         if self.unserved.back().is_some_and(|at| now.since(*at) < ONE_SILENCE) {
@@ -205,12 +225,14 @@ impl Service {
         }
         self.unserved.push_back(now);
         // Whoever has served within a while is overloaded rather than a liar: it is asked after others all the same.
-        let struck = !excused && self.recent_misses(now) >= STRIKES && !self.is_serving(now, SERVES_FOR);
-        let newly = struck && !self.is_last_resort(now);
-        if struck {
+        if excused {
+            return false;
+        }
+        if self.recent_misses(now) >= STRIKES && !self.is_serving(now, SERVES_FOR) {
             self.last_resort_until = now.plus(LAST_RESORT);
         }
-        newly
+        self.may_owe = (self.may_owe / 2).max(LEAST_OWED);
+        self.serves_nothing()
     }
 
     /// Pulls that went unserved within the last minute, at most three.
@@ -222,9 +244,14 @@ impl Service {
         now < self.last_resort_until
     }
 
-    /// Whether it is a last resort and has shown nothing since that would speak for it.
-    pub(super) fn serves_nothing(&self, now: Mono) -> bool {
-        self.is_last_resort(now) && !self.is_serving(now, SERVES_FOR)
+    /// Whether it has served nothing between silences.
+    const fn serves_nothing(&self) -> bool {
+        self.may_owe <= LEAST_OWED
+    }
+
+    /// Wanted ids that may list it as a source.
+    pub(super) const fn most_wants(&self) -> usize {
+        if self.serves_nothing() { LEAST_OWED } else { MAX_WANTS_PER_LINK }
     }
 }
 

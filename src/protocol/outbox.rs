@@ -1,7 +1,7 @@
 //! What waits to be sent on one link: bounded, in classes, fair to authors inside a class.
 //!
 //! ```text
-//!   Control:  evidence > hello, topics, goodbye > pulls, gone, cancel > announcements (after a linger)
+//!   Control:  hello, topics, goodbye > evidence > cancel, pulls, gone > headers > announcements (after a linger)
 //!   Rumors:   own > relayed, each fair over authors
 //!   Replies:  fair over authors
 //! ```
@@ -163,6 +163,11 @@ impl Outbox {
     pub(super) fn may_catch_up(&self) -> bool {
         self.behind
             && self.headers.len() + self.announcements.values().map(Vec::len).sum::<usize>() < LIST / 2
+    }
+
+    /// There are proofs that the link has not been told of, and may be told of later.
+    pub(super) const fn owe_evidence(&mut self) {
+        self.evidence_behind = true;
     }
 
     /// Whether proofs were left out and there is room to make up for them. Asked once for each round.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::engine::Engine;
 use super::entry::Stage;
 use super::intake::Sender;
-use super::link::LAST_RESORT;
+use super::link::{LAST_RESORT, MAX_OWED};
 use super::linkset::Slot;
 use super::outbox::FRAME_TARGET;
 use super::time::Mono;
@@ -15,12 +15,10 @@ use super::weakness::Weakness;
 use crate::rumor::{BundleId, TopicId};
 use crate::wire::{self, Announced, Ids};
 
-/// Pulls that a link may owe us at once, and about how many bytes: what is asked for arrives without a further budget.
-const MAX_OWED: usize = 256;
+/// About how many bytes a link may owe us at once: what is asked for arrives without a further budget.
 const MAX_OWED_BYTES: usize = 1 << 20;
-/// Pulls that a link may owe us at once while it serves nothing: enough for it to show that it serves again, and so few that
-/// links which announce what does not exist are hardly worth a pull each. (docs/decisions.md has the figure.)
-const MAX_OWED_UNSERVED: usize = 16;
+/// What a pull that comes to nothing costs us, from the announcement on (measured 3 to 4 us, docs/decisions.md).
+const FAILED_PULL_COST: Duration = Duration::from_micros(4);
 /// After a pull went unserved, links that have never brought anything are doubted for so long: as long as strikes last.
 /// In an honest network that misses one now and then it costs a few copies.
 const WARY: Duration = LAST_RESORT;
@@ -79,9 +77,9 @@ impl Engine {
     /// Notes that `sender` holds what we lack, and asks somebody for it if nobody is being asked.
     pub(super) fn want(&mut self, sender: Sender, topic: TopicId, id: BundleId, size: u8) {
         let Some(link) = self.links.at_mut(sender.slot) else { return };
-        // A class beyond the largest bundle is a lie that only makes the liar be asked later.
+        // A class beyond the largest bundle is a lie that only makes the liar be asked for less at once.
         let size = size.min(17);
-        let (listed, most) = (link.wanted_from, link.most_wants(self.now.mono));
+        let (listed, most) = (link.wanted_from, link.service.most_wants());
         match self.wants.add((topic, id), size, sender.slot, listed, most) {
             Added::Again => self.ask((topic, id)),
             Added::Ask => {
@@ -102,7 +100,6 @@ impl Engine {
         let now = self.now.mono;
         let Some(want) = self.wants.get(&wanted) else { return };
         let (topic, id) = wanted;
-        let size = want.size;
         // A copy of it is being judged: only if that fails is another needed.
         let entry = self.topics.get(&topic).and_then(|window| window.entry(&id));
         if entry.is_some_and(|entry| !matches!(entry.stage, Stage::Fetching)) {
@@ -131,14 +128,13 @@ impl Engine {
             }
             return;
         }
-        let bytes = 1usize << size;
         let fits = |slot: &Slot| {
+            let bytes = 1usize << want.size_of(*slot);
             self.links.at(*slot).is_some_and(|link| {
                 let service = &link.service;
-                let most = if service.serves_nothing(now) { MAX_OWED_UNSERVED } else { MAX_OWED };
                 !link.closing
                     && !link.outbox.has_pulls(MAX_OWED)
-                    && service.owed < most
+                    && service.owed < service.may_owe
                     && (service.owed == 0 || service.owed_bytes.saturating_add(bytes) <= MAX_OWED_BYTES)
             })
         };
@@ -167,11 +163,12 @@ impl Engine {
         }
         // What the doubtful have been asked for does not keep us from asking others, but from asking more of the doubtful.
         let missing = width.saturating_sub(if better > 0 { in_time } else { under_way });
-        let chosen: Vec<_> = free.into_iter().take(missing).map(|slot| (slot, doubtful(&slot))).collect();
-        for (slot, doubtful) in chosen {
+        let chosen: Vec<_> =
+            free.into_iter().take(missing).map(|slot| (slot, want.size_of(slot), doubtful(&slot))).collect();
+        for (slot, size, doubtful) in chosen {
             let Some(link) = self.links.at_mut(slot) else { continue };
             link.service.owed += 1;
-            link.service.owed_bytes += bytes;
+            link.service.owed_bytes += 1 << size;
             link.outbox.pull(topic, id);
             self.dirty.insert(slot);
             self.counters.pulls += 1;
@@ -188,8 +185,7 @@ impl Engine {
     pub(super) fn pull_answered(&mut self, sender: Sender, wanted: &WantId) -> Option<usize> {
         let now = self.now.mono;
         let want = self.wants.get_mut(wanted)?;
-        let size = want.size;
-        let asked = want.answered(sender.slot, false)?;
+        let (asked, size) = want.answered(sender.slot, false)?;
         self.settle(sender.slot, size);
         let took = now.since(asked);
         if let Some(link) = self.links.at_mut(sender.slot) {
@@ -292,9 +288,7 @@ impl Engine {
         let now = self.now.mono;
         let Some(want) = self.wants.get_mut(&wanted) else { return };
         let gone = matches!(failure, Failure::Gone { .. });
-        if want.answered(slot, !gone).is_none() {
-            return;
-        }
+        let Some((_, size)) = want.answered(slot, !gone) else { return };
         if gone {
             want.is_gone(slot);
         }
@@ -305,16 +299,17 @@ impl Engine {
             want.rests_until = now.plus(rest);
             self.timers.set(want.rests_until, Timer::RestOver(wanted));
         }
-        let size = want.size;
         self.counters.pulls_unserved += 1;
         self.settle(slot, size);
         if let Some(link) = self.links.at_mut(slot) {
             let excused = matches!(failure, Failure::Gone { excused: true });
-            let struck = link.service.missed(now, excused);
+            link.budget.charge_cpu(now, FAILED_PULL_COST);
+            let silent = link.service.missed(now, excused);
+            let too_many = link.wanted_from > link.service.most_wants();
             if !excused {
                 self.last_miss = Some(now);
             }
-            if struck {
+            if silent && too_many {
                 self.expect_nothing_of(slot);
             }
         }
@@ -322,8 +317,9 @@ impl Engine {
         self.retry_starved();
     }
 
-    /// A link is struck: of what it has announced, only what it is being asked for stays wanted from it. The rest, which may
-    /// be thousands of lies, would keep us asking for minutes. If it serves again, it is asked to announce that again.
+    /// A link serves nothing: of what it has announced, only what it is being asked for stays wanted from it. The rest, which
+    /// may be thousands of lies, would keep us asking for minutes. When that has come to an end, whichever, it is asked to
+    /// announce again what it holds.
     fn expect_nothing_of(&mut self, slot: Slot) {
         for wanted in self.wants.of_link(slot) {
             let Some(want) = self.wants.get_mut(&wanted) else { continue };
@@ -385,7 +381,7 @@ impl Engine {
     fn forget_want(&mut self, wanted: &WantId) -> Option<Want> {
         let want = self.wants.remove(wanted)?;
         for (slot, _) in want.asking() {
-            self.settle(slot, want.size);
+            self.settle(slot, want.size_of(slot));
         }
         for slot in want.sources() {
             if let Some(link) = self.links.at_mut(slot) {

@@ -13,7 +13,7 @@ use crate::rumor::{BundleId, TopicId};
 const MAX_WANTS: usize = 65_536;
 /// Wanted ids that any link may list, however many others have: or eight links that announce what does not exist could
 /// fill the map and keep everybody else's announcements out.
-pub(super) const SHARE: usize = 256;
+const SHARE: usize = 256;
 /// Most wanted ids that list one link as a source: what a flood of announcements can make us remember.
 pub(super) const MAX_WANTS_PER_LINK: usize = 8_192;
 /// How often each source is asked before we give up until somebody announces again: twice at once, then after pauses of
@@ -27,7 +27,6 @@ pub(super) type WantId = (TopicId, BundleId);
 
 #[derive(Debug)]
 pub(super) struct Want {
-    pub(super) size: u8,
     /// Each is on the bill of its link (`MAX_WANTS_PER_LINK`), so their number needs no bound of its own.
     sources: Vec<Source>,
     /// How many to ask at once in the next round: 1, then 2, then 3.
@@ -41,6 +40,8 @@ pub(super) struct Want {
 #[derive(Debug, Clone, Copy)]
 struct Source {
     slot: Slot,
+    /// The size class that it announced. Each its own, or one that lies would have the others asked for too little.
+    size: u8,
     /// Times asked.
     asked: u8,
     /// When the pull that is under way was sent, if one is.
@@ -86,11 +87,17 @@ impl Want {
         }
     }
 
-    /// A pull of this link is over; gives when it was sent, if one was under way. `owes` if its copy may still come.
-    pub(super) fn answered(&mut self, slot: Slot, owes: bool) -> Option<Mono> {
+    /// A pull of this link is over; gives when it was sent, if one was under way, and the size class that was announced.
+    /// `owes` if its copy may still come.
+    pub(super) fn answered(&mut self, slot: Slot, owes: bool) -> Option<(Mono, u8)> {
         let source = self.source(slot)?;
         source.owes &= owes;
-        source.since.take()
+        source.since.take().map(|since| (since, source.size))
+    }
+
+    /// The size class that a link has announced.
+    pub(super) fn size_of(&self, slot: Slot) -> u8 {
+        self.sources.iter().find(|source| source.slot == slot).map_or(0, |source| source.size)
     }
 
     /// The pull sent to this link at `asked` is late without being lost: no reason not to ask another.
@@ -179,7 +186,7 @@ impl Wants {
 
     /// Adds a source, which is listed by `listed` wants already and may be by `most`.
     pub(super) fn add(&mut self, id: WantId, size: u8, slot: Slot, listed: usize, most: usize) -> Added {
-        let source = Source { slot, asked: 0, since: None, slow: false, owes: false, gone: false };
+        let source = Source { slot, size, asked: 0, since: None, slow: false, owes: false, gone: false };
         if let Some(want) = self.wants.get_mut(&id) {
             if let Some(known) = want.source(slot) {
                 if !std::mem::take(&mut known.gone) {
@@ -199,7 +206,7 @@ impl Wants {
             return Added::Full;
         }
         let rests_until = Mono::default();
-        let want = Want { size, sources: vec![source], width: 1, rests_until, starved: false };
+        let want = Want { sources: vec![source], width: 1, rests_until, starved: false };
         self.wants.insert(id, want);
         Added::Ask
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::super::{Event, Input, Offence};
 use super::hostile::{bundle, forged, frame_of, header_frame, signed};
 use super::world::World;
-use crate::key::SecretKey;
-use crate::rumor::{Evidence, Guarantee, RuleSet, Topic};
+use crate::key::{PublicKey, SecretKey};
+use crate::rumor::{Authors, Evidence, Guarantee, RuleSet, Topic};
 use crate::wire::{self, Frame, Lane, Reason};
 
 /// Two bundles of `author` at one position.
@@ -231,18 +231,20 @@ fn evidence_store_is_bounded() {
 
 #[test]
 fn evidence_that_waits_for_a_link_is_bounded() {
-    // Given a node with a link whose peer takes nothing.
+    // Given a node with a link whose peer takes nothing, and many authors that the topic names.
     let mut world = World::new(11);
-    let rules = world.topic(&Topic::named("t"));
+    let authors: Vec<_> = (0..1_500u64)
+        .map(|number| PublicKey::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes()))
+        .collect();
+    let rules = world.topic(&Topic::named("t").authors(Authors::Listed(authors.clone())));
     let node = world.node();
     world.hostile(node);
     world.run(100);
     let [yes, no] = two_words(&world, &world.liar(1), &rules);
     let engine = &mut world.nodes[node].engine;
-    // When more authors are convicted than fit its queue, before anything is written.
-    for number in 0..1_500u64 {
+    // When more of them are convicted than fit its queue, before anything is written.
+    for author in authors {
         let mut headers = [*yes.signed_header(), *no.signed_header()];
-        let author = crate::key::PublicKey::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes());
         headers.iter_mut().for_each(|signed| signed.header.author = author);
         engine.convict(Evidence::new(headers[0], headers[1]).unwrap(), None);
     }
@@ -373,7 +375,8 @@ fn a_link_whose_evidence_became_needless_is_read_again() {
 fn a_proof_that_found_no_room_is_told_when_there_is_some() {
     // Given a link whose queue of proofs is full.
     let mut world = World::new(33);
-    let rules = world.topic(&Topic::named("t"));
+    let authors = (0..3_500).map(|number| world.liar(100 + number).public()).collect();
+    let rules = world.topic(&Topic::named("t").authors(Authors::Listed(authors)));
     let node = world.node();
     let slow = world.hostile(node);
     world.run(100);
@@ -394,4 +397,57 @@ fn a_proof_that_found_no_room_is_told_when_there_is_some() {
     world.run(10_000);
     let got = proofs.iter().filter(|proof| world.hostiles[slow].got_evidence(&proof.author()));
     assert_eq!(got.count(), proofs.len());
+}
+
+#[test]
+fn proofs_against_strangers_hold_nobody_up() {
+    // Given a slow link, and a liar that sends proofs against two hundred keys which have never said anything.
+    let mut world = World::new(34);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let (slow, liar) = (world.hostile(node), world.hostile(node));
+    world.run(100);
+    let wire = world.hostiles[slow].wire;
+    world.wires[wire].bandwidth = 10_000;
+    let proofs: Vec<_> = (0..200).map(|number| evidence_of(&world, 100 + number, &rules)).collect();
+    for proof in &proofs {
+        world.says(liar, Lane::Control, wire::evidence(proof));
+        world.run(10);
+    }
+    world.run(100);
+    assert_eq!(world.nodes[node].counters().convictions, 200);
+    // When the slow link announces something, then it is asked for that at once,
+    let word = world.says_at(&world.liar(1), &rules, 0, "word");
+    world.announces(slow, &rules, &[word.id()]);
+    let asked = world.until(20_000, |world| world.hostiles[slow].pulls_of(&word.id()) > 0);
+    assert!(asked < Duration::from_millis(500), "after {asked:?}");
+    // is told at once of whoever has spoken,
+    let heard = world.liar(2);
+    let [yes, no] = two_words(&world, &heard, &rules);
+    world.pushes(liar, &[&yes]);
+    world.pushes(liar, &[&no]);
+    let told = world.until(20_000, |world| world.hostiles[slow].got_evidence(&heard.public()));
+    assert!(told < Duration::from_millis(500), "after {told:?}");
+    // and of all the strangers in time.
+    world.run(60_000);
+    assert!(proofs.iter().all(|proof| world.hostiles[slow].got_evidence(&proof.author())));
+}
+
+#[test]
+fn what_is_gone_right_after_the_proof_is_no_strike() {
+    // Given a link that tells of an equivocation and, in the same breath, that it has dropped what that author said.
+    let mut world = World::new(35);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let honest = world.hostile(node);
+    for number in 1..6 {
+        let word = world.says_at(&world.liar(number), &rules, 0, "yes");
+        world.announces(honest, &rules, &[word.id()]);
+        world.run(50);
+        world.says(honest, Lane::Control, wire::evidence(&evidence_of(&world, number, &rules)));
+        world.says(honest, Lane::Control, wire::gone(&rules.id(), &[word.id()]));
+        world.run(11_000);
+    }
+    assert_eq!(world.engine(node).counters.pulls, 5);
+    assert!(!world.engine(node).stats().links[0].last_resort);
 }

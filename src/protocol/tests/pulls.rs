@@ -246,8 +246,8 @@ fn what_a_link_may_owe_us_is_bounded_in_bytes() {
 }
 
 #[test]
-fn what_a_struck_link_announced_is_hardly_asked_for_until_it_serves_again() {
-    // Given a link that has served once, and then announces what it does not serve, until it is struck.
+fn who_serves_nothing_is_hardly_asked_until_it_serves_again() {
+    // Given a link that has served, and then announces what it does not serve.
     let mut world = World::new(24);
     let rules = world.topic(&Topic::named("t"));
     let node = world.node();
@@ -259,35 +259,68 @@ fn what_a_struck_link_announced_is_hardly_asked_for_until_it_serves_again() {
         world.says(peer, Lane::Replies, frame_of(0, &[&word]));
         world.run(50);
     };
-    serves(&mut world, "word 0");
-    let mut number = 0;
-    let announce_fakes = |world: &mut World, number: &mut u64, most: u64| {
-        let ids: Vec<_> = (*number..*number + most).map(fake_id).collect();
-        *number += most;
-        ids.chunks(MAX_IDS_PER_FRAME).for_each(|ids| world.announces(peer, &rules, ids));
-    };
-    announce_fakes(&mut world, &mut number, 5_000);
     let link = |world: &World| world.engine(node).stats().links[0].clone();
-    world.until(30_000, |world| link(world).last_resort);
-    // Then all that it was not just being asked for is forgotten,
-    assert!(link(&world).wanted_from <= 256, "{:?}", link(&world));
-    // little of what it announces from now on is noted, and it is asked for little of that at once.
-    world.run(2_000);
-    announce_fakes(&mut world, &mut number, 5_000);
-    world.run(500);
-    let struck = link(&world);
-    assert!((1..=256).contains(&struck.wanted_from) && (1..=16).contains(&struck.owed_pulls), "{struck:?}");
-    // When all of that is given up, it is asked to say again what it holds,
+    let mut number = 0;
+    let mut announce_fakes = |world: &mut World, most: u64| {
+        let ids: Vec<_> = (number..number + most).map(fake_id).collect();
+        number += most;
+        ids.chunks(MAX_IDS_PER_FRAME).for_each(|ids| world.announces(peer, &rules, ids));
+        world.run(20);
+    };
+    serves(&mut world, "word 0");
+    announce_fakes(&mut world, 5_000);
+    assert_eq!((link(&world).wanted_from, link(&world).owed_pulls), (5_000, 65));
+    // Then within a few silences all is forgotten that it is not just being asked for,
+    world.until(6_000, |world| link(world).wanted_from <= 65);
+    // little of what it announces from now on is noted, whatever it repeats meanwhile,
+    let old = world.says_at(&world.liar(2), &rules, 0, "old");
+    world.pushes(peer, &[&old]);
+    for _ in 0..20 {
+        world.says(peer, Lane::Replies, frame_of(0, &[&old]));
+        world.run(500);
+    }
+    announce_fakes(&mut world, 5_000);
+    let silent = link(&world);
+    assert!((1..=16).contains(&silent.wanted_from) && (1..=16).contains(&silent.owed_pulls), "{silent:?}");
+    // and serving one thing buys one more at once, and another list of lies for one silence.
+    world.until(300_000, |world| link(world).wanted_from == 0);
+    serves(&mut world, "word 1");
+    announce_fakes(&mut world, 5_000);
+    assert_eq!((link(&world).wanted_from, link(&world).owed_pulls), (5_000, 17));
+    world.until(20_000, |world| link(world).wanted_from <= 17);
+    // When that is over, it is asked to say again what it holds,
     let before = world.hostiles[peer].frames.len();
     world.until(300_000, |world| link(world).wanted_from == 0);
     world.run(2_000);
     let asks =
         |frame: &Frame| matches!(frame, Frame::Topics(change) if change.joined == [*rules.id().as_bytes()]);
     assert!(world.hostiles[peer].frames[before..].iter().any(asks));
-    // and as soon as it serves, it is asked for as much as any other.
-    serves(&mut world, "word 1");
-    assert_eq!(world.nodes[node].heard(), ["word 0", "word 1"]);
-    announce_fakes(&mut world, &mut number, 1_000);
+    // and each thing that it serves has it asked for one more.
+    for round in 0..30 {
+        serves(&mut world, &format!("more {round}"));
+    }
+    announce_fakes(&mut world, 100);
+    assert_eq!((link(&world).wanted_from, link(&world).owed_pulls), (100, 46));
+}
+
+#[test]
+fn a_lie_about_a_size_binds_the_liar_alone() {
+    // Given a liar that announces a hundred small words as large ones, and an honest link that announces them as they are.
+    let mut world = World::new(25);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let (liar, honest) = (world.hostile(node), world.hostile(node));
+    let author = world.liar(1);
+    let words: Vec<_> = (0..60).map(|slot| world.says_at(&author, &rules, slot, "word")).collect();
+    let items = |size| words.iter().map(|word| (word.id(), size)).collect::<Vec<_>>();
+    world.says(liar, Lane::Control, wire::announce(&rules.id(), &items(17)));
     world.run(20);
-    assert_eq!((link(&world).wanted_from, link(&world).owed_pulls), (1_000, 256));
+    world.says(honest, Lane::Control, wire::announce(&rules.id(), &items(9)));
+    world.run(20);
+    // Then the liar is asked for a mebibyte of them, and the honest link for all others.
+    let owed = |hostile: usize| {
+        let links = world.engine(node).stats().links;
+        links.iter().find(|link| link.peer == world.hostiles[hostile].key).map(|link| link.owed_pulls)
+    };
+    assert_eq!((owed(liar), owed(honest)), (Some(8), Some(52)));
 }
