@@ -265,6 +265,7 @@ impl Engine {
             self.counters.links_stalled += 1;
             self.close(id, Reason::Stalled);
         }
+        self.expect_nothing_of_the_silent();
         self.ask_again();
         let behind: Vec<_> =
             self.links.iter().filter(|link| link.outbox.may_catch_up()).map(|link| link.slot).collect();

@@ -213,12 +213,11 @@ impl Service {
         self.last_served.is_some_and(|at| now.since(at) <= patience)
     }
 
-    /// A pull went unserved. An `excused` one counts when sources are compared, and not as a strike. True if that is another
-    /// silence of a link that serves nothing.
-    pub(super) fn missed(&mut self, now: Mono, excused: bool) -> bool {
+    /// A pull went unserved. An `excused` one counts when sources are compared, and not as a strike.
+    pub(super) fn missed(&mut self, now: Mono, excused: bool) {
         // One silence, however many pulls it kept waiting.
         if self.unserved.back().is_some_and(|at| now.since(*at) < ONE_SILENCE) {
-            return false;
+            return;
         }
         if self.unserved.len() >= STRIKES {
             self.unserved.pop_front();
@@ -226,13 +225,12 @@ impl Service {
         self.unserved.push_back(now);
         // Whoever has served within a while is overloaded rather than a liar: it is asked after others all the same.
         if excused {
-            return false;
+            return;
         }
         if self.recent_misses(now) >= STRIKES && !self.is_serving(now, SERVES_FOR) {
             self.last_resort_until = now.plus(LAST_RESORT);
         }
         self.may_owe = (self.may_owe / 2).max(LEAST_OWED);
-        self.serves_nothing()
     }
 
     /// Pulls that went unserved within the last minute, at most three.
@@ -244,14 +242,9 @@ impl Service {
         now < self.last_resort_until
     }
 
-    /// Whether it has served nothing between silences.
-    const fn serves_nothing(&self) -> bool {
-        self.may_owe <= LEAST_OWED
-    }
-
-    /// Wanted ids that may list it as a source.
+    /// Wanted ids that may list it as a source: few if it has served nothing between its silences.
     pub(super) const fn most_wants(&self) -> usize {
-        if self.serves_nothing() { LEAST_OWED } else { MAX_WANTS_PER_LINK }
+        if self.may_owe <= LEAST_OWED { LEAST_OWED } else { MAX_WANTS_PER_LINK }
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::engine::Engine;
 use super::entry::Stage;
 use super::intake::Sender;
-use super::link::{LAST_RESORT, MAX_OWED};
-use super::linkset::Slot;
+use super::link::{LAST_RESORT, Link, MAX_OWED};
+use super::linkset::{LinkSet, Slot};
 use super::outbox::FRAME_TARGET;
 use super::time::Mono;
 use super::timers::Timer;
@@ -304,36 +304,36 @@ impl Engine {
         if let Some(link) = self.links.at_mut(slot) {
             let excused = matches!(failure, Failure::Gone { excused: true });
             link.budget.charge_cpu(now, FAILED_PULL_COST);
-            let silent = link.service.missed(now, excused);
-            let too_many = link.wanted_from > link.service.most_wants();
+            link.service.missed(now, excused);
             if !excused {
                 self.last_miss = Some(now);
-            }
-            if silent && too_many {
-                self.expect_nothing_of(slot);
             }
         }
         self.ask(wanted);
         self.retry_starved();
     }
 
-    /// A link serves nothing: of what it has announced, only what it is being asked for stays wanted from it. The rest, which
-    /// may be thousands of lies, would keep us asking for minutes. When that has come to an end, whichever, it is asked to
-    /// announce again what it holds.
-    fn expect_nothing_of(&mut self, slot: Slot) {
-        for wanted in self.wants.of_link(slot) {
+    /// Of what links that serve nothing have announced, only what they are being asked for stays wanted from them. The rest,
+    /// which may be thousands of lies, would keep us asking for minutes. When that has come to an end, whichever, they are
+    /// asked to announce again what they hold. (Every second, for all of them in one walk.)
+    pub(super) fn expect_nothing_of_the_silent(&mut self) {
+        let mut silent = LinkSet::default();
+        let listed = |link: &&Link| link.wanted_from > link.service.most_wants();
+        self.links.iter().filter(listed).for_each(|link| silent.insert(link.slot));
+        if silent.iter().next().is_none() {
+            return;
+        }
+        for wanted in self.wants.of_links(&silent) {
             let Some(want) = self.wants.get_mut(&wanted) else { continue };
-            if want.asking().any(|(asked, _)| asked == slot) {
-                continue;
+            for slot in want.remove_idle(&silent) {
+                if let Some(link) = self.links.at_mut(slot) {
+                    link.wanted_from = link.wanted_from.saturating_sub(1);
+                    link.has_more(wanted.0);
+                }
             }
-            want.remove_source(slot);
             if want.sources().next().is_none() {
                 // Nobody to rest for.
                 want.rests_until = Mono::default();
-            }
-            if let Some(link) = self.links.at_mut(slot) {
-                link.wanted_from = link.wanted_from.saturating_sub(1);
-                link.has_more(wanted.0);
             }
             self.ask(wanted);
         }

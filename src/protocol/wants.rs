@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::linkset::Slot;
+use super::linkset::{LinkSet, Slot};
 use super::random::{Keyed, KeyedMap};
 use super::slack::Slack as _;
 use super::time::Mono;
@@ -137,6 +137,12 @@ impl Want {
         self.sources.iter().map(|source| source.slot)
     }
 
+    /// Removes those of `slots` that are not being asked, and gives them.
+    pub(super) fn remove_idle(&mut self, slots: &LinkSet) -> Vec<Slot> {
+        let idle = |source: &mut Source| source.since.is_none() && slots.contains(source.slot);
+        self.sources.extract_if(.., idle).map(|source| source.slot).collect()
+    }
+
     pub(super) fn remove_source(&mut self, slot: Slot) {
         self.sources.retain(|source| source.slot != slot);
     }
@@ -264,6 +270,11 @@ impl Wants {
     /// Ids that list `slot`, when a link is gone.
     pub(super) fn of_link(&self, slot: Slot) -> Vec<WantId> {
         self.of(|_, want| want.sources().any(|source| source == slot))
+    }
+
+    /// Ids that list any of these.
+    pub(super) fn of_links(&self, slots: &LinkSet) -> Vec<WantId> {
+        self.of(|_, want| want.sources().any(|source| slots.contains(source)))
     }
 
     /// Ids of a topic, when it is left.
