@@ -323,6 +323,8 @@ impl Engine {
         if silent.iter().next().is_none() {
             return;
         }
+        // Nobody owes us less by it, so the starved need not be looked at for each.
+        self.wants.retrying = true;
         for wanted in self.wants.of_links(&silent) {
             let Some(want) = self.wants.get_mut(&wanted) else { continue };
             for slot in want.remove_idle(&silent) {
@@ -337,6 +339,8 @@ impl Engine {
             }
             self.ask(wanted);
         }
+        self.wants.retrying = false;
+        self.retry_starved();
     }
 
     pub(super) fn on_gone(&mut self, sender: Sender, gone: Ids) {
