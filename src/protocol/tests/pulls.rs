@@ -324,3 +324,27 @@ fn a_lie_about_a_size_binds_the_liar_alone() {
     };
     assert_eq!((owed(liar), owed(honest)), (Some(8), Some(52)));
 }
+
+#[test]
+fn pulls_that_come_to_nothing_are_on_the_links_bill() {
+    // Given a node that gives each link thirty milliseconds of CPU in all, and a neighbour in the same room that announces
+    // things and says at once that it does not hold them, as often as it can before that counts as a second silence.
+    let mut world = World::new(26);
+    world.latency = (Duration::from_micros(100), Duration::from_micros(100));
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node_with(|spec| {
+        spec.config.link_cpu_per_s = Duration::from_micros(1);
+        spec.config.link_cpu_burst = Duration::from_millis(30);
+    });
+    let hostile = world.hostile(node);
+    for round in 0..400 {
+        let ids: Vec<_> = (round * 30..(round + 1) * 30).map(fake_id).collect();
+        world.announces(hostile, &rules, &ids);
+        world.run(1);
+        world.says(hostile, Lane::Control, wire::gone(&rules.id(), &ids));
+        world.run(1);
+    }
+    // Then its budget has ended: what it says costs less than half of it, what that makes us do the rest.
+    let counters = world.nodes[node].counters();
+    assert!(counters.paused_for_budget > 0 && counters.pulls_unserved > 1_000, "{counters:?}");
+}
