@@ -270,8 +270,15 @@ fn who_serves_nothing_is_hardly_asked_until_it_serves_again() {
     serves(&mut world, "word 0");
     announce_fakes(&mut world, 5_000);
     assert_eq!((link(&world).wanted_from, link(&world).owed_pulls), (5_000, 65));
-    // Then within a few silences all is forgotten that it is not just being asked for,
+    // Then within a few silences all is forgotten that it is not just being asked for; when that is over, too, it is asked to
+    // say again what it holds;
     world.until(6_000, |world| link(world).wanted_from <= 65);
+    world.until(300_000, |world| link(world).wanted_from == 0);
+    world.run(2_000);
+    let asks =
+        |frame: &Frame| matches!(frame, Frame::Topics(change) if change.joined == [*rules.id().as_bytes()]);
+    assert_eq!(world.engine(node).stats().counters.wants_refused, 0);
+    assert!(world.hostiles[peer].frames.iter().any(asks));
     // little of what it announces from now on is noted, whatever it repeats meanwhile,
     let old = world.says_at(&world.liar(2), &rules, 0, "old");
     world.pushes(peer, &[&old]);
@@ -288,19 +295,34 @@ fn who_serves_nothing_is_hardly_asked_until_it_serves_again() {
     announce_fakes(&mut world, 5_000);
     assert_eq!((link(&world).wanted_from, link(&world).owed_pulls), (5_000, 17));
     world.until(20_000, |world| link(world).wanted_from <= 17);
-    // When that is over, it is asked to say again what it holds,
-    let before = world.hostiles[peer].frames.len();
+    // And each thing that it serves has it asked for one more.
     world.until(300_000, |world| link(world).wanted_from == 0);
-    world.run(2_000);
-    let asks =
-        |frame: &Frame| matches!(frame, Frame::Topics(change) if change.joined == [*rules.id().as_bytes()]);
-    assert!(world.hostiles[peer].frames[before..].iter().any(asks));
-    // and each thing that it serves has it asked for one more.
     for round in 0..30 {
         serves(&mut world, &format!("more {round}"));
     }
     announce_fakes(&mut world, 100);
     assert_eq!((link(&world).wanted_from, link(&world).owed_pulls), (100, 46));
+}
+
+#[test]
+fn what_was_dropped_of_a_silent_newcomer_is_asked_for_again() {
+    // Given a link that was cut off as soon as it had announced a thousand ids, so that it has never served anything.
+    let mut world = World::new(27);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let peer = world.hostile(node);
+    for part in 0..4 {
+        world.announces(peer, &rules, &(part * 250..(part + 1) * 250).map(fake_id).collect::<Vec<_>>());
+    }
+    world.run(50);
+    let link = |world: &World| world.engine(node).stats().links[0].clone();
+    assert_eq!(link(&world).wanted_from, 1_000);
+    // When that has come to nothing, then it is asked to announce again what it holds.
+    world.until(300_000, |world| link(world).wanted_from == 0);
+    world.run(2_000);
+    let asks =
+        |frame: &Frame| matches!(frame, Frame::Topics(change) if change.joined == [*rules.id().as_bytes()]);
+    assert!(world.hostiles[peer].frames.iter().any(asks));
 }
 
 #[test]
