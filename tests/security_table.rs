@@ -235,7 +235,15 @@ const NOT_BOUNDS: [(&str, &[&str]); 7] = [
     ),
     (
         "what things cost",
-        &["FRAME_COST", "ITEM_COST", "WALK_COST", "LOOK_COST", "SIGNATURE_COST", "LONE_BURST"],
+        &[
+            "FRAME_COST",
+            "ITEM_COST",
+            "WALK_COST",
+            "LOOK_COST",
+            "SIGNATURE_COST",
+            "LONE_BURST",
+            "FAILED_PULL_COST",
+        ],
     ),
     (
         "how much is done at a time, of what is bounded elsewhere",
