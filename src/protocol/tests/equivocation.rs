@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use super::super::{Event, Input, Offence};
-use super::hostile::{bundle, forged, frame_of, header_frame, signed};
+use super::super::{Event, Input};
+use super::hostile::{bundle, forged, frame_of, header_frame};
 use super::world::World;
-use crate::key::{PublicKey, SecretKey};
-use crate::rumor::{Authors, Evidence, Guarantee, RuleSet, Topic};
-use crate::wire::{self, Frame, Lane, Reason};
+use crate::key::SecretKey;
+use crate::rumor::{Evidence, Guarantee, RuleSet, Topic};
+use crate::wire::{Lane, Reason};
 
 /// Two bundles of `author` at one position.
-fn two_words(world: &World, author: &SecretKey, rules: &RuleSet) -> [crate::rumor::Bundle; 2] {
+pub(super) fn two_words(world: &World, author: &SecretKey, rules: &RuleSet) -> [crate::rumor::Bundle; 2] {
     ["yes", "no"].map(|word| world.says_at(author, rules, 0, word))
 }
 
-fn evidence_of(world: &World, number: u64, rules: &RuleSet) -> Evidence {
+pub(super) fn evidence_of(world: &World, number: u64, rules: &RuleSet) -> Evidence {
     let [yes, no] = two_words(world, &world.liar(number), rules);
     Evidence::new(*yes.signed_header(), *no.signed_header()).unwrap()
 }
@@ -197,129 +197,6 @@ fn hold_back_crosses_a_chain_without_the_repair_cycle() {
 }
 
 #[test]
-fn evidence_store_is_bounded() {
-    // Given an author that the node has known for a while, and that it then sees equivocate.
-    let mut world = World::new(9);
-    let rules = world.topic(&Topic::named("t"));
-    let node = world.node();
-    let liar = world.hostile(node);
-    let known = world.liar(0);
-    let word = world.says_at(&known, &rules, 0, "word");
-    world.pushes(liar, &[&word]);
-    world.run(700_000);
-    let [yes, no] = two_words(&world, &known, &rules);
-    world.pushes(liar, &[&yes]);
-    world.pushes(liar, &[&no]);
-    world.run(500);
-    // When a liar convicts ever new keys of its own, more than the book holds.
-    let engine = &mut world.nodes[node].engine;
-    for number in 1..17_000u64 {
-        let mut headers = [*yes.signed_header(), *no.signed_header()];
-        let author = crate::key::PublicKey::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes());
-        headers.iter_mut().for_each(|signed| signed.header.author = author);
-        // (As verified: the signatures were looked at before.)
-        engine.convict(Evidence::new(headers[0], headers[1]).unwrap(), None);
-        engine.actions.clear();
-    }
-    // Then bans and proofs stay within their caps, and the author that mattered is still among both.
-    let convicted = engine.convicted();
-    assert_eq!(convicted.len(), 16_384);
-    assert_eq!(convicted.iter().filter(|(_, proof)| proof.is_some()).count(), 4_096);
-    assert!(convicted.iter().any(|(author, proof)| *author == known.public() && proof.is_some()));
-    assert!(engine.stats().links.iter().all(|link| link.queued_bytes < 1 << 20));
-}
-
-#[test]
-fn evidence_that_waits_for_a_link_is_bounded() {
-    // Given a node with a link whose peer takes nothing, and many authors that the topic names.
-    let mut world = World::new(11);
-    let authors: Vec<_> = (0..1_500u64)
-        .map(|number| PublicKey::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes()))
-        .collect();
-    let rules = world.topic(&Topic::named("t").authors(Authors::Listed(authors.clone())));
-    let node = world.node();
-    world.hostile(node);
-    world.run(100);
-    let [yes, no] = two_words(&world, &world.liar(1), &rules);
-    let engine = &mut world.nodes[node].engine;
-    // When more of them are convicted than fit its queue, before anything is written.
-    for author in authors {
-        let mut headers = [*yes.signed_header(), *no.signed_header()];
-        headers.iter_mut().for_each(|signed| signed.header.author = author);
-        engine.convict(Evidence::new(headers[0], headers[1]).unwrap(), None);
-    }
-    // Then all are convicted, and the queue has what it may.
-    assert_eq!(engine.convicted().len(), 1_500);
-    let waiting: Vec<_> = engine.links.iter().map(|link| link.outbox.lists_len()).collect();
-    assert_eq!(waiting, [1_024]);
-}
-
-#[test]
-fn evidence_is_told_once_and_the_known_is_not_checked_again() {
-    let mut world = World::new(10);
-    let rules = world.topic(&Topic::named("t"));
-    let node = world.node();
-    let (liar, witness) = (world.hostile(node), world.hostile(node));
-    let evidence = evidence_of(&world, 1, &rules);
-    for _ in 0..100 {
-        world.says(liar, Lane::Control, wire::evidence(&evidence));
-        world.run(5);
-    }
-    world.run(1_000);
-    assert_eq!(world.nodes[node].batches.concat().len(), 2);
-    let told = world.hostiles[witness].frames.iter().filter(|frame| matches!(frame, Frame::Evidence(_)));
-    assert_eq!(told.count(), 1);
-    assert_eq!(world.hostiles[liar].closed, None);
-}
-
-#[test]
-fn bogus_evidence_is_an_offence() {
-    let mut world = World::new(11);
-    let rules = world.topic(&Topic::named("t"));
-    let node = world.node();
-    let genuine = evidence_of(&world, 1, &rules);
-    let author = world.liar(2);
-    let [one, two] = [0, 5].map(|slot| *world.says_at(&author, &rules, slot, "w").signed_header());
-    let (same, apart) = ([one, one], [one, two]);
-    let raw = |pair: [crate::rumor::SignedHeader; 2]| {
-        let mut frame = vec![8];
-        pair.iter().for_each(|signed| frame.extend_from_slice(&signed.encode()));
-        bytes::Bytes::from(frame)
-    };
-    let [first, second] = genuine.headers().map(|signed| *signed);
-    let forgery = |at: usize| {
-        let mut forged = genuine.encode();
-        forged[at] ^= 1;
-        [&[8], forged.as_slice()].concat().into()
-    };
-    // With how many signatures are checked: the second only if the first holds.
-    let cases = [
-        ("the same header twice", raw(same), 0),
-        ("slots side by side", raw(apart), 0),
-        ("the wrong order", raw([second, first]), 0),
-        ("a forged first signature", forgery(112 + 40), 1),
-        ("a forged second signature", forgery(176 + 112 + 40), 2),
-        (
-            "impossible numbers",
-            raw([first, signed(&world.liar(1), second.header, |header| header.count = 65)]),
-            0,
-        ),
-    ];
-    for (what, frame, checks) in cases {
-        let before = world.engine(node).stats().counters.verified;
-        let hostile = world.hostile(node);
-        world.says(hostile, Lane::Control, frame);
-        world.run(100);
-        let key = world.hostiles[hostile].key;
-        let offence = Event::Offence { peer: key, offence: Offence::BogusEvidence };
-        assert!(world.nodes[node].events.contains(&offence), "{what}");
-        assert_eq!(world.hostiles[hostile].closed, Some(Reason::Offence), "{what}");
-        assert_eq!(world.engine(node).stats().counters.verified - before, checks, "{what}");
-    }
-    assert!(world.engine(node).convicted().is_empty());
-}
-
-#[test]
 fn a_copy_that_is_not_verified_proves_nothing_after_a_topic_was_left_and_joined_again() {
     // Given the verified header of one of two words, whose claim outlives that we leave the topic and join it again.
     let mut world = World::new(31);
@@ -346,108 +223,4 @@ fn a_copy_that_is_not_verified_proves_nothing_after_a_topic_was_left_and_joined_
     assert!(world.engine(1).banned().is_empty());
     assert_eq!(world.hostiles[one].closed, Some(Reason::Offence));
     assert_eq!(world.hostiles[other].closed, None);
-}
-
-#[test]
-fn a_link_whose_evidence_became_needless_is_read_again() {
-    // Given a link that has sent so many copies of a proof that we have stopped reading it.
-    let mut world = World::new(32);
-    let rules = world.topic(&Topic::named("t"));
-    let node = world.node();
-    let witness = world.hostile(node);
-    world.verify_takes = Duration::from_millis(500);
-    let proof = evidence_of(&world, 1, &rules);
-    for _ in 0..70 {
-        world.says(witness, Lane::Control, wire::evidence(&proof));
-    }
-    world.run(100);
-    assert!(world.nodes[node].counters().paused_for_verification > 0);
-    // When the first has convicted its author, so that the others need no verdict,
-    world.run(2_000);
-    assert!(world.nodes[node].convicted(&proof.author()));
-    // Then it is read again.
-    world.pushes(witness, &[&world.says_at(&world.liar(2), &rules, 0, "word")]);
-    world.run(2_000);
-    assert!(world.nodes[node].has_heard("word"));
-}
-
-#[test]
-fn a_proof_that_found_no_room_is_told_when_there_is_some() {
-    // Given a link whose queue of proofs is full.
-    let mut world = World::new(33);
-    let authors = (0..3_500).map(|number| world.liar(100 + number).public()).collect();
-    let rules = world.topic(&Topic::named("t").authors(Authors::Listed(authors)));
-    let node = world.node();
-    let slow = world.hostile(node);
-    world.run(100);
-    let wire = world.hostiles[slow].wire;
-    world.set_reading(wire, 0, false);
-    let proofs: Vec<_> = (0..3_500).map(|number| evidence_of(&world, 100 + number, &rules)).collect();
-    for proof in &proofs {
-        let now = world.now(node);
-        world.nodes[node].engine.now = now;
-        world.nodes[node].engine.convict(*proof, None);
-    }
-    world.handle(node, Input::Tick);
-    world.run(100);
-    let missed = world.nodes[node].counters().evidence_degraded;
-    assert!(missed > 0);
-    // When it reads on, then it gets all of them.
-    world.set_reading(wire, 0, true);
-    world.run(10_000);
-    let got = proofs.iter().filter(|proof| world.hostiles[slow].got_evidence(&proof.author()));
-    assert_eq!(got.count(), proofs.len());
-}
-
-#[test]
-fn proofs_against_strangers_hold_nobody_up() {
-    // Given a slow link, and a liar that sends proofs against two hundred keys which have never said anything.
-    let mut world = World::new(34);
-    let rules = world.topic(&Topic::named("t"));
-    let node = world.node();
-    let (slow, liar) = (world.hostile(node), world.hostile(node));
-    world.run(100);
-    let wire = world.hostiles[slow].wire;
-    world.wires[wire].bandwidth = 10_000;
-    let proofs: Vec<_> = (0..200).map(|number| evidence_of(&world, 100 + number, &rules)).collect();
-    for proof in &proofs {
-        world.says(liar, Lane::Control, wire::evidence(proof));
-        world.run(10);
-    }
-    world.run(100);
-    assert_eq!(world.nodes[node].counters().convictions, 200);
-    // When the slow link announces something, then it is asked for that at once,
-    let word = world.says_at(&world.liar(1), &rules, 0, "word");
-    world.announces(slow, &rules, &[word.id()]);
-    let asked = world.until(20_000, |world| world.hostiles[slow].pulls_of(&word.id()) > 0);
-    assert!(asked < Duration::from_millis(500), "after {asked:?}");
-    // is told at once of whoever has spoken,
-    let heard = world.liar(2);
-    let [yes, no] = two_words(&world, &heard, &rules);
-    world.pushes(liar, &[&yes]);
-    world.pushes(liar, &[&no]);
-    let told = world.until(20_000, |world| world.hostiles[slow].got_evidence(&heard.public()));
-    assert!(told < Duration::from_millis(500), "after {told:?}");
-    // and of all the strangers in time.
-    world.run(60_000);
-    assert!(proofs.iter().all(|proof| world.hostiles[slow].got_evidence(&proof.author())));
-}
-
-#[test]
-fn what_is_gone_right_after_the_proof_is_no_strike() {
-    // Given a link that tells of an equivocation and, in the same breath, that it has dropped what that author said.
-    let mut world = World::new(35);
-    let rules = world.topic(&Topic::named("t"));
-    let node = world.node();
-    let honest = world.hostile(node);
-    for number in 1..6 {
-        let word = world.says_at(&world.liar(number), &rules, 0, "yes");
-        world.announces(honest, &rules, &[word.id()]);
-        world.run(50);
-        world.says(honest, Lane::Control, wire::evidence(&evidence_of(&world, number, &rules)));
-        world.says(honest, Lane::Control, wire::gone(&rules.id(), &[word.id()]));
-        world.run(11_000);
-    }
-    assert_eq!(world.engine(node).counters.pulls, 5);
-    assert!(!world.engine(node).stats().links[0].last_resort);
 }

@@ -7,6 +7,7 @@ mod world;
 
 mod backlog;
 mod equivocation;
+mod evidence;
 mod forgery;
 mod limits;
 mod malformed;
