@@ -80,7 +80,7 @@ pub mod wire;
 
 pub use key::{PublicKey, SecretKey};
 pub use node::{Delivery, Lagged, Node, PeerAddr, Subscription, TopicHandle, VerifierPool};
-pub use protocol::{Event, PublishError, Validation};
+pub use protocol::{Event, Impairment, PublishError, Validation};
 pub use rumor::{Authors, Guarantee, Rumor, RumorId, Topic, TopicId};
 
 /// The README's code compiles and runs.

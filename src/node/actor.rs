@@ -415,6 +415,7 @@ impl Actor {
             waiting_verification: stats.waiting_verification,
             wants: stats.wants,
             heard_ago: stats.heard_ago,
+            impaired: stats.impaired,
             banned: self.parts.engine.banned(),
             convicted: self.parts.engine.convicted().into_iter().map(|(author, _)| author).collect(),
             refusals: self.parts.endpoint.refusals(),

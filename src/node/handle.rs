@@ -10,7 +10,7 @@ use super::message::{Message, Validator};
 use super::{Builder, Events, JoinError, PeerAddr, TopicHandle};
 use crate::key::{PublicKey, SecretKey};
 use crate::net::Refusals;
-use crate::protocol::{Counters, Event, LinkStats, TopicStats, Validation};
+use crate::protocol::{Counters, Event, Impairment, LinkStats, TopicStats, Validation};
 use crate::rumor::{NetworkId, Rumor, Topic};
 
 /// A running node. Cheap to clone; the node shuts down when the last handle (topics included) is dropped, or on
@@ -180,6 +180,8 @@ pub struct NodeStats {
     /// For how long no peer has brought anything genuine that was new; `None` if none ever has. When others are known to
     /// speak, a long silence means that all links lead to liars: connect to somebody else.
     pub heard_ago: Option<Duration>,
+    /// What keeps this node from its work, and for how long it has.
+    pub impaired: Vec<(Impairment, Duration)>,
     /// Node keys that are banned now.
     pub banned: Vec<PublicKey>,
     /// Authors that were convicted of equivocation.

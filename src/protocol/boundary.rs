@@ -115,6 +115,13 @@ pub enum Input {
         /// Unix milliseconds.
         until_ms: u64,
     },
+    /// The driver has found, or no longer finds, that something keeps the node from its work: its socket, its node key.
+    Impaired {
+        /// What.
+        what: super::Impairment,
+        /// Whether it holds now.
+        holds: bool,
+    },
     /// The ledger could not be written: nothing may be published before it can.
     RecordFailed {
         /// What the operating system said.

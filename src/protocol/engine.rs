@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::accept::Validations;
 use super::book::EvidenceBook;
+use super::health::Health;
 use super::link::Links;
 use super::linkset::LinkSet;
 use super::publish::Desk;
@@ -81,6 +82,8 @@ pub struct Engine {
     /// Whether the application has been told that its clock is off.
     pub(super) skewed: bool,
     pub(super) closed: bool,
+    /// What keeps this node from its work.
+    pub(super) health: Health,
     /// Changes whenever the number of links of any topic may have changed.
     pub(super) topology: u64,
 }
@@ -120,6 +123,7 @@ impl Engine {
             keyed,
             skewed: false,
             closed: false,
+            health: Health::default(),
             topology: 0,
         }
     }
@@ -152,6 +156,8 @@ impl Engine {
             Input::Leave { topic } => self.on_leave(topic),
             Input::Recorded { until_ms } => self.desk.recorded(until_ms),
             Input::RecordFailed { why } => self.on_record_failed(why),
+            Input::Impaired { what, holds: true } => self.impair(what, None),
+            Input::Impaired { what, holds: false } => self.recover(what),
             Input::Shutdown => self.on_shutdown(),
             Input::Tick => {}
         }
@@ -354,6 +360,7 @@ impl Engine {
             waiting_verification: self.verifying.total(),
             wants: self.wants.len(),
             heard_ago: self.heard_at.map(|at| self.now.mono.since(at)),
+            impaired: self.health.list(self.now.mono),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Offences, events and errors: what a node can hold against a peer, and what it tells its application.
 
+use std::time::Duration;
+
+use super::Impairment;
 use crate::key::PublicKey;
 use crate::rumor::{Evidence, TopicId};
 use crate::wire::Reason;
@@ -96,6 +99,21 @@ pub enum Event {
     ClockSkew {
         /// Milliseconds.
         ahead_ms: i64,
+    },
+    /// The node can't speak, hear, record or judge as it should. Told once, until [`Event::Recovered`];
+    /// [`Impairment::remedy`] says what to do.
+    Impaired {
+        /// What is wrong.
+        what: Impairment,
+        /// Unix time in milliseconds at which it is expected to end by itself, where that is known.
+        until_ms: Option<u64>,
+    },
+    /// An impairment has ended.
+    Recovered {
+        /// What was wrong.
+        what: Impairment,
+        /// How long it lasted.
+        lasted: Duration,
     },
 }
 

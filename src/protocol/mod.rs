@@ -33,6 +33,7 @@ mod entry;
 mod event;
 mod fair;
 mod greeting;
+mod health;
 #[cfg(feature = "sim")]
 mod held;
 mod intake;
@@ -60,6 +61,7 @@ pub use boundary::{Action, BatchId, Input, LinkId, Ticket, ValidationId, VerifyJ
 pub use config::Config;
 pub use engine::{Engine, Setup};
 pub use event::{Event, Offence, PublishError, Validation};
+pub use health::Impairment;
 pub use linkset::MAX_LINKS;
 pub use outbox::{FRAME_OVERHEAD, LANE_CREDIT};
 pub use publish::Ledger;

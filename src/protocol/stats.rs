@@ -133,6 +133,8 @@ pub struct Stats {
     /// For how long no peer has brought anything genuine that was new; `None` if none ever has. When others are known to
     /// speak, a long silence means that all links lead to liars: dial somebody else.
     pub heard_ago: Option<std::time::Duration>,
+    /// What keeps this node from its work, and for how long it has.
+    pub impaired: Vec<(super::Impairment, std::time::Duration)>,
 }
 
 /// One link now.

@@ -29,9 +29,21 @@ pub(crate) fn shortened(text: &str, chars: usize) -> String {
     out
 }
 
+/// The UTC time of day of a Unix time in milliseconds, as in `14:03:59 UTC`.
+pub(crate) fn time_of_day(unix_ms: u64) -> String {
+    let seconds = unix_ms / 1000 % 86_400;
+    format!("{:02}:{:02}:{:02} UTC", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn time_of_day_wraps_at_midnight() {
+        assert_eq!(time_of_day(86_399_999), "23:59:59 UTC");
+        assert_eq!(time_of_day(86_400_000), "00:00:00 UTC");
+    }
 
     #[test]
     fn a_stranger_cant_draw_on_the_terminal() {

@@ -32,6 +32,13 @@ pub(super) fn describe(event: &Event) -> String {
             "this clock differs by {} s from the peers': set it, or rumors are ignored",
             ahead_ms / 1000
         ),
+        Event::Impaired { what, until_ms: None } => format!("impaired: {what}; {}", what.remedy()),
+        Event::Impaired { what, until_ms: Some(until) } => {
+            format!("impaired until {}: {what}; {}", crate::text::time_of_day(*until), what.remedy())
+        }
+        Event::Recovered { what, lasted } => {
+            format!("recovered after {:.1} s: it is no longer so that {what}", lasted.as_secs_f64())
+        }
         other => format!("{other:?}"),
     }
 }

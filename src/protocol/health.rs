@@ -1,0 +1,142 @@
+//! What keeps this node from speaking, hearing, recording or judging: told once when it begins, once when it ends.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use super::engine::Engine;
+use super::{Event, Mono};
+
+/// Something that keeps a node from doing its work. None of them blames a peer. [`Event::Impaired`] tells when one begins,
+/// [`Event::Recovered`] when it has ended, and [`Stats::impaired`](super::Stats::impaired) lists those of now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Impairment {
+    /// The wall clock is wrong: it jumped against the monotonic clock, or is more than 10 s off the median of the links'.
+    /// Nothing is published meanwhile, since peers would ignore it.
+    Clock,
+    /// The author may not publish yet: positions up to a later time may have been used. The event says until when.
+    Silent,
+    /// Recording the used positions takes longer than 2 s. Publishing goes on, late.
+    RecordSlow,
+    /// The used positions can't be recorded, so nothing can be published.
+    RecordFailing,
+    /// The application's validators are slower than what comes in. Some rumors are neither delivered nor forwarded by this
+    /// node until they are offered again.
+    ValidatorsSlow,
+    /// Peers are linked, and nothing that they bring lies inside the window, or nothing that was published here came back.
+    Unheard,
+    /// The UDP socket fails: nothing is sent or received until it is bound again.
+    Socket,
+    /// Another process uses this node key: its links and ours replace each other.
+    NodeKeyInUse,
+    /// Another process writes under this author key. Publishing has stopped for good.
+    DuplicateWriter,
+    /// This author key was convicted of equivocation. Publishing has stopped for good.
+    Convicted,
+}
+
+impl Impairment {
+    /// What an operator does about it.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::Clock => "set the clock of this machine; publishing goes on by itself once it is right",
+            Self::Silent => "wait; keep the ledger beside the key to wait less next time",
+            Self::RecordSlow => "move the ledger to a faster disk, or find what keeps this one busy",
+            Self::RecordFailing => "make room on the disk of the ledger, or make its folder writable",
+            Self::ValidatorsSlow => {
+                "make the validator faster, or raise `validator_patience` and `validators`"
+            }
+            Self::Unheard => "check the clock of this machine and the peers that it is linked to",
+            Self::Socket => "check the network of this machine; the node binds its socket again by itself",
+            Self::NodeKeyInUse => "give each process a node key of its own, and stop the other process",
+            Self::DuplicateWriter => "stop one of the two processes, then restart this one",
+            Self::Convicted => "make a new author key",
+        }
+    }
+}
+
+impl fmt::Display for Impairment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Clock => "the clock of this machine is wrong, so peers would ignore what it says",
+            Self::Silent => "this author key may not publish yet",
+            Self::RecordSlow => "recording used positions is slow, so rumors leave late",
+            Self::RecordFailing => "used positions can't be recorded, so nothing is published",
+            Self::ValidatorsSlow => "validators are too slow, so some rumors are not passed on",
+            Self::Unheard => "nothing useful passes between this node and its peers",
+            Self::Socket => "the UDP socket fails, so nothing is sent or received",
+            Self::NodeKeyInUse => "another process uses this node key, so links replace each other",
+            Self::DuplicateWriter => "another process writes under this author key, so nothing is published",
+            Self::Convicted => "this author key was convicted of equivocation, so nobody listens to it",
+        })
+    }
+}
+
+/// The impairments of now, each with its beginning. At most one entry a variant.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    since: BTreeMap<Impairment, Mono>,
+}
+
+impl Health {
+    /// Notes that `what` holds; true if it did not before.
+    fn begin(&mut self, what: Impairment, now: Mono) -> bool {
+        let mut new = false;
+        self.since.entry(what).or_insert_with(|| {
+            new = true;
+            now
+        });
+        new
+    }
+
+    /// Notes that `what` has ended; gives how long it lasted if it held.
+    fn end(&mut self, what: Impairment, now: Mono) -> Option<Duration> {
+        self.since.remove(&what).map(|since| now.since(since))
+    }
+
+    /// Whether `what` holds.
+    #[cfg_attr(not(test), allow(dead_code, reason = "the next change asks"))]
+    pub(super) fn has(&self, what: Impairment) -> bool {
+        self.since.contains_key(&what)
+    }
+
+    /// What holds now, and for how long it has.
+    pub(super) fn list(&self, now: Mono) -> Vec<(Impairment, Duration)> {
+        self.since.iter().map(|(what, since)| (*what, now.since(*since))).collect()
+    }
+}
+
+impl Engine {
+    /// Tells the application that `what` holds from now on, unless it knows. `until_ms` is the Unix time in milliseconds at
+    /// which it is expected to end, where that is known.
+    pub(super) fn impair(&mut self, what: Impairment, until_ms: Option<u64>) {
+        if self.health.begin(what, self.now.mono) {
+            self.event(Event::Impaired { what, until_ms });
+        }
+    }
+
+    /// Tells the application that `what` has ended, if it held.
+    pub(super) fn recover(&mut self, what: Impairment) {
+        if let Some(lasted) = self.health.end(what, self.now.mono) {
+            self.event(Event::Recovered { what, lasted });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn impairment_is_told_once_and_cleared_once() {
+        let mut health = Health::default();
+        let at = |seconds: u64| Mono::from_nanos(seconds * 1_000_000_000);
+        assert!(health.begin(Impairment::Clock, at(1)));
+        assert!(!health.begin(Impairment::Clock, at(2)), "it holds already");
+        assert!(health.has(Impairment::Clock));
+        assert_eq!(health.list(at(3)), [(Impairment::Clock, Duration::from_secs(2))]);
+        assert_eq!(health.end(Impairment::Clock, at(4)), Some(Duration::from_secs(3)));
+        assert_eq!(health.end(Impairment::Clock, at(5)), None, "it has ended already");
+    }
+}
