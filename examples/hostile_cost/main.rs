@@ -12,6 +12,8 @@
 // The attackers of `vouchsafe soak`.
 #[path = "../../src/bin/vouchsafe/soak/deeds.rs"]
 mod deeds;
+#[path = "../../src/bin/vouchsafe/soak/floods.rs"]
+mod floods;
 mod victim;
 
 use std::pin::Pin;
@@ -61,14 +63,20 @@ struct Attack {
 
 macro_rules! attack {
     ($name:literal, $deed:ident) => {
-        attack!($name, $deed, Duration::ZERO)
+        attack!($name, deeds::$deed, Duration::ZERO)
     };
     ($name:literal, $deed:ident, $least:expr) => {
-        Attack { name: $name, deed: |peer, rules| Box::pin(deeds::$deed(peer, rules)), least: $least }
+        attack!($name, deeds::$deed, $least)
+    };
+    ($name:literal, $from:ident::$deed:ident) => {
+        attack!($name, $from::$deed, Duration::ZERO)
+    };
+    ($name:literal, $from:ident::$deed:ident, $least:expr) => {
+        Attack { name: $name, deed: |peer, rules| Box::pin($from::$deed(peer, rules)), least: $least }
     };
 }
 
-const ATTACKS: [Attack; 17] = [
+const ATTACKS: [Attack; 21] = [
     attack!("forged signatures (B8)", forges),
     attack!("malformed frames (B9)", malforms),
     attack!("stops in the middle of a body (B5)", stalls, SLOW),
@@ -104,6 +112,10 @@ const ATTACKS: [Attack; 17] = [
         deed: |peer, _| Box::pin(deeds::noise(peer)),
         least: Duration::ZERO,
     },
+    attack!("serves large bundles that are long past (R3)", floods::serves_the_expired),
+    attack!("crowds newcomers out (R6)", floods::crowds),
+    attack!("bundles of crumbs, long past (R10)", floods::crumbs),
+    attack!("joins and leaves without end (R10)", floods::wavers),
 ];
 
 /// How long each link of an attacker lasted.

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use vouchsafe::rumor::RuleSet;
 use vouchsafe::{PeerAddr, SecretKey};
 
-use super::deeds;
+use super::{deeds, floods};
 use crate::demo::liars;
 use crate::demo::plan::{Dice, Kind, LiarPlan};
 use crate::demo::world::Directory;
@@ -47,10 +47,18 @@ pub(super) enum Attack {
     Wanders,
     /// Sends datagrams that are no QUIC.
     Noise,
+    /// Serves large bundles that are long past (R3).
+    ServesTheExpired,
+    /// Takes the places of newcomers with words of ever more keys, dated ahead (R6).
+    Crowds,
+    /// Sends bundles of many tiny bodies that are long past (R10).
+    Crumbs,
+    /// Leaves the topic and joins it again without end (R10).
+    Wavers,
 }
 
 impl Attack {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 24] = [
         Self::Lies(Kind::Forges),
         Self::Lies(Kind::Floods),
         Self::Lies(Kind::Equivocates),
@@ -71,6 +79,10 @@ impl Attack {
         Self::Doubles,
         Self::Wanders,
         Self::Noise,
+        Self::ServesTheExpired,
+        Self::Crowds,
+        Self::Crumbs,
+        Self::Wavers,
     ];
 
     pub(super) fn chosen(dice: &mut Dice) -> Self {
@@ -95,6 +107,10 @@ impl Attack {
             Self::Doubles => "one key on three connections",
             Self::Wanders => "moves to other addresses",
             Self::Noise => "noise on the sockets",
+            Self::ServesTheExpired => "serves what is long past",
+            Self::Crowds => "crowds newcomers out",
+            Self::Crumbs => "bundles of crumbs",
+            Self::Wavers => "joins and leaves without end",
         }
     }
 }
@@ -143,6 +159,10 @@ async fn once(attack: Attack, peer: PeerAddr, rules: Arc<RuleSet>) {
         Attack::Doubles => deeds::doubles(peer, rules).await,
         Attack::Wanders => deeds::wanders(peer, rules).await,
         Attack::Noise => deeds::noise(peer).await,
+        Attack::ServesTheExpired => floods::serves_the_expired(peer, rules).await,
+        Attack::Crowds => floods::crowds(peer, rules).await,
+        Attack::Crumbs => floods::crumbs(peer, rules).await,
+        Attack::Wavers => floods::wavers(peer, rules).await,
     }
 }
 

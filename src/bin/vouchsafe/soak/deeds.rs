@@ -50,7 +50,7 @@ pub(crate) async fn greet(key: &SecretKey, peer: PeerAddr, rules: &RuleSet) -> R
 }
 
 /// Reads for so long, or the link would be closed for not reading.
-async fn listen(link: &mut BarePeer, time: Duration) {
+pub(super) async fn listen(link: &mut BarePeer, time: Duration) {
     let _ = timeout(time, async { while link.recv_frame().await.is_some() {} }).await;
 }
 

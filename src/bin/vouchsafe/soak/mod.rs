@@ -10,6 +10,7 @@
 
 mod attacks;
 pub(crate) mod deeds;
+mod floods;
 mod gauge;
 mod outcome;
 mod picture;
