@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     config.expected_nodes = nodes as u32;
     let mut mesh: Vec<(Node, TopicHandle)> = Vec::new();
     for _ in 0..nodes {
-        let peers: Vec<_> = mesh.iter().map(|(node, _)| node.addr()).collect();
+        let peers: Vec<_> = mesh.iter().filter_map(|(node, _)| node.addr()).collect();
         let node = Node::builder(SecretKey::generate()).listen("127.0.0.1:0").bootstrap(peers);
         let node = node
             .config(config.clone())

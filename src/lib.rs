@@ -15,7 +15,7 @@
 //! let bob = Node::builder(SecretKey::generate())
 //!     .network("chat.example")
 //!     .listen("127.0.0.1:0")
-//!     .bootstrap([alice.addr()])
+//!     .bootstrap(alice.addr())
 //!     .spawn()
 //!     .await?;
 //!

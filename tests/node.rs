@@ -19,7 +19,7 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 
 async fn node(pool: &VerifierPool, peers: &[PeerAddr]) -> Node {
     let builder = Node::builder(SecretKey::generate()).network(NETWORK).listen("127.0.0.1:0");
-    builder.bootstrap(peers.iter().copied()).verifiers(pool.clone()).spawn().await.unwrap()
+    builder.bootstrap(peers.iter().cloned()).verifiers(pool.clone()).spawn().await.unwrap()
 }
 
 /// `count` nodes, each linked to all before it, all in one topic.
@@ -27,7 +27,7 @@ async fn mesh(count: usize, topic: &Topic) -> Vec<(Node, TopicHandle)> {
     let pool = VerifierPool::new(1);
     let mut nodes: Vec<(Node, TopicHandle)> = Vec::new();
     for _ in 0..count {
-        let peers: Vec<_> = nodes.iter().map(|(node, _)| node.addr()).collect();
+        let peers: Vec<_> = nodes.iter().map(|(node, _)| node.addr().unwrap()).collect();
         let node = node(&pool, &peers).await;
         let handle = node.join(topic.clone()).await.unwrap();
         nodes.push((node, handle));
@@ -95,7 +95,7 @@ async fn publishing_what_cannot_be_published_says_why() {
     let topic = alone.join(Topic::named("lobby").max_body(10)).await.unwrap();
     assert_eq!(topic.publish("hello").await, Err(PublishError::NoLink));
     assert_eq!(topic.publish("hello, world").await, Err(PublishError::TooLarge { len: 12, max: 10 }));
-    let other = node(&pool, &[alone.addr()]).await;
+    let other = node(&pool, &[alone.addr().unwrap()]).await;
     let there = other.join(Topic::named("lobby").max_body(10)).await.unwrap();
     soon("a link", there.ready(1)).await.unwrap();
     soon("a link", topic.ready(1)).await.unwrap();
@@ -125,7 +125,7 @@ async fn try_publish_waits_for_the_ledger_and_for_nothing_else() {
     let other = node(&pool, &[]).await;
     other.join(Topic::named("t")).await.unwrap();
     let builder = Node::builder(SecretKey::generate()).network(NETWORK).listen("127.0.0.1:0");
-    let builder = builder.bootstrap([other.addr()]).ledger(folder.path().join("a.ledger"));
+    let builder = builder.bootstrap([other.addr().unwrap()]).ledger(folder.path().join("a.ledger"));
     let author = builder.verifiers(pool).spawn().await.unwrap();
     let topic =
         author.join(Topic::named("t").slots_per_tick(1).tick_len(Duration::from_secs(10))).await.unwrap();
@@ -145,8 +145,8 @@ async fn who_can_not_be_dialled_is_named_and_why() {
     let pool = VerifierPool::new(1);
     let (other, ours) = (node(&pool, &[]).await, node(&pool, &[]).await);
     let mut events = ours.events();
-    let wrong = PeerAddr { key: SecretKey::generate().public(), addr: other.local_addr() };
-    ours.connect(wrong).await.unwrap();
+    let wrong = PeerAddr::new(SecretKey::generate().public(), other.local_addr());
+    ours.connect(wrong.clone()).await.unwrap();
     let failed = soon("an event", events.next()).await.unwrap().unwrap();
     let Event::DialFailed { peer, why } = failed else { panic!("{failed:?}") };
     assert_eq!(peer, wrong.key);
@@ -162,10 +162,11 @@ async fn only_allowed_keys_are_let_in_whatever_was_configured_first() {
     let closed = closed.verifiers(pool.clone()).spawn().await.unwrap();
     let stranger = node(&pool, &[]).await;
     let mut events = stranger.events();
-    stranger.connect(closed.addr()).await.unwrap();
+    stranger.connect(closed.addr().unwrap()).await.unwrap();
     let refused = soon("an event", events.next()).await.unwrap().unwrap();
     assert!(matches!(refused, Event::LinkRefused { peer, .. } if peer == closed.id()), "{refused:?}");
-    let friend = Node::builder(friend).network(NETWORK).listen("127.0.0.1:0").bootstrap([closed.addr()]);
+    let friend =
+        Node::builder(friend).network(NETWORK).listen("127.0.0.1:0").bootstrap([closed.addr().unwrap()]);
     let friend = friend.verifiers(pool).spawn().await.unwrap();
     soon("a link", friend.ready(1)).await.unwrap();
 }
@@ -198,7 +199,7 @@ async fn a_link_that_goes_down_comes_up_again() {
     let stays = node(&pool, &[]).await;
     let key = SecretKey::generate();
     let goes = Node::builder(key.clone()).network(NETWORK).listen("127.0.0.1:0").spawn().await.unwrap();
-    stays.connect(goes.addr()).await.unwrap();
+    stays.connect(goes.addr().unwrap()).await.unwrap();
     soon("the first link", goes.ready(1)).await.unwrap();
     let addr = goes.local_addr();
     goes.shutdown().await;
@@ -226,7 +227,7 @@ async fn a_slow_reader_is_told_how_much_it_missed() {
     let slow = Node::builder(SecretKey::generate())
         .network(NETWORK)
         .listen("127.0.0.1:0")
-        .bootstrap([quick.addr()])
+        .bootstrap([quick.addr().unwrap()])
         .subscription_capacity(4)
         .spawn()
         .await
@@ -266,4 +267,33 @@ async fn a_slow_reader_is_told_how_much_it_missed() {
     let Some(Err(vouchsafe::Lagged(missed))) = lags.next().await else { panic!("nothing was missed") };
     let rest = take(&mut lags, 160 - missed as usize).await;
     assert!(rest.len() <= 4 * 8, "missed {missed}");
+}
+
+#[tokio::test]
+async fn a_peer_is_found_by_the_name_of_its_host() {
+    let pool = VerifierPool::new(1);
+    let there = node(&pool, &[]).await;
+    let named = format!("{}@localhost:{}", there.id(), there.local_addr().port());
+    let here = node(&pool, &[named.parse().unwrap()]).await;
+    soon("a link", here.ready(1)).await.unwrap();
+    // A name that nobody has is told as a dial that failed, and ends nothing.
+    let mut events = here.events();
+    let nobody = SecretKey::generate().public();
+    here.connect(format!("{nobody}@no-such-host.invalid:1").parse().unwrap()).await.unwrap();
+    let failed = soon("an event", events.next()).await.unwrap().unwrap();
+    let Event::DialFailed { peer, why } = failed else { panic!("{failed:?}") };
+    assert_eq!(peer, nobody);
+    assert!(why.contains("no-such-host.invalid"), "{why}");
+}
+
+#[tokio::test]
+async fn an_address_for_others_is_definite_or_none() {
+    let builder = || Node::builder(SecretKey::generate());
+    let everywhere = builder().spawn().await.unwrap();
+    assert_eq!(everywhere.addr(), None, "0.0.0.0 is nobody's address");
+    let here = builder().listen("127.0.0.1:0").spawn().await.unwrap();
+    assert_eq!(here.addr(), Some(PeerAddr::new(here.id(), here.local_addr())));
+    let told = builder().advertise("node.example.org:4433").spawn().await.unwrap();
+    assert_eq!(told.addr().unwrap().to_string(), format!("{}@node.example.org:4433", told.id()));
+    assert!(builder().advertise("node.example.org").spawn().await.is_err());
 }

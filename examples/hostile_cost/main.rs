@@ -23,8 +23,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::task::{JoinHandle, JoinSet};
 use vouchsafe::rumor::RuleSet;
-use vouchsafe::{Node, PeerAddr, SecretKey, Subscription, Topic, TopicHandle, VerifierPool};
+use vouchsafe::{Node, SecretKey, Subscription, Topic, TopicHandle, VerifierPool};
 
+use deeds::Target;
 use victim::Victim;
 
 type Failure = Box<dyn std::error::Error>;
@@ -57,7 +58,7 @@ fn main() -> Result<(), Failure> {
 #[derive(Clone, Copy)]
 struct Attack {
     name: &'static str,
-    deed: fn(PeerAddr, Arc<RuleSet>) -> Deed,
+    deed: fn(Target, Arc<RuleSet>) -> Deed,
     least: Duration,
 }
 
@@ -144,7 +145,7 @@ async fn measure(time: Duration, words: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn attackers(attack: Attack, peer: PeerAddr, rules: Arc<RuleSet>, lasted: Lasted) {
+async fn attackers(attack: Attack, peer: Target, rules: Arc<RuleSet>, lasted: Lasted) {
     let mut tasks = JoinSet::new();
     for _ in 0..ATTACKERS {
         let (rules, lasted) = (Arc::clone(&rules), Arc::clone(&lasted));
@@ -160,7 +161,7 @@ async fn attackers(attack: Attack, peer: PeerAddr, rules: Arc<RuleSet>, lasted: 
     tasks.join_all().await;
 }
 
-async fn connections(peer: PeerAddr, lasted: Lasted) {
+async fn connections(peer: Target, lasted: Lasted) {
     let mut tasks = JoinSet::new();
     for _ in 0..CONNECTIONS {
         let lasted = Arc::clone(&lasted);
@@ -176,7 +177,7 @@ async fn connections(peer: PeerAddr, lasted: Lasted) {
     tasks.join_all().await;
 }
 
-type Start = Box<dyn FnOnce(PeerAddr, Arc<RuleSet>, Lasted) -> JoinHandle<()>>;
+type Start = Box<dyn FnOnce(Target, Arc<RuleSet>, Lasted) -> JoinHandle<()>>;
 
 /// A victim of its own for each attack, so that nothing of the last one is left.
 async fn row(name: &str, start: Option<Start>, time: Duration, limited: bool) -> Result<(), Failure> {
@@ -184,7 +185,8 @@ async fn row(name: &str, start: Option<Start>, time: Duration, limited: bool) ->
     let pool = VerifierPool::new(1);
     let mut topics: Vec<TopicHandle> = Vec::new();
     for _ in 0..2 {
-        let node = Node::builder(SecretKey::generate()).listen("127.0.0.1:0").bootstrap([victim.peer]);
+        let node =
+            Node::builder(SecretKey::generate()).listen("127.0.0.1:0").bootstrap([victim.peer.clone()]);
         let node = node.verifiers(pool.clone()).spawn().await?;
         let topic = node.join(Topic::named("lobby")).await?;
         topic.ready(1).await?;
@@ -198,7 +200,8 @@ async fn row(name: &str, start: Option<Start>, time: Duration, limited: bool) ->
     let began = Instant::now();
     let lasted = Lasted::default();
     let rules = Arc::new(speaker.rules().clone());
-    let attack = start.map(|start| start(victim.peer, rules, Arc::clone(&lasted)));
+    let target = Target::of(&victim.peer).ok_or("the victim has an address")?;
+    let attack = start.map(|start| start(target, rules, Arc::clone(&lasted)));
     let mut most = resident;
     let mut delays = Vec::new();
     let mut lost = 0;

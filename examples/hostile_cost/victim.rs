@@ -127,7 +127,7 @@ impl Victim {
         let mut line = String::new();
         answers.read_line(&mut line)?;
         let (key, addr) = line.trim().split_once(' ').ok_or("no address")?;
-        Ok(Self { peer: PeerAddr { key: key.parse()?, addr: addr.parse()? }, child, asks, answers })
+        Ok(Self { peer: PeerAddr { key: key.parse()?, host: addr.parse()? }, child, asks, answers })
     }
 
     pub(crate) fn books(&mut self) -> Result<Books, Failure> {

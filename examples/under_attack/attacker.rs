@@ -1,6 +1,7 @@
 //! The hostile side: a process that keeps one link to each victim busy with one kind of lie, as fast as it is read.
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,7 +10,7 @@ use tokio::time::sleep;
 use vouchsafe::net::BarePeer;
 use vouchsafe::rumor::{Bundle, BundleId, HEADER_LEN, NetworkId, Position, RuleSet, seal};
 use vouchsafe::wire::{self, FrameWriter, Hello, Lane, MAX_BUNDLES_PER_FRAME, MAX_IDS_PER_FRAME};
-use vouchsafe::{PeerAddr, SecretKey};
+use vouchsafe::{PeerAddr, PublicKey, SecretKey};
 
 use crate::network::{NETWORK, topic};
 
@@ -72,6 +73,7 @@ impl FromStr for Attack {
 pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
     let attack: Attack = arguments.next().unwrap_or_default().parse()?;
     let victims = arguments.map(|text| text.parse()).collect::<Result<Vec<PeerAddr>, _>>()?;
+    let victims: Vec<_> = victims.iter().filter_map(|peer| Some((peer.key, peer.socket()?))).collect();
     let rules = topic().on(NetworkId::of(NETWORK))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -95,10 +97,10 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box
 /// One link, until it ends. It reads what it is sent all the while: who does not would be closed for that alone.
 async fn attack_one(
     attack: Attack,
-    victim: PeerAddr,
+    (victim, addr): (PublicKey, SocketAddr),
     rules: &RuleSet,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let mut link = BarePeer::connect(&SecretKey::generate(), victim.key, victim.addr).await?;
+    let mut link = BarePeer::connect(&SecretKey::generate(), victim, addr).await?;
     let mut lanes = Lanes::open(link.quinn(), rules).await?;
     tokio::select! {
         ended = lie(attack, &mut lanes, rules) => ended?,

@@ -70,7 +70,7 @@ impl Network {
         let gate = GateConfig { limit_local, links_per_group: 64, ..GateConfig::default() };
         let (mut nodes, mut readers): (Vec<(Node, TopicHandle)>, _) = (Vec::new(), JoinSet::new());
         for number in 0..count {
-            let peers: Vec<_> = nodes.iter().map(|(node, _)| node.addr()).collect();
+            let peers: Vec<_> = nodes.iter().filter_map(|(node, _)| node.addr()).collect();
             let node = Node::builder(SecretKey::generate()).network(NETWORK).listen("127.0.0.1:0");
             let node = node.bootstrap(peers).config(config.clone()).gate(gate.clone());
             let node = node.verifiers(pool.clone()).subscription_capacity(1 << 17).spawn().await?;
@@ -92,7 +92,7 @@ impl Network {
     }
 
     pub(crate) fn addrs(&self) -> Vec<PeerAddr> {
-        self.nodes.iter().map(|(node, _)| node.addr()).collect()
+        self.nodes.iter().filter_map(|(node, _)| node.addr()).collect()
     }
 
     /// Starts the closed loop: each place publishes from every node in turn, when its last rumor has arrived everywhere.

@@ -158,7 +158,7 @@ pub fn texts(data: &[u8]) {
     for text in [text, &with_key] {
         match text.parse::<PeerAddr>() {
             Ok(peer) => {
-                assert_eq!(peer.to_string().parse(), Ok(peer));
+                assert_eq!(peer.to_string().parse(), Ok(peer.clone()));
                 assert!(text.to_ascii_lowercase().starts_with(&peer.key.to_string()));
             }
             Err(error) => assert!(!error.to_string().is_empty()),

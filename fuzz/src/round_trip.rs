@@ -260,12 +260,12 @@ fn check(value: Value, spoil: &Spoil) {
             }
         }
         Value::Peer { key, ip, port, scope } => {
-            let mut addr = SocketAddr::new(ip, port);
+            let mut addr = SocketAddr::new(ip, port.max(1));
             if let SocketAddr::V6(v6) = &mut addr {
                 v6.set_scope_id(scope);
             }
-            let peer = PeerAddr { key: PublicKey::from_bytes(key), addr };
-            assert_eq!(peer.to_string().parse(), Ok(peer));
+            let peer = PeerAddr::new(PublicKey::from_bytes(key), addr);
+            assert_eq!(peer.to_string().parse(), Ok(peer.clone()));
         }
     }
 }

@@ -14,6 +14,7 @@ use super::dialler::{Dialler, dial};
 use super::groups::Groups;
 use super::handle::NodeStats;
 use super::message::{Joined, Message, Publish, Validator};
+use super::reach::Reach;
 use super::requests::Requests;
 use super::stream::Delivered;
 use super::tally::Tally;
@@ -68,6 +69,7 @@ pub(super) struct Actor {
     /// Rumors that wait for the ledger, and for nothing else.
     tried: Vec<(TopicId, Ticket)>,
     dialler: Dialler,
+    reach: Reach,
     /// The record that is being written, or was last.
     pub(super) recording: Option<JoinHandle<()>>,
     /// The engine's topology when the counts of links were last published.
@@ -96,6 +98,7 @@ impl Actor {
     pub(super) fn new(parts: Parts) -> Self {
         let (link_events_in, link_events) = mpsc::channel(LINK_EVENTS);
         Self {
+            reach: Reach::new(Arc::clone(&parts.endpoint)),
             parts,
             links: HashMap::new(),
             groups: Groups::default(),
@@ -121,7 +124,7 @@ impl Actor {
 
     /// Keeps a link to `peer` from now on.
     pub(super) fn keep(&mut self, peer: PeerAddr) {
-        if self.dialler.keep(peer) {
+        if self.dialler.keep(peer.clone()) {
             self.dial(peer, Duration::ZERO);
         }
     }
@@ -349,7 +352,7 @@ impl Actor {
     }
 
     fn dial(&self, peer: PeerAddr, pause: Duration) {
-        dial(Arc::clone(&self.parts.endpoint), peer, pause, self.parts.inbox_in.clone());
+        dial(self.reach.clone(), peer, pause, self.parts.inbox_in.clone());
     }
 
     fn round_trips(&mut self) {

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::actor::{Actor, Parts};
-use super::{Node, PeerAddr, VerifierPool};
+use super::{Host, Node, ParseAddrError, PeerAddr, VerifierPool};
 use crate::key::{PublicKey, SecretKey};
 use crate::net::{BindError, Endpoint, GateConfig};
 use crate::protocol::{Config, Engine, Ledger, Mono, Now, Setup};
@@ -31,6 +31,7 @@ pub struct Builder {
     author: Option<SecretKey>,
     network: String,
     listen: String,
+    advertise: Option<String>,
     bootstrap: Vec<PeerAddr>,
     topics: Vec<Topic>,
     ledger: Option<PathBuf>,
@@ -50,6 +51,7 @@ impl Builder {
             author: None,
             network: "vouchsafe".into(),
             listen: "0.0.0.0:0".into(),
+            advertise: None,
             bootstrap: Vec::new(),
             topics: Vec::new(),
             ledger: None,
@@ -72,6 +74,13 @@ impl Builder {
     /// The UDP address to listen on, `IP:PORT` or `NAME:PORT`; port 0 takes any free one. Default "0.0.0.0:0".
     pub fn listen(mut self, addr: impl ToString) -> Self {
         self.listen = addr.to_string();
+        self
+    }
+
+    /// Where others reach this node, `IP:PORT` or `NAME:PORT`: what [`Node::addr`] says instead of the address to listen on. For
+    /// nodes that listen on all interfaces, as they do by default, or behind a forwarded port. It is told to nobody by itself.
+    pub fn advertise(mut self, addr: impl ToString) -> Self {
+        self.advertise = Some(addr.to_string());
         self
     }
 
@@ -159,6 +168,8 @@ impl Builder {
 
     pub(super) async fn assemble(self) -> Result<(Actor, Node), SpawnError> {
         let now_ms = unix_ms();
+        let advertised: Option<Host> =
+            self.advertise.map(|text| text.parse()).transpose().map_err(SpawnError::Advertise)?;
         let author = self.author.unwrap_or_else(|| self.key.clone());
         let network = NetworkId::of(&self.network);
         let rules = self.topics.iter().map(|topic| topic.on(network)).collect::<Result<Vec<_>, _>>()?;
@@ -218,7 +229,16 @@ impl Builder {
         for peer in self.bootstrap {
             actor.keep(peer);
         }
-        let node = Node::new(self.key.public(), author, network, local_addr, inbox_in, events_out, links);
+        let node = Node::new(
+            self.key.public(),
+            author,
+            network,
+            local_addr,
+            advertised,
+            inbox_in,
+            events_out,
+            links,
+        );
         Ok((actor, node))
     }
 }
@@ -250,6 +270,9 @@ pub enum SpawnError {
         /// What is wrong with it.
         why: String,
     },
+    /// The address to advertise is not one.
+    #[error("can't advertise {0}")]
+    Advertise(ParseAddrError),
     /// The socket or TLS.
     #[error(transparent)]
     Bind(#[from] BindError),

@@ -1,15 +1,14 @@
 //! Keeping links: whom to dial, and how long to wait after a failure.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
 use super::PeerAddr;
 use super::message::Message;
+use super::reach::Reach;
 use crate::key::PublicKey;
-use crate::net::Endpoint;
 
 /// The first pause after a failed dial or a lost link; each further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -37,7 +36,7 @@ impl Dialler {
     /// Adds a peer, or gives it a new address; true if it is to be dialled now.
     pub(super) fn keep(&mut self, addr: PeerAddr) -> bool {
         let kept = self.kept.entry(addr.key).or_insert(Kept {
-            addr,
+            addr: addr.clone(),
             pause: FIRST_PAUSE,
             dialling: false,
             up_since: None,
@@ -63,7 +62,7 @@ impl Dialler {
         let pause = kept.pause;
         kept.pause = (pause * 2).min(LONGEST_PAUSE);
         kept.dialling = true;
-        Some((kept.addr, pause))
+        Some((kept.addr.clone(), pause))
     }
 
     /// Whether a link to `peer` is wanted and is not up.
@@ -83,18 +82,13 @@ impl Dialler {
 }
 
 /// Dials `peer` after `pause`, beside the loop, and tells the actor how it went.
-pub(super) fn dial(
-    endpoint: Arc<Endpoint>,
-    peer: PeerAddr,
-    pause: Duration,
-    inbox: mpsc::WeakSender<Message>,
-) {
+pub(super) fn dial(reach: Reach, peer: PeerAddr, pause: Duration, inbox: mpsc::WeakSender<Message>) {
     tokio::spawn(async move {
         // A fifth of jitter, so that two nodes that lost each other do not dial at the same moment for ever.
         let mut random = [0u8; 1];
         let _ = getrandom::fill(&mut random);
         tokio::time::sleep(pause + pause.mul_f64(f64::from(random[0]) / 1280.0)).await;
-        let result = endpoint.connect(peer.key, peer.addr).await;
+        let result = reach.reach(peer.clone()).await;
         if let Some(inbox) = inbox.upgrade() {
             // An error means that the node is gone, and the connection closes with it.
             let _ = inbox.send(Message::Dialled { peer, result }).await;
@@ -108,10 +102,11 @@ mod tests {
 
     #[test]
     fn who_is_lost_is_dialled_again_after_ever_longer_and_who_is_forgotten_is_not() {
-        let peer = PeerAddr { key: PublicKey::from_bytes([1; 32]), addr: ([127, 0, 0, 1], 1).into() };
+        let peer =
+            PeerAddr::new(PublicKey::from_bytes([1; 32]), std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
         let mut dialler = Dialler::default();
-        assert!(dialler.keep(peer));
-        assert!(!dialler.keep(peer), "a dial is under way");
+        assert!(dialler.keep(peer.clone()));
+        assert!(!dialler.keep(peer.clone()), "a dial is under way");
         dialler.up(&peer.key);
         let pauses: Vec<_> = (0..9).map(|_| dialler.down(&peer.key).map(|(_, pause)| pause)).collect();
         assert_eq!(pauses[0], Some(FIRST_PAUSE));
@@ -119,6 +114,6 @@ mod tests {
         assert_eq!(pauses[8], Some(LONGEST_PAUSE));
         dialler.forget(&peer.key);
         assert!(dialler.down(&peer.key).is_none());
-        assert!(dialler.keep(peer), "wanted again, and dialled at once");
+        assert!(dialler.keep(peer.clone()), "wanted again, and dialled at once");
     }
 }

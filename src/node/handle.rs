@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::message::{Message, Validator};
-use super::{Builder, Events, JoinError, PeerAddr, TopicHandle};
+use super::{Builder, Events, Host, JoinError, PeerAddr, TopicHandle};
 use crate::key::{PublicKey, SecretKey};
 use crate::net::Refusals;
 use crate::protocol::{Counters, Event, Impairment, LinkStats, TopicStats, Validation};
@@ -21,6 +21,7 @@ pub struct Node {
     author: PublicKey,
     network: NetworkId,
     local_addr: SocketAddr,
+    advertised: Option<Host>,
     inbox: mpsc::Sender<Message>,
     /// Weak, so that events end with the node and not with its last handle.
     events: broadcast::WeakSender<Event>,
@@ -33,16 +34,18 @@ impl Node {
         Builder::new(key)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the builder's one call, which names each")]
     pub(super) const fn new(
         id: PublicKey,
         author: PublicKey,
         network: NetworkId,
         local_addr: SocketAddr,
+        advertised: Option<Host>,
         inbox: mpsc::Sender<Message>,
         events: broadcast::WeakSender<Event>,
         links: watch::Receiver<usize>,
     ) -> Self {
-        Self { id, author, network, local_addr, inbox, events, links }
+        Self { id, author, network, local_addr, advertised, inbox, events, links }
     }
 
     /// The node key's public half.
@@ -65,9 +68,11 @@ impl Node {
         self.local_addr
     }
 
-    /// Key and address, for another node's bootstrap list. Only useful if it listens on a definite IP.
-    pub const fn addr(&self) -> PeerAddr {
-        PeerAddr { key: self.id, addr: self.local_addr }
+    /// Key and address, for another node's bootstrap list: what [`Builder::advertise`] says, else where it listens. `None` if it
+    /// listens on all interfaces (the default) and advertises nothing, since then it does not know where others find it.
+    pub fn addr(&self) -> Option<PeerAddr> {
+        let here = || (!self.local_addr.ip().is_unspecified()).then_some(Host::Socket(self.local_addr));
+        self.advertised.clone().or_else(here).map(|host| PeerAddr::new(self.id, host))
     }
 
     /// Joins a topic: from now on its rumors are relayed, and can be read and written through the handle.

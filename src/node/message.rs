@@ -7,11 +7,12 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, oneshot, watch};
 
 use super::handle::NodeStats;
+use super::reach::ReachError;
 use super::stream::Delivered;
 use super::tally::Tally;
 use super::{JoinError, PeerAddr};
 use crate::key::PublicKey;
-use crate::net::{Connection, DialError};
+use crate::net::Connection;
 use crate::protocol::{BatchId, PublishError, Validation, ValidationId};
 use crate::rumor::{RuleSet, Rumor, RumorId, TopicId};
 use crate::store::LedgerError;
@@ -62,7 +63,7 @@ pub(super) enum Message {
     /// A dial ended.
     Dialled {
         peer: PeerAddr,
-        result: Result<Connection, DialError>,
+        result: Result<Connection, ReachError>,
     },
     /// A batch is judged.
     Verdicts {

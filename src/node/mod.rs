@@ -13,6 +13,7 @@ mod groups;
 mod handle;
 mod jobs;
 mod message;
+mod reach;
 mod requests;
 mod stream;
 mod sync;
@@ -21,7 +22,7 @@ mod topic;
 mod unread;
 mod verifiers;
 
-pub use addr::{ParseAddrError, PeerAddr};
+pub use addr::{Host, HostName, MAX_NAME_LEN, ParseAddrError, PeerAddr};
 pub use builder::{Builder, SpawnError};
 pub use handle::{Closed, Node, NodeStats};
 pub use stream::{Delivery, Events, Lagged, Subscription};

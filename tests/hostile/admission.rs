@@ -28,7 +28,7 @@ async fn another_network_is_refused_with_a_reason() {
     let lost = Node::builder(SecretKey::generate()).network("another").listen("127.0.0.1:0");
     let lost = lost.verifiers(scene.pool.clone()).spawn().await.unwrap();
     let mut events = lost.events();
-    lost.connect(scene.victim.node.addr()).await.unwrap();
+    lost.connect(scene.victim.node.addr().unwrap()).await.unwrap();
     let told = event("a refusal", &mut events, refused).await;
     assert_eq!(told, (scene.victim.node.id(), Reason::OtherNetwork));
     scene.nobody_is_blamed().await;
@@ -40,7 +40,7 @@ async fn a_key_off_the_allow_list_is_refused() {
     let pool = VerifierPool::new(1);
     let topic = Topic::named("lobby");
     let friend = builder(&pool, &[]).spawn().await.unwrap();
-    let closed = builder(&pool, &[friend.addr()]).allow([friend.id()]).spawn().await.unwrap();
+    let closed = builder(&pool, &[friend.addr().unwrap()]).allow([friend.id()]).spawn().await.unwrap();
     let mut events = closed.events();
     let mut friend = Member::join(friend, &topic).await;
     let closed = Member::join(closed, &topic).await;
@@ -51,7 +51,7 @@ async fn a_key_off_the_allow_list_is_refused() {
     // A stranger that means well is told the same by its own node.
     let stranger = builder(&pool, &[]).spawn().await.unwrap();
     let mut told = stranger.events();
-    stranger.connect(closed.node.addr()).await.unwrap();
+    stranger.connect(closed.node.addr().unwrap()).await.unwrap();
     assert_eq!(event("a refusal", &mut told, refused).await, (closed.node.id(), Reason::NotAdmitted));
     let stats = closed.node.stats().await.unwrap();
     assert_eq!((stats.links.len(), stats.counters.offences), (1, 0));
@@ -66,10 +66,10 @@ async fn a_peer_without_a_place_is_dialled_again() {
     config.max_links = 1;
     let first = builder(&pool, &[]).spawn().await.unwrap();
     let second = builder(&pool, &[]).spawn().await.unwrap();
-    let small = builder(&pool, &[first.addr()]).config(config).spawn().await.unwrap();
+    let small = builder(&pool, &[first.addr().unwrap()]).config(config).spawn().await.unwrap();
     let mut events = small.events();
     soon("a link", first.ready(1)).await.unwrap();
-    small.connect(second.addr()).await.unwrap();
+    small.connect(second.addr().unwrap()).await.unwrap();
     assert_eq!(event("a refusal", &mut events, refused).await, (second.id(), Reason::Full));
     first.shutdown().await;
     soon("a link", second.ready(1)).await.unwrap();
@@ -83,7 +83,8 @@ async fn two_nodes_that_dial_each_other_keep_one_link() {
     for _ in 0..8 {
         let one = Member::join(builder(&pool, &[]).spawn().await.unwrap(), &topic).await;
         let other = Member::join(builder(&pool, &[]).spawn().await.unwrap(), &topic).await;
-        let (to_other, to_one) = (one.node.connect(other.node.addr()), other.node.connect(one.node.addr()));
+        let (to_other, to_one) =
+            (one.node.connect(other.node.addr().unwrap()), other.node.connect(one.node.addr().unwrap()));
         let (first, second) = tokio::join!(to_other, to_one);
         first.and(second).unwrap();
         pairs.push((one, other));
@@ -134,7 +135,7 @@ async fn one_neighbourhood_has_a_few_places_and_no_more() {
     until("a free place", &node, |stats| stats.links.len() == 1).await;
     let fourth = Liar::dial(&node).await;
     let friend = builder(&pool, &[]).spawn().await.unwrap();
-    node.connect(friend.addr()).await.unwrap();
+    node.connect(friend.addr().unwrap()).await.unwrap();
     until("three links", &node, |stats| stats.links.len() == 3).await;
     drop(fourth);
 }

@@ -25,7 +25,7 @@ async fn equivocation_convicts_everywhere() {
     let mut nodes: Vec<(Member, Events)> = Vec::new();
     for n in 0..6usize {
         let linked: &[usize] = [&[][..], &[0], &[0, 1], &[0], &[3, 1], &[3, 4]][n];
-        let peers: Vec<_> = linked.iter().map(|at| nodes[*at].0.node.addr()).collect();
+        let peers: Vec<_> = linked.iter().map(|at| nodes[*at].0.node.addr().unwrap()).collect();
         let node = builder(&pool, &peers).spawn().await.unwrap();
         let events = node.events();
         nodes.push((Member::join(node, &topic).await, events));
@@ -76,7 +76,8 @@ async fn a_second_writer_stops_before_it_equivocates() {
         let ledger = folder.path().join(format!("{n}.ledger"));
         // (Made with the key: a new ledger for an old key would wait for half a minute first.)
         LedgerFile::open(&ledger, author.public(), true, 0).unwrap();
-        let writer = builder(&scene.pool, &[scene.victim.node.addr(), scene.pair[0].node.addr()]);
+        let writer =
+            builder(&scene.pool, &[scene.victim.node.addr().unwrap(), scene.pair[0].node.addr().unwrap()]);
         let writer = writer.author(author).ledger(ledger);
         let writer = writer.spawn().await.unwrap();
         let events = writer.events();
@@ -112,7 +113,7 @@ async fn a_restart_with_a_ledger_never_convicts() {
     let topic = Topic::named("lobby");
     let folder = tempfile::tempdir().unwrap();
     let key = SecretKey::generate();
-    let peers = [scene.victim.node.addr(), scene.pair[0].node.addr()];
+    let peers = [scene.victim.node.addr().unwrap(), scene.pair[0].node.addr().unwrap()];
     let spawn = async || {
         let writer = builder_as(key.clone(), &scene.pool, &peers).ledger(folder.path().join("ledger"));
         let writer = writer.spawn().await.unwrap();
@@ -154,7 +155,7 @@ async fn a_ledger_that_cannot_be_written_stops_the_author() {
     let folder = tempfile::tempdir().unwrap();
     let inside = folder.path().join("disk");
     std::fs::create_dir(&inside).unwrap();
-    let writer: Node = builder(&scene.pool, &[scene.victim.node.addr()])
+    let writer: Node = builder(&scene.pool, &[scene.victim.node.addr().unwrap()])
         .ledger(inside.join("ledger"))
         .spawn()
         .await

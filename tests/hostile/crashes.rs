@@ -9,7 +9,7 @@ async fn what_a_crashed_node_said_is_delivered_by_others() {
     let mut scene = Scene::new().await;
     let topic = Topic::named("lobby");
     let key = SecretKey::generate();
-    let (peer, pool) = (scene.victim.node.addr(), VerifierPool::new(1));
+    let (peer, pool) = (scene.victim.node.addr().unwrap(), VerifierPool::new(1));
     // A runtime of its own is a process of its own, as far as its tasks and sockets go.
     let process = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (author, its_topic) = (key.public(), topic.clone());
@@ -27,7 +27,7 @@ async fn what_a_crashed_node_said_is_delivered_by_others() {
     drop(handles);
     scene.hear(&"last words".into()).await;
     // Who comes late hears it from those who did, though its author is gone.
-    let late = builder(&scene.pool, &[scene.pair[1].node.addr()]).spawn().await.unwrap();
+    let late = builder(&scene.pool, &[scene.pair[1].node.addr().unwrap()]).spawn().await.unwrap();
     let mut late = Member::join(late, &topic).await;
     late.hear(&"last words".into()).await;
     assert!(late.node.stats().await.unwrap().links.iter().all(|link| link.peer != author));

@@ -207,7 +207,7 @@ async fn handshake_flood_is_bounded() {
     assert!(stats.links.len() <= 2 + through);
     // Who keeps trying gets in when the flood is over.
     drop(connected);
-    let late = builder(&scene.pool, &[scene.victim.node.addr()]).spawn().await.unwrap();
+    let late = builder(&scene.pool, &[scene.victim.node.addr().unwrap()]).spawn().await.unwrap();
     let mut late = Member::join(late, &Topic::named("lobby")).await;
     soon("a link", late.topic.ready(1)).await.unwrap();
     scene.victim.topic.publish("welcome").await.unwrap();

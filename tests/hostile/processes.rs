@@ -103,7 +103,7 @@ fn a_half_written_record_beside_the_ledger_does_not_matter() {
 async fn full_disk(ledger: &Path) {
     let pool = VerifierPool::new(1);
     let listener = builder(&pool, &[]).spawn().await.unwrap();
-    let author = builder_as(SecretKey::from_seed(&SEED), &pool, &[listener.addr()]);
+    let author = builder_as(SecretKey::from_seed(&SEED), &pool, &[listener.addr().unwrap()]);
     let author = author.ledger(ledger).spawn().await.unwrap();
     let mut listener = Member::join(listener, &Topic::named("lobby")).await;
     let author = Member::join(author, &Topic::named("lobby")).await;
@@ -157,7 +157,8 @@ async fn a_folder_that_goes_away_stops_the_author_until_it_is_back() {
     std::fs::create_dir(&home).unwrap();
     let pool = VerifierPool::new(1);
     let listener = builder(&pool, &[]).spawn().await.unwrap();
-    let author = builder(&pool, &[listener.addr()]).ledger(home.join("author.ledger")).spawn().await.unwrap();
+    let author =
+        builder(&pool, &[listener.addr().unwrap()]).ledger(home.join("author.ledger")).spawn().await.unwrap();
     let mut listener = Member::join(listener, &Topic::named("lobby")).await;
     let author = Member::join(author, &Topic::named("lobby")).await;
     soon("a link", author.topic.ready(1)).await.unwrap();
@@ -174,7 +175,7 @@ async fn a_folder_that_goes_away_stops_the_author_until_it_is_back() {
 async fn no_descriptors(ledger: &Path) {
     let pool = VerifierPool::new(1);
     let listener = builder(&pool, &[]).spawn().await.unwrap();
-    let author = builder_as(SecretKey::from_seed(&SEED), &pool, &[listener.addr()]);
+    let author = builder_as(SecretKey::from_seed(&SEED), &pool, &[listener.addr().unwrap()]);
     let author = author.ledger(ledger).spawn().await.unwrap();
     let mut listener = Member::join(listener, &Topic::named("lobby")).await;
     let mut author = Member::join(author, &Topic::named("lobby")).await;
@@ -196,7 +197,7 @@ async fn no_descriptors(ledger: &Path) {
     soon("publishing", author.topic.publish("recorded")).await.unwrap();
     listener.hear(&"recorded".into()).await;
     assert!(!listener.heard.contains(&"unrecorded".into()));
-    let third = builder(&pool, &[author.node.addr()]).spawn().await.unwrap();
+    let third = builder(&pool, &[author.node.addr().unwrap()]).spawn().await.unwrap();
     soon("a link", third.ready(1)).await.unwrap();
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn builder(pool: &VerifierPool, peers: &[PeerAddr]) -> Builder {
 
 pub(crate) fn builder_as(key: SecretKey, pool: &VerifierPool, peers: &[PeerAddr]) -> Builder {
     let builder = Node::builder(key).network(NETWORK).listen("127.0.0.1:0");
-    builder.bootstrap(peers.iter().copied()).verifiers(pool.clone())
+    builder.bootstrap(peers.iter().cloned()).verifiers(pool.clone())
 }
 
 /// Waits until a node's numbers say so, and gives them.
@@ -105,8 +105,8 @@ impl Scene {
     pub(crate) async fn with(topic: &Topic, victim: impl FnOnce(Builder) -> Builder) -> Self {
         let pool = VerifierPool::new(1);
         let victim = victim(builder(&pool, &[])).spawn().await.unwrap();
-        let one = builder(&pool, &[victim.addr()]).spawn().await.unwrap();
-        let other = builder(&pool, &[victim.addr(), one.addr()]).spawn().await.unwrap();
+        let one = builder(&pool, &[victim.addr().unwrap()]).spawn().await.unwrap();
+        let other = builder(&pool, &[victim.addr().unwrap(), one.addr().unwrap()]).spawn().await.unwrap();
         let events = victim.events();
         let victim = Member::join(victim, topic).await;
         let pair = [Member::join(one, topic).await, Member::join(other, topic).await];

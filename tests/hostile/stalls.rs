@@ -62,7 +62,7 @@ async fn stalled_app_does_not_stop_gossip() {
     let topic = Topic::named("lobby");
     let pool = VerifierPool::new(1);
     let mut scene = Scene::new().await;
-    let peers = [scene.victim.node.addr(), scene.pair[0].node.addr()];
+    let peers = [scene.victim.node.addr().unwrap(), scene.pair[0].node.addr().unwrap()];
     // One application's validator never answers, another's subscriber never reads.
     let dull = builder(&pool, &peers).spawn().await.unwrap();
     let dull_topic = dull.join_with(topic.clone(), |_| std::future::pending::<Validation>()).await.unwrap();
@@ -92,7 +92,7 @@ async fn stalled_app_does_not_stop_gossip() {
     scene.nobody_is_blamed().await;
     scene.gossips_on().await;
     // A node behind the lazy one alone gets what is said next.
-    let behind = builder(&pool, &[lazy.addr()]).spawn().await.unwrap();
+    let behind = builder(&pool, &[lazy.addr().unwrap()]).spawn().await.unwrap();
     let mut behind = Member::join(behind, &topic).await;
     soon("a link", behind.topic.ready(1)).await.unwrap();
     scene.victim.topic.publish("through the lazy one").await.unwrap();

@@ -29,7 +29,7 @@ impl Mesh for Vouchsafe {
         config.expected_nodes = setup.nodes as u32;
         let mut nodes: Vec<(Node, TopicHandle)> = Vec::new();
         for number in 0..setup.nodes {
-            let peers: Vec<_> = nodes.iter().map(|(node, _)| node.addr()).collect();
+            let peers: Vec<_> = nodes.iter().filter_map(|(node, _)| node.addr()).collect();
             let node = Node::builder(SecretKey::generate())
                 .listen("127.0.0.1:0")
                 .bootstrap(peers)

@@ -83,13 +83,13 @@ impl World {
     pub(super) fn directory(&self, liars: Vec<PublicKey>) -> Result<Directory, Failure> {
         let rules = self.topics.first().map(|topic| topic.rules().clone());
         let rules = rules.ok_or_else(|| Failure::failed("there is no node"))?;
-        Ok(Directory::new(self.nodes.iter().map(Node::addr).collect(), liars, rules))
+        Ok(Directory::new(self.nodes.iter().filter_map(Node::addr).collect(), liars, rules))
     }
 
     /// Links the honest nodes as planned, and waits until each has all of its links.
     pub(super) async fn link(&self, plan: &Plan) -> Result<(), Failure> {
         for (one, other) in &plan.links {
-            let addr = self.nodes[*other].addr();
+            let addr = self.nodes[*other].addr().ok_or_else(|| Failure::failed("a node has no address"))?;
             self.nodes[*one].connect(addr).await.map_err(Failure::failed)?;
         }
         let all = async {

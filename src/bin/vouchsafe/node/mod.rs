@@ -1,6 +1,6 @@
 //! `vouchsafe node`: one node on the terminal. Lines typed are published, rumors heard are printed.
 
-mod peer;
+mod listen;
 mod say;
 mod status;
 mod stdin;
@@ -11,12 +11,11 @@ use std::time::Duration;
 
 use vouchsafe::key::SecretKey;
 use vouchsafe::rumor::NetworkId;
-use vouchsafe::{Delivery, Node, Topic, TopicHandle};
+use vouchsafe::{Delivery, Node, PeerAddr, Topic, TopicHandle};
 
 use crate::exit::Failure;
 use crate::keygen::ledger_beside;
 use crate::text::printable;
-use peer::PeerName;
 use status::status;
 
 /// How long a leaving node may take to tell its peers.
@@ -38,9 +37,9 @@ pub(crate) struct Args {
     /// UDP address to listen on; port 0 takes any free one
     #[arg(long, value_name = "HOST:PORT", default_value = "0.0.0.0:0")]
     listen: String,
-    /// Nodes to keep a link to; may be given several times. Names are looked up with DNS
+    /// Nodes to keep a link to; may be given several times. Names are looked up at each dial
     #[arg(long = "peer", value_name = "KEY@HOST:PORT")]
-    peers: Vec<PeerName>,
+    peers: Vec<PeerAddr>,
     /// Name of the network: nodes of other networks are refused
     #[arg(long, value_name = "NAME", default_value = "vouchsafe")]
     network: String,
@@ -73,17 +72,21 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 }
 
 async fn serve(args: Args, key: SecretKey, topic: Topic) -> Result<(), Failure> {
-    let listen = peer::lookup("--listen", &args.listen).await?;
-    let mut peers = Vec::new();
-    for peer in &args.peers {
-        peers.push(peer.resolve().await?);
-    }
+    let listen = listen::lookup(&args.listen).await?;
+    let peers = args.peers.clone();
     let builder = Node::builder(key).network(&args.network).listen(listen).bootstrap(peers);
     let ledger = args.ledger.clone().unwrap_or_else(|| ledger_beside(&args.key));
     let is_new = !ledger.exists();
     let node = builder.ledger(&ledger).topic(topic.clone()).spawn().await.map_err(Failure::failed)?;
     let handle = node.join(topic).await.map_err(Failure::failed)?;
-    status(format_args!("listening as {}", node.addr()));
+    match node.addr() {
+        Some(addr) => status(format_args!("listening as {addr}")),
+        None => status(format_args!(
+            "listening as {}@IP:{}, with any IP of this machine",
+            node.id(),
+            node.local_addr().port()
+        )),
+    }
     status(format_args!("network {:?}, topic {:?} ({})", args.network, args.topic, handle.id()));
     if is_new {
         status(format_args!(

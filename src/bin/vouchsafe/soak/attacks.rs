@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use vouchsafe::SecretKey;
 use vouchsafe::rumor::RuleSet;
-use vouchsafe::{PeerAddr, SecretKey};
 
-use super::{deeds, floods};
+use super::deeds::{self, Target};
+use super::floods;
 use crate::demo::liars;
 use crate::demo::plan::{Dice, Kind, LiarPlan};
 use crate::demo::world::Directory;
@@ -130,7 +131,7 @@ pub(super) fn start(attack: Attack, directory: &Directory, dice: &mut Dice) -> R
         return Ok(tasks);
     }
     let rules = Arc::new(directory.rules.clone());
-    for peer in meets.into_iter().filter_map(|at| directory.honest.get(at).copied()) {
+    for peer in meets.into_iter().filter_map(|at| Target::of(directory.honest.get(at)?)) {
         // As many of one attacker as each takes of the node's time.
         let times = if attack == Attack::HalfOpen { 8 } else { 1 };
         for _ in 0..times {
@@ -140,7 +141,7 @@ pub(super) fn start(attack: Attack, directory: &Directory, dice: &mut Dice) -> R
     Ok(tasks)
 }
 
-async fn once(attack: Attack, peer: PeerAddr, rules: Arc<RuleSet>) {
+async fn once(attack: Attack, peer: Target, rules: Arc<RuleSet>) {
     match attack {
         // These are the demo's, which begin on their own.
         Attack::Lies(_) => {}
@@ -167,7 +168,7 @@ async fn once(attack: Attack, peer: PeerAddr, rules: Arc<RuleSet>) {
 }
 
 /// Under a new key each time, until it is stopped. A refused or ended link is not a reason to give up.
-async fn again(attack: Attack, peer: PeerAddr, rules: Arc<RuleSet>) {
+async fn again(attack: Attack, peer: Target, rules: Arc<RuleSet>) {
     loop {
         once(attack, peer, Arc::clone(&rules)).await;
         tokio::time::sleep(deeds::BREATH).await;

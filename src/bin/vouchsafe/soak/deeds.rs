@@ -12,12 +12,26 @@ use tokio::time::timeout;
 use vouchsafe::net::{BareError, BarePeer};
 use vouchsafe::rumor::{Bundle, BundleId, Evidence, HEADER_LEN, Position, RuleSet, seal};
 use vouchsafe::wire::{self, Frame, Hello, Lane, MAX_IDS_PER_FRAME, TopicChange};
-use vouchsafe::{PeerAddr, SecretKey};
+use vouchsafe::{PeerAddr, PublicKey, SecretKey};
 
 /// Between two tries of one attacker: all of them together must leave this machine's few cores to the nodes.
 pub(super) const BREATH: Duration = Duration::from_millis(50);
 /// A handshake that is not finished is given up by the node after 10 s.
 const HALF_OPEN: Duration = Duration::from_secs(11);
+
+/// Whom an attacker dials.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    pub(crate) key: PublicKey,
+    pub(crate) addr: SocketAddr,
+}
+
+impl Target {
+    /// `None` for a peer that is known by a name only: attackers do not ask DNS.
+    pub(crate) fn of(peer: &PeerAddr) -> Option<Self> {
+        Some(Self { key: peer.key, addr: peer.socket()? })
+    }
+}
 
 pub(super) fn clock_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -30,12 +44,12 @@ pub(super) async fn socket() -> Result<&'static quinn::Endpoint, BareError> {
     SOCKET.get_or_try_init(async || BarePeer::socket((Ipv4Addr::LOCALHOST, 0).into())).await
 }
 
-async fn dial(key: &SecretKey, peer: PeerAddr, addr: SocketAddr) -> Result<BarePeer, BareError> {
+async fn dial(key: &SecretKey, peer: Target, addr: SocketAddr) -> Result<BarePeer, BareError> {
     BarePeer::connect_from(socket().await?.clone(), key, peer.key, addr).await
 }
 
 /// A proper beginning: handshake, lanes, hello.
-pub(crate) async fn greet(key: &SecretKey, peer: PeerAddr, rules: &RuleSet) -> Result<BarePeer, BareError> {
+pub(crate) async fn greet(key: &SecretKey, peer: Target, rules: &RuleSet) -> Result<BarePeer, BareError> {
     let mut link = dial(key, peer, peer.addr).await?;
     for lane in Lane::ALL {
         link.open_lane(lane).await?;
@@ -54,13 +68,13 @@ pub(super) async fn listen(link: &mut BarePeer, time: Duration) {
     let _ = timeout(time, async { while link.recv_frame().await.is_some() {} }).await;
 }
 
-pub(super) async fn deaf(peer: PeerAddr, rules: Arc<RuleSet>) {
+pub(super) async fn deaf(peer: Target, rules: Arc<RuleSet>) {
     let Ok(link) = greet(&SecretKey::generate(), peer, &rules).await else { return };
     link.stop_reading();
     link.closed().await;
 }
 
-pub(super) async fn announces(peer: PeerAddr, rules: Arc<RuleSet>) {
+pub(super) async fn announces(peer: Target, rules: Arc<RuleSet>) {
     let Ok(mut link) = greet(&SecretKey::generate(), peer, &rules).await else { return };
     for round in 0u64.. {
         let id = |at: usize| {
@@ -77,7 +91,7 @@ pub(super) async fn announces(peer: PeerAddr, rules: Arc<RuleSet>) {
     }
 }
 
-pub(super) async fn pulls(peer: PeerAddr, rules: Arc<RuleSet>) {
+pub(super) async fn pulls(peer: Target, rules: Arc<RuleSet>) {
     let Ok(mut link) = greet(&SecretKey::generate(), peer, &rules).await else { return };
     let mut known: Vec<BundleId> = Vec::new();
     while let Some((_, payload)) = link.recv_frame().await {
@@ -95,14 +109,14 @@ pub(super) async fn pulls(peer: PeerAddr, rules: Arc<RuleSet>) {
     }
 }
 
-pub(super) async fn knocks(peer: PeerAddr) {
+pub(super) async fn knocks(peer: Target) {
     if let Ok(link) = dial(&SecretKey::generate(), peer, peer.addr).await {
         link.close(0, b"");
     }
 }
 
 /// A dial through somebody who lets one packet through and no answer.
-pub(super) async fn half_open(peer: PeerAddr) {
+pub(super) async fn half_open(peer: Target) {
     let Ok(between) = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await else { return };
     let Ok(addr) = between.local_addr() else { return };
     let key = SecretKey::generate();
@@ -122,7 +136,7 @@ pub(super) async fn half_open(peer: PeerAddr) {
     let _ = timeout(HALF_OPEN, both).await;
 }
 
-pub(super) async fn resets(peer: PeerAddr, rules: Arc<RuleSet>) {
+pub(super) async fn resets(peer: Target, rules: Arc<RuleSet>) {
     for lane in Lane::ALL {
         for sent in [0usize, 1, 3, 4, 20] {
             let key = SecretKey::generate();
@@ -137,7 +151,7 @@ pub(super) async fn resets(peer: PeerAddr, rules: Arc<RuleSet>) {
     }
 }
 
-pub(super) async fn topics(peer: PeerAddr, rules: Arc<RuleSet>) {
+pub(super) async fn topics(peer: Target, rules: Arc<RuleSet>) {
     let Ok(mut link) = greet(&SecretKey::generate(), peer, &rules).await else { return };
     for number in 0u64.. {
         let mut id = [0x5a; 32];
@@ -149,7 +163,7 @@ pub(super) async fn topics(peer: PeerAddr, rules: Arc<RuleSet>) {
     }
 }
 
-pub(super) async fn repeats(peer: PeerAddr, rules: Arc<RuleSet>) {
+pub(super) async fn repeats(peer: Target, rules: Arc<RuleSet>) {
     let Ok(mut link) = greet(&SecretKey::generate(), peer, &rules).await else { return };
     while let Some((lane, payload)) = link.recv_frame().await {
         if matches!(lane, Lane::Rumors | Lane::Replies) {
@@ -178,7 +192,7 @@ fn pushed(hops: u8, bundle: &[u8]) -> Vec<u8> {
 }
 
 /// Announces a large body, begins to send it when it is asked for, and never ends.
-pub(super) async fn stalls(peer: PeerAddr, rules: Arc<RuleSet>) {
+pub(super) async fn stalls(peer: Target, rules: Arc<RuleSet>) {
     let key = SecretKey::generate();
     let Ok(mut link) = greet(&key, peer, &rules).await else { return };
     let Some(word) = says(&key, &rules, 0, vec![7; 15_000]) else { return };
@@ -201,7 +215,7 @@ pub(super) async fn stalls(peer: PeerAddr, rules: Arc<RuleSet>) {
 }
 
 /// Says true things, and marks each as just said.
-pub(super) async fn fresh_hops(peer: PeerAddr, rules: Arc<RuleSet>) {
+pub(super) async fn fresh_hops(peer: Target, rules: Arc<RuleSet>) {
     let key = SecretKey::generate();
     let Ok(mut link) = greet(&key, peer, &rules).await else { return };
     for slot in 0..rules.slots_per_tick() {
@@ -214,7 +228,7 @@ pub(super) async fn fresh_hops(peer: PeerAddr, rules: Arc<RuleSet>) {
 }
 
 /// Clocks, classes, hops and ticks at their ends.
-pub(super) async fn largest(peer: PeerAddr, rules: Arc<RuleSet>) {
+pub(super) async fn largest(peer: Target, rules: Arc<RuleSet>) {
     let key = SecretKey::generate();
     let Ok(mut link) = dial(&key, peer, peer.addr).await else { return };
     for lane in Lane::ALL {
@@ -247,7 +261,7 @@ pub(super) async fn largest(peer: PeerAddr, rules: Arc<RuleSet>) {
 }
 
 /// True proofs, each against an author that was made for it.
-pub(super) async fn evidence(peer: PeerAddr, rules: Arc<RuleSet>) {
+pub(super) async fn evidence(peer: Target, rules: Arc<RuleSet>) {
     let Ok(mut link) = greet(&SecretKey::generate(), peer, &rules).await else { return };
     loop {
         let author = SecretKey::generate();
@@ -262,7 +276,7 @@ pub(super) async fn evidence(peer: PeerAddr, rules: Arc<RuleSet>) {
 }
 
 /// Three connections of one key, of which the node keeps one.
-pub(super) async fn doubles(peer: PeerAddr, rules: Arc<RuleSet>) {
+pub(super) async fn doubles(peer: Target, rules: Arc<RuleSet>) {
     let key = SecretKey::generate();
     let mut links = JoinSet::new();
     for _ in 0..3 {
@@ -276,7 +290,7 @@ pub(super) async fn doubles(peer: PeerAddr, rules: Arc<RuleSet>) {
 }
 
 /// Goes on from another port, without a word, until the node has forgotten it.
-pub(super) async fn wanders(peer: PeerAddr, rules: Arc<RuleSet>) {
+pub(super) async fn wanders(peer: Target, rules: Arc<RuleSet>) {
     let Ok(socket) = BarePeer::socket((Ipv4Addr::LOCALHOST, 0).into()) else { return };
     let key = SecretKey::generate();
     let Ok(mut link) = BarePeer::connect_from(socket.clone(), &key, peer.key, peer.addr).await else {
@@ -309,7 +323,7 @@ pub(super) async fn wanders(peer: PeerAddr, rules: Arc<RuleSet>) {
 
 /// A rumor under a signature that does not hold, and then until the link is closed.
 #[allow(dead_code, reason = "the soak has the demo's liar for it")]
-pub(crate) async fn forges(peer: PeerAddr, rules: Arc<RuleSet>) {
+pub(crate) async fn forges(peer: Target, rules: Arc<RuleSet>) {
     let key = SecretKey::generate();
     let Ok(mut link) = greet(&key, peer, &rules).await else { return };
     let Some(word) = says(&key, &rules, 0, b"forged".to_vec()) else { return };
@@ -325,14 +339,14 @@ pub(crate) async fn forges(peer: PeerAddr, rules: Arc<RuleSet>) {
 
 /// A frame of 4 GiB, as it says.
 #[allow(dead_code, reason = "the soak has the demo's liar for it")]
-pub(crate) async fn malforms(peer: PeerAddr, rules: Arc<RuleSet>) {
+pub(crate) async fn malforms(peer: Target, rules: Arc<RuleSet>) {
     let Ok(mut link) = greet(&SecretKey::generate(), peer, &rules).await else { return };
     if link.send_raw(Lane::Rumors, &[0xff; 4]).await.is_ok() {
         link.closed().await;
     }
 }
 
-pub(super) async fn noise(peer: PeerAddr) {
+pub(super) async fn noise(peer: Target) {
     let Ok(socket) = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await else { return };
     for first in [0x00, 0x40, 0xc0, 0xcf, 0xff] {
         // A long header of version 1 and one of no version, with the rest made up.

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use vouchsafe::SecretKey;
 use vouchsafe::net::BarePeer;
 use vouchsafe::rumor::{Bundle, BundleId, MAX_RUMORS, Position, RuleSet, seal};
 use vouchsafe::wire::{self, Frame, FrameWriter, Lane, TopicChange};
-use vouchsafe::{PeerAddr, SecretKey};
 
-use super::deeds::{BREATH, clock_ms, greet, listen};
+use super::deeds::{BREATH, Target, clock_ms, greet, listen};
 
 /// Far enough in the past for every window.
 const EXPIRED_MS: u64 = 3_600_000;
@@ -25,7 +25,7 @@ fn bundle(key: &SecretKey, rules: &RuleSet, unix_ms: u64, bodies: &[Bytes]) -> O
 }
 
 /// Announces the largest bundles there may be, serves each that is asked for, and all of them are an hour old (R3).
-pub(super) async fn serves_the_expired(peer: PeerAddr, rules: Arc<RuleSet>) {
+pub(super) async fn serves_the_expired(peer: Target, rules: Arc<RuleSet>) {
     let key = SecretKey::generate();
     let Ok(mut link) = greet(&key, peer, &rules).await else { return };
     let len = rules.max_body() as usize;
@@ -61,7 +61,7 @@ async fn serve(link: &mut BarePeer, served: &HashMap<BundleId, Bundle>) -> bool 
 }
 
 /// A word for each of ever more keys, as far ahead as is relayed: newcomers' places in the index are all taken (R6).
-pub(super) async fn crowds(peer: PeerAddr, rules: Arc<RuleSet>) {
+pub(super) async fn crowds(peer: Target, rules: Arc<RuleSet>) {
     let Ok(mut link) = greet(&SecretKey::generate(), peer, &rules).await else { return };
     loop {
         let mut frame = FrameWriter::with_capacity(0);
@@ -79,7 +79,7 @@ pub(super) async fn crowds(peer: PeerAddr, rules: Arc<RuleSet>) {
 }
 
 /// Bundles of as many bodies of one byte as there may be, an hour old, as fast as they are read (R10).
-pub(super) async fn crumbs(peer: PeerAddr, rules: Arc<RuleSet>) {
+pub(super) async fn crumbs(peer: Target, rules: Arc<RuleSet>) {
     let key = SecretKey::generate();
     let Ok(mut link) = greet(&key, peer, &rules).await else { return };
     let crumbs = vec![Bytes::from_static(b"."); MAX_RUMORS];
@@ -93,7 +93,7 @@ pub(super) async fn crumbs(peer: PeerAddr, rules: Arc<RuleSet>) {
 }
 
 /// Leaves the topic and joins it again, as fast as it is read (R10).
-pub(super) async fn wavers(peer: PeerAddr, rules: Arc<RuleSet>) {
+pub(super) async fn wavers(peer: Target, rules: Arc<RuleSet>) {
     let Ok(mut link) = greet(&SecretKey::generate(), peer, &rules).await else { return };
     let id = vec![*rules.id().as_bytes()];
     let leaves = wire::topics(&TopicChange { joined: Vec::new(), left: id.clone() });

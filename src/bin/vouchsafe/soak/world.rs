@@ -251,7 +251,7 @@ impl Place {
     }
 
     pub(super) fn peer(&self) -> PeerAddr {
-        PeerAddr { key: self.key.public(), addr: self.addr }
+        PeerAddr::new(self.key.public(), self.addr)
     }
 
     /// Will come back as somebody new.

@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
-use vouchsafe::PeerAddr;
 use vouchsafe::key::{PublicKey, SecretKey};
 use vouchsafe::net::BarePeer;
 use vouchsafe::rumor::RuleSet;
@@ -16,7 +15,7 @@ use super::super::plan::{Catch, Kind};
 use super::super::watch::Seen;
 use super::Fate;
 use super::lies::{Lies, Write};
-use crate::soak::deeds::greet;
+use crate::soak::deeds::{Target, greet};
 
 /// A liar acts at the latest after this time, even if nobody talks.
 const AT_THE_LATEST: Duration = Duration::from_secs(3);
@@ -29,7 +28,7 @@ pub(super) struct LiarLink {
     /// Which of the liar's links this is.
     pub(super) at: usize,
     pub(super) key: SecretKey,
-    pub(super) peer: PeerAddr,
+    pub(super) peer: Target,
     pub(super) victim: PublicKey,
     pub(super) rules: RuleSet,
     pub(super) patience: usize,

@@ -13,6 +13,7 @@ use super::plan::LiarPlan;
 use super::watch::Seen;
 use super::world::Directory;
 use crate::exit::Failure;
+use crate::soak::deeds::Target;
 use lies::Lies;
 
 /// What a liar met with on a link.
@@ -39,15 +40,14 @@ pub(crate) fn start(
 ) -> Result<(), Failure> {
     let lies = Arc::new(Lies::prepare(plan.kind, &key, directory).map_err(Failure::failed)?);
     for (at, (node, victim)) in plan.meets.iter().zip(&plan.victims).enumerate() {
-        let (Some(peer), Some(victim)) = (directory.honest.get(*node), directory.honest.get(*victim)) else {
-            continue;
-        };
+        let peer = directory.honest.get(*node).and_then(Target::of);
+        let (Some(peer), Some(victim)) = (peer, directory.honest.get(*victim)) else { continue };
         let link = link::LiarLink {
             liar: number,
             node: *node,
             at,
             key: key.clone(),
-            peer: *peer,
+            peer,
             victim: victim.key,
             rules: directory.rules.clone(),
             patience: plan.patience,

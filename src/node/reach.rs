@@ -1,0 +1,95 @@
+//! Reaching a peer: its name is looked up, if it has one, and its addresses are dialled in turn.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::{Host, HostName, PeerAddr};
+use crate::net::{Connection, DialError, Endpoint};
+
+/// Time for looking up one name, as long as for a handshake. A resolver that gets no answer gives up after some 10 s by itself.
+const LOOKUP_DEADLINE: Duration = Duration::from_secs(10);
+/// Names looked up at once. Each takes a thread of the runtime's blocking pool, which the ledger needs too, for as long as the
+/// resolver likes. (Guess.)
+const LOOKUPS: usize = 4;
+/// Addresses of one name that a dial tries, so that a dial ends within a minute. (Guess: a name has one of each family, or two.)
+const ADDRESSES_OF_A_NAME: usize = 4;
+
+/// Dials peers. One for a node, shared by its dials.
+#[derive(Clone, Debug)]
+pub(super) struct Reach {
+    endpoint: Arc<Endpoint>,
+    lookups: Arc<Semaphore>,
+}
+
+impl Reach {
+    pub(super) fn new(endpoint: Arc<Endpoint>) -> Self {
+        Self { endpoint, lookups: Arc::new(Semaphore::new(LOOKUPS)) }
+    }
+
+    /// Dials `peer` at the first of its addresses that answers with its key.
+    pub(super) async fn reach(self, peer: PeerAddr) -> Result<Connection, ReachError> {
+        let addrs = match peer.host {
+            Host::Socket(addr) => vec![addr],
+            Host::Name(ref host) => self.look_up(host).await?,
+        };
+        let mut failed = ReachError::NoAddress(peer.host);
+        for addr in addrs {
+            match self.endpoint.connect(peer.key, addr).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => failed = ReachError::Dial(error),
+            }
+        }
+        Err(failed)
+    }
+
+    async fn look_up(&self, host: &HostName) -> Result<Vec<SocketAddr>, ReachError> {
+        let fail = |why: String| ReachError::Lookup { host: Host::Name(host.clone()), why };
+        let (lookups, asked) = (Arc::clone(&self.lookups), (host.name().to_owned(), host.port()));
+        let lookup = async move {
+            let place = lookups.acquire_owned().await.ok();
+            // In a task of its own: a lookup can't be cancelled, and keeps its place until its thread is free again.
+            let found = tokio::spawn(async move {
+                let found = tokio::net::lookup_host(asked).await.map(Iterator::collect::<Vec<_>>);
+                drop(place);
+                found
+            });
+            found.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+        };
+        match timeout(LOOKUP_DEADLINE, lookup).await {
+            Ok(Ok(addrs)) => Ok(self.dialable(addrs)),
+            Ok(Err(error)) => Err(fail(error.to_string())),
+            Err(_) => Err(fail("no answer in 10 s".into())),
+        }
+    }
+
+    /// The first addresses that the socket can dial: one bound to IPv4 dials no other.
+    fn dialable(&self, mut addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
+        let only_v4 = self.endpoint.local_addr().is_ok_and(|addr| addr.is_ipv4());
+        addrs.retain(|addr| addr.is_ipv4() || !only_v4);
+        addrs.truncate(ADDRESSES_OF_A_NAME);
+        addrs
+    }
+}
+
+/// Why a peer was not reached.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReachError {
+    /// The name was not found.
+    #[error("can't look up {host}: {why}; check the name, and the DNS of this machine")]
+    Lookup {
+        /// The name and port.
+        host: Host,
+        /// What the resolver said.
+        why: String,
+    },
+    /// The name stands for nothing that can be dialled.
+    #[error("{0} has no address that this node's socket can dial: listen on [::]:0 to reach IPv6")]
+    NoAddress(Host),
+    /// The dial failed.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+}
