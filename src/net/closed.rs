@@ -13,7 +13,7 @@ pub(crate) const MAX_REASON_LEN: usize = 256;
 pub mod code {
     /// A frame declared a length of zero, or above the limit of the wire version.
     pub const FRAME_TOO_LONG: u32 = 0x1001;
-    /// A frame was begun and not finished in time.
+    /// A frame was begun and came too slowly.
     pub const FRAME_TOO_SLOW: u32 = 0x1002;
     /// A stream was unknown, opened twice, or ended while the link lives.
     pub const PROTOCOL_ORDER: u32 = 0x1003;
@@ -34,7 +34,7 @@ pub enum LinkClosed {
         /// The declared length.
         len: u32,
     },
-    /// A frame began and did not end within 10 s of our reading. Nobody is to blame: links are slow at times.
+    /// A frame began and brought less than 20 KiB in 10 s of our reading. Nobody is to blame: lines are slow at times.
     FrameTooSlow,
     /// The peer opened an unknown lane or one lane twice, or ended one while the link lives.
     ProtocolOrder,

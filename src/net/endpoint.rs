@@ -2,16 +2,20 @@
 //!
 //! ```text
 //! first packet ─▶ gate ─┬─ refuse or Retry: no state is kept
-//!                       └─ handshake, each in its own task, 10 s ─▶ 64 ready connections ─▶ accept()
+//!                       └─ handshake, each in its own task, 3 to 10 s ─▶ 64 ready connections ─▶ accept()
 //! ```
 
+use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use quinn::{ConnectError, ConnectionError, Incoming, TransportErrorCode, VarInt};
-use tokio::sync::mpsc;
+use quinn::{
+    AsyncUdpSocket, ConnectError, ConnectionError, EndpointConfig, Incoming, TokioRuntime,
+    TransportErrorCode, VarInt,
+};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
@@ -20,10 +24,11 @@ use super::connection::Connection;
 use super::gate::{Admission, Gate, GateConfig, Refusals, Ticket};
 use super::group::NetGroup;
 use super::identity::{Identity, SERVER_NAME, TlsSetupError, peer_key};
+use super::socket::{self, Socket, SocketErrors, SocketState};
 use crate::key::{PublicKey, SecretKey};
 
 /// Time for a handshake, ours or another's, and for the app to take the connection. A handshake is two round trips; the
-/// rest is for lost packets. Without it a peer that stops in the middle keeps its place for the idle timeout, 30 s.
+/// rest is for lost packets. Others' have less of it while many are under way. Without it a peer that stops in the middle keeps its place for the idle timeout, 30 s.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Connections that are ready and not yet taken by [`Endpoint::accept`]. The same as the default of half-open ones, a guess.
@@ -38,12 +43,14 @@ const CLOSE_IDLE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Endpoint {
     quinn: quinn::Endpoint,
-    /// Whether the socket is ours to close.
-    owned: bool,
+    /// The socket, if it is ours to close.
+    socket: Option<Arc<Socket>>,
     identity: Identity,
     gate: Arc<Mutex<Gate>>,
     ready: tokio::sync::Mutex<mpsc::Receiver<Result<Connection, AcceptError>>>,
-    accepting: AbortHandle,
+    state: watch::Receiver<SocketState>,
+    /// The tasks that accept and that keep the socket. Empty once the endpoint is closed.
+    tasks: tokio::sync::Mutex<JoinSet<()>>,
 }
 
 impl Endpoint {
@@ -56,9 +63,16 @@ impl Endpoint {
             return Err(BindError::NoRuntime);
         }
         let identity = Identity::new(key);
-        let quinn = quinn::Endpoint::server(identity.server_config()?, listen)
-            .map_err(|source| BindError::Socket { listen, source })?;
-        Ok(Self::start(quinn, true, identity, gate))
+        let server = Some(identity.server_config()?);
+        let failed = |source| BindError::Socket { listen, source };
+        let socket = Arc::new(Socket::bind(listen).map_err(failed)?);
+        let quinn = quinn::Endpoint::new_with_abstract_socket(
+            EndpointConfig::default(),
+            server,
+            Arc::clone(&socket) as Arc<dyn AsyncUdpSocket>,
+            Arc::new(TokioRuntime),
+        );
+        Ok(Self::start(quinn.map_err(failed)?, Some(socket), identity, gate))
     }
 
     /// Uses an endpoint of the app: sets our server configuration on it and takes every connection that comes in, so the app
@@ -76,14 +90,28 @@ impl Endpoint {
         }
         let identity = Identity::new(key);
         endpoint.set_server_config(Some(identity.server_config()?));
-        Ok(Self::start(endpoint, false, identity, gate))
+        Ok(Self::start(endpoint, None, identity, gate))
     }
 
-    fn start(quinn: quinn::Endpoint, owned: bool, identity: Identity, gate: GateConfig) -> Self {
+    fn start(
+        quinn: quinn::Endpoint,
+        socket: Option<Arc<Socket>>,
+        identity: Identity,
+        gate: GateConfig,
+    ) -> Self {
         let gate = Arc::new(Mutex::new(Gate::new(gate, Instant::now())));
         let (ready_in, ready) = mpsc::channel(READY);
-        let accepting = tokio::spawn(accept_loop(quinn.clone(), gate.clone(), ready_in)).abort_handle();
-        Self { quinn, owned, identity, gate, ready: tokio::sync::Mutex::new(ready), accepting }
+        let mut tasks = JoinSet::new();
+        tasks.spawn(accept_loop(quinn.clone(), gate.clone(), ready_in));
+        let state = match &socket {
+            Some(socket) => {
+                tasks.spawn(socket::keep(Arc::clone(socket)));
+                socket.state()
+            }
+            None => watch::channel(SocketState::Works).1,
+        };
+        let (ready, tasks) = (tokio::sync::Mutex::new(ready), tokio::sync::Mutex::new(tasks));
+        Self { quinn, socket, identity, gate, ready, state, tasks }
     }
 
     /// The address the socket is bound to, with the port it got.
@@ -120,24 +148,43 @@ impl Endpoint {
         lock(&self.gate).refusals()
     }
 
-    /// Closes all connections and the socket, and waits at most 1 s for the peers to learn of it. On an endpoint of the app
-    /// ([`from_quinn`](Self::from_quinn)) it only stops accepting, since other connections on it are not ours.
-    pub async fn close(&self) {
-        self.accepting.abort();
-        if self.owned {
-            self.quinn.close(VarInt::from_u32(0), b"the node shuts down");
-            // Late peers find out by their idle timeout.
-            let _ = timeout(CLOSE_IDLE, self.quinn.wait_idle()).await;
-        } else {
-            self.quinn.set_server_config(None);
+    /// Waits until the socket does otherwise than `known`. An endpoint of the app is only ever found to be lost: when it was closed,
+    /// or its driver ended.
+    pub async fn state_other_than(&self, known: &SocketState) -> SocketState {
+        if self.socket.is_none() {
+            return std::future::pending().await;
         }
+        let mut state = self.state.clone();
+        match state.wait_for(|state| state != known).await {
+            Ok(state) => state.clone(),
+            // Its task has ended, and has said why before.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Errors of the socket so far; none are seen of an endpoint of the app.
+    pub fn socket_errors(&self) -> SocketErrors {
+        self.socket.as_ref().map(|socket| socket.errors()).unwrap_or_default()
+    }
+
+    /// Closes all connections and the socket. Waits at most 1 s for the peers to learn of it; then the port is free, even where a
+    /// peer did not answer or a clone of a connection lives on. On an endpoint of the app
+    /// ([`from_quinn`](Self::from_quinn)) it only stops accepting, since other connections on it are not ours. Idempotent.
+    pub async fn close(&self) {
+        self.tasks.lock().await.shutdown().await;
+        let Some(socket) = &self.socket else {
+            return self.quinn.set_server_config(None);
+        };
+        self.quinn.close(VarInt::from_u32(0), b"the node shuts down");
+        // Late peers find out by their idle timeout.
+        let _ = timeout(CLOSE_IDLE, self.quinn.wait_idle()).await;
+        socket.release().await;
     }
 }
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        self.accepting.abort();
-        // Otherwise attempts would wait in quinn for an `accept` that never comes.
+        // The tasks end with their set. Otherwise attempts would wait in quinn for an `accept` that never comes.
         self.quinn.set_server_config(None);
     }
 }
@@ -150,9 +197,10 @@ pub(crate) async fn dial(
     addr: SocketAddr,
 ) -> Result<Connection, DialError> {
     let (config, answered) = identity.client_config(peer)?;
-    let connecting = endpoint
-        .connect_with(config, addr, SERVER_NAME)
-        .map_err(|source| DialError::Address { addr, source })?;
+    let connecting = endpoint.connect_with(config, addr, SERVER_NAME).map_err(|source| match source {
+        ConnectError::EndpointStopping => DialError::Closed,
+        source => DialError::Address { addr, source },
+    })?;
     let outcome = timeout(HANDSHAKE_DEADLINE, connecting).await;
     if let Some(answered) = answered.get().filter(|answered| *answered != peer) {
         return Err(DialError::WrongKey { addr, expected: peer, answered });
@@ -160,8 +208,10 @@ pub(crate) async fn dial(
     match outcome {
         Err(_) | Ok(Err(ConnectionError::TimedOut)) => Err(DialError::TimedOut { addr, peer }),
         Ok(Err(ConnectionError::ConnectionClosed(close)))
-            if close.error_code == TransportErrorCode::CONNECTION_REFUSED =>
+            if [TransportErrorCode::CONNECTION_REFUSED, TransportErrorCode::APPLICATION_ERROR]
+                .contains(&close.error_code) =>
         {
+            // The second is what a handshake ends with that had to make room for others.
             Err(DialError::Refused { addr, peer })
         }
         Ok(Err(source)) => Err(DialError::Handshake { addr, peer, source }),
@@ -177,6 +227,7 @@ async fn accept_loop(
 ) {
     // Ends with this task, so that a closed endpoint leaves no handshake behind. The gate bounds it.
     let mut handshakes = JoinSet::new();
+    let mut handles: HashMap<Ticket, AbortHandle> = HashMap::new();
     loop {
         let incoming = tokio::select! {
             incoming = endpoint.accept() => incoming,
@@ -184,11 +235,16 @@ async fn accept_loop(
         };
         let Some(incoming) = incoming else { return };
         let (address, proven) = (incoming.remote_address().ip(), incoming.remote_address_validated());
-        let admission = lock(&gate).admit(Instant::now(), address, proven);
+        let (admission, ended) = admit(&gate, address, proven);
+        for ended in ended {
+            // Dropping a handshake closes its connection.
+            handles.remove(&ended).iter().for_each(AbortHandle::abort);
+        }
         match admission {
             Admission::Accept(ticket) => {
                 let place = Place { gate: gate.clone(), ticket };
-                handshakes.spawn(handshake(incoming, place, ready.clone()));
+                handles.retain(|_, handle| !handle.is_finished());
+                handles.insert(ticket, handshakes.spawn(handshake(incoming, place, ready.clone())));
             }
             Admission::Retry => {
                 if let Err(not_possible) = incoming.retry() {
@@ -200,6 +256,13 @@ async fn accept_loop(
     }
 }
 
+/// What the gate says to an attempt, and which handshakes end for it.
+fn admit(gate: &Mutex<Gate>, address: IpAddr, proven: bool) -> (Admission, Vec<Ticket>) {
+    let mut gate = lock(gate);
+    let admission = gate.admit(Instant::now(), address, proven);
+    (admission, std::iter::from_fn(|| gate.next_ended()).collect())
+}
+
 /// One handshake of a peer that dialled us. It keeps its place in the gate until the app has the connection, so that
 /// connections nobody takes are bounded too.
 async fn handshake(incoming: Incoming, place: Place, ready: mpsc::Sender<Result<Connection, AcceptError>>) {
@@ -207,7 +270,10 @@ async fn handshake(incoming: Incoming, place: Place, ready: mpsc::Sender<Result<
     let shaken = async { incoming.accept()?.await };
     let error = match timeout(HANDSHAKE_DEADLINE, shaken).await {
         Ok(Ok(quinn)) => match peer_key(&quinn) {
-            Some(peer) => return hand_over(Connection::new(quinn, peer, false), &place, &ready).await,
+            Some(peer) => {
+                lock(&place.gate).shaken(place.ticket);
+                return hand_over(Connection::new(quinn, peer, false), &place, &ready).await;
+            }
             None => AcceptError::NoKey { remote },
         },
         Ok(Err(source)) => AcceptError::Handshake { remote, source },
@@ -294,6 +360,9 @@ pub enum DialError {
         /// What quinn said.
         source: ConnectError,
     },
+    /// The endpoint is closed, or its driver has ended.
+    #[error("the QUIC endpoint is closed, so nobody can be dialled: spawn a new node")]
+    Closed,
     /// Somebody else answered.
     #[error(
         "{addr} answered with the key {answered}, expected {expected}: ask its owner for the key or the address of now"

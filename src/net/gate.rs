@@ -8,13 +8,16 @@
 //! ```
 //!
 //! So forgers can cost everybody else one round trip, and nothing more; and one group can't use up the handshakes of another.
+//! Nor can it keep them: when all slots are taken, a newcomer gets one of the group that holds most (`half_open`).
 //! Pure: no sockets, and `now` is an argument.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::group::NetGroup;
+pub use super::half_open::Ticket;
+use super::half_open::{HalfOpen, Source};
 
 /// Groups that are remembered. 4 096 entries are some 300 kB; a guess at what a botnet must exceed before we forget
 /// what one of its groups owes. Without it the table grows with every address that ever called.
@@ -24,10 +27,12 @@ pub const MAX_GROUPS: usize = 4096;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GateConfig {
     /// Handshakes under way at once, in all. Default 64. Without it a flood of handshakes takes memory and a signature's
-    /// worth of CPU each, without end.
+    /// worth of CPU each, without end. One more ends the oldest of the group that has most; on our own network each address
+    /// counts as a group.
     pub half_open: u32,
     /// Handshakes under way at once from one network group. Default 16. Without it one /24 that starts handshakes and
-    /// never ends them holds all of [`half_open`](Self::half_open), and nobody else gets in.
+    /// never ends them takes memory for [`half_open`](Self::half_open) of them. One more ends the group's oldest, once that
+    /// has had a second.
     pub half_open_per_group: u32,
     /// From this many handshakes under way on, an address must first prove that it is not forged (Retry). Default 16: what
     /// forgers can occupy. Without it forged first packets fill [`half_open`](Self::half_open) for 10 s each.
@@ -66,7 +71,8 @@ impl Default for GateConfig {
 /// What to do with a connection attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// Begin the handshake, and call [`Gate::finished`] with this ticket when it has ended, either way.
+    /// Begin the handshake, end those that [`Gate::next_ended`] names, and call [`Gate::finished`] with this ticket when it has
+    /// ended, either way.
     Accept(Ticket),
     /// Ask the address to prove that it can receive, and forget it meanwhile.
     Retry,
@@ -74,21 +80,13 @@ pub enum Admission {
     Refuse(Refusal),
 }
 
-/// A handshake under way, to be given back once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a ticket that is never given back takes one place for ever"]
-pub struct Ticket {
-    /// The group that pays; `None` when the address is not proven or its group is not limited.
-    payer: Option<NetGroup>,
-}
-
 /// Why a handshake was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Too many handshakes are under way in all.
+    /// Too many handshakes are under way in all, and no group has more than this one.
     HalfOpen,
-    /// Too many handshakes of this network group are under way.
+    /// Too many handshakes of this network group are under way, none for longer than a second.
     GroupHalfOpen,
     /// This network group starts handshakes too fast.
     GroupRate,
@@ -108,8 +106,10 @@ pub struct Refusals {
     pub retries: u64,
     /// Handshakes that failed: wrong protocol, bad key, or the peer left.
     pub failed: u64,
-    /// Handshakes that took longer than their deadline.
+    /// Handshakes that took longer than their deadline: 10 s, and down to 3 s while many are under way.
     pub too_slow: u64,
+    /// Handshakes that were ended to make room for one of a group that had fewer.
+    pub displaced: u64,
     /// Connections that were ready and that the app didn't take before the deadline.
     pub not_taken: u64,
 }
@@ -141,20 +141,16 @@ impl Bucket {
     }
 }
 
-#[derive(Debug)]
-struct Group {
-    bucket: Bucket,
-    half_open: u32,
-}
-
-/// The admission of handshakes: ask [`admit`](Self::admit) for each attempt, tell [`finished`](Self::finished) when an
-/// accepted one has ended.
+/// The admission of handshakes: ask [`admit`](Self::admit) for each attempt, end what [`next_ended`](Self::next_ended) names,
+/// and tell [`shaken`](Self::shaken) and [`finished`](Self::finished) how far an accepted one has come.
 #[derive(Debug)]
 pub struct Gate {
     config: GateConfig,
-    half_open: u32,
+    handshakes: HalfOpen,
+    /// Taken out of the table, for the driver to end.
+    ended: Vec<Ticket>,
     unproven: Bucket,
-    groups: HashMap<NetGroup, Group>,
+    groups: HashMap<NetGroup, Bucket>,
     refusals: Refusals,
 }
 
@@ -162,19 +158,23 @@ impl Gate {
     /// A gate with nobody in it.
     pub fn new(config: GateConfig, now: Instant) -> Self {
         let unproven = Bucket::full(config.unproven_rate, now);
-        Self { config, half_open: 0, unproven, groups: HashMap::new(), refusals: Refusals::default() }
+        Self {
+            config,
+            handshakes: HalfOpen::default(),
+            ended: Vec::new(),
+            unproven,
+            groups: HashMap::new(),
+            refusals: Refusals::default(),
+        }
     }
 
-    /// Decides on an attempt from `address`, which is `proven` if it has shown that it receives what we send there.
+    /// Decides on an attempt from `address`, which is `proven` if it has shown that it receives what we send there. It may end
+    /// other handshakes: see [`next_ended`](Self::next_ended).
     pub fn admit(&mut self, now: Instant, address: IpAddr, proven: bool) -> Admission {
-        let admission = self.decide(now, NetGroup::of(address), proven);
+        self.expire(now);
+        let admission = self.decide(now, address, proven);
         match admission {
-            Admission::Accept(ticket) => {
-                self.half_open = self.half_open.saturating_add(1);
-                if let Some(group) = ticket.payer.and_then(|payer| self.groups.get_mut(&payer)) {
-                    group.half_open = group.half_open.saturating_add(1);
-                }
-            }
+            Admission::Accept(_) => {}
             Admission::Retry => self.refusals.retries += 1,
             Admission::Refuse(Refusal::HalfOpen) => self.refusals.half_open += 1,
             Admission::Refuse(Refusal::GroupHalfOpen) => self.refusals.group_half_open += 1,
@@ -183,39 +183,65 @@ impl Gate {
         admission
     }
 
-    fn decide(&mut self, now: Instant, group: NetGroup, proven: bool) -> Admission {
-        if self.half_open >= self.config.half_open {
-            return Admission::Refuse(Refusal::HalfOpen);
+    fn decide(&mut self, now: Instant, address: IpAddr, proven: bool) -> Admission {
+        let source = self.source(address, proven);
+        // Nothing here reads or charges the group of an address that may be forged to harm it.
+        if source == Source::Unproven && !self.has_calm(now) {
+            return Admission::Retry;
         }
-        if !proven {
-            // Nothing here reads or charges the group: the address may be forged to harm it.
-            if self.half_open >= self.config.retry_from {
-                return Admission::Retry;
-            }
-            self.unproven.refill(self.config.unproven_rate, f64::from(self.config.unproven_rate), now);
-            return if self.unproven.pay() {
-                Admission::Accept(Ticket { payer: None })
-            } else {
-                Admission::Retry
-            };
-        }
-        if group == NetGroup::Local && !self.config.limit_local {
-            return Admission::Accept(Ticket { payer: None });
-        }
-        self.make_room(now, group);
-        let (burst, rate) = self.group_budget();
-        let entry = self
-            .groups
-            .entry(group)
-            .or_insert_with(|| Group { bucket: Bucket::full(burst, now), half_open: 0 });
-        if entry.half_open >= self.config.half_open_per_group {
-            return Admission::Refuse(Refusal::GroupHalfOpen);
-        }
-        entry.bucket.refill(burst, rate, now);
-        if !entry.bucket.pay() {
+        let displaced = match self.handshakes.room(now, source, &self.config) {
+            Ok(displaced) => displaced,
+            Err(refusal) => return Admission::Refuse(refusal),
+        };
+        if let Source::Group(group) = source
+            && !self.pays(now, group)
+        {
             return Admission::Refuse(Refusal::GroupRate);
         }
-        Admission::Accept(Ticket { payer: Some(group) })
+        if let Some(displaced) = displaced {
+            self.refusals.displaced += 1;
+            self.handshakes.remove(displaced);
+            self.ended.push(displaced);
+        }
+        Admission::Accept(self.handshakes.begin(now, source))
+    }
+
+    /// Who an attempt counts for.
+    fn source(&self, address: IpAddr, proven: bool) -> Source {
+        let group = NetGroup::of(address);
+        if !proven {
+            Source::Unproven
+        } else if group == NetGroup::Local && !self.config.limit_local {
+            Source::Local(address)
+        } else {
+            Source::Group(group)
+        }
+    }
+
+    /// Whether so little goes on that nobody has to prove an address; if so, one more has not.
+    fn has_calm(&mut self, now: Instant) -> bool {
+        self.unproven.refill(self.config.unproven_rate, f64::from(self.config.unproven_rate), now);
+        self.handshakes.len() < self.config.retry_from && self.unproven.pay()
+    }
+
+    fn pays(&mut self, now: Instant, group: NetGroup) -> bool {
+        self.make_room(now, group);
+        let (burst, rate) = self.group_budget();
+        let bucket = self.groups.entry(group).or_insert_with(|| Bucket::full(burst, now));
+        bucket.refill(burst, rate, now);
+        bucket.pay()
+    }
+
+    fn expire(&mut self, now: Instant) {
+        let late = self.handshakes.expire(now, &self.config);
+        self.refusals.too_slow += late.len() as u64;
+        self.ended.extend(late);
+    }
+
+    /// The next handshake that the gate has ended, for another to have its slot or because its time was over. The driver drops
+    /// it; giving its ticket back changes nothing.
+    pub fn next_ended(&mut self) -> Option<Ticket> {
+        self.ended.pop()
     }
 
     /// The burst of a group and its handshakes per second.
@@ -223,12 +249,15 @@ impl Gate {
         (self.config.burst_per_group, f64::from(self.config.per_minute_per_group) / 60.0)
     }
 
-    /// Gives back the ticket of a handshake that has succeeded or failed.
+    /// The handshake has succeeded, and the connection waits for the application. It keeps its slot until it is
+    /// [`finished`](Self::finished), and nobody displaces it: the peer has done its part.
+    pub fn shaken(&mut self, ticket: Ticket) {
+        self.handshakes.finish(ticket);
+    }
+
+    /// Gives back the ticket of a handshake that has ended, or whose connection was taken.
     pub fn finished(&mut self, ticket: Ticket) {
-        self.half_open = self.half_open.saturating_sub(1);
-        if let Some(group) = ticket.payer.and_then(|payer| self.groups.get_mut(&payer)) {
-            group.half_open = group.half_open.saturating_sub(1);
-        }
+        self.handshakes.remove(ticket);
     }
 
     /// How many links at once `group` may have dialled, if there is a limit.
@@ -239,7 +268,7 @@ impl Gate {
 
     /// Handshakes under way.
     pub fn half_open(&self) -> u32 {
-        self.half_open
+        self.handshakes.len()
     }
 
     /// What was refused so far.
@@ -261,14 +290,16 @@ impl Gate {
         }
         let (burst, rate) = self.group_budget();
         let recovery = Duration::try_from_secs_f64(f64::from(burst) / rate).unwrap_or(Duration::MAX);
-        self.groups.retain(|_, group| {
-            group.half_open > 0 || now.saturating_duration_since(group.bucket.updated) < recovery
+        let busy: HashSet<Source> = self.handshakes.sources().collect();
+        let is_busy = |group: &NetGroup| busy.contains(&Source::Group(*group));
+        self.groups.retain(|group, bucket| {
+            is_busy(group) || now.saturating_duration_since(bucket.updated) < recovery
         });
         if self.groups.len() < MAX_GROUPS {
             return;
         }
-        let idle = self.groups.iter().filter(|(_, group)| group.half_open == 0);
-        if let Some((oldest, _)) = idle.min_by_key(|(_, group)| group.bucket.updated) {
+        let idle = self.groups.iter().filter(|(group, _)| !is_busy(group));
+        if let Some((oldest, _)) = idle.min_by_key(|(_, bucket)| bucket.updated) {
             let oldest = *oldest;
             self.groups.remove(&oldest);
         }
@@ -319,7 +350,8 @@ mod tests {
     #[test]
     fn handshakes_that_never_end_are_bounded_in_all_and_per_group() {
         let (mut gate, now) = gate(GateConfig::default());
-        for _ in 0..16 {
+        let first = accepted(gate.admit(now, STRANGER, true));
+        for _ in 1..16 {
             let _ = accepted(gate.admit(now, STRANGER, true));
         }
         assert_eq!(gate.admit(now, STRANGER, true), Admission::Refuse(Refusal::GroupHalfOpen));
@@ -327,9 +359,13 @@ mod tests {
             let _ = accepted(gate.admit(now, IpAddr::from([11, 0, group, 1]), true));
         }
         assert_eq!(gate.half_open(), 64);
-        assert_eq!(gate.admit(now, OTHER, true), Admission::Refuse(Refusal::HalfOpen));
-        gate.finished(Ticket { payer: Some(NetGroup::of(STRANGER)) });
         let _ = accepted(gate.admit(now, OTHER, true));
+        assert_eq!(
+            (gate.half_open(), gate.next_ended()),
+            (64, Some(first)),
+            "the oldest of the fullest group"
+        );
+        assert_eq!(gate.refusals().displaced, 1);
     }
 
     #[test]

@@ -50,13 +50,13 @@ pub enum LinkEvent {
         /// Drop it when the frames are handled.
         permit: FramePermit,
     },
-    /// Frames were handed over to quinn, which keeps at most 1 MiB unacknowledged per link.
+    /// Frames, or parts of them, were handed over to quinn, which keeps at most 1 MiB unacknowledged per link.
     Written {
         /// The link they were sent on.
         link: LinkId,
         /// The lane they were sent on.
         lane: Lane,
-        /// Their bytes: payload and 4 for the length of each frame.
+        /// Their bytes: payload, and 4 for the length of each frame.
         bytes: usize,
     },
     /// The link has ended. The last event of a link, and there is exactly one.

@@ -3,9 +3,10 @@
 //! | File | Question |
 //! |---|---|
 //! | [`endpoint`] | how do connections begin? |
-//! | [`gate`], [`group`] | who may begin one, and who counts as a neighbour? |
+//! | [`gate`], [`group`] | who may begin one, and who counts as a neighbour? (`half_open`: whose ends when too many have) |
 //! | `identity` | whose connection is it? |
 //! | `transport` | what may a connection take up? |
+//! | `socket` | what if the socket fails, and when is its port free? |
 //! | [`link`] | what happens on it? (`reader`, `writer`: one lane; [`closed`]: its end) |
 //! | `bare` | what does a liar look like? (feature `sim`) |
 //!
@@ -18,9 +19,11 @@ mod connection;
 pub mod endpoint;
 pub mod gate;
 pub mod group;
+mod half_open;
 mod identity;
 pub mod link;
 mod reader;
+mod socket;
 mod transport;
 mod writer;
 
@@ -33,6 +36,7 @@ pub use gate::{Gate, GateConfig, Refusal, Refusals};
 pub use group::NetGroup;
 pub use identity::{ALPN, TlsSetupError};
 pub use link::{FramePermit, Link, LinkEvent};
+pub use socket::{SocketErrors, SocketState};
 
 #[cfg(test)]
 mod tests;

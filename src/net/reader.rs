@@ -25,9 +25,14 @@ use crate::wire::{BadLength, FrameBuffer, Lane, MAX_FRAME_LEN};
 /// Without a bound a peer that sends faster than we verify fills our memory.
 pub(crate) const LANE_INBOX: usize = MAX_FRAME_LEN;
 
-/// Time to finish a frame that has begun, counted only while we read. 128 KiB in it are 13 kB/s, slower than any link
-/// that is useful. Without it a peer holds the buffer of a frame for ever with one byte.
+/// Time in which a frame that has begun must bring [`FRAME_PROGRESS`] or end, counted only while we read. Without it a peer holds the
+/// buffer of a frame for ever with one byte.
 pub(crate) const FRAME_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Bytes that a frame under way must bring in each [`FRAME_DEADLINE`]. So the slowest line that works brings 2 KiB a second on each
+/// lane, and the longest frame, of 128 KiB, holds its buffer for 64 s at the most. More would end links that are merely slow:
+/// a line of 5 kB/s takes 12 s for a body of 60 000 bytes. Less would let trickles hold buffers for longer.
+pub(crate) const FRAME_PROGRESS: usize = 20 * 1024;
 
 /// Time from the end of one of the peer's streams to the end of the connection. A peer that closes in good order first
 /// ends its control lane to know that all of it arrived, so an ended lane alone proves nothing: see the writer.
@@ -149,7 +154,9 @@ impl ReaderContext {
             }
             let Some(read) = read else { continue };
             let count = read?.ok_or(End(LinkClosed::ProtocolOrder, true))?;
-            buffer.extend(chunks.get(..count).unwrap_or_default());
+            let chunks = chunks.get(..count).unwrap_or_default();
+            clock.brought(chunks.iter().map(Bytes::len).sum());
+            buffer.extend(chunks);
             return Ok(());
         }
     }
@@ -182,15 +189,23 @@ async fn expiry(limit: Option<Duration>) {
     }
 }
 
-/// How long we have been reading the frame that has begun.
+/// How long we have been reading the frame that has begun, and what that has brought, since it last made progress.
 #[derive(Debug, Default)]
 struct FrameClock {
     spent: Duration,
+    brought: usize,
 }
 
 impl FrameClock {
     fn ran(&mut self, time: Duration) {
         self.spent = self.spent.saturating_add(time);
+    }
+
+    fn brought(&mut self, bytes: usize) {
+        self.brought = self.brought.saturating_add(bytes);
+        if self.brought >= FRAME_PROGRESS {
+            *self = Self::default();
+        }
     }
 
     fn left(&self) -> Duration {

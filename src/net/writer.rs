@@ -1,7 +1,5 @@
 //! One outgoing lane: everything queued goes to quinn at once, so that many frames share packets.
 
-use std::collections::VecDeque;
-
 use bytes::{BufMut as _, Bytes, BytesMut};
 use quinn::{SendStream, WriteError};
 use tokio::sync::{mpsc, watch};
@@ -97,33 +95,18 @@ impl WriterContext {
         stream: &mut SendStream,
         frames: &mut Vec<Bytes>,
     ) -> Result<(), WriteError> {
-        let mut sizes: VecDeque<usize> = frames.iter().map(|frame| PREFIX_LEN + frame.len()).collect();
         let mut chunks = gather(frames);
         let mut rest = chunks.as_mut_slice();
-        let mut handed_over = 0;
         while !rest.is_empty() {
             let written = stream.write_chunks(rest).await?;
             rest = rest.get_mut(written.chunks..).unwrap_or_default();
-            handed_over += written.bytes;
-            let whole = take_whole(&mut sizes, &mut handed_over);
-            if whole > 0 {
-                // If nobody listens any more the link is about to be closed, and not from here.
-                let _ = self.events.send(LinkEvent::Written { link: self.link, lane, bytes: whole }).await;
-            }
+            // Parts of frames too: on a slow line a whole one takes so long that it would look like a peer which doesn't read.
+            // If nobody listens any more the link is about to be closed, and not from here.
+            let _ =
+                self.events.send(LinkEvent::Written { link: self.link, lane, bytes: written.bytes }).await;
         }
         Ok(())
     }
-}
-
-/// Takes the frames that are covered by `handed_over` bytes off the front, and returns their sum.
-fn take_whole(sizes: &mut VecDeque<usize>, handed_over: &mut usize) -> usize {
-    let mut whole = 0;
-    while let Some(size) = sizes.front().copied().filter(|size| size <= handed_over) {
-        *handed_over -= size;
-        whole += size;
-        sizes.pop_front();
-    }
-    whole
 }
 
 /// Frames with their lengths before them, small ones together in one buffer.
@@ -171,15 +154,5 @@ mod tests {
         assert_eq!(&chunks[0][..], b"\x01\0\0\0a\x02\0\0\0bc\x01\x10\0\0");
         assert_eq!(chunks[1].as_ptr(), long.as_ptr());
         assert_eq!(&chunks[2][..], b"\x01\0\0\0d");
-    }
-
-    #[test]
-    fn only_whole_frames_count_as_written() {
-        let (mut sizes, mut handed_over) = (VecDeque::from([10, 20, 30]), 29);
-        assert_eq!(take_whole(&mut sizes, &mut handed_over), 10);
-        assert_eq!(handed_over, 19);
-        handed_over += 31;
-        assert_eq!(take_whole(&mut sizes, &mut handed_over), 50);
-        assert_eq!((sizes.len(), handed_over), (0, 0));
     }
 }

@@ -63,7 +63,8 @@ pub enum Input {
         link: LinkId,
         /// On which stream.
         lane: Lane,
-        /// Payload bytes, and [`FRAME_OVERHEAD`](super::FRAME_OVERHEAD) for each frame.
+        /// Payload bytes, and [`FRAME_OVERHEAD`](super::FRAME_OVERHEAD) for each frame. A frame may be written in parts: what is told
+        /// late looks like a peer that doesn't read.
         bytes: usize,
     },
     /// A new measurement of a link's round trip.

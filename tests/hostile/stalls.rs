@@ -10,7 +10,7 @@ use vouchsafe::{Lagged, Topic, Validation, VerifierPool};
 use crate::liar::{Liar, pushed, tick_ago};
 use crate::scene::{Member, Scene, builder, soon, until};
 
-/// In real time, since the clock of a stalled link is what it is about: some 12 s.
+/// In real time, since the clock of a stalled link is what it is about: some 22 s.
 #[tokio::test]
 async fn stalled_reader_never_wedges_the_node() {
     let topic = Topic::named("busy").slots_per_tick(4096);
@@ -44,9 +44,9 @@ async fn stalled_reader_never_wedges_the_node() {
         while let Some(end) = closed.try_join_next() {
             let (reason, after) = end.unwrap();
             assert_eq!(reason, Reason::Stalled);
-            assert!((9..=20).contains(&after.as_secs()), "closed after {after:?}");
+            assert!((19..=30).contains(&after.as_secs()), "closed after {after:?}");
         }
-        assert!(started.elapsed() < Duration::from_secs(30), "the stalled links are still open");
+        assert!(started.elapsed() < Duration::from_secs(40), "the stalled links are still open");
     }
     for body in &said {
         scene.hear(body).await;

@@ -97,6 +97,55 @@ async fn a_handshake_that_never_ends_holds_up_no_other() {
     drop(dialled);
 }
 
+/// Passes on whatever a client sends, and of the answers only those that ask it to prove its address.
+async fn relay_retries_only(outside: UdpSocket, inside: UdpSocket) {
+    let (mut packet, mut client) = ([0; 2048], None);
+    loop {
+        let mut answer = [0; 2048];
+        tokio::select! {
+            Ok((len, from)) = outside.recv_from(&mut packet) => {
+                client = Some(from);
+                let _ = inside.send(&packet[..len]).await;
+            }
+            Ok(len) = inside.recv(&mut answer) => {
+                // The first four bits of a Retry (RFC 9000, section 17.2.5) are set.
+                if let Some(client) = client.filter(|_| answer[0] >> 4 == 0b1111) {
+                    let _ = outside.send_to(&answer[..len], client).await;
+                }
+            }
+        }
+    }
+}
+
+/// The honest dialler has an address of its own, which Linux gives to whoever asks.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn address_that_answers_the_retry_and_stops_keeps_nobody_else_out() {
+    let (stopping, target) = (endpoint(1), endpoint(2));
+    let honest = Endpoint::bind(&key(3), "127.0.0.2:0".parse().unwrap(), GateConfig::default()).unwrap();
+    let (outside, inside) = (UdpSocket::bind(ANY).await.unwrap(), UdpSocket::bind(ANY).await.unwrap());
+    inside.connect(target.local_addr().unwrap()).await.unwrap();
+    let relay = outside.local_addr().unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(relay_retries_only(outside, inside));
+    let stopping = std::sync::Arc::new(stopping);
+    for _ in 0..80 {
+        let stopping = stopping.clone();
+        tasks.spawn(async move { drop(stopping.connect(key(2).public(), relay).await) });
+    }
+    let full = async {
+        while target.refusals().half_open == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(WATCHDOG, full).await.expect("eighty handshakes fill the gate");
+    for _ in 0..8 {
+        let (_dialled, accepted) = connect(&honest, &target, key(2).public()).await;
+        assert_eq!(accepted.peer, key(3).public());
+    }
+    assert!(target.refusals().displaced > 0, "{:?}", target.refusals());
+}
+
 #[tokio::test]
 async fn an_app_that_takes_no_connections_keeps_a_bounded_number() {
     let (a, target) = (endpoint(1), endpoint(2));

@@ -3,6 +3,8 @@
 mod endpoints;
 mod hostile;
 mod links;
+mod share;
+mod slow;
 mod waiting;
 
 use std::net::{Ipv4Addr, SocketAddr};
