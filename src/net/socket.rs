@@ -33,7 +33,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Time without a working socket after which the node ends. A guess: links are gone after 30 s of silence, so there is nothing
 /// left to save. Without it a node whose port was taken by another process would stay deaf for ever.
-pub const GIVE_UP: Duration = Duration::from_secs(60);
+pub(super) const GIVE_UP: Duration = Duration::from_secs(60);
 
 /// How the node's socket does.
 #[derive(Clone, Debug, PartialEq, Eq)]
