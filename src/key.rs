@@ -5,14 +5,15 @@
 //! [`verify`](crate::verify), not here.
 
 use std::fmt;
-use std::io::Write as _;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ed25519_dalek::{Signer as _, SigningKey};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 /// The 32 bytes of an Ed25519 public key, as they travel. Printed and parsed as 64 hexadecimal digits.
 ///
@@ -149,50 +150,127 @@ impl SecretKey {
         &self.signing
     }
 
-    /// Reads the key from `path`: 64 hexadecimal digits and an optional newline.
+    /// Reads the key from `path`: 64 hexadecimal digits and an optional newline. Of a file that has more than 4096 bytes, nothing
+    /// is read.
     ///
     /// # Errors
-    /// If the file can't be read, is readable by others (on Unix: any of the mode bits 077), or is not such a text.
+    /// If there is no such file, if it is a folder or a device, if it is not such a text, or if others can read it (on Unix: any of
+    /// the mode bits 077).
     pub fn load(path: impl AsRef<Path>) -> Result<Self, KeyFileError> {
         let path = path.as_ref();
         let fail = |source| KeyFileError::Io { path: path.into(), source };
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            let mode = std::fs::metadata(path).map_err(fail)?.permissions().mode() & 0o777;
-            if mode & 0o077 != 0 {
-                return Err(KeyFileError::TooOpen { path: path.into(), mode });
-            }
+        // A folder or a device is told apart before it is opened: opening may wait, or do something.
+        if let Some(what) = unfit(&std::fs::metadata(path).map_err(fail)?) {
+            return Err(KeyFileError::NotAFile { path: path.into(), what });
         }
-        let text = Zeroizing::new(std::fs::read_to_string(path).map_err(fail)?);
-        let mut seed = parse_hex32(text.trim_end_matches(['\r', '\n']))
-            .map_err(|source| KeyFileError::Parse { path: path.into(), source })?;
-        let key = Self::from_seed(&seed);
-        seed.zeroize();
-        Ok(key)
+        let file = File::open(path).map_err(fail)?;
+        let opened = file.metadata().map_err(fail)?;
+        if opened.len() > MAX_FILE {
+            return Err(KeyFileError::TooLong { path: path.into(), len: opened.len() });
+        }
+        let key = Self::read_from(file).map_err(|error| match error {
+            ReadKeyError::Io(source) => fail(source),
+            ReadKeyError::Parse(source) => KeyFileError::Parse { path: path.into(), source },
+        })?;
+        // Only now: whoever named another file by mistake is told that, and not to change the mode of it.
+        match open_to_others(&opened) {
+            Some(mode) => Err(KeyFileError::TooOpen { path: path.into(), mode }),
+            None => Ok(key),
+        }
     }
 
-    /// Writes the key to a new file that only its owner can read (0600 on Unix), and syncs it.
+    /// Reads the key from a stream, as [`SecretKey::load`] does from a file: at most 4097 bytes, up to the end of the stream.
+    ///
+    /// # Errors
+    /// If the stream can't be read, or is not such a text.
+    pub fn read_from(stream: impl Read) -> Result<Self, ReadKeyError> {
+        // Room for all of it at once: growing would leave copies of the secret behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE as usize + 1));
+        stream.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+        // What is no text is no key either, and the parser says so.
+        let text = String::from_utf8_lossy(&bytes);
+        let seed = Zeroizing::new(parse_hex32(text.trim_end_matches(['\r', '\n']))?);
+        Ok(Self::from_seed(&seed))
+    }
+
+    /// Writes the key to a new file that only its owner can read (0600 on Unix), and syncs the file and its folder.
     ///
     /// # Errors
     /// If the file exists (an old key is never overwritten) or can't be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), KeyFileError> {
         let path = path.as_ref();
         let fail = |source| KeyFileError::Io { path: path.into(), source };
-        let mut options = std::fs::OpenOptions::new();
+        let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path).map_err(fail)?;
-        let mut text = Zeroizing::new(hex::encode(self.to_seed().as_slice()));
-        text.push('\n');
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        let written =
+            self.write_to(&mut file).and_then(|()| file.sync_all()).and_then(|()| sync_folder(path));
         if written.is_err() {
             // Half a key is none, and would stand in the way of the next try.
             let _ = std::fs::remove_file(path);
         }
         written.map_err(fail)
     }
+
+    /// Writes the key as [`SecretKey::save`] writes it to a file. **It shows the secret to whoever reads the stream.**
+    ///
+    /// # Errors
+    /// What the stream gives.
+    pub fn write_to(&self, mut stream: impl io::Write) -> io::Result<()> {
+        let mut text = Zeroizing::new(hex::encode(self.to_seed().as_slice()));
+        text.push('\n');
+        stream.write_all(text.as_bytes())?;
+        stream.flush()
+    }
+}
+
+/// Most bytes of a key file. A key has 65; a wrong file name must not fill the memory.
+const MAX_FILE: u64 = 4096;
+
+/// What stands where a key file should be, if it can't be one. A pipe can, as in `--key <(pass show node)`.
+#[cfg(unix)]
+fn unfit(found: &Metadata) -> Option<&'static str> {
+    use std::os::unix::fs::FileTypeExt as _;
+    let kind = found.file_type();
+    match () {
+        () if kind.is_dir() => Some("a folder"),
+        () if kind.is_file() || kind.is_fifo() => None,
+        () => Some("a device or socket"),
+    }
+}
+
+#[cfg(not(unix))]
+fn unfit(found: &Metadata) -> Option<&'static str> {
+    found.is_dir().then_some("a folder")
+}
+
+/// The mode of a file that others than its owner can read or write.
+#[cfg(unix)]
+fn open_to_others(opened: &Metadata) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = opened.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
+/// Elsewhere a file has no mode.
+#[cfg(not(unix))]
+fn open_to_others(_: &Metadata) -> Option<u32> {
+    None
+}
+
+/// A new file is durable once its folder is.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Elsewhere a folder can't be opened as a file.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 impl fmt::Debug for SecretKey {
@@ -213,6 +291,18 @@ pub enum ParseKeyError {
     Digit(char, usize),
 }
 
+/// Why no key could be read from a stream.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadKeyError {
+    /// The stream can't be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The content is not a key.
+    #[error(transparent)]
+    Parse(#[from] ParseKeyError),
+}
+
 /// Why a key file could not be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -223,7 +313,23 @@ pub enum KeyFileError {
         /// The file.
         path: PathBuf,
         /// What the operating system said.
-        source: std::io::Error,
+        source: io::Error,
+    },
+    /// There is no file of this name, but something else.
+    #[error("{} is {what}, not a key file: give the path of the file", path.display())]
+    NotAFile {
+        /// What was given.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// The file has more bytes than any key. Nothing of it was read.
+    #[error("{} has {len} bytes, where a key file has 65: is it the right file?", path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// Its length in bytes.
+        len: u64,
     },
     /// Others can read the secret.
     #[error("key file {} has mode {mode:04o}, so others can read the secret: run `chmod 600` on it", path.display())]
@@ -287,9 +393,63 @@ mod tests {
         assert!(matches!(key.save(&path), Err(KeyFileError::Io { .. })));
         #[cfg(unix)]
         {
-            use std::os::unix::fs::PermissionsExt as _;
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+            chmod(&path, 0o644);
             assert!(matches!(SecretKey::load(&path), Err(KeyFileError::TooOpen { mode: 0o644, .. })));
         }
+    }
+
+    #[cfg(unix)]
+    fn chmod(path: &Path, mode: u32) {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn of_a_file_too_long_for_a_key_nothing_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("disk.image");
+        // A gigabyte that takes no room: reading it would take a gigabyte of memory.
+        File::create(&path).unwrap().set_len(1 << 30).unwrap();
+        assert!(matches!(SecretKey::load(&path), Err(KeyFileError::TooLong { len: 0x4000_0000, .. })));
+        // A stream does not tell its length: no more of it is read than a key file may have.
+        let mut stream = Counting(0);
+        assert!(matches!(SecretKey::read_from(&mut stream), Err(ReadKeyError::Parse(_))));
+        assert_eq!(stream.0, MAX_FILE + 1);
+    }
+
+    /// A stream without an end, which counts what is read of it.
+    struct Counting(u64);
+
+    impl Read for Counting {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            buffer.fill(b'0');
+            self.0 += buffer.len() as u64;
+            Ok(buffer.len())
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_key_file_is_called_what_it_is_and_its_mode_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let fault = |path: &Path| SecretKey::load(path).unwrap_err();
+        assert!(matches!(fault(folder.path()), KeyFileError::NotAFile { what: "a folder", .. }));
+        assert!(matches!(fault("/dev/zero".as_ref()), KeyFileError::NotAFile { .. }));
+        // Readable by all, and no key: the mode is not what is wrong with it.
+        let path = folder.path().join("node.ledger");
+        for (bytes, chars) in [(&b"vs-ldg-1"[..], 8), (&b"\xff\xfe"[..], 2), (&b""[..], 0)] {
+            std::fs::write(&path, bytes).unwrap();
+            chmod(&path, 0o644);
+            let why = ParseKeyError::Length(chars);
+            assert!(matches!(fault(&path), KeyFileError::Parse { source, .. } if source == why));
+        }
+    }
+
+    #[test]
+    fn a_key_goes_through_streams_as_through_files() {
+        let (key, mut text) = (SecretKey::from_seed(&[7; 32]), Vec::new());
+        key.write_to(&mut text).unwrap();
+        assert_eq!(text, format!("{}\n", "07".repeat(32)).as_bytes());
+        assert_eq!(SecretKey::read_from(&text[..]).unwrap().public(), key.public());
     }
 }
