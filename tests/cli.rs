@@ -179,6 +179,132 @@ fn keygen_without_a_file_prints_the_secret_alone_on_stdout() {
     assert_eq!(stderr(&one), format!("public key: {}\n", SecretKey::from_seed(&seed).public()));
 }
 
+/// Stdout that nobody reads any more.
+fn closed() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+/// Runs with a stdout that nobody reads.
+fn run_unread(args: &[&str]) -> Output {
+    let child =
+        vouchsafe().args(args).stdin(Stdio::null()).stdout(closed()).stderr(Stdio::piped()).spawn().unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_key_that_nobody_got_is_a_failure() {
+    let output = run_unread(&["keygen"]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("nobody has the key"), "{}", stderr(&output));
+    // Nor is a public key told when it is not told, though here the secret is safe.
+    let folder = tempfile::tempdir().unwrap();
+    let (file, text) = path(&folder, "node.key");
+    let output = run_unread(&["keygen", "--out", &text]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains(&format!("keygen --public-of {text}")), "{}", stderr(&output));
+    assert!(SecretKey::load(file).is_ok());
+    assert_eq!(code(&run_unread(&["keygen", "--public-of", &text])), 1);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_key_is_not_written_into_nothing() {
+    for (stdout, words) in [("/dev/full", "nobody has the key"), ("/dev/null", "nobody would have the key")] {
+        let stdout = std::fs::OpenOptions::new().write(true).open(stdout).unwrap();
+        let child = vouchsafe().arg("keygen").stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(code(&output), 1);
+        assert!(stderr(&output).contains(words), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_dash_is_stdin_or_stdout_and_never_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = |args: &[&str]| {
+        vouchsafe().args(args).current_dir(folder.path()).stdin(Stdio::null()).output().unwrap()
+    };
+    let made = here(&["keygen", "--out", "-"]);
+    assert_eq!((code(&made), stdout(&made).trim_end().len()), (0, 64), "{}", stderr(&made));
+    let public = run_with(&["keygen", "--public-of", "-"], &made.stdout);
+    assert_eq!(stderr(&made), format!("public key: {}", stdout(&public)));
+    assert_eq!(code(&run_with(&["keygen", "--public-of", "-"], b"no key")), 2);
+    for command in ["demo", "sim", "soak"] {
+        assert_usage(&here(&[command, "--out", "-"]), &["--out -", "--json", "./-"]);
+    }
+    assert_usage(&here(&["node", "--key", "-"]), &["--key -", "path of a key file"]);
+    assert_usage(&here(&["node", "--key", "x", "--ledger", "-"]), &["--ledger -", "path of a file"]);
+    assert_usage(&run_with(&["demo", "--text", "-"], b"\n\n"), &["at least one line"]);
+    assert_usage(&run_with(&["sim", "--latency", "table:-"], b"1 2\n"), &["as many rows as columns"]);
+    assert_usage(&run_with(&["sim", "--topology", "edges:-"], b"1 1\n"), &["two different node numbers"]);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn no_file_is_read_beyond_what_can_be_of_use() {
+    let folder = tempfile::tempdir().unwrap();
+    // A gigabyte that takes no room. Whoever reads it all takes a gigabyte of memory, or an eternity.
+    let (huge, text) = path(&folder, "disk.image");
+    std::fs::File::create(huge).unwrap().set_len(1 << 30).unwrap();
+    assert_usage(&run(&["keygen", "--public-of", &text]), &["1073741824 bytes", "right file"]);
+    assert_usage(&run(&["node", "--key", &text]), &["1073741824 bytes", "right file"]);
+    assert_usage(&run(&["inspect", &text]), &["right file"]);
+    assert_usage(&run(&["inspect", "--hex", "00", "--body", &text]), &["right file"]);
+    assert_usage(&run(&["verify", "--jsonl", &text]), &["line 1", "right file"]);
+    assert_usage(&run(&["demo", "--text", &text]), &["line 1", "break the line"]);
+    for flag in [["--latency", "table"], ["--topology", "edges"]] {
+        assert_usage(&run(&["sim", flag[0], &format!("{}:{text}", flag[1])]), &["it has more than"]);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_key_file_is_said_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().to_str().unwrap();
+    let unfit = |output: Output, words: &[&str]| {
+        assert_usage(&output, words);
+        for word in ["chmod", "keygen", "delete"] {
+            assert!(!stderr(&output).contains(word), "{}", stderr(&output));
+        }
+    };
+    for command in [["keygen", "--public-of"], ["node", "--key"]] {
+        unfit(run(&[&command[..], &[text]].concat()), &[text, "a folder"]);
+        let (file, text) = path(&folder, "notes");
+        std::fs::write(file, "no key").unwrap();
+        unfit(run(&[&command[..], &[&text]].concat()), &[&text, "64 hexadecimal digits"]);
+    }
+    let (_, missing) = path(&folder, "missing.key");
+    assert_usage(&run(&["node", "--key", &missing]), &["no such key file", "vouchsafe keygen --out"]);
+    // A key is no ledger, by whatever name it goes.
+    let (file, key) = path(&folder, "node.key");
+    assert_eq!(code(&run(&["keygen", "--out", &key])), 0);
+    unfit(run(&["node", "--key", &key, "--ledger", &key]), &["both the key and its ledger"]);
+    #[cfg(unix)]
+    {
+        let (link, text) = path(&folder, "link.ledger");
+        std::os::unix::fs::symlink(&file, link).unwrap();
+        unfit(run(&["node", "--key", &key, "--ledger", &text]), &["both the key and its ledger"]);
+    }
+    assert!(SecretKey::load(file).is_ok());
+}
+
+#[test]
+fn a_ledger_or_address_that_cant_be_used_is_a_usage_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, key) = path(&folder, "node.key");
+    assert_eq!(code(&run(&["keygen", "--out", &key])), 0);
+    let node = |flags: &[&str]| run(&[&["node", "--key", &key], flags].concat());
+    let (garbage, text) = path(&folder, "garbage");
+    std::fs::write(garbage, "garbage").unwrap();
+    for ledger in [folder.path().to_str().unwrap(), &text, "/nonexistent/x.ledger"] {
+        assert_usage(&node(&["--ledger", ledger]), &[ledger]);
+    }
+    // Of a network for documentation: no machine has it.
+    assert_usage(&node(&["--listen", "192.0.2.1:4433"]), &["192.0.2.1:4433"]);
+}
+
 // ---- inspect
 
 fn say(key: &SecretKey, texts: &[&str]) -> Bundle {
@@ -221,6 +347,9 @@ fn inspect_tells_a_bundle() {
     let output = inspect_hex(&forged);
     assert_eq!(code(&output), 1);
     assert!(stdout(&output).contains("did not sign"));
+    // The verdict does not depend on who reads it.
+    assert_eq!(code(&run_unread(&["inspect", "--hex", &hex::encode(forged)])), 1);
+    assert_eq!(code(&run_unread(&["inspect", "--hex", &hex::encode(bundle.encoded())])), 0);
     assert_usage(
         &run(&["inspect", "--hex", &hex::encode(bundle.encoded()), "--body", &text]),
         &["--body", "a bundle"],
@@ -403,16 +532,21 @@ impl Drop for Running {
 
 impl Running {
     fn start(args: &[&str]) -> Self {
-        let mut child = vouchsafe()
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::of(vouchsafe().args(args))
+    }
+
+    fn of(command: &mut Command) -> Self {
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let out = follow(child.stdout.take().unwrap());
         let err = follow(child.stderr.take().unwrap());
         Self { child, out, err }
+    }
+
+    #[cfg(unix)]
+    fn signal(&self, signal: &str) {
+        let kill = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(kill.success());
     }
 }
 
@@ -468,8 +602,95 @@ fn two_nodes_exchange_lines_and_leave_cleanly() {
     // At the end of its input the first one stays, until ctrl-c.
     drop(one.child.stdin.take());
     wait_for(&one.err, "end of input");
-    let kill = Command::new("kill").args(["-INT", &one.child.id().to_string()]).status().unwrap();
-    assert!(kill.success());
+    one.signal("-INT");
     wait_for(&one.err, "leaving");
     assert_eq!(one.child.wait().unwrap().code(), Some(0));
+}
+
+/// A line that needs a record waits until there can be one, in its order, though its author has said all it had to say.
+#[cfg(unix)]
+#[test]
+fn lines_wait_for_a_ledger_that_cant_be_written_and_none_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let [(_, key1), (_, key2)] = ["one.key", "two.key"].map(|name| path(&folder, name));
+    let [_, _] = [&key1, &key2].map(|key| assert_eq!(code(&run(&["keygen", "--out", key])), 0));
+    let one = Running::start(&["node", "--key", &key1, "--listen", "127.0.0.1:0"]);
+    let listening = wait_for(&one.err, "listening as");
+    let addr = listening.rsplit(' ').next().unwrap().to_owned();
+
+    let ([(disk, _), (gone, _)], (_, ledger)) =
+        (["disk", "gone"].map(|name| path(&folder, name)), path(&folder, "disk/two.ledger"));
+    std::fs::create_dir(&disk).unwrap();
+    std::fs::rename(folder.path().join("two.ledger"), &ledger).unwrap();
+    let flags = [
+        "node",
+        "--key",
+        &key2,
+        "--ledger",
+        &ledger,
+        "--listen",
+        "127.0.0.1:0",
+        "--peer",
+        &addr,
+        "--exit-on-eof",
+    ];
+    let mut two = Running::start(&flags);
+    wait_for(&two.err, "listening as");
+    // The ledger has recorded nothing yet, so the first line needs a record.
+    std::fs::rename(&disk, &gone).unwrap();
+    let mut stdin = two.child.stdin.take().unwrap();
+    let lines: Vec<_> = (0..40).map(|number| format!("line {number}")).collect();
+    stdin.write_all((lines.join("\n") + "\n").as_bytes()).unwrap();
+    drop(stdin);
+    wait_for(&two.err, "the line waits, and is tried again");
+    std::fs::rename(&gone, &disk).unwrap();
+    wait_for(&two.err, "the line that waited was published");
+    for line in &lines {
+        let heard = one.out.recv_timeout(PATIENCE).unwrap();
+        assert!(heard.ends_with(&format!(" {line}")), "{heard} is not {line}");
+    }
+    assert_eq!(two.child.wait().unwrap().code(), Some(0));
+}
+
+/// A hangup is a goodbye, as a termination is. What was typed and reached nobody is said, and is no success.
+#[cfg(unix)]
+#[test]
+fn a_hangup_is_a_goodbye_and_unsaid_lines_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, key) = path(&folder, "node.key");
+    assert_eq!(code(&run(&["keygen", "--out", &key])), 0);
+    for (lines, expected) in [("", 0), ("one\n\ntwo\n", 1)] {
+        let mut node = Running::start(&["node", "--key", &key, "--listen", "127.0.0.1:0"]);
+        wait_for(&node.err, "listening as");
+        if !lines.is_empty() {
+            node.child.stdin.as_mut().unwrap().write_all(lines.as_bytes()).unwrap();
+            wait_for(&node.err, "no link to anybody");
+        }
+        node.signal("-HUP");
+        wait_for(&node.err, "leaving");
+        if expected > 0 {
+            let said = wait_for(&node.err, "not published");
+            assert!(said.starts_with("error: ") && said.ends_with(['1', '2']), "{said}");
+        }
+        assert_eq!(node.child.wait().unwrap().code(), Some(expected));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn under_nohup_a_hangup_is_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, key) = path(&folder, "node.key");
+    assert_eq!(code(&run(&["keygen", "--out", &key])), 0);
+    let mut command = Command::new("nohup");
+    command.arg(env!("CARGO_BIN_EXE_vouchsafe"));
+    let mut node = Running::of(command.args(["node", "--key", &key, "--listen", "127.0.0.1:0"]));
+    // It listens for signals before it says so.
+    wait_for(&node.err, "listening as");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", node.child.id())).unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    assert_eq!(u64::from_str_radix(ignored.trim(), 16).unwrap() & 1, 1, "{status}");
+    node.signal("-TERM");
+    wait_for(&node.err, "leaving");
+    assert_eq!(node.child.wait().unwrap().code(), Some(0));
 }

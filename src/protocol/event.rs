@@ -117,6 +117,22 @@ pub enum Event {
     },
 }
 
+impl PublishError {
+    /// Whether the same body may be published later through the same handle: what stands in the way is the state of links, queues
+    /// or disk, and may change by itself.
+    pub const fn is_temporary(&self) -> bool {
+        match self {
+            Self::NoLink | Self::WouldWait | Self::Ledger(_) => true,
+            Self::NotJoined(_)
+            | Self::TooLarge { .. }
+            | Self::NotAdmitted(_)
+            | Self::DuplicateWriter
+            | Self::Convicted
+            | Self::Closed => false,
+        }
+    }
+}
+
 /// Why something was not published.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

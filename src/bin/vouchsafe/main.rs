@@ -3,6 +3,7 @@
 mod chart;
 mod demo;
 mod exit;
+mod files;
 mod inspect;
 mod keygen;
 mod lines;
@@ -19,6 +20,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 /// Signed gossip that liars cannot break.
+///
+/// Where a file is read, - is stdin; a file of that name is ./-
 ///
 /// Exit code: 0 done; 1 it was tried and failed, or the verdict is no; 2 what was given can't be used (flags, values, files).
 #[derive(Parser)]
@@ -40,7 +43,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::parsed(&error),
+    };
+    let result = match cli.command {
         Command::Keygen(args) => keygen::run(&args),
         Command::Node(args) => node::run(args),
         Command::Inspect(args) => inspect::run(&args),

@@ -1,7 +1,6 @@
 //! `vouchsafe verify`: the verdicts of the rule on signatures from a file, for other implementations to compare with.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -9,7 +8,8 @@ use vouchsafe::key::{PublicKey, Signature};
 use vouchsafe::verify::{Item, Verifier, verify_raw};
 
 use crate::exit::Failure;
-use crate::lines::{Line, next_line};
+use crate::files;
+use crate::lines::{TooLong, line};
 
 /// Longest line: room for a message of almost 8 MiB. Without a bound one line could fill the memory.
 const MAX_LINE: usize = 16 << 20;
@@ -49,11 +49,9 @@ struct Claim {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let mut stdout = io::BufWriter::new(io::stdout().lock());
     let path = &args.jsonl;
-    if path.as_os_str() == "-" {
-        return judge_all(&mut io::stdin().lock(), Path::new("stdin"), &mut stdout);
-    }
-    let file = File::open(path).map_err(|error| Failure::file(path, &error))?;
-    judge_all(&mut BufReader::new(file), path, &mut stdout)
+    let mut input = files::open(path).map_err(|error| Failure::file(path, &error))?;
+    let name = if files::is_dash(path) { Path::new("stdin") } else { path };
+    judge_all(&mut input, name, &mut stdout)
 }
 
 fn judge_all(input: &mut impl BufRead, path: &Path, out: &mut impl Write) -> Result<(), Failure> {
@@ -63,12 +61,12 @@ fn judge_all(input: &mut impl BufRead, path: &Path, out: &mut impl Write) -> Res
     let mut number = 0u64;
     let end = loop {
         number += 1;
-        let claim = match next_line(input, MAX_LINE) {
+        let claim = match line(input, MAX_LINE) {
             Ok(None) => break Ok(()),
-            Ok(Some(Line::Whole(line))) => parse(&line),
-            Ok(Some(Line::TooLong(len))) => {
-                Err(format!("it has {len} bytes, and a line may have {MAX_LINE}: split the file"))
-            }
+            Ok(Some(Ok(line))) => parse(&line),
+            Ok(Some(Err(TooLong))) => Err(format!(
+                "it has more bytes than the {MAX_LINE} that a line may have: is it the right file?"
+            )),
             Err(error) => break Err(Failure::file(path, &error)),
         };
         match claim {

@@ -19,10 +19,10 @@ pub(crate) mod watch;
 mod words;
 pub(crate) mod world;
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
+use crate::files;
 use plan::Plan;
 
 /// Show signed gossip among liars, and measure it
@@ -62,7 +62,8 @@ pub(crate) struct Args {
     /// Print one line of JSON and nothing else on stdout
     #[arg(long)]
     json: bool,
-    /// Text file whose lines are the rumors, from the top and over again; without it a built-in text
+    /// Text file whose lines are the rumors, from the top and over again (- is stdin); without it a
+    /// built-in text
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
 }
@@ -80,8 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         Some(path) => words::from_file(path, usize::from(args.rumors))?,
         None => words::built_in(),
     };
-    // Before the run, so that nobody waits for it in vain.
-    std::fs::create_dir_all(&args.out).map_err(|error| Failure::file(&args.out, &error))?;
+    files::folder(&args.out)?;
     let plan = Plan::new(
         usize::from(args.nodes),
         usize::from(args.liars),
@@ -97,19 +97,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let figures = figures::Figures::of(&plan, &log);
     let path = args.out.join("spread.svg");
     let picture = picture::draw(&plan, &log);
-    if let Some(picture) = &picture {
-        std::fs::write(&path, picture).map_err(|error| Failure::file(&path, &error))?;
-    }
-    let mut out = io::stdout().lock();
-    if args.json {
-        writeln!(out, "{}", report::json(&figures))?;
+    let drawn = match &picture {
+        Some(picture) => std::fs::write(&path, picture).map_err(|error| Failure::file(&path, &error)),
+        None => Ok(()),
+    };
+    let shown = if args.json {
+        format!("{}\n", report::json(&figures))
+    } else if picture.is_some() && drawn.is_ok() {
+        format!("{}\npicture       {}\n", report::table(&plan, &log, &figures), path.display())
     } else {
-        write!(out, "{}", report::table(&plan, &log, &figures))?;
-        if picture.is_some() {
-            writeln!(out, "\npicture       {}", path.display())?;
-        }
-    }
-    out.flush()?;
-    let faults = figures::faults(&plan, &log, &figures);
-    if faults.is_empty() { Ok(()) } else { Err(Failure::Failed(faults.join("; "))) }
+        report::table(&plan, &log, &figures)
+    };
+    let printed = exit::print(&shown);
+    exit::verdict(figures::faults(&plan, &log, &figures), drawn.and(printed))
 }

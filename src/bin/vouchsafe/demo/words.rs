@@ -1,13 +1,12 @@
 //! What the honest nodes have to say.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
 use bytes::Bytes;
 
 use crate::exit::Failure;
-use crate::lines::{Line, next_line};
+use crate::files;
+use crate::lines::{TooLong, line};
 
 /// Longest line of a text: what a default topic carries in one rumor.
 const MAX_LINE: usize = 16 * 1024;
@@ -64,19 +63,18 @@ pub(super) fn built_in() -> Vec<Bytes> {
 
 /// The first lines of a file that are not empty, at most `most`: more are never said.
 pub(super) fn from_file(path: &Path, most: usize) -> Result<Vec<Bytes>, Failure> {
-    let file = File::open(path).map_err(|error| Failure::file(path, &error))?;
-    let mut input = BufReader::new(file);
+    let mut input = files::open(path).map_err(|error| Failure::file(path, &error))?;
     let mut lines = Vec::new();
     let mut number = 0u64;
     while lines.len() < most {
         number += 1;
-        match next_line(&mut input, MAX_LINE).map_err(|error| Failure::file(path, &error))? {
+        match line(&mut input, MAX_LINE).map_err(|error| Failure::file(path, &error))? {
             None => break,
-            Some(Line::Whole(line)) if line.is_empty() => {}
-            Some(Line::Whole(line)) => lines.push(Bytes::from(line)),
-            Some(Line::TooLong(len)) => {
+            Some(Ok(line)) if line.is_empty() => {}
+            Some(Ok(line)) => lines.push(Bytes::from(line)),
+            Some(Err(TooLong)) => {
                 return Err(Failure::Usage(format!(
-                    "{}, line {number}: {len} bytes, where a rumor has at most {MAX_LINE}: break the line",
+                    "{}, line {number}: more than the {MAX_LINE} bytes that a rumor may have: break the line",
                     path.display()
                 )));
             }

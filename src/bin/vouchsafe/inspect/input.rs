@@ -1,12 +1,12 @@
 //! Where the bytes come from.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use vouchsafe::rumor::{MAX_BODY, MAX_RUMORS, SIGNED_HEADER_LEN};
 
 use crate::exit::Failure;
+use crate::files;
 
 /// The longest of the three kinds is a bundle with the largest body; as hexadecimal twice that, with line breaks three
 /// times. More is not read: a wrong file name must not fill the memory.
@@ -42,17 +42,12 @@ pub(super) fn from_file(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// The bytes of a file as they are.
 pub(super) fn raw_file(path: &Path) -> Result<Vec<u8>, Failure> {
-    let read = |input: &mut dyn Read| -> io::Result<Vec<u8>> {
+    let read = || -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        input.take(MAX_INPUT as u64 + 1).read_to_end(&mut bytes)?;
+        files::open(path)?.take(MAX_INPUT as u64 + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    let bytes = if path.as_os_str() == "-" {
-        read(&mut io::stdin().lock())
-    } else {
-        File::open(path).and_then(|mut file| read(&mut file))
-    };
-    let bytes = bytes.map_err(|error| Failure::file(path, &error))?;
+    let bytes = read().map_err(|error| Failure::file(path, &error))?;
     if bytes.len() > MAX_INPUT {
         return Err(Failure::Usage(format!(
             "{} has more than {MAX_INPUT} bytes, which no bundle, proof, evidence or body has: is it the right file?",

@@ -4,10 +4,10 @@ mod input;
 mod kinds;
 mod show;
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
+use crate::files::is_dash;
 use kinds::Found;
 
 /// Decode and judge a bundle, a proof or evidence
@@ -33,7 +33,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let dash = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str() == "-");
+    let dash = |path: &Option<PathBuf>| path.as_deref().is_some_and(is_dash);
     if dash(&args.file) && dash(&args.body) {
         return Err(Failure::usage(
             "stdin can be the proof or the body, not both: put one of them into a file",
@@ -52,8 +52,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             found.with_article()
         )));
     }
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    let holds = show::show(&found, body.as_deref(), &mut out)?;
-    out.flush()?;
-    if holds { Ok(()) } else { Err(Failure::No) }
+    let mut shown = Vec::new();
+    let holds = show::show(&found, body.as_deref(), &mut shown)?;
+    // The exit code is the verdict, also for whoever reads no more than the first line.
+    match exit::print(&shown) {
+        Ok(()) | Err(Failure::OutputClosed) if !holds => Err(Failure::No),
+        printed => printed,
+    }
 }

@@ -1,22 +1,28 @@
 //! `vouchsafe node`: one node on the terminal. Lines typed are published, rumors heard are printed.
 
+mod leave;
 mod listen;
 mod say;
 mod status;
 mod stdin;
+mod troubles;
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use vouchsafe::key::SecretKey;
+use vouchsafe::key::{KeyFileError, SecretKey};
 use vouchsafe::rumor::NetworkId;
-use vouchsafe::{Delivery, Node, PeerAddr, Topic, TopicHandle};
+use vouchsafe::{Delivery, Event, Node, PeerAddr, Topic, TopicHandle};
 
 use crate::exit::Failure;
-use crate::keygen::ledger_beside;
+use crate::files::is_dash;
+use crate::keygen::{key_file, ledger_beside};
 use crate::text::printable;
+use leave::Leave;
 use status::status;
+use stdin::Lines;
+use troubles::Troubles;
 
 /// How long a leaving node may take to tell its peers.
 const LEAVING: Duration = Duration::from_secs(5);
@@ -26,8 +32,12 @@ const LEAVING: Duration = Duration::from_secs(5);
 /// Prints each rumor on stdout as "AUTHOR POSITION TEXT": the first 8 digits of the author's key, the tick and slot, and the
 /// text with control characters escaped. Own lines are not repeated. What happens to links and liars goes to stderr.
 ///
-/// Lines wait until there is a link to tell them to. Empty lines are skipped, and lines longer than a rumor may be (16 KiB)
-/// are refused with a message. At the end of stdin the node goes on listening; ctrl-c ends it.
+/// Lines wait until there is a link to tell them to, and while the ledger can't be written. Empty lines are skipped, and lines
+/// longer than a rumor may be (16 KiB) are refused with a message. At the end of stdin the node goes on listening; ctrl-c, or
+/// SIGTERM, or SIGHUP (except under nohup) ends it, after it has said goodbye to its peers.
+///
+/// Exit code: 0 it was asked to end, or was done; 1 it failed, or lines that it had read were not published; 2 for a flag, key or
+/// ledger that can't be used.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -56,8 +66,16 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
-    let key = SecretKey::load(&args.key).map_err(|error| {
-        Failure::Usage(format!("{error}; `vouchsafe keygen --out {}` makes a key", args.key.display()))
+    let ledger = args.ledger.clone().unwrap_or_else(|| ledger_beside(&args.key));
+    check_files(&args.key, &ledger)?;
+    let key = SecretKey::load(&args.key).map_err(|error| match error {
+        KeyFileError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            Failure::Usage(format!(
+                "{path}: there is no such key file; `vouchsafe keygen --out {path}` makes a key",
+                path = args.key.display()
+            ))
+        }
+        error => key_file(&error),
     })?;
     // Checked before anything starts, so that a bad name is a usage error.
     let topic = Topic::named(&args.topic);
@@ -66,18 +84,42 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         .map_err(|error| Failure::Usage(format!("--topic {:?}: {error}", args.topic)))?;
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::Failed(format!("the runtime can't start: {error}")))?;
-    let result = runtime.block_on(serve(args, key, topic));
+    let result = runtime.block_on(serve(args, key, &ledger, topic));
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
-async fn serve(args: Args, key: SecretKey, topic: Topic) -> Result<(), Failure> {
+/// Refuses what can't be a key or its ledger, whatever is in it.
+fn check_files(key: &Path, ledger: &Path) -> Result<(), Failure> {
+    if is_dash(key) {
+        return Err(Failure::usage(
+            "--key - would be stdin, whose lines are published: give the path of a key file",
+        ));
+    }
+    if is_dash(ledger) {
+        return Err(Failure::usage(
+            "--ledger - would be stdin, and a ledger is written too: give the path of a file",
+        ));
+    }
+    // Where there is none yet, there is nothing to harm.
+    let real = |path: &Path| path.canonicalize().ok();
+    if key == ledger || (real(key).is_some() && real(key) == real(ledger)) {
+        return Err(Failure::Usage(format!(
+            "{} can't be both the key and its ledger: give another file with --ledger",
+            key.display()
+        )));
+    }
+    Ok(())
+}
+
+async fn serve(args: Args, key: SecretKey, ledger: &Path, topic: Topic) -> Result<(), Failure> {
+    // Before anybody can know that it runs: from here on it does not end without a goodbye.
+    let leave = Leave::listen()?;
     let listen = listen::lookup(&args.listen).await?;
     let peers = args.peers.clone();
     let builder = Node::builder(key).network(&args.network).listen(listen).bootstrap(peers);
-    let ledger = args.ledger.clone().unwrap_or_else(|| ledger_beside(&args.key));
     let is_new = !ledger.exists();
-    let node = builder.ledger(&ledger).topic(topic.clone()).spawn().await.map_err(Failure::failed)?;
+    let node = builder.ledger(ledger).topic(topic.clone()).spawn().await?;
     let handle = node.join(topic).await.map_err(Failure::failed)?;
     match node.addr() {
         Some(addr) => status(format_args!("listening as {addr}")),
@@ -94,21 +136,38 @@ async fn serve(args: Args, key: SecretKey, topic: Topic) -> Result<(), Failure> 
             ledger.display()
         ));
     }
-    let result = talk(&node, &handle, args.exit_on_eof).await;
+    let lines = Lines::read(handle.rules().max_body() as usize);
+    let unsaid = lines.unsaid();
+    let result = talk(&node, &handle, (lines, args.exit_on_eof), leave).await;
+    let unsaid = unsaid.count();
     if tokio::time::timeout(LEAVING, node.shutdown()).await.is_err() {
         status(format_args!("left without an answer after {} s", LEAVING.as_secs()));
     }
-    result
+    match (unsaid, result) {
+        (0, result) => result,
+        (_, Err(Failure::Failed(why))) => {
+            Err(Failure::Failed(format!("{why}; lines that were read and not published: {unsaid}")))
+        }
+        (_, Err(why @ Failure::Usage(_))) => Err(why),
+        (..) => Err(Failure::Failed(format!("lines that were read and not published: {unsaid}"))),
+    }
 }
 
 /// Listens and speaks until told to leave.
-async fn talk(node: &Node, topic: &TopicHandle, exit_on_eof: bool) -> Result<(), Failure> {
+async fn talk(
+    node: &Node,
+    topic: &TopicHandle,
+    (lines, exit_on_eof): (Lines, bool),
+    leave: Leave,
+) -> Result<(), Failure> {
     let mut rumors = topic.subscribe();
     let mut events = node.events();
-    let lines = stdin::lines(topic.rules().max_body() as usize);
+    let mut troubles = Troubles::default();
+    // Some began before there was anybody to tell.
+    look(node, &mut troubles).await;
     let mut saying = std::pin::pin!(say::all(node, topic, lines));
     let mut said = false;
-    let mut leave = std::pin::pin!(asked_to_leave());
+    let mut leave = std::pin::pin!(leave.asked());
     loop {
         tokio::select! {
             asked = &mut leave => {
@@ -130,8 +189,11 @@ async fn talk(node: &Node, topic: &TopicHandle, exit_on_eof: bool) -> Result<(),
                 None => return Err(Failure::failed("the node has stopped by itself: start it again")),
             },
             event = events.next() => match event {
-                Some(Ok(event)) => status(status::describe(&event)),
-                Some(Err(lagged)) => status(format_args!("{} events were not shown", lagged.0)),
+                Some(Ok(event)) => tell(&event, &mut troubles),
+                Some(Err(lagged)) => {
+                    status(format_args!("{} events were not shown", lagged.0));
+                    look(node, &mut troubles).await;
+                }
                 None => return Err(Failure::failed("the node has stopped by itself: start it again")),
             },
         }
@@ -147,18 +209,16 @@ fn print(delivery: &Delivery) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
-/// Ctrl-c, or the signal that service managers send.
-async fn asked_to_leave() -> Result<(), Failure> {
-    let fail = |error: io::Error| Failure::Failed(format!("signals can't be received: {error}"));
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
-        tokio::select! {
-            result = tokio::signal::ctrl_c() => result.map_err(fail),
-            _ = terminate.recv() => Ok(()),
-        }
+/// Tells of an event, unless it is known.
+fn tell(event: &Event, troubles: &mut Troubles) {
+    if troubles.is_news(event) {
+        status(status::describe(event));
     }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.map_err(fail)
+}
+
+/// Tells what impairs the node now and was not told, and what no longer does.
+async fn look(node: &Node, troubles: &mut Troubles) {
+    if let Ok(stats) = node.stats().await {
+        troubles.compare(&stats.impaired).into_iter().for_each(status);
+    }
 }

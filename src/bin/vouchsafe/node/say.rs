@@ -1,35 +1,33 @@
 //! Publishing lines, one after the other.
 
-use std::io;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use vouchsafe::{Node, PublishError, TopicHandle};
 
 use super::status::status;
+use super::stdin::Lines;
 use crate::exit::Failure;
 use crate::lines::Line;
 
 /// Between two looks at a thing that gives no signal.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// Between two tries of a line that could not be published: at first, and at most. A disk that is full stays so for a while, and
+/// whoever makes room should not have to wait long.
+const TRY_AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
 /// After the last byte was handed over, peers may still ask for what was only announced to them.
 const AFTERTHOUGHT: Duration = Duration::from_millis(500);
 /// Longest wait for links that take no bytes.
 const UNSENT: Duration = Duration::from_secs(10);
 
 /// Publishes every line, and ends when the last one was sent.
-pub(super) async fn all(
-    node: &Node,
-    topic: &TopicHandle,
-    mut lines: mpsc::Receiver<io::Result<Line>>,
-) -> Result<(), Failure> {
+pub(super) async fn all(node: &Node, topic: &TopicHandle, mut lines: Lines) -> Result<(), Failure> {
     let mut said = 0u64;
-    while let Some(line) = lines.recv().await {
+    while let Some(line) = lines.next().await {
         match line {
             Ok(Line::Whole(line)) if line.is_empty() => {}
             Ok(Line::Whole(line)) => {
-                say(topic, line).await?;
-                said += 1;
+                said += u64::from(say(topic, line).await?);
+                lines.settled();
             }
             Ok(Line::TooLong(len)) => status(format_args!(
                 "a line of {len} bytes was not published: a rumor here has at most {}; split it, or publish its hash",
@@ -44,22 +42,43 @@ pub(super) async fn all(
     Ok(())
 }
 
-/// Waits for a link, a slot and room, whatever it takes: a line is never dropped.
-async fn say(topic: &TopicHandle, line: Vec<u8>) -> Result<(), Failure> {
+/// Waits for a link, a slot, room and the ledger, whatever it takes: a line is never dropped. Whether it was published: one that
+/// can never be is told of.
+async fn say(topic: &TopicHandle, line: Vec<u8>) -> Result<bool, Failure> {
     let line = bytes::Bytes::from(line);
-    let mut told = false;
+    let mut told_of_links = false;
+    let mut told_of_error = false;
+    let mut pause = TRY_AGAIN.0;
     loop {
-        if !told && tokio::time::timeout(LOOK_AGAIN, topic.ready(1)).await.is_err() {
+        if !told_of_links && tokio::time::timeout(LOOK_AGAIN, topic.ready(1)).await.is_err() {
             status("no link to anybody in this topic yet: the line waits");
-            told = true;
+            told_of_links = true;
         }
         topic.ready(1).await.map_err(Failure::failed)?;
         match topic.publish(line.clone()).await {
-            Ok(_) => return Ok(()),
+            Ok(_) if told_of_error => status("the line that waited was published"),
+            Ok(_) => {}
             // The last link went away meanwhile.
-            Err(PublishError::NoLink) => tokio::time::sleep(LOOK_AGAIN).await,
+            Err(PublishError::NoLink) => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+                continue;
+            }
+            Err(error) if error.is_temporary() => {
+                if !told_of_error {
+                    status(format_args!("{error}: the line waits, and is tried again"));
+                    told_of_error = true;
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(TRY_AGAIN.1);
+                continue;
+            }
+            Err(error @ PublishError::TooLarge { .. }) => {
+                status(format_args!("a line was not published: {error}"));
+                return Ok(false);
+            }
             Err(error) => return Err(Failure::failed(error)),
         }
+        return Ok(true);
     }
 }
 

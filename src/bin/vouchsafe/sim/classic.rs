@@ -1,14 +1,13 @@
 //! `vouchsafe sim --classic`: the textbook's formula beside the cycles that its epidemic really takes.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::path::Path;
 
 use vouchsafe::sim::classic::{Cycles, cycles, textbook};
 
 use super::bar::Bar;
 use crate::chart::{Axis, Drawn, Lines, Series};
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 
 struct Row {
     nodes: usize,
@@ -37,10 +36,13 @@ pub(super) fn run(nodes: &[usize], fanout: usize, seed: u64, seeds: u32, out: &P
     }
     bar.end();
     let path = out.join("classic.svg");
-    std::fs::write(&path, picture(&rows, fanout, seeds)).map_err(|error| Failure::file(&path, &error))?;
-    let mut stdout = io::stdout().lock();
-    write!(stdout, "{}\nplot          {}\n", table(&rows, fanout, seeds), path.display())?;
-    Ok(stdout.flush()?)
+    let drawn = std::fs::write(&path, picture(&rows, fanout, seeds));
+    let shown = match &drawn {
+        Ok(()) => format!("{}\nplot          {}\n", table(&rows, fanout, seeds), path.display()),
+        Err(_) => table(&rows, fanout, seeds),
+    };
+    exit::print(&shown)?;
+    drawn.map_err(|error| Failure::file(&path, &error))
 }
 
 fn table(rows: &[Row], fanout: usize, seeds: u32) -> String {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use vouchsafe::rumor::{MAX_BODY, MAX_HOLD_BACK};
 use vouchsafe::sim::Latency;
 
+use crate::files;
+
 /// Some of the nodes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Part {
@@ -140,9 +142,11 @@ pub(super) fn latency(text: &str) -> Result<Latency, String> {
     }
 }
 
+/// Most bytes of a table: enough for a thousand regions.
+const MAX_TABLE: u64 = 16 << 20;
+
 fn table(path: &Path) -> Result<Latency, String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("{}: {error}: check the path and its permissions", path.display()))?;
+    let text = files::value(path, MAX_TABLE)?;
     let rows: Option<Vec<Vec<_>>> = text
         .lines()
         .filter(|line| !line.trim().is_empty())

@@ -13,7 +13,7 @@ use vouchsafe::sim::{Experiment, Liar, Protocol};
 use super::bar::Bar;
 use super::cost::{Limits, Meter, Watch};
 use super::timing::with_time;
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use row::Row;
 
 /// Percent of the nodes that lie.
@@ -50,16 +50,16 @@ pub(super) fn run(
     };
     let meter = Meter::start();
     let mut bar = Bar::new(plans.len(), true);
-    writeln!(io::stdout(), "{}", row::HEAD)?;
+    exit::progress(writeln!(io::stdout(), "{}", row::HEAD))?;
     for (at, plan) in plans.iter().enumerate() {
         let Some(place) = rows.get_mut(at) else { continue };
         if let Some(row) = place.as_ref().filter(|row| row.is_done()) {
-            bar.aside(|| writeln!(io::stdout(), "{}", row.shown()))?;
+            exit::progress(bar.aside(|| writeln!(io::stdout(), "{}", row.shown())))?;
             bar.one_kept();
         } else {
             bar.begin(plan.words());
             let row = made(experiment, plan, limits, &bar);
-            bar.aside(|| writeln!(io::stdout(), "{}", row.shown()))?;
+            exit::progress(bar.aside(|| writeln!(io::stdout(), "{}", row.shown())))?;
             *place = Some(row);
             bar.one_done();
         }
@@ -68,13 +68,12 @@ pub(super) fn run(
         report::write(out, experiment, &rows, plans.len(), &meter)?;
     }
     bar.end();
-    writeln!(io::stdout(), "\nreport        {}", out.join(report::NAME).display())?;
+    exit::progress(writeln!(io::stdout(), "\nreport        {}", out.join(report::NAME).display()))?;
     let faults = rows.iter().flatten().filter_map(|row| {
         let fault = row.fault.as_ref()?;
         Some(format!("{}: {fault}", row.plan.words()))
     });
-    let faults: Vec<_> = faults.collect();
-    if faults.is_empty() { Ok(()) } else { Err(Failure::Failed(faults.join("; "))) }
+    exit::verdict(faults.collect(), Ok(()))
 }
 
 fn made(experiment: &Experiment, plan: &Plan, limits: Limits, bar: &Bar) -> Row {

@@ -86,14 +86,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "BYTES", allow_hyphen_values = true, default_value = "300", conflicts_with = "classic", value_parser = flags::size)]
     size: usize,
     /// One-way delay of links, milliseconds: geometric (5 to 130, by distance), A-B, N for all, or table:FILE with a
-    /// row for each region; each frame takes up to 2 ms more, at random
+    /// row for each region (- is stdin); each frame takes up to 2 ms more, at random
     #[arg(long, value_name = "DELAY", allow_hyphen_values = true, default_value = "geometric", conflicts_with = "classic", value_parser = flags::latency)]
     latency: Latency,
     /// Chance of a frame to be lost once; it arrives after a retransmission
     #[arg(long, value_name = "PART", allow_hyphen_values = true, default_value = "0", conflicts_with = "classic", value_parser = flags::fraction)]
     loss: f64,
     /// Who has a link to whom: random, regular, hub[:N] (all dial these too), small-world[:PERCENT], or edges:FILE
-    /// with two numbers a line
+    /// with two numbers a line (- is stdin)
     #[arg(long, value_name = "KIND", allow_hyphen_values = true, default_value = "random", conflicts_with = "classic", value_parser = shape::topology)]
     topology: Topology,
     /// Where liars sit: random, cut (where the network is narrowest), or around[:NODE] (all its neighbours but one first)
@@ -215,10 +215,10 @@ fn fit_their_mode(args: &Args) -> Result<(), Failure> {
     }
 }
 
-/// The folder for what is written; made before the run, so that nobody waits for it in vain.
+/// The folder for what is written.
 fn folder(args: &Args) -> Result<PathBuf, Failure> {
     let out = args.out.as_deref().unwrap_or(Path::new(OUT));
-    std::fs::create_dir_all(out).map_err(|error| Failure::file(out, &error))?;
+    crate::files::folder(out)?;
     Ok(out.to_owned())
 }
 

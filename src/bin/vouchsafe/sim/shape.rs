@@ -7,6 +7,7 @@ use vouchsafe::rumor::NetworkId;
 use vouchsafe::sim::{Churn, Placement, Scenario, Topology};
 
 use crate::exit::Failure;
+use crate::files;
 
 /// Hubs and percent of moved links if only the kind is named.
 const HUBS: usize = 3;
@@ -37,10 +38,12 @@ pub(super) fn topology(text: &str) -> Result<Topology, String> {
     }
 }
 
+/// Most bytes of a list of links: enough for some twenty million.
+const MAX_EDGES: u64 = 256 << 20;
+
 /// Two numbers a line: who dials, and whom. What follows a `#` is a comment.
 fn edges(path: &Path) -> Result<Topology, String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("{}: {error}: check the path and its permissions", path.display()))?;
+    let text = files::value(path, MAX_EDGES)?;
     let mut edges = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default();

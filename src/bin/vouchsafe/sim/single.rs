@@ -1,14 +1,13 @@
 //! One run: its table or its line of JSON, and its plots.
 
-use std::io::{self, Write as _};
 use std::path::Path;
 
-use vouchsafe::sim::Experiment;
+use vouchsafe::sim::{Experiment, Report};
 
 use super::bar::Bar;
 use super::cost::Meter;
 use super::{figures, plots};
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 
 pub(super) fn run(experiment: Experiment, json: bool, out: Option<&Path>) -> Result<(), Failure> {
     let (scenario, size, rate) = (experiment.scenario.clone(), experiment.size, experiment.rate);
@@ -20,26 +19,30 @@ pub(super) fn run(experiment: Experiment, json: bool, out: Option<&Path>) -> Res
     let cost = meter.words(Some(scenario.nodes), Some(report.deliveries().0));
 
     let network = figures::network(&scenario, &report);
-    let mut written = Vec::new();
-    if let Some(out) = out {
-        let pictures = [
-            ("latency.svg", plots::latency(&report, &network)),
-            ("coverage.svg", plots::over_time(&report, &network)),
-        ];
-        for (name, picture) in pictures {
-            let path = out.join(name);
-            std::fs::write(&path, picture).map_err(|error| Failure::file(&path, &error))?;
-            written.push(path.display().to_string());
-        }
-    }
-    let mut stdout = io::stdout().lock();
-    if json {
-        writeln!(stdout, "{}", figures::json(&report))?;
+    let drawn = out.map_or(Ok(Vec::new()), |out| draw(&report, &network, out));
+    let mut shown = if json {
+        format!("{}\n", figures::json(&report))
     } else {
-        write!(stdout, "network       {network}\n{}", figures::table(&report, size, rate))?;
-        writeln!(stdout, "cost          {cost}")?;
-        writeln!(stdout, "plots         {}", written.join(", "))?;
+        let table = figures::table(&report, size, rate);
+        format!("network       {network}\n{table}cost          {cost}\n")
+    };
+    if let (false, Ok(plots)) = (json, &drawn) {
+        shown += &format!("plots         {}\n", plots.join(", "));
     }
-    stdout.flush()?;
-    figures::faults(&report).map_or(Ok(()), |faults| Err(Failure::Failed(faults)))
+    let printed = exit::print(&shown);
+    exit::verdict(figures::faults(&report).into_iter().collect(), drawn.map(drop).and(printed))
+}
+
+/// Writes the plots; gives their paths.
+fn draw(report: &Report, network: &str, out: &Path) -> Result<Vec<String>, Failure> {
+    let pictures = [
+        ("latency.svg", plots::latency(report, network)),
+        ("coverage.svg", plots::over_time(report, network)),
+    ];
+    let write = |(name, picture): (&str, String)| {
+        let path = out.join(name);
+        std::fs::write(&path, picture).map_err(|error| Failure::file(&path, &error))?;
+        Ok(path.display().to_string())
+    };
+    pictures.into_iter().map(write).collect()
 }

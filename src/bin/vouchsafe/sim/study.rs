@@ -12,7 +12,7 @@ use vouchsafe::sim::{Experiment, Liar, Report};
 use super::bar::Bar;
 use super::cost::Meter;
 use super::figures;
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 pub(super) use parameter::{Parameter, parameters};
 
 /// Who lies, and how many percent of the nodes: nobody, those who withhold, and those who make others wait.
@@ -54,17 +54,16 @@ pub(super) fn run(
         (parameter.set)(&mut this.scenario, value);
         let report = this.run(&mut |progress| bar.show(progress));
         let line = report::line(&what, &report);
-        bar.aside(|| writeln!(io::stdout(), "{line}"))?;
+        exit::progress(bar.aside(|| writeln!(io::stdout(), "{line}")))?;
         rows.push(Row { parameter, value, company, report });
         bar.one_done();
         report::write(out, experiment, parameters, &rows, runs.len(), &meter)?;
     }
     bar.end();
-    writeln!(io::stdout(), "\nreport        {}", out.join(report::NAME).display())?;
+    exit::progress(writeln!(io::stdout(), "\nreport        {}", out.join(report::NAME).display()))?;
     let faults = rows.iter().filter_map(|row| {
         let faults = figures::faults(&row.report)?;
         Some(format!("{} {}: {faults}", row.parameter.name, row.value))
     });
-    let faults: Vec<_> = faults.collect();
-    if faults.is_empty() { Ok(()) } else { Err(Failure::Failed(faults.join("; "))) }
+    exit::verdict(faults.collect(), Ok(()))
 }

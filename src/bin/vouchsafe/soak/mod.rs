@@ -22,11 +22,11 @@ mod socket;
 mod watch;
 mod world;
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
+use crate::files;
 
 /// Let honest nodes live through churn, attacks and partitions, and check every promise
 ///
@@ -45,7 +45,7 @@ use crate::exit::Failure;
 /// or more;
 /// descriptors: with all attackers gone and all nodes up, no more are open at the end than were at the beginning.
 ///
-/// Writes DIR/soak.jsonl, a line a second, and DIR/soak.svg.
+/// Writes DIR/soak.jsonl, a line a second, and DIR/soak.svg; while it runs, DIR/soak.ledgers.
 ///
 /// Exit code: 0 if all promises were kept; 1 if not; 2 for a bad value.
 #[derive(clap::Args)]
@@ -83,21 +83,19 @@ fn minutes(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    std::fs::create_dir_all(&args.out).map_err(|error| Failure::file(&args.out, &error))?;
+    files::folder(&args.out)?;
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::Failed(format!("the runtime can't start: {error}")))?;
     let outcome = runtime.block_on(run::run(args))?;
     runtime.shutdown_background();
     let path = args.out.join("soak.svg");
-    std::fs::write(&path, picture::draw(args, &outcome)).map_err(|error| Failure::file(&path, &error))?;
-    let mut out = io::stdout().lock();
-    if args.json {
-        writeln!(out, "{}", report::json(args, &outcome))?;
-    } else {
-        write!(out, "{}", report::table(args, &outcome))?;
-        writeln!(out, "\npicture       {}", path.display())?;
-    }
-    out.flush()?;
-    let faults = outcome.faults();
-    if faults.is_empty() { Ok(()) } else { Err(Failure::Failed(faults.join("; "))) }
+    let drawn = std::fs::write(&path, picture::draw(args, &outcome));
+    let drawn = drawn.map_err(|error| Failure::file(&path, &error));
+    let shown = match (args.json, &drawn) {
+        (true, _) => format!("{}\n", report::json(args, &outcome)),
+        (_, Ok(())) => format!("{}\npicture       {}\n", report::table(args, &outcome), path.display()),
+        (_, Err(_)) => report::table(args, &outcome),
+    };
+    let printed = exit::print(&shown);
+    exit::verdict(outcome.faults(), drawn.and(printed))
 }

@@ -23,6 +23,8 @@ use crate::sim::bar::Bar;
 
 /// Nodes that each node dials: some eight links, as in the demo.
 const FANOUT: usize = 4;
+/// The folder of the nodes' ledgers. It is emptied, so it has a name that nobody keeps ledgers of real keys under.
+const LEDGERS: &str = "soak.ledgers";
 /// News that wait; what can't be passed on waits with its reader, which has room for thousands.
 const WAITING: usize = 65_536;
 /// For all nodes to be linked at the beginning, and to be back at the end.
@@ -31,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const DRAINED: Duration = Duration::from_secs(300);
 
 pub(super) async fn run(args: &Args) -> Result<Outcome, Failure> {
-    let ledgers = args.out.join("ledgers");
+    let ledgers = args.out.join(LEDGERS);
     process::count_panics();
     // Of a run that was broken off: of keys that are gone.
     let _ = std::fs::remove_dir_all(&ledgers);

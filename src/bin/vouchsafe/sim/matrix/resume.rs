@@ -9,11 +9,12 @@ use super::super::figures::CELLS;
 use super::row::split;
 use super::{Plan, Row, report};
 use crate::exit::Failure;
+use crate::files;
 
 /// For each plan the row of the report in this folder, if there is one. A row that is not planned would be lost: an error.
 pub(super) fn rows(out: &Path, experiment: &Experiment, plans: &[Plan]) -> Result<Vec<Option<Row>>, Failure> {
     let path = out.join(report::NAME);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match files::text(&path, MAX_REPORT) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(plans.iter().map(|_| None).collect());
@@ -24,6 +25,8 @@ pub(super) fn rows(out: &Path, experiment: &Experiment, plans: &[Plan]) -> Resul
         .map_err(|what| Failure::Usage(format!("--resume: {}: {what}", path.display())))
 }
 
+/// Most bytes of a report. One of all adversaries has some 20 kB.
+const MAX_REPORT: u64 = 16 << 20;
 /// What can be done in any case.
 const ANEW: &str = "another folder with --out, or leave --resume out to start anew and lose that report";
 
