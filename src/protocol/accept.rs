@@ -52,6 +52,21 @@ impl Validations {
     }
 }
 
+#[cfg(any(test, feature = "sim"))]
+impl Validations {
+    /// Bundles that are asked about, or wait for it.
+    pub(super) fn len(&self) -> usize {
+        self.asked.len() + self.waiting.len()
+    }
+
+    pub(super) fn check(&self, recount: &mut super::check::Recount) {
+        let bytes = self.waiting.iter().map(|(_, _, bytes)| *bytes as usize).sum();
+        recount.same("bytes that wait for validators", self.bytes, bytes);
+        let idle = self.asked.is_empty() && !self.waiting.is_empty();
+        recount.holds(!idle, "bundles wait for validators and none is asked");
+    }
+}
+
 impl Engine {
     pub(super) fn on_verdicts(&mut self, batch: BatchId, verdicts: &[bool]) {
         let Some(work) = self.verifying.finish(batch) else { return };

@@ -126,6 +126,14 @@ impl Authors {
     }
 }
 
+#[cfg(any(test, feature = "sim"))]
+impl Authors {
+    /// Authors that are remembered, with the bundles that each has in the index.
+    pub(super) fn bundles(&self) -> impl Iterator<Item = (&PublicKey, usize)> {
+        self.known.iter().map(|(key, author)| (key, author.bundles))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -215,6 +215,51 @@ pub(super) struct Caps {
     pub(super) author: usize,
 }
 
+#[cfg(any(test, feature = "sim"))]
+impl Bodies {
+    pub(super) fn holds(&self, id: &BundleId) -> bool {
+        self.held.contains_key(id)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.held.len()
+    }
+
+    pub(super) fn check(&self, recount: &mut super::check::Recount) {
+        for young in [true, false] {
+            let of_kind = || self.held.values().filter(|held| held.young == young);
+            let mut all = self.all;
+            recount.same(
+                format_args!("bytes of bodies, young: {young}"),
+                *all.of(young),
+                of_kind().map(|held| held.bytes).sum(),
+            );
+            let mut shares: std::collections::BTreeMap<PublicKey, usize> = Default::default();
+            of_kind().for_each(|held| *shares.entry(held.author).or_default() += held.bytes);
+            for (author, share) in &self.authors {
+                let mut bytes = share.bytes;
+                let counted = shares.remove(author).unwrap_or(0);
+                recount.same(
+                    format_args!("bytes of an author's bodies, young: {young}"),
+                    *bytes.of(young),
+                    counted,
+                );
+            }
+            recount.holds(shares.values().all(|bytes| *bytes == 0), "bodies of an author without a share");
+        }
+        let ranked = self.authors.iter().filter(|(_, share)| share.bytes.old > 0);
+        recount.same("authors by their old bodies", self.most_old.len(), ranked.clone().count());
+        for (author, share) in ranked {
+            recount.holds(
+                self.most_old.contains(&(share.bytes.old, *author)),
+                "an author's rank is not its share",
+            );
+        }
+        let named = self.young.iter().chain(&self.old).filter(|(_, id)| self.held.contains_key(id)).count();
+        recount.holds(named >= self.held.len(), "a body is in no queue, and would never expire");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -83,7 +83,7 @@ impl EvidenceBook {
         Some(shed)
     }
 
-    #[cfg(feature = "sim")]
+    #[cfg(any(test, feature = "sim"))]
     pub(super) fn len(&self) -> usize {
         self.convicted.len()
     }
@@ -118,5 +118,14 @@ impl EvidenceBook {
         let newest =
             |order: &VecDeque<PublicKey>| order.iter().rev().take(count).copied().collect::<Vec<_>>();
         [newest(&self.known), newest(&self.strangers)].concat()
+    }
+}
+
+#[cfg(any(test, feature = "sim"))]
+impl EvidenceBook {
+    pub(super) fn check(&self, recount: &mut super::check::Recount) {
+        recount.same("convictions", self.convicted.len(), self.known.len() + self.strangers.len());
+        let shed = self.convicted.values().filter(|conviction| conviction.evidence.is_none()).count();
+        recount.same("convictions without their proof", self.shed_known + self.shed_strangers, shed);
     }
 }

@@ -91,6 +91,20 @@ impl<K: Copy + Eq + std::hash::Hash, T> FairQueue<K, T> {
     }
 }
 
+#[cfg(any(test, feature = "sim"))]
+impl<K: Copy + Eq + std::hash::Hash, T> FairQueue<K, T> {
+    pub(super) fn check(&self, what: &str, recount: &mut super::check::Recount) {
+        recount.same(what, self.bytes, self.flows.values().map(|flow| flow.bytes).sum());
+        for flow in self.flows.values() {
+            recount.same(what, flow.bytes, flow.items.iter().map(|(bytes, _)| bytes).sum());
+        }
+        recount.holds(
+            self.flows.keys().all(|flow| self.turns.contains(flow)),
+            format_args!("{what}: a flow has no turn"),
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -344,3 +344,23 @@ impl Links {
             .collect()
     }
 }
+
+#[cfg(any(test, feature = "sim"))]
+impl Links {
+    pub(super) fn check(&self, recount: &mut super::check::Recount) {
+        recount.same("links", self.by_id.len(), self.iter().count());
+        for link in self.iter() {
+            let peer = link.peer.short();
+            recount.holds(
+                self.slot_of(link.id) == Some(link.slot),
+                format_args!("{peer} is not found by its link"),
+            );
+            recount.holds(self.of_peer(&link.peer).is_some(), format_args!("{peer} is not found by its key"));
+            link.outbox.check(recount);
+        }
+        recount.holds(
+            self.by_peer.values().all(|slot| self.at(*slot).is_some()),
+            "a peer without a link is found",
+        );
+    }
+}

@@ -27,6 +27,8 @@ mod bodies;
 mod book;
 mod boundary;
 mod budget;
+#[cfg(any(test, feature = "sim"))]
+mod check;
 mod config;
 mod engine;
 mod entry;

@@ -438,6 +438,17 @@ impl Outbox {
     }
 }
 
+#[cfg(any(test, feature = "sim"))]
+impl Outbox {
+    pub(super) fn check(&self, recount: &mut super::check::Recount) {
+        recount.same("bytes of replies", self.reply_bytes, self.replying.values().sum());
+        recount.holds(self.reply_bytes <= self.replies.bytes(), "replies that are not in their queue");
+        self.own.check("bytes of own pushes", recount);
+        self.relayed.check("bytes of relayed pushes", recount);
+        self.replies.check("bytes in the queue of replies", recount);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

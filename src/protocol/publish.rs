@@ -177,6 +177,19 @@ impl Desk {
     }
 }
 
+#[cfg(any(test, feature = "sim"))]
+impl Desk {
+    /// Whoever waits to publish waits for an alarm or for the ledger.
+    pub(super) fn check(&self, now: Mono, recount: &mut super::check::Recount) {
+        for (topic, waiting) in &self.waiting {
+            recount.holds(!waiting.is_empty(), "an empty list of requests is kept");
+            let alarm = self.alarms.get(topic).is_some_and(|alarm| *alarm > now);
+            let records = self.recording_until > self.recorded_until;
+            recount.holds(alarm || records, "a publish request waits for nothing");
+        }
+    }
+}
+
 impl Engine {
     /// The key that signs what we publish.
     pub fn author(&self) -> PublicKey {

@@ -72,6 +72,13 @@ impl Refused {
     }
 }
 
+#[cfg(any(test, feature = "sim"))]
+impl Refused {
+    pub(super) fn check(&self, recount: &mut super::check::Recount) {
+        recount.same("refused ids", self.ids.len(), self.order.len());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -68,6 +68,13 @@ impl Standing {
     }
 }
 
+#[cfg(any(test, feature = "sim"))]
+impl Standing {
+    pub(super) fn check(&self, recount: &mut super::check::Recount) {
+        recount.same("bans", self.bans.len(), self.order.len());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -56,7 +56,13 @@ impl Timers {
         self.heap.give_back();
     }
 
-    #[cfg(test)]
+    /// What is waited for.
+    #[cfg(any(test, feature = "sim"))]
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Timer> {
+        self.heap.iter().map(|Reverse((_, _, timer))| timer)
+    }
+
+    #[cfg(any(test, feature = "sim"))]
     pub(super) fn len(&self) -> usize {
         self.heap.len()
     }

@@ -367,6 +367,35 @@ impl Engine {
     }
 }
 
+#[cfg(any(test, feature = "sim"))]
+impl VerifyQueue {
+    /// Whether a verdict, or a batch to come, will make room.
+    pub(super) fn is_busy(&self) -> bool {
+        self.total > 0 || !self.batches.is_empty()
+    }
+
+    pub(super) fn check(&self, recount: &mut super::check::Recount) {
+        let waiting = |of_link: &OfLink| of_link.waiting.len();
+        recount.same("signatures waiting", self.total, self.links.values().map(waiting).sum());
+        let under_way = self.batches.values().map(Vec::len).sum();
+        recount.same("signatures under way", self.total_under_way, under_way);
+        for (link, of_link) in &self.links {
+            let of = |what: &str| format!("{what} of {link:?}");
+            recount.same(of("bytes waiting"), of_link.bytes, of_link.waiting.iter().map(Work::bytes).sum());
+            let batches = self.batches.values().flatten().filter(|(other, _)| other == link).count();
+            recount.same(of("signatures under way"), of_link.under_way, batches);
+            let turns = self.turns.iter().filter(|other| *other == link).count();
+            recount.same(of("turns"), turns, usize::from(!of_link.waiting.is_empty()));
+        }
+        recount.holds(
+            self.turns.iter().all(|link| self.links.contains_key(link)),
+            "a turn of a link that has nothing",
+        );
+        let idle = self.total > 0 && self.batches.is_empty();
+        recount.holds(!idle, "signatures wait and none is being verified");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -286,3 +286,41 @@ impl Wants {
         self.wants.iter().filter(|(id, want)| which(id, want)).map(|(id, _)| *id).collect()
     }
 }
+
+#[cfg(any(test, feature = "sim"))]
+impl Want {
+    /// It is in the queue of the starved.
+    pub(super) const fn is_starved(&self) -> bool {
+        self.starved
+    }
+}
+
+#[cfg(any(test, feature = "sim"))]
+impl Wants {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&WantId, &Want)> {
+        self.wants.iter()
+    }
+
+    /// Of each link that is listed, by the wants: how many list it, how many pulls it owes, and about how many bytes.
+    pub(super) fn bills(&self) -> std::collections::BTreeMap<Slot, (usize, usize, usize)> {
+        let mut bills = std::collections::BTreeMap::<_, (usize, usize, usize)>::new();
+        for source in self.wants.values().flat_map(|want| &want.sources) {
+            let (listed, owed, bytes) = bills.entry(source.slot).or_default();
+            *listed += 1;
+            *owed += usize::from(source.since.is_some());
+            *bytes += if source.since.is_some() { 1 << source.size } else { 0 };
+        }
+        bills
+    }
+
+    pub(super) fn check(&self, recount: &mut super::check::Recount) {
+        let queued: std::collections::BTreeSet<_> = self.starved.iter().collect();
+        for (id, want) in &self.wants {
+            recount.holds(
+                !want.starved || queued.contains(id),
+                "a starved id is not in the queue of the starved",
+            );
+        }
+        recount.holds(!self.retrying, "starved ids are being retried for ever");
+    }
+}

@@ -410,3 +410,33 @@ fn caps(config: &Config, newcomer: bool) -> Caps {
 fn share_of(cap: usize, newcomer: bool) -> usize {
     if newcomer { cap / 16 * NEWCOMER_SHARE } else { cap }
 }
+
+#[cfg(any(test, feature = "sim"))]
+impl Window {
+    pub(super) fn check(&self, recount: &mut super::check::Recount) {
+        for (author, bundles) in self.authors.bundles() {
+            let of_author = self.generations.values().filter_map(|generation| generation.claims.get(author));
+            recount.same("an author's bundles in the index", bundles, of_author.map(Vec::len).sum());
+        }
+        let unclaimed: usize = self.generations.values().map(|generation| generation.unclaimed.len()).sum();
+        let mut without_claim = 0;
+        for (id, entry) in &self.entries {
+            let header = &entry.signed.header;
+            let generation = self.generations.get(&header.tick);
+            let waits = generation.is_some_and(|generation| generation.unclaimed.contains(id));
+            let claims = generation.and_then(|generation| generation.claims.get(&header.author));
+            let claimed = claims.is_some_and(|claims| claims.iter().any(|claim| claim.id == *id));
+            without_claim += usize::from(waits);
+            recount.holds(waits || claimed, "a bundle is in no generation, and would never expire");
+            recount.holds(!entry.is_counted() || self.bodies.holds(id), "a body is kept and not counted");
+        }
+        recount.same("bundles without a claim", unclaimed, without_claim);
+        recount.same(
+            "bodies",
+            self.bodies.count(),
+            self.entries.values().filter(|entry| entry.is_counted()).count(),
+        );
+        self.bodies.check(recount);
+        self.refused.check(recount);
+    }
+}

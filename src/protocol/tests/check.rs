@@ -15,11 +15,21 @@ pub(super) struct Judge {
     known: HashMap<(BundleId, Signature), bool>,
     /// Event numbers up to which nodes were checked.
     seen: HashMap<usize, usize>,
+    /// Of each node, how much a recount may walk through by now.
+    due: HashMap<usize, usize>,
 }
+
+/// What an event adds to it: small engines are recounted after every event, large ones now and then.
+const RECOUNT: usize = 16;
 
 impl Default for Judge {
     fn default() -> Self {
-        Self { verifier: Verifier::with_seed([9; 32]), known: HashMap::new(), seen: HashMap::new() }
+        Self {
+            verifier: Verifier::with_seed([9; 32]),
+            known: HashMap::new(),
+            seen: HashMap::new(),
+            due: HashMap::new(),
+        }
     }
 }
 
@@ -79,6 +89,12 @@ pub(super) fn node(world: &mut World, index: usize) {
         assert!(link.owed_pulls <= 256 && link.wanted_from <= 8_192, "{link:?}");
         assert!(link.waiting_verification <= 192, "{link:?}");
         assert!(link.waiting_bytes <= (512 << 10) + 3 * crate::wire::MAX_FRAME_LEN, "{link:?}");
+    }
+    let (due, weight) = (world.judge.due.entry(index).or_default(), node.engine.weight());
+    *due += RECOUNT;
+    if *due >= weight {
+        *due = 0;
+        assert_eq!(node.engine.check(), Vec::<String>::new(), "node {index}");
     }
     for topic in &stats.topics {
         assert!(topic.bundles <= config.topic_bundles && topic.body_bytes <= config.topic_bytes, "{topic:?}");
