@@ -76,7 +76,11 @@ impl Network {
                 }
                 self.link_down(node, link, reason);
             }
-            Happening::Judged { .. } if !alive => return,
+            Happening::Judged { .. } | Happening::Recorded { .. } | Happening::Validated { .. } if !alive => {
+                return;
+            }
+            Happening::Recorded { life, until_ms, fails } => self.on_recorded(node, life, until_ms, fails),
+            Happening::Validated { life, question } => self.on_validated(node, life, question),
             Happening::Judged { batch, verdicts } => self.input(node, Input::Verdicts { batch, verdicts }),
             Happening::TurnOver => return self.on_turn_over(node),
             Happening::Flushed { link } => return self.closed(node, link),
@@ -196,12 +200,8 @@ impl Network {
                 self.note(&[7]);
                 self.resume(index, link);
             }
-            Action::Record { until_ms } => {
-                if let Some(node) = self.nodes.get_mut(index as usize) {
-                    node.recorded_ms = until_ms;
-                }
-                self.input(index, Input::Recorded { until_ms });
-            }
+            Action::Record { until_ms } => self.record(index, until_ms),
+            Action::Validate { question, .. } => self.validate(index, question),
             Action::Published { ticket, result } => {
                 self.note(&[6, u8::from(result.is_ok())]);
                 self.ledger.answered(index, ticket, result, self.now);

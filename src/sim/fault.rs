@@ -99,6 +99,7 @@ impl Network {
         let machine = self.machine(secret, ledger, seed, now);
         let Some(this) = self.nodes.get_mut(node) else { return };
         (this.machine, this.alive, this.wake) = (machine, true, u64::MAX);
+        this.life += 1;
         // What its peers still send on old links is answered with a reset.
         for (peer, link) in std::mem::take(&mut this.orphans) {
             let delay = self.delay(node as NodeIndex, peer);
@@ -130,13 +131,6 @@ impl Network {
         }
         self.begin(node as NodeIndex);
         node
-    }
-
-    /// A node's clock steps by so many milliseconds. Its monotonic clock does not.
-    pub fn step_clock(&mut self, node: usize, by_ms: i64) {
-        if let Some(node) = self.nodes.get_mut(node) {
-            node.skew_ms = node.skew_ms.saturating_add(by_ms);
-        }
     }
 
     pub(super) fn on_gone(&mut self, node: NodeIndex) {

@@ -30,7 +30,7 @@ pub(super) struct Ledger {
     pub(super) announced: u64,
     /// Dials that were refused.
     pub(super) refused_dials: u64,
-    asked: HashMap<Ticket, u64>,
+    asked: HashMap<Ticket, (NodeIndex, u64)>,
     /// From asking to publish to publishing.
     pub(super) waits: Vec<u64>,
     pub(super) refused: Vec<Refused>,
@@ -216,8 +216,8 @@ impl Ledger {
         }
     }
 
-    pub(super) fn asked(&mut self, ticket: Ticket, now: u64) {
-        self.asked.insert(ticket, now);
+    pub(super) fn asked(&mut self, ticket: Ticket, node: NodeIndex, now: u64) {
+        self.asked.insert(ticket, (node, now));
     }
 
     pub(super) fn answered(
@@ -229,9 +229,20 @@ impl Ledger {
     ) {
         let asked = self.asked.remove(&ticket);
         match result {
-            Ok(_) => self.waits.extend(asked.map(|asked| now - asked)),
+            Ok(_) => self.waits.extend(asked.map(|(_, asked)| now - asked)),
             Err(error) => self.refused.push(Refused { node: node as usize, error }),
         }
+    }
+
+    /// Publish requests without an answer, in order, and whose they are. Those of a life that has crashed are not.
+    pub(super) fn unanswered(&self) -> Vec<(Ticket, NodeIndex)> {
+        let alive = |node: NodeIndex, asked: u64| {
+            self.lives.get(node as usize).is_some_and(|life| asked >= life.since)
+        };
+        let waiting = self.asked.iter().filter(|(_, (node, asked))| alive(*node, *asked));
+        let mut all: Vec<_> = waiting.map(|(ticket, (node, _))| (*ticket, *node)).collect();
+        all.sort_unstable();
+        all
     }
 
     /// Publish requests that still wait.

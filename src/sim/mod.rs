@@ -12,8 +12,8 @@
 //!                  │        one of this crate's (Liar) or one's own (Liar::custom)
 //!                  ├ links: Latency, jitter, loss; uplinks: bytes per second, shared fairly by a node's links;
 //!                  │        what is not read waits and fills windows; dialled and refused at run time (Start::Cold, Network::dial)
-//!                  ├ faults: partition, heal, crash, restart, leave, join, step_clock, Churn
-//!                  ├ invariants: Network::check, run_checked
+//!                  ├ faults: partition, heal, crash, restart, leave, join, Churn; step_clock, set_disk, set_validators, leave_topic, hang_up
+//!                  ├ invariants: Network::check, run_checked; after set_right: check_recovered
 //!                  └ one queue ordered by time; one seed decides everything; Network::trace proves it
 //! ```
 //!
@@ -54,6 +54,7 @@ mod queue;
 mod reading;
 mod scenario;
 mod topology;
+mod trouble;
 mod uplink;
 
 pub use experiment::{Experiment, Progress, Report};

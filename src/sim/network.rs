@@ -53,6 +53,8 @@ pub struct Network {
     /// Who acted last.
     pub(super) last: NodeIndex,
     pub(super) broken: Option<Broken>,
+    /// How much a recount of an engine may walk through by now.
+    pub(super) recount_due: usize,
     /// What the check holds gauges against.
     pub(super) caps: Caps,
 }
@@ -92,6 +94,7 @@ impl Network {
             cuts: 0,
             last: 0,
             broken: None,
+            recount_due: 0,
             caps: Caps::default(),
             scenario,
         };
@@ -155,6 +158,8 @@ impl Network {
             wake: u64::MAX,
             bytes_out: 0,
             recorded_ms: 0,
+            life: 0,
+            troubles: Default::default(),
             orphans: Vec::new(),
             written: Vec::new(),
             written_bytes: 0,
@@ -248,9 +253,12 @@ impl Network {
         }
     }
 
-    fn join_topic(&mut self, node: NodeIndex) {
-        let rules = Arc::clone(&self.rules);
-        self.input(node, Input::Join { rules, deliver: true, validate: false });
+    pub(super) fn join_topic(&mut self, node: NodeIndex) {
+        if self.has_left(node) {
+            return;
+        }
+        let (rules, validate) = (Arc::clone(&self.rules), self.validates(node));
+        self.input(node, Input::Join { rules, deliver: true, validate });
     }
 
     /// A node that has just been made, or made again, takes up its work.
@@ -325,7 +333,7 @@ impl Network {
         let (topic, ticket) = (self.rules.id(), Ticket(self.tickets));
         self.tickets += 1;
         self.last = node as NodeIndex;
-        self.ledger.asked(ticket, self.now);
+        self.ledger.asked(ticket, node as NodeIndex, self.now);
         self.input(node as NodeIndex, Input::Publish { topic, body: body.into(), ticket });
         self.drive(node as NodeIndex);
     }

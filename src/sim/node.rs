@@ -9,6 +9,7 @@ use super::dial::Dialler;
 use super::lying::Lying;
 use super::machine::Machine;
 use super::queue::NodeIndex;
+use super::trouble::Troubles;
 use super::uplink::Uplink;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::{Input, LinkId, Now};
@@ -38,6 +39,9 @@ pub(super) struct Node {
     pub(super) bytes_out: u64,
     /// Until when its ledger has recorded that it may have spoken, Unix milliseconds.
     pub(super) recorded_ms: u64,
+    /// Counts restarts.
+    pub(super) life: u32,
+    pub(super) troubles: Troubles,
     /// Other ends of the links that it had when it crashed, with the links' numbers there.
     pub(super) orphans: Vec<(NodeIndex, LinkId)>,
     /// What its transport has taken and its machine has not been told of.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use bytes::Bytes;
 
-use crate::protocol::{BatchId, LinkId};
+use crate::protocol::{BatchId, LinkId, ValidationId};
 use crate::wire::{Lane, Reason};
 
 /// A node's number in its network.
@@ -19,6 +19,10 @@ pub(super) enum Happening {
     Down { link: LinkId, reason: Option<Reason> },
     /// A batch of signatures has been checked.
     Judged { batch: BatchId, verdicts: Vec<bool> },
+    /// A record is written, or has failed.
+    Recorded { life: u32, until_ms: u64, fails: bool },
+    /// The application has judged a bundle.
+    Validated { life: u32, question: ValidationId },
     /// A link that was not read is read again: its next frame.
     Read { link: LinkId },
     /// The sender hears that there is room again in the window of a lane.

@@ -8,6 +8,7 @@ mod breaches;
 mod dialling;
 mod faults;
 mod invariants;
+mod liveness;
 mod load;
 mod mutations;
 mod reading;
