@@ -5,9 +5,11 @@ use std::time::Instant;
 
 use super::actor::Actor;
 use super::message::Message;
+use super::outside::Outside;
 use crate::net::Link;
 use crate::protocol::{Action, Input, Validation, ValidationId};
 use crate::rumor::Bundle;
+use crate::store::{LedgerError, LedgerFile};
 
 impl Actor {
     /// Does whatever the engine wants done. Nothing here waits.
@@ -85,9 +87,9 @@ impl Actor {
 
     fn record(&mut self, until_ms: u64) {
         let Some(ledger) = self.parts.ledger.clone() else { return };
-        let inbox = self.parts.inbox_in.clone();
+        let (inbox, outside) = (self.parts.inbox_in.clone(), self.parts.outside.clone());
         let recording = tokio::task::spawn_blocking(move || {
-            let result = ledger.record(until_ms);
+            let result = record(&outside, &ledger, until_ms);
             if let Some(inbox) = inbox.upgrade() {
                 let _ = inbox.blocking_send(Message::Recorded { until_ms, result });
             }
@@ -105,4 +107,9 @@ impl Actor {
             port.links.send_replace(self.parts.engine.links_of(topic));
         }
     }
+}
+
+fn record(outside: &Outside, ledger: &LedgerFile, until_ms: u64) -> Result<(), LedgerError> {
+    outside.before_record().map_err(|source| ledger.io(source))?;
+    ledger.record(until_ms)
 }

@@ -9,11 +9,11 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
-use super::builder::unix_ms;
 use super::dialler::{Dialler, dial};
 use super::groups::Groups;
 use super::handle::NodeStats;
 use super::message::{Joined, Message, Publish, Validator};
+use super::outside::Outside;
 use super::reach::Reach;
 use super::requests::Requests;
 use super::stream::Delivered;
@@ -51,6 +51,7 @@ pub(super) struct Parts {
     pub(super) verifiers: VerifierPool,
     pub(super) ledger: Option<LedgerFile>,
     pub(super) capacity: usize,
+    pub(super) outside: Outside,
 }
 
 pub(super) struct Actor {
@@ -203,7 +204,7 @@ impl Actor {
 
     fn now(&self) -> Now {
         let since = self.parts.started.elapsed();
-        Now { mono: Mono::default().plus(since), unix_ms: unix_ms() }
+        Now { mono: Mono::default().plus(since), unix_ms: self.parts.outside.unix_ms() }
     }
 
     pub(super) fn handle(&mut self, input: Input) {

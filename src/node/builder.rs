@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::actor::{Actor, Parts};
+use super::outside::Outside;
 use super::{Host, Node, ParseAddrError, PeerAddr, VerifierPool};
 use crate::key::{PublicKey, SecretKey};
 use crate::net::{BindError, Endpoint, GateConfig};
@@ -42,6 +43,7 @@ pub struct Builder {
     allow: Option<Vec<PublicKey>>,
     seed: Option<[u8; 32]>,
     capacity: usize,
+    outside: Outside,
 }
 
 impl Builder {
@@ -62,6 +64,7 @@ impl Builder {
             allow: None,
             seed: None,
             capacity: SUBSCRIPTION,
+            outside: Outside::default(),
         }
     }
 
@@ -156,6 +159,23 @@ impl Builder {
         self
     }
 
+    /// Takes the wall clock, Unix milliseconds, from `clock` instead of the system: for tests of clocks that are wrong.
+    #[cfg(feature = "sim")]
+    #[doc(hidden)]
+    pub fn clock(mut self, clock: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        self.outside.set_clock(clock);
+        self
+    }
+
+    /// Calls `hook` before each record of the ledger, on the thread that writes it. It may take its time, and its error is
+    /// the record's: for tests of disks that are slow or full.
+    #[cfg(feature = "sim")]
+    #[doc(hidden)]
+    pub fn before_record(mut self, hook: impl Fn() -> std::io::Result<()> + Send + Sync + 'static) -> Self {
+        self.outside.set_before_record(hook);
+        self
+    }
+
     /// Starts the node on the current tokio runtime.
     ///
     /// # Errors
@@ -167,7 +187,7 @@ impl Builder {
     }
 
     pub(super) async fn assemble(self) -> Result<(Actor, Node), SpawnError> {
-        let now_ms = unix_ms();
+        let now_ms = self.outside.unix_ms();
         let advertised: Option<Host> =
             self.advertise.map(|text| text.parse()).transpose().map_err(SpawnError::Advertise)?;
         let author = self.author.unwrap_or_else(|| self.key.clone());
@@ -221,6 +241,7 @@ impl Builder {
             verifiers,
             ledger: ledger_file,
             capacity: self.capacity,
+            outside: self.outside,
         };
         let mut actor = Actor::new(parts);
         for rules in rules {

@@ -13,6 +13,7 @@ mod groups;
 mod handle;
 mod jobs;
 mod message;
+mod outside;
 mod reach;
 mod requests;
 mod stream;

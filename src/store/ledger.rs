@@ -108,7 +108,7 @@ impl LedgerFile {
         *hasher.finalize().as_bytes()
     }
 
-    fn io(&self, source: io::Error) -> LedgerError {
+    pub(crate) fn io(&self, source: io::Error) -> LedgerError {
         LedgerError::Io { path: self.path.clone(), source }
     }
 }

@@ -1,0 +1,52 @@
+//! What a node takes from outside besides its sockets: the wall clock, and the disk's time for a record. Tests put their own in
+//! its place.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use super::builder::unix_ms;
+
+type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+type BeforeRecord = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
+
+/// The system's own, unless a test says otherwise.
+#[derive(Clone)]
+pub(super) struct Outside {
+    clock: Clock,
+    before_record: BeforeRecord,
+}
+
+impl Default for Outside {
+    fn default() -> Self {
+        Self { clock: Arc::new(unix_ms), before_record: Arc::new(|| Ok(())) }
+    }
+}
+
+impl fmt::Debug for Outside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Outside(..)")
+    }
+}
+
+impl Outside {
+    #[cfg(feature = "sim")]
+    pub(super) fn set_clock(&mut self, clock: impl Fn() -> u64 + Send + Sync + 'static) {
+        self.clock = Arc::new(clock);
+    }
+
+    #[cfg(feature = "sim")]
+    pub(super) fn set_before_record(&mut self, hook: impl Fn() -> io::Result<()> + Send + Sync + 'static) {
+        self.before_record = Arc::new(hook);
+    }
+
+    /// Unix time in milliseconds.
+    pub(super) fn unix_ms(&self) -> u64 {
+        (self.clock)()
+    }
+
+    /// Called on the thread that writes, before each record.
+    pub(super) fn before_record(&self) -> io::Result<()> {
+        (self.before_record)()
+    }
+}
