@@ -14,7 +14,8 @@ fn soak(args: &[&str]) -> std::process::Output {
 fn a_short_soak_keeps_all_promises() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
-    let args = "--minutes 0.2 --nodes 10 --rate 10 --within 6 --json --out";
+    let args =
+        "--minutes 0.4 --nodes 12 --rate 10 --within 6 --heal 15 --troubles disk,topic,peers --json --out";
     let args: Vec<_> = args.split(' ').chain([out]).collect();
     let output = soak(&args);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -27,6 +28,7 @@ fn a_short_soak_keeps_all_promises() {
     }
     assert!(shown["left"].as_u64().unwrap() + shown["crashed"].as_u64().unwrap() > 0);
     assert!(!shown["attacks"].as_object().unwrap().is_empty());
+    assert!(!shown["troubles"].as_object().unwrap().is_empty());
     // Too short for its memory to be judged.
     assert_eq!((&shown["rss_growth"], &shown["heap_growth"]), (&Value::Null, &Value::Null));
     let log = std::fs::read_to_string(folder.path().join("soak.jsonl")).unwrap();
@@ -39,7 +41,12 @@ fn a_short_soak_keeps_all_promises() {
             .all(|line| line["rss_bytes"].is_u64() && line["heap_bytes"].is_u64() && line["fds"].is_u64())
     );
     let picture = std::fs::read_to_string(folder.path().join("soak.svg")).unwrap();
-    assert!(picture.contains("band0") && picture.contains("band1") && picture.ends_with("</svg>\n"));
+    assert!(
+        picture.contains("band0")
+            && picture.contains("band1")
+            && picture.contains("class=\"band2\"")
+            && picture.ends_with("</svg>\n")
+    );
 }
 
 #[test]
@@ -49,6 +56,8 @@ fn what_can_not_be_is_refused_with_a_reason() {
         ("--minutes soon", "a number of minutes"),
         ("--nodes 3", "4..=100"),
         ("--within 1", "2..=30"),
+        ("--heal 1", "5..=120"),
+        ("--troubles moon", "none of: all, none, clock"),
     ] {
         let output = soak(&args.split(' ').collect::<Vec<_>>());
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -27,7 +27,7 @@ const LIGHT: &str = "\
 .d4 { fill: #7a4fb0 } .d5 { fill: #5d6470 }
 .b0 { fill: #a9cbe8 } .b1 { fill: #6ba3d0 } .b2 { fill: #2f74ad } .b3 { fill: #123f66 }
 .b4 { fill: #a3a6ab } .b5 { fill: #c77700 }
-.band0 { fill: #b81d2e; opacity: 0.1 } .band1 { fill: #1f6fb5; opacity: 0.2 }
+.band0 { fill: #b81d2e; opacity: 0.1 } .band1 { fill: #1f6fb5; opacity: 0.2 } .band2 { fill: #2e8b57; opacity: 0.08 }
 ";
 const DARK: &str = "\
 .grid { stroke: #2a2e34 } .axis { stroke: #7f8792 } .tick { fill: #a8a8a8 } .mark { stroke: #7f8792 }
@@ -148,7 +148,7 @@ pub(crate) struct Lines {
     pub(crate) series: Vec<Series>,
     /// Values of x that are pointed out, with a word for each.
     pub(crate) marks: Vec<(f64, String)>,
-    /// Stretches of x behind the lines, and of which kind: 0 or 1. Where several overlap it is darker.
+    /// Stretches of x behind the lines, and of which kind: 0 to 2. Where several overlap it is darker.
     pub(crate) bands: Vec<(f64, f64, usize)>,
 }
 

@@ -19,6 +19,7 @@ mod report;
 mod run;
 mod schedule;
 mod socket;
+mod trouble;
 mod watch;
 mod world;
 
@@ -33,13 +34,19 @@ use crate::files;
 /// Starts honest nodes in this process, joined at random over real QUIC on the loopback interface, which publish all the time.
 /// Meanwhile nodes leave in order or crash, and come back with the same key and ledger or as somebody new; up to four attacks
 /// at once run for 10 to 40 s each; and now and then the sockets drop everything between two groups of nodes for 5 to 25 s.
+/// And single nodes are in trouble: a clock jumps by seconds, hours or days and back, records are slow or fail, validators
+/// are slow, a node leaves its topic and joins it again, or keeps a peer that refuses it, hangs up or never says hello.
 ///
 /// What is checked, all the time:
 /// lost: of a set of honest nodes joined for --within seconds by links that stay up and uncut, whatever one holds at the
 /// beginning all have been given at the end (of rumors no older than 45 s then: a minute is the delivery window);
 /// twice, forged: nothing is delivered twice to one life of a node, or in the name of an honest author that did not say it;
 /// blamed: no honest node bans, convicts or suspects an honest key; caps: links, queues and tables keep their limits;
-/// ended, hangs: a node that was not told to end answers within 10 s; and nothing panics;
+/// ended, hangs: a node that was not told to end answers within 10 s, every publish included; and nothing panics;
+/// healed: --heal seconds after its trouble is over, a node hears and is heard (lost), and publishes (hangs, refused);
+/// alone: a node has a link to an honest one, --heal seconds after it came, its trouble was over, or the network whole;
+/// dials: a kept peer that won't have a node is dialled at most 16 times in a minute, and never twice at once;
+/// tables: with all attackers gone, a node comes to have nothing wanted, owed or waiting;
 /// memory: once warm, that is after a quarter of the run and at the least 4 minutes (the index is full after 150 s), the median of
 /// the last third is less than 5 % above that of the first third, of resident memory and of the heap; judged in runs of 8 minutes
 /// or more;
@@ -63,6 +70,12 @@ pub(crate) struct Args {
     /// Seconds in which a rumor must cross links that stay up
     #[arg(long, value_name = "S", allow_negative_numbers = true, default_value_t = 15, value_parser = clap::value_parser!(u16).range(2..=30))]
     within: u16,
+    /// Seconds in which a node must hear and be heard, and have answered every publish, after its trouble is over
+    #[arg(long, value_name = "S", allow_negative_numbers = true, default_value_t = 60, value_parser = clap::value_parser!(u16).range(5..=120))]
+    heal: u16,
+    /// What goes wrong with single nodes: all, none, or some of clock, disk, validators, topic, peers, with commas
+    #[arg(long, value_name = "LIST", default_value = "all", value_parser = Troubles::parse)]
+    troubles: Troubles,
     /// Decides who is linked with whom, and what happens when; keys and timings are new in every run
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1)]
     seed: u64,
@@ -72,6 +85,16 @@ pub(crate) struct Args {
     /// Print one line of JSON and nothing else on stdout
     #[arg(long)]
     json: bool,
+}
+
+/// What `--troubles` allows.
+#[derive(Clone, Debug)]
+struct Troubles(Vec<trouble::Trouble>);
+
+impl Troubles {
+    fn parse(text: &str) -> Result<Self, String> {
+        trouble::troubles(text).map(Self)
+    }
 }
 
 fn minutes(text: &str) -> Result<Duration, String> {

@@ -11,6 +11,8 @@ pub(super) struct Outcome {
     /// What was done, from when to when, in seconds.
     pub(super) attacks: Vec<(&'static str, f64, f64)>,
     pub(super) cuts: Vec<(f64, f64)>,
+    /// As attacks, of what went wrong with single nodes.
+    pub(super) troubles: Vec<(&'static str, f64, f64)>,
     pub(super) left: u64,
     pub(super) crashed: u64,
     pub(super) reborn: u64,

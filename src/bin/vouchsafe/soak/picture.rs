@@ -15,6 +15,7 @@ pub(super) fn draw(args: &Args, outcome: &Outcome) -> String {
     let mut bands: Vec<_> =
         outcome.attacks.iter().map(|(_, from, to)| (from / unit, to.min(end) / unit, 0)).collect();
     bands.extend(outcome.cuts.iter().map(|(from, to)| (from / unit, to.min(end) / unit, 1)));
+    bands.extend(outcome.troubles.iter().map(|(_, from, to)| (from / unit, to.min(end) / unit, 2)));
     let series =
         |name: &str, points| Series { name: name.to_owned(), points: thinned(points), kind: Drawn::Steps };
     let several = |title: String, note: &str, y: Axis, series: Vec<Series>| Lines {
@@ -44,7 +45,7 @@ pub(super) fn draw(args: &Args, outcome: &Outcome) -> String {
             (two[1].second / unit, count as f64 / time.max(0.001))
         })
         .collect();
-    let red = "red: attacks under way, darker where several are; blue: partitions";
+    let red = "red: attacks under way, darker where several are; blue: partitions; green: nodes in trouble";
     let charts = [
         several(
             format!("{} honest nodes under churn, attacks and partitions", args.nodes),

@@ -25,6 +25,8 @@ struct Told {
     held: Vec<Option<Instant>>,
     /// Slots that it was reported lost for.
     lost: BTreeSet<usize>,
+    /// Its author was in trouble, and need not have been heard.
+    excused: bool,
 }
 
 /// Rumors that are known, who holds what, and what went wrong.
@@ -83,13 +85,26 @@ impl Promises {
     /// An honest node is about to say this.
     pub(super) fn says(&mut self, author: PublicKey, body: &Bytes, called: Instant) {
         self.by_body.insert(body.clone(), self.first + self.told.len() as u64);
-        self.told.push_back(Told { author, called, held: vec![None; self.nodes], lost: BTreeSet::new() });
+        self.told.push_back(Told {
+            author,
+            called,
+            held: vec![None; self.nodes],
+            lost: BTreeSet::new(),
+            excused: false,
+        });
     }
 
     /// Publishing has succeeded, so that the author itself holds it.
     pub(super) fn said(&mut self, slot: usize, body: &Bytes, at: Instant) {
         if let Some(held) = self.find(body).and_then(|told| told.held.get_mut(slot)) {
             held.get_or_insert(at);
+        }
+    }
+
+    /// Its author is in trouble: nobody is owed what it says now.
+    pub(super) fn excuse(&mut self, body: &Bytes) {
+        if let Some(told) = self.find(body) {
+            told.excused = true;
         }
     }
 
@@ -180,12 +195,13 @@ impl Promises {
         }
     }
 
-    /// `group[slot]`: which set of nodes that were joined for the last `within` it belongs to, if any.
-    pub(super) fn check(&mut self, now: Instant, group: &[Option<usize>]) {
+    /// `group[slot]`: which set of nodes that were joined for the last `within` it belongs to, if any. `hears[slot]`: what was
+    /// said before is not owed to it, since it was in trouble.
+    pub(super) fn check(&mut self, now: Instant, group: &[Option<usize>], hears: &[Instant]) {
         let mut lost = Vec::new();
         for told in &mut self.told {
             let age = now.saturating_duration_since(told.called);
-            if age < self.within || age > OWED {
+            if told.excused || age < self.within || age > OWED {
                 continue;
             }
             let holders = told.held.iter().zip(group).filter(|(held, _)| {
@@ -193,7 +209,8 @@ impl Promises {
             });
             let owing: BTreeSet<usize> = holders.filter_map(|(_, group)| *group).collect();
             for (slot, (held, group)) in told.held.iter().zip(group).enumerate() {
-                if group.is_some_and(|group| owing.contains(&group)) {
+                let hears = hears.get(slot).is_none_or(|from| *from <= told.called);
+                if hears && group.is_some_and(|group| owing.contains(&group)) {
                     self.checked += 1;
                     if held.is_none() && told.lost.insert(slot) {
                         lost.push((slot, told.author, age));
@@ -248,19 +265,37 @@ mod tests {
         promises.said(1, &body, at(1));
         // Node 1 is joined with nobody and node 3 with nobody who holds it; node 2 is joined with node 0, and has time.
         let groups = [Some(0), None, Some(0), Some(3)];
-        promises.check(at(14), &groups);
+        promises.check(at(14), &groups, &[]);
         assert!(promises.broken.is_empty());
-        promises.check(at(15), &groups);
-        promises.check(at(16), &groups);
+        promises.check(at(15), &groups, &[]);
+        promises.check(at(16), &groups, &[]);
         assert_eq!(promises.broken, BTreeMap::from([("lost", 1)]), "{:?}", promises.words);
         assert!(promises.words[0].starts_with("node 2 lacks"));
         // A new life of node 1 owes nothing for what the last one held, and is owed it again.
         promises.ended(1);
-        promises.check(at(17), &[Some(0), Some(0), None, None]);
+        promises.check(at(17), &[Some(0), Some(0), None, None], &[]);
         assert_eq!(promises.broken, BTreeMap::from([("lost", 2)]));
         // Too old to be delivered to anybody: owed no more.
-        promises.check(at(46), &[Some(0), None, None, Some(0)]);
+        promises.check(at(46), &[Some(0), None, None, Some(0)], &[]);
         assert_eq!(promises.broken, BTreeMap::from([("lost", 2)]));
+    }
+
+    #[test]
+    fn who_is_in_trouble_is_owed_nothing_and_owes_nothing_until_it_is_over() {
+        let (start, key) = (Instant::now(), SecretKey::generate().public());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut promises = Promises::new(2, Duration::from_secs(15));
+        promises.is_honest(key, 0);
+        let bodies: Vec<_> = (0..3).map(|n: u8| Bytes::from(vec![n])).collect();
+        for (second, body) in bodies.iter().enumerate() {
+            promises.says(key, body, at(second as u64));
+            promises.said(0, body, at(second as u64));
+        }
+        // Node 1 hears from the second rumor on, and the author was in trouble when it said the third.
+        promises.excuse(&bodies[2]);
+        promises.check(at(20), &[Some(0), Some(0)], &[at(0), at(1)]);
+        assert_eq!(promises.broken, BTreeMap::from([("lost", 1)]), "{:?}", promises.words);
+        assert!(promises.words[0].ends_with("said 19000 ms ago"), "{:?}", promises.words);
     }
 
     #[test]

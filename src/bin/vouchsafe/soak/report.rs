@@ -8,10 +8,10 @@ use serde_json::json;
 use super::Args;
 use super::outcome::Outcome;
 
-/// How often each attack was made.
-fn by_name(outcome: &Outcome) -> BTreeMap<&'static str, u64> {
+/// How often each attack was made, or each trouble there was.
+fn by_name(deeds: &[(&'static str, f64, f64)]) -> BTreeMap<&'static str, u64> {
     let mut count = BTreeMap::new();
-    for (name, ..) in &outcome.attacks {
+    for (name, ..) in deeds {
         *count.entry(*name).or_default() += 1;
     }
     count
@@ -31,7 +31,8 @@ pub(super) fn json(args: &Args, outcome: &Outcome) -> serde_json::Value {
         "minutes": args.minutes.as_secs_f64() / 60.0, "nodes": args.nodes, "rate": args.rate, "seed": args.seed,
         "published": outcome.published, "delivered": outcome.delivered, "refused": outcome.refused,
         "left": outcome.left, "crashed": outcome.crashed, "reborn": outcome.reborn,
-        "cuts": outcome.cuts.len(), "dropped_packets": outcome.dropped_packets, "attacks": by_name(outcome),
+        "cuts": outcome.cuts.len(), "dropped_packets": outcome.dropped_packets, "attacks": by_name(&outcome.attacks),
+        "troubles": by_name(&outcome.troubles),
         "offences": outcome.offences, "convictions": outcome.convictions,
         "looks": outcome.looks, "owed_and_checked": outcome.checked, "broken": outcome.broken, "panics": outcome.panics, "words": outcome.words,
         "p99_ms_median": p99(outcome).map(|(median, _)| median), "rss_bytes_max": most,
@@ -60,8 +61,10 @@ pub(super) fn table(args: &Args, outcome: &Outcome) -> String {
         ),
     );
     row("partitions", format!("{}, {} packets dropped", outcome.cuts.len(), outcome.dropped_packets));
-    let attacks: Vec<_> = by_name(outcome).iter().map(|(name, count)| format!("{count} x {name}")).collect();
-    row("attacks", format!("{}: {}", outcome.attacks.len(), attacks.join(", ")));
+    for (what, deeds) in [("attacks", &outcome.attacks), ("troubles", &outcome.troubles)] {
+        let each: Vec<_> = by_name(deeds).iter().map(|(name, count)| format!("{count} x {name}")).collect();
+        row(what, format!("{}: {}", deeds.len(), each.join(", ")));
+    }
     row("checked", format!("{} times that a delivery was owed, in {} looks", outcome.checked, outcome.looks));
     if let Some((median, most)) = p99(outcome) {
         row("p99", format!("{median:.0} ms in the median second, {most:.0} ms in the worst"));

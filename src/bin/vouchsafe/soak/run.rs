@@ -15,6 +15,7 @@ use super::deeds;
 use super::gauge::{self, Sample, quantile};
 use super::outcome::Outcome;
 use super::promises::Promises;
+use super::trouble::Trouble;
 use super::world::{Ground, News, Place};
 use crate::demo::plan::{Dice, Plan};
 use crate::exit::Failure;
@@ -61,6 +62,9 @@ pub(super) async fn run(args: &Args) -> Result<Outcome, Failure> {
 pub(super) struct Soak {
     pub(super) nodes: usize,
     pub(super) within: Duration,
+    /// Seconds that a node has to recover.
+    pub(super) heal: Duration,
+    pub(super) troubles: Vec<Trouble>,
     pub(super) pace: Duration,
     pub(super) started: Instant,
     pub(super) plan: Plan,
@@ -88,6 +92,11 @@ pub(super) struct Soak {
     pub(super) next_churn: Instant,
     pub(super) next_attack: Instant,
     pub(super) next_cut: Instant,
+    pub(super) next_trouble: Instant,
+    /// Publish requests without an answer: whose, of which life, and since when.
+    pub(super) asked: HashMap<u64, (usize, u64, Instant)>,
+    /// Nodes that had nothing left to do at some look since the attackers went.
+    pub(super) quiet: Option<HashSet<usize>>,
     pub(super) seen: Outcome,
 }
 
@@ -103,10 +112,12 @@ impl Soak {
         Ok(Self {
             nodes,
             within,
+            heal: Duration::from_secs(args.heal.max(args.within).into()),
+            troubles: args.troubles.0.clone(),
             pace: Duration::from_secs(1) / args.rate.into(),
             started: now,
             plan: Plan::new(nodes, 0, FANOUT.min(nodes - 1), 0, args.seed),
-            ground: Ground::new(nodes, news_in),
+            ground: Ground::new(nodes, args.troubles.0.contains(&Trouble::SlowValidators), news_in),
             news,
             places,
             lives: 0,
@@ -127,6 +138,9 @@ impl Soak {
             next_churn: now,
             next_attack: now,
             next_cut: now,
+            next_trouble: now,
+            asked: HashMap::new(),
+            quiet: None,
             seen: Outcome::default(),
         })
     }
@@ -195,6 +209,7 @@ impl Soak {
     async fn rest(&mut self) -> Result<(), Failure> {
         self.heal();
         let now = Instant::now();
+        self.end_troubles(now, true);
         while let Some((at, _, tasks)) = self.attacks.pop() {
             drop(tasks);
             self.ended(at, now);
@@ -208,7 +223,14 @@ impl Soak {
             self.come_back();
             self.look_and_read(Duration::from_millis(100)).await?;
         }
-        self.live(Instant::now() + self.within + Duration::from_secs(3), None).await
+        self.quiet = Some(HashSet::new());
+        // Who has left its topic comes back on its own, within seconds.
+        let recovers = self.places.iter().map(|place| place.speaks_from.max(place.hears_from + self.within));
+        let latest = Instant::now() + self.heal + PATIENCE;
+        let end = recovers.max().unwrap_or(now).min(latest).max(Instant::now() + self.within);
+        self.live(end + Duration::from_secs(3), None).await?;
+        self.look_at_the_quiet();
+        Ok(())
     }
 
     /// Waits until no more descriptors are open than were; says how many are.

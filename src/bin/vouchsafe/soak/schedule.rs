@@ -31,6 +31,11 @@ impl Soak {
             self.next_attack = now + self.between(2, 10);
             self.attack(now.min(end))?;
         }
+        self.end_troubles(now, false);
+        if now >= self.next_trouble && !self.troubles.is_empty() {
+            self.next_trouble = now + self.between(2, 8);
+            self.trouble(now);
+        }
         if now >= self.next_cut && self.sides.is_none() {
             self.next_cut = now + self.between(30, 90);
             self.cut(now);
@@ -103,6 +108,8 @@ impl Soak {
         place.moving = true;
         place.back_at = Some(now + pause);
         place.number = None;
+        self.set_right(slot, now);
+        let place = &mut self.places[slot];
         if reborn {
             self.lives += 1;
             let old = place.key.public();
@@ -144,6 +151,9 @@ impl Soak {
         place.back_at = None;
         place.number = Some(self.lives);
         place.began = Instant::now();
+        // A new life has no trouble of the last one.
+        (place.hears_from, place.speaks_from) = (place.began, place.began);
+        place.alone_since = place.began;
         self.promises.is_honest(place.key.public(), slot);
         self.ground.begin(slot, self.lives, place, peers, others);
     }

@@ -41,20 +41,31 @@ impl Soak {
                 self.promises.event(slot, &event);
             }
             News::Missed(count) => self.seen.missed += count,
-            News::Published { slot, life, body, result, at } => match result {
-                Some(Ok(_)) => {
-                    self.seen.published += 1;
-                    if self.is_now(slot, life) {
-                        self.promises.said(slot, &body, at);
+            News::Published { slot, life, number, body, result, at } => {
+                self.asked.remove(&number);
+                if self.places[slot].hears_from > at {
+                    self.promises.excuse(&body);
+                }
+                match result {
+                    Ok(_) => {
+                        self.seen.published += 1;
+                        if self.is_now(slot, life) {
+                            self.promises.said(slot, &body, at);
+                        }
                     }
+                    Err(PublishError::Closed) => {
+                        self.silent(slot, life, Silence::Ended);
+                        self.refused(slot, &PublishError::Closed, at);
+                    }
+                    Err(error) => self.refused(slot, &error, at),
                 }
-                Some(Err(PublishError::Closed)) => {
-                    self.silent(slot, life, Silence::Ended);
-                    self.refused(slot, &PublishError::Closed);
+            }
+            News::Rejoined { slot, life, topic } => {
+                if let Some(now) = self.places[slot].life.as_mut().filter(|now| now.number == life) {
+                    now.topic = topic;
+                    self.set_right(slot, Instant::now());
                 }
-                Some(Err(error)) => self.refused(slot, &error),
-                None => self.silent(slot, life, Silence::Hangs),
-            },
+            }
             News::Stats { at, all } => {
                 self.asking = false;
                 self.look(at, &all);
@@ -72,10 +83,12 @@ impl Soak {
         Ok(())
     }
 
-    pub(super) fn refused(&mut self, slot: usize, error: &PublishError) {
+    pub(super) fn refused(&mut self, slot: usize, error: &PublishError, at: Instant) {
         match error {
             // Cut off, or on its way out.
             PublishError::NoLink | PublishError::Closed => {}
+            // In trouble, or not yet over it.
+            _ if self.places[slot].speaks_from > at => {}
             _ => self.promises.breaks("refused", || format!("node {slot} can't publish: {error}")),
         }
         *self.seen.refused.entry(error.to_string()).or_default() += 1;
@@ -115,6 +128,7 @@ impl Soak {
                 }
             };
             self.promises.stats(*slot, stats, &self.ground.config);
+            self.note_the_quiet(*slot, stats);
             self.latest.insert(*slot, (stats.counters.offences, stats.counters.convictions));
             if !self.is_now(*slot, *life) {
                 continue;
@@ -134,11 +148,62 @@ impl Soak {
                 && !cut
                 && let Some(from_there) = self.ends.get(&(*other, *one))
             {
-                self.links.insert((*one, *other), (*since).max(*from_there).max(self.healed));
+                let hears = self.places[*one].hears_from.max(self.places[*other].hears_from);
+                self.links.insert((*one, *other), (*since).max(*from_there).max(self.healed).max(hears));
             }
         }
         let groups = groups(self.nodes, &self.links, at, self.within);
-        self.promises.check(at, &groups);
+        let hears: Vec<_> = self.places.iter().map(|place| place.hears_from).collect();
+        self.promises.check(at, &groups, &hears);
+        self.look_for_the_lonely(at);
+        self.look_for_the_unanswered(at);
+    }
+
+    /// A node that is well and has no link to an honest one for so long will never find one.
+    fn look_for_the_lonely(&mut self, at: Instant) {
+        let heal = self.heal;
+        for slot in 0..self.nodes {
+            let linked = self.ends.keys().any(|(one, _)| *one == slot);
+            let place = &mut self.places[slot];
+            if linked || place.life.is_none() || self.sides.is_some() {
+                place.alone_since = at;
+            } else if at.saturating_duration_since(place.alone_since) > heal {
+                place.alone_since = at;
+                self.promises
+                    .breaks("alone", || format!("node {slot} finds no link for {} s", heal.as_secs()));
+            }
+        }
+    }
+
+    /// Publish requests that should have been answered by now.
+    fn look_for_the_unanswered(&mut self, at: Instant) {
+        let late = |(_, (slot, life, called)): &(&u64, &(usize, u64, Instant))| {
+            self.is_now(*slot, *life) && at > (*called + ANSWER).max(self.places[*slot].speaks_from)
+        };
+        let late: Vec<_> =
+            self.asked.iter().filter(late).map(|(number, (slot, ..))| (*number, *slot)).collect();
+        for (number, slot) in late {
+            self.asked.remove(&number);
+            self.promises.breaks("hangs", || format!("node {slot} does not answer a publish"));
+        }
+    }
+
+    /// With nobody to disturb it, a node has nothing left to do now and then.
+    fn note_the_quiet(&mut self, slot: usize, stats: &NodeStats) {
+        let Some(quiet) = &mut self.quiet else { return };
+        let owed: usize = stats.links.iter().map(|link| link.owed_pulls + link.wanted_from).sum();
+        if stats.wants + stats.waiting_verification + owed == 0 {
+            quiet.insert(slot);
+        }
+    }
+
+    /// Who was never quiet has something in its tables that will never leave.
+    pub(super) fn look_at_the_quiet(&mut self) {
+        let Some(quiet) = self.quiet.take() else { return };
+        let up = (0..self.nodes).filter(|slot| self.places[*slot].life.is_some());
+        for slot in up.filter(|slot| !quiet.contains(slot)).collect::<Vec<_>>() {
+            self.promises.breaks("tables", || format!("node {slot} never comes to rest"));
+        }
     }
 
     pub(super) fn forget_links(&mut self, slot: usize) {
@@ -185,10 +250,15 @@ impl Soak {
         let called = Instant::now();
         self.promises.says(node.author(), &body, called);
         let (topic, life, news) = (topic.clone(), *number, self.ground.news.clone());
+        let number = self.said;
+        self.asked.insert(number, (slot, life, called));
+        if self.places[slot].hears_from > called {
+            self.promises.excuse(&body);
+        }
         tokio::spawn(async move {
-            let result = tokio::time::timeout(ANSWER, topic.publish(body.clone())).await.ok();
+            let result = topic.publish(body.clone()).await;
             let at = Instant::now();
-            let _ = news.send(News::Published { slot, life, body, result, at }).await;
+            let _ = news.send(News::Published { slot, life, number, body, result, at }).await;
         });
     }
 }

@@ -11,10 +11,11 @@ use vouchsafe::node::NodeStats;
 use vouchsafe::protocol::Config;
 use vouchsafe::{
     Delivery, Event, Node, PeerAddr, PublicKey, PublishError, RumorId, SecretKey, Topic, TopicHandle,
-    VerifierPool,
+    Validation, VerifierPool,
 };
 
 use super::socket::{self, Cut};
+use super::trouble::{Switches, UnderWay};
 use crate::demo::plan::Dice;
 use crate::exit::Failure;
 
@@ -32,6 +33,9 @@ pub(super) struct Life {
     pub(super) node: Node,
     pub(super) topic: TopicHandle,
     pub(super) addr: SocketAddr,
+    /// It asks a validator about each rumor, which takes its time now and then.
+    pub(super) validates: bool,
+    pub(super) switches: Arc<Switches>,
     endpoint: quinn::Endpoint,
     dead: Arc<AtomicBool>,
 }
@@ -53,10 +57,17 @@ pub(super) enum News {
     Published {
         slot: usize,
         life: u64,
+        /// Which of all.
+        number: u64,
         body: bytes::Bytes,
-        /// `None` if there was no answer in time.
-        result: Option<Result<RumorId, PublishError>>,
+        result: Result<RumorId, PublishError>,
         at: Instant,
+    },
+    /// A life has left its topic and joined it again.
+    Rejoined {
+        slot: usize,
+        life: u64,
+        topic: TopicHandle,
     },
     Stats {
         at: Instant,
@@ -87,16 +98,18 @@ pub(super) struct Ground {
     pub(super) cut: Arc<Cut>,
     pub(super) config: Config,
     verifiers: VerifierPool,
+    /// Every second node asks a validator about each rumor.
+    validates: bool,
     pub(super) news: mpsc::Sender<News>,
 }
 
 impl Ground {
-    pub(super) fn new(nodes: usize, news: mpsc::Sender<News>) -> Self {
+    pub(super) fn new(nodes: usize, validates: bool, news: mpsc::Sender<News>) -> Self {
         let mut config = Config::default();
         config.expected_nodes = u32::try_from(nodes).unwrap_or(u32::MAX);
         // One pool for all: threads for each node would only take the processors from each other.
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { cut: Arc::default(), config, verifiers: VerifierPool::new(threads), news }
+        Self { cut: Arc::default(), config, verifiers: VerifierPool::new(threads), validates, news }
     }
 
     /// Begins a life, and tells of it when it is up.
@@ -154,7 +167,11 @@ impl Ground {
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         };
+        let switches = Arc::new(Switches::default());
+        let (clock, disk) = (Arc::clone(&switches), Arc::clone(&switches));
         let node = Node::builder(key)
+            .clock(move || clock.unix_ms())
+            .before_record(move || disk.before_record())
             .network(NETWORK)
             .ledger(ledger)
             .endpoint(endpoint.clone())
@@ -164,16 +181,33 @@ impl Ground {
             .await
             .map_err(Failure::failed)?;
         // Readers before links, so that nothing is missed.
-        let topic = node.join(Topic::named(TOPIC)).await.map_err(Failure::failed)?;
-        self.read(slot, number, &node, &topic);
+        let validates = self.validates && slot % 2 == 0;
+        let topic = join(&node, validates, &switches).await.map_err(Failure::failed)?;
+        self.read(slot, number, &topic);
+        self.watch(slot, number, &node);
         let others = others.into_iter().filter(|_| at != addr);
         for peer in peers.into_iter().chain(others) {
             node.connect(peer).await.map_err(Failure::failed)?;
         }
-        Ok(Life { number, node, topic, addr: at, endpoint, dead })
+        Ok(Life { number, node, topic, addr: at, validates, switches, endpoint, dead })
     }
 
-    fn read(&self, slot: usize, life: u64, node: &Node, topic: &TopicHandle) {
+    /// Leaves the topic of a life and joins it again after a while.
+    pub(super) fn rejoin(&self, slot: usize, life: &Life, away: Duration) {
+        let (ground, validates, switches) = (self.clone(), life.validates, Arc::clone(&life.switches));
+        let (life, node, topic) = (life.number, life.node.clone(), life.topic.clone());
+        tokio::spawn(async move {
+            let _ = topic.leave().await;
+            tokio::time::sleep(away).await;
+            // A node that has ended meanwhile has no topic to join, and is not asked for one.
+            if let Ok(topic) = join(&node, validates, &switches).await {
+                ground.read(slot, life, &topic);
+                let _ = ground.news.send(News::Rejoined { slot, life, topic }).await;
+            }
+        });
+    }
+
+    fn read(&self, slot: usize, life: u64, topic: &TopicHandle) {
         let (mut rumors, news) = (topic.subscribe(), self.news.clone());
         tokio::spawn(async move {
             while let Some(next) = rumors.next().await {
@@ -184,6 +218,9 @@ impl Ground {
                 }
             }
         });
+    }
+
+    fn watch(&self, slot: usize, life: u64, node: &Node) {
         let (mut events, news) = (node.events(), self.news.clone());
         tokio::spawn(async move {
             while let Some(next) = events.next().await {
@@ -199,6 +236,8 @@ impl Ground {
     pub(super) fn end(&self, slot: usize, life: Life, crash: bool) {
         let news = self.news.clone();
         tokio::spawn(async move {
+            // The disk of a process that ends is done with, and the next life finds it so.
+            life.switches.set_right();
             life.dead.store(crash, Ordering::Relaxed);
             let _ = tokio::time::timeout(LAST_WORDS, life.node.shutdown()).await;
             life.endpoint.close(0u32.into(), b"");
@@ -207,6 +246,27 @@ impl Ground {
             let _ = news.send(News::Down { slot }).await;
         });
     }
+}
+
+async fn join(
+    node: &Node,
+    validates: bool,
+    switches: &Arc<Switches>,
+) -> Result<TopicHandle, vouchsafe::node::JoinError> {
+    if !validates {
+        return node.join(Topic::named(TOPIC)).await;
+    }
+    let switches = Arc::clone(switches);
+    let validator = move |_| {
+        let thinks = switches.thinks();
+        async move {
+            if !thinks.is_zero() {
+                tokio::time::sleep(thinks).await;
+            }
+            Validation::Accept
+        }
+    };
+    node.join_with(Topic::named(TOPIC), validator).await
 }
 
 /// Where a node lives, and as whom.
@@ -225,6 +285,14 @@ pub(super) struct Place {
     pub(super) back_at: Option<Instant>,
     /// It dials all its neighbours, since those that should dial it do not know its new key.
     pub(super) newcomer: bool,
+    /// What is wrong with it.
+    pub(super) trouble: Option<UnderWay>,
+    /// What is said from then on it must hear, and must be heard of it.
+    pub(super) hears_from: Instant,
+    /// From then on it must answer each publish.
+    pub(super) speaks_from: Instant,
+    /// Since when it has had no link to an honest node, as far as that is nobody's fault.
+    pub(super) alone_since: Instant,
 }
 
 impl Place {
@@ -247,6 +315,10 @@ impl Place {
             began: Instant::now(),
             back_at: None,
             newcomer: false,
+            trouble: None,
+            hears_from: Instant::now(),
+            speaks_from: Instant::now(),
+            alone_since: Instant::now(),
         })
     }
 
