@@ -16,6 +16,8 @@ use vouchsafe::protocol::{
 use vouchsafe::rumor::{Bundle, BundleId, Evidence, NetworkId, RumorId, TopicId};
 use vouchsafe::wire::{self, Frame, Hello, Lane, TopicChange};
 
+use vouchsafe::rumor::{Position, seal};
+
 use crate::world::{AUTHORS, NETWORK, OWN, START_MS, TOPICS, Told, World, frame_of};
 
 /// Operations of one run at most: a run must stay short for the fuzzer to make many.
@@ -29,6 +31,15 @@ const PEERS: u8 = 8;
 const TOPIC_BUNDLES: usize = 48;
 const TOPIC_BYTES: usize = 96 * 1024;
 const AUTHOR_BYTES: usize = 64 * 1024;
+/// A peer that no input chooses: who is correct whatever the others were.
+const HONEST: u8 = u8::MAX;
+/// After the end of an input everything is right for so long before the engine must hear and be heard: an index of 48 bundles
+/// may be full, of up to a minute ahead, and what fills it leaves a minute and a half after its time, and the hold-back.
+const HEALING: Duration = Duration::from_secs(180);
+/// Whether the wall clock's jumps are among what an engine must recover from.
+const HEALS_FROM_JUMPS: bool = false;
+/// What is left to do when nobody says anything more is done within this.
+const RESTING: Duration = Duration::from_secs(30);
 /// Signatures that may wait per link: the bound at which reading stops, and the largest frame that was already being read.
 const WAITING_PER_LINK: usize = 64 + wire::MAX_HEADERS_PER_FRAME;
 
@@ -145,6 +156,11 @@ enum Op {
     SetClock {
         seconds: i16,
     },
+    /// By hours, or by days.
+    Jump {
+        hours: i8,
+        days: i8,
+    },
     Join {
         topic: u8,
         deliver: bool,
@@ -204,9 +220,14 @@ struct Driver {
     /// Somebody has used the engine's author key.
     stolen: bool,
     closed: bool,
+    /// The wall clock was set.
+    jumped: bool,
 }
 
 fn peer_key(peer: u8) -> PublicKey {
+    if peer == HONEST {
+        return PublicKey::from_bytes([0x7f; 32]);
+    }
     PublicKey::from_bytes([0x80 | (peer % PEERS); 32])
 }
 
@@ -285,6 +306,7 @@ impl Driver {
             own: Vec::new(),
             stolen: false,
             closed: false,
+            jumped: false,
         }
     }
 
@@ -295,26 +317,7 @@ impl Driver {
 
     fn step(&mut self, op: Op) {
         match op {
-            Op::LinkUp { peer, dialled, silent } => {
-                let link = LinkId(self.next_link);
-                self.next_link += 1;
-                self.peers.push(Peer {
-                    link,
-                    peer,
-                    closing: false,
-                    paused: false,
-                    in_flight: [0; Lane::COUNT],
-                    got: VecDeque::new(),
-                    asked: HashSet::new(),
-                });
-                self.handle(Input::LinkUp { link, peer: peer_key(peer), dialled });
-                if !silent {
-                    let clock_ms = self.now.unix_ms;
-                    let network = *NetworkId::of(NETWORK).as_bytes();
-                    let hello = wire::hello(&Hello { network, clock_ms, topics: topics_of(7) });
-                    self.frame(self.peers.len() as u8 - 1, Lane::Control, hello);
-                }
-            }
+            Op::LinkUp { peer, dialled, silent } => self.link_up(peer % PEERS, dialled, silent),
             Op::LinkDown { link, too_long } => {
                 let Some(peer) = self.peer(link) else { return };
                 let (gone, key) = (peer.link, peer_key(peer.peer));
@@ -424,7 +427,14 @@ impl Driver {
                 self.sleep(wait);
             }
             Op::SetClock { seconds } => {
+                self.jumped = true;
                 self.now.unix_ms = self.now.unix_ms.saturating_add_signed(i64::from(seconds) * 1_000);
+                self.handle(Input::Tick);
+            }
+            Op::Jump { hours, days } => {
+                self.jumped = true;
+                let hours = i64::from(hours) + 24 * i64::from(days);
+                self.now.unix_ms = self.now.unix_ms.saturating_add_signed(hours * 3_600_000);
                 self.handle(Input::Tick);
             }
             Op::Join { topic: of, deliver } => {
@@ -470,6 +480,27 @@ impl Driver {
                 self.handle(Input::Shutdown);
                 assert!(self.tickets.is_empty(), "requests without an answer: {:?}", self.tickets);
             }
+        }
+    }
+
+    fn link_up(&mut self, peer: u8, dialled: bool, silent: bool) {
+        let link = LinkId(self.next_link);
+        self.next_link += 1;
+        self.peers.push(Peer {
+            link,
+            peer,
+            closing: false,
+            paused: false,
+            in_flight: [0; Lane::COUNT],
+            got: VecDeque::new(),
+            asked: HashSet::new(),
+        });
+        self.handle(Input::LinkUp { link, peer: peer_key(peer), dialled });
+        if !silent {
+            let clock_ms = self.now.unix_ms;
+            let network = *NetworkId::of(NETWORK).as_bytes();
+            let hello = wire::hello(&Hello { network, clock_ms, topics: topics_of(7) });
+            self.frame(self.peers.len() as u8 - 1, Lane::Control, hello);
         }
     }
 
@@ -682,17 +713,82 @@ impl Driver {
             let adds_up = link.wanted_from <= stats.wants && (stats.wants > 0 || link.owed_pulls == 0);
             assert!(adds_up, "pulls do not add up: {link:?}");
         }
+        assert_eq!(self.engine.check(), Vec::<String>::new(), "what is counted, and what waits");
         for key in self.engine.banned() {
             assert!(self.liars.contains(&key), "a correct peer is banned");
         }
     }
 
-    /// The end: what was asked is answered.
+    /// The end: what was asked is answered, and an engine that is left in peace hears and is heard.
     fn finish(mut self) {
         self.settle();
+        if !self.closed && (!self.jumped || HEALS_FROM_JUMPS) {
+            self.heal();
+            self.hears();
+            self.is_heard();
+            self.rests();
+        }
         self.handle(Input::Shutdown);
         assert!(self.tickets.is_empty(), "requests without an answer: {:?}", self.tickets);
         assert!(self.peers.iter().all(|peer| peer.closing), "open after the end");
+    }
+
+    /// All links go, the clock is right, the disk and the application answer at once, and time passes; then a correct peer comes.
+    fn heal(&mut self) {
+        for link in self.peers.iter().map(|peer| peer.link).collect::<Vec<_>>() {
+            self.handle(Input::LinkDown { link, offence: None, why: String::new() });
+            self.peers.retain(|peer| peer.link != link);
+        }
+        self.now.unix_ms = START_MS + self.now.mono.as_nanos() / 1_000_000;
+        self.handle(Input::Tick);
+        for (n, rules) in TOPICS.iter().enumerate() {
+            self.handle(Input::Join { rules: rules.clone(), deliver: true, validate: n == 2 });
+        }
+        self.pass(HEALING);
+        self.link_up(HONEST, true, false);
+        self.pass(Duration::from_secs(1));
+    }
+
+    /// Lets time pass, in which all is answered.
+    fn pass(&mut self, time: Duration) {
+        for _ in 0..20 {
+            self.sleep(time / 20);
+            self.settle();
+        }
+    }
+
+    /// What a correct peer brings, of an author that nobody knows yet, is delivered.
+    fn hears(&mut self) {
+        let rules = &TOPICS[0];
+        let position = Position { tick: rules.tick_len().tick_at(self.now.unix_ms), slot: 3 };
+        let word =
+            seal(&SecretKey::from_seed(&[0x99; 32]), rules.id(), position, &["still here?".into()]).unwrap();
+        self.frame(0, Lane::Rumors, frame_of(0, &[word.encoded().to_vec()]));
+        self.settle();
+        self.pass(Duration::from_secs(1));
+        let id = std::sync::Arc::new(word).rumors().next().unwrap().id();
+        assert!(self.delivered.contains_key(&id), "it is deaf: {:?}", self.engine.stats());
+    }
+
+    /// What the engine says goes to its peer, unless somebody else writes under its key.
+    fn is_heard(&mut self) {
+        let said = self.own.len();
+        self.step(Op::Publish { topic: 0, len: 5 });
+        self.settle();
+        self.pass(Duration::from_secs(3));
+        assert!(self.tickets.is_empty(), "requests that wait for nothing: {:?}", self.tickets);
+        if self.stolen {
+            return;
+        }
+        assert!(self.own.len() > said, "it is mute: {:?}", self.engine.stats());
+        let told = self.peers[0].got.iter().any(|(lane, _)| *lane == Lane::Rumors);
+        assert!(told, "it speaks to nobody: {:?}", self.engine.stats());
+    }
+
+    /// With nothing more to say, nothing is left to do.
+    fn rests(&mut self) {
+        self.pass(RESTING);
+        assert_eq!(self.engine.check_at_rest(), Vec::<String>::new());
     }
 }
 
