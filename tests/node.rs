@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use vouchsafe::protocol::DownReason;
+use vouchsafe::wire::Reason;
 use vouchsafe::{
     Event, Node, PeerAddr, PublishError, SecretKey, Subscription, Topic, TopicHandle, VerifierPool,
 };
@@ -183,14 +185,14 @@ async fn the_last_words_of_a_node_that_shuts_down_are_heard() {
     assert_eq!(take(&mut reader, 20).await.len(), 20);
     let down = async {
         loop {
-            if let Event::LinkDown { peer, why } = events.next().await.unwrap().unwrap() {
+            if let Event::PeerDown { peer, why } = events.next().await.unwrap().unwrap() {
                 return (peer, why);
             }
         }
     };
     let (peer, why) = soon("the end of the link", down).await;
     assert_eq!(peer, nodes[0].0.id());
-    assert!(why.contains("shutting down"), "{why}");
+    assert_eq!(why, DownReason::ClosedByPeer(Reason::Shutdown));
 }
 
 #[tokio::test]

@@ -269,6 +269,8 @@ const NOT_BOUNDS: [(&str, &[&str]); 7] = [
             "STRIKES",
             "NEWCOMER_SHARE",
             "LEDGER_LEAD",
+            "LOOKUPS",
+            "ADDRESSES_OF_A_NAME",
         ],
     ),
     (
@@ -291,6 +293,11 @@ const NOT_BOUNDS: [(&str, &[&str]); 7] = [
             "SHORTEST_CYCLE",
             "LONGEST_CYCLE",
             "SIMULTANEOUS",
+            "REPLACED_FOR",
+            "SETTLE",
+            "QUIET",
+            "WINDOW",
+            "LOOKUP_DEADLINE",
             "CLOCK_ALARM_MS",
             "LONGEST_SLEEP",
             "EXPIRY_ROUND",
@@ -313,20 +320,29 @@ const NOT_BOUNDS: [(&str, &[&str]); 7] = [
     ("how long a ban lasts", &["FIRST_BAN", "LONGEST_BAN"]),
 ];
 
+/// The files of a folder, those of its folders too, without tests.
+fn files_of(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("tests") {
+            files.extend(files_of(&path));
+        } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
 #[test]
 fn every_number_of_the_code_has_a_row_or_a_reason_to_have_none() {
     let document = read(&root().join("docs/security.md"));
     let mut exempt: Vec<&str> = NOT_BOUNDS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
     let mut rows = 0;
     for room in ["net", "node", "protocol", "wire", "verify", "rumor", "store"] {
-        let folder = root().join("src").join(room);
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_none_or(|end| end != "rs") || path.ends_with("tests.rs") {
-                continue;
-            }
+        for path in files_of(&root().join("src").join(room)) {
             let source = read(&path);
-            let file = format!("{room}/{}", path.file_name().unwrap().to_str().unwrap());
+            let file = path.strip_prefix(root().join("src")).unwrap().to_str().unwrap().to_owned();
             for line in source.split("mod tests {").next().unwrap().lines() {
                 let Some((before, declared)) = line.split_once("const ") else { continue };
                 let Some((name, kind)) = declared.split_once(": ") else { continue };

@@ -10,8 +10,8 @@ use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use vouchsafe::key::{PublicKey, SecretKey};
 use vouchsafe::protocol::{
-    Action, BatchId, Config, Engine, Event, FRAME_OVERHEAD, Input, LANE_CREDIT, Ledger, LinkId, Mono, Now,
-    Offence, PublishError, Setup, Ticket, Validation, ValidationId,
+    Action, BatchId, Config, DownReason, Engine, Event, FRAME_OVERHEAD, Input, LANE_CREDIT, Ledger, LinkId,
+    Mono, Now, Offence, PublishError, Setup, Ticket, Validation, ValidationId,
 };
 use vouchsafe::rumor::{Bundle, BundleId, Evidence, NetworkId, RumorId, TopicId};
 use vouchsafe::wire::{self, Frame, Hello, Lane, TopicChange};
@@ -326,7 +326,7 @@ impl Driver {
                 }
                 let offence = too_long.then_some(Offence::FrameTooLong);
                 // The goodbye to a link whose reader found the offence is still allowed.
-                self.handle(Input::LinkDown { link: gone, offence, why: String::new() });
+                self.handle(Input::LinkDown { link: gone, offence, why: DownReason::Silent });
                 self.peers.retain(|peer| peer.link != gone);
             }
             Op::Raw { link, lane, bytes } => self.frame(link, lane_of(lane), bytes.into()),
@@ -736,7 +736,7 @@ impl Driver {
     /// All links go, the clock is right, the disk and the application answer at once, and time passes; then a correct peer comes.
     fn heal(&mut self) {
         for link in self.peers.iter().map(|peer| peer.link).collect::<Vec<_>>() {
-            self.handle(Input::LinkDown { link, offence: None, why: String::new() });
+            self.handle(Input::LinkDown { link, offence: None, why: DownReason::Silent });
             self.peers.retain(|peer| peer.link != link);
         }
         self.now.unix_ms = START_MS + self.now.mono.as_nanos() / 1_000_000;

@@ -14,7 +14,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use vouchsafe::key::{PublicKey, SecretKey};
 use vouchsafe::protocol::{
-    Action, Config, Engine, Event, FRAME_OVERHEAD, Input, Ledger, LinkId, Mono, Now, Setup, Ticket,
+    Action, Config, DownReason, Engine, Event, FRAME_OVERHEAD, Input, Ledger, LinkId, Mono, Now, Setup,
+    Ticket,
 };
 use vouchsafe::rumor::{Bundle, BundleId, NetworkId, Position, SignedHeader, seal};
 use vouchsafe::verify;
@@ -109,7 +110,7 @@ impl Net {
                 // What was sent before, the goodbye too, has arrived.
                 let (one, other) = LINKS[link.0 as usize];
                 for end in [one, other].into_iter().filter(|end| *end < ENGINES) {
-                    let down = Input::LinkDown { link, offence: None, why: "closed".into() };
+                    let down = Input::LinkDown { link, offence: None, why: DownReason::Silent };
                     self.inputs.push_back((end, down));
                 }
             } else {

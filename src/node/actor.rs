@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
-use super::dialler::{Dialler, dial};
+use super::dialler::OwnKey;
 use super::groups::Groups;
 use super::handle::NodeStats;
+use super::key_watch::KeyWatch;
 use super::message::{Joined, Message, Publish, Validator};
 use super::outside::Outside;
 use super::reach::Reach;
@@ -20,13 +21,12 @@ use super::stream::Delivered;
 use super::tally::Tally;
 use super::unread::Unread;
 use super::verifiers::LoneVerifier;
-use super::{JoinError, PeerAddr, VerifierPool};
+use super::{Host, JoinError, VerifierPool};
 use crate::key::PublicKey;
-use crate::net::{Connection, Endpoint, Link, LinkClosed, LinkEvent};
-use crate::protocol::{Engine, Event, Input, LinkId, MAX_TOPICS, Mono, Now, Offence, PublishError, Ticket};
+use crate::net::{Endpoint, Link, LinkEvent};
+use crate::protocol::{Dialler, Engine, Event, Input, LinkId, MAX_TOPICS, Mono, Now, PublishError, Ticket};
 use crate::rumor::{Bundle, RuleSet, TopicId};
 use crate::store::LedgerFile;
-use crate::wire::Reason;
 
 /// Things taken from a channel before the engine is asked what to do: what is batched into one bundle, one batch of
 /// signatures, one write.
@@ -52,25 +52,29 @@ pub(super) struct Parts {
     pub(super) ledger: Option<LedgerFile>,
     pub(super) capacity: usize,
     pub(super) outside: Outside,
+    /// The node key.
+    pub(super) key: PublicKey,
 }
 
 pub(super) struct Actor {
     pub(super) parts: Parts,
     pub(super) links: HashMap<LinkId, Link>,
-    groups: Groups,
+    pub(super) groups: Groups,
+    pub(super) key_watch: KeyWatch,
     pub(super) lone: LoneVerifier,
-    /// Who is at the other end, also of links that the engine has refused.
-    peers: HashMap<LinkId, PublicKey>,
-    next_link: u64,
-    link_events_in: mpsc::Sender<LinkEvent>,
+    pub(super) links_made: u64,
+    pub(super) link_events_in: mpsc::Sender<LinkEvent>,
     link_events: mpsc::Receiver<LinkEvent>,
     pub(super) unread: Unread,
     pub(super) topics: HashMap<TopicId, Port>,
     pub(super) requests: Requests,
     /// Rumors that wait for the ledger, and for nothing else.
     tried: Vec<(TopicId, Ticket)>,
-    dialler: Dialler,
-    reach: Reach,
+    pub(super) dialler: Dialler<Host>,
+    pub(super) own_key: OwnKey,
+    pub(super) reach: Reach,
+    /// Dials under way. They end with the actor.
+    pub(super) dials: JoinSet<()>,
     /// The record that is being written, or was last.
     pub(super) recording: Option<JoinHandle<()>>,
     /// The engine's topology when the counts of links were last published.
@@ -98,21 +102,26 @@ impl Port {
 impl Actor {
     pub(super) fn new(parts: Parts) -> Self {
         let (link_events_in, link_events) = mpsc::channel(LINK_EVENTS);
+        let mut jitter = [0; 32];
+        // Without entropy the jitter is the same at each start, which harms nobody but two nodes that lack it.
+        let _ = getrandom::fill(&mut jitter);
         Self {
+            dialler: Dialler::new(parts.key, &jitter),
+            own_key: OwnKey::default(),
             reach: Reach::new(Arc::clone(&parts.endpoint)),
+            dials: JoinSet::new(),
             parts,
             links: HashMap::new(),
             groups: Groups::default(),
+            key_watch: KeyWatch::default(),
             lone: LoneVerifier::default(),
-            peers: HashMap::new(),
-            next_link: 0,
+            links_made: 0,
             link_events_in,
             link_events,
             unread: Unread::default(),
             topics: HashMap::new(),
             requests: Requests::default(),
             tried: Vec::new(),
-            dialler: Dialler::default(),
             recording: None,
             topology: 0,
         }
@@ -121,13 +130,6 @@ impl Actor {
     /// Relays a topic that the application has not joined.
     pub(super) fn relay(&mut self, rules: Arc<RuleSet>) {
         self.handle(Input::Join { rules, deliver: false, validate: false });
-    }
-
-    /// Keeps a link to `peer` from now on.
-    pub(super) fn keep(&mut self, peer: PeerAddr) {
-        if self.dialler.keep(peer.clone()) {
-            self.dial(peer, Duration::ZERO);
-        }
     }
 
     pub(super) async fn run(mut self) {
@@ -139,6 +141,7 @@ impl Actor {
         let mut done = None;
         while done.is_none() {
             self.act();
+            self.dial_due();
             let deadline = self.deadline();
             tokio::select! {
                 count = self.parts.inbox.recv_many(&mut messages, TURN) => {
@@ -167,7 +170,8 @@ impl Actor {
     /// Sends what is queued, closes all links and the socket.
     async fn end(mut self) {
         self.parts.inbox.close();
-        self.dialler.stop();
+        self.dialler.forget_all();
+        self.dials.shutdown().await;
         let drained = Instant::now() + DRAIN;
         let mut events = Vec::new();
         self.act();
@@ -202,7 +206,7 @@ impl Actor {
         self.link_events.is_empty() && self.parts.inbox.is_empty()
     }
 
-    fn now(&self) -> Now {
+    pub(super) fn now(&self) -> Now {
         let since = self.parts.started.elapsed();
         Now { mono: Mono::default().plus(since), unix_ms: self.parts.outside.unix_ms() }
     }
@@ -215,6 +219,7 @@ impl Actor {
     fn deadline(&self) -> Instant {
         // An engine always has a deadline: its cycle.
         let nanos = self.parts.engine.next_deadline().map_or(0, Mono::as_nanos);
+        let nanos = self.dialler.next_deadline().map_or(nanos, |at| nanos.min(at.as_nanos()));
         self.parts.started + Duration::from_nanos(nanos)
     }
 
@@ -229,24 +234,17 @@ impl Actor {
                 self.topics.remove(&topic);
                 self.handle(Input::Leave { topic });
             }
-            Message::Connect(peer) => self.keep(peer),
+            Message::Connect { peer, answer } => {
+                // Whoever asked may have gone; the peer is kept all the same.
+                let _ = answer.send(self.keep(peer));
+            }
             Message::Forget(peer) => self.dialler.forget(&peer),
             Message::Stats(answer) => {
                 let _ = answer.send(self.stats());
             }
             Message::Shutdown(answer) => return ControlFlow::Break(answer),
-            Message::Accepted(connection) => self.on_connection(connection),
-            Message::Dialled { peer, result } => match result {
-                Ok(connection) => self.on_connection(connection),
-                Err(error) => {
-                    if self.dialler.waits_for(&peer.key) {
-                        let failed = Event::DialFailed { peer: peer.key, why: error.to_string() };
-                        // An error means that nobody listens.
-                        let _ = self.parts.events.send(failed);
-                    }
-                    self.redial(&peer.key);
-                }
-            },
+            Message::Accepted(connection) => self.on_accepted(connection),
+            Message::Dialled { peer, result } => self.on_dialled(peer, result),
             Message::Verdicts { batch, verdicts } => self.handle(Input::Verdicts { batch, verdicts }),
             Message::Validated { question, verdict } => self.handle(Input::Validated { question, verdict }),
             Message::Recorded { until_ms, result } => {
@@ -279,19 +277,7 @@ impl Actor {
                 }
                 LinkEvent::Written { link, lane, bytes } => self.handle(Input::Written { link, lane, bytes }),
                 LinkEvent::Closed { link, why } => {
-                    // No pause can slow it any more, and what it has said may be of use.
-                    while let Some((lane, payload)) = self.unread.next(link) {
-                        self.handle(Input::Frame { link, lane, payload });
-                    }
-                    self.links.remove(&link);
-                    self.groups.leave(link);
-                    let offence =
-                        matches!(why, LinkClosed::FrameTooLong { .. }).then_some(Offence::FrameTooLong);
-                    self.tell_refusal(link, &why);
-                    self.handle(Input::LinkDown { link, offence, why: why.to_string() });
-                    if let Some(peer) = self.peers.remove(&link) {
-                        self.redial(&peer);
-                    }
+                    self.on_link_closed(link, &why);
                 }
             }
         }
@@ -309,51 +295,6 @@ impl Actor {
         {
             self.handle(Input::Frame { link, lane, payload });
         }
-    }
-
-    fn on_connection(&mut self, connection: Connection) {
-        let id = LinkId(self.next_link);
-        self.next_link += 1;
-        let (peer, dialled, rtt) = (connection.peer, connection.dialled, connection.rtt());
-        if !self.groups.enter(id, &connection, &self.parts.endpoint) {
-            let reason = Reason::Full;
-            connection.close(reason.code(), reason.to_string().as_bytes());
-            // An error means that nobody listens.
-            let _ = self.parts.events.send(Event::LinkRefused { peer, reason });
-            return;
-        }
-        let link = Link::spawn(id, connection, self.link_events_in.clone());
-        self.links.insert(id, link);
-        self.peers.insert(id, peer);
-        self.dialler.up(&peer);
-        self.handle(Input::LinkUp { link: id, peer, dialled });
-        self.handle(Input::RoundTrip { link: id, rtt });
-    }
-
-    /// The peer has closed a link before it said hello: the application should know why it has no link.
-    fn tell_refusal(&self, link: LinkId, why: &LinkClosed) {
-        if let LinkClosed::ByPeer { code, .. } = why
-            && let Some(reason) = Reason::from_code(u64::from(*code))
-            && self.parts.engine.is_greeting(link)
-            && let Some(peer) = self.peers.get(&link)
-        {
-            // An error means that nobody listens.
-            let _ = self.parts.events.send(Event::LinkRefused { peer: *peer, reason });
-        }
-    }
-
-    fn redial(&mut self, peer: &PublicKey) {
-        // Another link to it may be up: then it is dialled when that one goes.
-        if self.parts.engine.has_link_to(peer) {
-            return;
-        }
-        if let Some((peer, pause)) = self.dialler.down(peer) {
-            self.dial(peer, pause);
-        }
-    }
-
-    fn dial(&self, peer: PeerAddr, pause: Duration) {
-        dial(self.reach.clone(), peer, pause, self.parts.inbox_in.clone());
     }
 
     fn round_trips(&mut self) {
@@ -423,6 +364,9 @@ impl Actor {
             banned: self.parts.engine.banned(),
             convicted: self.parts.engine.convicted().into_iter().map(|(author, _)| author).collect(),
             refusals: self.parts.endpoint.refusals(),
+            kept: self.dialler.list(self.now().mono),
+            dials: self.dialler.dials(),
+            dials_under_way: self.dialler.under_way(),
         }
     }
 }

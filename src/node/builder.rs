@@ -12,7 +12,7 @@ use super::outside::Outside;
 use super::{Host, Node, ParseAddrError, PeerAddr, VerifierPool};
 use crate::key::{PublicKey, SecretKey};
 use crate::net::{BindError, Endpoint, GateConfig};
-use crate::protocol::{Config, Engine, Ledger, Mono, Now, Setup};
+use crate::protocol::{Config, Engine, KeepError, Ledger, Mono, Now, Setup};
 use crate::rumor::{NetworkId, RuleError, Topic};
 use crate::store::{LedgerError, LedgerFile};
 
@@ -87,7 +87,8 @@ impl Builder {
         self
     }
 
-    /// Nodes to keep a link to: dialled at the start and, with growing pauses, whenever the link is down.
+    /// Nodes to keep a link to, at most 1 024: dialled at the start and, with growing pauses, whenever the link is down. One key may
+    /// be given with several addresses; they are tried in turn. The node's own key is skipped.
     pub fn bootstrap(mut self, peers: impl IntoIterator<Item = PeerAddr>) -> Self {
         self.bootstrap.extend(peers);
         self
@@ -242,13 +243,14 @@ impl Builder {
             ledger: ledger_file,
             capacity: self.capacity,
             outside: self.outside,
+            key: self.key.public(),
         };
         let mut actor = Actor::new(parts);
         for rules in rules {
             actor.relay(Arc::new(rules));
         }
         for peer in self.bootstrap {
-            actor.keep(peer);
+            actor.keep(peer)?;
         }
         let node = Node::new(
             self.key.public(),
@@ -306,6 +308,9 @@ pub enum SpawnError {
     /// Too many topics.
     #[error("{0} topics, where a node relays at most {max}: split the network", max = crate::protocol::MAX_TOPICS)]
     TooManyTopics(usize),
+    /// The bootstrap list is too long.
+    #[error(transparent)]
+    Bootstrap(#[from] KeepError),
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

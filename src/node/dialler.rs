@@ -1,119 +1,102 @@
-//! Keeping links: whom to dial, and how long to wait after a failure.
+//! Keeping links: does what the dialler orders, and reports to it.
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
-
-use tokio::sync::mpsc;
-
-use super::PeerAddr;
-use super::message::Message;
-use super::reach::Reach;
 use crate::key::PublicKey;
+use crate::net::Connection;
+use crate::protocol::{Event, KeepError, Order};
+use crate::wire::Reason;
 
-/// The first pause after a failed dial or a lost link; each further one doubles it.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// The longest pause: a node that comes back is found again within it.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// A link that lived this long ends the doubling.
-const STABLE: Duration = Duration::from_secs(10);
+use super::actor::Actor;
+use super::message::Message;
+use super::reach::ReachError;
+use super::{Host, PeerAddr};
 
-/// The peers that the application wants links to.
+/// Whether the application knows that it told the node to dial itself.
 #[derive(Debug, Default)]
-pub(super) struct Dialler {
-    kept: HashMap<PublicKey, Kept>,
+pub(super) enum OwnKey {
+    /// It did not.
+    #[default]
+    NotGiven,
+    /// It did, and is told as soon as it listens: bootstrap lists are read before anybody can.
+    Given(Host),
+    /// It knows.
+    Told,
 }
 
-#[derive(Debug)]
-struct Kept {
-    addr: PeerAddr,
-    pause: Duration,
-    /// A dial is waiting or under way.
-    dialling: bool,
-    up_since: Option<Instant>,
-}
-
-impl Dialler {
-    /// Adds a peer, or gives it a new address; true if it is to be dialled now.
-    pub(super) fn keep(&mut self, addr: PeerAddr) -> bool {
-        let kept = self.kept.entry(addr.key).or_insert(Kept {
-            addr: addr.clone(),
-            pause: FIRST_PAUSE,
-            dialling: false,
-            up_since: None,
-        });
-        kept.addr = addr;
-        !std::mem::replace(&mut kept.dialling, true)
-    }
-
-    /// A link to `peer` is up, whoever dialled.
-    pub(super) fn up(&mut self, peer: &PublicKey) {
-        if let Some(kept) = self.kept.get_mut(peer) {
-            kept.up_since = Some(Instant::now());
-            kept.dialling = false;
+impl Actor {
+    /// Keeps a link to `peer` from now on. The node itself is skipped.
+    pub(super) fn keep(&mut self, peer: PeerAddr) -> Result<(), KeepError> {
+        let now = self.now().mono;
+        match self.dialler.keep(now, peer.key, peer.host.clone()) {
+            Err(KeepError::OwnKey) => {
+                if matches!(self.own_key, OwnKey::NotGiven) {
+                    self.own_key = OwnKey::Given(peer.host);
+                }
+                Ok(())
+            }
+            other => other,
         }
     }
 
-    /// A dial has failed, or the link to `peer` is gone: whom to dial again, and after which pause.
-    pub(super) fn down(&mut self, peer: &PublicKey) -> Option<(PeerAddr, Duration)> {
-        let kept = self.kept.get_mut(peer)?;
-        if kept.up_since.take().is_some_and(|since| since.elapsed() >= STABLE) {
-            kept.pause = FIRST_PAUSE;
+    /// Dials whoever is due. Never waits.
+    pub(super) fn dial_due(&mut self) {
+        self.tell_of_own_key();
+        let now = self.now().mono;
+        let engine = &self.parts.engine;
+        while let Some(order) = self.dialler.poll(now, |peer| engine.would_refuse_dial(peer)) {
+            match order {
+                Order::Dial { peer, addr } => {
+                    let (reach, inbox) = (self.reach.clone(), self.parts.inbox_in.clone());
+                    // Ended tasks give their places back here: there are no more than dials under way, and one batch of ended ones.
+                    while self.dials.try_join_next().is_some() {}
+                    self.dials.spawn(async move {
+                        let result = reach.reach(PeerAddr { key: peer, host: addr }).await;
+                        if let Some(inbox) = inbox.upgrade() {
+                            // An error means that the node is gone, and the connection closes with it.
+                            let _ = inbox.send(Message::Dialled { peer, result }).await;
+                        }
+                    });
+                }
+                // An error means that nobody listens.
+                Order::Refused { peer, reason } => {
+                    drop(self.parts.events.send(Event::LinkRefused { peer, reason }));
+                }
+            }
         }
-        let pause = kept.pause;
-        kept.pause = (pause * 2).min(LONGEST_PAUSE);
-        kept.dialling = true;
-        Some((kept.addr.clone(), pause))
     }
 
-    /// Whether a link to `peer` is wanted and is not up.
-    pub(super) fn waits_for(&self, peer: &PublicKey) -> bool {
-        self.kept.get(peer).is_some_and(|kept| kept.up_since.is_none())
-    }
-
-    /// A peer is no longer wanted. What is under way is not taken back.
-    pub(super) fn forget(&mut self, peer: &PublicKey) {
-        self.kept.remove(peer);
-    }
-
-    /// No dial is wanted any more.
-    pub(super) fn stop(&mut self) {
-        self.kept.clear();
-    }
-}
-
-/// Dials `peer` after `pause`, beside the loop, and tells the actor how it went.
-pub(super) fn dial(reach: Reach, peer: PeerAddr, pause: Duration, inbox: mpsc::WeakSender<Message>) {
-    tokio::spawn(async move {
-        // A fifth of jitter, so that two nodes that lost each other do not dial at the same moment for ever.
-        let mut random = [0u8; 1];
-        let _ = getrandom::fill(&mut random);
-        tokio::time::sleep(pause + pause.mul_f64(f64::from(random[0]) / 1280.0)).await;
-        let result = reach.reach(peer.clone()).await;
-        if let Some(inbox) = inbox.upgrade() {
-            // An error means that the node is gone, and the connection closes with it.
-            let _ = inbox.send(Message::Dialled { peer, result }).await;
+    /// A dial has ended.
+    pub(super) fn on_dialled(&mut self, peer: PublicKey, result: Result<Connection, ReachError>) {
+        match result {
+            Ok(connection) => {
+                let link = self.next_link();
+                if self.dialler.connected(&peer, link) {
+                    self.on_link(link, connection);
+                } else {
+                    // It was forgotten meanwhile.
+                    connection.close(Reason::Shutdown.code(), Reason::Shutdown.to_string().as_bytes());
+                }
+            }
+            Err(error) => {
+                let now = self.now().mono;
+                if self.dialler.failed(now, &peer, &error) {
+                    self.tell(Event::DialFailed { peer, why: error.to_string() });
+                }
+            }
         }
-    });
-}
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    fn tell_of_own_key(&mut self) {
+        if let OwnKey::Given(host) = &self.own_key
+            && self.parts.events.receiver_count() > 0
+        {
+            let why = format!("{host} is not dialled: {}", KeepError::OwnKey);
+            self.tell(Event::DialFailed { peer: self.parts.key, why });
+            self.own_key = OwnKey::Told;
+        }
+    }
 
-    #[test]
-    fn who_is_lost_is_dialled_again_after_ever_longer_and_who_is_forgotten_is_not() {
-        let peer =
-            PeerAddr::new(PublicKey::from_bytes([1; 32]), std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
-        let mut dialler = Dialler::default();
-        assert!(dialler.keep(peer.clone()));
-        assert!(!dialler.keep(peer.clone()), "a dial is under way");
-        dialler.up(&peer.key);
-        let pauses: Vec<_> = (0..9).map(|_| dialler.down(&peer.key).map(|(_, pause)| pause)).collect();
-        assert_eq!(pauses[0], Some(FIRST_PAUSE));
-        assert_eq!(pauses[1], Some(FIRST_PAUSE * 2));
-        assert_eq!(pauses[8], Some(LONGEST_PAUSE));
-        dialler.forget(&peer.key);
-        assert!(dialler.down(&peer.key).is_none());
-        assert!(dialler.keep(peer.clone()), "wanted again, and dialled at once");
+    /// Tells the application. An error means that nobody listens.
+    pub(super) fn tell(&self, event: Event) {
+        drop(self.parts.events.send(event));
     }
 }

@@ -10,7 +10,7 @@ use super::message::{Message, Validator};
 use super::{Builder, Events, Host, JoinError, PeerAddr, TopicHandle};
 use crate::key::{PublicKey, SecretKey};
 use crate::net::Refusals;
-use crate::protocol::{Counters, Event, Impairment, LinkStats, TopicStats, Validation};
+use crate::protocol::{Counters, Event, Impairment, KeepError, KeptPeer, LinkStats, TopicStats, Validation};
 use crate::rumor::{NetworkId, Rumor, Topic};
 
 /// A running node. Cheap to clone; the node shuts down when the last handle (topics included) is dropped, or on
@@ -107,13 +107,16 @@ impl Node {
         Ok(TopicHandle::new(joined, self.clone()))
     }
 
-    /// Keeps a link to `peer` from now on, as if it were on the bootstrap list. Returns at once; failures are retried,
-    /// and [`Node::events`] tells of each, and when the link is up.
+    /// Keeps a link to `peer` from now on, as if it were on the bootstrap list. Does not wait for the link: failures are retried,
+    /// and [`Node::events`] tells of each, and when the link is up. A new address of a peer is dialled at once, and known ones are
+    /// tried in turn with it, at most 8; while a link is up it is only noted. The node's own key is skipped, with an event.
     ///
     /// # Errors
-    /// If the node is closed.
-    pub async fn connect(&self, peer: PeerAddr) -> Result<(), Closed> {
-        self.send(Message::Connect(peer)).await
+    /// If the node is closed, or keeps links to 1 024 peers already.
+    pub async fn connect(&self, peer: PeerAddr) -> Result<(), ConnectError> {
+        let (answer, kept) = oneshot::channel();
+        self.send(Message::Connect { peer, answer }).await?;
+        Ok(kept.await.map_err(|_| Closed)??)
     }
 
     /// No longer keeps a link to `peer`: a link that is up goes on until it ends, and is not dialled again. For peers that are
@@ -168,6 +171,18 @@ impl Node {
 #[error("the node is closed: spawn a new one")]
 pub struct Closed;
 
+/// Why no link is kept to a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The node keeps links to as many peers as it may.
+    #[error(transparent)]
+    NotKept(#[from] KeepError),
+    /// The node is closed.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+}
+
 /// A snapshot of a node.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -193,4 +208,11 @@ pub struct NodeStats {
     pub convicted: Vec<PublicKey>,
     /// Handshakes refused, by reason.
     pub refusals: Refusals,
+    /// The peers that links are kept to, in the order of their keys: whether each is linked, waited for or dialled, and what went
+    /// wrong last. At most 1 024.
+    pub kept: Vec<KeptPeer<Host>>,
+    /// Dials begun since the start. A peer that is not linked is dialled after 200 ms at first and every 30 s in the end.
+    pub dials: u64,
+    /// Dials under way: one for a peer at the most, and 32 in all.
+    pub dials_under_way: usize,
 }

@@ -13,7 +13,7 @@ use super::tally::Tally;
 use super::{JoinError, PeerAddr};
 use crate::key::PublicKey;
 use crate::net::Connection;
-use crate::protocol::{BatchId, PublishError, Validation, ValidationId};
+use crate::protocol::{BatchId, KeepError, PublishError, Validation, ValidationId};
 use crate::rumor::{RuleSet, Rumor, RumorId, TopicId};
 use crate::store::LedgerError;
 
@@ -54,7 +54,10 @@ pub(super) enum Message {
         answer: oneshot::Sender<Result<Joined, JoinError>>,
     },
     Leave(TopicId),
-    Connect(PeerAddr),
+    Connect {
+        peer: PeerAddr,
+        answer: oneshot::Sender<Result<(), KeepError>>,
+    },
     Forget(PublicKey),
     Stats(oneshot::Sender<NodeStats>),
     Shutdown(oneshot::Sender<()>),
@@ -62,7 +65,7 @@ pub(super) enum Message {
     Accepted(Connection),
     /// A dial ended.
     Dialled {
-        peer: PeerAddr,
+        peer: PublicKey,
         result: Result<Connection, ReachError>,
     },
     /// A batch is judged.

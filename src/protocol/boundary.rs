@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Event, Offence, PublishError, Validation};
+use super::{DownReason, Event, Offence, PublishError, Validation};
 use crate::key::{PublicKey, Signature};
 use crate::rumor::{Bundle, BundleId, RuleSet, RumorId, SignedHeader, TopicId};
 use crate::wire::{Lane, Reason};
@@ -46,7 +46,7 @@ pub enum Input {
         /// What the transport holds against the peer.
         offence: Option<Offence>,
         /// Why, for the application.
-        why: String,
+        why: DownReason,
     },
     /// A frame's payload came in.
     Frame {

@@ -84,6 +84,8 @@ pub struct Engine {
     pub(super) closed: bool,
     /// What keeps this node from its work.
     pub(super) health: Health,
+    /// When something last spoke for another process with our node key.
+    pub(super) other_process_at: Option<Mono>,
     /// Changes whenever the number of links of any topic may have changed.
     pub(super) topology: u64,
 }
@@ -100,7 +102,7 @@ impl Engine {
             network: setup.network,
             node: setup.node,
             now,
-            links: Links::new(keyed),
+            links: Links::new(),
             dirty: LinkSet::default(),
             topics: BTreeMap::new(),
             left: Vec::new(),
@@ -124,6 +126,7 @@ impl Engine {
             skewed: false,
             closed: false,
             health: Health::default(),
+            other_process_at: None,
             topology: 0,
         }
     }
@@ -191,6 +194,7 @@ impl Engine {
                 }
                 Timer::SomethingExpires => {
                     self.expire();
+                    self.forget_other_process();
                     self.timers.set(self.now.mono.plus(EXPIRE_EVERY), Timer::SomethingExpires);
                 }
                 Timer::AnnouncementsDue(link) => {
@@ -205,6 +209,7 @@ impl Engine {
                 Timer::ValidatorOverdue(question) => self.on_validator_overdue(question),
                 // Sealing is tried at the next poll.
                 Timer::SlotsFree(topic) => self.desk.wake(topic),
+                Timer::LinkSettled(link) => self.on_link_settled(link),
             }
         }
     }
@@ -244,6 +249,11 @@ impl Engine {
         self.refusal(peer, true)
     }
 
+    /// Why this node would refuse a link to `peer` that it dials now: then it need not dial.
+    pub fn would_refuse_dial(&self, peer: &PublicKey) -> Option<crate::wire::Reason> {
+        self.refusal(peer, false)
+    }
+
     /// The rules of a joined topic.
     pub fn rules(&self, topic: &TopicId) -> Option<&Arc<RuleSet>> {
         self.topics.get(topic).map(|window| &window.rules)
@@ -254,9 +264,9 @@ impl Engine {
         self.links.iter().filter(|link| link.relays(topic)).count()
     }
 
-    /// Links on which both hellos were said.
+    /// Links on which both hellos were said, one for each peer.
     pub fn live_links(&self) -> usize {
-        self.links.iter().filter(|link| link.live && !link.closing).count()
+        self.links.iter().filter(|link| link.is_in_use()).count()
     }
 
     /// Changes whenever [`Engine::live_links`] or [`Engine::links_of`] may have changed.
@@ -299,9 +309,15 @@ impl Engine {
         link.is_none_or(|link| !link.is_reading_paused())
     }
 
-    /// Whether there is a link to `peer` that is not being closed.
-    pub fn has_link_to(&self, peer: &PublicKey) -> bool {
-        self.links.of_peer(peer).is_some_and(|link| !link.closing)
+    /// Whether there is another link to the peer of `link`.
+    pub fn has_other_link(&self, link: super::LinkId) -> bool {
+        self.peer_of(link).is_some_and(|peer| self.links.of_peer(&peer).any(|other| other.id != link))
+    }
+
+    /// For how long both hellos have been said on a link; `None` if they have not.
+    pub fn live_for(&self, link: super::LinkId, now: Mono) -> Option<Duration> {
+        let link = self.links.slot_of(link).and_then(|slot| self.links.at(slot))?;
+        link.live.then(|| now.since(link.live_since))
     }
 
     /// How long a validator may think.

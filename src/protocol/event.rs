@@ -1,8 +1,9 @@
 //! Offences, events and errors: what a node can hold against a peer, and what it tells its application.
 
+use core::net::SocketAddr;
 use std::time::Duration;
 
-use super::Impairment;
+use super::{DownReason, Impairment};
 use crate::key::PublicKey;
 use crate::rumor::{Evidence, TopicId};
 use crate::wire::Reason;
@@ -46,19 +47,19 @@ pub enum Validation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A link is ready: both sides have said hello.
-    LinkUp {
+    /// A peer is linked: both sides have said hello. Told once, until [`Event::PeerDown`], however many links follow each other.
+    PeerUp {
         /// The peer's node key.
         peer: PublicKey,
         /// Whether we dialled.
         dialled: bool,
     },
-    /// A link is gone.
-    LinkDown {
+    /// The last link to a peer is gone.
+    PeerDown {
         /// The peer's node key.
         peer: PublicKey,
-        /// Why, in words.
-        why: String,
+        /// Why that link ended.
+        why: DownReason,
     },
     /// A link was refused before it was up, by us or by the peer.
     LinkRefused {
@@ -67,12 +68,21 @@ pub enum Event {
         /// Why.
         reason: Reason,
     },
-    /// A peer that we keep a link to could not be dialled. It is tried again, after 200 ms at first and 30 s in the end.
+    /// A peer that we keep a link to could not be dialled, and no other link to it is up. It is tried again, after 200 ms at first
+    /// and 30 s in the end. Under this node's own key: it was told to keep a link to itself, which it does not try.
     DialFailed {
         /// The peer's node key.
         peer: PublicKey,
         /// Why, and what to do, in words.
         why: String,
+    },
+    /// Two processes use one node key at the same time: links of it come from these addresses in turn, and take each other's place.
+    /// Told for each key once a minute at the most. Of this node's own key, [`Impairment::NodeKeyInUse`] tells too.
+    NodeKeyShared {
+        /// The node key.
+        key: PublicKey,
+        /// Where it is used: the last two addresses, or the one that is known.
+        addrs: Vec<SocketAddr>,
     },
     /// A peer sent bytes that no correct node sends. Its link is closed and its key banned for a while.
     Offence {

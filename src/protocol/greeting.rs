@@ -9,7 +9,7 @@ use super::linkset::Slot;
 use super::outbox::EVIDENCE_QUEUE;
 use super::timers::Timer;
 use super::window::Window;
-use super::{Action, Event, LinkId, MAX_TOPICS, Offence};
+use super::{Action, DownReason, Event, LinkId, MAX_TOPICS, Offence};
 use crate::key::PublicKey;
 use crate::rumor::{RuleSet, TopicId};
 use crate::wire::{self, Hello, MAX_TOPICS_PER_LINK, Reason, TopicChange};
@@ -19,9 +19,6 @@ const HELLO_DEADLINE: Duration = Duration::from_secs(10);
 /// A link that takes no byte for this long is closed. QUIC gives room for more when an eighth of a lane's window of 256 KiB was
 /// read: 16 s at 2 KiB a second, the slowest line that works. Longer, and who never reads holds its queues for longer.
 const STALL: Duration = Duration::from_secs(20);
-/// Two links between the same nodes made within this time were dialled from both sides at once: the lesser key's stays.
-/// Later, the newer link stays, since the older one's other end is probably gone.
-const SIMULTANEOUS: Duration = Duration::from_secs(5);
 /// A clock further than this from the median of its links' is reported.
 const CLOCK_ALARM_MS: i64 = 10_000;
 /// Fewer links than this can't tell whose clock is wrong.
@@ -36,11 +33,17 @@ const STRANGERS_A_ROUND: usize = 4;
 
 impl Engine {
     pub(super) fn on_link_up(&mut self, id: LinkId, peer: PublicKey, dialled: bool) {
-        let refused = self.refusal(&peer, !dialled).or_else(|| self.yields_to_existing(&peer, dialled));
+        let refused = self.refusal(&peer, !dialled).or_else(|| self.duplicate(&peer, dialled));
+        if peer == self.node && !dialled {
+            self.found_other_process();
+        }
         let slot = if refused.is_none() { self.free_place() } else { None };
         let Some(slot) = slot else {
             let reason = refused.unwrap_or(Reason::Full);
-            self.event(Event::LinkRefused { peer, reason });
+            // A double one is nothing to tell where the peer is linked.
+            if reason != Reason::Duplicate {
+                self.event(Event::LinkRefused { peer, reason });
+            }
             self.actions.push_back(Action::Close { link: id, reason });
             return;
         };
@@ -70,20 +73,6 @@ impl Engine {
         self.links.free()
     }
 
-    /// Settles two links between the same nodes the same way on both sides: closes the older one, or gives the reason to
-    /// close the newer.
-    fn yields_to_existing(&mut self, peer: &PublicKey, dialled: bool) -> Option<Reason> {
-        let existing = self.links.of_peer(peer)?;
-        let (old, old_dialled) = (existing.id, existing.dialled);
-        let simultaneous = self.now.mono.since(existing.up_since) < SIMULTANEOUS && old_dialled != dialled;
-        let we_are_lesser = self.node < *peer;
-        if simultaneous && old_dialled == we_are_lesser && !existing.closing {
-            return Some(Reason::Duplicate);
-        }
-        self.close(old, Reason::Duplicate);
-        None
-    }
-
     pub(super) fn on_hello(&mut self, slot: Slot, hello: Hello) {
         let Some(link) = self.links.at_mut(slot) else { return };
         let id = link.id;
@@ -96,6 +85,7 @@ impl Engine {
             return self.close(id, reason);
         }
         link.live = true;
+        link.live_since = self.now.mono;
         self.topology += 1;
         link.topics = hello.topics.into_iter().map(TopicId::from_bytes).collect();
         link.topics.sort_unstable();
@@ -103,7 +93,10 @@ impl Engine {
         let ahead = i128::from(self.now.unix_ms) - i128::from(hello.clock_ms);
         link.clock_ahead_ms = ahead.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
         let (peer, dialled) = (link.peer, link.dialled);
-        self.event(Event::LinkUp { peer, dialled });
+        if !self.links.of_peer(&peer).any(|other| other.live && other.id != id) {
+            self.event(Event::PeerUp { peer, dialled });
+        }
+        self.settle_duplicates(slot);
         for author in self.book.newest(EVIDENCE_FOR_NEWCOMERS) {
             self.tell_evidence(slot, &author);
         }
@@ -189,7 +182,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn on_link_down(&mut self, id: LinkId, offence: Option<Offence>, why: String) {
+    pub(super) fn on_link_down(&mut self, id: LinkId, offence: Option<Offence>, why: DownReason) {
         if let Some(offence) = offence
             && let Some(peer) = self.links.get_mut(id).map(|link| link.peer)
         {
@@ -214,8 +207,12 @@ impl Engine {
             }
         }
         self.desk.wake_all();
-        if link.live {
-            self.event(Event::LinkDown { peer: link.peer, why });
+        let peer = link.peer;
+        let why = link.closed_for.map_or(why, DownReason::ClosedHere);
+        self.use_again(&peer);
+        self.suspect_other_process(&peer, &why, link.live);
+        if link.live && !self.links.of_peer(&peer).any(|other| other.live) {
+            self.event(Event::PeerDown { peer, why });
         }
     }
 
@@ -226,6 +223,7 @@ impl Engine {
             return;
         }
         link.closing = true;
+        link.closed_for = Some(reason);
         self.topology += 1;
         self.actions.push_back(Action::Send {
             link: id,
@@ -244,7 +242,9 @@ impl Engine {
         self.event(Event::Offence { peer, offence });
         self.close(id, Reason::Offence);
         // It may have dialled again before we knew: a ban is on the key, not on one link.
-        if let Some(other) = self.links.of_peer(&peer).map(|link| link.id).filter(|other| *other != id) {
+        let others: Vec<_> =
+            self.links.of_peer(&peer).map(|link| link.id).filter(|other| *other != id).collect();
+        for other in others {
             self.close(other, Reason::Banned);
             for work in self.verifying.remove_link(other) {
                 self.drop_work(other, &work);
@@ -313,7 +313,7 @@ impl Engine {
         }
     }
 
-    fn resync_all(&mut self, slot: Slot) {
+    pub(super) fn resync_all(&mut self, slot: Slot) {
         let topics: Vec<_> = self.topics.keys().copied().collect();
         self.resync(slot, &topics);
     }

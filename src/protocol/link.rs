@@ -7,13 +7,14 @@ use super::budget::Budget;
 use super::linkset::{LinkSet, MAX_LINKS, Slot};
 use super::outbox::Outbox;
 use super::pulls::SERVES_FOR;
-use super::random::{Keyed, KeyedMap};
+use super::random::Keyed;
 use super::tariff::Allowance;
 use super::time::Mono;
 use super::wants::MAX_WANTS_PER_LINK;
 use super::{Config, LinkId};
 use crate::key::PublicKey;
 use crate::rumor::TopicId;
+use crate::wire::Reason;
 
 /// Verified bundles after which a link's signatures may share batches with others'. A liar must first do this much
 /// honest work for one chance to spoil a batch, and loses the link by it. (Guess.)
@@ -54,6 +55,14 @@ pub(super) struct Link {
     /// We have said goodbye; nothing that still comes in counts.
     pub(super) closing: bool,
     pub(super) up_since: Mono,
+    /// Since when it is live.
+    pub(super) live_since: Mono,
+    /// Another link to the same peer is live and stays: nothing more is sent here than what waits, and it will be closed.
+    pub(super) yields: bool,
+    /// It has taken the place of another.
+    pub(super) replaces: bool,
+    /// Why we close it.
+    pub(super) closed_for: Option<Reason>,
     /// Topics that the peer relays, whether or not we do. Sorted, at most `MAX_TOPICS_PER_LINK`.
     pub(super) topics: Vec<TopicId>,
     /// Our clock ahead of the peer's when it said hello, milliseconds.
@@ -96,6 +105,10 @@ impl Link {
             live: false,
             closing: false,
             up_since: now,
+            live_since: now,
+            yields: false,
+            replaces: false,
+            closed_for: None,
             topics: Vec::new(),
             clock_ahead_ms: 0,
             budget: Budget::new(config),
@@ -120,7 +133,12 @@ impl Link {
 
     /// Whether rumors of `topic` go to this link.
     pub(super) fn relays(&self, topic: &TopicId) -> bool {
-        self.live && !self.closing && self.relays_id(topic)
+        self.is_in_use() && self.relays_id(topic)
+    }
+
+    /// Whether it is live and stays so.
+    pub(super) const fn is_in_use(&self) -> bool {
+        self.live && !self.closing && !self.yields
     }
 
     /// Whether the peer says that it relays `topic`.
@@ -253,14 +271,13 @@ impl Service {
 pub(super) struct Links {
     places: Vec<Option<Link>>,
     by_id: BTreeMap<LinkId, Slot>,
-    by_peer: KeyedMap<PublicKey, Slot>,
     /// Places whose links are gone and whose marks are not wiped yet.
     gone: LinkSet,
 }
 
 impl Links {
-    pub(super) fn new(keyed: Keyed) -> Self {
-        Self { places: Vec::new(), by_id: BTreeMap::new(), by_peer: keyed.map(), gone: LinkSet::default() }
+    pub(super) fn new() -> Self {
+        Self { places: Vec::new(), by_id: BTreeMap::new(), gone: LinkSet::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -291,7 +308,6 @@ impl Links {
 
     pub(super) fn insert(&mut self, link: Link) {
         self.by_id.insert(link.id, link.slot);
-        self.by_peer.insert(link.peer, link.slot);
         let place = usize::from(link.slot.0);
         if let Some(free) = self.places.get_mut(place) {
             *free = Some(link);
@@ -302,9 +318,6 @@ impl Links {
         let slot = self.by_id.remove(&id)?;
         let link = self.places.get_mut(usize::from(slot.0))?.take()?;
         self.gone.insert(slot);
-        if self.by_peer.get(&link.peer) == Some(&slot) {
-            self.by_peer.remove(&link.peer);
-        }
         Some(link)
     }
 
@@ -312,8 +325,10 @@ impl Links {
         self.by_id.get(&id).copied()
     }
 
-    pub(super) fn of_peer(&self, peer: &PublicKey) -> Option<&Link> {
-        self.by_peer.get(peer).and_then(|slot| self.at(*slot))
+    /// The links to `peer`: two at the most. (A walk over all links, for when links come and go.)
+    pub(super) fn of_peer(&self, peer: &PublicKey) -> impl Iterator<Item = &Link> {
+        let peer = *peer;
+        self.iter().filter(move |link| link.peer == peer)
     }
 
     pub(super) fn at(&self, slot: Slot) -> Option<&Link> {
@@ -355,12 +370,7 @@ impl Links {
                 self.slot_of(link.id) == Some(link.slot),
                 format_args!("{peer} is not found by its link"),
             );
-            recount.holds(self.of_peer(&link.peer).is_some(), format_args!("{peer} is not found by its key"));
             link.outbox.check(recount);
         }
-        recount.holds(
-            self.by_peer.values().all(|slot| self.at(*slot).is_some()),
-            "a peer without a link is found",
-        );
     }
 }

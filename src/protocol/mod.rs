@@ -30,6 +30,9 @@ mod budget;
 #[cfg(any(test, feature = "sim"))]
 mod check;
 mod config;
+pub mod dialler;
+mod down;
+mod duplicates;
 mod engine;
 mod entry;
 mod event;
@@ -61,6 +64,8 @@ mod window;
 
 pub use boundary::{Action, BatchId, Input, LinkId, Ticket, ValidationId, VerifyJob};
 pub use config::Config;
+pub use dialler::{DialState, Dialler, KeepError, KeptPeer, Order};
+pub use down::DownReason;
 pub use engine::{Engine, Setup};
 pub use event::{Event, Offence, PublishError, Validation};
 pub use health::Impairment;

@@ -32,6 +32,8 @@ pub(super) enum Timer {
     ValidatorOverdue(ValidationId),
     /// an author has slots again.
     SlotsFree(TopicId),
+    /// a link that yielded to another of the same peer may be closed.
+    LinkSettled(LinkId),
 }
 
 /// All timers. Their number is bounded by what they are about: links, pulls, held bundles, questions.

@@ -21,7 +21,7 @@ use super::network::Network;
 use super::node::End;
 use super::queue::{Happening, NodeIndex};
 use super::topology::Topology;
-use crate::protocol::{Input, LinkId};
+use crate::protocol::{DownReason, Input, LinkId};
 use crate::wire::Reason;
 
 /// A dial without an answer is given up after so long (quinn's initial time-out is of this order; a guess).
@@ -174,7 +174,7 @@ impl Network {
                 this.dialler.lost.insert(peer);
             }
         }
-        let why = reason.map_or_else(|| "the peer was silent for too long".to_owned(), |why| why.to_string());
+        let why = reason.map_or(DownReason::Silent, DownReason::ClosedByPeer);
         self.input(node, Input::LinkDown { link, offence: None, why });
         if dialled {
             self.seek(node);

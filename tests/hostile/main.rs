@@ -8,6 +8,7 @@ mod admission;
 mod authors;
 mod connections;
 mod crashes;
+mod dialling;
 mod floods;
 mod forgery;
 mod frames;

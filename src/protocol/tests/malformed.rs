@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::super::{Action, Event, Input, LinkId, Offence};
+use super::super::{Action, DownReason, Event, Input, LinkId, Offence};
 use super::hostile::{bundle, fake_id, frame_of, header_frame, signed, spoilt};
 use super::world::World;
 use crate::rumor::{BundleId, Topic};
@@ -176,7 +176,7 @@ fn a_frame_too_long_for_the_transport_bans_too() {
     let hostile = world.hostile(node);
     let link = LinkId(2 * world.hostiles[hostile].wire as u64 + 1);
     let offence = Some(Offence::FrameTooLong);
-    world.handle(node, Input::LinkDown { link, offence, why: "too long".into() });
+    world.handle(node, Input::LinkDown { link, offence, why: DownReason::FrameTooLong });
     assert_eq!(world.engine(node).banned(), [world.hostiles[hostile].key]);
     assert_eq!(world.engine(node).stats().links.len(), 0);
 }
@@ -196,8 +196,10 @@ fn who_dials_again_before_its_offence_is_known_is_closed_with_it() {
     engine.handle(now, Input::LinkUp { link: newer, peer: key, dialled: false });
     while engine.poll().is_some() {}
     // When it does, then the newer link goes too.
-    engine
-        .handle(now, Input::LinkDown { link, offence: Some(Offence::FrameTooLong), why: "too long".into() });
+    engine.handle(
+        now,
+        Input::LinkDown { link, offence: Some(Offence::FrameTooLong), why: DownReason::FrameTooLong },
+    );
     let closed = std::iter::from_fn(|| engine.poll())
         .any(|action| matches!(action, Action::Close { link, reason: Reason::Banned } if link == newer));
     assert!(closed && engine.banned() == [key]);

@@ -6,6 +6,7 @@ mod node;
 mod world;
 
 mod backlog;
+mod duplicates;
 mod equivocation;
 mod evidence;
 mod forgery;

@@ -24,7 +24,7 @@ pub(super) struct Spec {
     /// Its clock, ahead of the true one.
     pub(super) skew_ms: i64,
     pub(super) validator: Option<Validator>,
-    key: PublicKey,
+    pub(super) key: PublicKey,
     seed: u64,
 }
 

@@ -15,7 +15,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::random::Random;
-use super::super::{Action, BatchId, Input, LinkId, Mono, Now, Ticket, Validation, ValidationId, VerifyJob};
+use super::super::{
+    Action, BatchId, DownReason, Input, LinkId, Mono, Now, Ticket, Validation, ValidationId, VerifyJob,
+};
 use super::check::Judge;
 use super::hostile::Hostile;
 use super::node::{Node, Spec};
@@ -55,7 +57,7 @@ pub(super) struct Wire {
 enum Happening {
     Arrive { wire: usize, end: usize, lane: Lane, frame: Bytes },
     Drain { wire: usize, end: usize },
-    Down { wire: usize, why: String },
+    Down { wire: usize, by: usize, reason: Reason },
     Verdicts { node: usize, life: u32, batch: BatchId, jobs: Vec<VerifyJob> },
     Validated { node: usize, life: u32, question: ValidationId, verdict: Validation },
     Recorded { node: usize, life: u32, until_ms: u64 },
@@ -169,10 +171,10 @@ impl World {
 
     /// Ends a link now, as a pulled cable does.
     pub(super) fn cut(&mut self, wire: usize) {
-        self.down(wire, "cut");
+        self.down(wire, None);
     }
 
-    fn down(&mut self, wire: usize, why: &str) {
+    fn down(&mut self, wire: usize, reason: Option<(usize, Reason)>) {
         if !std::mem::take(&mut self.wires[wire].up) {
             return;
         }
@@ -180,7 +182,12 @@ impl World {
             let link = LinkId((2 * wire + end) as u64);
             if let Side::Node(node) = self.wires[wire].ends[end].side {
                 self.nodes[node].in_flight.retain(|(other, _), _| *other != link);
-                self.handle(node, Input::LinkDown { link, offence: None, why: why.to_owned() });
+                let why = match reason {
+                    Some((by, reason)) if by == end => DownReason::ClosedHere(reason),
+                    Some((_, reason)) => DownReason::ClosedByPeer(reason),
+                    None => DownReason::Silent,
+                };
+                self.handle(node, Input::LinkDown { link, offence: None, why });
             }
         }
     }
@@ -233,7 +240,7 @@ impl World {
             }
             Happening::Arrive { .. } => {}
             Happening::Drain { wire, end } => self.drain(wire, end),
-            Happening::Down { wire, why } => self.down(wire, &why),
+            Happening::Down { wire, by, reason } => self.down(wire, Some((by, reason))),
             Happening::Verdicts { node, life, batch, jobs } if self.nodes[node].life == life => {
                 let verdicts = self.judge.verdicts(&jobs);
                 self.nodes[node].batches.push(jobs);
@@ -337,7 +344,7 @@ impl World {
         if let Side::Hostile(hostile) = far.side {
             self.hostiles[hostile].closed.get_or_insert(reason);
         }
-        self.later(at, Happening::Down { wire, why: reason.to_string() });
+        self.later(at, Happening::Down { wire, by, reason });
     }
 
     /// Hands a node an input, does what it asks for, and checks it.

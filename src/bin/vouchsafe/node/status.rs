@@ -13,12 +13,16 @@ pub(super) fn status(what: impl Display) {
 /// An event as a sentence.
 pub(super) fn describe(event: &Event) -> String {
     match event {
-        Event::LinkUp { peer, dialled: true } => format!("link up: we reached {}", peer.short()),
-        Event::LinkUp { peer, dialled: false } => format!("link up: {} reached us", peer.short()),
-        Event::LinkDown { peer, why } => {
-            format!("link down: {} ({})", peer.short(), crate::text::printable(why.as_bytes()))
+        Event::PeerUp { peer, dialled: true } => format!("link up: we reached {}", peer.short()),
+        Event::PeerUp { peer, dialled: false } => format!("link up: {} reached us", peer.short()),
+        Event::PeerDown { peer, why } => {
+            format!("link down: {} ({})", peer.short(), crate::text::printable(why.to_string().as_bytes()))
         }
         Event::LinkRefused { peer, reason } => format!("link refused: {} ({reason})", peer.short()),
+        Event::NodeKeyShared { key, addrs } => format!(
+            "two processes use the node key {} at once: it is seen at {addrs:?}; stop one of them",
+            key.short()
+        ),
         Event::DialFailed { why, .. } => format!("dial failed: {why}"),
         Event::Offence { peer, offence } => format!("offence: {} sent {offence} and is banned", peer.short()),
         Event::Convicted { evidence } => format!(

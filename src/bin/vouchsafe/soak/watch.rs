@@ -32,7 +32,7 @@ impl Soak {
             }
             News::Event { slot, life, event } => {
                 if self.places[slot].number == Some(life)
-                    && let Event::LinkDown { peer, .. } = &event
+                    && let Event::PeerDown { peer, .. } = &event
                 {
                     // It may be up again before the next look, which would not show that it was down.
                     let other = self.places.iter().position(|place| place.key.public() == *peer);

@@ -1,0 +1,88 @@
+//! How a link begins and ends for everybody who has to know: engine, dialler, groups, and who watches the keys.
+
+use super::actor::Actor;
+use crate::net::{Connection, Link, LinkClosed};
+use crate::protocol::{DownReason, Event, Input, LinkId, Offence};
+use crate::wire::Reason;
+
+impl Actor {
+    /// A number for a link that is about to be.
+    pub(super) fn next_link(&mut self) -> LinkId {
+        self.links_made += 1;
+        LinkId(self.links_made)
+    }
+
+    /// A peer has dialled us.
+    pub(super) fn on_accepted(&mut self, connection: Connection) {
+        let (link, peer) = (self.next_link(), connection.peer);
+        if !self.groups.enter(link, &connection, &self.parts.endpoint) {
+            let reason = Reason::Full;
+            connection.close(reason.code(), reason.to_string().as_bytes());
+            self.tell(Event::LinkRefused { peer, reason });
+            return;
+        }
+        let now = self.now().mono;
+        if peer == self.parts.key && self.key_watch.own_key(now) {
+            self.tell(Event::NodeKeyShared { key: peer, addrs: vec![connection.remote] });
+        }
+        if let Some(addrs) = self.key_watch.inbound(now, link, peer, connection.remote) {
+            self.tell(Event::NodeKeyShared { key: peer, addrs });
+        }
+        self.dialler.link_up(&peer, link);
+        self.on_link(link, connection);
+    }
+
+    /// There is a connection, of which the dialler knows.
+    pub(super) fn on_link(&mut self, id: LinkId, connection: Connection) {
+        let (peer, dialled, rtt) = (connection.peer, connection.dialled, connection.rtt());
+        let link = Link::spawn(id, connection, self.link_events_in.clone());
+        self.links.insert(id, link);
+        self.handle(Input::LinkUp { link: id, peer, dialled });
+        self.handle(Input::RoundTrip { link: id, rtt });
+    }
+
+    pub(super) fn on_link_closed(&mut self, link: LinkId, why: &LinkClosed) {
+        // No pause can slow it any more, and what it has said may be of use.
+        while let Some((lane, payload)) = self.unread.next(link) {
+            self.handle(Input::Frame { link, lane, payload });
+        }
+        self.links.remove(&link);
+        self.groups.leave(link);
+        self.key_watch.leave(link);
+        self.tell_refusal(link, why);
+        let now = self.now().mono;
+        let live_for = self.parts.engine.live_for(link, now);
+        self.dialler.link_down(now, link, live_for, why);
+        let offence = matches!(why, LinkClosed::FrameTooLong { .. }).then_some(Offence::FrameTooLong);
+        self.handle(Input::LinkDown { link, offence, why: down_reason(why) });
+    }
+
+    /// The peer has closed a link before it said hello: the application should know why it has no link. Where it has another, a
+    /// double one that is refused is nothing to tell.
+    fn tell_refusal(&self, link: LinkId, why: &LinkClosed) {
+        if let LinkClosed::ByPeer { code, .. } = why
+            && let Some(reason) = Reason::from_code(u64::from(*code))
+            && self.parts.engine.is_greeting(link)
+            && let Some(peer) = self.dialler.peer_of(link)
+            && !(reason == Reason::Duplicate && self.parts.engine.has_other_link(link))
+        {
+            self.tell(Event::LinkRefused { peer, reason });
+        }
+    }
+}
+
+/// What the application is told of a link's end.
+fn down_reason(why: &LinkClosed) -> DownReason {
+    match why {
+        LinkClosed::FrameTooLong { .. } => DownReason::FrameTooLong,
+        LinkClosed::FrameTooSlow => DownReason::FrameTooSlow,
+        LinkClosed::ProtocolOrder => DownReason::OutOfOrder,
+        LinkClosed::ByPeer { code, reason } => match Reason::from_code(u64::from(*code)) {
+            Some(reason) => DownReason::ClosedByPeer(reason),
+            None => DownReason::PeerCode { code: *code, words: reason.clone() },
+        },
+        LinkClosed::TimedOut => DownReason::Silent,
+        LinkClosed::Transport(why) => DownReason::Transport(why.clone()),
+        LinkClosed::ByUs => DownReason::Transport("this node dropped it".into()),
+    }
+}
