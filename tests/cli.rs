@@ -457,6 +457,19 @@ fn a_key_whose_ledger_is_gone_waits_before_it_speaks() {
     assert!(ledger.exists());
 }
 
+#[test]
+fn a_key_that_another_node_speaks_under_is_not_used_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, key) = path(&folder, "node.key");
+    assert_eq!(code(&run(&["keygen", "--out", &key])), 0);
+    let first = Running::start(&["node", "--key", &key, "--listen", "127.0.0.1:0"]);
+    wait_for(&first.err, "listening as");
+    assert_usage(
+        &run(&["node", "--key", &key, "--listen", "127.0.0.1:0"]),
+        &["node.ledger", "in use by another node"],
+    );
+}
+
 // ---- demo
 
 #[test]

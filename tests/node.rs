@@ -299,3 +299,58 @@ async fn an_address_for_others_is_definite_or_none() {
     assert_eq!(told.addr().unwrap().to_string(), format!("{}@node.example.org:4433", told.id()));
     assert!(builder().advertise("node.example.org").spawn().await.is_err());
 }
+
+#[tokio::test]
+async fn a_publish_that_is_dropped_takes_back_what_is_not_sealed() {
+    let pool = VerifierPool::new(1);
+    let listener = node(&pool, &[]).await;
+    let topic = Topic::named("lobby");
+    let mut heard = listener.join(topic.clone()).await.unwrap().subscribe();
+    // Given a loaded key without a ledger, which is silent for half a minute.
+    let key = SecretKey::from_seed(&SecretKey::generate().to_seed());
+    let builder = Node::builder(key).network(NETWORK).listen("127.0.0.1:0").verifiers(pool.clone());
+    let author = builder.bootstrap([listener.addr().unwrap()]).spawn().await.unwrap();
+    let speaker = author.join(topic).await.unwrap();
+    soon("a link", speaker.ready(1)).await.unwrap();
+    // What it only tries says until when.
+    let tried = soon("an answer", speaker.try_publish("tried")).await;
+    let Err(PublishError::Silent { until_ms }) = tried else { panic!("{tried:?}") };
+    let now_ms =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+    assert!((now_ms..now_ms + 40_000).contains(&until_ms));
+    // When it gives up on what it publishes, alone and many at once, again and again.
+    for n in 0..5 {
+        let limit = Duration::from_millis(100);
+        let one = tokio::time::timeout(limit, speaker.publish(format!("given up {n}")));
+        let many = (0..10).map(|m| Bytes::from(format!("given up {n} {m}")));
+        let many = tokio::time::timeout(limit, speaker.publish_all(many));
+        let (one, many) = tokio::join!(one, many);
+        assert!(one.is_err() && many.is_err());
+    }
+    // Then the first that it waits for is the first that is heard.
+    let waited = tokio::time::timeout(Duration::from_secs(60), speaker.publish("waited for")).await;
+    waited.expect("silence ends").unwrap();
+    assert_eq!(take(&mut heard, 1).await, ["waited for"]);
+    assert_eq!(listener.stats().await.unwrap().counters.rumors_accepted, 1);
+}
+
+#[tokio::test]
+async fn a_node_that_ended_in_good_order_holds_up_its_next_life_for_no_more_than_it_used() {
+    let pool = VerifierPool::new(1);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("author.ledger");
+    let listener = node(&pool, &[]).await;
+    let key = SecretKey::generate();
+    let builder = Node::builder(key.clone()).network(NETWORK).listen("127.0.0.1:0").verifiers(pool.clone());
+    let author = builder.ledger(&path).bootstrap([listener.addr().unwrap()]).spawn().await.unwrap();
+    let topic = Topic::named("lobby");
+    listener.join(topic.clone()).await.unwrap();
+    let speaker = author.join(topic).await.unwrap();
+    soon("a link", speaker.ready(1)).await.unwrap();
+    speaker.publish("word").await.unwrap();
+    let now_ms =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+    soon("the end", author.shutdown()).await;
+    let (_, used) = vouchsafe::store::LedgerFile::open(&path, key.public(), false, 0).unwrap();
+    assert!(!used.is_empty() && used.end() <= now_ms / 1_000 * 1_000 + 1_000, "{used:?} after {now_ms}");
+}

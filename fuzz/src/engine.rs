@@ -211,7 +211,7 @@ struct Driver {
     questions: VecDeque<ValidationId>,
     tickets: BTreeMap<u64, TopicId>,
     next_ticket: u64,
-    record: Option<u64>,
+    record: Option<(u64, u64)>,
     delivered: HashMap<RumorId, TopicId>,
     held: Vec<(TopicId, BundleId)>,
     convicted: HashSet<PublicKey>,
@@ -278,7 +278,7 @@ impl Driver {
             config.link_bytes_burst = 8_192;
         }
         let now = Now { mono: Mono::from_nanos(1), unix_ms: START_MS };
-        let ledger = if run.ledger { Ledger::Kept { recorded_until_ms: 0 } } else { Ledger::None };
+        let ledger = if run.ledger { Ledger::fresh() } else { Ledger::None };
         let author: SecretKey = AUTHORS[OWN].clone();
         let setup = Setup {
             network: NetworkId::of(NETWORK),
@@ -471,7 +471,7 @@ impl Driver {
             }
             Op::Recorded { fails } => match self.record.take() {
                 Some(_) if fails => self.handle(Input::RecordFailed { why: "full".into() }),
-                Some(until_ms) => self.handle(Input::Recorded { until_ms }),
+                Some((from_ms, until_ms)) => self.handle(Input::Recorded { from_ms, until_ms }),
                 None => {}
             },
             Op::Settle => self.settle(),
@@ -521,8 +521,8 @@ impl Driver {
         for _ in 0..1_000 {
             if let Some((batch, verdicts)) = self.batches.pop_front() {
                 self.handle(Input::Verdicts { batch, verdicts });
-            } else if let Some(until_ms) = self.record.take() {
-                self.handle(Input::Recorded { until_ms });
+            } else if let Some((from_ms, until_ms)) = self.record.take() {
+                self.handle(Input::Recorded { from_ms, until_ms });
             } else if let Some(question) = self.questions.pop_front() {
                 self.handle(Input::Validated { question, verdict: Validation::Accept });
             } else {
@@ -622,7 +622,10 @@ impl Driver {
                     peer.closing = true;
                 }
             }
-            Action::Record { until_ms } => self.record = self.record.max(Some(until_ms)),
+            Action::Record { from_ms, until_ms } => {
+                let other = self.record.replace((from_ms, until_ms));
+                assert_eq!(other, None, "two records under way at once");
+            }
             Action::Published { ticket, result } => {
                 assert!(self.tickets.remove(&ticket.0).is_some(), "an answer to nothing: {ticket:?}");
                 assert!(result.is_err() || !self.closed);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arbitrary::{Arbitrary, Unstructured};
 use vouchsafe::key::{KeyFileError, PublicKey, SecretKey};
+use vouchsafe::rumor::Spans;
 use vouchsafe::store::{LedgerError, LedgerFile};
 
 /// A folder of one run's own, gone after it. In memory where that can be had: ledgers are synced, and disks are slow.
@@ -38,7 +39,7 @@ impl Drop for Folder {
 struct Stored {
     author: u8,
     file: Content,
-    records: [u64; 2],
+    records: [(u64, u64); 2],
 }
 
 #[derive(Arbitrary, Debug)]
@@ -50,7 +51,7 @@ enum Content {
     Any(Vec<u8>),
     /// A right one of this author or another, perhaps with a fault.
     Right {
-        until_ms: u64,
+        spans: [(u64, u64); 3],
         of: u8,
         fault: Fault,
     },
@@ -68,17 +69,25 @@ fn author(n: u8) -> PublicKey {
     PublicKey::from_bytes([n % 4; 32])
 }
 
-/// The format, written once more: a name, the time, and a hash of author and time.
-fn right(author: &PublicKey, until_ms: u64) -> Vec<u8> {
-    let mut check = blake3::Hasher::new_derive_key("vouchsafe ledger v1");
-    check.update(author.as_bytes()).update(&until_ms.to_le_bytes());
-    [b"vs-ldg-1", &until_ms.to_le_bytes()[..], check.finalize().as_bytes()].concat()
+/// The format, written once more: a name, the spans, and a hash of author and all that.
+fn right(author: &PublicKey, used: &Spans) -> Vec<u8> {
+    let times = used.iter().flat_map(|(from, until)| [from.to_le_bytes(), until.to_le_bytes()].concat());
+    let mut bytes = b"vs-ldg-2".to_vec();
+    bytes.extend(times);
+    let mut check = blake3::Hasher::new_derive_key("vouchsafe ledger v2");
+    check.update(author.as_bytes()).update(&bytes);
+    bytes.extend(check.finalize().as_bytes());
+    bytes
 }
 
-/// The time that a ledger of this author with these bytes tells.
-fn meaning(author: &PublicKey, bytes: &[u8]) -> Option<u64> {
-    let until_ms = u64::from_le_bytes(bytes.get(8..16)?.try_into().unwrap());
-    (right(author, until_ms) == bytes).then_some(until_ms)
+/// What a ledger of this author with these bytes tells.
+fn meaning(author: &PublicKey, bytes: &[u8]) -> Option<Spans> {
+    let mut used = Spans::default();
+    for span in bytes.get(8..bytes.len().checked_sub(32)?)?.chunks_exact(16) {
+        let [from, until] = [&span[..8], &span[8..]].map(|time| u64::from_le_bytes(time.try_into().unwrap()));
+        used.add(from, until);
+    }
+    (right(author, &used) == bytes).then_some(used)
 }
 
 /// [`LedgerFile`] on a file of any bytes: the time that was recorded, or damage; and then records, the latest of which stays.
@@ -93,8 +102,10 @@ pub fn ledger(data: &[u8]) {
             None
         }
         Content::Any(bytes) => Some(bytes),
-        Content::Right { until_ms, of, fault } => {
-            let mut bytes = right(&author(of), until_ms);
+        Content::Right { spans, of, fault } => {
+            let mut used = Spans::default();
+            spans.into_iter().for_each(|(from, until)| used.add(from, until));
+            let mut bytes = right(&author(of), &used);
             match fault {
                 Fault::None => {}
                 Fault::Flip(at, bits) => {
@@ -112,8 +123,8 @@ pub fn ledger(data: &[u8]) {
             fs::write(&path, bytes).unwrap();
             meaning(&owner, bytes)
         }
-        None if fresh => Some(0),
-        None => Some(now_ms.saturating_add(30_000)),
+        None if fresh => Some(Spans::default()),
+        None => Some(Spans::before(now_ms.saturating_add(30_000))),
     };
     let (file, mut recorded) = match (LedgerFile::open(&path, owner, fresh, now_ms), expected) {
         (Ok((file, recorded)), Some(expected)) => {
@@ -126,15 +137,18 @@ pub fn ledger(data: &[u8]) {
         }
         (opened, expected) => panic!("{opened:?}, and {expected:?} was recorded"),
     };
-    for until_ms in stored.records {
-        file.record(until_ms).unwrap();
-        recorded = recorded.max(until_ms);
-        assert_eq!(fs::read(&path).unwrap(), right(&owner, recorded));
-        assert_eq!(LedgerFile::open(&path, owner, false, 0).unwrap().1, recorded);
-        let other = LedgerFile::open(&path, author(stored.author.wrapping_add(1)), false, 0);
-        assert!(matches!(other, Err(LedgerError::Damaged(_))), "somebody else's ledger");
+    for (from_ms, until_ms) in stored.records {
+        file.record(from_ms, until_ms).unwrap();
+        recorded.add(from_ms, until_ms);
+        assert_eq!(fs::read(&path).unwrap(), right(&owner, &recorded));
+        let again = LedgerFile::open(&path, owner, false, 0);
+        assert!(matches!(again, Err(LedgerError::InUse(_))), "it is open already");
     }
-    assert_eq!(folder.files(), 1, "something else was left behind");
+    drop(file);
+    let other = LedgerFile::open(&path, author(stored.author.wrapping_add(1)), false, 0);
+    assert!(matches!(other, Err(LedgerError::Damaged(_))), "somebody else's ledger");
+    assert_eq!(LedgerFile::open(&path, owner, false, 0).unwrap().1, recorded);
+    assert_eq!(folder.files(), 2, "something else was left behind than it and its lock");
 }
 
 /// [`SecretKey::load`] on a file of any bytes: 64 hexadecimal digits and the end of a line, or an error that names the file.

@@ -64,7 +64,7 @@ impl Net {
                 network: NetworkId::of(NETWORK),
                 node: node_key(node),
                 author: author(node),
-                ledger: Ledger::Kept { recorded_until_ms: 0 },
+                ledger: Ledger::fresh(),
                 seed: [node as u8; 32],
                 config: Config::default(),
             };
@@ -146,7 +146,9 @@ impl Net {
                 let verdicts = jobs.iter().map(verdict).collect();
                 self.inputs.push_back((node, Input::Verdicts { batch, verdicts }));
             }
-            Action::Record { until_ms } => self.inputs.push_back((node, Input::Recorded { until_ms })),
+            Action::Record { from_ms, until_ms } => {
+                self.inputs.push_back((node, Input::Recorded { from_ms, until_ms }));
+            }
             Action::Deliver { bundle, .. } => {
                 self.proofs.extend(bundle.rumors().map(|rumor| rumor.proof().encode()));
             }

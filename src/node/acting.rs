@@ -51,7 +51,7 @@ impl Actor {
                         link.close(reason.code(), &reason.to_string());
                     }
                 }
-                Action::Record { until_ms } => self.record(until_ms),
+                Action::Record { from_ms, until_ms } => self.record(from_ms, until_ms),
                 Action::Published { ticket, result } => self.requests.settle(ticket, result),
                 Action::Event(event) => {
                     // An error means that nobody listens.
@@ -85,13 +85,13 @@ impl Actor {
         });
     }
 
-    fn record(&mut self, until_ms: u64) {
+    fn record(&mut self, from_ms: u64, until_ms: u64) {
         let Some(ledger) = self.parts.ledger.clone() else { return };
         let (inbox, outside) = (self.parts.inbox_in.clone(), self.parts.outside.clone());
         let recording = tokio::task::spawn_blocking(move || {
-            let result = record(&outside, &ledger, until_ms);
+            let result = record(&outside, &ledger, from_ms, until_ms);
             if let Some(inbox) = inbox.upgrade() {
-                let _ = inbox.blocking_send(Message::Recorded { until_ms, result });
+                let _ = inbox.blocking_send(Message::Recorded { from_ms, until_ms, result });
             }
         });
         self.recording = Some(recording);
@@ -109,7 +109,7 @@ impl Actor {
     }
 }
 
-fn record(outside: &Outside, ledger: &LedgerFile, until_ms: u64) -> Result<(), LedgerError> {
+fn record(outside: &Outside, ledger: &LedgerFile, from_ms: u64, until_ms: u64) -> Result<(), LedgerError> {
     outside.before_record().map_err(|source| ledger.io(source))?;
-    ledger.record(until_ms)
+    ledger.record(from_ms, until_ms)
 }

@@ -68,6 +68,9 @@ pub(super) struct Actor {
     pub(super) unread: Unread,
     pub(super) topics: HashMap<TopicId, Port>,
     pub(super) requests: Requests,
+    /// Requests that nobody waits for any more.
+    taken_back_in: mpsc::UnboundedSender<u64>,
+    taken_back: mpsc::UnboundedReceiver<u64>,
     /// Rumors that wait for the ledger, and for nothing else.
     tried: Vec<(TopicId, Ticket)>,
     pub(super) dialler: Dialler<Host>,
@@ -105,6 +108,7 @@ impl Actor {
         let mut jitter = [0; 32];
         // Without entropy the jitter is the same at each start, which harms nobody but two nodes that lack it.
         let _ = getrandom::fill(&mut jitter);
+        let (taken_back_in, taken_back) = mpsc::unbounded_channel();
         Self {
             dialler: Dialler::new(parts.key, &jitter),
             own_key: OwnKey::default(),
@@ -121,6 +125,8 @@ impl Actor {
             unread: Unread::default(),
             topics: HashMap::new(),
             requests: Requests::default(),
+            taken_back_in,
+            taken_back,
             tried: Vec::new(),
             recording: None,
             topology: 0,
@@ -156,6 +162,7 @@ impl Actor {
                     }
                 }
                 _ = self.link_events.recv_many(&mut events, TURN) => self.on_link_events(&mut events),
+                Some(request) = self.taken_back.recv() => self.take_back(request),
                 () = sleep_until(deadline.into()) => self.handle(Input::Tick),
                 _ = round_trips.tick() => self.round_trips(),
             }
@@ -189,6 +196,12 @@ impl Actor {
         // inbox is closed, so the record's answer waits for nobody.
         if let Some(recording) = self.recording.take() {
             let _ = recording.await;
+        }
+        // Nothing more is said, so what was recorded ahead of it need not hold up the next life. If it can't be written the next
+        // life waits.
+        if let Some(ledger) = self.parts.ledger.take() {
+            let used = self.parts.engine.used_times();
+            let _ = tokio::task::spawn_blocking(move || ledger.settle(&used)).await;
         }
     }
 
@@ -247,12 +260,12 @@ impl Actor {
             Message::Dialled { peer, result } => self.on_dialled(peer, result),
             Message::Verdicts { batch, verdicts } => self.handle(Input::Verdicts { batch, verdicts }),
             Message::Validated { question, verdict } => self.handle(Input::Validated { question, verdict }),
-            Message::Recorded { until_ms, result } => {
+            Message::Recorded { from_ms, until_ms, result } => {
                 for (topic, _) in &self.tried {
                     self.parts.engine.hurry(topic);
                 }
                 match result {
-                    Ok(()) => self.handle(Input::Recorded { until_ms }),
+                    Ok(()) => self.handle(Input::Recorded { from_ms, until_ms }),
                     Err(error) => self.handle(Input::RecordFailed { why: error.to_string() }),
                 }
                 self.end_tries();
@@ -321,10 +334,24 @@ impl Actor {
         port.links.send_replace(self.parts.engine.links_of(&topic));
         port.validator = validator.or(port.validator.take());
         let (rumors, delivered) = (port.rumors.downgrade(), port.delivered.clone());
-        Ok(Joined { rules, rumors, delivered, links: port.links.subscribe() })
+        let (links, taken_back) = (port.links.subscribe(), self.taken_back_in.clone());
+        Ok(Joined { rules, rumors, delivered, links, taken_back })
+    }
+
+    /// Whoever published has stopped waiting: what is not sealed yet is not published.
+    fn take_back(&mut self, request: u64) {
+        for (topic, ticket) in self.requests.open_of(request) {
+            if self.parts.engine.withdraw(topic, ticket) {
+                self.requests.settle(ticket, Err(PublishError::WouldWait));
+            }
+        }
     }
 
     fn on_publish(&mut self, request: Publish) {
+        if request.answer.is_closed() {
+            // Taken back before we came to it.
+            return;
+        }
         let (topic, try_only) = (request.topic, request.try_only);
         let tickets = self.requests.begin(request);
         let all: Vec<_> = tickets.iter().map(|(ticket, _)| *ticket).collect();
@@ -346,7 +373,8 @@ impl Actor {
         }
         for (topic, ticket) in std::mem::take(&mut self.tried) {
             if self.parts.engine.withdraw(topic, ticket) {
-                self.requests.settle(ticket, Err(PublishError::WouldWait));
+                let why = self.parts.engine.why_waiting(&topic);
+                self.requests.settle(ticket, Err(why));
             }
         }
     }

@@ -102,7 +102,8 @@ impl Builder {
 
     /// A small file that records which positions the author may have used, so that a restart never uses one twice.
     /// Without it, an author key that was loaded (not generated) stays silent for half a minute after each start. A file
-    /// that is missing is made; then a loaded key is silent for that long this once.
+    /// that is missing is made; then a loaded key is silent for that long this once. A file beside it, of the same name and
+    /// `.lock`, is locked until the node has ended, so that no second node writes under the same key.
     pub fn ledger(mut self, path: impl Into<PathBuf>) -> Self {
         self.ledger = Some(path.into());
         self
@@ -203,8 +204,8 @@ impl Builder {
                 let (key, fresh) = (author.public(), author.take_fresh());
                 let opened =
                     tokio::task::spawn_blocking(move || LedgerFile::open(path, key, fresh, now_ms)).await;
-                let (file, recorded_until_ms) = opened.map_err(|_| SpawnError::Stopped)??;
-                (Some(file), Ledger::Kept { recorded_until_ms })
+                let (file, used) = opened.map_err(|_| SpawnError::Stopped)??;
+                (Some(file), Ledger::Kept { used })
             }
         };
         let endpoint = match self.endpoint {

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, broadcast, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot, watch};
 
 use super::handle::NodeStats;
 use super::reach::ReachError;
@@ -31,12 +31,16 @@ pub(super) struct Joined {
     pub(super) delivered: Tally,
     /// Links that relay the topic.
     pub(super) links: watch::Receiver<usize>,
+    /// For publish requests that nobody waits for any more. Bounded by the places that requests have.
+    pub(super) taken_back: mpsc::UnboundedSender<u64>,
 }
 
 pub(super) type PublishAnswer = Vec<Result<RumorId, PublishError>>;
 
 /// A publish request: bodies that may share bundles.
 pub(super) struct Publish {
+    /// Names the request if it is taken back. No other of this process has it.
+    pub(super) id: u64,
     pub(super) topic: TopicId,
     pub(super) bodies: Vec<Bytes>,
     /// Whether to give up at once if there is no slot or room.
@@ -80,6 +84,7 @@ pub(super) enum Message {
     },
     /// The ledger is written, or not.
     Recorded {
+        from_ms: u64,
         until_ms: u64,
         result: Result<(), LedgerError>,
     },

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::message::{Publish, PublishAnswer};
 use crate::protocol::{PublishError, Ticket};
-use crate::rumor::RumorId;
+use crate::rumor::{RumorId, TopicId};
 
 /// Each request has a row of tickets, one per body.
 #[derive(Default)]
@@ -35,6 +35,20 @@ impl Requests {
             self.answer(first);
         }
         (first..).map(Ticket).zip(bodies).collect()
+    }
+
+    /// The tickets of a request that have no result.
+    pub(super) fn open_of(&self, request: u64) -> Vec<(TopicId, Ticket)> {
+        // Rare, and requests are few: no index is worth its upkeep.
+        let Some((first, pending)) = self.pending.iter().find(|(_, pending)| pending.request.id == request)
+        else {
+            return Vec::new();
+        };
+        let tickets = (*first..).map(Ticket).zip(&pending.results);
+        tickets
+            .filter(|(_, result)| result.is_none())
+            .map(|(ticket, _)| (pending.request.topic, ticket))
+            .collect()
     }
 
     /// The engine has answered one ticket; the last one answers the request.

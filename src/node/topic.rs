@@ -1,9 +1,10 @@
 //! The handle of a joined topic.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::handle::Closed;
 use super::message::{Joined, Message, Publish, PublishAnswer};
@@ -13,6 +14,8 @@ use crate::rumor::{RuleError, RuleSet, RumorId, TopicId};
 
 /// Bodies of one handle that may wait to be sealed; further publishers wait for a place. 16 bundles.
 const PLACES: usize = 1024;
+
+static NEXT_REQUEST: AtomicU64 = AtomicU64::new(0);
 
 /// A joined topic: publish, subscribe. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -58,7 +61,7 @@ impl TopicHandle {
 
     /// Publishes one rumor: waits for a slot and for room towards at least half of the topic's links, then gives the id.
     /// What waits at the same time shares bundles, so publish concurrently, or with [`TopicHandle::publish_all`], where
-    /// throughput matters. Dropping the future does not take the rumor back.
+    /// throughput matters. Dropping the future takes back what is not sealed yet: then it is not published.
     ///
     /// # Errors
     /// [`PublishError`] says what to do.
@@ -68,7 +71,8 @@ impl TopicHandle {
     }
 
     /// As [`TopicHandle::publish`], but with [`PublishError::WouldWait`] instead of waiting for a slot or for room, and never
-    /// waiting for company: each call makes a bundle. Only the ledger is waited for, if there is one: some two seconds' positions are
+    /// waiting for company: each call makes a bundle. [`PublishError::Silent`] says instead until when the author is silent, and
+    /// [`PublishError::ClockWrong`] that its clock is. Only the ledger is waited for, if there is one: some two seconds' positions are
     /// recorded at a time. From 512 bundles of one rumor a second on, busy nodes make the links pay for them
     /// that bring them, and announce them instead of pushing them: use `publish` for that much.
     ///
@@ -117,9 +121,33 @@ impl TopicHandle {
             Arc::clone(&self.places).acquire_many_owned(count).await.map_err(|_| PublishError::Closed)?
         };
         let (answer, answered) = oneshot::channel();
-        let publish = Publish { topic: self.id(), bodies, try_only, places: Some(places), answer };
+        let id = NEXT_REQUEST.fetch_add(1, Ordering::Relaxed);
+        let publish = Publish { id, topic: self.id(), bodies, try_only, places: Some(places), answer };
         self.node.send(Message::Publish(publish)).await.map_err(|_| PublishError::Closed)?;
-        answered.await.map_err(|_| PublishError::Closed)
+        let mut waiting = Waiting { id, answered, ended: false, taken_back: &self.joined.taken_back };
+        let answer = (&mut waiting.answered).await;
+        waiting.ended = true;
+        answer.map_err(|_| PublishError::Closed)
+    }
+}
+
+/// Waits for the answer to a publish request, and takes the request back if it is dropped before.
+struct Waiting<'a> {
+    id: u64,
+    answered: oneshot::Receiver<PublishAnswer>,
+    ended: bool,
+    taken_back: &'a mpsc::UnboundedSender<u64>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        // In this order: the node may come to the request only now, and must see that nobody waits for it.
+        self.answered.close();
+        // An error means that the node is gone.
+        let _ = self.taken_back.send(self.id);
     }
 }
 

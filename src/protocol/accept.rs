@@ -352,7 +352,7 @@ impl Engine {
         for wanted in fetching {
             self.drop_want(&wanted);
         }
-        self.desk.convicted(&author);
+        self.on_conviction(&author);
         if self.config.lacks(Weakness::EvidenceUntold) {
             return;
         }

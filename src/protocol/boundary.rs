@@ -111,9 +111,11 @@ pub enum Input {
         /// Which.
         topic: TopicId,
     },
-    /// The ledger has recorded, durably, that positions before this Unix time may be used.
+    /// The ledger has recorded, durably, that positions in this time may be used.
     Recorded {
-        /// Unix milliseconds.
+        /// As it was asked for, Unix milliseconds.
+        from_ms: u64,
+        /// The same.
         until_ms: u64,
     },
     /// The driver has found, or no longer finds, that something keeps the node from its work: its socket, its node key.
@@ -179,9 +181,11 @@ pub enum Action {
         /// Why; the number is the QUIC error code.
         reason: Reason,
     },
-    /// Record durably that positions before this Unix time may be used, then answer with [`Input::Recorded`] or
-    /// [`Input::RecordFailed`]. There is no other before the answer.
+    /// Record durably that positions from `from_ms` to `until_ms` may be used, beside what was recorded before, then answer
+    /// with [`Input::Recorded`] or [`Input::RecordFailed`]. There is no other before the answer.
     Record {
+        /// Unix milliseconds.
+        from_ms: u64,
         /// Unix milliseconds.
         until_ms: u64,
     },

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::accept::Validations;
 use super::book::EvidenceBook;
+use super::clock::ClockWatch;
 use super::health::Health;
 use super::link::Links;
 use super::linkset::LinkSet;
@@ -79,8 +80,9 @@ pub struct Engine {
     pub(super) timers: Timers,
     pub(super) counters: Counters,
     pub(super) actions: VecDeque<Action>,
-    /// Whether the application has been told that its clock is off.
-    pub(super) skewed: bool,
+    pub(super) clock: ClockWatch,
+    /// How far our clock is ahead of the links', by what they say together.
+    pub(super) ahead_ms: i64,
     pub(super) closed: bool,
     /// What keeps this node from its work.
     pub(super) health: Health,
@@ -123,7 +125,8 @@ impl Engine {
             config: setup.config,
             random,
             keyed,
-            skewed: false,
+            clock: ClockWatch::new(now),
+            ahead_ms: 0,
             closed: false,
             health: Health::default(),
             other_process_at: None,
@@ -134,6 +137,9 @@ impl Engine {
     /// Takes in what happened at `now`.
     pub fn handle(&mut self, now: Now, input: Input) {
         self.now = Now { mono: self.now.mono.max(now.mono), unix_ms: now.unix_ms };
+        if self.clock.jumps(self.now) {
+            self.check_clock();
+        }
         self.run_timers();
         match input {
             Input::LinkUp { link, peer, dialled } => self.on_link_up(link, peer, dialled),
@@ -157,7 +163,7 @@ impl Engine {
             Input::Publish { topic, body, ticket } => self.on_publish(topic, body, ticket),
             Input::Join { rules, deliver, validate } => self.on_join(rules, deliver, validate),
             Input::Leave { topic } => self.on_leave(topic),
-            Input::Recorded { until_ms } => self.desk.recorded(until_ms),
+            Input::Recorded { from_ms, until_ms } => self.on_recorded(from_ms, until_ms),
             Input::RecordFailed { why } => self.on_record_failed(why),
             Input::Impaired { what, holds: true } => self.impair(what, None),
             Input::Impaired { what, holds: false } => self.recover(what),
@@ -215,6 +221,10 @@ impl Engine {
     }
 
     fn expire(&mut self) {
+        self.check_clock();
+        self.check_hearing();
+        self.check_record();
+        self.check_silence();
         let now = self.now;
         let mut forgotten = Vec::new();
         for window in &mut self.left {

@@ -132,7 +132,11 @@ impl PublishError {
     /// or disk, and may change by itself.
     pub const fn is_temporary(&self) -> bool {
         match self {
-            Self::NoLink | Self::WouldWait | Self::Ledger(_) => true,
+            Self::NoLink
+            | Self::WouldWait
+            | Self::Silent { .. }
+            | Self::ClockWrong { .. }
+            | Self::Ledger(_) => true,
             Self::NotJoined(_)
             | Self::TooLarge { .. }
             | Self::NotAdmitted(_)
@@ -173,6 +177,22 @@ pub enum PublishError {
     /// No slot or no room right now (only for those who asked not to wait).
     #[error("no slot or no room right now: use `publish`, which waits, or slow down")]
     WouldWait,
+    /// This author key may have been used at positions up to a later time, so it says nothing before.
+    #[error(
+        "this author key is silent until {until_ms} (Unix time, ms), since it may have been used up to then: publish again then"
+    )]
+    Silent {
+        /// Unix time in milliseconds from which on it may publish.
+        until_ms: u64,
+    },
+    /// Our clock differs so much from the peers' that they would ignore what we say.
+    #[error(
+        "this machine's clock is {ahead_ms} ms ahead of the peers', so they would ignore it: set the clock, then publish again"
+    )]
+    ClockWrong {
+        /// Milliseconds that our clock is ahead; negative if it is behind.
+        ahead_ms: i64,
+    },
     /// The ledger of used positions can't be written, so publishing could repeat a position after a restart.
     #[error("the ledger of used positions can't be written: {0}")]
     Ledger(String),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::clock::PeerClock;
 use super::engine::Engine;
 use super::link::{Link, Pause};
 use super::linkset::Slot;
@@ -19,10 +20,6 @@ const HELLO_DEADLINE: Duration = Duration::from_secs(10);
 /// A link that takes no byte for this long is closed. QUIC gives room for more when an eighth of a lane's window of 256 KiB was
 /// read: 16 s at 2 KiB a second, the slowest line that works. Longer, and who never reads holds its queues for longer.
 const STALL: Duration = Duration::from_secs(20);
-/// A clock further than this from the median of its links' is reported.
-const CLOCK_ALARM_MS: i64 = 10_000;
-/// Fewer links than this can't tell whose clock is wrong.
-const CLOCK_QUORUM: usize = 3;
 /// What looking at one entry costs when everything held is walked through for a link.
 const WALK_COST: Duration = Duration::from_nanos(50);
 /// Pieces of evidence that a new link is told of at once; the rest when it brings something of those authors.
@@ -90,8 +87,8 @@ impl Engine {
         link.topics = hello.topics.into_iter().map(TopicId::from_bytes).collect();
         link.topics.sort_unstable();
         link.topics.dedup();
-        let ahead = i128::from(self.now.unix_ms) - i128::from(hello.clock_ms);
-        link.clock_ahead_ms = ahead.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
+        link.clock = PeerClock::new(hello.clock_ms, self.now.mono);
+        self.desk.linked_at.get_or_insert(self.now.mono);
         let (peer, dialled) = (link.peer, link.dialled);
         if !self.links.of_peer(&peer).any(|other| other.live && other.id != id) {
             self.event(Event::PeerUp { peer, dialled });
@@ -348,20 +345,5 @@ impl Engine {
         if self.links.get_mut(id).is_some_and(|link| link.resume(why)) {
             self.actions.push_back(Action::ResumeReading(id));
         }
-    }
-
-    fn check_clock(&mut self) {
-        let mut ahead: Vec<i64> =
-            self.links.iter().filter(|link| link.live).map(|link| link.clock_ahead_ms).collect();
-        if ahead.len() < CLOCK_QUORUM {
-            return;
-        }
-        ahead.sort_unstable();
-        let median = ahead.get(ahead.len() / 2).copied().unwrap_or_default();
-        let skewed = median.saturating_abs() > CLOCK_ALARM_MS;
-        if skewed && !self.skewed {
-            self.event(Event::ClockSkew { ahead_ms: median });
-        }
-        self.skewed = skewed;
     }
 }

@@ -12,8 +12,8 @@ use super::{Event, Mono};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Impairment {
-    /// The wall clock is wrong: it jumped against the monotonic clock, or is more than 10 s off the median of the links'.
-    /// Nothing is published meanwhile, since peers would ignore it.
+    /// The wall clock is wrong: more than 30 s off the median of the links', or so far off each of fewer than three that
+    /// they pass nothing on (60 s ahead, 90 s behind). Nothing is published meanwhile, since peers would ignore it.
     Clock,
     /// The author may not publish yet: positions up to a later time may have been used. The event says until when.
     Silent,
@@ -24,7 +24,7 @@ pub enum Impairment {
     /// The application's validators are slower than what comes in. Some rumors are neither delivered nor forwarded by this
     /// node until they are offered again.
     ValidatorsSlow,
-    /// Peers are linked, and nothing that they bring lies inside the window, or nothing that was published here came back.
+    /// Peers bring rumors, and for half a minute none of them was inside the window of times that are accepted.
     Unheard,
     /// The UDP socket fails: nothing is sent or received until it is bound again.
     Socket,
@@ -41,7 +41,9 @@ impl Impairment {
     pub const fn remedy(self) -> &'static str {
         match self {
             Self::Clock => "set the clock of this machine; publishing goes on by itself once it is right",
-            Self::Silent => "wait; keep the ledger beside the key to wait less next time",
+            Self::Silent => {
+                "wait; keep the ledger beside the key, and let the node end in good order, to wait less next time"
+            }
             Self::RecordSlow => "move the ledger to a faster disk, or find what keeps this one busy",
             Self::RecordFailing => "make room on the disk of the ledger, or make its folder writable",
             Self::ValidatorsSlow => {
@@ -64,7 +66,7 @@ impl fmt::Display for Impairment {
             Self::RecordSlow => "recording used positions is slow, so rumors leave late",
             Self::RecordFailing => "used positions can't be recorded, so nothing is published",
             Self::ValidatorsSlow => "validators are too slow, so some rumors are not passed on",
-            Self::Unheard => "nothing useful passes between this node and its peers",
+            Self::Unheard => "all that peers bring is too old or too far ahead for this clock",
             Self::Socket => "the UDP socket fails, so nothing is sent or received",
             Self::NodeKeyInUse => "another process uses this node key, so links replace each other",
             Self::DuplicateWriter => "another process writes under this author key, so nothing is published",
@@ -96,9 +98,13 @@ impl Health {
     }
 
     /// Whether `what` holds.
-    #[cfg_attr(not(test), allow(dead_code, reason = "the next change asks"))]
     pub(super) fn has(&self, what: Impairment) -> bool {
         self.since.contains_key(&what)
+    }
+
+    /// Since when `what` holds, if it does.
+    pub(super) fn since(&self, what: Impairment) -> Option<Mono> {
+        self.since.get(&what).copied()
     }
 
     /// What holds now, and for how long it has.

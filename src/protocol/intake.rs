@@ -335,7 +335,7 @@ impl Engine {
         if let Some(window) = self.topics.get_mut(&topic) {
             let work = Work::bundle(topic, id, &entry);
             let signed = entry.signed;
-            window.insert(id, entry);
+            window.insert(id, entry, self.now);
             if self.config.lacks(Weakness::ClaimedBeforeVerified)
                 && let Err(Some(evidence)) = window.claim(id, &signed, self.now.mono)
             {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::budget::Budget;
+use super::clock::PeerClock;
 use super::linkset::{LinkSet, MAX_LINKS, Slot};
 use super::outbox::Outbox;
 use super::pulls::SERVES_FOR;
@@ -65,8 +66,8 @@ pub(super) struct Link {
     pub(super) closed_for: Option<Reason>,
     /// Topics that the peer relays, whether or not we do. Sorted, at most `MAX_TOPICS_PER_LINK`.
     pub(super) topics: Vec<TopicId>,
-    /// Our clock ahead of the peer's when it said hello, milliseconds.
-    pub(super) clock_ahead_ms: i64,
+    /// The peer's clock, by its hello.
+    pub(super) clock: PeerClock,
     pub(super) budget: Budget,
     /// For the newcomers' bundles that come first over it.
     pub(super) newcomers: Allowance,
@@ -110,7 +111,7 @@ impl Link {
             replaces: false,
             closed_for: None,
             topics: Vec::new(),
-            clock_ahead_ms: 0,
+            clock: PeerClock::default(),
             budget: Budget::new(config),
             newcomers: Allowance::new(),
             paused: 0,

@@ -8,11 +8,13 @@ use bytes::Bytes;
 use super::engine::Engine;
 use super::entry::Entry;
 use super::random::{Keyed, KeyedMap};
+use super::records::Records;
+use super::silence::Silence;
 use super::timers::Timer;
 use super::window::MAX_SKEW;
-use super::{Action, Event, Mono, Now, PublishError, Ticket};
+use super::{Action, Mono, Now, PublishError, Ticket};
 use crate::key::{PublicKey, SecretKey};
-use crate::rumor::{Header, MAX_INLINE, MAX_RUMORS, Pen, Reservation, TopicId, seal};
+use crate::rumor::{MAX_INLINE, MAX_RUMORS, Pen, Reservation, RuleSet, Spans, TopicId, seal};
 
 /// A waiting author looks at the clock at least so often.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -20,42 +22,53 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 const EXPIRY_ROUND: Duration = Duration::from_millis(100);
 
 /// What is known about earlier use of the author key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ledger {
     /// Nothing is recorded. A key made by this process speaks at once, the first time that an author writes under it; any other
     /// stays mute for clock skew + 1 tick, after which whatever it said in an earlier life is refused everywhere or lies before.
     None,
-    /// Positions before this Unix time (milliseconds) may have been used; the driver records on [`Action::Record`].
+    /// The driver records on [`Action::Record`].
     Kept {
-        /// Unix milliseconds; 0 for a ledger that has just been made for a fresh key.
-        recorded_until_ms: u64,
+        /// Unix times in milliseconds at which positions may have been used; none for a ledger that has just been made for a
+        /// fresh key.
+        used: Spans,
     },
+}
+
+impl Ledger {
+    /// A ledger that has just been made for a fresh key.
+    pub fn fresh() -> Self {
+        Self::Kept { used: Spans::default() }
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Desk {
     key: SecretKey,
-    pens: KeyedMap<TopicId, Pen>,
+    pub(super) pens: KeyedMap<TopicId, Pen>,
     waiting: KeyedMap<TopicId, VecDeque<(Ticket, Bytes)>>,
     /// Topics whose waiting rumors are worth another try.
     awake: Vec<TopicId>,
     /// Topics whose waiting rumors wait for room.
     blocked: Vec<TopicId>,
-    /// The ledger has recorded up to here; `u64::MAX` without one.
-    recorded_until: u64,
-    /// What the ledger has been asked to record.
-    recording_until: u64,
-    /// Pens start here.
-    not_before: u64,
-    /// Pens of loaded keys without a ledger stay mute until one tick after this.
-    mute_until: u64,
-    /// Topics that were left: the tick after the last in which we may have spoken there.
-    said_before: KeyedMap<TopicId, u64>,
+    /// What the ledger has recorded in this life.
+    pub(super) records: Records,
+    /// When an earlier life may have spoken, Unix milliseconds: without a ledger, that is all time up to the skew after the start.
+    pub(super) earlier: Spans,
+    /// When we spoke in topics that were left.
+    pub(super) retired: Spans,
+    started_ms: u64,
+    /// A loaded key without a ledger stays mute until one tick after this.
+    pub(super) mute: Option<Mono>,
+    /// The key was used before, so somebody else may be using it.
+    pub(super) listens: bool,
+    /// When the first link came up.
+    pub(super) linked_at: Option<Mono>,
     /// Whether what is said next in a topic waits for company.
     gathering: KeyedMap<TopicId, Gathering>,
     /// When a topic's waiting rumors are tried again.
     alarms: KeyedMap<TopicId, Mono>,
-    halted: Option<PublishError>,
+    pub(super) halted: Option<PublishError>,
 }
 
 /// Gathering pays only where rumors come side by side. Whoever says one, waits for its id and says the next has no company, and
@@ -109,12 +122,17 @@ impl Gathering {
 
 impl Desk {
     pub(super) fn new(key: SecretKey, ledger: Ledger, now: Now, keyed: Keyed) -> Self {
-        let skew = u64::try_from(MAX_SKEW.as_millis()).unwrap_or(u64::MAX);
         let is_first = key.take_fresh();
-        let (not_before, mute_until, recorded_until) = match ledger {
-            Ledger::Kept { recorded_until_ms } => (recorded_until_ms, 0, recorded_until_ms),
-            Ledger::None if is_first => (0, 0, u64::MAX),
-            Ledger::None => (now.unix_ms, now.unix_ms.saturating_add(skew), u64::MAX),
+        let (records, mute) = match ledger {
+            Ledger::Kept { .. } => (Records::new(true), None),
+            Ledger::None if is_first => (Records::new(false), None),
+            Ledger::None => (Records::new(false), Some(now.mono.plus(MAX_SKEW))),
+        };
+        let skew = u64::try_from(MAX_SKEW.as_millis()).unwrap_or(u64::MAX);
+        let earlier = match ledger {
+            Ledger::Kept { used } => used,
+            Ledger::None if is_first => Spans::default(),
+            Ledger::None => Spans::before(now.unix_ms.saturating_add(skew)),
         };
         Self {
             key,
@@ -122,21 +140,32 @@ impl Desk {
             waiting: keyed.map(),
             awake: Vec::new(),
             blocked: Vec::new(),
-            recorded_until,
-            recording_until: recorded_until,
-            not_before,
-            mute_until,
-            said_before: keyed.map(),
+            records,
+            listens: !earlier.is_empty(),
+            earlier,
+            retired: Spans::default(),
+            started_ms: now.unix_ms,
+            mute,
+            linked_at: None,
             gathering: keyed.map(),
             alarms: keyed.map(),
             halted: None,
         }
     }
 
-    pub(super) fn recorded(&mut self, until_ms: u64) {
-        self.recorded_until = self.recorded_until.max(until_ms);
-        self.recording_until = self.recorded_until;
-        self.wake_all();
+    /// A new pen, which says nothing where an earlier one may have. Where the record of an earlier life reaches into this one, one
+    /// tick more: another writer who speaks there can't be taken for that life.
+    pub(super) fn pen(&self, rules: &RuleSet) -> Pen {
+        let mut silent = self.retired.clone();
+        if self.mute.is_none() {
+            silent.add_all(&self.earlier);
+            let tick = u64::from(rules.tick_len().millis());
+            let reach = self.earlier.end_of(self.started_ms).unwrap_or(0);
+            if reach > self.started_ms.saturating_add(tick) {
+                silent.add(reach, reach.saturating_add(tick));
+            }
+        }
+        Pen::new(rules, silent)
     }
 
     pub(super) fn wake(&mut self, topic: TopicId) {
@@ -152,11 +181,11 @@ impl Desk {
         }
     }
 
-    /// The topic is left, and may be joined again.
+    /// The topic is left, and may be joined again: when it was spoken in is remembered for all topics together.
     pub(super) fn left(&mut self, topic: &TopicId) {
         self.gathering.remove(topic);
-        if let Some(pen) = self.pens.get(topic) {
-            self.said_before.insert(*topic, pen.next_tick());
+        if let Some(pen) = self.pens.remove(topic) {
+            self.retired.add_all(&pen.used());
         }
     }
 
@@ -168,13 +197,6 @@ impl Desk {
     pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
     }
-
-    pub(super) fn convicted(&mut self, author: &PublicKey) {
-        if *author == self.key.public() {
-            self.halted.get_or_insert(PublishError::Convicted);
-            self.wake_all();
-        }
-    }
 }
 
 #[cfg(any(test, feature = "sim"))]
@@ -184,7 +206,7 @@ impl Desk {
         for (topic, waiting) in &self.waiting {
             recount.holds(!waiting.is_empty(), "an empty list of requests is kept");
             let alarm = self.alarms.get(topic).is_some_and(|alarm| *alarm > now);
-            let records = self.recording_until > self.recorded_until;
+            let records = self.records.is_under_way();
             recount.holds(alarm || records, "a publish request waits for nothing");
         }
     }
@@ -227,7 +249,11 @@ impl Engine {
             } else if self.links_of(&topic) == 0 {
                 self.fail_publishes(topic, &PublishError::NoLink);
             } else {
-                while self.seal_one(topic) {}
+                match self.silence(&topic) {
+                    None => while self.seal_one(topic) {},
+                    Some(Silence::For(wait)) => drop(self.sleep(topic, wait)),
+                    Some(Silence::Fails(error)) => self.fail_publishes(topic, &error),
+                }
             }
         }
     }
@@ -258,29 +284,25 @@ impl Engine {
             return self.sleep(topic, EXPIRY_ROUND);
         }
         let Some(window) = self.topics.get(&topic) else { return false };
-        let (not_before, mute_until) = (self.desk.not_before, self.desk.mute_until);
-        let pen = self.desk.pens.entry(topic).or_insert_with(|| {
-            let mut pen = Pen::new(&window.rules, not_before);
-            if mute_until > 0 {
-                pen.mute_until(mute_until.saturating_add(u64::from(window.rules.tick_len().millis())));
-            }
-            pen
-        });
-        let reserved = pen.reserve(self.now.unix_ms, want as u16, self.desk.recorded_until);
-        let (first, count) = match reserved {
+        if !self.desk.pens.contains_key(&topic) {
+            let pen = self.desk.pen(&window.rules);
+            self.desk.pens.insert(topic, pen);
+        }
+        let Some(pen) = self.desk.pens.get_mut(&topic) else { return false };
+        let (unix_ms, durable) = (self.now.unix_ms, self.desk.records.durable());
+        let (first, count) = match pen.reserve(unix_ms, want as u16, durable) {
             Reservation::Slots { first, count } => (first, count),
-            Reservation::WaitUntil(unix_ms) => {
-                return self.sleep(topic, Duration::from_millis(unix_ms.saturating_sub(self.now.unix_ms)));
-            }
-            Reservation::RecordFirst(until_ms) => {
-                // One at a time, or an older record could be the last to be written. Whoever needs more asks again then.
-                if self.desk.recording_until <= self.desk.recorded_until {
-                    self.desk.recording_until = until_ms;
-                    self.actions.push_back(Action::Record { until_ms });
-                }
+            Reservation::WaitUntil(until_ms) => return self.wait_until(topic, until_ms),
+            Reservation::RecordFirst { from_ms, until_ms } => {
+                self.actions.extend(self.desk.records.ask(from_ms, until_ms, now));
                 return false;
             }
         };
+        if self.desk.records.run_out(unix_ms) {
+            let len = window.rules.tick_len();
+            let (from_ms, until_ms) = (len.start_of(first.tick), len.end_of(first.tick));
+            self.actions.extend(self.desk.records.ask(from_ms, until_ms, now));
+        }
         let Some(waiting) = self.desk.waiting.get_mut(&topic) else { return false };
         let taken: Vec<_> = waiting.drain(..usize::from(count).min(waiting.len())).collect();
         if waiting.is_empty() {
@@ -292,7 +314,7 @@ impl Engine {
         let bundle = std::sync::Arc::new(bundle);
         let (id, signed) = (bundle.id(), *bundle.signed_header());
         let Some(window) = self.topics.get_mut(&topic) else { return false };
-        window.insert(id, Entry::own(bundle.clone(), self.config.hop_budget()));
+        window.insert(id, Entry::own(bundle.clone(), self.config.hop_budget()), self.now);
         if window.claim(id, &signed, self.now.mono).is_err() {
             // Somebody has written at our position: we must not say a second thing there.
             window.forget(&id);
@@ -314,7 +336,7 @@ impl Engine {
     }
 
     /// Leaves a topic's waiting rumors for later, or until something changes. One timer, however many ask.
-    fn sleep(&mut self, topic: TopicId, wait: Duration) -> bool {
+    pub(super) fn sleep(&mut self, topic: TopicId, wait: Duration) -> bool {
         let now = self.now.mono;
         // A clock may be far off, and set right meanwhile.
         let at = now.plus(wait.clamp(Duration::from_millis(1), LONGEST_SLEEP));
@@ -351,37 +373,9 @@ impl Engine {
         store && (free * 2 >= links || of_ours)
     }
 
-    /// A genuine bundle under our own key that we did not write, and that no earlier life of ours can have written.
-    pub(super) fn check_duplicate_writer(&mut self, topic: &TopicId, header: &Header) {
-        if header.author != self.desk.key.public() {
-            return;
-        }
-        let Some(window) = self.topics.get(topic) else { return };
-        // Without a ledger, an earlier life may have spoken until now by a clock that was ahead of today's.
-        let earlier_life = self.desk.not_before.max(self.desk.mute_until);
-        // What we said before we left the topic and joined it again comes back to us as any history does.
-        let said_before = self.desk.said_before.get(topic).copied().unwrap_or(0);
-        if window.rules.tick_len().start_of(header.tick) >= earlier_life && header.tick >= said_before {
-            self.halt_duplicate(topic, header.tick);
-        }
-    }
-
-    fn halt_duplicate(&mut self, topic: &TopicId, tick: u64) {
-        if self.desk.halted.is_none() {
-            self.desk.halted = Some(PublishError::DuplicateWriter);
-            self.event(Event::DuplicateWriter { topic: *topic, tick });
-        }
-        self.desk.wake_all();
-    }
-
     /// What is said next in a topic does not wait for company.
     pub fn hurry(&mut self, topic: &TopicId) {
         self.desk.gathering.remove(topic);
-    }
-
-    /// Whether the ledger was asked for a record and has not answered. What waits may wait for that alone.
-    pub const fn is_recording(&self) -> bool {
-        self.desk.recording_until > self.desk.recorded_until
     }
 
     /// Takes back a publish request that still waits; true if there was one.
@@ -394,12 +388,6 @@ impl Engine {
             self.desk.waiting.remove(&topic);
         }
         found
-    }
-
-    /// The ledger can't be written: whoever waits learns it, and the next request tries again.
-    pub(super) fn on_record_failed(&mut self, why: String) {
-        self.desk.recording_until = self.desk.recorded_until;
-        self.fail_all_publishes(&PublishError::Ledger(why));
     }
 
     pub(super) fn fail_publishes(&mut self, topic: TopicId, error: &PublishError) {

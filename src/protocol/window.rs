@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   tick ──> author ──> claims [first slot, end slot) ──> bundle id ──> Entry (header, stage, body while kept)
-//!   └ generations leave together, oldest first; the floor rises behind them and nothing at or under it is accepted again
+//!   └ generations leave together, and it is remembered whose they were (`spent`): none of it is accepted again
 //! ```
 
 use std::collections::BTreeMap;
@@ -19,6 +19,7 @@ use super::pulls::SERVES_FOR;
 use super::random::{Keyed, KeyedMap, KeyedSet};
 use super::refused::Refused;
 use super::slack::Slack as _;
+use super::spent::Spent;
 use super::time::{Mono, Now};
 use crate::key::PublicKey;
 use crate::rumor::{BundleId, Evidence, Header, RuleSet, SignedHeader};
@@ -50,8 +51,8 @@ pub(super) struct Window {
     pub(super) validate: bool,
     generations: BTreeMap<u64, Generation>,
     entries: KeyedMap<BundleId, Entry>,
-    /// Ticks below this never come back, whatever the clock does.
-    floor: u64,
+    /// What has left, and never comes back, whatever the clock does.
+    spent: Spent,
     /// Accepted bundles with a body.
     bodies: Bodies,
     /// What is accepted, by whomever, and what is said here: own authors wait while either is ahead of its pace.
@@ -70,6 +71,8 @@ struct Generation {
     claims: KeyedMap<PublicKey, Vec<Claim>>,
     /// Entries of this tick that have not claimed anything (yet): their signatures are being checked.
     unclaimed: KeyedSet<BundleId>,
+    /// When the tick would leave the window by the clock of the last insertion: not before that, however the clock jumps.
+    stays_until: Mono,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -102,7 +105,7 @@ impl Window {
             validate,
             generations: BTreeMap::new(),
             entries: keyed.map(),
-            floor: 0,
+            spent: Spent::new(keyed),
             bodies,
             pace: pace(share_of(config.topic_bytes, true)),
             known_pace: pace(share_of(config.topic_bytes, true)),
@@ -149,7 +152,7 @@ impl Window {
     /// Row 6 of the intake: is the tick inside the relay window, and is there room for the bundle?
     pub(super) fn admit(&mut self, header: &Header, now: Now, config: &Config) -> Result<(), Unfit> {
         let past = RELAY_PAST + self.hold_back();
-        if header.tick < self.floor || !self.within(header.tick, now, past, RELAY_FUTURE) {
+        if !self.within(header.tick, now, past, RELAY_FUTURE) || self.spent.has(&header.author, header.tick) {
             return Err(Unfit::OutsideWindow);
         }
         let newcomer = self.authors.is_newcomer(&header.author, now.mono);
@@ -188,13 +191,17 @@ impl Window {
     }
 
     /// Takes in a new entry; the caller has checked [`Window::admit`].
-    pub(super) fn insert(&mut self, id: BundleId, entry: Entry) {
+    pub(super) fn insert(&mut self, id: BundleId, entry: Entry, now: Now) {
         let keyed = self.keyed;
-        let generation = self
-            .generations
-            .entry(entry.signed.header.tick)
-            .or_insert_with(|| Generation { claims: keyed.map(), unclaimed: keyed.set() });
+        let tick = entry.signed.header.tick;
+        let stays = Duration::from_millis(self.over_at(tick).saturating_sub(now.unix_ms));
+        let generation = self.generations.entry(tick).or_insert_with(|| Generation {
+            claims: keyed.map(),
+            unclaimed: keyed.set(),
+            stays_until: now.mono,
+        });
         generation.unclaimed.insert(id);
+        generation.stays_until = generation.stays_until.max(now.mono.plus(stays));
         self.entries.insert(id, entry);
     }
 
@@ -334,25 +341,21 @@ impl Window {
         (self.deliver, self.validate) = (deliver, validate);
     }
 
-    /// Drops bodies past their retention and generations past every window, and raises the floor behind them. Gives the
-    /// ids that are forgotten.
+    /// Drops bodies past their retention and generations that have left every window, and remembers whose those were. Gives
+    /// the ids that are forgotten.
     pub(super) fn expire(&mut self, now: Now) -> Vec<BundleId> {
         let keep = self.keep() + SERVES_FOR;
         let expired = self.bodies.expire(keep, now.mono);
         self.drop_bodies(&expired);
         self.authors.expire(now.mono);
         self.refused.expire(now.mono);
-        let past = (RELAY_PAST + self.hold_back()).max(keep);
         let mut forgotten = Vec::new();
-        while let Some(oldest) = self.generations.first_entry() {
-            let tick = *oldest.key();
-            let over = self.rules.tick_len().end_of(tick);
-            if over.saturating_add(u64::try_from(past.as_millis()).unwrap_or(u64::MAX)) > now.unix_ms {
-                break;
-            }
-            let generation = oldest.remove();
+        while let Some(tick) = self.leaving(now)
+            && let Some(generation) = self.generations.remove(&tick)
+        {
             for (author, claims) in &generation.claims {
                 self.authors.left(author, claims.len());
+                self.spent.add(author, tick);
             }
             let claimed = generation.claims.into_values().flatten().map(|claim| claim.id);
             for id in claimed.chain(generation.unclaimed) {
@@ -360,11 +363,30 @@ impl Window {
                 self.bodies.drop(&id);
                 forgotten.push(id);
             }
-            self.floor = self.floor.max(tick.saturating_add(1));
         }
         self.entries.give_back();
         self.bodies.give_back();
         forgotten
+    }
+
+    /// When a tick leaves the last of the windows, Unix milliseconds.
+    fn over_at(&self, tick: u64) -> u64 {
+        let past = (RELAY_PAST + self.hold_back()).max(self.keep() + SERVES_FOR);
+        let past = u64::try_from(past.as_millis()).unwrap_or(u64::MAX);
+        self.rules.tick_len().end_of(tick).saturating_add(past)
+    }
+
+    /// A tick whose generation may go: outside the window by the clock of now, on either side, and not held for less time
+    /// than the clock of its last bundle promised. So a clock that jumps over the window and back finds all as it was.
+    fn leaving(&self, now: Now) -> Option<u64> {
+        let future = u64::try_from(RELAY_FUTURE.as_millis()).unwrap_or(u64::MAX);
+        let begins = |tick: u64| self.rules.tick_len().start_of(tick);
+        let oldest =
+            self.generations.first_key_value().filter(|(tick, _)| self.over_at(**tick) <= now.unix_ms);
+        let newest = self.generations.last_key_value();
+        let newest = newest.filter(|(tick, _)| begins(**tick) >= now.unix_ms.saturating_add(future));
+        let held = |of: &(&u64, &Generation)| of.1.stays_until <= now.mono;
+        oldest.filter(held).or(newest.filter(held)).map(|(tick, _)| *tick)
     }
 
     /// How long a body is offered to others. Not less than it takes to spread, whatever the rules say.

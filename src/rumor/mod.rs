@@ -18,6 +18,7 @@ mod header;
 mod pen;
 mod position;
 mod proof;
+mod spans;
 mod topic;
 
 pub use author::{SealError, seal};
@@ -29,6 +30,7 @@ pub use header::{
 pub use pen::{LEDGER_LEAD, Pen, Reservation};
 pub use position::{MAX_TICK_LEN, MIN_TICK_LEN, Position, TickLen};
 pub use proof::{Proof, ProofError};
+pub use spans::{MAX_SPANS, Spans};
 pub use topic::{
     Authors, Guarantee, MAX_BODY, MAX_HOLD_BACK, MAX_LISTED_AUTHORS, MAX_NAME, MAX_RETENTION, MAX_RULES_LEN,
     MAX_SLOTS, NetworkId, RuleError, RuleSet, Topic, TopicId,

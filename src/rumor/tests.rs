@@ -140,13 +140,17 @@ enum Step {
     Reserve(u16),
     Clock(i64),
     Crash,
+    End,
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    let hours = prop_oneof![Just(-24i64), Just(-1), Just(1), Just(24)];
     prop_oneof![
         6 => (1u16..80).prop_map(Step::Reserve),
         4 => (-5_000i64..5_000).prop_map(Step::Clock),
+        2 => (hours, -5_000i64..5_000).prop_map(|(hours, more)| Step::Clock(hours * 3_600_000 + more)),
         1 => Just(Step::Crash),
+        1 => Just(Step::End),
     ]
 }
 
@@ -156,26 +160,39 @@ proptest! {
     #[test]
     fn crash_restart_never_reuses_a_position(steps in proptest::collection::vec(step(), 1..200)) {
         let rules = rules();
-        let mut disk = 0u64; // what the ledger has made durable
-        let mut clock = 1_000_000u64;
-        let mut pen = Pen::new(&rules, disk);
+        let mut disk = Spans::default(); // what the ledger has made durable
+        let mut durable = (0, 0); // in this life
+        let mut clock = 1_000_000_000u64;
+        let mut pen = Pen::new(&rules, disk.clone());
         let mut used = std::collections::BTreeSet::new();
         for step in steps {
             match step {
                 Step::Clock(by) => clock = clock.saturating_add_signed(by),
-                Step::Crash => pen = Pen::new(&rules, disk),
+                Step::Crash => (pen, durable) = (Pen::new(&rules, disk.clone()), (0, 0)),
+                Step::End => {
+                    // What was recorded ahead and not used is free for the next life.
+                    let mut earlier = pen.earlier().clone();
+                    earlier.add_all(&pen.used());
+                    disk = earlier;
+                    (pen, durable) = (Pen::new(&rules, disk.clone()), (0, 0));
+                }
                 Step::Reserve(want) => {
-                    let mut answer = pen.reserve(clock, want, disk);
-                    if let Reservation::RecordFirst(until) = answer {
-                        disk = disk.max(until);
-                        answer = pen.reserve(clock, want, disk);
+                    let mut answer = pen.reserve(clock, want, Some(durable));
+                    if let Reservation::RecordFirst { from_ms, until_ms } = answer {
+                        durable = (from_ms, until_ms + LEDGER_LEAD);
+                        disk.add(durable.0, durable.1);
+                        answer = pen.reserve(clock, want, Some(durable));
                     }
-                    if let Reservation::Slots { first, count } = answer {
-                        prop_assert!(first.tick <= rules.tick_len().tick_at(clock));
-                        for slot in first.slot..first.slot + count {
-                            prop_assert!(slot < rules.slots_per_tick());
-                            prop_assert!(used.insert(Position { slot, ..first }), "{first} given twice");
+                    match answer {
+                        Reservation::Slots { first, count } => {
+                            prop_assert_eq!(first.tick, rules.tick_len().tick_at(clock));
+                            for slot in first.slot..first.slot + count {
+                                prop_assert!(slot < rules.slots_per_tick());
+                                prop_assert!(used.insert(Position { slot, ..first }), "{first} given twice");
+                            }
                         }
+                        Reservation::WaitUntil(at) => prop_assert!(at > clock),
+                        Reservation::RecordFirst { .. } => prop_assert!(false, "it was recorded"),
                     }
                 }
             }
@@ -185,17 +202,36 @@ proptest! {
 
 #[test]
 fn an_author_out_of_slots_waits_for_the_next_tick() {
-    let mut pen = Pen::new(&rules(), 0);
-    assert!(matches!(pen.reserve(5_500, 64, u64::MAX), Reservation::Slots { count: 64, .. }));
-    assert_eq!(pen.reserve(5_600, 1, u64::MAX), Reservation::WaitUntil(6_000));
-    let Reservation::Slots { first, count } = pen.reserve(6_000, 100, u64::MAX) else { panic!("no slots") };
+    let mut pen = Pen::new(&rules(), Spans::default());
+    assert!(matches!(pen.reserve(5_500, 64, None), Reservation::Slots { count: 64, .. }));
+    assert_eq!(pen.reserve(5_600, 1, None), Reservation::WaitUntil(6_000));
+    let Reservation::Slots { first, count } = pen.reserve(6_000, 100, None) else { panic!("no slots") };
     assert_eq!((first, count), (Position { tick: 6, slot: 0 }, 64));
 }
 
 #[test]
-fn a_muted_pen_says_when_it_may_speak() {
-    let mut pen = Pen::new(&rules(), 0);
-    pen.mute_until(31_500);
-    assert_eq!(pen.reserve(500, 1, u64::MAX), Reservation::WaitUntil(32_000));
-    assert!(matches!(pen.reserve(32_000, 1, u64::MAX), Reservation::Slots { .. }));
+fn a_pen_that_may_have_spoken_says_when_it_may_again() {
+    let mut pen = Pen::new(&rules(), Spans::before(31_500));
+    assert_eq!(pen.silent_until(500), 32_000);
+    assert_eq!(pen.reserve(500, 1, None), Reservation::WaitUntil(32_000));
+    assert!(matches!(pen.reserve(32_000, 1, None), Reservation::Slots { .. }));
+}
+
+#[test]
+fn a_clock_that_is_set_right_finds_slots_that_were_not_used() {
+    // Given an author that has used some slots of each tick for ten minutes, and all of one.
+    let mut pen = Pen::new(&rules(), Spans::default());
+    for tick in 1_000..1_600 {
+        assert!(matches!(pen.reserve(tick * 1_000, 10, None), Reservation::Slots { .. }));
+    }
+    assert!(matches!(pen.reserve(1_600_000, 64, None), Reservation::Slots { count: 64, .. }));
+    pen.reserve(9_000_000, 1, None);
+    // When its clock goes back over them, it goes on where it stopped in each.
+    let Reservation::Slots { first, count } = pen.reserve(999_000, 64, None) else {
+        panic!("nothing said there")
+    };
+    assert_eq!((first.slot, count), (0, 64));
+    assert_eq!(pen.used().end(), 9_001_000);
+    // (One that was full among them makes all of them full: they are remembered together.)
+    assert_eq!(pen.reserve(1_300_000, 1, None), Reservation::WaitUntil(1_601_000));
 }

@@ -79,7 +79,9 @@ impl Network {
             Happening::Judged { .. } | Happening::Recorded { .. } | Happening::Validated { .. } if !alive => {
                 return;
             }
-            Happening::Recorded { life, until_ms, fails } => self.on_recorded(node, life, until_ms, fails),
+            Happening::Recorded { life, from_ms, until_ms, fails } => {
+                self.on_recorded(node, life, (from_ms, until_ms), fails);
+            }
             Happening::Validated { life, question } => self.on_validated(node, life, question),
             Happening::Judged { batch, verdicts } => self.input(node, Input::Verdicts { batch, verdicts }),
             Happening::TurnOver => return self.on_turn_over(node),
@@ -200,7 +202,7 @@ impl Network {
                 self.note(&[7]);
                 self.resume(index, link);
             }
-            Action::Record { until_ms } => self.record(index, until_ms),
+            Action::Record { from_ms, until_ms } => self.record(index, from_ms, until_ms),
             Action::Validate { question, .. } => self.validate(index, question),
             Action::Published { ticket, result } => {
                 self.note(&[6, u8::from(result.is_ok())]);

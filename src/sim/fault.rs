@@ -92,8 +92,7 @@ impl Network {
     /// recorded is past; without, it waits until whatever it may have said is.
     pub fn restart(&mut self, node: usize, with_ledger: bool) {
         let Some(this) = self.nodes.get(node).filter(|this| !this.alive) else { return };
-        let ledger =
-            if with_ledger { Ledger::Kept { recorded_until_ms: this.recorded_ms } } else { Ledger::None };
+        let ledger = if with_ledger { Ledger::Kept { used: this.recorded.clone() } } else { Ledger::None };
         let (secret, now) = (this.secret.clone(), self.now_of(node as NodeIndex));
         let seed = self.dice.bytes();
         let machine = self.machine(secret, ledger, seed, now);

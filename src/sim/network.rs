@@ -138,7 +138,7 @@ impl Network {
         let born = self.now.saturating_sub(BORN_WITHIN) + self.dice.next() % BORN_WITHIN;
         let now = Now { mono: Mono::from_nanos(born), unix_ms: unix_ms(born, skew_ms) };
         // As if made a moment ago: nothing is recorded, and nothing needs to be waited for.
-        let ledger = crate::protocol::Ledger::Kept { recorded_until_ms: 0 };
+        let ledger = crate::protocol::Ledger::fresh();
         let machine = self.machine(secret.clone(), ledger, seed, now);
         let key = secret.public();
         self.by_key.insert(key, self.nodes.len() as NodeIndex);
@@ -157,7 +157,7 @@ impl Network {
             uplink: Uplink::default(),
             wake: u64::MAX,
             bytes_out: 0,
-            recorded_ms: 0,
+            recorded: crate::rumor::Spans::default(),
             life: 0,
             troubles: Default::default(),
             orphans: Vec::new(),

@@ -38,7 +38,7 @@ pub(super) struct Node {
     pub(super) wake: u64,
     pub(super) bytes_out: u64,
     /// Until when its ledger has recorded that it may have spoken, Unix milliseconds.
-    pub(super) recorded_ms: u64,
+    pub(super) recorded: crate::rumor::Spans,
     /// Counts restarts.
     pub(super) life: u32,
     pub(super) troubles: Troubles,

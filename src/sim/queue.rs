@@ -20,7 +20,7 @@ pub(super) enum Happening {
     /// A batch of signatures has been checked.
     Judged { batch: BatchId, verdicts: Vec<bool> },
     /// A record is written, or has failed.
-    Recorded { life: u32, until_ms: u64, fails: bool },
+    Recorded { life: u32, from_ms: u64, until_ms: u64, fails: bool },
     /// The application has judged a bundle.
     Validated { life: u32, question: ValidationId },
     /// A link that was not read is read again: its next frame.

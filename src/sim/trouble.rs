@@ -149,25 +149,31 @@ impl Network {
     }
 
     /// A node's disk is asked to record.
-    pub(super) fn record(&mut self, node: NodeIndex, until_ms: u64) {
+    pub(super) fn record(&mut self, node: NodeIndex, from_ms: u64, until_ms: u64) {
         let Some(this) = self.nodes.get(node as usize) else { return };
         let Troubles { record_takes, record_fails, .. } = this.troubles;
         if record_takes.is_zero() && !record_fails {
-            return self.on_recorded(node, this.life, until_ms, false);
+            return self.on_recorded(node, this.life, (from_ms, until_ms), false);
         }
         let (life, fails) = (this.life, record_fails);
-        let what = Happening::Recorded { life, until_ms, fails };
+        let what = Happening::Recorded { life, from_ms, until_ms, fails };
         // (A disk that fails says so after a moment: at once, its engine would ask again at once.)
         self.queue.plan(self.now + nanos(record_takes.max(Duration::from_millis(1))), node, what);
     }
 
-    pub(super) fn on_recorded(&mut self, node: NodeIndex, life: u32, until_ms: u64, fails: bool) {
+    pub(super) fn on_recorded(
+        &mut self,
+        node: NodeIndex,
+        life: u32,
+        (from_ms, until_ms): (u64, u64),
+        fails: bool,
+    ) {
         let Some(this) = self.nodes.get_mut(node as usize).filter(|this| this.life == life) else { return };
         if fails {
             return self.input(node, Input::RecordFailed { why: "no room".to_owned() });
         }
-        this.recorded_ms = this.recorded_ms.max(until_ms);
-        self.input(node, Input::Recorded { until_ms });
+        this.recorded.add(from_ms, until_ms);
+        self.input(node, Input::Recorded { from_ms, until_ms });
     }
 
     /// A node's validators are asked.

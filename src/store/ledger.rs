@@ -1,110 +1,156 @@
-//! The ledger file: up to when an author may have used positions. 16 bytes and a hash, replaced as a whole.
+//! The ledger file: when an author may have used positions. A few spans of time and a hash, replaced as a whole.
+//!
+//! ```text
+//!   NAME            the record          NAME.lock          held by the one process that writes it, for as long as it does
+//!   NAME.PID-N.new  a record under way: written, synced, renamed over the old one
+//! ```
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::key::PublicKey;
 use crate::protocol::MAX_SKEW;
+use crate::rumor::{MAX_SPANS, Spans};
 
 /// Names the format; a file of another version is refused, not guessed at.
-const MAGIC: &[u8; 8] = b"vs-ldg-1";
-/// Bytes of a ledger file: magic, time, check.
-const LEN: usize = 8 + 8 + 32;
+const MAGIC: &[u8; 8] = b"vs-ldg-2";
+/// Bytes of the longest ledger file: magic, spans, check.
+const MAX_LEN: usize = 8 + 16 * MAX_SPANS + 32;
 
-/// A ledger on disk, for one author key. Copies of it share one order of writing.
+/// A ledger on disk, for one author key, locked for as long as a copy of it exists: nobody else opens it meanwhile, in this
+/// process or another. Copies share one order of writing.
 #[derive(Debug, Clone)]
 pub struct LedgerFile {
     path: PathBuf,
     author: PublicKey,
     /// What is on the disk.
-    recorded: Arc<Mutex<u64>>,
+    recorded: Arc<Mutex<Spans>>,
+    /// Unlocked when the last copy goes. `None` on file systems that lock nothing.
+    _lock: Option<Arc<File>>,
 }
 
 impl LedgerFile {
-    /// Opens the ledger of `author` at `path` and reads up to which Unix time (milliseconds) positions may have been
-    /// used. A file that does not exist is created: with 0 if `fresh` says that the key was just made, else with
-    /// `now_ms` and [`MAX_SKEW`], since a key that is older than its ledger may have been used until now by a clock that
+    /// Opens and locks the ledger of `author` at `path`, and reads at which Unix times (milliseconds) positions may have been
+    /// used. A file that does not exist is created: with none if `fresh` says that the key was just made, else with all time
+    /// up to `now_ms` and [`MAX_SKEW`], since a key that is older than its ledger may have been used until now by a clock that
     /// was ahead of today's.
     ///
+    /// The lock is a file beside it, of the same name and `.lock`: the ledger itself is replaced by each record, and can't
+    /// carry it. What records that were cut off have left beside it is removed.
+    ///
     /// # Errors
-    /// If the file can't be read or written, or is damaged or of another author: then it must not be guessed at.
+    /// [`LedgerError::InUse`] if it is open elsewhere. Also if the file can't be read or written, or is damaged or of another
+    /// author: then it must not be guessed at.
     pub fn open(
         path: impl Into<PathBuf>,
         author: PublicKey,
         fresh: bool,
         now_ms: u64,
-    ) -> Result<(Self, u64), LedgerError> {
-        let mut ledger = Self { path: path.into(), author, recorded: Arc::default() };
-        match read(&ledger.path) {
-            Ok(bytes) => {
-                let recorded =
-                    ledger.decode(&bytes).ok_or_else(|| LedgerError::Damaged(ledger.path.clone()))?;
-                ledger.recorded = Arc::new(Mutex::new(recorded));
-                Ok((ledger, recorded))
-            }
+    ) -> Result<(Self, Spans), LedgerError> {
+        let path = path.into();
+        let io = |source| LedgerError::Io { path: path.clone(), source };
+        if path.is_dir() {
+            return Err(io(io::ErrorKind::IsADirectory.into()));
+        }
+        let lock = lock(&path)?;
+        remove_leftovers(&path);
+        let mut ledger = Self { path, author, recorded: Arc::default(), _lock: lock.map(Arc::new) };
+        let recorded = match read(&ledger.path) {
+            Ok(bytes) => ledger.decode(&bytes).ok_or_else(|| LedgerError::Damaged(ledger.path.clone()))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let skew = u64::try_from(MAX_SKEW.as_millis()).unwrap_or(u64::MAX);
-                let recorded = if fresh { 0 } else { now_ms.saturating_add(skew) };
-                ledger.write(recorded)?;
-                ledger.recorded = Arc::new(Mutex::new(recorded));
-                Ok((ledger, recorded))
+                let used = if fresh { Spans::default() } else { Spans::before(now_ms.saturating_add(skew)) };
+                ledger.write(&used)?;
+                used
             }
-            Err(source) => Err(ledger.io(source)),
-        }
+            Err(source) => return Err(ledger.io(source)),
+        };
+        ledger.recorded = Arc::new(Mutex::new(recorded.clone()));
+        Ok((ledger, recorded))
     }
 
-    /// Records durably that positions before `until_ms` may be used: writes a new file, syncs it, renames it over the
-    /// old one and syncs the folder, so that a crash leaves either the old or the new one. One record at a time, and never
-    /// one that is less than what stands there: a position used after a later record would be used again.
+    /// Records durably that positions from `from_ms` to `until_ms` may be used: writes a new file, syncs it, renames it over
+    /// the old one and syncs the folder, so that a crash leaves either the old or the new one. One record at a time, and never
+    /// one that forgets what stands there: a position used after another record would be used again.
     ///
     /// # Errors
     /// If any of that fails; the old record then still holds.
-    pub fn record(&self, until_ms: u64) -> Result<(), LedgerError> {
+    pub fn record(&self, from_ms: u64, until_ms: u64) -> Result<(), LedgerError> {
         // What a panic elsewhere leaves in it is what is on the disk, or less.
         let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-        if until_ms > *recorded {
-            self.write(until_ms)?;
-            *recorded = until_ms;
+        let mut with = recorded.clone();
+        with.add(from_ms, until_ms);
+        if with != *recorded {
+            self.write(&with)?;
+            *recorded = with;
         }
         Ok(())
     }
 
-    fn write(&self, until_ms: u64) -> Result<(), LedgerError> {
-        let fresh = self.path.with_extension("new");
+    /// Replaces what is recorded by what really was used, so that the next start waits for nothing. For an author that has
+    /// ended in good order, and for nobody who may still speak.
+    ///
+    /// # Errors
+    /// If it can't be written; the old record then still holds, and the next start waits for the rest of its lead.
+    pub fn settle(&self, used: &Spans) -> Result<(), LedgerError> {
+        let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        if *used != *recorded {
+            self.write(used)?;
+            recorded.clone_from(used);
+        }
+        Ok(())
+    }
+
+    fn write(&self, used: &Spans) -> Result<(), LedgerError> {
+        let fresh = new_name(&self.path);
         let write = || -> io::Result<()> {
-            let mut file = File::create(&fresh)?;
-            file.write_all(&self.encode(until_ms))?;
+            let mut file = OpenOptions::new().write(true).create_new(true).open(&fresh)?;
+            file.write_all(&self.encode(used))?;
             file.sync_all()?;
             fs::rename(&fresh, &self.path)?;
             sync_folder(&self.path)
         };
-        write().map_err(|source| self.io(source))
+        write().map_err(|source| {
+            // Half a record is none. (It is gone already if only the folder could not be synced.)
+            let _ = fs::remove_file(&fresh);
+            self.io(source)
+        })
     }
 
-    fn encode(&self, until_ms: u64) -> [u8; LEN] {
-        let mut out = [0u8; LEN];
-        let (magic, rest) = out.split_at_mut(8);
-        let (time, check) = rest.split_at_mut(8);
-        magic.copy_from_slice(MAGIC);
-        time.copy_from_slice(&until_ms.to_le_bytes());
-        check.copy_from_slice(&self.check(until_ms));
+    fn encode(&self, used: &Spans) -> Vec<u8> {
+        let mut out = Vec::with_capacity(MAX_LEN);
+        out.extend_from_slice(MAGIC);
+        for (from, until) in used.iter() {
+            out.extend_from_slice(&from.to_le_bytes());
+            out.extend_from_slice(&until.to_le_bytes());
+        }
+        let check = self.check(&out);
+        out.extend_from_slice(&check);
         out
     }
 
-    fn decode(&self, bytes: &[u8]) -> Option<u64> {
-        let (magic, rest) = bytes.split_first_chunk::<8>()?;
-        let (time, check) = rest.split_first_chunk::<8>()?;
-        let until_ms = u64::from_le_bytes(*time);
-        (magic == MAGIC && check == self.check(until_ms)).then_some(until_ms)
+    fn decode(&self, bytes: &[u8]) -> Option<Spans> {
+        let (body, check) = bytes.split_last_chunk::<32>()?;
+        let spans = body.strip_prefix(MAGIC.as_slice())?;
+        if *check != self.check(body) || bytes.len() > MAX_LEN {
+            return None;
+        }
+        let mut used = Spans::default();
+        for span in spans.chunks_exact(16) {
+            let (from, until) = span.split_first_chunk::<8>()?;
+            used.add(u64::from_le_bytes(*from), u64::from_le_bytes(until.try_into().ok()?));
+        }
+        (self.encode(&used) == bytes).then_some(used)
     }
 
     /// Binds the record to its author, and shows damage.
-    fn check(&self, until_ms: u64) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new_derive_key("vouchsafe ledger v1");
+    fn check(&self, body: &[u8]) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_derive_key("vouchsafe ledger v2");
         hasher.update(self.author.as_bytes());
-        hasher.update(&until_ms.to_le_bytes());
+        hasher.update(body);
         *hasher.finalize().as_bytes()
     }
 
@@ -113,11 +159,57 @@ impl LedgerFile {
     }
 }
 
+/// The whole name and an ending: `with_extension` would give `r.alice` and `r.bob` the same.
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// A name that no other record has, of whichever process.
+fn new_name(path: &Path) -> PathBuf {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    with_ending(path, &format!(".{}-{number}.new", std::process::id()))
+}
+
+fn lock(path: &Path) -> Result<Option<File>, LedgerError> {
+    let io = |source| LedgerError::Io { path: path.into(), source };
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(with_ending(path, ".lock"));
+    let file = file.map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(LedgerError::InUse(path.into())),
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
+        Err(TryLockError::Error(error)) => Err(io(error)),
+    }
+}
+
+/// Removes what records that were cut off have left: of this ledger only, whose lock we hold. A failure leaves them lying there,
+/// in nobody's way.
+fn remove_leftovers(path: &Path) {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return };
+    let Ok(folder) = fs::read_dir(folder_of(path)) else { return };
+    for file in folder.flatten() {
+        let is_leftover = |other: &str| {
+            let number = other.strip_prefix(name)?.strip_prefix('.')?.strip_suffix(".new")?;
+            let (pid, count) = number.split_once('-')?;
+            (pid.parse::<u32>().is_ok() && count.parse::<u64>().is_ok()).then_some(())
+        };
+        if file.file_name().to_str().and_then(is_leftover).is_some() {
+            let _ = fs::remove_file(file.path());
+        }
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// A renamed file is durable once its folder is.
 #[cfg(unix)]
 fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(folder_of(path))?.sync_all()
 }
 
 /// Elsewhere a folder can't be opened as a file.
@@ -128,8 +220,8 @@ fn sync_folder(_: &Path) -> io::Result<()> {
 
 /// At most one byte more than a ledger has, whatever lies there.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(LEN + 1);
-    File::open(path)?.take(LEN as u64 + 1).read_to_end(&mut bytes)?;
+    let mut bytes = Vec::with_capacity(MAX_LEN + 1);
+    File::open(path)?.take(MAX_LEN as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -151,89 +243,10 @@ pub enum LedgerError {
         .0.display()
     )]
     Damaged(PathBuf),
+    /// Another node writes it, so another node publishes under this key: both would be convicted of equivocation.
+    #[error("ledger {} is in use by another node, so its key is too: stop that one first, or give this one a key of its own", .0.display())]
+    InUse(PathBuf),
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_survives_and_belongs_to_its_author() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("author.ledger");
-        let author = PublicKey::from_bytes([1; 32]);
-        let (ledger, recorded) = LedgerFile::open(&path, author, true, 777).unwrap();
-        assert_eq!(recorded, 0);
-        ledger.record(1234).unwrap();
-        assert_eq!(LedgerFile::open(&path, author, true, 777).unwrap().1, 1234);
-        let other = PublicKey::from_bytes([2; 32]);
-        assert!(matches!(LedgerFile::open(&path, other, true, 777), Err(LedgerError::Damaged(_))));
-    }
-
-    #[test]
-    fn a_record_is_a_new_file_and_never_half_of_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("author.ledger");
-        let (ledger, _) = LedgerFile::open(&path, PublicKey::from_bytes([1; 32]), true, 0).unwrap();
-        ledger.record(1).unwrap();
-        // Whoever has the old record open goes on reading it: at no moment is there a file that has a part of either.
-        let mut old = fs::File::open(&path).unwrap();
-        let before = fs::read(&path).unwrap();
-        ledger.record(2).unwrap();
-        let mut after = Vec::new();
-        old.read_to_end(&mut after).unwrap();
-        assert_eq!(after, before);
-        assert_ne!(fs::read(&path).unwrap(), before);
-        assert_eq!(folder.path().read_dir().unwrap().count(), 1, "and nothing is left beside it");
-    }
-
-    #[test]
-    fn records_that_cross_never_go_backwards() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("author.ledger");
-        let author = PublicKey::from_bytes([1; 32]);
-        let (ledger, _) = LedgerFile::open(&path, author, true, 0).unwrap();
-        // Many at once: each ends well, and what stands in the end is the largest.
-        std::thread::scope(|scope| {
-            for until in 1..=64u64 {
-                let ledger = ledger.clone();
-                scope.spawn(move || ledger.record(until * 7 % 65).unwrap());
-            }
-        });
-        assert_eq!(LedgerFile::open(&path, author, true, 0).unwrap().1, 64);
-        ledger.record(3).unwrap();
-        assert_eq!(LedgerFile::open(&path, author, true, 0).unwrap().1, 64, "an older record came last");
-    }
-
-    #[test]
-    fn an_old_key_with_a_new_ledger_starts_after_the_skew() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("author.ledger");
-        let (_, recorded) = LedgerFile::open(path, PublicKey::from_bytes([1; 32]), false, 777).unwrap();
-        assert_eq!(recorded, 777 + 30_000);
-    }
-
-    #[test]
-    fn every_damaged_byte_is_noticed() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("author.ledger");
-        let author = PublicKey::from_bytes([1; 32]);
-        LedgerFile::open(&path, author, true, 0).unwrap();
-        let whole = fs::read(&path).unwrap();
-        for at in 0..whole.len() {
-            let mut damaged = whole.clone();
-            damaged[at] ^= 1;
-            fs::write(&path, damaged).unwrap();
-            assert!(LedgerFile::open(&path, author, true, 0).is_err(), "byte {at}");
-        }
-        fs::write(&path, &whole[..LEN - 1]).unwrap();
-        assert!(LedgerFile::open(&path, author, true, 0).is_err());
-    }
-
-    #[test]
-    fn a_folder_that_does_not_exist_is_named() {
-        let error =
-            LedgerFile::open("/nonexistent/x.ledger", PublicKey::from_bytes([1; 32]), true, 0).unwrap_err();
-        assert!(error.to_string().contains("/nonexistent/x.ledger"), "{error}");
-    }
-}
+mod tests;

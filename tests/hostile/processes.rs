@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use vouchsafe::key::KeyFileError;
 use vouchsafe::node::SpawnError;
-use vouchsafe::store::LedgerFile;
+use vouchsafe::store::{LedgerError, LedgerFile};
 use vouchsafe::{PublishError, SecretKey, Topic, VerifierPool};
 
 use crate::scene::{Member, builder, builder_as, soon};
@@ -42,6 +42,7 @@ fn child() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     match role.as_str() {
         "records" => records(Path::new(&ledger)),
+        "speaks" => runtime.block_on(speaks(Path::new(&ledger))),
         "full disk" => {
             runtime.block_on(full_disk(Path::new(&ledger)));
             no_half_key(&Path::new(&ledger).with_extension("key"));
@@ -59,10 +60,40 @@ fn records(path: &Path) {
     let (ledger, _) = LedgerFile::open(path, SecretKey::from_seed(&SEED).public(), true, 0).unwrap();
     let mut out = std::io::stdout().lock();
     for until in 1.. {
-        ledger.record(until).unwrap();
+        ledger.record(0, until).unwrap();
         // Fails when the one who listens has heard enough and is about to kill us.
         let _ = writeln!(out, "recorded {until}");
     }
+}
+
+/// A node under the shared key, until it is killed.
+async fn speaks(path: &Path) {
+    let pool = VerifierPool::new(1);
+    let node = builder_as(SecretKey::from_seed(&SEED), &pool, &[]).ledger(path).spawn().await.unwrap();
+    println!("speaks as {}", node.author());
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn a_ledger_that_another_process_has_open_is_refused_until_that_one_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("author.ledger");
+    let mut child = start("speaks", &path, "");
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.take(50).any(|line| line.contains("speaks as")), "the child starts");
+    let pool = VerifierPool::new(1);
+    let second = || builder_as(SecretKey::from_seed(&SEED), &pool, &[]).ledger(&path).spawn();
+    let refused = second().await;
+    let Err(SpawnError::Ledger(LedgerError::InUse(named))) = &refused else { panic!("{refused:?}") };
+    assert_eq!(*named, path);
+    // However it ended.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let node = second().await.unwrap();
+    // And two nodes of one process are refused as well.
+    assert!(matches!(second().await, Err(SpawnError::Ledger(LedgerError::InUse(_)))));
+    soon("the end", node.shutdown()).await;
+    second().await.unwrap();
 }
 
 #[test]
@@ -82,7 +113,7 @@ fn kill_9_in_the_middle_of_a_write_loses_no_record() {
         child.wait().unwrap();
         last = lines.filter_map(number).last().unwrap_or(last);
         let (_, recorded) = LedgerFile::open(&path, author, false, 0).expect("the ledger is whole");
-        assert!(recorded >= last, "{recorded} is recorded, though {last} was before");
+        assert!(recorded.end() >= last, "{recorded:?} is recorded, though {last} was before");
     }
 }
 
@@ -91,12 +122,13 @@ fn a_half_written_record_beside_the_ledger_does_not_matter() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("author.ledger");
     let author = SecretKey::from_seed(&SEED).public();
-    LedgerFile::open(&path, author, true, 0).unwrap().0.record(55).unwrap();
-    std::fs::write(path.with_extension("new"), b"half a rec").unwrap();
+    LedgerFile::open(&path, author, true, 0).unwrap().0.record(0, 55).unwrap();
+    std::fs::write(folder.path().join("author.ledger.1-0.new"), b"half a rec").unwrap();
     let (ledger, recorded) = LedgerFile::open(&path, author, true, 0).unwrap();
-    assert_eq!(recorded, 55);
-    ledger.record(56).unwrap();
-    assert_eq!(LedgerFile::open(&path, author, true, 0).unwrap().1, 56);
+    assert_eq!(recorded.end(), 55);
+    ledger.record(0, 56).unwrap();
+    drop(ledger);
+    assert_eq!(LedgerFile::open(&path, author, true, 0).unwrap().1.end(), 56);
 }
 
 /// Files of this process can't grow by a byte: to a program that is a full disk.

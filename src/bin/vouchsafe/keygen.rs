@@ -114,9 +114,15 @@ fn untold(error: &io::Error, so: &str) -> Failure {
     Failure::Failed(format!("the output can't be written ({error}), so {so}"))
 }
 
-/// Where the ledger of a key file is, unless it is told otherwise.
+/// Where the ledger of a key file is, unless it is told otherwise. Of two keys in one folder each has its own: `.key` is replaced,
+/// and what else a name may end in stays.
 pub(crate) fn ledger_beside(key: &Path) -> PathBuf {
-    key.with_extension("ledger")
+    if key.extension().is_some_and(|ending| ending == "key") {
+        return key.with_extension("ledger");
+    }
+    let mut name = key.as_os_str().to_owned();
+    name.push(".ledger");
+    name.into()
 }
 
 /// What stdout leads to.
@@ -156,5 +162,16 @@ mod stdout {
 
     pub(super) fn sync() -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_of_a_folder_has_a_ledger_of_its_own() {
+        let names = ["a.key", "r.alice", "r.bob", "plain"].map(|name| ledger_beside(Path::new(name)));
+        assert_eq!(names, ["a.ledger", "r.alice.ledger", "r.bob.ledger", "plain.ledger"].map(PathBuf::from));
     }
 }

@@ -1,6 +1,7 @@
 //! The engine among its kind and among liars, in a deterministic world: see `world.rs`. One theme a file.
 
 mod check;
+mod clocks;
 mod hostile;
 mod node;
 mod world;

@@ -1,6 +1,7 @@
 //! An honest node of the test world: an engine, its keys and clock, and a record of what it did.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -10,7 +11,7 @@ use super::super::{
 };
 use super::check::Judge;
 use crate::key::{PublicKey, SecretKey};
-use crate::rumor::{Bundle, NetworkId, Position, RumorId};
+use crate::rumor::{Bundle, NetworkId, Position, RumorId, Spans};
 use crate::wire::Lane;
 
 /// Judges bundles; `None` is an application that does not answer.
@@ -33,7 +34,7 @@ impl Spec {
         Self {
             config: Config { expected_nodes: 20, ..Config::default() },
             author: secret("author", number),
-            ledger: Ledger::Kept { recorded_until_ms: 0 },
+            ledger: Ledger::fresh(),
             skew_ms: 0,
             validator: None,
             key: secret("node", number).public(),
@@ -67,7 +68,9 @@ pub(super) struct Node {
     /// Counts restarts.
     pub(super) life: u32,
     /// What its ledger holds.
-    pub(super) recorded_ms: Option<u64>,
+    pub(super) recorded: Option<Spans>,
+    /// How long its disk takes for a record.
+    pub(super) record_takes: Duration,
     /// It has been asked to record, and has not answered.
     pub(super) is_recording: bool,
     pub(super) delivered: Vec<Delivered>,
@@ -83,11 +86,11 @@ pub(super) struct Node {
 impl Node {
     pub(super) fn new(spec: Spec, now: Now) -> Self {
         let Spec { config, author, ledger, skew_ms, validator, key, seed } = spec;
-        let engine = engine(&config, key, &author, ledger, seed, now);
-        let recorded_ms = match ledger {
-            Ledger::Kept { recorded_until_ms } => Some(recorded_until_ms),
+        let recorded = match &ledger {
+            Ledger::Kept { used } => Some(used.clone()),
             Ledger::None => None,
         };
+        let engine = engine(&config, key, &author, ledger, seed, now);
         Self {
             engine,
             key,
@@ -97,7 +100,8 @@ impl Node {
             config,
             seed,
             life: 0,
-            recorded_ms,
+            recorded,
+            record_takes: Duration::from_millis(1),
             is_recording: false,
             delivered: Vec::new(),
             ids: HashSet::new(),
@@ -111,8 +115,8 @@ impl Node {
     /// A new engine under the same keys. What the application got before, it has forgotten too.
     pub(super) fn restart(&mut self, disk: bool, now: Now) {
         let skew = MAX_SKEW.as_millis() as u64;
-        let recorded_until_ms = *self.recorded_ms.get_or_insert(now.unix_ms + skew);
-        let ledger = if disk { Ledger::Kept { recorded_until_ms } } else { Ledger::None };
+        let used = self.recorded.get_or_insert_with(|| Spans::before(now.unix_ms + skew)).clone();
+        let ledger = if disk { Ledger::Kept { used } } else { Ledger::None };
         self.life += 1;
         self.is_recording = false;
         self.ids.clear();
@@ -120,9 +124,14 @@ impl Node {
         self.engine = engine(&self.config, self.key, &self.author, ledger, seed, now);
     }
 
+    /// It ended in good order: its ledger holds what it used, as a driver's does.
+    pub(super) fn settle(&mut self) {
+        self.recorded = Some(self.engine.used_times());
+    }
+
     /// The disk is lost: the next start finds no ledger, and makes one as `LedgerFile::open` does for a loaded key.
     pub(super) fn lose_disk(&mut self) {
-        self.recorded_ms = None;
+        self.recorded = None;
     }
 
     /// Records what a test may ask about, and checks what must never be.

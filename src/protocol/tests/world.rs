@@ -60,7 +60,7 @@ enum Happening {
     Down { wire: usize, by: usize, reason: Reason },
     Verdicts { node: usize, life: u32, batch: BatchId, jobs: Vec<VerifyJob> },
     Validated { node: usize, life: u32, question: ValidationId, verdict: Validation },
-    Recorded { node: usize, life: u32, until_ms: u64 },
+    Recorded { node: usize, life: u32, from_ms: u64, until_ms: u64 },
 }
 
 pub(super) struct World {
@@ -249,10 +249,10 @@ impl World {
             Happening::Validated { node, life, question, verdict } if self.nodes[node].life == life => {
                 self.handle(node, Input::Validated { question, verdict });
             }
-            Happening::Recorded { node, life, until_ms } if self.nodes[node].life == life => {
-                self.nodes[node].recorded_ms = Some(until_ms);
+            Happening::Recorded { node, life, from_ms, until_ms } if self.nodes[node].life == life => {
+                self.nodes[node].recorded.get_or_insert_default().add(from_ms, until_ms);
                 self.nodes[node].is_recording = false;
-                self.handle(node, Input::Recorded { until_ms });
+                self.handle(node, Input::Recorded { from_ms, until_ms });
             }
             _ => {}
         }
@@ -330,8 +330,9 @@ impl World {
             Action::Close { link: LinkId(id), reason } => {
                 self.close(id as usize / 2, id as usize % 2, reason)
             }
-            Action::Record { until_ms } => {
-                self.later(self.at + 1_000_000, Happening::Recorded { node, life, until_ms });
+            Action::Record { from_ms, until_ms } => {
+                let at = self.at + self.nodes[node].record_takes.as_nanos() as u64;
+                self.later(at, Happening::Recorded { node, life, from_ms, until_ms });
             }
             _ => {}
         }

@@ -56,7 +56,7 @@ impl Desk {
                 self.links.remove(link);
             }
             Input::Join { rules, .. } if self.topic.is_none() => {
-                self.topic = Some((Arc::clone(rules), Pen::new(rules, 0)));
+                self.topic = Some((Arc::clone(rules), Pen::new(rules, crate::rumor::Spans::default())));
             }
             Input::Publish { body, ticket, .. } => return self.publish(body.clone(), *ticket),
             _ => {}
@@ -66,7 +66,7 @@ impl Desk {
 
     fn publish(&mut self, body: Bytes, ticket: Ticket) -> Option<Arc<Bundle>> {
         let (rules, pen) = self.topic.as_mut()?;
-        let sealed = match pen.reserve(self.now.unix_ms, 1, u64::MAX) {
+        let sealed = match pen.reserve(self.now.unix_ms, 1, None) {
             Reservation::Slots { first, .. } => seal(&self.key, rules.id(), first, &[body]).ok(),
             _ => None,
         };
