@@ -173,6 +173,7 @@ impl Promises {
         let mut gauges = vec![
             ("links", links, config.max_links),
             ("wants", stats.wants, 65_536 + 256 * links),
+            ("dials under way", stats.dials_under_way, stats.kept.len()),
             ("signatures waiting", stats.waiting_verification, 4_096 + waiting * links),
         ];
         for link in &stats.links {

@@ -282,11 +282,15 @@ impl Soak {
             p99: quantile(&delays, 0.99),
         };
         let names: Vec<_> = self.attacks.iter().map(|(at, ..)| self.seen.attacks[*at].0).collect();
+        let troubled = self.places.iter().enumerate().filter_map(|(slot, place)| {
+            place.trouble.as_ref().map(|trouble| format!("{slot} {}", trouble.kind.name()))
+        });
+        let troubles: Vec<_> = troubled.collect();
         let ms = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1e3);
         let line = json!({
             "second": sample.second, "rss_bytes": sample.resident, "heap_bytes": sample.heap, "fds": sample.descriptors,
             "tasks": tokio::runtime::Handle::current().metrics().num_alive_tasks(),
-            "nodes": sample.nodes, "links": self.links.len(), "attacks": names, "cut": sample.cut,
+            "nodes": sample.nodes, "links": self.links.len(), "attacks": names, "troubles": troubles, "cut": sample.cut,
             "published": sample.published, "delivered": sample.delivered,
             "p50_ms": ms(sample.p50), "p99_ms": ms(sample.p99),
             "checked": self.promises.checked, "broken": self.promises.broken,

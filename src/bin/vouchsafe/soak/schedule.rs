@@ -151,8 +151,8 @@ impl Soak {
         place.back_at = None;
         place.number = Some(self.lives);
         place.began = Instant::now();
-        // A new life has no trouble of the last one.
-        (place.hears_from, place.speaks_from) = (place.began, place.began);
+        // A new life has no trouble of the last one, and is told what is recent.
+        (place.hears_from, place.speaks_from) = (self.started, place.began);
         place.alone_since = place.began;
         self.promises.is_honest(place.key.public(), slot);
         self.ground.begin(slot, self.lives, place, peers, others);
