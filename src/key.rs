@@ -30,16 +30,19 @@ impl std::hash::Hash for PublicKey {
 
 impl PublicKey {
     /// Wraps the 32 bytes of a key, unchecked (see the type).
+    #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
     /// The 32 bytes.
+    #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
     /// The first 8 hexadecimal digits, for people. Never use it to tell keys apart.
+    #[must_use]
     pub fn short(&self) -> String {
         hex::encode(&self.0[..4])
     }
@@ -71,11 +74,13 @@ pub struct Signature([u8; 64]);
 
 impl Signature {
     /// Wraps 64 bytes, unchecked.
+    #[must_use]
     pub const fn from_bytes(bytes: [u8; 64]) -> Self {
         Self(bytes)
     }
 
     /// The 64 bytes.
+    #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 64] {
         &self.0
     }
@@ -102,6 +107,7 @@ impl SecretKey {
     /// # Panics
     /// If the operating system has no entropy to give, which leaves no safe way to go on.
     #[allow(clippy::panic, reason = "at the caller's call, never on input: there is no safe way to go on")]
+    #[must_use]
     pub fn generate() -> Self {
         let mut seed = Zeroizing::new([0u8; 32]);
         if let Err(error) = getrandom::fill(seed.as_mut_slice()) {
@@ -113,6 +119,7 @@ impl SecretKey {
     }
 
     /// The key of a 32-byte RFC 8032 seed. Counts as *loaded*: see [`SecretKey::is_fresh`].
+    #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         let signing = SigningKey::from_bytes(seed);
         let public = PublicKey(signing.verifying_key().to_bytes());
@@ -120,17 +127,20 @@ impl SecretKey {
     }
 
     /// The 32-byte seed, in a buffer that wipes itself.
+    #[must_use]
     pub fn to_seed(&self) -> Zeroizing<[u8; 32]> {
         Zeroizing::new(self.signing.to_bytes())
     }
 
     /// The public half.
+    #[must_use]
     pub const fn public(&self) -> PublicKey {
         self.public
     }
 
     /// Whether this process generated the key, and no node has written under it yet, nor under a clone of it. Any other key may
     /// have signed rumors in an earlier life, so without a ledger its author waits out the clock skew before it speaks.
+    #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.fresh.load(Ordering::Relaxed)
     }

@@ -139,11 +139,13 @@ impl Endpoint {
     }
 
     /// How many links at once a network group may have dialled, if there is a limit: [`GateConfig::links_per_group`].
+    #[must_use]
     pub fn links_of(&self, group: NetGroup) -> Option<u32> {
         lock(&self.gate).links_of(group)
     }
 
     /// How many attempts were refused or failed so far, by reason.
+    #[must_use]
     pub fn refusals(&self) -> Refusals {
         lock(&self.gate).refusals()
     }

@@ -70,6 +70,7 @@ impl Default for GateConfig {
 
 /// What to do with a connection attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a handshake that was let in must be told when it ends"]
 pub enum Admission {
     /// Begin the handshake, end those that [`Gate::next_ended`] names, and call [`Gate::finished`] with this ticket when it has
     /// ended, either way.
@@ -156,6 +157,7 @@ pub struct Gate {
 
 impl Gate {
     /// A gate with nobody in it.
+    #[must_use]
     pub fn new(config: GateConfig, now: Instant) -> Self {
         let unproven = Bucket::full(config.unproven_rate, now);
         Self {
@@ -261,17 +263,20 @@ impl Gate {
     }
 
     /// How many links at once `group` may have dialled, if there is a limit.
+    #[must_use]
     pub fn links_of(&self, group: NetGroup) -> Option<u32> {
         let limited = group != NetGroup::Local || self.config.limit_local;
         limited.then_some(self.config.links_per_group)
     }
 
     /// Handshakes under way.
+    #[must_use]
     pub fn half_open(&self) -> u32 {
         self.handshakes.len()
     }
 
     /// What was refused so far.
+    #[must_use]
     pub fn refusals(&self) -> Refusals {
         self.refusals
     }

@@ -105,6 +105,7 @@ impl Default for Config {
 impl Config {
     /// Hop budget of an own rumor: so many rounds of pushing that about 5 % of the nodes are reached before
     /// announcements take over. clamp(round(log8(n / 20)), 1, 4).
+    #[must_use]
     pub fn hop_budget(&self) -> u8 {
         let rounds = (f64::from(self.expected_nodes.max(1)) / 20.0).log(8.0).round();
         // Clamped to 1..=4 before the cast, so it is exact.

@@ -34,6 +34,7 @@ pub enum Offence {
 
 /// The application's judgement of a bundle. It stands or falls as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a verdict that nobody looks at protects nobody"]
 pub enum Validation {
     /// Deliver and forward it.
     Accept,
@@ -130,6 +131,7 @@ pub enum Event {
 impl PublishError {
     /// Whether the same body may be published later through the same handle: what stands in the way is the state of links, queues
     /// or disk, and may change by itself.
+    #[must_use]
     pub const fn is_temporary(&self) -> bool {
         match self {
             Self::NoLink

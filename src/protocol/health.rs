@@ -38,6 +38,7 @@ pub enum Impairment {
 
 impl Impairment {
     /// What an operator does about it.
+    #[must_use]
     pub const fn remedy(self) -> &'static str {
         match self {
             Self::Clock => "set the clock of this machine; publishing goes on by itself once it is right",

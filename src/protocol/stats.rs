@@ -12,6 +12,7 @@ macro_rules! counters {
 
         impl Counters {
             /// Names and values, in the order of the stages.
+            #[must_use]
             pub fn list(&self) -> Vec<(&'static str, u64)> {
                 vec![$((stringify!($name), self.$name),)*]
             }

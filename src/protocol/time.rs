@@ -8,21 +8,25 @@ pub struct Mono(u64);
 
 impl Mono {
     /// The reading of `nanos` nanoseconds after the origin.
+    #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
     /// Nanoseconds since the origin (585 years fit).
+    #[must_use]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
     /// This much later. Saturates: some durations come from peers' numbers.
+    #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(nanos(duration)))
     }
 
     /// How long after `earlier` this is, or zero if it is not.
+    #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }

@@ -21,6 +21,7 @@ pub struct Bundle {
 
 impl Bundle {
     /// How many bytes the encoding of a bundle with this header has.
+    #[must_use]
     pub const fn encoded_len(header: &Header) -> usize {
         SIGNED_HEADER_LEN + 4 * header.count as usize + header.bytes as usize
     }
@@ -75,36 +76,43 @@ impl Bundle {
     }
 
     /// Its content address.
+    #[must_use]
     pub const fn id(&self) -> BundleId {
         self.id
     }
 
     /// What it says of itself.
+    #[must_use]
     pub const fn header(&self) -> &Header {
         &self.signed.header
     }
 
     /// Header and signature.
+    #[must_use]
     pub const fn signed_header(&self) -> &SignedHeader {
         &self.signed
     }
 
     /// The encoding, shared and not copied.
+    #[must_use]
     pub const fn encoded(&self) -> &Bytes {
         &self.encoded
     }
 
     /// How many rumors it holds.
+    #[must_use]
     pub const fn len(&self) -> usize {
         self.signed.header.count as usize
     }
 
     /// Never true: a bundle has at least one rumor.
+    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Length of its largest body in bytes.
+    #[must_use]
     pub fn max_body_len(&self) -> u32 {
         self.body_lens().max().unwrap_or(0)
     }
@@ -126,6 +134,7 @@ impl Bundle {
     }
 
     /// Its rumors, in the order of their slots.
+    #[must_use]
     pub fn rumors(self: &Arc<Self>) -> Rumors {
         Rumors { bundle: Arc::clone(self), index: 0, start: SIGNED_HEADER_LEN + 4 * self.len() }
     }
@@ -201,21 +210,25 @@ pub struct Rumor {
 
 impl Rumor {
     /// What is said.
+    #[must_use]
     pub const fn body(&self) -> &Bytes {
         &self.body
     }
 
     /// Who said it.
+    #[must_use]
     pub fn author(&self) -> PublicKey {
         self.bundle.header().author
     }
 
     /// Where.
+    #[must_use]
     pub fn topic(&self) -> TopicId {
         self.bundle.header().topic
     }
 
     /// At which position.
+    #[must_use]
     pub fn position(&self) -> Position {
         let header = self.bundle.header();
         // Well-formed headers do not overflow here; saturating keeps it true whatever happens.
@@ -223,17 +236,20 @@ impl Rumor {
     }
 
     /// The content address. Hashes the body: keep the result where you need it often.
+    #[must_use]
     pub fn id(&self) -> RumorId {
         let len = self.body.len() as u32;
         RumorId::of(self.bundle.header(), self.position().slot, len, &blake3::hash(&self.body))
     }
 
     /// The bundle it travelled in.
+    #[must_use]
     pub const fn bundle(&self) -> &Arc<Bundle> {
         &self.bundle
     }
 
     /// What a third party needs, beside the body, to check this rumor offline.
+    #[must_use]
     pub fn proof(&self) -> Proof {
         Proof::of(&self.bundle, self.index)
     }

@@ -36,16 +36,19 @@ impl Evidence {
     }
 
     /// Who is convicted, if both signatures hold.
+    #[must_use]
     pub const fn author(&self) -> PublicKey {
         self.first.header.author
     }
 
     /// The two headers, the lesser id first.
+    #[must_use]
     pub const fn headers(&self) -> [&SignedHeader; 2] {
         [&self.first, &self.second]
     }
 
     /// The 352 bytes.
+    #[must_use]
     pub fn encode(&self) -> [u8; EVIDENCE_LEN] {
         let mut out = [0u8; EVIDENCE_LEN];
         let (first, second) = out.split_at_mut(SIGNED_HEADER_LEN);

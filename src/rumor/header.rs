@@ -58,6 +58,7 @@ pub struct Header {
 
 impl Header {
     /// The 112 bytes.
+    #[must_use]
     pub fn encode(&self) -> [u8; HEADER_LEN] {
         let mut out = [0u8; HEADER_LEN];
         let mut rest = out.as_mut_slice();
@@ -77,6 +78,7 @@ impl Header {
     }
 
     /// Reads 112 bytes. Every such array is some header: what it claims is checked by [`Header::is_well_formed`].
+    #[must_use]
     pub fn decode(bytes: &[u8; HEADER_LEN]) -> Self {
         // Cannot fall short: the widths add up to HEADER_LEN, which the type of `bytes` fixes.
         let mut rest = bytes.as_slice();
@@ -92,17 +94,20 @@ impl Header {
     }
 
     /// The content address: BLAKE3 in derive-key mode over the 112 bytes.
+    #[must_use]
     pub fn id(&self) -> BundleId {
         Self::id_of(&self.encode())
     }
 
     /// The content address of an encoded header, without decoding it.
+    #[must_use]
     pub fn id_of(encoded: &[u8; HEADER_LEN]) -> BundleId {
         BundleId(*domain::BUNDLE.hasher().update(encoded).finalize().as_bytes())
     }
 
     /// Whether the numbers are possible in this version of the wire, whatever the topic's rules: 1 to 64 rumors, slots
     /// that do not run over, and no more bytes than may travel.
+    #[must_use]
     pub fn is_well_formed(&self) -> bool {
         let count = usize::from(self.count);
         let most = if count == 1 { MAX_BODY } else { MAX_INLINE as u32 };
@@ -112,11 +117,13 @@ impl Header {
     }
 
     /// One past its last slot. Wide enough not to overflow.
+    #[must_use]
     pub const fn end_slot(&self) -> u32 {
         self.first_slot as u32 + self.count as u32
     }
 
     /// Whether both claim a common position of one author: same topic, author and tick, overlapping slots.
+    #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         self.topic == other.topic
             && self.author == other.author
@@ -126,11 +133,13 @@ impl Header {
     }
 
     /// The position of its first rumor.
+    #[must_use]
     pub const fn position(&self) -> Position {
         Position { tick: self.tick, slot: self.first_slot }
     }
 
     /// Whether the bundle is too large to be pushed unasked: it is announced, and fetched by who wants it.
+    #[must_use]
     pub const fn is_large(&self) -> bool {
         self.bytes as usize > MAX_INLINE
     }
@@ -153,6 +162,7 @@ pub struct SignedHeader {
 
 impl SignedHeader {
     /// The 176 bytes: header, signature.
+    #[must_use]
     pub fn encode(&self) -> [u8; SIGNED_HEADER_LEN] {
         let mut out = [0u8; SIGNED_HEADER_LEN];
         let (header, signature) = out.split_at_mut(HEADER_LEN);
@@ -162,6 +172,7 @@ impl SignedHeader {
     }
 
     /// Reads 176 bytes, judging nothing.
+    #[must_use]
     pub fn decode(bytes: &[u8; SIGNED_HEADER_LEN]) -> Self {
         let mut rest = bytes.as_slice();
         let header = Header::decode(&take(&mut rest));
@@ -169,6 +180,7 @@ impl SignedHeader {
     }
 
     /// The bytes that the author signs: a domain of 32 bytes and the bundle's id.
+    #[must_use]
     pub fn message(id: &BundleId) -> [u8; SIGNED_MESSAGE_LEN] {
         let mut out = [0u8; SIGNED_MESSAGE_LEN];
         let (domain, rest) = out.split_at_mut(32);

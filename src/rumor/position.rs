@@ -13,26 +13,31 @@ pub struct TickLen(u32);
 
 impl TickLen {
     /// A tick of `millis` milliseconds, or `None` outside 100 ms to 10 s.
+    #[must_use]
     pub const fn from_millis(millis: u32) -> Option<Self> {
         if millis >= MIN_TICK_LEN && millis <= MAX_TICK_LEN { Some(Self(millis)) } else { None }
     }
 
     /// Its length in milliseconds.
+    #[must_use]
     pub const fn millis(self) -> u32 {
         self.0
     }
 
     /// The tick that contains `unix_ms` (milliseconds since the Unix epoch).
+    #[must_use]
     pub const fn tick_at(self, unix_ms: u64) -> u64 {
         unix_ms / self.0 as u64
     }
 
     /// When `tick` starts, in Unix milliseconds. Saturates, since the tick may be a peer's.
+    #[must_use]
     pub const fn start_of(self, tick: u64) -> u64 {
         tick.saturating_mul(self.0 as u64)
     }
 
     /// When `tick` is over, in Unix milliseconds. Saturates, since the tick may be a peer's.
+    #[must_use]
     pub const fn end_of(self, tick: u64) -> u64 {
         self.start_of(tick.saturating_add(1))
     }

@@ -29,11 +29,13 @@ impl Proof {
     }
 
     /// Header and signature of the bundle.
+    #[must_use]
     pub const fn signed_header(&self) -> &SignedHeader {
         &self.signed
     }
 
     /// The position of the rumor that is proved.
+    #[must_use]
     pub const fn position(&self) -> Position {
         let header = &self.signed.header;
         Position { tick: header.tick, slot: header.first_slot.saturating_add(self.index) }
@@ -55,6 +57,7 @@ impl Proof {
     }
 
     /// The encoding, for a file or another program.
+    #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = self.signed.encode().to_vec();
         out.extend_from_slice(&self.index.to_le_bytes());

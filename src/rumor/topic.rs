@@ -28,6 +28,7 @@ id32! {
 
 impl NetworkId {
     /// The id of the network called `name`.
+    #[must_use]
     pub fn of(name: &str) -> Self {
         Self(
             *blake3::Hasher::new_derive_key("vouchsafe network v1")
@@ -224,57 +225,68 @@ pub struct RuleSet {
 
 impl RuleSet {
     /// The id that commits to these rules.
+    #[must_use]
     pub const fn id(&self) -> TopicId {
         self.id
     }
 
     /// The network the topic belongs to.
+    #[must_use]
     pub const fn network(&self) -> NetworkId {
         self.network
     }
 
     /// The name people use.
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Most rumors of one author per tick.
+    #[must_use]
     pub const fn slots_per_tick(&self) -> u16 {
         self.slots_per_tick
     }
 
     /// Length of a tick.
+    #[must_use]
     pub const fn tick_len(&self) -> TickLen {
         self.tick_len
     }
 
     /// Largest body in bytes.
+    #[must_use]
     pub const fn max_body(&self) -> u32 {
         self.max_body
     }
 
     /// How long bodies are kept for those who ask.
+    #[must_use]
     pub const fn retention(&self) -> Duration {
         Duration::from_secs(self.retention_s as u64)
     }
 
     /// The hold-back delay, if the topic has one.
+    #[must_use]
     pub fn hold_back(&self) -> Option<Duration> {
         self.hold_back_ms.map(|millis| Duration::from_millis(u64::from(millis)))
     }
 
     /// Whether `author` may write here.
+    #[must_use]
     pub fn admits(&self, author: &PublicKey) -> bool {
         self.listed.as_ref().is_none_or(|keys| keys.binary_search(author).is_ok())
     }
 
     /// Whether the topic names its authors.
+    #[must_use]
     pub const fn is_listed(&self) -> bool {
         self.listed.is_some()
     }
 
     /// The canonical encoding that [`TopicId`] is the hash of: fixed-width little-endian fields in the order of the
     /// struct, lengths before what they count.
+    #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64 + self.name.len());
         out.extend_from_slice(self.network.as_bytes());

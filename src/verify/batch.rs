@@ -39,6 +39,7 @@ impl Verifier {
     /// # Panics
     /// If the operating system has no entropy to give: with coefficients that a peer can guess, a batch proves nothing.
     #[allow(clippy::panic, reason = "at start, never on input: there is no safe way to go on")]
+    #[must_use]
     pub fn new() -> Self {
         let mut seed = Zeroizing::new([0u8; 32]);
         if let Err(error) = getrandom::fill(seed.as_mut_slice()) {
@@ -50,6 +51,7 @@ impl Verifier {
     /// A verifier whose coefficients all come from these 32 bytes, for tests and simulations.
     ///
     /// The seed must be secret and used for one verifier only: who knows it can make a batch accept forgeries.
+    #[must_use]
     pub fn with_seed(seed: [u8; 32]) -> Self {
         Self {
             keys: KeyCache::default(),
@@ -58,6 +60,7 @@ impl Verifier {
     }
 
     /// Judges one item: the rule alone, with the cache.
+    #[must_use = "a verdict that nobody looks at protects nobody"]
     pub fn verify_one(&mut self, item: Item<'_>) -> bool {
         let cached = self.keys.get(item.key);
         let Some(minus_key) = cached.or_else(|| rule::decode_key(item.key)) else { return false };
@@ -74,6 +77,7 @@ impl Verifier {
     /// Cost per item falls with their number and with the number that share an author. One bad item makes every item
     /// be judged alone, on top of the batch: keep those who sent bad ones apart. Items that are malformed (key or
     /// signature encoding) are sorted out first and spoil nothing.
+    #[must_use = "a verdict that nobody looks at protects nobody"]
     pub fn verify_batch(&mut self, items: &[Item<'_>]) -> Vec<bool> {
         if let [item] = items {
             return vec![self.verify_one(*item)];

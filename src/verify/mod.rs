@@ -15,6 +15,17 @@
 //! The factor 8 removes whatever small-order part was mixed in, from one equation and from a sum of many alike: that
 //! is what makes single and batch one predicate. What an RFC 8032 signer makes always passes.
 //!
+//! A verdict must be looked at, and the compiler says so:
+//! ```
+//! # #![deny(unused_must_use)]
+//! let genuine = vouchsafe::verify::verify_raw(b"key", b"message", b"signature");
+//! assert!(!genuine);
+//! ```
+//! ```compile_fail
+//! # #![deny(unused_must_use)]
+//! vouchsafe::verify::verify_raw(b"key", b"message", b"signature");
+//! ```
+//!
 //! `rule.rs` is the predicate, `batch.rs` the sum of many, `cache.rs` the decoded keys, `signed.rs` applies it to bundles,
 //! proofs and evidence.
 
@@ -41,12 +52,14 @@ pub struct Item<'a> {
 }
 
 /// Judges one signature by the rule of this [module](self), without state. A [`Verifier`] is faster for known keys.
+#[must_use = "a verdict that nobody looks at protects nobody"]
 pub fn verify_single(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
     let Some(minus_key) = rule::decode_key(key) else { return false };
     rule::decode_claim(key, message, signature).is_some_and(|claim| rule::holds(&minus_key, &claim))
 }
 
 /// As [`verify_single`], from bytes of any length: a key that is not 32 bytes or a signature that is not 64 is invalid.
+#[must_use = "a verdict that nobody looks at protects nobody"]
 pub fn verify_raw(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
     let (Ok(key), Ok(signature)) = (key.try_into(), signature.try_into()) else { return false };
     verify_single(&PublicKey::from_bytes(key), message, &Signature::from_bytes(signature))
@@ -55,6 +68,7 @@ pub fn verify_raw(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
 /// Whether the key may sign at all: a canonical encoding of a point on the curve that is not of small order.
 ///
 /// Under any other key no signature is valid. Costs a square root, 5 to 10 microseconds.
+#[must_use = "a verdict that nobody looks at protects nobody"]
 pub fn is_signing_key(key: &PublicKey) -> bool {
     rule::decode_key(key).is_some()
 }

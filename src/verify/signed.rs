@@ -4,12 +4,14 @@ use super::verify_single;
 use crate::rumor::{Bundle, Evidence, EvidenceError, Proof, ProofError, RumorId, SignedHeader};
 
 /// Whether a signed header carries its author's signature.
+#[must_use = "a verdict that nobody looks at protects nobody"]
 pub fn header(signed: &SignedHeader) -> bool {
     let id = signed.header.id();
     verify_single(&signed.header.author, &SignedHeader::message(&id), &signed.signature)
 }
 
 /// Whether a bundle carries its author's signature. Its bodies were checked when it was decoded.
+#[must_use = "a verdict that nobody looks at protects nobody"]
 pub fn bundle(bundle: &Bundle) -> bool {
     let signed = bundle.signed_header();
     verify_single(&signed.header.author, &SignedHeader::message(&bundle.id()), &signed.signature)

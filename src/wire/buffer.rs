@@ -74,11 +74,13 @@ impl FrameBuffer {
     }
 
     /// Whether a frame has begun and not ended.
+    #[must_use]
     pub fn is_partial(&self) -> bool {
         !self.bytes.is_empty()
     }
 
     /// Bytes of memory that it holds.
+    #[must_use]
     pub fn capacity(&self) -> usize {
         self.bytes.capacity()
     }

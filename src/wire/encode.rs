@@ -8,16 +8,19 @@ use super::{MAX_BUNDLES_PER_FRAME, MAX_FRAME_LEN, MAX_HEADERS_PER_FRAME, MAX_IDS
 use crate::rumor::{Bundle, BundleId, EVIDENCE_LEN, Evidence, SIGNED_HEADER_LEN, SignedHeader, TopicId};
 
 /// Encodes a [`Hello`](super::Frame::Hello).
+#[must_use]
 pub fn hello(hello: &Hello) -> Bytes {
     rare(Kind::Hello, hello)
 }
 
 /// Encodes a [`TopicChange`](super::Frame::Topics).
+#[must_use]
 pub fn topics(change: &TopicChange) -> Bytes {
     rare(Kind::Topics, change)
 }
 
 /// Encodes a [`Goodbye`](super::Frame::Goodbye).
+#[must_use]
 pub fn goodbye(reason: Reason) -> Bytes {
     rare(Kind::Goodbye, &Goodbye { reason })
 }
@@ -32,6 +35,7 @@ fn rare<T: Serialize>(kind: Kind, value: &T) -> Bytes {
 }
 
 /// Encodes an announcement of up to [`MAX_IDS_PER_FRAME`] ids; ids beyond are left out, so callers split before.
+#[must_use]
 pub fn announce(topic: &TopicId, items: &[(BundleId, u8)]) -> Bytes {
     let items = items.get(..MAX_IDS_PER_FRAME).unwrap_or(items);
     let mut out = BytesMut::with_capacity(33 + 33 * items.len());
@@ -45,6 +49,7 @@ pub fn announce(topic: &TopicId, items: &[(BundleId, u8)]) -> Bytes {
 }
 
 /// Encodes up to [`MAX_HEADERS_PER_FRAME`] signed headers; callers split before.
+#[must_use]
 pub fn headers(headers: &[SignedHeader]) -> Bytes {
     let headers = headers.get(..MAX_HEADERS_PER_FRAME).unwrap_or(headers);
     let mut out = BytesMut::with_capacity(1 + SIGNED_HEADER_LEN * headers.len());
@@ -54,16 +59,19 @@ pub fn headers(headers: &[SignedHeader]) -> Bytes {
 }
 
 /// Encodes a pull of up to [`MAX_IDS_PER_FRAME`] ids.
+#[must_use]
 pub fn pull(topic: &TopicId, ids: &[BundleId]) -> Bytes {
     id_list(Kind::Pull, topic, ids)
 }
 
 /// Encodes "can't serve these".
+#[must_use]
 pub fn gone(topic: &TopicId, ids: &[BundleId]) -> Bytes {
     id_list(Kind::Gone, topic, ids)
 }
 
 /// Encodes "no longer needed".
+#[must_use]
 pub fn cancel(topic: &TopicId, ids: &[BundleId]) -> Bytes {
     id_list(Kind::Cancel, topic, ids)
 }
@@ -78,6 +86,7 @@ fn id_list(kind: Kind, topic: &TopicId, ids: &[BundleId]) -> Bytes {
 }
 
 /// Encodes evidence.
+#[must_use]
 pub fn evidence(evidence: &Evidence) -> Bytes {
     let mut out = BytesMut::with_capacity(1 + EVIDENCE_LEN);
     out.put_u8(Kind::Evidence as u8);
@@ -86,6 +95,7 @@ pub fn evidence(evidence: &Evidence) -> Bytes {
 }
 
 /// Bytes that a bundle adds to a frame.
+#[must_use]
 pub fn bundle_item_len(bundle: &Bundle) -> usize {
     1 + bundle.encoded().len()
 }
@@ -99,6 +109,7 @@ pub struct FrameWriter {
 
 impl FrameWriter {
     /// An empty frame with room reserved for `bytes` of bundles.
+    #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
         let mut out = BytesMut::with_capacity(1 + bytes.min(MAX_FRAME_LEN));
         out.put_u8(Kind::Bundles as u8);
@@ -106,11 +117,13 @@ impl FrameWriter {
     }
 
     /// Whether `bundle` still fits.
+    #[must_use]
     pub fn fits(&self, bundle: &Bundle) -> bool {
         self.has_room(bundle_item_len(bundle))
     }
 
     /// Whether a bundle of [`bundle_item_len`] `len` still fits.
+    #[must_use]
     pub fn has_room(&self, len: usize) -> bool {
         self.count < MAX_BUNDLES_PER_FRAME && self.out.len() + len <= MAX_FRAME_LEN
     }
@@ -123,16 +136,19 @@ impl FrameWriter {
     }
 
     /// How many bundles it holds.
+    #[must_use]
     pub const fn len(&self) -> usize {
         self.count
     }
 
     /// Whether there is nothing to send.
+    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.count == 0
     }
 
     /// The payload.
+    #[must_use]
     pub fn finish(self) -> Bytes {
         self.out.freeze()
     }

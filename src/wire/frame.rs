@@ -59,6 +59,7 @@ pub enum Kind {
 
 impl Kind {
     /// The kind of a frame's payload, without decoding it.
+    #[must_use]
     pub fn of(payload: &[u8]) -> Option<Self> {
         payload.first().copied().and_then(Self::from_byte)
     }
@@ -170,11 +171,13 @@ impl Reason {
     ];
 
     /// The number that stands for the reason on the wire.
+    #[must_use]
     pub const fn code(self) -> u32 {
         self as u32
     }
 
     /// The reason of a number.
+    #[must_use]
     pub fn from_code(code: u64) -> Option<Self> {
         usize::try_from(code).ok().and_then(|code| Self::ALL.get(code).copied())
     }
