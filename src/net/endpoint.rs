@@ -165,6 +165,7 @@ impl Endpoint {
     }
 
     /// Errors of the socket so far; none are seen of an endpoint of the app.
+    #[must_use]
     pub fn socket_errors(&self) -> SocketErrors {
         self.socket.as_ref().map(|socket| socket.errors()).unwrap_or_default()
     }

@@ -94,6 +94,7 @@ pub struct Engine {
 
 impl Engine {
     /// A node at `now`, without links or topics.
+    #[must_use]
     pub fn new(setup: Setup, now: Now) -> Self {
         let mut random = Random::new(&setup.seed);
         let keyed = Keyed::new(&mut random);
@@ -173,6 +174,7 @@ impl Engine {
     }
 
     /// The next thing to do, or `None` when there is nothing more before the next input or deadline.
+    #[must_use = "an action that is not carried out is lost"]
     pub fn poll(&mut self) -> Option<Action> {
         if self.actions.is_empty() {
             self.seal_waiting();
@@ -183,6 +185,7 @@ impl Engine {
     }
 
     /// When to call [`Engine::handle`] again at the latest.
+    #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
         self.timers.next()
     }
@@ -255,46 +258,55 @@ impl Engine {
     }
 
     /// Whether a handshake with this key is worth finishing. Also checked when the link is up.
+    #[must_use]
     pub fn would_refuse(&self, peer: &PublicKey) -> Option<crate::wire::Reason> {
         self.refusal(peer, true)
     }
 
     /// Why this node would refuse a link to `peer` that it dials now: then it need not dial.
+    #[must_use]
     pub fn would_refuse_dial(&self, peer: &PublicKey) -> Option<crate::wire::Reason> {
         self.refusal(peer, false)
     }
 
     /// The rules of a joined topic.
+    #[must_use]
     pub fn rules(&self, topic: &TopicId) -> Option<&Arc<RuleSet>> {
         self.topics.get(topic).map(|window| &window.rules)
     }
 
     /// Links that relay `topic`, both hellos said.
+    #[must_use]
     pub fn links_of(&self, topic: &TopicId) -> usize {
         self.links.iter().filter(|link| link.relays(topic)).count()
     }
 
     /// Links on which both hellos were said, one for each peer.
+    #[must_use]
     pub fn live_links(&self) -> usize {
         self.links.iter().filter(|link| link.is_in_use()).count()
     }
 
     /// Changes whenever [`Engine::live_links`] or [`Engine::links_of`] may have changed.
+    #[must_use]
     pub const fn topology(&self) -> u64 {
         self.topology
     }
 
     /// How many topics it relays.
+    #[must_use]
     pub fn topic_count(&self) -> usize {
         self.topics.len()
     }
 
     /// The node key at the other end of a link.
+    #[must_use]
     pub fn peer_of(&self, link: super::LinkId) -> Option<PublicKey> {
         self.links.slot_of(link).and_then(|slot| self.links.at(slot)).map(|link| link.peer)
     }
 
     /// Whether a link still waits for the peer's hello, so that its end now means that the peer refused it.
+    #[must_use]
     pub fn is_greeting(&self, link: super::LinkId) -> bool {
         let link = self.links.slot_of(link).and_then(|slot| self.links.at(slot));
         link.is_some_and(|link| !link.live && !link.closing)
@@ -302,11 +314,13 @@ impl Engine {
 
     /// When a peer last brought something genuine that was new, if one ever has. Long ago while others speak means that all
     /// our links lead to liars, or to nodes that are cut off as well: dial somebody else.
+    #[must_use]
     pub const fn heard_at(&self) -> Option<Mono> {
         self.heard_at
     }
 
     /// Whether a link has ever brought anything genuine. One that has not may lead to a liar, or to a quiet network.
+    #[must_use]
     pub fn is_proven(&self, link: super::LinkId) -> bool {
         let link = self.links.slot_of(link).and_then(|slot| self.links.at(slot));
         link.is_some_and(super::link::Link::is_proven)
@@ -314,43 +328,52 @@ impl Engine {
 
     /// Whether a link is to be read now: it may have been paused by a frame whose action is still to be polled. What has come in
     /// from a link that is not should wait in order.
+    #[must_use]
     pub fn is_read(&self, link: super::LinkId) -> bool {
         let link = self.links.slot_of(link).and_then(|slot| self.links.at(slot));
         link.is_none_or(|link| !link.is_reading_paused())
     }
 
     /// Whether there is another link to the peer of `link`.
+    #[must_use]
     pub fn has_other_link(&self, link: super::LinkId) -> bool {
         self.peer_of(link).is_some_and(|peer| self.links.of_peer(&peer).any(|other| other.id != link))
     }
 
     /// For how long both hellos have been said on a link; `None` if they have not.
+    #[must_use]
     pub fn live_for(&self, link: super::LinkId, now: Mono) -> Option<Duration> {
         let link = self.links.slot_of(link).and_then(|slot| self.links.at(slot))?;
         link.live.then(|| now.since(link.live_since))
     }
 
     /// How long a validator may think.
+    #[must_use]
     pub const fn validator_patience(&self) -> Duration {
         self.config.validator_patience
     }
 
-    /// Whether nothing waits to be published, sent or written.
+    /// Whether nothing waits to be published here, and no link waits for a bundle, announcement, header or proof, or has bytes with
+    /// the transport. What we ask of others may still wait, and answers that say that we lack something.
+    #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.desk.is_idle() && self.links.iter().all(|link| link.outbox.is_idle())
+        self.desk.is_idle() && self.links.iter().all(|link| link.outbox.owes_nothing())
     }
 
     /// Node keys that are banned now.
+    #[must_use]
     pub fn banned(&self) -> Vec<PublicKey> {
         self.standing.banned(self.now.mono)
     }
 
     /// Convicted authors with the proof, where it is still kept.
+    #[must_use]
     pub fn convicted(&self) -> Vec<(PublicKey, Option<Evidence>)> {
         self.book.all().map(|(author, conviction)| (*author, conviction.evidence)).collect()
     }
 
     /// Counters and gauges.
+    #[must_use]
     pub fn stats(&self) -> Stats {
         Stats {
             counters: self.counters,

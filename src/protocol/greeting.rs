@@ -234,7 +234,7 @@ impl Engine {
     pub(super) fn offence(&mut self, id: LinkId, peer: PublicKey, offence: Offence) {
         self.counters.offences += 1;
         if self.standing.ban(peer, self.now.mono) {
-            self.counters.evidence_shed += 1;
+            self.counters.bans_shed += 1;
         }
         self.event(Event::Offence { peer, offence });
         self.close(id, Reason::Offence);

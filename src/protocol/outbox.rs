@@ -286,8 +286,10 @@ impl Outbox {
         lanes.any(|(bytes, progress)| *bytes > 0 && now.since(*progress) > patience)
     }
 
-    /// Nothing queued, nothing with the transport.
-    pub(super) fn is_idle(&self) -> bool {
+    /// Whether the link has all that it is owed: no bundle, announcement, header, proof or greeting waits, and nothing is with the
+    /// transport. Pulls and cancels of ours do not count, nor does what says that we lack a bundle: nobody gets less for want of
+    /// them, and they go on for as long as others speak.
+    pub(super) fn owes_nothing(&self) -> bool {
         self.queued_bytes() == 0
             && self.frames.is_empty()
             && self.evidence.is_empty()
@@ -478,6 +480,19 @@ mod tests {
 
     fn id(number: usize) -> BundleId {
         BundleId::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes())
+    }
+
+    #[test]
+    fn what_we_ask_of_others_is_not_owed_to_them() {
+        let topic = TopicId::from_bytes([1; 32]);
+        let mut outbox = outbox();
+        assert!(outbox.owes_nothing());
+        outbox.pull(topic, id(1));
+        outbox.cancel(topic, id(2));
+        outbox.gone(topic, id(3));
+        assert!(outbox.owes_nothing(), "a node that ends does not wait for what it would ask");
+        assert!(outbox.announce(topic, id(4), 0));
+        assert!(!outbox.owes_nothing());
     }
 
     #[test]

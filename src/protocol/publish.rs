@@ -37,6 +37,7 @@ pub enum Ledger {
 
 impl Ledger {
     /// A ledger that has just been made for a fresh key.
+    #[must_use]
     pub fn fresh() -> Self {
         Self::Kept { used: Spans::default() }
     }
@@ -214,6 +215,7 @@ impl Desk {
 
 impl Engine {
     /// The key that signs what we publish.
+    #[must_use]
     pub fn author(&self) -> PublicKey {
         self.desk.key.public()
     }

@@ -33,17 +33,17 @@ counters! {
     copies_in,
     /// Stage 3: copies of what was already known or in flight.
     duplicates,
-    /// Stage 3: copies of ids that had been refused before.
+    /// Stage 3: copies, headers and announcements of ids that had been refused before.
     refused_again,
     /// Stage 4: bundles, headers and announcements in topics we don't relay.
     unknown_topic,
     /// Stage 4 and 7: offences, of all kinds.
     offences,
-    /// Stage 5: bundles of convicted authors.
+    /// Stages 5 and 8: bundles and headers of convicted authors.
     convicted_author,
-    /// Stage 5: bundles of authors that the topic does not admit.
+    /// Stage 5: bundles and headers of authors that the topic does not admit.
     not_admitted,
-    /// Stage 6: bundles from outside the relay window (late, replayed, or a clock is wrong).
+    /// Stage 6: bundles and headers from outside the relay window (late, replayed, or a clock is wrong).
     outside_relay_window,
     /// Stage 6: accepted and forwarded, but not delivered: outside the delivery window.
     outside_delivery_window,
@@ -60,11 +60,11 @@ counters! {
     batches,
     /// Stage 8: second bundles at a position: refused, their author convicted.
     conflicts,
-    /// Stage 9: bundles that the application ignored.
+    /// Stage 9: bundles that the application ignored, or did not answer for in time.
     validator_ignored,
     /// Stage 9: bundles that the application rejected.
     validator_rejected,
-    /// Stage 9: validators that did not answer in time.
+    /// Stage 9: of those, the ones that it did not answer for in time.
     validator_timed_out,
     /// Stage 9: bundles ignored because too many were waiting for the validators.
     validator_overload,
@@ -78,9 +78,9 @@ counters! {
     delivered,
     /// Stage 11: hold-back: bundles never delivered because their author was convicted first.
     held_back,
-    /// Stage 11: bundles pushed.
+    /// Stage 11: pushes queued, one per bundle and link.
     pushed,
-    /// Stage 11: ids announced.
+    /// Stage 11: ids and headers queued to be announced, one per link.
     announced,
     /// Stage 11: pushes degraded to announcements, because a queue was full or an author too fast.
     push_degraded,
@@ -97,11 +97,11 @@ counters! {
     /// Wanted ids given up after every announcer was tried six times; a new announcement brings them back, and those that
     /// have served before are asked for one.
     wants_given_up,
-    /// Bundles sent to links that pulled them.
+    /// Bundles queued for links that pulled them, those that were cancelled later included.
     served,
     /// Pulls that we could not or would not serve.
     gone,
-    /// Queued copies dropped because the other side no longer needed them.
+    /// Queued replies dropped because the other side has cancelled them.
     cancelled,
     /// Queued copies dropped because their author was convicted.
     dropped_convicted,
@@ -111,8 +111,10 @@ counters! {
     evidence_irrelevant,
     /// Authors convicted.
     convictions,
-    /// Evidence or bans shed because their book was full.
+    /// Proofs against authors, and convictions of authors, forgotten because their book was full.
     evidence_shed,
+    /// Bans of peers forgotten because there were newer ones, as many as are kept.
+    bans_shed,
     /// Links closed because they took no byte for too long or never said hello.
     links_stalled,
 }
@@ -154,7 +156,7 @@ pub struct LinkStats {
     pub copies_in: u64,
     /// Of those, the ones that came first and verified.
     pub accepted_first: u64,
-    /// Bytes queued or with the transport.
+    /// Bytes of bundles that are queued, and of whatever is with the transport. Proofs and lists of ids that wait do not count.
     pub queued_bytes: usize,
     /// Pulls that it owes us.
     pub owed_pulls: usize,

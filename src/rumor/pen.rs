@@ -39,6 +39,7 @@ struct Used {
 
 /// What [`Pen::reserve`] answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use = "slots that were reserved are gone, used or not"]
 pub enum Reservation {
     /// These are yours: `count` slots from `first` on, never given out again.
     Slots {
@@ -61,6 +62,7 @@ pub enum Reservation {
 impl Pen {
     /// A pen for a topic that says nothing at ticks that have anything in common with `earlier` (Unix milliseconds): what the
     /// ledger had recorded when the process started, or nothing for a key that nobody can have used before.
+    #[must_use]
     pub fn new(rules: &RuleSet, earlier: Spans) -> Self {
         let slots = rules.slots_per_tick();
         Self { tick_len: rules.tick_len(), slots, tick: 0, from: 0, next: 0, used: Vec::new(), earlier }
@@ -87,12 +89,14 @@ impl Pen {
     }
 
     /// Unix time in milliseconds from which on there are slots: `unix_ms` itself, if there are some at its tick.
+    #[must_use]
     pub fn silent_until(&self, unix_ms: u64) -> u64 {
         let tick = self.tick_len.tick_at(unix_ms);
         self.tick_len.start_of(self.free_from(tick)).max(unix_ms)
     }
 
     /// When its positions were used, Unix milliseconds.
+    #[must_use]
     pub fn used(&self) -> Spans {
         let mut spans = Spans::default();
         let mut add = |first, end| spans.add(self.tick_len.start_of(first), self.tick_len.start_of(end));

@@ -27,7 +27,7 @@ impl Network {
         }
     }
 
-    /// Folds something that happened into the trace.
+    /// Folds something that happened into the trace. What a machine wants done begins with a number of its own: `act` has them.
     pub(super) fn note(&mut self, what: &[u8]) {
         self.trace.update(what);
     }
@@ -144,7 +144,7 @@ impl Network {
         }
     }
 
-    fn act(&mut self, index: NodeIndex, now: Now, action: Action) {
+    pub(super) fn act(&mut self, index: NodeIndex, now: Now, action: Action) {
         match action {
             Action::Send { link, lane, frame } => {
                 self.note(&[1, link.0 as u8, lane as u8, frame.len() as u8, (frame.len() >> 8) as u8]);
@@ -161,6 +161,8 @@ impl Network {
                 self.wrote(index, link, lane, bytes);
             }
             Action::Verify { batch, jobs } => {
+                self.note(&[7]);
+                self.note(&(jobs.len() as u64).to_le_bytes());
                 let verdicts: Vec<_> = jobs.iter().map(|job| self.judge(index, job)).collect();
                 self.ledger.verified(index, &verdicts);
                 if self.scenario.verify_takes.is_zero() {
@@ -195,20 +197,32 @@ impl Network {
                 self.ledger.convicted(index, evidence.author(), self.now);
             }
             Action::PauseReading(link) => {
-                self.note(&[7]);
+                self.note(&[9, link.0 as u8]);
                 self.pause(index, link);
             }
             Action::ResumeReading(link) => {
-                self.note(&[7]);
+                self.note(&[10, link.0 as u8]);
                 self.resume(index, link);
             }
-            Action::Record { from_ms, until_ms } => self.record(index, from_ms, until_ms),
-            Action::Validate { question, .. } => self.validate(index, question),
+            Action::Record { from_ms, until_ms } => {
+                self.note(&[11]);
+                self.note(&from_ms.to_le_bytes());
+                self.note(&until_ms.to_le_bytes());
+                self.record(index, from_ms, until_ms);
+            }
+            Action::Validate { question, bundle } => {
+                self.note(&[8]);
+                self.note(bundle.id().as_bytes());
+                self.validate(index, question);
+            }
             Action::Published { ticket, result } => {
                 self.note(&[6, u8::from(result.is_ok())]);
                 self.ledger.answered(index, ticket, result, self.now);
             }
-            _ => self.note(&[7]),
+            Action::Event(event) => {
+                self.note(&[12]);
+                self.note(format!("{event:?}").as_bytes());
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{Event, Input, Offence};
+use super::super::{Event, Input, LinkId, Offence};
 use super::equivocation::{evidence_of, two_words};
 use super::hostile::signed;
 use super::world::World;
@@ -235,4 +235,19 @@ fn what_is_gone_right_after_the_proof_is_no_strike() {
     }
     assert_eq!(world.engine(node).counters.pulls, 5);
     assert!(!world.engine(node).stats().links[0].last_resort);
+}
+
+#[test]
+fn a_forgotten_ban_is_not_counted_as_a_forgotten_proof() {
+    let mut world = World::new(10);
+    let node = world.node();
+    let engine = &mut world.nodes[node].engine;
+    // One key more than are remembered sends what no correct node sends.
+    for number in 0..8_193u64 {
+        let peer = PublicKey::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes());
+        engine.offence(LinkId(1_000 + number), peer, Offence::Undecodable);
+        engine.actions.clear();
+    }
+    let counters = engine.stats().counters;
+    assert_eq!((counters.offences, counters.bans_shed, counters.evidence_shed), (8_193, 1, 0));
 }

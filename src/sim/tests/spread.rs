@@ -29,6 +29,30 @@ fn everybody_hears_and_copies_are_few() {
 }
 
 #[test]
+fn what_a_machine_wants_done_is_told_apart_in_the_trace() {
+    use crate::protocol::{Action, Event, LinkId, PublishError, Ticket};
+    let trace = |action: &dyn Fn() -> Action| {
+        let mut network = Network::new(Scenario { nodes: 4, links: 2, ..small() });
+        network.act(0, network.now_of(0), action());
+        network.trace()
+    };
+    let event = |ahead_ms| Action::Event(Event::ClockSkew { ahead_ms });
+    let published = |result: Result<_, PublishError>| Action::Published { ticket: Ticket(9), result };
+    let actions: [&dyn Fn() -> Action; 8] = [
+        &|| Action::PauseReading(LinkId(1)),
+        &|| Action::PauseReading(LinkId(2)),
+        &|| Action::ResumeReading(LinkId(1)),
+        &|| Action::Record { from_ms: 0, until_ms: 1 },
+        &|| Action::Record { from_ms: 0, until_ms: 2 },
+        &|| event(1),
+        &|| event(2),
+        &|| published(Err(PublishError::Closed)),
+    ];
+    let traces: std::collections::BTreeSet<_> = actions.iter().map(|action| trace(*action)).collect();
+    assert_eq!(traces.len(), actions.len());
+}
+
+#[test]
 fn lossy_links_and_slow_uplinks_only_delay() {
     let measures = run(Scenario { loss: 0.05, uplink: Some(1_000_000), ..small() }, 5).measures();
     assert_promises(&measures, 5, "loss");
