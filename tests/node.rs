@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use vouchsafe::node::SpawnError;
 use vouchsafe::protocol::DownReason;
 use vouchsafe::wire::Reason;
 use vouchsafe::{
@@ -353,4 +354,102 @@ async fn a_node_that_ended_in_good_order_holds_up_its_next_life_for_no_more_than
     soon("the end", author.shutdown()).await;
     let (_, used) = vouchsafe::store::LedgerFile::open(&path, key.public(), false, 0).unwrap();
     assert!(!used.is_empty() && used.end() <= now_ms / 1_000 * 1_000 + 1_000, "{used:?} after {now_ms}");
+}
+
+#[tokio::test]
+async fn port_is_free_when_shutdown_answers_a_hundred_times_in_a_row() {
+    let pool = VerifierPool::new(1);
+    let addr = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let other = node(&pool, &[]).await;
+    for number in 0..100 {
+        let builder =
+            Node::builder(SecretKey::generate()).network(NETWORK).listen(addr).verifiers(pool.clone());
+        let node = builder.spawn().await.unwrap();
+        if number % 20 == 0 {
+            // Another key answers at the one, and nobody at the other.
+            for at in [other.local_addr(), silent.local_addr().unwrap()] {
+                node.connect(PeerAddr::new(SecretKey::generate().public(), at)).await.unwrap();
+            }
+            let mut events = node.events();
+            while !matches!(soon("an event", events.next()).await, Some(Ok(Event::DialFailed { .. }))) {}
+        }
+        let answered = async {
+            // Whoever is answered first may bind.
+            tokio::select! {
+                biased;
+                () = async { node.clone().shutdown().await } => {}
+                () = async { node.clone().shutdown().await } => {}
+                () = async { node.clone().shutdown().await } => {}
+            }
+        };
+        soon("the end of the node", answered).await;
+        drop(std::net::UdpSocket::bind(addr).unwrap_or_else(|error| panic!("round {number}: {error}")));
+        // Who calls later is answered too.
+        soon("another answer", node.shutdown()).await;
+    }
+}
+
+#[tokio::test]
+async fn every_caller_of_shutdown_is_answered_when_the_port_is_free() {
+    let pool = VerifierPool::new(1);
+    let nodes = [node(&pool, &[]).await, node(&pool, &[]).await];
+    nodes[0].connect(nodes[1].addr().unwrap()).await.unwrap();
+    soon("a link", nodes[0].ready(1)).await.unwrap();
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let node = nodes[0].clone();
+        callers.spawn(async move {
+            node.shutdown().await;
+            std::net::UdpSocket::bind(node.local_addr()).map(drop).map_err(|error| error.kind())
+        });
+    }
+    let free = soon("all answers", callers.join_all()).await;
+    // They run one after the other here, so none finds the port taken by another caller.
+    assert!(free.iter().all(Result::is_ok), "{free:?}");
+}
+
+#[tokio::test]
+async fn port_is_free_after_the_last_handle_is_dropped() {
+    let pool = VerifierPool::new(1);
+    let node = node(&pool, &[]).await;
+    let addr = node.local_addr();
+    drop(node);
+    let freed = async {
+        while std::net::UdpSocket::bind(addr).is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    soon("a free port", freed).await;
+}
+
+#[tokio::test]
+async fn node_whose_endpoint_the_application_closes_says_so_and_ends() {
+    let endpoint = quinn::Endpoint::client(([127, 0, 0, 1], 0).into()).unwrap();
+    let builder = Node::builder(SecretKey::generate()).endpoint(endpoint.clone());
+    let peer = PeerAddr::new(SecretKey::generate().public(), endpoint.local_addr().unwrap());
+    let node = builder.bootstrap([peer]).spawn().await.unwrap();
+    let topic = node.join(Topic::named("lobby")).await.unwrap();
+    let mut events = node.events();
+    endpoint.close(0u32.into(), b"");
+    let mut told = Vec::new();
+    while let Some(event) = soon("an event", events.next()).await {
+        told.push(event.unwrap());
+    }
+    assert!(matches!(told.last(), Some(Event::Stopped { .. })), "{told:?}");
+    let families = |event: &Event| matches!(event, Event::DialFailed { why, .. } if why.contains("family"));
+    assert!(!told.iter().any(families), "{told:?}");
+    assert_eq!(soon("an answer", topic.publish("too late")).await, Err(PublishError::Closed));
+    soon("an answer", node.shutdown()).await;
+}
+
+#[tokio::test]
+async fn configuration_that_cant_work_is_refused_at_spawn() {
+    let mut config = vouchsafe::protocol::Config::default();
+    config.topic_bytes = 0;
+    let error = Node::builder(SecretKey::generate()).config(config).spawn().await.unwrap_err();
+    assert!(matches!(error, SpawnError::Config(_)) && error.to_string().contains("topic_bytes"), "{error}");
+    let gate = vouchsafe::net::GateConfig { half_open: 0, ..Default::default() };
+    let error = Node::builder(SecretKey::generate()).gate(gate).spawn().await.unwrap_err();
+    assert!(matches!(error, SpawnError::Config(_)) && error.to_string().contains("half_open"), "{error}");
 }

@@ -150,18 +150,21 @@ impl Endpoint {
         lock(&self.gate).refusals()
     }
 
-    /// Waits until the socket does otherwise than `known`. An endpoint of the app is only ever found to be lost: when it was closed,
-    /// or its driver ended.
+    /// Waits until the socket does otherwise than `known`. Of an endpoint of the app nothing is known but that
+    /// [`accept`](Self::accept) ends with it.
     pub async fn state_other_than(&self, known: &SocketState) -> SocketState {
-        if self.socket.is_none() {
-            return std::future::pending().await;
-        }
         let mut state = self.state.clone();
-        match state.wait_for(|state| state != known).await {
-            Ok(state) => state.clone(),
-            // Its task has ended, and has said why before.
+        let changed = state.wait_for(|state| state != known).await.map(|state| state.clone());
+        match changed {
+            Ok(state) => state,
+            // Nobody will ever say more.
             Err(_) => std::future::pending().await,
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn faults(&self) -> &socket::Faults {
+        &self.socket.as_ref().expect("a socket of its own").faults
     }
 
     /// Errors of the socket so far; none are seen of an endpoint of the app.

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use super::group::NetGroup;
 pub use super::half_open::Ticket;
 use super::half_open::{HalfOpen, Source};
+use crate::protocol::ConfigError;
 
 /// Groups that are remembered. 4 096 entries are some 300 kB; a guess at what a botnet must exceed before we forget
 /// what one of its groups owes. Without it the table grows with every address that ever called.
@@ -65,6 +66,27 @@ impl Default for GateConfig {
             unproven_rate: 32,
             limit_local: false,
         }
+    }
+}
+
+impl GateConfig {
+    /// Checks that peers can dial a node with this.
+    ///
+    /// # Errors
+    /// The first field that keeps everybody out, and what to set it to.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        for (field, value) in [
+            ("half_open", self.half_open),
+            ("half_open_per_group", self.half_open_per_group),
+            ("burst_per_group", self.burst_per_group),
+            ("per_minute_per_group", self.per_minute_per_group),
+            ("links_per_group", self.links_per_group),
+        ] {
+            let remedy =
+                "give at least 1, or nobody can dial this node; `Config::max_inbound` = 0 takes no links";
+            ConfigError::unless(value > 0, field, value, remedy)?;
+        }
+        Ok(())
     }
 }
 
@@ -426,6 +448,13 @@ mod tests {
         churn(&mut gate, now + Duration::from_secs(17), IpAddr::from([12, 0, 0, 1]), 1);
         assert_eq!(gate.groups.len(), MAX_GROUPS);
         assert!(gate.groups.contains_key(&NetGroup::of(held)));
+    }
+
+    #[test]
+    fn gate_that_nobody_could_pass_is_refused() {
+        GateConfig::default().check().unwrap();
+        let bad = GateConfig { burst_per_group: 0, ..GateConfig::default() };
+        assert_eq!(bad.check().unwrap_err().field, "burst_per_group");
     }
 
     #[test]

@@ -128,6 +128,8 @@ pub(crate) struct Faults {
     pub(crate) broken: AtomicBool,
     /// So many attempts to bind anew fail.
     pub(crate) binds: AtomicU64,
+    /// The first attempt is the last.
+    pub(crate) hopeless: AtomicBool,
 }
 
 #[cfg(test)]
@@ -262,12 +264,22 @@ impl Socket {
                 Ok(()) => "receiving fails at once".to_owned(),
                 Err(error) => error.to_string(),
             };
-            if began.elapsed() >= GIVE_UP {
+            if began.elapsed() >= self.patience() {
                 return Err(why);
             }
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    #[cfg(not(test))]
+    const fn patience(&self) -> Duration {
+        GIVE_UP
+    }
+
+    #[cfg(test)]
+    fn patience(&self) -> Duration {
+        if self.faults.hopeless.load(Ordering::SeqCst) { Duration::ZERO } else { GIVE_UP }
     }
 
     /// Whether quinn's driver, which binding anew has woken, can receive.

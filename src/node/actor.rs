@@ -5,13 +5,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use super::dialler::OwnKey;
 use super::groups::Groups;
 use super::handle::NodeStats;
+use super::inbound::listen;
 use super::key_watch::KeyWatch;
 use super::message::{Joined, Message, Publish, Validator};
 use super::outside::Outside;
@@ -139,26 +140,22 @@ impl Actor {
     }
 
     pub(super) async fn run(mut self) {
-        tokio::spawn(accept(Arc::clone(&self.parts.endpoint), self.parts.inbox_in.clone()));
+        let mut listening = listen(&self.parts.endpoint, &self.parts.inbox_in);
         let mut messages = Vec::with_capacity(TURN);
         let mut events = Vec::with_capacity(TURN);
         let mut round_trips = interval(ROUND_TRIPS);
         round_trips.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut done = None;
-        while done.is_none() {
+        let mut goes_on = true;
+        while goes_on {
             self.act();
             self.dial_due();
             let deadline = self.deadline();
             tokio::select! {
                 count = self.parts.inbox.recv_many(&mut messages, TURN) => {
-                    if count == 0 {
-                        // The last handle is gone.
-                        done = Some(None);
-                    }
+                    // Without a message the last handle is gone.
+                    goes_on = count > 0;
                     for message in messages.drain(..) {
-                        if let ControlFlow::Break(answer) = self.on_message(message) {
-                            done = Some(Some(answer));
-                        }
+                        goes_on &= self.on_message(message).is_continue();
                     }
                 }
                 _ = self.link_events.recv_many(&mut events, TURN) => self.on_link_events(&mut events),
@@ -167,14 +164,12 @@ impl Actor {
                 _ = round_trips.tick() => self.round_trips(),
             }
         }
+        listening.shutdown().await;
         self.end().await;
-        if let Some(answer) = done.flatten() {
-            // Whoever asked may have gone; the node is closed all the same.
-            let _ = answer.send(());
-        }
     }
 
-    /// Sends what is queued, closes all links and the socket.
+    /// Sends what is queued, closes all links and the socket. With the actor goes the count of links, by which
+    /// [`Node::shutdown`](super::Node::shutdown) knows that all of it is done.
     async fn end(mut self) {
         self.parts.inbox.close();
         self.dialler.forget_all();
@@ -236,7 +231,7 @@ impl Actor {
         self.parts.started + Duration::from_nanos(nanos)
     }
 
-    fn on_message(&mut self, message: Message) -> ControlFlow<oneshot::Sender<()>> {
+    fn on_message(&mut self, message: Message) -> ControlFlow<()> {
         match message {
             Message::Publish(request) => self.on_publish(request),
             Message::Join { rules, validator, answer } => {
@@ -255,7 +250,8 @@ impl Actor {
             Message::Stats(answer) => {
                 let _ = answer.send(self.stats());
             }
-            Message::Shutdown(answer) => return ControlFlow::Break(answer),
+            Message::Shutdown => return ControlFlow::Break(()),
+            Message::Socket(state) => return self.on_socket(state),
             Message::Accepted(connection) => self.on_accepted(connection),
             Message::Dialled { peer, result } => self.on_dialled(peer, result),
             Message::Verdicts { batch, verdicts } => self.handle(Input::Verdicts { batch, verdicts }),
@@ -395,19 +391,7 @@ impl Actor {
             kept: self.dialler.list(self.now().mono),
             dials: self.dialler.dials(),
             dials_under_way: self.dialler.under_way(),
-        }
-    }
-}
-
-/// Hands finished handshakes to the actor.
-async fn accept(endpoint: Arc<Endpoint>, inbox: mpsc::WeakSender<Message>) {
-    while let Some(accepted) = endpoint.accept().await {
-        let Some(inbox) = inbox.upgrade() else { return };
-        // Failed handshakes are counted by the endpoint.
-        if let Ok(connection) = accepted
-            && inbox.send(Message::Accepted(connection)).await.is_err()
-        {
-            return;
+            socket: self.parts.endpoint.socket_errors(),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::outside::Outside;
 use super::{Host, Node, ParseAddrError, PeerAddr, VerifierPool};
 use crate::key::{PublicKey, SecretKey};
 use crate::net::{BindError, Endpoint, GateConfig};
-use crate::protocol::{Config, Engine, KeepError, Ledger, Mono, Now, Setup};
+use crate::protocol::{Config, ConfigError, Engine, KeepError, Ledger, Mono, Now, Setup};
 use crate::rumor::{NetworkId, RuleError, Topic};
 use crate::store::{LedgerError, LedgerFile};
 
@@ -135,7 +135,7 @@ impl Builder {
     }
 
     /// Uses the application's QUIC endpoint instead of a socket of its own; `listen` is then ignored. The node takes all
-    /// connections that come in on it.
+    /// connections that come in on it, and ends with [`Event::Stopped`](crate::Event::Stopped) when the application closes it.
     pub fn endpoint(mut self, endpoint: quinn::Endpoint) -> Self {
         self.endpoint = Some(endpoint);
         self
@@ -181,7 +181,7 @@ impl Builder {
     /// Starts the node on the current tokio runtime.
     ///
     /// # Errors
-    /// If an address, a topic or the ledger is not usable; the error names it and says what to do.
+    /// If an address, a topic, the ledger or a parameter is not usable; the error names it and says what to do.
     pub async fn spawn(self) -> Result<Node, SpawnError> {
         let (actor, node) = self.assemble().await?;
         tokio::spawn(actor.run());
@@ -190,6 +190,11 @@ impl Builder {
 
     pub(super) async fn assemble(self) -> Result<(Actor, Node), SpawnError> {
         let now_ms = self.outside.unix_ms();
+        let verifiers = self.verifiers.unwrap_or_default();
+        let allow = self.allow.map(|keys| keys.into_iter().collect()).or(self.config.allow);
+        let config = Config { verifiers: verifiers.threads(), allow, ..self.config };
+        config.check()?;
+        self.gate.check()?;
         let advertised: Option<Host> =
             self.advertise.map(|text| text.parse()).transpose().map_err(SpawnError::Advertise)?;
         let author = self.author.unwrap_or_else(|| self.key.clone());
@@ -221,9 +226,6 @@ impl Builder {
                 seed
             }
         };
-        let verifiers = self.verifiers.unwrap_or_default();
-        let allow = self.allow.map(|keys| keys.into_iter().collect()).or(self.config.allow);
-        let config = Config { verifiers: verifiers.threads(), allow, ..self.config };
         let started = std::time::Instant::now();
         let setup = Setup { network, node: self.key.public(), author, ledger, seed, config };
         let author = setup.author.public();
@@ -297,6 +299,9 @@ pub enum SpawnError {
     /// The address to advertise is not one.
     #[error("can't advertise {0}")]
     Advertise(ParseAddrError),
+    /// A parameter of the protocol or of the gate is out of range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The socket or TLS.
     #[error(transparent)]
     Bind(#[from] BindError),

@@ -9,7 +9,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::message::{Message, Validator};
 use super::{Builder, Events, Host, JoinError, PeerAddr, TopicHandle};
 use crate::key::{PublicKey, SecretKey};
-use crate::net::Refusals;
+use crate::net::{Refusals, SocketErrors};
 use crate::protocol::{Counters, Event, Impairment, KeepError, KeptPeer, LinkStats, TopicStats, Validation};
 use crate::rumor::{NetworkId, Rumor, Topic};
 
@@ -152,13 +152,14 @@ impl Node {
         stats.await.map_err(|_| Closed)
     }
 
-    /// Sends what is queued, says goodbye to all links, and ends. At most a few seconds. Closing twice is closing once.
+    /// Sends what is queued, says goodbye to all links, and ends. Takes at most a few seconds, and answers every caller when the
+    /// socket is closed, so that its port can be bound again. Idempotent.
     pub async fn shutdown(&self) {
-        let (answer, done) = oneshot::channel();
-        if self.send(Message::Shutdown(answer)).await.is_ok() {
-            // An error means that it has already ended.
-            let _ = done.await;
-        }
+        // An error means that it is ending already.
+        let _ = self.send(Message::Shutdown).await;
+        let mut links = self.links.clone();
+        // Who counts them goes last.
+        while links.changed().await.is_ok() {}
     }
 
     pub(super) async fn send(&self, message: Message) -> Result<(), Closed> {
@@ -215,4 +216,6 @@ pub struct NodeStats {
     pub dials: u64,
     /// Dials under way: one for a peer at the most, and 32 in all.
     pub dials_under_way: usize,
+    /// Errors of the UDP socket.
+    pub socket: SocketErrors,
 }

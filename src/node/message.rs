@@ -12,7 +12,7 @@ use super::stream::Delivered;
 use super::tally::Tally;
 use super::{JoinError, PeerAddr};
 use crate::key::PublicKey;
-use crate::net::Connection;
+use crate::net::{Connection, SocketState};
 use crate::protocol::{BatchId, KeepError, PublishError, Validation, ValidationId};
 use crate::rumor::{RuleSet, Rumor, RumorId, TopicId};
 use crate::store::LedgerError;
@@ -64,7 +64,9 @@ pub(super) enum Message {
     },
     Forget(PublicKey),
     Stats(oneshot::Sender<NodeStats>),
-    Shutdown(oneshot::Sender<()>),
+    Shutdown,
+    /// The socket fails, works again, or is lost.
+    Socket(SocketState),
     /// Somebody dialled us.
     Accepted(Connection),
     /// A dial ended.

@@ -12,6 +12,7 @@ mod dialler;
 mod ends;
 mod groups;
 mod handle;
+mod inbound;
 mod jobs;
 mod key_watch;
 mod message;

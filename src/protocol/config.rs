@@ -1,8 +1,22 @@
 //! What an operator may choose. Limits whose breach is an offence are not here: they belong to the wire or the topic.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
+use super::MAX_LINKS;
 use crate::key::PublicKey;
+use crate::rumor::MAX_BODY;
+use crate::wire::MAX_FRAME_LEN;
+
+/// Bytes of bodies with which a topic, or an author in it, can do at least: an eighth of them, and of 14/16 of them for newcomers, is
+/// what may come at once, and that must hold one body of the longest kind.
+const LEAST_BYTES: usize = 16 * MAX_BODY as usize;
+/// Index entries with which a topic can do at least: one author may have a quarter of them.
+const LEAST_BUNDLES: usize = 64;
+/// The longest wait for company that leaves rumors inside the delivery window on their way. (Guess.)
+const LONGEST_LINGER: Duration = Duration::from_secs(5);
+/// The rarest repair that comes round before what it repairs has left the window. (Guess.)
+const RAREST_REPAIR: Duration = Duration::from_secs(30);
 
 /// Parameters of an [`Engine`](super::Engine). Local choices only: two nodes with different configurations never blame
 /// each other for them.
@@ -102,6 +116,106 @@ impl Default for Config {
     }
 }
 
+/// A configuration that can't work, refused before anything starts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{field}` is {value}, which can't work: {remedy}")]
+#[non_exhaustive]
+pub struct ConfigError {
+    /// The field.
+    pub field: &'static str,
+    /// Its value.
+    pub value: String,
+    /// What to set it to.
+    pub remedy: &'static str,
+}
+
+impl ConfigError {
+    /// The error, unless `holds`.
+    pub(crate) fn unless(
+        holds: bool,
+        field: &'static str,
+        value: impl Debug,
+        remedy: &'static str,
+    ) -> Result<(), Self> {
+        if holds { Ok(()) } else { Err(Self { field, value: format!("{value:?}"), remedy }) }
+    }
+}
+
+impl Config {
+    /// Checks that a node can work with this: that it can have links, that something may come in and go out, and that what is
+    /// said fits into what is kept.
+    ///
+    /// # Errors
+    /// The first field that is out of range, and what to set it to.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.check_links()?;
+        self.check_budgets()?;
+        self.check_capacities()?;
+        self.check_times()
+    }
+
+    fn check_links(&self) -> Result<(), ConfigError> {
+        use ConfigError as E;
+        let links = self.max_links;
+        let allowed = self.allow.as_ref().map_or(1, Vec::len);
+        E::unless(self.expected_nodes > 0, "expected_nodes", self.expected_nodes, "give at least 1")?;
+        E::unless(self.eager > 0, "eager", self.eager, "push to at least 1 link")?;
+        E::unless(self.eager_author > 0, "eager_author", self.eager_author, "push to at least 1 link")?;
+        E::unless((1..=MAX_LINKS).contains(&links), "max_links", links, "give 1 to 256")?;
+        E::unless(
+            self.max_inbound <= links,
+            "max_inbound",
+            self.max_inbound,
+            "give at most `max_links`, and less if this node dials: others could take every slot",
+        )?;
+        E::unless(allowed > 0, "allow", "empty", "name the peers that may link, or give `None` for all")
+    }
+
+    fn check_budgets(&self) -> Result<(), ConfigError> {
+        use ConfigError as E;
+        let (rate, burst) = (self.link_bytes_per_s, self.link_bytes_burst);
+        let (cpu, cpu_burst) = (self.link_cpu_per_s, self.link_cpu_burst);
+        E::unless(rate > 0, "link_bytes_per_s", rate, "let a link send something: the default is 32 MiB")?;
+        E::unless(
+            burst >= MAX_FRAME_LEN as u64,
+            "link_bytes_burst",
+            burst,
+            "give at least 131072, one frame of the longest kind",
+        )?;
+        E::unless(!cpu.is_zero(), "link_cpu_per_s", cpu, "give a link some CPU: the default is 250 ms")?;
+        E::unless(!cpu_burst.is_zero(), "link_cpu_burst", cpu_burst, "give some: the default is 100 ms")
+    }
+
+    fn check_capacities(&self) -> Result<(), ConfigError> {
+        use ConfigError as E;
+        let (bundles, bytes, author) = (self.topic_bundles, self.topic_bytes, self.author_bytes);
+        let hold = "give at least 1048576, sixteen bodies of the longest kind";
+        E::unless(bundles >= LEAST_BUNDLES, "topic_bundles", bundles, "give at least 64")?;
+        E::unless(bytes >= LEAST_BYTES, "topic_bytes", bytes, hold)?;
+        E::unless(author >= LEAST_BYTES, "author_bytes", author, hold)?;
+        E::unless(self.verifiers > 0, "verifiers", self.verifiers, "give at least 1 thread")?;
+        E::unless(self.batch > 0, "batch", self.batch, "give at least 1 signature")?;
+        E::unless(self.validators > 0, "validators", self.validators, "give at least 1")
+    }
+
+    fn check_times(&self) -> Result<(), ConfigError> {
+        use ConfigError as E;
+        let short = "give at most 5 s: rumors would leave the window while they wait";
+        for (field, time) in [
+            ("seal_every", self.seal_every),
+            ("announce_linger", self.announce_linger),
+            ("first_pull_margin", self.first_pull_margin),
+        ] {
+            E::unless(time <= LONGEST_LINGER, field, time, short)?;
+        }
+        let (repair, patience) = (self.repair_every, self.validator_patience);
+        let often = Duration::from_millis(10)..=RAREST_REPAIR;
+        E::unless(often.contains(&repair), "repair_every", repair, "give 10 ms to 30 s")?;
+        let patient = Duration::from_millis(1)..=RAREST_REPAIR;
+        E::unless(patient.contains(&patience), "validator_patience", patience, "give 1 ms to 30 s")
+    }
+}
+
 impl Config {
     /// Hop budget of an own rumor: so many rounds of pushing that about 5 % of the nodes are reached before
     /// announcements take over. clamp(round(log8(n / 20)), 1, 4).
@@ -110,5 +224,46 @@ impl Config {
         let rounds = (f64::from(self.expected_nodes.max(1)) / 20.0).log(8.0).round();
         // Clamped to 1..=4 before the cast, so it is exact.
         rounds.clamp(1.0, f64::from(crate::wire::MAX_HOPS)) as u8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configuration_that_cant_work_is_named_with_what_to_do() {
+        Config::default().check().unwrap();
+        let absurd = Duration::from_secs(1_000_000);
+        let bad: [(&str, fn(&mut Config, Duration)); 22] = [
+            ("expected_nodes", |config, _| config.expected_nodes = 0),
+            ("eager", |config, _| config.eager = 0),
+            ("eager_author", |config, _| config.eager_author = 0),
+            ("max_links", |config, _| config.max_links = 0),
+            ("max_links", |config, _| config.max_links = MAX_LINKS + 1),
+            ("max_inbound", |config, _| config.max_inbound = config.max_links + 1),
+            ("allow", |config, _| config.allow = Some(Vec::new())),
+            ("link_bytes_per_s", |config, _| config.link_bytes_per_s = 0),
+            ("link_bytes_burst", |config, _| config.link_bytes_burst = MAX_FRAME_LEN as u64 - 1),
+            ("link_cpu_per_s", |config, _| config.link_cpu_per_s = Duration::ZERO),
+            ("link_cpu_burst", |config, _| config.link_cpu_burst = Duration::ZERO),
+            ("topic_bundles", |config, _| config.topic_bundles = 0),
+            ("topic_bytes", |config, _| config.topic_bytes = 0),
+            ("author_bytes", |config, _| config.author_bytes = 0),
+            ("verifiers", |config, _| config.verifiers = 0),
+            ("batch", |config, _| config.batch = 0),
+            ("validators", |config, _| config.validators = 0),
+            ("seal_every", |config, absurd| config.seal_every = absurd),
+            ("announce_linger", |config, absurd| config.announce_linger = absurd),
+            ("first_pull_margin", |config, absurd| config.first_pull_margin = absurd),
+            ("repair_every", |config, _| config.repair_every = Duration::ZERO),
+            ("validator_patience", |config, _| config.validator_patience = Duration::ZERO),
+        ];
+        for (field, spoil) in bad {
+            let mut config = Config::default();
+            spoil(&mut config, absurd);
+            let error = config.check().expect_err(field);
+            assert_eq!(error.field, field);
+        }
     }
 }

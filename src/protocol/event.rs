@@ -126,6 +126,12 @@ pub enum Event {
         /// How long it lasted.
         lasted: Duration,
     },
+    /// The node ends by itself, since its socket is lost for good: the application closed its QUIC endpoint, or the port can't be had
+    /// again. Nothing more is published or heard. Check the network, then spawn a new node.
+    Stopped {
+        /// Why, in words.
+        why: String,
+    },
 }
 
 impl PublishError {

@@ -67,7 +67,7 @@ mod weakness;
 mod window;
 
 pub use boundary::{Action, BatchId, Input, LinkId, Ticket, ValidationId, VerifyJob};
-pub use config::Config;
+pub use config::{Config, ConfigError};
 pub use dialler::{DialState, Dialler, KeepError, KeptPeer, Order};
 pub use down::DownReason;
 pub use engine::{Engine, Setup};

@@ -5,6 +5,7 @@ mod hostile;
 mod links;
 mod share;
 mod slow;
+mod sockets;
 mod waiting;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -11,10 +11,10 @@ use crate::net::gate::{Admission, Gate, GateConfig, Ticket};
 /// A slow line, for the honest: half a second from the first packet of a handshake to the last.
 const ROUND_TRIP: Duration = Duration::from_millis(500);
 /// How often each hostile address begins a handshake: far more often than any group is let in.
-const ATTEMPTS: Duration = Duration::from_millis(10);
+const ATTEMPTS: Duration = Duration::from_millis(20);
 /// How often the honest dialler tries: within what one group may.
 const TRIES: Duration = Duration::from_millis(700);
-const LENGTH: Duration = Duration::from_secs(200);
+const LENGTH: Duration = Duration::from_secs(80);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {

@@ -43,6 +43,7 @@ pub(super) fn describe(event: &Event) -> String {
         Event::Recovered { what, lasted } => {
             format!("recovered after {:.1} s: it is no longer so that {what}", lasted.as_secs_f64())
         }
+        Event::Stopped { why } => format!("the node stops: {why}"),
         other => format!("{other:?}"),
     }
 }

@@ -1,0 +1,96 @@
+//! What comes from the endpoint: peers that dialled us, and how the socket does.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::actor::Actor;
+use super::message::Message;
+use crate::net::{Endpoint, SocketState};
+use crate::protocol::{Event, Impairment, Input};
+
+/// The tasks that tell the actor. They end when the set is dropped.
+pub(super) fn listen(endpoint: &Arc<Endpoint>, inbox: &mpsc::WeakSender<Message>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(accept(Arc::clone(endpoint), inbox.clone()));
+    tasks.spawn(watch(Arc::clone(endpoint), inbox.clone()));
+    tasks
+}
+
+/// Hands finished handshakes to the actor.
+async fn accept(endpoint: Arc<Endpoint>, inbox: mpsc::WeakSender<Message>) {
+    loop {
+        let message = match endpoint.accept().await {
+            Some(Ok(connection)) => Message::Accepted(connection),
+            // Failed handshakes are counted by the endpoint.
+            Some(Err(_)) => continue,
+            // Not by us: this task ends before the actor closes the endpoint.
+            None => Message::Socket(SocketState::Lost("the application's QUIC endpoint is closed".into())),
+        };
+        let ends = matches!(message, Message::Socket(_));
+        let Some(inbox) = inbox.upgrade() else { return };
+        if inbox.send(message).await.is_err() || ends {
+            return;
+        }
+    }
+}
+
+/// Tells the actor when the socket fails, works again, or is lost.
+async fn watch(endpoint: Arc<Endpoint>, inbox: mpsc::WeakSender<Message>) {
+    let mut known = SocketState::Works;
+    loop {
+        known = endpoint.state_other_than(&known).await;
+        let Some(inbox) = inbox.upgrade() else { return };
+        if inbox.send(Message::Socket(known.clone())).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Actor {
+    /// Tells the application how the socket does; the node can't go on without one.
+    pub(super) fn on_socket(&mut self, state: SocketState) -> ControlFlow<()> {
+        let holds = state != SocketState::Works;
+        self.handle(Input::Impaired { what: Impairment::Socket, holds });
+        self.act();
+        let SocketState::Lost(why) = state else { return ControlFlow::Continue(()) };
+        // An error means that nobody listens.
+        let _ = self.parts.events.send(Event::Stopped { why });
+        ControlFlow::Break(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use crate::key::SecretKey;
+    use crate::node::Node;
+    use crate::protocol::{Event, Impairment};
+
+    #[tokio::test]
+    async fn node_whose_socket_is_lost_says_so_and_ends() {
+        let builder = Node::builder(SecretKey::from_seed(&[1; 32])).listen("127.0.0.1:0");
+        let (actor, node) = builder.assemble().await.unwrap();
+        let endpoint = std::sync::Arc::clone(&actor.parts.endpoint);
+        let mut events = node.events();
+        tokio::spawn(actor.run());
+        // The engine's clock is not the runtime's, so a test that stops one would wait out a minute of the other.
+        endpoint.faults().hopeless.store(true, Ordering::SeqCst);
+        endpoint.faults().binds.store(u64::MAX, Ordering::SeqCst);
+        endpoint.faults().broken.store(true, Ordering::SeqCst);
+        let noise = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        noise.send_to(b"noise", node.local_addr()).await.unwrap();
+        let impaired = Event::Impaired { what: Impairment::Socket, until_ms: None };
+        assert_eq!(events.next().await.unwrap().unwrap(), impaired);
+        let stopped = events.next().await.unwrap().unwrap();
+        assert!(
+            matches!(&stopped, Event::Stopped { why } if why.contains("can't be had again")),
+            "{stopped:?}"
+        );
+        assert!(events.next().await.is_none());
+        assert!(node.stats().await.is_err());
+    }
+}
