@@ -40,6 +40,11 @@ impl Validations {
         self.waiting.len() < MAX_QUESTIONS_WAITING && self.bytes + bytes as usize <= MAX_QUESTION_BYTES
     }
 
+    /// Whether one more may be asked now, or wait.
+    pub(super) fn takes(&self, bytes: u32, at_once: usize) -> bool {
+        self.asked.len() < at_once.max(1) || self.has_room(bytes)
+    }
+
     fn wait(&mut self, topic: TopicId, id: BundleId, bytes: u32) {
         self.waiting.push_back((topic, id, bytes));
         self.bytes += bytes as usize;
@@ -188,7 +193,7 @@ impl Engine {
     }
 
     /// Row 9: the application's turn, if it wants one.
-    fn judge(&mut self, topic: TopicId, id: BundleId) {
+    pub(super) fn judge(&mut self, topic: TopicId, id: BundleId) {
         self.drop_want(&(topic, id));
         let Some(window) = self.topics.get(&topic) else { return };
         if !window.validate {
@@ -212,11 +217,16 @@ impl Engine {
 
     fn question(&mut self, topic: TopicId, id: BundleId) {
         let question = ValidationId(self.validations.next);
-        let entry = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id));
-        let Some(entry) = entry else { return };
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        let validate = window.validate;
+        let Some(entry) = window.entry_mut(&id) else { return };
         // While it waited the topic may have been left and joined again: then what has this id now is not verified yet.
         if !matches!(entry.stage, Stage::Fetching | Stage::Validating) {
             return;
+        }
+        // While it waited, whoever would have judged it has gone.
+        if !validate {
+            return self.accept(topic, id);
         }
         let Some(bundle) = entry.body.clone() else { return };
         entry.stage = Stage::Validating;
@@ -228,17 +238,20 @@ impl Engine {
 
     pub(super) fn on_validated(&mut self, question: ValidationId, verdict: Validation) {
         let Some((topic, id)) = self.validations.asked.remove(&question) else { return };
-        let entry = self.topics.get(&topic).and_then(|window| window.entry(&id));
-        let waits = entry.is_some_and(|entry| matches!(entry.stage, Stage::Validating));
-        match verdict {
+        let entry = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id));
+        let entry = entry.filter(|entry| matches!(entry.stage, Stage::Validating));
+        match (entry, verdict) {
             // The author was convicted, or the topic left: the question has lost its meaning.
-            _ if !waits => {}
-            Validation::Accept => self.accept(topic, id),
-            Validation::Ignore => {
+            (None, _) => {}
+            (Some(entry), Validation::Accept) => {
+                entry.validated = true;
+                self.accept(topic, id);
+            }
+            (_, Validation::Ignore) => {
                 self.counters.validator_ignored += 1;
                 self.unwanted(topic, id);
             }
-            Validation::Reject => {
+            (_, Validation::Reject) => {
                 self.counters.validator_rejected += 1;
                 self.unwanted(topic, id);
             }
@@ -277,48 +290,42 @@ impl Engine {
             self.counters.over_cap += 1;
             return self.unwanted(topic, id);
         }
+        // Our own is at a position that was never used, whatever was delivered before the topic was left.
+        let deliverable = from.is_none()
+            || window.is_deliverable(header.tick, now)
+            || self.config.lacks(Weakness::LateDelivered);
+        let until = hold.map(|delay| now.mono.plus(delay));
+        let read = window.deliver && hold.is_none();
         let Some(entry) = window.entry_mut(&id) else { return };
-        entry.stage = if hold.is_some() { Stage::Held } else { Stage::Accepted };
-        let deliverable =
-            window.is_deliverable(header.tick, now) || self.config.lacks(Weakness::LateDelivered);
-        if let Some(entry) = window.entry_mut(&id) {
-            entry.deliverable = deliverable;
-        }
+        entry.stage = until.map_or(Stage::Accepted, |until| Stage::Held { until });
+        entry.deliverable = deliverable;
+        let deliver = read && deliverable && !entry.delivered;
+        entry.delivered |= deliver;
         self.counters.bodies_evicted += window.keep_body(id, &header, from.is_none(), now.mono, &self.config);
-        let deliver = window.deliver;
         self.counters.accepted += 1;
         self.counters.rumors_accepted += u64::from(header.count);
         if !deliverable {
             self.counters.outside_delivery_window += 1;
         }
-        match hold {
-            Some(delay) => self.timers.set(now.mono.plus(delay), Timer::HoldBackOver { topic, id }),
-            None if deliver && deliverable => {
-                self.counters.delivered += 1;
-                self.actions.push_back(Action::Deliver { bundle, from });
-            }
-            None => {}
+        if let Some(until) = until {
+            self.timers.set(until, Timer::HoldBackOver { topic, id });
+        } else if deliver {
+            self.counters.delivered += 1;
+            self.actions.push_back(Action::Deliver { bundle, from });
         }
         self.spread(topic, id);
     }
 
     pub(super) fn on_hold_back_over(&mut self, topic: TopicId, id: BundleId) {
-        let Some(window) = self.topics.get_mut(&topic) else { return };
-        let deliver = window.deliver;
-        // Gone if its author was convicted meanwhile.
-        let Some(entry) = window.entry_mut(&id) else { return };
-        if !matches!(entry.stage, Stage::Held) {
+        let now = self.now.mono;
+        let entry = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id));
+        // Gone if its author was convicted meanwhile; later if the topic was left and joined again.
+        let Some(entry) = entry else { return };
+        if !matches!(entry.stage, Stage::Held { until } if until <= now) {
             return;
         }
         entry.stage = Stage::Accepted;
-        if let Some(bundle) = entry.body.clone()
-            && deliver
-            && entry.deliverable
-        {
-            let from = entry.from;
-            self.counters.delivered += 1;
-            self.actions.push_back(Action::Deliver { bundle, from });
-        }
+        self.deliver(topic, id);
     }
 
     /// Verified evidence: the author is out, everywhere and for good, and everybody is told.
@@ -349,6 +356,7 @@ impl Engine {
             self.counters.held_back += held_back;
             fetching.extend(wanted.into_iter().map(|id| (*topic, id)));
         }
+        self.left.silence(&author);
         for wanted in fetching {
             self.drop_want(&wanted);
         }

@@ -97,7 +97,8 @@ pub enum Input {
         /// How to answer.
         ticket: Ticket,
     },
-    /// The application wants a topic relayed and, if `deliver`, delivered.
+    /// The application wants a topic relayed and, if `deliver`, delivered: first what is held of it and was not delivered, in
+    /// the order of positions. Nothing happens if [`Engine::join_refusal`](super::Engine::join_refusal) says so.
     Join {
         /// The rules.
         rules: Arc<RuleSet>,
@@ -105,6 +106,23 @@ pub enum Input {
         deliver: bool,
         /// Whether the application wants to judge rumors before they are forwarded.
         validate: bool,
+    },
+    /// The application reads a joined topic from now on: as if it were joined again with `deliver`.
+    Read {
+        /// Which.
+        topic: TopicId,
+    },
+    /// Nobody took a bundle of [`Action::Deliver`]: it, and what comes after it, is delivered when the topic is read again.
+    Undelivered {
+        /// Its topic.
+        topic: TopicId,
+        /// Which.
+        id: BundleId,
+    },
+    /// The application no longer reads or validates the topic, which stays relayed.
+    StopReading {
+        /// Which.
+        topic: TopicId,
     },
     /// The application no longer wants the topic.
     Leave {

@@ -41,7 +41,7 @@ impl Engine {
         self.verifying.check(&mut recount);
         self.check_pauses(&mut recount);
         self.topics.values().for_each(|window| window.check(&mut recount));
-        self.left.iter().for_each(|window| window.check(&mut recount));
+        self.left.windows().for_each(|window| window.check(&mut recount));
         self.validations.check(&mut recount);
         self.desk.check(self.now.mono, &mut recount);
         self.book.check(&mut recount);
@@ -86,7 +86,8 @@ impl Engine {
     /// About how much a recount walks through, so that callers can recount less often where it is much.
     #[doc(hidden)]
     pub fn weight(&self) -> usize {
-        let entries = self.topics.values().chain(&self.left).map(|window| window.len()).sum::<usize>();
+        let entries =
+            self.topics.values().chain(self.left.windows()).map(|window| window.len()).sum::<usize>();
         entries + self.wants.len() + self.verifying.total() + self.timers.len() + self.book.len()
     }
 

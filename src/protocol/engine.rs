@@ -8,6 +8,7 @@ use super::accept::Validations;
 use super::book::EvidenceBook;
 use super::clock::ClockWatch;
 use super::health::Health;
+use super::left::Left;
 use super::link::Links;
 use super::linkset::LinkSet;
 use super::publish::Desk;
@@ -59,9 +60,7 @@ pub struct Engine {
     /// Links with something to send.
     pub(super) dirty: LinkSet,
     pub(super) topics: BTreeMap<TopicId, Window>,
-    /// Topics that were left, until what was said in them has expired: joined again, nothing in them is delivered twice.
-    /// At most as many as there may be topics.
-    pub(super) left: Vec<Window>,
+    pub(super) left: Left,
     pub(super) verifying: VerifyQueue,
     pub(super) validations: Validations,
     pub(super) wants: Wants,
@@ -108,7 +107,7 @@ impl Engine {
             links: Links::new(),
             dirty: LinkSet::default(),
             topics: BTreeMap::new(),
-            left: Vec::new(),
+            left: Left::new(keyed),
             verifying: VerifyQueue::new(keyed),
             validations: Validations::new(keyed),
             wants: Wants::new(keyed),
@@ -163,6 +162,9 @@ impl Engine {
             Input::Validated { question, verdict } => self.on_validated(question, verdict),
             Input::Publish { topic, body, ticket } => self.on_publish(topic, body, ticket),
             Input::Join { rules, deliver, validate } => self.on_join(rules, deliver, validate),
+            Input::Read { topic } => self.on_read(topic),
+            Input::Undelivered { topic, id } => self.on_undelivered(topic, &id),
+            Input::StopReading { topic } => self.on_stop_reading(topic),
             Input::Leave { topic } => self.on_leave(topic),
             Input::Recorded { from_ms, until_ms } => self.on_recorded(from_ms, until_ms),
             Input::RecordFailed { why } => self.on_record_failed(why),
@@ -230,10 +232,7 @@ impl Engine {
         self.check_silence();
         let now = self.now;
         let mut forgotten = Vec::new();
-        for window in &mut self.left {
-            window.expire(now);
-        }
-        self.left.retain(|window| window.len() > 0);
+        self.left.expire(now);
         for (topic, window) in &mut self.topics {
             forgotten.extend(window.expire(now).into_iter().map(|id| (*topic, id)));
         }

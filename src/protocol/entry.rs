@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::LinkId;
-use super::linkset::LinkSet;
+use super::linkset::{LinkSet, Slot};
+use super::time::Mono;
 use crate::key::{PublicKey, Signature};
 use crate::rumor::{Bundle, SignedHeader};
 
@@ -28,6 +29,10 @@ pub(super) struct Entry {
     pub(super) from: Option<PublicKey>,
     /// Inside the delivery window when it was accepted.
     pub(super) deliverable: bool,
+    /// It was handed to the application.
+    pub(super) delivered: bool,
+    /// The application's validator has accepted it.
+    pub(super) validated: bool,
     /// Rounds of the repair cycle it has been through.
     pub(super) rounds: u8,
 }
@@ -45,8 +50,11 @@ pub(super) enum Stage {
     Fetching,
     /// The application is thinking.
     Validating,
-    /// Accepted and forwarded; delivered unless the author is convicted first.
-    Held,
+    /// Accepted and forwarded; delivered at `until`, unless the author is convicted first.
+    Held {
+        /// The end of the hold-back delay.
+        until: Mono,
+    },
     /// Accepted, forwarded and, if in the window, delivered.
     Accepted,
     /// Genuine, but neither stored nor forwarded: the application said so.
@@ -89,6 +97,8 @@ impl Entry {
             told: LinkSet::default(),
             heard: LinkSet::default(),
             deliverable: false,
+            delivered: false,
+            validated: false,
             rounds: 0,
         }
     }
@@ -104,6 +114,8 @@ impl Entry {
             hops,
             from: None,
             deliverable: true,
+            delivered: false,
+            validated: true,
             rounds: 0,
         }
     }
@@ -132,6 +144,20 @@ impl Entry {
         room
     }
 
+    /// Whatever a link was told may be lost to it; if it was away, also what it has shown.
+    pub(super) fn forget_link(&mut self, slot: Slot, was_away: bool) {
+        self.told.remove(slot);
+        if was_away {
+            self.have.remove(slot);
+            self.heard.remove(slot);
+        }
+    }
+
+    /// Forgets which links know it.
+    pub(super) fn forget_links(&mut self) {
+        (self.have, self.told, self.heard) = (LinkSet::default(), LinkSet::default(), LinkSet::default());
+    }
+
     /// Its signature has held.
     pub(super) const fn is_verified(&self) -> bool {
         !matches!(self.stage, Stage::Verifying { .. })
@@ -139,7 +165,7 @@ impl Entry {
 
     /// Accepted: its rumors are in the store, or were.
     pub(super) const fn is_accepted(&self) -> bool {
-        matches!(self.stage, Stage::Held | Stage::Accepted)
+        matches!(self.stage, Stage::Held { .. } | Stage::Accepted)
     }
 
     /// Whether its body counts towards the topic's bytes.

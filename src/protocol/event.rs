@@ -141,6 +141,7 @@ impl PublishError {
     pub const fn is_temporary(&self) -> bool {
         match self {
             Self::NoLink
+            | Self::NotRelayed { .. }
             | Self::WouldWait
             | Self::Silent { .. }
             | Self::ClockWrong { .. }
@@ -173,6 +174,16 @@ pub enum PublishError {
     /// No link to anybody who relays the topic: the rumor would reach nobody.
     #[error("no link to anybody in this topic yet: wait for `ready(1)`, or check the bootstrap addresses")]
     NoLink,
+    /// There are links, and none of these peers relays the topic. Peers tell each other ids of topics and not their rules, so
+    /// this is all that a node can know of a peer that relays a topic of the same name with other rules.
+    #[error(
+        "none of the {links} linked peers relays this topic: wait for `ready(1)`, or make all its rules alike on all nodes \
+         (name, slots, tick, max_body, retention, guarantee, authors): other rules are another topic"
+    )]
+    NotRelayed {
+        /// Links on which both sides have said hello.
+        links: usize,
+    },
     /// The topic names its authors, and we are not one.
     #[error("author {0} is not on the topic's list of authors")]
     NotAdmitted(PublicKey),

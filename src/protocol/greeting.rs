@@ -1,6 +1,5 @@
 //! Links come and go: admission, hello, topics, clocks, stalls, goodbye.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock::PeerClock;
@@ -10,9 +9,9 @@ use super::linkset::Slot;
 use super::outbox::EVIDENCE_QUEUE;
 use super::timers::Timer;
 use super::window::Window;
-use super::{Action, DownReason, Event, LinkId, MAX_TOPICS, Offence};
+use super::{Action, DownReason, Event, LinkId, Offence};
 use crate::key::PublicKey;
-use crate::rumor::{RuleSet, TopicId};
+use crate::rumor::TopicId;
 use crate::wire::{self, Hello, MAX_TOPICS_PER_LINK, Reason, TopicChange};
 
 /// A link that does not say hello for this long is closed.
@@ -122,55 +121,18 @@ impl Engine {
             let id = link.id;
             return self.close(id, Reason::TooManyTopics);
         }
-        for topic in again {
-            if let Some(window) = self.topics.get_mut(&topic) {
-                window.entries_mut().for_each(|entry| entry.told.remove(slot));
+        for topic in &joined {
+            // Whoever comes back to a topic may have forgotten what it had of it.
+            let came_back = !again.contains(topic);
+            if let Some(window) = self.topics.get_mut(topic) {
+                window.entries_mut().for_each(|entry| entry.forget_link(slot, came_back));
             }
         }
         self.resync(slot, &joined);
         self.desk.wake_all();
     }
 
-    pub(super) fn on_join(&mut self, rules: Arc<RuleSet>, deliver: bool, validate: bool) {
-        let topic = rules.id();
-        if let Some(window) = self.topics.get_mut(&topic) {
-            window.deliver |= deliver;
-            window.validate |= validate;
-            return;
-        }
-        if self.topics.len() >= MAX_TOPICS || rules.network() != self.network {
-            return;
-        }
-        let window = match self.left.iter().position(|window| window.rules.id() == topic) {
-            Some(at) => {
-                let mut window = self.left.swap_remove(at);
-                window.rejoin(deliver, validate);
-                window
-            }
-            None => Window::new(rules, deliver, validate, &self.config, self.keyed),
-        };
-        self.topics.insert(topic, window);
-        self.tell_topics(vec![*topic.as_bytes()], Vec::new());
-    }
-
-    pub(super) fn on_leave(&mut self, topic: TopicId) {
-        if let Some(mut window) = self.topics.remove(&topic) {
-            window.leave();
-            if self.left.len() >= MAX_TOPICS {
-                // Any will do: the application is juggling topics faster than they expire.
-                self.left.remove(0);
-            }
-            self.left.push(window);
-            self.fail_publishes(topic, &super::PublishError::NotJoined(topic));
-            self.desk.left(&topic);
-            for id in self.wants.of_topic(&topic) {
-                self.drop_want(&id);
-            }
-            self.tell_topics(Vec::new(), vec![*topic.as_bytes()]);
-        }
-    }
-
-    fn tell_topics(&mut self, joined: Vec<[u8; 32]>, left: Vec<[u8; 32]>) {
+    pub(super) fn tell_topics(&mut self, joined: Vec<[u8; 32]>, left: Vec<[u8; 32]>) {
         let frame = wire::topics(&TopicChange { joined, left });
         // Also where hellos are still under way: ours is ahead of it on the same lane.
         for link in self.links.iter_mut().filter(|link| !link.closing) {

@@ -43,6 +43,8 @@ mod health;
 #[cfg(feature = "sim")]
 mod held;
 mod intake;
+mod joining;
+mod left;
 mod link;
 mod linkset;
 mod outbox;
@@ -73,6 +75,7 @@ pub use down::DownReason;
 pub use engine::{Engine, Setup};
 pub use event::{Event, Offence, PublishError, Validation};
 pub use health::Impairment;
+pub use joining::JoinRefusal;
 pub use linkset::MAX_LINKS;
 pub use outbox::{FRAME_OVERHEAD, LANE_CREDIT};
 pub use publish::Ledger;

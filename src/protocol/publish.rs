@@ -185,9 +185,18 @@ impl Desk {
     /// The topic is left, and may be joined again: when it was spoken in is remembered for all topics together.
     pub(super) fn left(&mut self, topic: &TopicId) {
         self.gathering.remove(topic);
+        self.alarms.remove(topic);
+        self.blocked.retain(|other| other != topic);
         if let Some(pen) = self.pens.remove(topic) {
             self.retired.add_all(&pen.used());
         }
+    }
+
+    /// Entries in all tables that have topics for keys.
+    #[cfg(test)]
+    pub(super) fn remembers(&self) -> usize {
+        let queues = self.waiting.len() + self.awake.len() + self.blocked.len();
+        self.pens.len() + self.gathering.len() + self.alarms.len() + queues
     }
 
     pub(super) fn wake_all(&mut self) {
@@ -249,7 +258,11 @@ impl Engine {
             if let Some(error) = self.desk.halted.clone() {
                 self.fail_publishes(topic, &error);
             } else if self.links_of(&topic) == 0 {
-                self.fail_publishes(topic, &PublishError::NoLink);
+                let error = match self.live_links() {
+                    0 => PublishError::NoLink,
+                    links => PublishError::NotRelayed { links },
+                };
+                self.fail_publishes(topic, &error);
             } else {
                 match self.silence(&topic) {
                     None => while self.seal_one(topic) {},

@@ -14,7 +14,6 @@ use super::authors::Authors;
 use super::bodies::{Bodies, Caps};
 use super::budget::Meter;
 use super::entry::{Entry, Stage};
-use super::linkset::LinkSet;
 use super::pulls::SERVES_FOR;
 use super::random::{Keyed, KeyedMap, KeyedSet};
 use super::refused::Refused;
@@ -53,6 +52,9 @@ pub(super) struct Window {
     entries: KeyedMap<BundleId, Entry>,
     /// What has left, and never comes back, whatever the clock does.
     spent: Spent,
+    /// Ticks below this are relayed and not delivered: the topic was left, and all that is known of what was delivered then is
+    /// that it lies below.
+    delivered_below: u64,
     /// Accepted bundles with a body.
     bodies: Bodies,
     /// What is accepted, by whomever, and what is said here: own authors wait while either is ahead of its pace.
@@ -106,6 +108,7 @@ impl Window {
             generations: BTreeMap::new(),
             entries: keyed.map(),
             spent: Spent::new(keyed),
+            delivered_below: 0,
             bodies,
             pace: pace(share_of(config.topic_bytes, true)),
             known_pace: pace(share_of(config.topic_bytes, true)),
@@ -146,7 +149,7 @@ impl Window {
 
     /// Whether a tick is inside the delivery window.
     pub(super) fn is_deliverable(&self, tick: u64, now: Now) -> bool {
-        self.within(tick, now, DELIVER_PAST, DELIVER_FUTURE)
+        tick >= self.delivered_below && self.within(tick, now, DELIVER_PAST, DELIVER_FUTURE)
     }
 
     /// Row 6 of the intake: is the tick inside the relay window, and is there room for the bundle?
@@ -311,7 +314,7 @@ impl Window {
             entry.body = None;
             self.bodies.drop(&claim.id);
             match std::mem::replace(&mut entry.stage, Stage::Unwanted) {
-                Stage::Held => held_back += 1,
+                Stage::Held { .. } => held_back += 1,
                 Stage::Fetching => fetching.push(claim.id),
                 _ => {}
             }
@@ -319,26 +322,59 @@ impl Window {
         (held_back, fetching)
     }
 
-    /// The topic is left: bodies go, and what was in flight is forgotten. What was accepted stays known, so that it is
-    /// not delivered again if the topic is joined again.
+    /// The topic is left: what was in flight is forgotten, and which links know what. What was accepted stays with its body,
+    /// so that nothing is delivered again if the topic is joined again, and nothing is lacking then for those who come later.
     pub(super) fn leave(&mut self) {
-        (self.deliver, self.validate) = (false, false);
-        self.bodies = Bodies::new(youth(&self.rules), self.keyed);
+        self.stop_reading();
         let unfinished = |entry: &Entry| {
             matches!(entry.stage, Stage::Verifying { .. } | Stage::Fetching | Stage::Validating)
         };
         let forgotten: Vec<_> =
             self.entries.iter().filter(|(_, entry)| unfinished(entry)).map(|(id, _)| *id).collect();
         forgotten.iter().for_each(|id| self.forget(id));
-        for entry in self.entries.values_mut() {
-            entry.body = None;
-            (entry.have, entry.told) = (LinkSet::default(), LinkSet::default());
-        }
+        self.entries.values_mut().for_each(Entry::forget_links);
     }
 
-    /// The topic is joined again.
-    pub(super) fn rejoin(&mut self, deliver: bool, validate: bool) {
-        (self.deliver, self.validate) = (deliver, validate);
+    /// The application is gone: what comes is relayed as it is.
+    pub(super) const fn stop_reading(&mut self) {
+        (self.deliver, self.validate) = (false, false);
+    }
+
+    /// A topic that is joined again, of which only this is known: what was delivered lies in ticks below `floor`.
+    pub(super) fn delivered_below(mut self, floor: u64) -> Self {
+        self.delivered_below = floor;
+        self
+    }
+
+    /// The first tick in which nothing was delivered; 0 if nothing was. And when the ticks before it have left the relay
+    /// window, Unix milliseconds.
+    pub(super) fn floor_of_delivered(&self) -> (u64, u64) {
+        let delivered = self.entries.values().filter(|entry| entry.delivered);
+        let newest = delivered.map(|entry| entry.signed.header.tick.saturating_add(1)).max();
+        let floor = newest.unwrap_or(0).max(self.delivered_below);
+        let past = u64::try_from((RELAY_PAST + self.hold_back()).as_millis()).unwrap_or(u64::MAX);
+        (floor, self.rules.tick_len().start_of(floor).saturating_add(past))
+    }
+
+    /// What the application may still be given: accepted, with a body, inside the delivery window, never delivered. In the
+    /// order of positions.
+    pub(super) fn undelivered(&self, now: Now) -> Vec<BundleId> {
+        let waits = |entry: &Entry| {
+            entry.is_counted() && !entry.delivered && self.is_deliverable(entry.signed.header.tick, now)
+        };
+        let mut waiting: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| waits(entry))
+            .map(|(id, entry)| (entry.signed.header.tick, entry.signed.header.first_slot, *id))
+            .collect();
+        waiting.sort_unstable();
+        waiting.into_iter().map(|(_, _, id)| id).collect()
+    }
+
+    /// Takes a body out of the store, since the application is yet to be asked about it. It stays with the entry.
+    pub(super) fn unkeep_body(&mut self, id: &BundleId) {
+        self.bodies.drop(id);
     }
 
     /// Drops bodies past their retention and generations that have left every window, and remembers whose those were. Gives

@@ -21,4 +21,5 @@ mod shapes;
 mod slow;
 mod spread;
 mod tariff;
+mod topics;
 mod windows;

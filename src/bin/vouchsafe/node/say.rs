@@ -59,7 +59,7 @@ async fn say(topic: &TopicHandle, line: Vec<u8>) -> Result<bool, Failure> {
             Ok(_) if told_of_error => status("the line that waited was published"),
             Ok(_) => {}
             // The last link went away meanwhile.
-            Err(PublishError::NoLink) => {
+            Err(PublishError::NoLink | PublishError::NotRelayed { .. }) => {
                 tokio::time::sleep(LOOK_AGAIN).await;
                 continue;
             }

@@ -86,7 +86,7 @@ impl Soak {
     pub(super) fn refused(&mut self, slot: usize, error: &PublishError, at: Instant) {
         match error {
             // Cut off, or on its way out.
-            PublishError::NoLink | PublishError::Closed => {}
+            PublishError::NoLink | PublishError::NotRelayed { .. } | PublishError::Closed => {}
             // In trouble, or not yet over it.
             _ if self.places[slot].speaks_from > at => {}
             _ => self.promises.breaks("refused", || format!("node {slot} can't publish: {error}")),
