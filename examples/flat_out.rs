@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use vouchsafe::protocol::Config;
 use vouchsafe::rumor::Topic;
-use vouchsafe::{Node, SecretKey, TopicHandle, VerifierPool};
+use vouchsafe::{Gap, Node, SecretKey, TopicHandle, VerifierPool};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -46,7 +46,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             while let Some(rumor) = rumors.next().await {
                 match rumor {
                     Ok(_) => delivered.fetch_add(1, Ordering::Relaxed),
-                    Err(missed) => lagged.fetch_add(missed.0, Ordering::Relaxed),
+                    Err(Gap::Lagged(missed)) => lagged.fetch_add(missed, Ordering::Relaxed),
+                    Err(_) => lagged.fetch_add(1, Ordering::Relaxed),
                 };
             }
         });

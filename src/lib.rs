@@ -79,7 +79,7 @@ pub mod verify;
 pub mod wire;
 
 pub use key::{PublicKey, SecretKey};
-pub use node::{Delivery, Lagged, Node, PeerAddr, Subscription, TopicHandle, VerifierPool};
+pub use node::{Delivery, Gap, Lagged, Node, PeerAddr, Subscription, TopicHandle, VerifierPool};
 pub use protocol::{Event, Impairment, PublishError, Validation};
 pub use rumor::{Authors, Guarantee, Rumor, RumorId, Topic, TopicId};
 

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use vouchsafe::node::SpawnError;
+use vouchsafe::node::{JoinError, ReadyError};
 use vouchsafe::protocol::DownReason;
 use vouchsafe::wire::Reason;
 use vouchsafe::{
-    Event, Node, PeerAddr, PublishError, SecretKey, Subscription, Topic, TopicHandle, VerifierPool,
+    Event, Gap, Node, PeerAddr, PublishError, SecretKey, Subscription, Topic, TopicHandle, VerifierPool,
 };
 
 const NETWORK: &str = "test";
@@ -126,13 +127,13 @@ async fn try_publish_waits_for_the_ledger_and_for_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let pool = VerifierPool::new(1);
     let other = node(&pool, &[]).await;
-    other.join(Topic::named("t")).await.unwrap();
     let builder = Node::builder(SecretKey::generate()).network(NETWORK).listen("127.0.0.1:0");
     let builder = builder.bootstrap([other.addr().unwrap()]).ledger(folder.path().join("a.ledger"));
     let author = builder.verifiers(pool).spawn().await.unwrap();
     let topic =
         author.join(Topic::named("t").slots_per_tick(1).tick_len(Duration::from_secs(10))).await.unwrap();
-    other.join(Topic::named("t").slots_per_tick(1).tick_len(Duration::from_secs(10))).await.unwrap();
+    let topic_there = other.join(Topic::named("t").slots_per_tick(1).tick_len(Duration::from_secs(10)));
+    let _relays = topic_there.await.unwrap();
     soon("a link", topic.ready(1)).await.unwrap();
     // Nothing is recorded yet, so this needs the disk; the second of a tick needs a slot. (A tick may end between them.)
     let mut results = Vec::new();
@@ -218,7 +219,9 @@ async fn readers_end_with_the_topic_and_the_node() {
     let mut events = alone.events();
     topic.leave().await.unwrap();
     assert_eq!(soon("the end of the topic", rumors.next()).await, None);
-    assert_eq!(topic.subscribe().next().await, None);
+    let mut refused = topic.subscribe();
+    assert_eq!(refused.next().await, Some(Err(Gap::NotJoined(topic.id()))));
+    assert_eq!(refused.next().await, None);
     alone.shutdown().await;
     assert_eq!(soon("the end of the node", events.next()).await, None);
 }
@@ -252,7 +255,7 @@ async fn a_slow_reader_is_told_how_much_it_missed() {
         }
     };
     soon("twenty rumors", counted).await;
-    assert_eq!(lags.next().await, Some(Err(vouchsafe::Lagged(16))));
+    assert_eq!(lags.next().await, Some(Err(Gap::Lagged(16))));
     assert_eq!(take(&mut lags, 4).await.len(), 4);
     assert!(slow.stats().await.unwrap().heard_ago.is_some());
     assert_eq!(quick.stats().await.unwrap().heard_ago, None, "it has only spoken");
@@ -267,7 +270,7 @@ async fn a_slow_reader_is_told_how_much_it_missed() {
         }
     };
     soon("a hundred and sixty more", counted).await;
-    let Some(Err(vouchsafe::Lagged(missed))) = lags.next().await else { panic!("nothing was missed") };
+    let Some(Err(Gap::Lagged(missed))) = lags.next().await else { panic!("nothing was missed") };
     let rest = take(&mut lags, 160 - missed as usize).await;
     assert!(rest.len() <= 4 * 8, "missed {missed}");
 }
@@ -345,7 +348,7 @@ async fn a_node_that_ended_in_good_order_holds_up_its_next_life_for_no_more_than
     let builder = Node::builder(key.clone()).network(NETWORK).listen("127.0.0.1:0").verifiers(pool.clone());
     let author = builder.ledger(&path).bootstrap([listener.addr().unwrap()]).spawn().await.unwrap();
     let topic = Topic::named("lobby");
-    listener.join(topic.clone()).await.unwrap();
+    let _relays = listener.join(topic.clone()).await.unwrap();
     let speaker = author.join(topic).await.unwrap();
     soon("a link", speaker.ready(1)).await.unwrap();
     speaker.publish("word").await.unwrap();
@@ -452,4 +455,88 @@ async fn configuration_that_cant_work_is_refused_at_spawn() {
     let gate = vouchsafe::net::GateConfig { half_open: 0, ..Default::default() };
     let error = Node::builder(SecretKey::generate()).gate(gate).spawn().await.unwrap_err();
     assert!(matches!(error, SpawnError::Config(_)) && error.to_string().contains("half_open"), "{error}");
+}
+
+#[tokio::test]
+async fn each_join_ends_by_itself_and_a_topic_with_the_last_of_them() {
+    // Given two joins of one topic, each with a subscription.
+    let nodes = mesh(2, &Topic::named("lobby")).await;
+    let (node, first) = &nodes[0];
+    let second = node.join(Topic::named("lobby")).await.unwrap();
+    let (mut of_first, mut of_second) = (first.subscribe(), second.subscribe());
+    nodes[1].1.publish("one").await.unwrap();
+    assert_eq!(take(&mut of_second, 1).await, ["one"]);
+    // When the first is left, then it has what was delivered, and nothing more, and the second goes on.
+    first.leave().await.unwrap();
+    nodes[1].1.publish("two").await.unwrap();
+    assert_eq!(take(&mut of_second, 1).await, ["two"]);
+    assert_eq!(take(&mut of_first, 1).await, ["one"]);
+    assert_eq!(soon("the end", of_first.next()).await, None);
+    // A handle that has left does nothing more, whoever else has joined.
+    let topic = first.id();
+    assert_eq!(first.ready(1).await, Err(ReadyError::NotJoined(topic)));
+    assert_eq!(first.publish("word").await, Err(PublishError::NotJoined(topic)));
+    assert_eq!(first.subscribe().next().await, Some(Err(Gap::NotJoined(topic))));
+    first.leave().await.unwrap();
+    second.publish("three").await.unwrap();
+    // A subscription keeps the topic when its handle is dropped; the node leaves with the last of both.
+    drop(second);
+    nodes[1].1.publish("four").await.unwrap();
+    assert_eq!(take(&mut of_second, 2).await.len(), 2);
+    drop(of_second);
+    let left = async {
+        while !node.stats().await.unwrap().topics.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the end of the topic", left).await;
+}
+
+#[tokio::test]
+async fn handles_that_are_dropped_make_room_for_other_topics() {
+    let alone = node(&VerifierPool::new(1), &[]).await;
+    for n in 0..130 {
+        drop(alone.join(Topic::named(format!("topic {n}"))).await.unwrap());
+    }
+    let mut kept = Vec::new();
+    for n in 0..64 {
+        kept.push(alone.join(Topic::named(format!("kept {n}"))).await.unwrap());
+    }
+    assert_eq!(alone.join(Topic::named("one too many")).await.unwrap_err(), JoinError::TooMany);
+    kept.pop();
+    alone.join(Topic::named("one too many")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_topic_of_the_builder_stays_relayed_and_is_read_by_who_joins_later() {
+    let pool = VerifierPool::new(1);
+    let relay = Node::builder(SecretKey::generate()).network(NETWORK).listen("127.0.0.1:0");
+    let relay = relay.topic(Topic::named("lobby")).verifiers(pool.clone()).spawn().await.unwrap();
+    let author = node(&pool, &[relay.addr().unwrap()]).await;
+    let topic = author.join(Topic::named("lobby")).await.unwrap();
+    soon("a link", topic.ready(1)).await.unwrap();
+    let heard = async |count: u64| {
+        while relay.stats().await.unwrap().counters.rumors_accepted < count {
+            tokio::task::yield_now().await;
+        }
+    };
+    // Given a node that has relayed ten rumors which its application did not read.
+    for n in 0..10 {
+        topic.publish(format!("{n}")).await.unwrap();
+    }
+    soon("ten rumors", heard(10)).await;
+    // When it joins to read them, then it is given them in order, and not a second time.
+    let here = relay.join(Topic::named("lobby")).await.unwrap();
+    let mut rumors = here.subscribe();
+    let said: Vec<_> = (0..10).map(|n| format!("{n}")).collect();
+    assert_eq!(take(&mut rumors, 10).await, said);
+    drop((rumors, here));
+    // When it is joined again, and something is said before there is a subscription, then that begins with it.
+    let here = relay.join(Topic::named("lobby")).await.unwrap();
+    topic.publish("meanwhile").await.unwrap();
+    soon("one more", heard(11)).await;
+    let mut rumors = here.subscribe();
+    assert_eq!(take(&mut rumors, 1).await, ["meanwhile"]);
+    topic.publish("then").await.unwrap();
+    assert_eq!(take(&mut rumors, 1).await, ["then"]);
 }

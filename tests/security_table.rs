@@ -315,6 +315,8 @@ const NOT_BOUNDS: [(&str, &[&str]); 7] = [
             "ONE_SILENCE",
             "LAST_RESORT",
             "STANDS_AFTER",
+            "LINK_SILENCE",
+            "GIVE_UP",
         ],
     ),
     ("how long a ban lasts", &["FIRST_BAN", "LONGEST_BAN"]),

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::actor::Actor;
 use super::message::Message;
 use super::outside::Outside;
+use crate::key::PublicKey;
 use crate::net::Link;
 use crate::protocol::{Action, Input, Validation, ValidationId};
 use crate::rumor::Bundle;
@@ -37,8 +38,11 @@ impl Actor {
                 }
                 Action::Validate { question, bundle } => self.validate(question, bundle),
                 Action::Deliver { bundle, from } => {
-                    if let Some(port) = self.topics.get(&bundle.header().topic) {
-                        port.deliver(bundle, from);
+                    self.deliver(bundle, from);
+                }
+                Action::Missed { topic, from_ms, to_ms } => {
+                    if let Some(port) = self.topics.get(&topic) {
+                        port.missed(from_ms, to_ms);
                     }
                 }
                 Action::PauseReading(link) => self.links.get(&link).into_iter().for_each(Link::pause_reading),
@@ -60,6 +64,15 @@ impl Actor {
             }
         }
         self.publish_counts();
+    }
+
+    /// What finds no reader waits in the engine for the next.
+    fn deliver(&mut self, bundle: Arc<Bundle>, from: Option<PublicKey>) {
+        let (topic, id) = (bundle.header().topic, bundle.id());
+        let taken = self.topics.get_mut(&topic).is_some_and(|port| port.deliver(bundle, from));
+        if !taken {
+            self.handle(Input::Undelivered { topic, id });
+        }
     }
 
     fn validate(&self, question: ValidationId, bundle: Arc<Bundle>) {
@@ -104,7 +117,7 @@ impl Actor {
         }
         self.parts.links.send_replace(self.parts.engine.live_links());
         for (topic, port) in &self.topics {
-            port.links.send_replace(self.parts.engine.links_of(topic));
+            port.links(self.parts.engine.links_of(topic));
         }
     }
 }

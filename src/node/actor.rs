@@ -1,6 +1,6 @@
 //! The one task that owns the engine. It waits only for its channels and its next deadline.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,19 +14,19 @@ use super::groups::Groups;
 use super::handle::NodeStats;
 use super::inbound::listen;
 use super::key_watch::KeyWatch;
+use super::membership::{JoinId, Notice};
 use super::message::{Joined, Message, Publish, Validator};
 use super::outside::Outside;
+use super::port::Port;
 use super::reach::Reach;
 use super::requests::Requests;
-use super::stream::Delivered;
-use super::tally::Tally;
 use super::unread::Unread;
 use super::verifiers::LoneVerifier;
 use super::{Host, JoinError, VerifierPool};
 use crate::key::PublicKey;
 use crate::net::{Endpoint, Link, LinkEvent};
-use crate::protocol::{Dialler, Engine, Event, Input, LinkId, MAX_TOPICS, Mono, Now, PublishError, Ticket};
-use crate::rumor::{Bundle, RuleSet, TopicId};
+use crate::protocol::{Dialler, Engine, Event, Input, JoinRefusal, LinkId, Mono, Now, PublishError, Ticket};
+use crate::rumor::{RuleSet, TopicId};
 use crate::store::LedgerFile;
 
 /// Things taken from a channel before the engine is asked what to do: what is batched into one bundle, one batch of
@@ -68,6 +68,11 @@ pub(super) struct Actor {
     link_events: mpsc::Receiver<LinkEvent>,
     pub(super) unread: Unread,
     pub(super) topics: HashMap<TopicId, Port>,
+    /// Topics that stay relayed when no join of them is left. As many as the builder named, 64 at the most.
+    relayed: HashSet<TopicId>,
+    next_join: u64,
+    notices_in: mpsc::UnboundedSender<Notice>,
+    notices: mpsc::UnboundedReceiver<Notice>,
     pub(super) requests: Requests,
     /// Requests that nobody waits for any more.
     taken_back_in: mpsc::UnboundedSender<u64>,
@@ -85,24 +90,6 @@ pub(super) struct Actor {
     pub(super) topology: u64,
 }
 
-/// A topic's channels to the application.
-pub(super) struct Port {
-    pub(super) rumors: broadcast::Sender<Delivered>,
-    /// Rumors delivered so far, for readers that missed some.
-    pub(super) delivered: Tally,
-    pub(super) links: watch::Sender<usize>,
-    pub(super) validator: Option<Validator>,
-}
-
-impl Port {
-    pub(super) fn deliver(&self, bundle: Arc<Bundle>, from: Option<PublicKey>) {
-        self.delivered.deliver(bundle.len() as u64, |before| {
-            // An error means that nobody listens.
-            let _ = self.rumors.send(Delivered { bundle, from, before });
-        });
-    }
-}
-
 impl Actor {
     pub(super) fn new(parts: Parts) -> Self {
         let (link_events_in, link_events) = mpsc::channel(LINK_EVENTS);
@@ -110,6 +97,7 @@ impl Actor {
         // Without entropy the jitter is the same at each start, which harms nobody but two nodes that lack it.
         let _ = getrandom::fill(&mut jitter);
         let (taken_back_in, taken_back) = mpsc::unbounded_channel();
+        let (notices_in, notices) = mpsc::unbounded_channel();
         Self {
             dialler: Dialler::new(parts.key, &jitter),
             own_key: OwnKey::default(),
@@ -125,6 +113,10 @@ impl Actor {
             link_events,
             unread: Unread::default(),
             topics: HashMap::new(),
+            relayed: HashSet::new(),
+            next_join: 0,
+            notices_in,
+            notices,
             requests: Requests::default(),
             taken_back_in,
             taken_back,
@@ -136,6 +128,7 @@ impl Actor {
 
     /// Relays a topic that the application has not joined.
     pub(super) fn relay(&mut self, rules: Arc<RuleSet>) {
+        self.relayed.insert(rules.id());
         self.handle(Input::Join { rules, deliver: false, validate: false });
     }
 
@@ -160,6 +153,7 @@ impl Actor {
                 }
                 _ = self.link_events.recv_many(&mut events, TURN) => self.on_link_events(&mut events),
                 Some(request) = self.taken_back.recv() => self.take_back(request),
+                Some(notice) = self.notices.recv() => self.on_notice(notice),
                 () = sleep_until(deadline.into()) => self.handle(Input::Tick),
                 _ = round_trips.tick() => self.round_trips(),
             }
@@ -235,17 +229,14 @@ impl Actor {
         match message {
             Message::Publish(request) => self.on_publish(request),
             Message::Join { rules, validator, answer } => {
-                // Whoever asked may have gone; the topic is joined all the same.
+                // Whoever asked may have gone: then the join goes with its answer.
                 let _ = answer.send(self.on_join(rules, validator));
-            }
-            Message::Leave(topic) => {
-                self.topics.remove(&topic);
-                self.handle(Input::Leave { topic });
             }
             Message::Connect { peer, answer } => {
                 // Whoever asked may have gone; the peer is kept all the same.
                 let _ = answer.send(self.keep(peer));
             }
+            Message::Leave { topic, join } => self.leave(topic, join),
             Message::Forget(peer) => self.dialler.forget(&peer),
             Message::Stats(answer) => {
                 let _ = answer.send(self.stats());
@@ -314,24 +305,49 @@ impl Actor {
     }
 
     fn on_join(&mut self, rules: Arc<RuleSet>, validator: Option<Validator>) -> Result<Joined, JoinError> {
+        // Handles that were dropped before this was asked make room for it.
+        while let Ok(notice) = self.notices.try_recv() {
+            self.on_notice(notice);
+        }
         let topic = rules.id();
-        if self.parts.engine.rules(&topic).is_none() && self.parts.engine.topic_count() >= MAX_TOPICS {
-            return Err(JoinError::TooMany);
+        match self.parts.engine.join_refusal(&rules) {
+            None => {}
+            Some(JoinRefusal::TooManyLeft) => return Err(JoinError::TooManyLeft),
+            Some(_) => return Err(JoinError::TooMany),
         }
         let validate = validator.is_some();
-        self.handle(Input::Join { rules: Arc::clone(&rules), deliver: true, validate });
-        let capacity = self.parts.capacity;
-        let port = self.topics.entry(topic).or_insert_with(|| Port {
-            rumors: broadcast::channel(capacity).0,
-            delivered: Tally::default(),
-            links: watch::Sender::new(0),
-            validator: None,
-        });
-        port.links.send_replace(self.parts.engine.links_of(&topic));
+        // It is delivered from the first subscription on.
+        self.handle(Input::Join { rules: Arc::clone(&rules), deliver: false, validate });
+        let join = JoinId(self.next_join);
+        self.next_join += 1;
+        let links = self.parts.engine.links_of(&topic);
+        let port = self.topics.entry(topic).or_insert_with(|| Port::new(self.parts.capacity));
         port.validator = validator.or(port.validator.take());
         let (rumors, delivered) = (port.rumors.downgrade(), port.delivered.clone());
-        let (links, taken_back) = (port.links.subscribe(), self.taken_back_in.clone());
-        Ok(Joined { rules, rumors, delivered, links, taken_back })
+        let membership = port.join(topic, join, links, self.notices_in.clone());
+        let taken_back = self.taken_back_in.clone();
+        Ok(Joined { rules, rumors, delivered, membership, taken_back })
+    }
+
+    fn on_notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Dropped { topic, join } => self.leave(topic, join),
+            Notice::Subscribed { topic } => {
+                if self.topics.get_mut(&topic).is_some_and(Port::begins_to_read) {
+                    self.handle(Input::Read { topic });
+                }
+            }
+        }
+    }
+
+    /// Ends a join, and leaves the topic with the last one.
+    fn leave(&mut self, topic: TopicId, join: JoinId) {
+        if !self.topics.get_mut(&topic).is_some_and(|port| port.leave(join)) {
+            return;
+        }
+        self.topics.remove(&topic);
+        let stays = self.relayed.contains(&topic);
+        self.handle(if stays { Input::StopReading { topic } } else { Input::Leave { topic } });
     }
 
     /// Whoever published has stopped waiting: what is not sealed yet is not published.
@@ -348,8 +364,12 @@ impl Actor {
             // Taken back before we came to it.
             return;
         }
-        let (topic, try_only) = (request.topic, request.try_only);
+        let (topic, join, try_only) = (request.topic, request.join, request.try_only);
         let tickets = self.requests.begin(request);
+        if !self.topics.get(&topic).is_some_and(|port| port.has(join)) {
+            let refused = || Err(PublishError::NotJoined(topic));
+            return tickets.iter().for_each(|(ticket, _)| self.requests.settle(*ticket, refused()));
+        }
         let all: Vec<_> = tickets.iter().map(|(ticket, _)| *ticket).collect();
         for (ticket, body) in tickets {
             self.handle(Input::Publish { topic, body, ticket });

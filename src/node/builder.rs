@@ -109,7 +109,7 @@ impl Builder {
         self
     }
 
-    /// A topic that the node relays from the start, at most 64 in all; join it to read and write. All nodes of a network
+    /// A topic that the node relays from the start to its end, at most 64 in all; join it to read and write. All nodes of a network
     /// should relay the same ones: spread among a few random subscribers alone leaves gaps.
     pub fn topic(mut self, topic: Topic) -> Self {
         self.topics.push(topic);

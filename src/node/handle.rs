@@ -75,10 +75,13 @@ impl Node {
         self.advertised.clone().or_else(here).map(|host| PeerAddr::new(self.id, host))
     }
 
-    /// Joins a topic: from now on its rumors are relayed, and can be read and written through the handle.
+    /// Joins a topic: from now on its rumors are relayed, and can be read and written through the handle. Joins are counted: each
+    /// handle (with its clones and subscriptions) is a join of its own, and the topic is left with the last of them.
+    /// Dropping this future joins nothing.
     ///
     /// # Errors
-    /// If the rules are out of range, there are too many topics, or the node is closed.
+    /// If the rules are out of range, there are too many topics or too many were left within the last minutes, or the node
+    /// is closed.
     pub async fn join(&self, topic: Topic) -> Result<TopicHandle, JoinError> {
         self.join_as(topic, None).await
     }
@@ -86,7 +89,8 @@ impl Node {
     /// As [`Node::join`], with a judge that sees rumors of others before they are delivered or forwarded. Bundled rumors stand or
     /// fall together: the judge is asked for one after the other (64 at most), until it does not accept one, and all of it may take
     /// [`Config::validator_patience`](crate::protocol::Config::validator_patience), 250 ms. What takes longer or is not
-    /// accepted is neither delivered nor forwarded by this node, and nobody is blamed. Joining again replaces the judge.
+    /// accepted is neither delivered nor forwarded by this node, and nobody is blamed. Joining again replaces the judge, which
+    /// stays until no join of the topic is left. What the node holds already is judged before it is delivered.
     ///
     /// # Errors
     /// As [`Node::join`].

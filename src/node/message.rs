@@ -4,9 +4,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot};
 
 use super::handle::NodeStats;
+use super::membership::{JoinId, Membership};
 use super::reach::ReachError;
 use super::stream::Delivered;
 use super::tally::Tally;
@@ -29,8 +30,7 @@ pub(super) struct Joined {
     pub(super) rumors: broadcast::WeakSender<Delivered>,
     /// Rumors delivered so far.
     pub(super) delivered: Tally,
-    /// Links that relay the topic.
-    pub(super) links: watch::Receiver<usize>,
+    pub(super) membership: Arc<Membership>,
     /// For publish requests that nobody waits for any more. Bounded by the places that requests have.
     pub(super) taken_back: mpsc::UnboundedSender<u64>,
 }
@@ -42,6 +42,8 @@ pub(super) struct Publish {
     /// Names the request if it is taken back. No other of this process has it.
     pub(super) id: u64,
     pub(super) topic: TopicId,
+    /// The join whose handle asks.
+    pub(super) join: JoinId,
     pub(super) bodies: Vec<Bytes>,
     /// Whether to give up at once if there is no slot or room.
     pub(super) try_only: bool,
@@ -57,10 +59,13 @@ pub(super) enum Message {
         validator: Option<Validator>,
         answer: oneshot::Sender<Result<Joined, JoinError>>,
     },
-    Leave(TopicId),
     Connect {
         peer: PeerAddr,
         answer: oneshot::Sender<Result<(), KeepError>>,
+    },
+    Leave {
+        topic: TopicId,
+        join: JoinId,
     },
     Forget(PublicKey),
     Stats(oneshot::Sender<NodeStats>),

@@ -2,7 +2,7 @@
 //!
 //! One task owns the [`Engine`](crate::protocol::Engine) and never waits for a peer or for the application: links,
 //! verifiers, validators and handles talk to it through bounded channels, and it answers through channels that either
-//! have a place reserved or may lag ([`Lagged`]). Dropping the last handle of a node shuts it down.
+//! have a place reserved or may lag ([`Lagged`], [`Gap`]). Dropping the last handle of a node shuts it down.
 
 mod acting;
 mod actor;
@@ -15,8 +15,10 @@ mod handle;
 mod inbound;
 mod jobs;
 mod key_watch;
+mod membership;
 mod message;
 mod outside;
+mod port;
 mod reach;
 mod requests;
 mod stream;
@@ -29,6 +31,6 @@ mod verifiers;
 pub use addr::{Host, HostName, MAX_NAME_LEN, ParseAddrError, PeerAddr};
 pub use builder::{Builder, SpawnError};
 pub use handle::{Closed, ConnectError, Node, NodeStats};
-pub use stream::{Delivery, Events, Lagged, Subscription};
-pub use topic::{JoinError, TopicHandle};
+pub use stream::{Delivery, Events, Gap, Lagged, Subscription};
+pub use topic::{JoinError, ReadyError, TopicHandle};
 pub use verifiers::VerifierPool;

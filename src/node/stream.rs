@@ -6,18 +6,41 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
 
-use super::tally::{Seen, Tally};
+use super::membership::Membership;
+use super::message::Joined;
+use super::tally::Seen;
 use crate::key::PublicKey;
 use crate::protocol::Event;
-use crate::rumor::{Bundle, Rumor, Rumors};
+use crate::rumor::{Bundle, Rumor, Rumors, TopicId};
 
 /// The reader was too slow, and this many items were dropped for it. The node never waits for a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("read too slowly: {0} items were dropped for this reader; read faster, or ask for a larger capacity")]
 pub struct Lagged(pub u64);
+
+/// What a [`Subscription`] could not give, in the place where it is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Gap {
+    /// The reader was too slow, and this many rumors were dropped for it. The node never waits for a reader.
+    #[error("{}", Lagged(*.0))]
+    Lagged(u64),
+    /// The node was cut off or did not run for longer than what is said can be caught up, 60 s: what others said in this time
+    /// may be missing. Nodes keep no history beyond that; ask the application's own store, if it has one.
+    #[error("this node was away: what was said from {from_ms} to {to_ms} (Unix milliseconds) may be missing")]
+    Missed {
+        /// Since when, Unix milliseconds.
+        from_ms: u64,
+        /// Until when, Unix milliseconds.
+        to_ms: u64,
+    },
+    /// The handle has left the topic, so nothing comes over it any more.
+    #[error("topic {0} is not joined by this handle: join it again")]
+    NotJoined(TopicId),
+}
 
 /// A rumor and how it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,13 +52,20 @@ pub struct Delivery {
     pub from: Option<PublicKey>,
 }
 
-/// What goes through a topic's channel: a bundle, so that the node's loop hands over sixty-four rumors as quickly as one.
+/// What goes through a topic's channel.
 #[derive(Clone, Debug)]
 pub(super) struct Delivered {
-    pub(super) bundle: Arc<Bundle>,
-    pub(super) from: Option<PublicKey>,
+    pub(super) told: Told,
     /// Rumors of the topic that were delivered before it.
     pub(super) before: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Told {
+    /// A bundle, so that the node's loop hands over sixty-four rumors as quickly as one.
+    Bundle { bundle: Arc<Bundle>, from: Option<PublicKey> },
+    /// What this node has missed, Unix milliseconds.
+    Missed { from_ms: u64, to_ms: u64 },
 }
 
 impl Deref for Delivery {
@@ -52,6 +82,8 @@ struct Reader<T> {
     /// Gives the receiver back with what it received, so that it can be polled.
     pending: Option<Receive<T>>,
     receiver: Option<broadcast::Receiver<T>>,
+    /// Whoever reads has no more to come once the other end of this is gone.
+    until: Option<watch::Receiver<usize>>,
 }
 
 type Received<T> = (broadcast::Receiver<T>, Result<T, RecvError>);
@@ -67,11 +99,11 @@ impl<T> std::fmt::Debug for Receive<T> {
 impl<T: Clone + Send + 'static> Reader<T> {
     /// A reader of what is still to come: of nothing, if the sender is gone.
     fn of(sender: &broadcast::WeakSender<T>) -> Self {
-        Self::new(sender.upgrade().map(|sender| sender.subscribe()))
+        Self::new(sender.upgrade().map(|sender| sender.subscribe()), None)
     }
 
-    fn new(receiver: Option<broadcast::Receiver<T>>) -> Self {
-        Self { pending: None, receiver }
+    fn new(receiver: Option<broadcast::Receiver<T>>, until: Option<watch::Receiver<usize>>) -> Self {
+        Self { pending: None, receiver, until }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Lagged>>> {
@@ -87,8 +119,13 @@ impl<T: Clone + Send + 'static> Reader<T> {
             }
         }
         if let Some(mut receiver) = self.receiver.take() {
+            let until = self.until.clone();
             self.pending = Some(Receive(Box::pin(async move {
-                let result = receiver.recv().await;
+                let result = tokio::select! {
+                    biased;
+                    result = receiver.recv() => result,
+                    () = over(until) => Err(RecvError::Closed),
+                };
                 (receiver, result)
             })));
         }
@@ -104,7 +141,14 @@ impl<T: Clone + Send + 'static> Reader<T> {
     }
 }
 
-/// The rumors of a topic, from the moment of subscribing. Each at most once.
+/// Ends when the other end of `until` is gone.
+async fn over(until: Option<watch::Receiver<usize>>) {
+    let Some(mut until) = until else { return std::future::pending().await };
+    while until.changed().await.is_ok() {}
+}
+
+/// The rumors of a topic, each at most once: first those of the last minute that no subscription of this node was given, then
+/// what comes. As long as it is there, its topic stays joined.
 #[derive(Debug)]
 pub struct Subscription {
     bundles: Reader<Delivered>,
@@ -115,24 +159,35 @@ pub struct Subscription {
     seen: Seen,
     /// Bundles missed that are not reported yet.
     missed: u64,
+    membership: Arc<Membership>,
+    /// The join had ended before, and nobody has been told.
+    refused: bool,
 }
 
 impl Subscription {
-    /// A reader of what is still to come: of nothing, if the sender is gone.
-    pub(super) fn new(sender: &broadcast::WeakSender<Delivered>, delivered: &Tally) -> Self {
-        let subscribe = || sender.upgrade().map(|sender| sender.subscribe());
-        let (receiver, seen) = delivered
+    pub(super) fn new(joined: &Joined) -> Self {
+        let membership = Arc::clone(&joined.membership);
+        let refused = membership.end.is_set();
+        let sender = || joined.rumors.upgrade().filter(|_| !refused);
+        let subscribe = || sender().map(|sender| sender.subscribe());
+        let (receiver, seen) = joined
+            .delivered
             .begin(subscribe, |receiver| receiver.as_ref().is_none_or(broadcast::Receiver::is_empty));
-        Self { bundles: Reader::new(receiver), rumors: None, held: None, seen, missed: 0 }
+        membership.subscribe();
+        let bundles = Reader::new(receiver, Some(membership.links.clone()));
+        Self { bundles, rumors: None, held: None, seen, missed: 0, membership, refused }
     }
 
-    /// The next rumor, `Err(Lagged(n))` if `n` rumors were dropped because this reader was too slow, or `None` when there
-    /// will be no more. Cancel safe.
-    pub async fn next(&mut self) -> Option<Result<Delivery, Lagged>> {
+    /// The next rumor, an error where some are missing ([`Gap`] says which; the stream goes on), or `None` when there will
+    /// be no more. Cancel safe.
+    pub async fn next(&mut self) -> Option<Result<Delivery, Gap>> {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Delivery, Lagged>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Delivery, Gap>>> {
+        if std::mem::take(&mut self.refused) {
+            return Poll::Ready(Some(Err(Gap::NotJoined(self.membership.topic))));
+        }
         loop {
             if let Some((rumors, from)) = &mut self.rumors {
                 if let Some(rumor) = rumors.next() {
@@ -150,24 +205,34 @@ impl Subscription {
                         continue;
                     }
                     None if self.missed > 0 => {
-                        return Poll::Ready(Some(Err(Lagged(std::mem::take(&mut self.missed)))));
+                        return Poll::Ready(Some(Err(Gap::Lagged(std::mem::take(&mut self.missed)))));
                     }
                     None => return Poll::Ready(None),
                 },
             };
+            if self.membership.end.is_before(next.before) {
+                return Poll::Ready(None);
+            }
             if std::mem::take(&mut self.missed) > 0 {
                 let rumors = self.seen.missed(next.before);
                 self.held = Some(next);
-                return Poll::Ready(Some(Err(Lagged(rumors))));
+                return Poll::Ready(Some(Err(Gap::Lagged(rumors))));
             }
-            self.seen.read(next.before, next.bundle.len() as u64);
-            self.rumors = Some((next.bundle.rumors(), next.from));
+            let (bundle, from) = match next.told {
+                Told::Bundle { bundle, from } => (bundle, from),
+                Told::Missed { from_ms, to_ms } => {
+                    self.seen.read(next.before, 0);
+                    return Poll::Ready(Some(Err(Gap::Missed { from_ms, to_ms })));
+                }
+            };
+            self.seen.read(next.before, bundle.len() as u64);
+            self.rumors = Some((bundle.rumors(), from));
         }
     }
 }
 
 impl Stream for Subscription {
-    type Item = Result<Delivery, Lagged>;
+    type Item = Result<Delivery, Gap>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll(cx)

@@ -17,7 +17,9 @@ const PLACES: usize = 1024;
 
 static NEXT_REQUEST: AtomicU64 = AtomicU64::new(0);
 
-/// A joined topic: publish, subscribe. Cheap to clone.
+/// A joined topic: publish, subscribe. Cheap to clone. Each join has handles of its own: [`TopicHandle::leave`] ends what its
+/// handle joined, with all clones and subscriptions of it, and nothing else, and so does dropping the last of them. A node
+/// leaves a topic when no join of it is left; what [`Builder::topic`](super::Builder::topic) names stays relayed.
 #[derive(Clone, Debug)]
 pub struct TopicHandle {
     joined: Joined,
@@ -45,18 +47,29 @@ impl TopicHandle {
         &self.node
     }
 
-    /// The topic's rumors from now on, our own included.
+    /// The topic's rumors, our own included: first those of the last minute that this node holds and has given to no
+    /// subscription yet (what was said since joining while nobody listened, or before if the node relays the topic), each
+    /// author's in order, then what comes. Where that is more than a subscription may fall behind, it begins with
+    /// [`Gap::Lagged`](super::Gap::Lagged). Of a handle that has left: [`Gap::NotJoined`](super::Gap::NotJoined), then the end.
     pub fn subscribe(&self) -> Subscription {
-        Subscription::new(&self.joined.rumors, &self.joined.delivered)
+        Subscription::new(&self.joined)
     }
 
     /// Waits until at least `links` links relay this topic.
     ///
     /// # Errors
-    /// If the node is closed, or the topic left, first.
-    pub async fn ready(&self, links: usize) -> Result<(), Closed> {
-        let mut count = self.joined.links.clone();
-        count.wait_for(|count| *count >= links).await.map(|_| ()).map_err(|_| Closed)
+    /// If the node is closed, or the topic left over this handle, first.
+    pub async fn ready(&self, links: usize) -> Result<(), ReadyError> {
+        let mut count = self.joined.membership.links.clone();
+        let enough = count.wait_for(|count| *count >= links).await.map(drop);
+        if self.has_left() {
+            return Err(ReadyError::NotJoined(self.id()));
+        }
+        enough.map_err(|_| Closed.into())
+    }
+
+    fn has_left(&self) -> bool {
+        self.joined.membership.end.is_set()
     }
 
     /// Publishes one rumor: waits for a slot and for room towards at least half of the topic's links, then gives the id.
@@ -104,12 +117,14 @@ impl TopicHandle {
         Ok(ids)
     }
 
-    /// Leaves the topic: it is no longer relayed, and its subscriptions end.
+    /// Ends what this handle has joined: its clones answer [`PublishError::NotJoined`] from now on, and their subscriptions end
+    /// with what was delivered before. If no other join of the topic is left, it is no longer relayed, unless the node was
+    /// built with it. Leaving twice is leaving once.
     ///
     /// # Errors
     /// If the node is closed.
     pub async fn leave(&self) -> Result<(), Closed> {
-        self.node.send(Message::Leave(self.id())).await
+        self.node.send(Message::Leave { topic: self.id(), join: self.joined.membership.join }).await
     }
 
     async fn send(&self, bodies: Vec<Bytes>, try_only: bool) -> Result<PublishAnswer, PublishError> {
@@ -122,7 +137,8 @@ impl TopicHandle {
         };
         let (answer, answered) = oneshot::channel();
         let id = NEXT_REQUEST.fetch_add(1, Ordering::Relaxed);
-        let publish = Publish { id, topic: self.id(), bodies, try_only, places: Some(places), answer };
+        let (topic, join) = (self.id(), self.joined.membership.join);
+        let publish = Publish { id, topic, join, bodies, try_only, places: Some(places), answer };
         self.node.send(Message::Publish(publish)).await.map_err(|_| PublishError::Closed)?;
         let mut waiting = Waiting { id, answered, ended: false, taken_back: &self.joined.taken_back };
         let answer = (&mut waiting.answered).await;
@@ -161,6 +177,23 @@ pub enum JoinError {
     /// The node relays as many topics as it may.
     #[error("the node already relays {max} topics, the most there may be: leave one first", max = crate::protocol::MAX_TOPICS)]
     TooMany,
+    /// So many topics were left within the last minutes that one more, left again, could be delivered twice.
+    #[error(
+        "too many topics were left within the last minutes: join this one in a minute or two, or leave fewer"
+    )]
+    TooManyLeft,
+    /// The node is closed.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+}
+
+/// Why [`TopicHandle::ready`] waits no longer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadyError {
+    /// The topic was left over this handle.
+    #[error("topic {0} is not joined by this handle: join it again")]
+    NotJoined(TopicId),
     /// The node is closed.
     #[error(transparent)]
     Closed(#[from] Closed),

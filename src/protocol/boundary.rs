@@ -188,6 +188,16 @@ pub enum Action {
         /// The peer whose copy was accepted; `None` for what we published.
         from: Option<PublicKey>,
     },
+    /// Tell whoever reads the topic that what was said in a time may be missing: for longer than the delivery window covers no
+    /// link relayed it, or the engine was not called, or the wall clock was off.
+    Missed {
+        /// The topic.
+        topic: TopicId,
+        /// Since when, Unix milliseconds.
+        from_ms: u64,
+        /// Until when, Unix milliseconds.
+        to_ms: u64,
+    },
     /// Stop reading from a link: flow control will slow the sender.
     PauseReading(LinkId),
     /// Read again.

@@ -11,6 +11,7 @@ use super::health::Health;
 use super::left::Left;
 use super::link::Links;
 use super::linkset::LinkSet;
+use super::presence::Presence;
 use super::publish::Desk;
 use super::random::{Keyed, Random};
 use super::spread::Redundancy;
@@ -87,6 +88,8 @@ pub struct Engine {
     pub(super) health: Health,
     /// When something last spoke for another process with our node key.
     pub(super) other_process_at: Option<Mono>,
+    /// Since when it was not there.
+    pub(super) presence: Presence,
     /// Changes whenever the number of links of any topic may have changed.
     pub(super) topology: u64,
 }
@@ -130,12 +133,14 @@ impl Engine {
             closed: false,
             health: Health::default(),
             other_process_at: None,
+            presence: Presence::default(),
             topology: 0,
         }
     }
 
     /// Takes in what happened at `now`.
     pub fn handle(&mut self, now: Now, input: Input) {
+        self.notice_absence(now);
         self.now = Now { mono: self.now.mono.max(now.mono), unix_ms: now.unix_ms };
         if self.clock.jumps(self.now) {
             self.check_clock();
@@ -173,6 +178,7 @@ impl Engine {
             Input::Shutdown => self.on_shutdown(),
             Input::Tick => {}
         }
+        self.check_presence();
     }
 
     /// The next thing to do, or `None` when there is nothing more before the next input or deadline.

@@ -104,6 +104,7 @@ impl Engine {
     pub(super) fn on_topics(&mut self, slot: Slot, change: TopicChange) {
         self.topology += 1;
         let now = self.now.mono;
+        self.presence.lost(now);
         let mut joined: Vec<_> = change.joined.into_iter().map(TopicId::from_bytes).collect();
         joined.sort_unstable();
         joined.dedup();
@@ -148,6 +149,7 @@ impl Engine {
             self.offence(id, peer, offence);
         }
         let Some(link) = self.links.remove(id) else { return };
+        self.presence.lost(link.last_frame);
         self.topology += 1;
         self.dirty.remove(link.slot);
         if self.verifying.is_crowded() {
@@ -183,6 +185,7 @@ impl Engine {
         }
         link.closing = true;
         link.closed_for = Some(reason);
+        self.presence.lost(link.last_frame);
         self.topology += 1;
         self.actions.push_back(Action::Send {
             link: id,
@@ -235,6 +238,7 @@ impl Engine {
             self.resync_all(slot);
         }
         self.tell_evidence_again();
+        self.check_topics();
     }
 
     /// Makes up for proofs that a link had no room for, and tells a few of those against authors that were never heard here.

@@ -40,6 +40,7 @@ impl Engine {
         if link.closing {
             return;
         }
+        link.last_frame = now;
         let sender = Sender { link: id, slot, peer: link.peer };
         self.counters.frames_in += 1;
         self.counters.bytes_in += payload.len() as u64;

@@ -59,11 +59,14 @@ impl Engine {
     /// Relays a topic from now on, and what is still held of it if it was left a while ago.
     fn enter(&mut self, rules: Arc<RuleSet>) {
         let topic = rules.id();
+        // Nobody was to hear anything in it until now.
+        self.presence.lost(self.now.mono);
         let window = self.left.take_window(&topic).unwrap_or_else(|| {
             let floor = self.left.take_floor(&topic);
             Window::new(rules, false, false, &self.config, self.keyed).delivered_below(floor)
         });
         self.topics.insert(topic, window);
+        self.topology += 1;
         self.hold_back_again(topic);
         self.tell_topics(vec![*topic.as_bytes()], Vec::new());
         for slot in self.links.relaying(&topic, &LinkSet::default()) {

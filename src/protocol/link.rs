@@ -64,6 +64,8 @@ pub(super) struct Link {
     pub(super) replaces: bool,
     /// Why we close it.
     pub(super) closed_for: Option<Reason>,
+    /// When it brought its last frame.
+    pub(super) last_frame: Mono,
     /// Topics that the peer relays, whether or not we do. Sorted, at most `MAX_TOPICS_PER_LINK`.
     pub(super) topics: Vec<TopicId>,
     /// The peer's clock, by its hello.
@@ -110,6 +112,7 @@ impl Link {
             yields: false,
             replaces: false,
             closed_for: None,
+            last_frame: now,
             topics: Vec::new(),
             clock: PeerClock::default(),
             budget: Budget::new(config),

@@ -49,6 +49,7 @@ mod link;
 mod linkset;
 mod outbox;
 mod places;
+mod presence;
 mod publish;
 mod pulls;
 mod random;

@@ -48,6 +48,8 @@ pub(super) struct Window {
     pub(super) rules: Arc<RuleSet>,
     pub(super) deliver: bool,
     pub(super) validate: bool,
+    /// Since when no link has brought anything, Unix milliseconds; `None` while one does.
+    pub(super) dark_since: Option<u64>,
     generations: BTreeMap<u64, Generation>,
     entries: KeyedMap<BundleId, Entry>,
     /// What has left, and never comes back, whatever the clock does.
@@ -105,6 +107,7 @@ impl Window {
             rules,
             deliver,
             validate,
+            dark_since: None,
             generations: BTreeMap::new(),
             entries: keyed.map(),
             spent: Spent::new(keyed),
@@ -326,6 +329,7 @@ impl Window {
     /// so that nothing is delivered again if the topic is joined again, and nothing is lacking then for those who come later.
     pub(super) fn leave(&mut self) {
         self.stop_reading();
+        self.dark_since = None;
         let unfinished = |entry: &Entry| {
             matches!(entry.stage, Stage::Verifying { .. } | Stage::Fetching | Stage::Validating)
         };

@@ -210,6 +210,11 @@ impl Network {
                 self.note(&until_ms.to_le_bytes());
                 self.record(index, from_ms, until_ms);
             }
+            Action::Missed { from_ms, to_ms, .. } => {
+                self.note(&[15]);
+                self.note(&from_ms.to_le_bytes());
+                self.note(&to_ms.to_le_bytes());
+            }
             Action::Validate { question, bundle } => {
                 self.note(&[8]);
                 self.note(bundle.id().as_bytes());

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use vouchsafe::rumor::{Position, seal};
 use vouchsafe::wire::{self, Frame, Lane, Reason};
-use vouchsafe::{Lagged, Topic, Validation, VerifierPool};
+use vouchsafe::{Gap, Topic, Validation, VerifierPool};
 
 use crate::liar::{Liar, pushed, tick_ago};
 use crate::scene::{Member, Scene, builder, soon, until};
@@ -88,7 +88,7 @@ async fn stalled_app_does_not_stop_gossip() {
     // Whose subscriber is slow relays all of it, and tells the subscriber how much it missed.
     let relayed = |stats: &vouchsafe::node::NodeStats| stats.counters.accepted >= 21;
     until("all rumors", &lazy, relayed).await;
-    assert_eq!(unread.next().await, Some(Err(Lagged(17))));
+    assert_eq!(unread.next().await, Some(Err(Gap::Lagged(17))));
     scene.nobody_is_blamed().await;
     scene.gossips_on().await;
     // A node behind the lazy one alone gets what is said next.

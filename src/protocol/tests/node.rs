@@ -76,6 +76,8 @@ pub(super) struct Node {
     pub(super) delivered: Vec<Delivered>,
     pub(super) ids: HashSet<RumorId>,
     pub(super) events: Vec<Event>,
+    /// Times that it was told to have missed.
+    pub(super) missed: Vec<(u64, u64)>,
     pub(super) published: BTreeMap<Ticket, Result<RumorId, PublishError>>,
     /// Batches of signatures that were judged.
     pub(super) batches: Vec<Vec<VerifyJob>>,
@@ -106,6 +108,7 @@ impl Node {
             delivered: Vec::new(),
             ids: HashSet::new(),
             events: Vec::new(),
+            missed: Vec::new(),
             published: BTreeMap::new(),
             batches: Vec::new(),
             in_flight: BTreeMap::new(),
@@ -154,6 +157,7 @@ impl Node {
             Action::Published { ticket, result } => {
                 assert!(self.published.insert(*ticket, result.clone()).is_none(), "answered twice");
             }
+            Action::Missed { from_ms, to_ms, .. } => self.missed.push((*from_ms, *to_ms)),
             Action::Event(event) => self.events.push(event.clone()),
             _ => {}
         }

@@ -79,6 +79,24 @@ fn a_neighbour_that_came_while_the_topic_was_left_is_told_what_is_held() {
 }
 
 #[test]
+fn whoever_was_told_before_the_topic_was_left_is_told_again() {
+    // Given a neighbour that was told of a word and has not asked for it when the topic is left.
+    let mut world = World::new(18);
+    let rules = world.topic(&Topic::named("t").max_body(64 * 1024));
+    let node = world.node();
+    let neighbour = world.hostile(node);
+    world.publish(node, &rules, "x".repeat(20_000));
+    world.run(2_000);
+    leave(&mut world, node, &rules);
+    world.run(500);
+    world.hostiles[neighbour].frames.clear();
+    join(&mut world, node, &rules);
+    world.run(500);
+    let id = world.engine(node).topics[&rules.id()].held(world.now(node)).flatten().next().unwrap().0;
+    assert!(world.hostiles[neighbour].got_announcement(&id));
+}
+
+#[test]
 fn a_relay_that_forgot_what_it_held_fetches_it_again_and_delivers_nothing_twice() {
     // Given a relay that has left so many topics since that it has kept no more of this one than a tick.
     let (mut world, rules) = ten_words(3);
@@ -336,4 +354,103 @@ fn topics_that_were_joined_spoken_in_and_left_leave_nothing_behind() {
     let ticket = world.publish(node, &first, "other word");
     world.run(100);
     assert!(!matches!(world.nodes[node].published.get(&ticket), Some(Ok(_))), "it waits for its clock");
+}
+
+/// Two linked nodes that read a topic; gives their link too.
+fn pair(seed: u64) -> (World, Arc<RuleSet>, usize) {
+    let mut world = World::new(seed);
+    let rules = world.topic(&Topic::named("t"));
+    world.nodes(2);
+    let wire = world.connect(0, 1);
+    world.run(300);
+    (world, rules, wire)
+}
+
+#[test]
+fn who_was_cut_off_for_longer_than_the_window_covers_is_told_what_is_missing() {
+    for (away, silent, told) in [(50_000, 0, false), (50_000, 40_000, true), (90_000, 0, true)] {
+        // Given a node whose only link ends, in order or after nothing has come over it for a while.
+        let (mut world, rules, wire) = pair(14);
+        world.publish(0, &rules, "before");
+        world.run(300);
+        let before = world.now(1).unix_ms;
+        world.run(silent);
+        if silent == 0 {
+            world.publish(0, &rules, "the last thing that comes");
+            world.run(100);
+        }
+        world.cut(wire);
+        let cut = world.now(1).unix_ms;
+        world.run(1_000);
+        world.nodes[1].missed.clear();
+        // When it is linked again later, then it is told what it can't have been told, and nothing if it can.
+        world.run(away - 1_000);
+        world.connect(0, 1);
+        world.run(1_000);
+        let missed = &world.nodes[1].missed;
+        assert_eq!(missed.len(), usize::from(told), "{away} ms after {silent} ms of silence");
+        for (from, to) in missed {
+            assert!((before..=cut).contains(from) && *from + 30_000 >= cut, "{from} {cut}");
+            let now = world.now(1).unix_ms;
+            assert!((now - 61_000..=now - 59_000).contains(to));
+        }
+    }
+}
+
+#[test]
+fn who_stood_still_is_told_what_is_missing() {
+    for (still, told) in [(20_000, false), (50_000, false), (90_000, true)] {
+        // Given a node that does not run for a while, as if it were suspended, after which its link ends.
+        let (mut world, _, wire) = pair(15);
+        let before = world.now(1).unix_ms;
+        world.at += still * 1_000_000;
+        world.handle(1, Input::Tick);
+        world.run(2_000);
+        world.cut(wire);
+        world.connect(0, 1);
+        world.run(1_000);
+        let missed = &world.nodes[1].missed;
+        assert_eq!(missed.len(), usize::from(told), "still for {still} ms");
+        for (from, to) in missed {
+            let now = world.now(1).unix_ms;
+            assert!(*from + 2_000 >= before && *from <= before && (now - 61_000..=now - 59_000).contains(to));
+        }
+    }
+}
+
+#[test]
+fn a_wall_clock_that_jumps_tells_what_is_missing() {
+    // Given a machine that was suspended for an hour while its monotonic clock stood still, and whose link lives on.
+    let (mut world, _, _) = pair(16);
+    let before = world.now(1).unix_ms;
+    for node in &mut world.nodes {
+        node.skew_ms = 3_600_000;
+    }
+    world.run(40_000);
+    let missed = std::mem::take(&mut world.nodes[1].missed);
+    assert_eq!(missed.len(), 1);
+    assert!(missed[0].0.abs_diff(before) <= 1_100 && missed[0].1 > before + 3_500_000, "{missed:?}");
+    // And given one whose clock is set back by an hour and set right after a minute and a half.
+    let (mut world, _, _) = pair(16);
+    world.nodes[1].skew_ms = -3_600_000;
+    world.run(90_000);
+    assert_eq!(world.nodes[1].missed, []);
+    world.nodes[1].skew_ms = 0;
+    world.run(1_100);
+    let now = world.now(1).unix_ms;
+    let missed = &world.nodes[1].missed;
+    assert_eq!(missed.len(), 1);
+    assert!(missed[0].0.abs_diff(now - 91_000) <= 2_200 && missed[0].1.abs_diff(now) <= 1_100, "{missed:?}");
+}
+
+#[test]
+fn who_was_there_all_the_time_is_told_of_no_gap() {
+    let (mut world, rules, _) = pair(17);
+    for _ in 0..300 {
+        world.run(2_000);
+    }
+    world.publish(0, &rules, "after a long silence");
+    world.run(100);
+    assert!(world.nodes.iter().all(|node| node.missed.is_empty()));
+    assert_eq!(world.nodes[1].heard().len(), 1);
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use tokio::sync::mpsc;
-use vouchsafe::{Delivery, Event, RumorId};
+use vouchsafe::{Delivery, Event, Gap, RumorId};
 
 use super::world::World;
 
@@ -35,7 +35,9 @@ pub(super) fn watch(world: &World) -> (mpsc::Sender<Seen>, mpsc::Receiver<Seen>)
                 let at = Instant::now();
                 let seen = match next {
                     Ok(delivery) => Seen::Delivery { node, id: delivery.id(), delivery, at },
-                    Err(lagged) => Seen::Missed(lagged.0),
+                    Err(Gap::Lagged(count)) => Seen::Missed(count),
+                    // What a node can't have heard is counted as not delivered.
+                    Err(_) => continue,
                 };
                 if seen_in.send(seen).await.is_err() {
                     return;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use vouchsafe::key::{KeyFileError, SecretKey};
 use vouchsafe::rumor::NetworkId;
-use vouchsafe::{Delivery, Event, Node, PeerAddr, Topic, TopicHandle};
+use vouchsafe::{Delivery, Event, Gap, Node, PeerAddr, Topic, TopicHandle};
 
 use crate::exit::Failure;
 use crate::files::is_dash;
@@ -185,7 +185,10 @@ async fn talk(
             }
             rumor = rumors.next() => match rumor {
                 Some(Ok(delivery)) => print(&delivery)?,
-                Some(Err(lagged)) => status(format_args!("{} rumors were not printed: stdout is too slow", lagged.0)),
+                Some(Err(Gap::Lagged(count))) => {
+                    status(format_args!("{count} rumors were not printed: stdout is too slow"));
+                }
+                Some(Err(gap)) => status(gap),
                 None => return Err(Failure::failed("the node has stopped by itself: start it again")),
             },
             event = events.next() => match event {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use vouchsafe::node::NodeStats;
 use vouchsafe::protocol::Config;
 use vouchsafe::{
-    Delivery, Event, Node, PeerAddr, PublicKey, PublishError, RumorId, SecretKey, Topic, TopicHandle,
+    Delivery, Event, Gap, Node, PeerAddr, PublicKey, PublishError, RumorId, SecretKey, Topic, TopicHandle,
     Validation, VerifierPool,
 };
 
@@ -212,8 +212,13 @@ impl Ground {
         tokio::spawn(async move {
             while let Some(next) = rumors.next().await {
                 let at = Instant::now();
-                let next = next.map(|delivery| News::Delivery { slot, life, delivery, at });
-                if news.send(next.unwrap_or_else(|lagged| News::Missed(lagged.0))).await.is_err() {
+                let next = match next {
+                    Ok(delivery) => News::Delivery { slot, life, delivery, at },
+                    Err(Gap::Lagged(count)) => News::Missed(count),
+                    // Who was cut off or stopped is known here.
+                    Err(_) => continue,
+                };
+                if news.send(next).await.is_err() {
                     return;
                 }
             }

@@ -1,0 +1,94 @@
+//! A topic's channels to the application, and the joins that keep it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::{broadcast, mpsc};
+
+use super::membership::{JoinId, Member, Membership, Notice};
+use super::message::Validator;
+use super::stream::{Delivered, Told};
+use super::tally::Tally;
+use crate::key::PublicKey;
+use crate::rumor::{Bundle, TopicId};
+
+pub(super) struct Port {
+    pub(super) rumors: broadcast::Sender<Delivered>,
+    /// Rumors delivered so far, for readers that missed some.
+    pub(super) delivered: Tally,
+    pub(super) validator: Option<Validator>,
+    joins: HashMap<JoinId, Member>,
+    /// Somebody has subscribed since the node last looked.
+    subscribed: Arc<AtomicBool>,
+    /// The engine delivers.
+    reading: bool,
+}
+
+impl Port {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            rumors: broadcast::channel(capacity).0,
+            delivered: Tally::default(),
+            validator: None,
+            joins: HashMap::new(),
+            subscribed: Arc::default(),
+            reading: false,
+        }
+    }
+
+    pub(super) fn join(
+        &mut self,
+        topic: TopicId,
+        join: JoinId,
+        links: usize,
+        notices: mpsc::UnboundedSender<Notice>,
+    ) -> Arc<Membership> {
+        let (member, membership) = Member::begin(topic, join, links, &self.subscribed, notices);
+        self.joins.insert(join, member);
+        membership
+    }
+
+    pub(super) fn has(&self, join: JoinId) -> bool {
+        self.joins.contains_key(&join)
+    }
+
+    /// Ends a join; true if it was the last.
+    pub(super) fn leave(&mut self, join: JoinId) -> bool {
+        let Some(member) = self.joins.remove(&join) else { return false };
+        self.delivered.deliver(0, |before| member.end(before));
+        self.joins.is_empty()
+    }
+
+    /// So many links relay the topic now.
+    pub(super) fn links(&self, links: usize) {
+        for member in self.joins.values() {
+            member.links.send_replace(links);
+        }
+    }
+
+    /// Whether the engine must be told that somebody reads the topic from now on.
+    pub(super) fn begins_to_read(&mut self) -> bool {
+        self.subscribed.swap(false, Ordering::AcqRel);
+        let begins = !self.reading && self.rumors.receiver_count() > 0;
+        self.reading |= begins;
+        begins
+    }
+
+    /// Hands a bundle to all who read; false if nobody does.
+    pub(super) fn deliver(&mut self, bundle: Arc<Bundle>, from: Option<PublicKey>) -> bool {
+        self.reading = self.tell(bundle.len() as u64, Told::Bundle { bundle, from });
+        self.reading
+    }
+
+    /// Tells all who read what this node has missed.
+    pub(super) fn missed(&self, from_ms: u64, to_ms: u64) {
+        self.tell(0, Told::Missed { from_ms, to_ms });
+    }
+
+    fn tell(&self, rumors: u64, told: Told) -> bool {
+        let mut heard = false;
+        self.delivered.deliver(rumors, |before| heard = self.rumors.send(Delivered { told, before }).is_ok());
+        heard
+    }
+}
