@@ -50,6 +50,8 @@ pub(super) struct ClockWatch {
     offset_ms: i64,
     /// Whether the application has been told that it is off.
     skewed: bool,
+    /// It has jumped, and peers have not been told.
+    untold: bool,
     /// Since when, and how many bundles had come from outside the window by then.
     since: Mono,
     outside: u64,
@@ -57,13 +59,21 @@ pub(super) struct ClockWatch {
 
 impl ClockWatch {
     pub(super) fn new(now: Now) -> Self {
-        Self { offset_ms: offset(now), skewed: false, since: now.mono, outside: 0 }
+        Self { offset_ms: offset(now), skewed: false, untold: false, since: now.mono, outside: 0 }
     }
 
     /// Whether the wall clock has jumped since the last input.
     pub(super) fn jumps(&mut self, now: Now) -> bool {
         let before = std::mem::replace(&mut self.offset_ms, offset(now));
-        self.offset_ms.abs_diff(before) > JUMP_MS
+        let jumps = self.offset_ms.abs_diff(before) > JUMP_MS;
+        self.untold |= jumps;
+        jumps
+    }
+
+    /// Whether peers should be told what the clock shows now. Asked once a second, so that a clock that jumps to and fro is told no
+    /// more often.
+    pub(super) fn is_to_be_told(&mut self) -> bool {
+        std::mem::take(&mut self.untold)
     }
 }
 

@@ -233,6 +233,10 @@ impl Engine {
 
     fn expire(&mut self) {
         self.check_clock();
+        // By a clock that links call wrong, peers would only begin to doubt theirs.
+        if !self.health.has(super::Impairment::Clock) && self.clock.is_to_be_told() {
+            self.tell_clock();
+        }
         self.check_hearing();
         self.check_record();
         self.check_silence();

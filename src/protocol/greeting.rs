@@ -73,7 +73,7 @@ impl Engine {
         let Some(link) = self.links.at_mut(slot) else { return };
         let id = link.id;
         if link.live {
-            return self.close(id, Reason::OutOfOrder);
+            return self.on_clock_told(slot, &hello);
         }
         if hello.network != *self.network.as_bytes() {
             let (peer, reason) = (link.peer, Reason::OtherNetwork);
@@ -99,6 +99,33 @@ impl Engine {
         self.resync_all(slot);
         self.desk.wake_all();
         self.check_clock();
+    }
+
+    /// A hello without topics on a link that has said its own tells the peer's clock again, since it jumped. Any other second hello
+    /// is out of order.
+    fn on_clock_told(&mut self, slot: Slot, hello: &Hello) {
+        let now = self.now.mono;
+        let walked = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
+        let Some(link) = self.links.at_mut(slot) else { return };
+        if !hello.topics.is_empty() || hello.network != *self.network.as_bytes() {
+            let id = link.id;
+            return self.close(id, Reason::OutOfOrder);
+        }
+        // All links are asked what our clock is worth.
+        link.budget.charge_cpu(now, WALK_COST.saturating_mul(walked));
+        link.clock = PeerClock::new(hello.clock_ms, now);
+        self.check_clock();
+    }
+
+    /// Our clock has jumped: peers that go by what it showed would take theirs for wrong.
+    pub(super) fn tell_clock(&mut self) {
+        let hello =
+            Hello { network: *self.network.as_bytes(), clock_ms: self.now.unix_ms, topics: Vec::new() };
+        let frame = wire::hello(&hello);
+        for link in self.links.iter_mut().filter(|link| link.live && !link.closing) {
+            link.outbox.frame(frame.clone());
+            self.dirty.insert(link.slot);
+        }
     }
 
     pub(super) fn on_topics(&mut self, slot: Slot, change: TopicChange) {

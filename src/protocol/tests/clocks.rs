@@ -103,6 +103,29 @@ fn an_author_whose_clock_was_ahead_speaks_within_a_minute_of_its_being_right() {
 }
 
 #[test]
+fn links_made_while_a_peers_clock_was_wrong_silence_nobody_when_it_is_right() {
+    // Given a node and its only neighbour, which met while the neighbour's clock was an hour off: neither can tell whose is wrong.
+    for ahead_ms in [-3_600_000, 3_600_000] {
+        let mut world = World::new(75);
+        let rules = world.topic(&Topic::named("t"));
+        world.node();
+        let wrong = world.node_with(|spec| spec.skew_ms = ahead_ms);
+        world.connect(0, wrong);
+        world.run(5_000);
+        // When the neighbour's clock is set right, and the link stays as it is,
+        world.nodes[wrong].skew_ms = 0;
+        world.run(3_000);
+        // Then both speak.
+        let tickets = [0, wrong].map(|node| (node, world.publish(node, &rules, format!("of {node}"))));
+        world.run(1_000);
+        for (node, ticket) in tickets {
+            assert!(world.nodes[node].published[&ticket].is_ok(), "node {node}, {ahead_ms} ms");
+        }
+        assert!(world.nodes.iter().all(|node| node.has_heard("of 0") && node.has_heard("of 1")));
+    }
+}
+
+#[test]
 fn neighbours_with_wrong_clocks_that_came_to_us_do_not_silence_us() {
     // Given a node that has dialled an honest one, and many that have dialled it and tell another time.
     let mut world = World::new(73);
