@@ -37,7 +37,7 @@ const HONEST: u8 = u8::MAX;
 /// may be full, of up to a minute ahead, and what fills it leaves a minute and a half after its time, and the hold-back.
 const HEALING: Duration = Duration::from_secs(180);
 /// Whether the wall clock's jumps are among what an engine must recover from.
-const HEALS_FROM_JUMPS: bool = false;
+const HEALS_FROM_JUMPS: bool = true;
 /// What is left to do when nobody says anything more is done within this.
 const RESTING: Duration = Duration::from_secs(30);
 /// Signatures that may wait per link: the bound at which reading stops, and the largest frame that was already being read.
