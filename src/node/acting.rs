@@ -79,7 +79,7 @@ impl Actor {
         let validator = self.topics.get(&bundle.header().topic).and_then(|port| port.validator.clone());
         let Some(validator) = validator else { return };
         let inbox = self.parts.inbox_in.clone();
-        let patience = self.parts.engine.validator_patience();
+        let patience = self.parts.engine.validator_patience_for(&bundle);
         tokio::spawn(async move {
             let judge = async {
                 for rumor in bundle.rumors() {

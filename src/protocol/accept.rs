@@ -1,76 +1,21 @@
 //! Acceptance, rows 7 to 11 of the intake: the verdict, the claim, the application's judgement, the store, delivery; and
 //! the conviction of authors who say two things at one position.
 
-use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::engine::Engine;
 use super::entry::Stage;
 use super::intake::Sender;
 use super::linkset::Slot;
-use super::random::{Keyed, KeyedMap};
+use super::questions::Waiting;
 use super::timers::Timer;
 use super::verifying::Work;
 use super::weakness::Weakness;
-use super::{Action, BatchId, Event, LinkId, Offence, Validation, ValidationId, VerifyJob};
+use super::window::{Taker, Unclaimed};
+use super::{Action, BatchId, Event, Impairment, LinkId, Offence, Validation, ValidationId, VerifyJob};
 use crate::key::PublicKey;
 use crate::rumor::{Bundle, BundleId, Evidence, TopicId};
 use crate::wire;
-
-/// Bundles that may wait for a free validator before further ones are ignored.
-const MAX_QUESTIONS_WAITING: usize = 4_096;
-/// Bytes of bodies that may wait with them. What waits is not yet in the store, whose caps do not count it.
-const MAX_QUESTION_BYTES: usize = 32 * 1024 * 1024;
-
-/// Questions to the application.
-#[derive(Debug)]
-pub(super) struct Validations {
-    asked: KeyedMap<ValidationId, (TopicId, BundleId)>,
-    waiting: VecDeque<(TopicId, BundleId, u32)>,
-    /// Bytes of bodies that wait.
-    bytes: usize,
-    next: u64,
-}
-
-impl Validations {
-    pub(super) fn new(keyed: Keyed) -> Self {
-        Self { asked: keyed.map(), waiting: VecDeque::new(), bytes: 0, next: 0 }
-    }
-
-    fn has_room(&self, bytes: u32) -> bool {
-        self.waiting.len() < MAX_QUESTIONS_WAITING && self.bytes + bytes as usize <= MAX_QUESTION_BYTES
-    }
-
-    /// Whether one more may be asked now, or wait.
-    pub(super) fn takes(&self, bytes: u32, at_once: usize) -> bool {
-        self.asked.len() < at_once.max(1) || self.has_room(bytes)
-    }
-
-    fn wait(&mut self, topic: TopicId, id: BundleId, bytes: u32) {
-        self.waiting.push_back((topic, id, bytes));
-        self.bytes += bytes as usize;
-    }
-
-    fn next(&mut self) -> Option<(TopicId, BundleId)> {
-        let (topic, id, bytes) = self.waiting.pop_front()?;
-        self.bytes -= bytes as usize;
-        Some((topic, id))
-    }
-}
-
-#[cfg(any(test, feature = "sim"))]
-impl Validations {
-    /// Bundles that are asked about, or wait for it.
-    pub(super) fn len(&self) -> usize {
-        self.asked.len() + self.waiting.len()
-    }
-
-    pub(super) fn check(&self, recount: &mut super::check::Recount) {
-        let bytes = self.waiting.iter().map(|(_, _, bytes)| *bytes as usize).sum();
-        recount.same("bytes that wait for validators", self.bytes, bytes);
-        let idle = self.asked.is_empty() && !self.waiting.is_empty();
-        recount.holds(!idle, "bundles wait for validators and none is asked");
-    }
-}
 
 impl Engine {
     pub(super) fn on_verdicts(&mut self, batch: BatchId, verdicts: &[bool]) {
@@ -82,6 +27,8 @@ impl Engine {
                 (work, None) => self.queue_signature(link, work),
                 (Work::Bundle { topic, job, .. }, Some(true)) => self.on_genuine(link, topic, &job),
                 (Work::Bundle { topic, job, .. }, Some(false)) => self.on_forged(topic, &job),
+                (Work::Header { signed, id, .. }, Some(true)) => self.on_genuine_header(link, id, &signed),
+                (Work::Header { peer, .. }, Some(false)) => self.offence(link, peer, Offence::BadSignature),
                 (Work::Evidence { evidence, peer, first_holds: false }, Some(true)) => {
                     self.queue_signature_first(link, Work::Evidence { evidence, peer, first_holds: true });
                 }
@@ -114,14 +61,31 @@ impl Engine {
         }
     }
 
-    /// Row 8: the signature holds.
-    fn on_genuine(&mut self, link: LinkId, topic: TopicId, job: &VerifyJob) {
-        let id = job.id;
+    /// A link has brought something genuine.
+    pub(super) fn was_heard(&mut self, link: LinkId) {
         self.heard_at = Some(self.now.mono);
         if let Some(link) = self.links.get_mut(link) {
             link.good = link.good.saturating_add(1);
             link.service.serves(self.now.mono);
         }
+    }
+
+    /// A bundle is genuine, and others have taken the place that there was when it came in.
+    fn found_no_place(&mut self, link: LinkId, topic: TopicId, id: BundleId) {
+        self.counters.over_cap += 1;
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        let Some(entry) = window.entry(&id) else { return };
+        let (signed, have) = (entry.signed, entry.have);
+        window.forget(&id);
+        have.iter().for_each(|slot| self.owe(slot, &signed.header, id));
+        self.drop_want(&(topic, id));
+        self.pass(link, id, &signed);
+    }
+
+    /// Row 8: the signature holds.
+    fn on_genuine(&mut self, link: LinkId, topic: TopicId, job: &VerifyJob) {
+        let id = job.id;
+        self.was_heard(link);
         let Some(window) = self.topics.get_mut(&topic) else { return };
         let Some(entry) = window.entry_mut(&id) else { return };
         if !matches!(entry.stage, Stage::Verifying { .. }) || entry.signed.signature != job.signature {
@@ -137,15 +101,19 @@ impl Engine {
             self.drop_want(&(topic, id));
             return;
         }
-        if let Err(evidence) = window.claim(id, &signed, self.now.mono) {
-            self.counters.conflicts += 1;
-            window.forget(&id);
-            window.refuse(id);
-            self.drop_want(&(topic, id));
-            if let Some(evidence) = evidence {
-                self.convict(*evidence, None);
+        match window.claim(id, &signed, Taker::Link(link), self.now, &self.config) {
+            Ok(()) => {}
+            Err(Unclaimed::NoPlace) => return self.found_no_place(link, topic, id),
+            Err(Unclaimed::Conflict(evidence)) => {
+                self.counters.conflicts += 1;
+                window.forget(&id);
+                window.refuse(id);
+                self.drop_want(&(topic, id));
+                if let Some(evidence) = evidence {
+                    self.convict(*evidence, None);
+                }
+                return;
             }
-            return;
         }
         self.take_allowance(link, &signed.header);
         self.check_duplicate_writer(&topic, &signed.header);
@@ -195,33 +163,33 @@ impl Engine {
     /// Row 9: the application's turn, if it wants one.
     pub(super) fn judge(&mut self, topic: TopicId, id: BundleId) {
         self.drop_want(&(topic, id));
-        let Some(window) = self.topics.get(&topic) else { return };
+        let now = self.now.mono;
+        let Some(window) = self.topics.get_mut(&topic) else { return };
         if !window.validate {
             return self.accept(topic, id);
         }
-        if self.validations.asked.len() < self.config.validators.max(1) {
-            return self.question(topic, id);
+        let Some(entry) = window.entry_mut(&id) else { return };
+        entry.stage = Stage::Validating;
+        let (header, from) = (entry.signed.header, entry.from);
+        // Keys cost nothing, so newcomers share the turn of the peer that brings them.
+        let newcomer = window.authors.is_newcomer(&header.author, now);
+        let turn = from.filter(|_| newcomer).unwrap_or(header.author);
+        if self.questions.is_free(&turn, self.config.validators.max(1)) {
+            return self.question(turn, topic, id);
         }
-        let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) else {
-            return;
-        };
-        let bytes = entry.signed.header.bytes;
-        if self.validations.has_room(bytes) {
-            entry.stage = Stage::Validating;
-            self.validations.wait(topic, id, bytes);
-        } else {
+        for gone in self.questions.wait(turn, Waiting { topic, id, bytes: header.bytes }) {
             self.counters.validator_overload += 1;
-            self.unwanted(topic, id);
+            self.validators_are_slow();
+            self.put_off(gone.topic, gone.id);
         }
     }
 
-    fn question(&mut self, topic: TopicId, id: BundleId) {
-        let question = ValidationId(self.validations.next);
+    fn question(&mut self, turn: PublicKey, topic: TopicId, id: BundleId) {
         let Some(window) = self.topics.get_mut(&topic) else { return };
         let validate = window.validate;
-        let Some(entry) = window.entry_mut(&id) else { return };
         // While it waited the topic may have been left and joined again: then what has this id now is not verified yet.
-        if !matches!(entry.stage, Stage::Fetching | Stage::Validating) {
+        let Some(entry) = window.entry_mut(&id) else { return };
+        if !matches!(entry.stage, Stage::Validating) {
             return;
         }
         // While it waited, whoever would have judged it has gone.
@@ -229,15 +197,20 @@ impl Engine {
             return self.accept(topic, id);
         }
         let Some(bundle) = entry.body.clone() else { return };
-        entry.stage = Stage::Validating;
-        self.validations.next += 1;
-        self.validations.asked.insert(question, (topic, id));
-        self.timers.set(self.mono().plus(self.config.validator_patience), Timer::ValidatorOverdue(question));
+        let question = self.questions.ask(turn, topic, id);
+        let patience = self.validator_patience_for(&bundle);
+        self.timers.set(self.mono().plus(patience), Timer::ValidatorOverdue(question));
         self.actions.push_back(Action::Validate { question, bundle });
     }
 
+    /// How long a validator may think about a bundle: the time for one rumor, for each. A bundle stands or falls as one, so a
+    /// fixed time would mean that none passes of which sixty-four rumors take longer than one may.
+    pub(crate) fn validator_patience_for(&self, bundle: &Bundle) -> Duration {
+        self.config.validator_patience.saturating_mul(u32::from(bundle.header().count))
+    }
+
     pub(super) fn on_validated(&mut self, question: ValidationId, verdict: Validation) {
-        let Some((topic, id)) = self.validations.asked.remove(&question) else { return };
+        let Some((topic, id)) = self.questions.answered(question) else { return };
         let entry = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id));
         let entry = entry.filter(|entry| matches!(entry.stage, Stage::Validating));
         match (entry, verdict) {
@@ -256,16 +229,45 @@ impl Engine {
                 self.unwanted(topic, id);
             }
         }
-        while self.validations.asked.len() < self.config.validators.max(1) {
-            let Some((topic, id)) = self.validations.next() else { return };
-            self.question(topic, id);
+        self.ask_next();
+    }
+
+    /// Whether the answer still means something: the author may have been convicted, or the topic left.
+    fn is_validating(&self, topic: TopicId, id: BundleId) -> bool {
+        let entry = self.topics.get(&topic).and_then(|window| window.entry(&id));
+        entry.is_some_and(|entry| matches!(entry.stage, Stage::Validating))
+    }
+
+    fn ask_next(&mut self) {
+        while let Some((turn, next)) = self.questions.next(self.config.validators.max(1)) {
+            self.question(turn, next.topic, next.id);
         }
     }
 
+    /// The application did not answer in time. That says nothing about the bundle, so it is asked for again in a while.
     pub(super) fn on_validator_overdue(&mut self, question: ValidationId) {
-        if self.validations.asked.contains_key(&question) {
+        if !self.questions.is_asked(question) {
+            return;
+        }
+        let Some((topic, id)) = self.questions.answered(question) else { return };
+        if self.is_validating(topic, id) {
             self.counters.validator_timed_out += 1;
-            self.on_validated(question, Validation::Ignore);
+            self.validators_are_slow();
+            self.put_off(topic, id);
+            self.rest(topic, id);
+        }
+        self.ask_next();
+    }
+
+    fn validators_are_slow(&mut self) {
+        self.questions.was_slow(self.now.mono);
+        self.impair(Impairment::ValidatorsSlow, None);
+    }
+
+    /// Tells when validators keep up again.
+    pub(super) fn check_validators(&mut self) {
+        if self.questions.has_caught_up(self.now.mono) {
+            self.recover(Impairment::ValidatorsSlow);
         }
     }
 
@@ -275,6 +277,27 @@ impl Engine {
             entry.stage = Stage::Unwanted;
             entry.body = None;
         }
+    }
+
+    /// Genuine, claimed, and refused for now: its body goes, and is asked for again.
+    fn put_off(&mut self, topic: TopicId, id: BundleId) {
+        let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) else {
+            return;
+        };
+        entry.stage = Stage::Fetching;
+        entry.body = None;
+        let (header, have) = (entry.signed.header, entry.have);
+        have.iter().for_each(|slot| self.owe(slot, &header, id));
+    }
+
+    /// What was put off is left alone for a while, the longer the more often it was in vain.
+    fn rest(&mut self, topic: TopicId, id: BundleId) {
+        let now = self.now.mono;
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        let Some(entry) = window.entry_mut(&id) else { return };
+        let tries = entry.tries;
+        entry.tries = tries.saturating_add(1);
+        window.debts.rest(&id, tries, now);
     }
 
     /// Rows 10 and 11: store, mark seen, deliver, forward.
@@ -288,7 +311,7 @@ impl Engine {
         // There was room when it came in, but others may have taken it since. (Own bundles were sealed for what there is.)
         if from.is_some() && !window.has_room_for_body(&header, now.mono, &self.config) {
             self.counters.over_cap += 1;
-            return self.unwanted(topic, id);
+            return self.put_off(topic, id);
         }
         // Our own is at a position that was never used, whatever was delivered before the topic was left.
         let deliverable = from.is_none()
@@ -301,7 +324,7 @@ impl Engine {
         entry.deliverable = deliverable;
         let deliver = read && deliverable && !entry.delivered;
         entry.delivered |= deliver;
-        self.counters.bodies_evicted += window.keep_body(id, &header, from.is_none(), now.mono, &self.config);
+        self.counters.bodies_evicted += window.keep_body(id, &header, from, now.mono, &self.config);
         self.counters.accepted += 1;
         self.counters.rumors_accepted += u64::from(header.count);
         if !deliverable {

@@ -1,5 +1,6 @@
 //! What we keep about the authors of a topic: since when we know them, what they have said, and how much more they may.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,9 +33,17 @@ struct Author {
     last_heard: Mono,
     /// Positions claimed, in bundles: what it takes of the index.
     bundles: usize,
+    /// The ticks that it has claimed something in, in order: so that silencing it need not look at all ticks of the topic.
+    ticks: VecDeque<u64>,
     /// Pushes of this author's rumors: at most twice its quota per real tick, however many ticks it releases at once.
     pushes: Meter,
     allowance: Allowance,
+}
+
+impl Author {
+    fn is_new(&self, now: Mono) -> bool {
+        now.since(self.first_heard) < NEWCOMER
+    }
 }
 
 impl Authors {
@@ -47,16 +56,37 @@ impl Authors {
         self.known.get(author).map_or(0, |author| author.bundles)
     }
 
-    /// An author has claimed positions with one more bundle.
-    pub(super) fn claimed(&mut self, author: &PublicKey, now: Mono) {
-        self.heard(author, now).bundles += 1;
+    /// Bundles of an author in the index, and whether it is a newcomer.
+    pub(super) fn standing(&self, author: &PublicKey, now: Mono) -> (usize, bool) {
+        match self.known.get(author) {
+            None => (0, !self.rules.is_listed()),
+            Some(author) => (author.bundles, !self.rules.is_listed() && author.is_new(now)),
+        }
     }
 
-    /// So many bundles of an author have left the window.
-    pub(super) fn left(&mut self, author: &PublicKey, bundles: usize) {
+    /// An author has claimed positions with one more bundle, the `first` of it in a tick or not.
+    pub(super) fn claimed(&mut self, author: &PublicKey, tick: u64, first: bool, now: Mono) {
+        let author = self.heard(author, now);
+        author.bundles += 1;
+        if first {
+            let at = author.ticks.partition_point(|known| *known < tick);
+            author.ticks.insert(at, tick);
+        }
+    }
+
+    /// So many bundles of an author, all that it said in `tick`, have left the window.
+    pub(super) fn left(&mut self, author: &PublicKey, tick: u64, bundles: usize) {
         if let Some(author) = self.known.get_mut(author) {
             author.bundles = author.bundles.saturating_sub(bundles);
+            if let Ok(at) = author.ticks.binary_search(&tick) {
+                author.ticks.remove(at);
+            }
         }
+    }
+
+    /// The ticks that an author has claimed something in.
+    pub(super) fn ticks_of(&self, author: &PublicKey) -> impl Iterator<Item = u64> {
+        self.known.get(author).into_iter().flat_map(|author| author.ticks.iter().copied())
     }
 
     /// Whether pushing `count` rumors of `author` is within twice its quota; counts them if so.
@@ -76,6 +106,7 @@ impl Authors {
             first_heard: now,
             last_heard: now,
             bundles: 0,
+            ticks: VecDeque::new(),
             pushes: Meter::new((2 * quota * 1000 / tick_ms).max(1), 2 * quota),
             allowance: Allowance::new(),
         });
@@ -85,8 +116,7 @@ impl Authors {
 
     /// Whether the author was first heard so recently that it shares its turns, its caps and its allowance with newcomers.
     pub(super) fn is_newcomer(&self, author: &PublicKey, now: Mono) -> bool {
-        !self.rules.is_listed()
-            && self.known.get(author).is_none_or(|author| now.since(author.first_heard) < NEWCOMER)
+        self.standing(author, now).1
     }
 
     /// Whether the author is admitted by name, or has been heard here for a while.
@@ -145,8 +175,8 @@ mod tests {
 
     /// Says one thing that has left the window since.
     fn speaks(authors: &mut Authors, number: usize, now: Mono) {
-        authors.claimed(&key(number), now);
-        authors.left(&key(number), 1);
+        authors.claimed(&key(number), 7, true, now);
+        authors.left(&key(number), 7, 1);
     }
 
     #[test]
@@ -171,5 +201,23 @@ mod tests {
         authors.expire(at(3_000));
         // Then those who have been silent go.
         assert_eq!(authors.known.keys().collect::<Vec<_>>(), [&key(1)]);
+    }
+
+    #[test]
+    fn the_ticks_of_an_author_are_those_that_it_has_claimed_something_in() {
+        let rules = Topic::named("t").on(NetworkId::of("n")).unwrap();
+        let mut authors = Authors::new(Arc::new(rules), Keyed::default());
+        let now = Mono::default();
+        for tick in (0..1_000).rev() {
+            authors.claimed(&key(2), tick, true, now);
+        }
+        for (tick, first) in [(9, true), (7, true), (9, false), (8, true)] {
+            authors.claimed(&key(1), tick, first, now);
+        }
+        assert!(authors.ticks_of(&key(1)).eq([7, 8, 9]));
+        authors.left(&key(1), 7, 1);
+        authors.left(&key(1), 8, 1);
+        assert!(authors.ticks_of(&key(1)).eq([9]));
+        assert_eq!(authors.bundles_of(&key(1)), 2);
     }
 }

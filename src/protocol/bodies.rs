@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::random::{Keyed, KeyedMap};
 use super::slack::Slack as _;
 use super::time::Mono;
+use super::window::LINK_SHARE;
 use crate::key::PublicKey;
 use crate::rumor::BundleId;
 
@@ -24,6 +25,8 @@ pub(super) struct Bodies {
     old: VecDeque<(Mono, BundleId)>,
     all: Bytes,
     authors: KeyedMap<PublicKey, Share>,
+    /// Bytes of newcomers' young bodies, by the peer that brought them.
+    newcomers: KeyedMap<PublicKey, usize>,
     /// Authors by the bytes of their old bodies.
     most_old: BTreeSet<(usize, PublicKey)>,
 }
@@ -33,6 +36,8 @@ struct Held {
     author: PublicKey,
     bytes: usize,
     young: bool,
+    /// On whose account it is while it is young, if its author was a newcomer.
+    payer: Option<PublicKey>,
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +72,7 @@ impl Bodies {
             old: VecDeque::new(),
             all: Bytes::default(),
             authors: keyed.map(),
+            newcomers: keyed.map(),
             most_old: BTreeSet::new(),
         }
     }
@@ -82,10 +88,12 @@ impl Bodies {
     }
 
     /// Whether a body of `bytes` fits beside the young ones, in the topic and in its author's share, which is no more than
-    /// `share` times what they leave: so nobody's young bodies keep everybody else's out.
+    /// `share` times what they leave: so nobody's young bodies keep everybody else's out. A newcomer's `payer`, the peer that
+    /// brings it, has [`LINK_SHARE`] times what they leave for all its newcomers together.
     pub(super) fn has_room(
         &mut self,
         author: &PublicKey,
+        payer: Option<PublicKey>,
         bytes: usize,
         caps: Caps,
         share: usize,
@@ -94,7 +102,9 @@ impl Bodies {
         self.age(now);
         let of_author = self.authors.get(author).map_or(0, |share| share.bytes.young);
         let free = caps.topic.saturating_sub(self.all.young);
-        bytes <= free && of_author.saturating_add(bytes) <= caps.author.min(free.saturating_mul(share))
+        let of_payer = payer.and_then(|payer| self.newcomers.get(&payer)).copied().unwrap_or(0);
+        let open = free.saturating_mul(LINK_SHARE).saturating_sub(of_payer).min(free);
+        bytes <= open && of_author.saturating_add(bytes) <= caps.author.min(open.saturating_mul(share))
     }
 
     /// Keeps a body; the caller has asked [`Bodies::has_room`]. Gives those that must go for it.
@@ -102,11 +112,15 @@ impl Bodies {
         &mut self,
         id: BundleId,
         author: PublicKey,
+        payer: Option<PublicKey>,
         bytes: usize,
         caps: Caps,
         now: Mono,
     ) -> Vec<BundleId> {
-        self.held.insert(id, Held { author, bytes, young: true });
+        self.held.insert(id, Held { author, bytes, young: true, payer });
+        if let Some(payer) = payer {
+            *self.newcomers.entry(payer).or_default() += bytes;
+        }
         self.young.push_back((now, id));
         self.all.young += bytes;
         self.authors.entry(author).or_default().bytes.young += bytes;
@@ -134,7 +148,8 @@ impl Bodies {
 
     /// A body is gone; false if it was not held.
     pub(super) fn drop(&mut self, id: &BundleId) -> bool {
-        let Some(Held { author, bytes, young }) = self.held.remove(id) else { return false };
+        let Some(Held { author, bytes, young, payer }) = self.held.remove(id) else { return false };
+        self.settle(payer.filter(|_| young), bytes);
         self.add(&author, young, bytes, usize::saturating_sub);
         if let Some(share) = self.authors.get_mut(&author) {
             // What expired is still named in its author's queue: an author that never pauses would fill it for ever.
@@ -170,6 +185,7 @@ impl Bodies {
         self.young.give_back();
         self.old.give_back();
         self.authors.give_back();
+        self.newcomers.give_back();
     }
 
     /// Moves what is no longer young.
@@ -182,11 +198,23 @@ impl Bodies {
             self.old.push_back((at, id));
             let Some(held) = self.held.get_mut(&id) else { continue };
             held.young = false;
-            let (author, bytes) = (held.author, held.bytes);
+            let (author, bytes, payer) = (held.author, held.bytes, held.payer);
+            self.settle(payer, bytes);
             self.add(&author, true, bytes, usize::saturating_sub);
             self.add(&author, false, bytes, usize::saturating_add);
             if let Some(share) = self.authors.get_mut(&author) {
                 share.old.push_back(id);
+            }
+        }
+    }
+
+    /// A body is no longer on the account of the peer that brought it.
+    fn settle(&mut self, payer: Option<PublicKey>, bytes: usize) {
+        let Some(payer) = payer else { return };
+        if let Some(of_payer) = self.newcomers.get_mut(&payer) {
+            *of_payer = of_payer.saturating_sub(bytes);
+            if *of_payer == 0 {
+                self.newcomers.remove(&payer);
             }
         }
     }
@@ -247,6 +275,9 @@ impl Bodies {
             }
             recount.holds(shares.values().all(|bytes| *bytes == 0), "bodies of an author without a share");
         }
+        let paid = self.held.values().filter(|held| held.young && held.payer.is_some());
+        let bytes = paid.map(|held| held.bytes).sum();
+        recount.same("bytes of newcomers' young bodies", self.newcomers.values().sum(), bytes);
         let ranked = self.authors.iter().filter(|(_, share)| share.bytes.old > 0);
         recount.same("authors by their old bodies", self.most_old.len(), ranked.clone().count());
         for (author, share) in ranked {
@@ -281,32 +312,32 @@ mod tests {
     #[test]
     fn young_bodies_stay_and_fill_the_cap() {
         let mut bodies = Bodies::new(Duration::from_secs(10), Keyed::default());
-        (0..5).for_each(|n| assert!(bodies.keep(id(n), key(n), 20, CAPS, at(0)).is_empty()));
-        assert!(!bodies.has_room(&key(9), 1, CAPS, 2, at(10)));
-        assert!(bodies.has_room(&key(9), 20, CAPS, 2, at(11)));
+        (0..5).for_each(|n| assert!(bodies.keep(id(n), key(n), None, 20, CAPS, at(0)).is_empty()));
+        assert!(!bodies.has_room(&key(9), None, 1, CAPS, 2, at(10)));
+        assert!(bodies.has_room(&key(9), None, 20, CAPS, 2, at(11)));
         assert_eq!(bodies.bytes(), 100);
     }
 
     #[test]
     fn the_author_with_most_history_loses_it_first() {
         let mut bodies = Bodies::new(Duration::from_secs(10), Keyed::default());
-        bodies.keep(id(0), key(1), 10, CAPS, at(0));
-        (1..6).for_each(|n| assert!(bodies.keep(id(n), key(2), 10, CAPS, at(0)).is_empty()));
-        bodies.keep(id(6), key(3), 40, CAPS, at(1));
-        assert!(bodies.has_room(&key(4), 20, CAPS, 2, at(11)));
+        bodies.keep(id(0), key(1), None, 10, CAPS, at(0));
+        (1..6).for_each(|n| assert!(bodies.keep(id(n), key(2), None, 10, CAPS, at(0)).is_empty()));
+        bodies.keep(id(6), key(3), None, 40, CAPS, at(1));
+        assert!(bodies.has_room(&key(4), None, 20, CAPS, 2, at(11)));
         // The other's one body is older than any of the talkative author's.
-        assert_eq!(bodies.keep(id(7), key(4), 20, CAPS, at(11)), [id(1), id(2)]);
+        assert_eq!(bodies.keep(id(7), key(4), None, 20, CAPS, at(11)), [id(1), id(2)]);
         assert_eq!(bodies.bytes(), 100);
         // An author over its own share loses its own, whatever room the topic has.
         assert!(bodies.drop(&id(6)) && !bodies.drop(&id(6)));
-        assert_eq!(bodies.keep(id(8), key(2), 55, CAPS, at(12)), [id(3), id(4), id(5)]);
+        assert_eq!(bodies.keep(id(8), key(2), None, 55, CAPS, at(12)), [id(3), id(4), id(5)]);
     }
 
     #[test]
     fn an_author_that_never_pauses_leaves_nothing_behind() {
         let mut bodies = Bodies::new(Duration::from_secs(10), Keyed::default());
         for n in 0..=255 {
-            assert!(bodies.keep(id(n), key(1), 1, CAPS, at(u64::from(n))).is_empty());
+            assert!(bodies.keep(id(n), key(1), None, 1, CAPS, at(u64::from(n))).is_empty());
             bodies.expire(Duration::from_secs(20), at(u64::from(n)));
         }
         assert!(bodies.held.len() <= 21 && bodies.authors[&key(1)].old.len() <= 12);
@@ -317,9 +348,9 @@ mod tests {
         let caps = Caps { topic: 90, author: 90 };
         let mut bodies = Bodies::new(Duration::from_secs(10), Keyed::default());
         let mut takes = |author: u8, number: u8| {
-            let room = bodies.has_room(&key(author), 1, caps, 2, at(0));
+            let room = bodies.has_room(&key(author), None, 1, caps, 2, at(0));
             if room {
-                bodies.keep(id(number), key(author), 1, caps, at(0));
+                bodies.keep(id(number), key(author), None, 1, caps, at(0));
             }
             room
         };
@@ -331,11 +362,37 @@ mod tests {
     #[test]
     fn what_has_left_is_forgotten_without_a_trace() {
         let mut bodies = Bodies::new(Duration::from_secs(10), Keyed::default());
-        (0..50).for_each(|n| drop(bodies.keep(id(n), key(n % 7), 2, CAPS, at(u64::from(n)))));
+        (0..50)
+            .for_each(|n| drop(bodies.keep(id(n), key(n % 7), Some(key(n % 3)), 2, CAPS, at(u64::from(n)))));
         bodies.drop(&id(3));
         let expired = bodies.expire(Duration::from_secs(20), at(1_000));
         assert_eq!(expired.len(), 49);
         assert_eq!((bodies.bytes(), bodies.newest().count()), (0, 0));
-        assert!(bodies.held.is_empty() && bodies.authors.is_empty() && bodies.most_old.is_empty());
+        assert!(
+            bodies.held.is_empty()
+                && bodies.authors.is_empty()
+                && bodies.most_old.is_empty()
+                && bodies.newcomers.is_empty()
+        );
+    }
+
+    #[test]
+    fn newcomers_of_one_peer_leave_room_for_those_of_another() {
+        let caps = Caps { topic: 100, author: 100 };
+        let mut bodies = Bodies::new(Duration::from_secs(10), Keyed::default());
+        let mut takes = |peer: u8, number: u8, at: Mono| {
+            let room = bodies.has_room(&key(number), Some(key(peer)), 1, caps, 2, at);
+            if room {
+                bodies.keep(id(number), key(number), Some(key(peer)), 1, caps, at);
+            }
+            room
+        };
+        // Four times what is free, under a new key each time, then the same of what is left.
+        let taken =
+            [201, 202].map(|peer| (0..100).filter(|n| takes(peer, (peer - 201) * 100 + n, at(0))).count());
+        assert_eq!(taken, [80, 16]);
+        // What is no longer young is on nobody's account.
+        assert!(takes(201, 255, at(11)));
+        assert_eq!(bodies.newcomers.get(&key(201)), Some(&1));
     }
 }

@@ -75,6 +75,13 @@ impl Budget {
         self.cpu.charge(now, nanos(cost));
     }
 
+    /// CPU time that was charged and has not been earned back.
+    #[cfg(test)]
+    pub(super) fn cpu_charged(&self, now: Mono) -> Duration {
+        // At a quarter of a core, what is to be waited for is four times what was charged.
+        self.cpu.ahead_of.since(now) / 4
+    }
+
     /// When reading may go on, if it must stop.
     pub(super) fn overdrawn_until(&self, now: Mono) -> Option<Mono> {
         self.bytes.overdrawn_until(now).max(self.cpu.overdrawn_until(now))

@@ -42,7 +42,7 @@ impl Engine {
         self.check_pauses(&mut recount);
         self.topics.values().for_each(|window| window.check(&mut recount));
         self.left.windows().for_each(|window| window.check(&mut recount));
-        self.validations.check(&mut recount);
+        self.questions.check(&mut recount);
         self.desk.check(self.now.mono, &mut recount);
         self.book.check(&mut recount);
         self.standing.check(&mut recount);
@@ -58,7 +58,7 @@ impl Engine {
         recount.same("wanted ids", self.wants.len(), 0);
         recount.same("signatures waiting", self.verifying.total(), 0);
         recount.same("signatures under way", self.verifying.under_way(), 0);
-        recount.same("bundles with the validators", self.validations.len(), 0);
+        recount.same("bundles with the validators", self.questions.len(), 0);
         recount.holds(self.desk.is_idle(), "a publish request waits");
         for link in self.links.iter() {
             let peer = link.peer.short();

@@ -50,8 +50,8 @@ pub struct Config {
     /// CPU time that a link may cost ahead of that rate. Default 100 ms.
     pub link_cpu_burst: Duration,
     /// Most bundles that a topic keeps an index entry for. Without the bound an attacker with many keys fills memory;
-    /// at the bound new bundles are refused, newcomers' first; an author may have
-    /// twice what is free, and a quarter at the most, and own authors wait from half of what is free on. Default 131 072 (some 50 MiB).
+    /// at the bound new bundles are refused for now, newcomers' first; an author may have
+    /// twice what is free, and a quarter at the most, the newcomers that one link brings four times what is free, and own authors wait from half of what is free on. Default 131 072 (some 50 MiB).
     pub topic_bundles: usize,
     /// Most bytes of bodies that a topic keeps. Bodies older than 10 s make room for new ones; a topic in which more than
     /// this is said in 10 s refuses some of it, and own authors wait from 7/16 of it on. Default 256 MiB.
@@ -77,9 +77,10 @@ pub struct Config {
     pub first_pull_margin: Duration,
     /// Time between two rounds of the repair cycle, before jitter. Default 1 s (a guess).
     pub repair_every: Duration,
-    /// How long an application's validator may think. Default 250 ms (a guess).
+    /// How long an application's validator may think about one rumor; about a bundle, so long for each of its rumors.
+    /// Default 250 ms (a guess).
     pub validator_patience: Duration,
-    /// Runs at once of the application's validators. Default 256 (a guess).
+    /// Runs at once of the application's validators. Half of them are for authors that have none running. Default 256 (a guess).
     pub validators: usize,
     #[cfg(test)]
     pub(crate) weakness: Option<super::Weakness>,

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::accept::Validations;
 use super::book::EvidenceBook;
 use super::clock::ClockWatch;
 use super::health::Health;
@@ -13,6 +12,7 @@ use super::link::Links;
 use super::linkset::LinkSet;
 use super::presence::Presence;
 use super::publish::Desk;
+use super::questions::Questions;
 use super::random::{Keyed, Random};
 use super::spread::Redundancy;
 use super::standing::Standing;
@@ -63,7 +63,7 @@ pub struct Engine {
     pub(super) topics: BTreeMap<TopicId, Window>,
     pub(super) left: Left,
     pub(super) verifying: VerifyQueue,
-    pub(super) validations: Validations,
+    pub(super) questions: Questions,
     pub(super) wants: Wants,
     /// Running estimate of the median time from pull to copy.
     pub(super) median_serve: Option<Duration>,
@@ -112,7 +112,7 @@ impl Engine {
             topics: BTreeMap::new(),
             left: Left::new(keyed),
             verifying: VerifyQueue::new(keyed),
-            validations: Validations::new(keyed),
+            questions: Questions::new(keyed),
             wants: Wants::new(keyed),
             median_serve: None,
             last_miss: None,
@@ -249,6 +249,8 @@ impl Engine {
         for wanted in forgotten {
             self.drop_want(&wanted);
         }
+        self.pay_debts();
+        self.check_validators();
         self.wants.give_back();
         self.timers.give_back();
     }
@@ -356,7 +358,7 @@ impl Engine {
         link.live.then(|| now.since(link.live_since))
     }
 
-    /// How long a validator may think.
+    /// How long a validator may think about one rumor.
     #[must_use]
     pub const fn validator_patience(&self) -> Duration {
         self.config.validator_patience
@@ -410,7 +412,7 @@ impl Engine {
                 .iter()
                 .map(|(topic, window)| TopicStats {
                     topic: *topic,
-                    bundles: window.len(),
+                    bundles: window.claimed(),
                     body_bytes: window.held_bytes(),
                     links: self.links_of(topic),
                 })

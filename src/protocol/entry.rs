@@ -35,6 +35,8 @@ pub(super) struct Entry {
     pub(super) validated: bool,
     /// Rounds of the repair cycle it has been through.
     pub(super) rounds: u8,
+    /// Times that a validator was too slow for it.
+    pub(super) tries: u8,
 }
 
 #[derive(Debug)]
@@ -100,6 +102,7 @@ impl Entry {
             delivered: false,
             validated: false,
             rounds: 0,
+            tries: 0,
         }
     }
 
@@ -117,6 +120,7 @@ impl Entry {
             delivered: false,
             validated: true,
             rounds: 0,
+            tries: 0,
         }
     }
 

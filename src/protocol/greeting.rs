@@ -21,6 +21,8 @@ const HELLO_DEADLINE: Duration = Duration::from_secs(10);
 const STALL: Duration = Duration::from_secs(20);
 /// What looking at one entry costs when everything held is walked through for a link.
 const WALK_COST: Duration = Duration::from_nanos(50);
+/// Walks through all links that an author takes to see whether it may speak.
+const TRY_WALKS: usize = 2;
 /// Pieces of evidence that a new link is told of at once; the rest when it brings something of those authors.
 const EVIDENCE_FOR_NEWCOMERS: usize = 64;
 /// Proofs against authors that were never heard here that a link is told of in each round of a second: with 24 links a seventh
@@ -65,6 +67,7 @@ impl Engine {
                 marks.remove_all(&gone);
             }
         }
+        self.topics.values_mut().for_each(|window| window.debts.forget_links(&gone));
         self.book.forget_links(&gone);
         self.links.free()
     }
@@ -97,7 +100,9 @@ impl Engine {
             self.tell_evidence(slot, &author);
         }
         self.resync_all(slot);
-        self.desk.wake_all();
+        if let Some(link) = self.links.at(slot) {
+            self.desk.links_changed(&link.topics);
+        }
         self.check_clock();
     }
 
@@ -139,9 +144,12 @@ impl Engine {
         let Some(link) = self.links.at_mut(slot) else { return };
         // Without it a frame of 40 bytes, sent again and again, would buy walks through all that is held.
         link.budget.charge_cpu(now, WALK_COST.saturating_mul(u32::try_from(walked).unwrap_or(u32::MAX)));
-        link.topics.retain(|topic| !change.left.contains(topic.as_bytes()));
+        let mut changed: Vec<_> = change.left.into_iter().map(TopicId::from_bytes).collect();
+        changed.retain(|topic| link.relays_id(topic));
+        link.topics.retain(|topic| !changed.contains(topic));
         // A topic that is named again: it had no room for all our announcements, and has now.
         let again: Vec<_> = joined.iter().filter(|topic| link.relays_id(topic)).copied().collect();
+        changed.extend(joined.iter().filter(|topic| !link.relays_id(topic)));
         link.topics.extend_from_slice(&joined);
         link.topics.sort_unstable();
         link.topics.dedup();
@@ -157,7 +165,16 @@ impl Engine {
             }
         }
         self.resync(slot, &joined);
-        self.desk.wake_all();
+        self.wake_authors(slot, &changed);
+    }
+
+    /// Authors that wait in these topics try again. Each looks at all links for it, which is on the bill of who changed them.
+    fn wake_authors(&mut self, slot: Slot, changed: &[TopicId]) {
+        let walked = self.desk.links_changed(changed).saturating_mul(TRY_WALKS * self.links.len());
+        let cost = WALK_COST.saturating_mul(u32::try_from(walked).unwrap_or(u32::MAX));
+        if let Some(link) = self.links.at_mut(slot) {
+            link.budget.charge_cpu(self.now.mono, cost);
+        }
     }
 
     pub(super) fn tell_topics(&mut self, joined: Vec<[u8; 32]>, left: Vec<[u8; 32]>) {
@@ -194,7 +211,7 @@ impl Engine {
                 }
             }
         }
-        self.desk.wake_all();
+        self.desk.links_changed(&link.topics);
         let peer = link.peer;
         let why = link.closed_for.map_or(why, DownReason::ClosedHere);
         self.use_again(&peer);
@@ -293,8 +310,13 @@ impl Engine {
             // (The last time it was asked must have left: this comes round every second.)
             let may_ask = !link.missed.is_empty() && !link.outbox.has_frames();
             if may_ask && link.wanted_from < link.service.most_wants() / 2 {
-                let missed = link.missed.drain(..).filter(|topic| self.topics.contains_key(topic));
-                let joined: Vec<_> = missed.map(|topic| *topic.as_bytes()).collect();
+                let topics = &self.topics;
+                link.missed.retain(|topic| topics.contains_key(topic));
+                // Where even debts find no place, all that it says again would be refused again.
+                let room =
+                    |topic: &mut TopicId| topics.get(topic).is_some_and(|window| window.debts.has_room());
+                let joined: Vec<_> =
+                    link.missed.extract_if(.., room).map(|topic| *topic.as_bytes()).collect();
                 if !joined.is_empty() {
                     link.outbox.frame(wire::topics(&TopicChange { joined, left: Vec::new() }));
                     self.dirty.insert(link.slot);

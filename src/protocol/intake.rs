@@ -12,7 +12,7 @@ use super::linkset::Slot;
 use super::time::Mono;
 use super::verifying::Work;
 use super::weakness::Weakness;
-use super::window::Unfit;
+use super::window::{Taker, Unclaimed, Unfit};
 use super::{FRAME_OVERHEAD, LinkId, Offence};
 use crate::key::PublicKey;
 use crate::rumor::{Bundle, BundleId, Evidence, SignedHeader, TopicId};
@@ -23,6 +23,9 @@ const FRAME_COST: Duration = Duration::from_micros(2);
 /// What looking at one copy costs, or at 32 bytes of a control frame, which name an id, a topic or a part of a header: a
 /// hash of 112 bytes at most, and a look-up.
 const ITEM_COST: Duration = Duration::from_micros(1);
+
+/// What one body costs, however short: two hashes (a guess: not measured yet).
+const BODY_COST: Duration = Duration::from_nanos(250);
 
 /// Where a frame came from.
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +111,7 @@ impl Engine {
         self.counters.copies_in += 1;
         if let Some(link) = self.links.at_mut(sender.slot) {
             link.copies_in += 1;
-            link.budget.charge_cpu(now, ITEM_COST + hash_cost(raw.encoded.len()));
+            link.budget.charge_cpu(now, ITEM_COST);
         }
         let id = raw.id;
         let header = raw.signed.header;
@@ -142,6 +145,7 @@ impl Engine {
             }
             Known::Refused => {
                 self.counters.refused_again += 1;
+                self.tell_if_convicted(sender.slot, &header.author);
                 return;
             }
             Known::InFlight => {
@@ -177,11 +181,14 @@ impl Engine {
             return;
         }
         let signed = raw.signed;
-        let Some(bundle) = self.checked(sender, raw) else { return };
-        // Rows 5 and 6.
+        if !self.keeps_rules(&signed) {
+            return self.offence(sender.link, sender.peer, Offence::RuleBroken);
+        }
+        // Rows 5 and 6: before the bodies, whose hashes are what is dear.
         if !self.admit(sender, id, &signed) {
             return;
         }
+        let Some(bundle) = self.checked(sender, raw) else { return };
         let copy = self.copy(sender, &signed, hops);
         let mut entry = Entry::verifying(signed, copy);
         entry.body = Some(bundle.detached().into());
@@ -202,6 +209,7 @@ impl Engine {
             Known::LacksBody | Known::Has => return,
             Known::Refused => {
                 self.counters.refused_again += 1;
+                self.tell_if_convicted(sender.slot, &signed.header.author);
                 return;
             }
         }
@@ -224,13 +232,15 @@ impl Engine {
     /// Row 3: what we know of an id. Also notes that the sender has it, or at least its header.
     fn known(&mut self, topic: &TopicId, id: &BundleId, slot: Slot, holds: bool) -> Known {
         let Some(window) = self.topics.get_mut(topic) else { return Known::No };
-        if window.is_refused(id) {
+        if window.is_refused(id, self.now) {
             return Known::Refused;
         }
+        let rests = window.debts.rests(id, self.now.mono);
         let Some(entry) = window.entry_mut(id) else { return Known::No };
         if holds { &mut entry.have } else { &mut entry.heard }.insert(slot);
         match entry.stage {
             Stage::Verifying { .. } => Known::InFlight,
+            Stage::Fetching if rests => Known::Refused,
             Stage::Fetching => Known::LacksBody,
             _ => Known::Has,
         }
@@ -250,7 +260,12 @@ impl Engine {
             self.offence(sender.link, sender.peer, Offence::RuleBroken);
             return None;
         }
-        let topic = raw.signed.header.topic;
+        let header = raw.signed.header;
+        let topic = header.topic;
+        if let Some(link) = self.links.at_mut(sender.slot) {
+            let hashes = BODY_COST * u32::from(header.count) + hash_cost(raw.encoded.len());
+            link.budget.charge_cpu(self.now.mono, hashes);
+        }
         let Ok(bundle) = raw.check() else {
             self.offence(sender.link, sender.peer, Offence::BodyMismatch);
             return None;
@@ -277,6 +292,9 @@ impl Engine {
         if self.book.is_convicted(&author) {
             self.counters.convicted_author += 1;
             self.tell_evidence(sender.slot, &author);
+            if let Some(window) = self.topics.get_mut(&signed.header.topic) {
+                window.refuse(id);
+            }
             self.drop_want(&(signed.header.topic, id));
             return false;
         }
@@ -287,7 +305,7 @@ impl Engine {
             self.drop_want(&(signed.header.topic, id));
             return false;
         }
-        match window.admit(&signed.header, self.now, &self.config) {
+        match window.admit(&signed.header, (sender.link, sender.peer), self.now, &self.config) {
             Ok(()) => true,
             Err(unfit) => {
                 match unfit {
@@ -297,16 +315,32 @@ impl Engine {
                             self.offence(sender.link, sender.peer, Offence::RuleBroken);
                             return false;
                         }
+                        window.refuse_outside(id, signed.header.tick);
+                    }
+                    Unfit::Spent => {
+                        self.counters.outside_relay_window += 1;
                         window.refuse(id);
+                    }
+                    Unfit::Early => {
+                        self.counters.outside_relay_window += 1;
+                        self.owe(sender.slot, &signed.header, id);
                     }
                     Unfit::OverCap => {
                         self.counters.over_cap += 1;
-                        window.refuse_for_now(id);
+                        self.owe(sender.slot, &signed.header, id);
+                        self.compare(sender, id, signed);
                     }
                 }
                 self.drop_want(&(signed.header.topic, id));
                 false
             }
+        }
+    }
+
+    /// Whoever brings a word of a convicted author again does not know of it.
+    fn tell_if_convicted(&mut self, slot: Slot, author: &PublicKey) {
+        if self.book.is_convicted(author) {
+            self.tell_evidence(slot, author);
         }
     }
 
@@ -338,7 +372,8 @@ impl Engine {
             let signed = entry.signed;
             window.insert(id, entry, self.now);
             if self.config.lacks(Weakness::ClaimedBeforeVerified)
-                && let Err(Some(evidence)) = window.claim(id, &signed, self.now.mono)
+                && let Err(Unclaimed::Conflict(Some(evidence))) =
+                    window.claim(id, &signed, Taker::Link(sender.link), self.now, &self.config)
             {
                 return self.convict(*evidence, None);
             }

@@ -114,7 +114,7 @@ impl Engine {
     fn validate_held(&mut self, topic: TopicId, id: BundleId) {
         let Some(window) = self.topics.get_mut(&topic) else { return };
         let Some(entry) = window.entry_mut(&id) else { return };
-        if !self.validations.takes(entry.signed.header.bytes, self.config.validators) {
+        if !self.questions.takes(entry.signed.header.bytes, self.config.validators) {
             self.counters.validator_overload += 1;
             return;
         }

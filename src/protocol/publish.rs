@@ -11,7 +11,7 @@ use super::random::{Keyed, KeyedMap};
 use super::records::Records;
 use super::silence::Silence;
 use super::timers::Timer;
-use super::window::MAX_SKEW;
+use super::window::{MAX_SKEW, Taker};
 use super::{Action, Mono, Now, PublishError, Ticket};
 use crate::key::{PublicKey, SecretKey};
 use crate::rumor::{MAX_INLINE, MAX_RUMORS, Pen, Reservation, RuleSet, Spans, TopicId, seal};
@@ -204,6 +204,20 @@ impl Desk {
         waiting.into_iter().for_each(|topic| self.wake(topic));
     }
 
+    /// Topics whose waiting rumors are tried at the next occasion.
+    #[cfg(test)]
+    pub(super) fn awake(&self) -> usize {
+        self.awake.len()
+    }
+
+    /// The links of some topics are others now. Gives how many authors' waiting rumors that concerns.
+    pub(super) fn links_changed<'a>(&mut self, topics: impl IntoIterator<Item = &'a TopicId>) -> usize {
+        let concerned: Vec<_> =
+            topics.into_iter().filter(|topic| self.waiting.contains_key(*topic)).copied().collect();
+        concerned.iter().for_each(|topic| self.wake(*topic));
+        concerned.len()
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -330,7 +344,7 @@ impl Engine {
         let (id, signed) = (bundle.id(), *bundle.signed_header());
         let Some(window) = self.topics.get_mut(&topic) else { return false };
         window.insert(id, Entry::own(bundle.clone(), self.config.hop_budget()), self.now);
-        if window.claim(id, &signed, self.now.mono).is_err() {
+        if window.claim(id, &signed, Taker::Us, self.now, &self.config).is_err() {
             // Somebody has written at our position: we must not say a second thing there.
             window.forget(&id);
             for (ticket, _) in taken {

@@ -57,7 +57,7 @@ impl Engine {
         };
         let mut unknown = Vec::new();
         for (id, size) in announced.items {
-            if window.is_refused(&id) {
+            if window.is_refused(&id, self.now) || window.debts.note(&id, sender.slot, self.now.mono) {
                 self.counters.refused_again += 1;
             } else if let Some(entry) = window.entry_mut(&id) {
                 entry.have.insert(sender.slot);

@@ -1,67 +1,43 @@
-//! Ids that were refused for what they are: remembered, so that they are not pulled again and again.
+//! Ids that were refused for what their bytes say: remembered, so that they are not pulled again and again.
+//!
+//! What time may change is no such fact. A tick outside the window is remembered with the id, and the refusal holds only for
+//! as long as the window leaves that tick out. What found no room is a debt: see `debts`.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
-use super::random::{Keyed, KeyedSet};
-use super::time::Mono;
+use super::random::{Keyed, KeyedMap};
 use crate::rumor::BundleId;
 
 /// Most refused ids remembered per topic. Above it the oldest is forgotten, and may be pulled once more.
 const MAX_REFUSED: usize = 8_192;
-/// What was refused for want of room may be pulled again after so long, or twice that: half of the bodies that were young are
-/// old by then.
-const NO_ROOM_FOR: Duration = Duration::from_secs(5);
+
+/// Why an id was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// For what it says, which never changes.
+    Fact,
+    /// This is its tick, which lay outside the window.
+    Outside(u64),
+}
 
 #[derive(Debug)]
 pub(super) struct Refused {
-    ids: KeyedSet<BundleId>,
+    ids: KeyedMap<BundleId, Refusal>,
     /// The same, oldest first.
     order: VecDeque<BundleId>,
-    /// Refused for want of room, since `full_since` or later, and in the time before; at most [`MAX_REFUSED`] together.
-    full: KeyedSet<BundleId>,
-    full_before: KeyedSet<BundleId>,
-    full_since: Mono,
 }
 
 impl Refused {
     pub(super) fn new(keyed: Keyed) -> Self {
-        Self {
-            ids: keyed.set(),
-            order: VecDeque::new(),
-            full: keyed.set(),
-            full_before: keyed.set(),
-            full_since: Mono::default(),
-        }
+        Self { ids: keyed.map(), order: VecDeque::new() }
     }
 
-    pub(super) fn contains(&self, id: &BundleId) -> bool {
-        self.ids.contains(id) || self.full.contains(id) || self.full_before.contains(id)
+    pub(super) fn get(&self, id: &BundleId) -> Option<Refusal> {
+        if self.ids.is_empty() { None } else { self.ids.get(id).copied() }
     }
 
-    /// Remembers an id that there is no room for, for a while.
-    pub(super) fn add_for_now(&mut self, id: BundleId) {
-        self.full.insert(id);
-        if self.full.len() >= MAX_REFUSED / 2 {
-            self.turn_over();
-        }
-    }
-
-    /// Forgets what there was no room for, if that is long ago.
-    pub(super) fn expire(&mut self, now: Mono) {
-        if now.since(self.full_since) > NO_ROOM_FOR {
-            self.turn_over();
-            self.full_since = now;
-        }
-    }
-
-    fn turn_over(&mut self) {
-        std::mem::swap(&mut self.full, &mut self.full_before);
-        self.full.clear();
-    }
-
-    pub(super) fn add(&mut self, id: BundleId) {
-        if self.ids.insert(id) {
+    pub(super) fn add(&mut self, id: BundleId, why: Refusal) {
+        if self.ids.insert(id, why).is_none() {
             self.order.push_back(id);
         }
         if self.order.len() > MAX_REFUSED
@@ -88,10 +64,11 @@ mod tests {
         let id = |n: usize| BundleId::from_bytes(*blake3::hash(&n.to_le_bytes()).as_bytes());
         let mut refused = Refused::new(Keyed::default());
         for n in 0..2 * MAX_REFUSED {
-            refused.add(id(n));
-            refused.add(id(n));
+            refused.add(id(n), Refusal::Outside(7));
+            refused.add(id(n), Refusal::Fact);
         }
         assert_eq!((refused.ids.len(), refused.order.len()), (MAX_REFUSED, MAX_REFUSED));
-        assert!(refused.contains(&id(2 * MAX_REFUSED - 1)) && !refused.contains(&id(0)));
+        assert_eq!(refused.get(&id(2 * MAX_REFUSED - 1)), Some(Refusal::Fact));
+        assert_eq!(refused.get(&id(0)), None);
     }
 }

@@ -132,16 +132,7 @@ impl Engine {
         let signed = entry.signed;
         let mut knows = entry.have;
         entry.heard.iter().for_each(|slot| knows.insert(slot));
-        for slot in self.links.relaying(&topic, &knows) {
-            let Some(link) = self.links.at_mut(slot) else { continue };
-            if link.outbox.header(signed) {
-                self.counters.announced += 1;
-                self.dirty.insert(slot);
-            } else {
-                self.counters.announce_degraded += 1;
-                link.outbox.behind = true;
-            }
-        }
+        self.send_header(topic, &signed, &knows);
     }
 
     fn mark_told(&mut self, slot: Slot, topic: &TopicId, id: &BundleId) {

@@ -9,7 +9,7 @@ use super::random::{Keyed, KeyedMap};
 use super::weakness::Weakness;
 use super::{Action, BatchId, LinkId, VerifyJob};
 use crate::key::PublicKey;
-use crate::rumor::{BundleId, Evidence, TopicId};
+use crate::rumor::{BundleId, Evidence, SignedHeader, TopicId};
 
 /// Signatures of one link that may wait before we stop reading from it.
 pub(super) const MAX_WAITING_PER_LINK: usize = 64;
@@ -23,6 +23,8 @@ const MAX_WAITING: usize = 4_096;
 pub(super) enum Work {
     /// The signature of the first candidate of an entry; `bytes` of bodies wait with it.
     Bundle { topic: TopicId, job: VerifyJob, bytes: u32 },
+    /// The signature of a header that there is no place for: it is compared and passed on, and not kept.
+    Header { signed: Box<SignedHeader>, id: BundleId, peer: PublicKey },
     /// One signature of a piece of evidence: the second only once the first has held.
     Evidence { evidence: Box<Evidence>, peer: PublicKey, first_holds: bool },
 }
@@ -36,6 +38,7 @@ impl Work {
     fn job(&self) -> VerifyJob {
         match self {
             Self::Bundle { job, .. } => *job,
+            Self::Header { signed, id, .. } => VerifyJob::of(signed, *id),
             Self::Evidence { evidence, first_holds, .. } => {
                 let [first, second] = evidence.headers();
                 let signed = if *first_holds { second } else { first };
@@ -47,7 +50,7 @@ impl Work {
     const fn bytes(&self) -> usize {
         match self {
             Self::Bundle { bytes, .. } => *bytes as usize,
-            Self::Evidence { .. } => 0,
+            Self::Header { .. } | Self::Evidence { .. } => 0,
         }
     }
 }

@@ -9,17 +9,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Config;
 use super::authors::Authors;
 use super::bodies::{Bodies, Caps};
 use super::budget::Meter;
+use super::debts::{Debt, Debts, Verdict};
 use super::entry::{Entry, Stage};
+use super::passing::Passed;
 use super::pulls::SERVES_FOR;
 use super::random::{Keyed, KeyedMap, KeyedSet};
-use super::refused::Refused;
+use super::refused::{Refusal, Refused};
 use super::slack::Slack as _;
 use super::spent::Spent;
 use super::time::{Mono, Now};
+use super::{Config, LinkId};
 use crate::key::PublicKey;
 use crate::rumor::{BundleId, Evidence, Header, RuleSet, SignedHeader};
 
@@ -38,8 +40,18 @@ pub const DELIVER_FUTURE: Duration = Duration::from_secs(30);
 /// How many times what is free an author may have of the index, and of the bytes of young bodies. (Guess: with 2,
 /// eight authors together may have 16 seventeenths.)
 pub(super) const SHARE_OF_FREE: usize = 2;
+/// Debts that are asked for in a round of a second, at most: what is asked for comes in before the next round looks again.
+const DEBTS_A_ROUND: usize = 256;
 /// How far behind its pace a topic can be.
 const MOST_DEBT: Duration = Duration::from_secs(1);
+/// How many times what is free newcomers' bundles that come first over one link may have of the index. Keys cost nothing and
+/// links do, so whoever floods with new keys displaces what its own links bring: four such links leave a seventeenth, some 6 700
+/// places, of which any other link may have four fifths. The bytes of young bodies have the same rule. (Guess: one link alone
+/// may have four fifths of all.)
+pub(super) const LINK_SHARE: usize = 4;
+/// Of the newcomers' part of the index, what words may have that begin later than anybody may deliver them (numerator of a
+/// fraction of 16). No clock of a correct author is so far ahead, and such words hold their places for up to a minute longer.
+const AHEAD_SHARE: usize = 2;
 /// Newcomers are refused from this part of a cap on (numerator of a fraction of 16).
 const NEWCOMER_SHARE: usize = 14;
 
@@ -52,6 +64,10 @@ pub(super) struct Window {
     pub(super) dark_since: Option<u64>,
     generations: BTreeMap<u64, Generation>,
     entries: KeyedMap<BundleId, Entry>,
+    /// How many of them have not claimed anything (yet). They hold no place: what waits to be verified has bounds of its own.
+    unclaimed: usize,
+    /// Newcomers' places, by the link that brought their bundles first.
+    newcomers: KeyedMap<LinkId, usize>,
     /// What has left, and never comes back, whatever the clock does.
     spent: Spent,
     /// Ticks below this are relayed and not delivered: the topic was left, and all that is known of what was delivered then is
@@ -65,6 +81,9 @@ pub(super) struct Window {
     known_pace: Meter,
     own_pace: Meter,
     refused: Refused,
+    pub(super) debts: Debts,
+    /// Headers that found no place.
+    pub(super) passed: Passed,
     pub(super) authors: Authors,
     keyed: Keyed,
 }
@@ -84,13 +103,49 @@ struct Claim {
     first: u32,
     end: u32,
     id: BundleId,
+    /// The link on whose account it is, if its author was a newcomer.
+    payer: Option<LinkId>,
+}
+
+impl Generation {
+    /// The bundle that has claimed one of a header's positions.
+    fn overlapping(&self, header: &Header) -> Option<BundleId> {
+        let claims = self.claims.get(&header.author)?;
+        // Sorted and disjoint, so only the neighbour before the end can overlap.
+        let after = claims.partition_point(|claim| claim.first < header.end_slot());
+        let before = claims.get(after.checked_sub(1)?)?;
+        (before.end > u32::from(header.first_slot)).then_some(before.id)
+    }
 }
 
 /// Why a header can't be taken in now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unfit {
+    /// Too old, or so far ahead that no correct author with a correct neighbour says it.
     OutsideWindow,
+    /// What its author said in this tick has left the window before, and never comes back.
+    Spent,
+    /// A little ahead of what may be taken in: it soon can be.
+    Early,
     OverCap,
+}
+
+/// Who wants a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taker {
+    /// Our own author, which has waited for room.
+    Us,
+    /// A bundle that came first over this link.
+    Link(LinkId),
+}
+
+/// Why a genuine bundle has claimed nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unclaimed {
+    /// Another bundle has one of its positions. Without a proof if that one is not held.
+    Conflict(Option<Box<Evidence>>),
+    /// There is no place for it now.
+    NoPlace,
 }
 
 impl Window {
@@ -110,6 +165,8 @@ impl Window {
             dark_since: None,
             generations: BTreeMap::new(),
             entries: keyed.map(),
+            unclaimed: 0,
+            newcomers: keyed.map(),
             spent: Spent::new(keyed),
             delivered_below: 0,
             bodies,
@@ -117,6 +174,8 @@ impl Window {
             known_pace: pace(share_of(config.topic_bytes, true)),
             own_pace: pace(config.author_bytes),
             refused: Refused::new(keyed),
+            debts: Debts::new(keyed),
+            passed: Passed::default(),
             authors,
             keyed,
         }
@@ -144,10 +203,9 @@ impl Window {
 
     /// Whether a tick overlaps [now - past, now + future].
     fn within(&self, tick: u64, now: Now, past: Duration, future: Duration) -> bool {
-        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let len = self.rules.tick_len();
         len.end_of(tick) > now.unix_ms.saturating_sub(millis(past))
-            && len.start_of(tick) < now.unix_ms.saturating_add(millis(future))
+            && len.start_of(tick) < millis_from(now, future)
     }
 
     /// Whether a tick is inside the delivery window.
@@ -155,45 +213,85 @@ impl Window {
         tick >= self.delivered_below && self.within(tick, now, DELIVER_PAST, DELIVER_FUTURE)
     }
 
+    /// Whether a tick is inside the relay window.
+    fn is_relayable(&self, tick: u64, now: Now) -> bool {
+        self.within(tick, now, RELAY_PAST + self.hold_back(), RELAY_FUTURE)
+    }
+
+    /// Whether a tick will be inside the relay window before long. A correct node's clock is so far ahead of ours at the most.
+    fn is_early(&self, tick: u64, now: Now) -> bool {
+        self.within(tick, now, Duration::ZERO, RELAY_FUTURE + MAX_SKEW)
+    }
+
     /// Row 6 of the intake: is the tick inside the relay window, and is there room for the bundle?
-    pub(super) fn admit(&mut self, header: &Header, now: Now, config: &Config) -> Result<(), Unfit> {
-        let past = RELAY_PAST + self.hold_back();
-        if !self.within(header.tick, now, past, RELAY_FUTURE) || self.spent.has(&header.author, header.tick) {
-            return Err(Unfit::OutsideWindow);
+    pub(super) fn admit(
+        &mut self,
+        header: &Header,
+        by: (LinkId, PublicKey),
+        now: Now,
+        config: &Config,
+    ) -> Result<(), Unfit> {
+        let (link, peer) = by;
+        if !self.is_relayable(header.tick, now) {
+            return Err(if self.is_early(header.tick, now) { Unfit::Early } else { Unfit::OutsideWindow });
         }
-        let newcomer = self.authors.is_newcomer(&header.author, now.mono);
-        let caps = caps(config, newcomer);
-        let room = self.has_place(&header.author, newcomer, false, config)
-            && self.bodies.has_room(&header.author, header.bytes as usize, caps, SHARE_OF_FREE, now.mono);
+        if self.spent.has(&header.author, header.tick) {
+            return Err(Unfit::Spent);
+        }
+        let room = self.place(header, link, now, config).is_some_and(|payer| {
+            let (caps, payer) = (caps(config, payer.is_some()), payer.map(|_| peer));
+            let bytes = header.bytes as usize;
+            self.bodies.has_room(&header.author, payer, bytes, caps, SHARE_OF_FREE, now.mono)
+        });
         if room { Ok(()) } else { Err(Unfit::OverCap) }
     }
 
     /// Row 10: asked again when the body is to be kept, since others may have taken the room while it was in flight.
     pub(super) fn has_room_for_body(&mut self, header: &Header, now: Mono, config: &Config) -> bool {
-        self.bodies.has_room(&header.author, header.bytes as usize, caps(config, false), SHARE_OF_FREE, now)
+        let bytes = header.bytes as usize;
+        self.bodies.has_room(&header.author, None, bytes, caps(config, false), SHARE_OF_FREE, now)
     }
 
     /// Whether there is room for an own bundle of `bytes`: if not, the author waits, well short of where others with the same
     /// configuration would refuse the bundle, since they may hold more than we do (their clocks may be behind): of the index at a
     /// quarter as much, of the young bodies at half as much, and by [`pace`].
     pub(super) fn has_room(&mut self, author: &PublicKey, bytes: usize, now: Mono, config: &Config) -> bool {
-        let newcomer = self.authors.is_newcomer(author, now);
+        let (of_author, newcomer) = self.authors.standing(author, now);
         let pace = if newcomer { &self.pace } else { &self.known_pace };
-        self.has_place(author, newcomer, true, config)
-            && self.bodies.has_room(author, bytes, caps(config, newcomer), SHARE_OF_FREE / 2, now)
+        let free = share_of(config.topic_bundles, newcomer).saturating_sub(self.claimed());
+        let place = of_author < config.topic_bundles.div_ceil(4) && of_author < free.div_ceil(2);
+        place
+            && self.bodies.has_room(author, None, bytes, caps(config, newcomer), SHARE_OF_FREE / 2, now)
             && pace.overdrawn_until(now).is_none()
             && self.own_pace.overdrawn_until(now).is_none()
     }
 
-    /// Whether the index has room for one more bundle of an author: it may have a quarter of the index, since its quota alone may
-    /// allow for more than all of it, and [`SHARE_OF_FREE`] times what is free for it (a dynamic threshold, Choudhury and Hahne, 1998);
-    /// an `own` author stops at half of what is free. So however many authors fill the index, each leaves something for who comes
-    /// after them.
-    fn has_place(&self, author: &PublicKey, newcomer: bool, own: bool, config: &Config) -> bool {
-        let of_author = self.authors.bundles_of(author);
-        let free = share_of(config.topic_bundles, newcomer).saturating_sub(self.entries.len());
-        let most = if own { free.div_ceil(2) } else { free.saturating_mul(SHARE_OF_FREE) };
-        of_author < config.topic_bundles.div_ceil(4) && of_author < most
+    /// Whether the index has a place for one more bundle of an author, and who pays for it: for a newcomer's the link.
+    ///
+    /// An author may have a quarter of the index, since its quota alone may allow for more than all of it, and [`SHARE_OF_FREE`]
+    /// times what is free for it (a dynamic threshold, Choudhury and Hahne, 1998); a link's newcomers may have [`LINK_SHARE`] times
+    /// that. So however many authors and links fill the index, each leaves something for who comes after them.
+    fn place(&self, header: &Header, link: LinkId, now: Now, config: &Config) -> Option<Option<LinkId>> {
+        let (of_author, newcomer) = self.authors.standing(&header.author, now.mono);
+        let mut share = share_of(config.topic_bundles, newcomer);
+        if newcomer && self.rules.tick_len().start_of(header.tick) >= millis_from(now, DELIVER_FUTURE) {
+            share = config.topic_bundles / 16 * AHEAD_SHARE;
+        }
+        let free = share.saturating_sub(self.claimed());
+        // Of what is free to a link's newcomers each may have its part, so they leave room for those that come after them as well.
+        let open = match self.newcomers.get(&link) {
+            Some(of_link) if newcomer => free.saturating_mul(LINK_SHARE).saturating_sub(*of_link).min(free),
+            _ => free,
+        };
+        let place =
+            of_author < config.topic_bundles.div_ceil(4) && of_author < open.saturating_mul(SHARE_OF_FREE);
+        place.then_some(newcomer.then_some(link))
+    }
+
+    /// Bundles that hold a place in the index.
+    pub(super) fn claimed(&self) -> usize {
+        debug_assert!(self.unclaimed <= self.entries.len());
+        self.entries.len().saturating_sub(self.unclaimed)
     }
 
     /// Takes in a new entry; the caller has checked [`Window::admit`].
@@ -206,7 +304,7 @@ impl Window {
             unclaimed: keyed.set(),
             stays_until: now.mono,
         });
-        generation.unclaimed.insert(id);
+        self.unclaimed += usize::from(generation.unclaimed.insert(id));
         generation.stays_until = generation.stays_until.max(now.mono.plus(stays));
         self.entries.insert(id, entry);
     }
@@ -216,39 +314,71 @@ impl Window {
         if let Some(entry) = self.entries.remove(id)
             && let Some(generation) = self.generations.get_mut(&entry.signed.header.tick)
         {
-            generation.unclaimed.remove(id);
+            self.unclaimed -= usize::from(generation.unclaimed.remove(id));
         }
     }
 
-    /// Row 8: claims the positions of a verified bundle, or finds the other bundle that already has one of them.
+    /// Row 8: claims the positions of a verified bundle, if there is a place for it and no other bundle has one of them.
     pub(super) fn claim(
         &mut self,
         id: BundleId,
         signed: &SignedHeader,
-        now: Mono,
-    ) -> Result<(), Option<Box<Evidence>>> {
+        taker: Taker,
+        now: Now,
+        config: &Config,
+    ) -> Result<(), Unclaimed> {
         let header = &signed.header;
-        let Some(generation) = self.generations.get_mut(&header.tick) else { return Err(None) };
+        let place = match taker {
+            Taker::Us => Some(None),
+            Taker::Link(link) => self.place(header, link, now, config),
+        };
+        let Some(generation) = self.generations.get_mut(&header.tick) else {
+            return Err(Unclaimed::Conflict(None));
+        };
+        if let Some(other) = generation.overlapping(header) {
+            if other != id {
+                return Err(Unclaimed::Conflict(self.proof(&other, signed)));
+            }
+            // It was claimed before the topic was left.
+            self.unclaimed -= usize::from(generation.unclaimed.remove(&id));
+            return Ok(());
+        }
+        let Some(payer) = place else { return Err(Unclaimed::NoPlace) };
+        if let Some(evidence) = self.passed.conflict(signed) {
+            return Err(Unclaimed::Conflict(Some(evidence)));
+        }
         let claims = generation.claims.entry(header.author).or_default();
         let (first, end) = (u32::from(header.first_slot), header.end_slot());
-        // Sorted and disjoint, so only the neighbour before the end can overlap.
-        let after = claims.partition_point(|claim| claim.first < end);
-        if let Some(before) = after.checked_sub(1).and_then(|at| claims.get(at))
-            && before.end > first
-        {
-            if before.id == id {
-                return Ok(());
-            }
-            // A topic that was left has forgotten what lacked its body, and not what that had claimed. If it comes again, a
-            // copy that is not verified yet proves nothing.
-            let other = self.entries.get(&before.id).filter(|entry| entry.is_verified());
-            let other = other.map(|entry| entry.signed);
-            return Err(other.and_then(|other| Evidence::new(other, *signed).ok()).map(Box::new));
+        claims.insert(claims.partition_point(|claim| claim.first < end), Claim { first, end, id, payer });
+        self.authors.claimed(&header.author, header.tick, claims.len() == 1, now.mono);
+        self.unclaimed -= usize::from(generation.unclaimed.remove(&id));
+        if let Some(link) = payer {
+            *self.newcomers.entry(link).or_default() += 1;
         }
-        claims.insert(after, Claim { first, end, id });
-        generation.unclaimed.remove(&id);
-        self.authors.claimed(&header.author, now);
         Ok(())
+    }
+
+    fn proof(&self, other: &BundleId, signed: &SignedHeader) -> Option<Box<Evidence>> {
+        // A topic that was left has forgotten what lacked its body, and not what that had claimed. If it comes again, a
+        // copy that is not verified yet proves nothing.
+        let other = self.entries.get(other).filter(|entry| entry.is_verified())?;
+        Evidence::new(other.signed, *signed).ok().map(Box::new)
+    }
+
+    /// The bundle that has claimed one of a header's positions.
+    fn overlapping(&self, header: &Header) -> Option<BundleId> {
+        self.generations.get(&header.tick)?.overlapping(header)
+    }
+
+    /// Whether a header says something else than what is claimed at its positions, or passed there without a place.
+    pub(super) fn contradicts(&self, id: &BundleId, header: &Header) -> bool {
+        self.overlapping(header).is_some_and(|other| other != *id)
+    }
+
+    /// The proof of it, once the header's signature has held.
+    pub(super) fn conflict(&self, id: &BundleId, signed: &SignedHeader) -> Option<Box<Evidence>> {
+        let other = self.overlapping(&signed.header).filter(|other| other != id);
+        other.and_then(|other| self.proof(&other, signed)).or_else(|| self.passed.conflict(signed))
     }
 
     /// Row 10: keeps the body that the caller has put into the entry. Gives how many older ones went for it.
@@ -256,10 +386,11 @@ impl Window {
         &mut self,
         id: BundleId,
         header: &Header,
-        own: bool,
+        from: Option<PublicKey>,
         now: Mono,
         config: &Config,
     ) -> u64 {
+        let own = from.is_none();
         let bytes = header.bytes as usize;
         let newcomer = self.authors.is_newcomer(&header.author, now);
         // A flood of others is no reason to be silent long after it.
@@ -270,7 +401,8 @@ impl Window {
         if own {
             self.own_pace.charge(now, bytes as u64);
         }
-        let evicted = self.bodies.keep(id, header.author, bytes, caps(config, false), now);
+        let payer = from.filter(|_| newcomer);
+        let evicted = self.bodies.keep(id, header.author, payer, bytes, caps(config, false), now);
         self.drop_bodies(&evicted);
         evicted.len() as u64
     }
@@ -283,18 +415,49 @@ impl Window {
         }
     }
 
-    pub(super) fn is_refused(&self, id: &BundleId) -> bool {
-        self.refused.contains(id)
+    /// Whether an id was refused, and still is: what lay outside the window may lie inside by now.
+    pub(super) fn is_refused(&self, id: &BundleId, now: Now) -> bool {
+        match self.refused.get(id) {
+            None => false,
+            Some(Refusal::Fact) => true,
+            Some(Refusal::Outside(tick)) => !self.is_relayable(tick, now),
+        }
     }
 
     /// Remembers a refusal that is a fact about the id, so that it is not pulled again.
     pub(super) fn refuse(&mut self, id: BundleId) {
-        self.refused.add(id);
+        self.refused.add(id, Refusal::Fact);
     }
 
-    /// Remembers that there was no room for it, for a few seconds.
-    pub(super) fn refuse_for_now(&mut self, id: BundleId) {
-        self.refused.add_for_now(id);
+    /// Remembers that its tick lies outside the window, so that it is not pulled again while it does.
+    pub(super) fn refuse_outside(&mut self, id: BundleId, tick: u64) {
+        self.refused.add(id, Refusal::Outside(tick));
+    }
+
+    /// The debts that there is room for now, no more than there are places.
+    pub(super) fn payable(&mut self, now: Now, config: &Config) -> Vec<(BundleId, Debt)> {
+        if self.debts.is_empty() {
+            return Vec::new();
+        }
+        let mut debts = std::mem::replace(&mut self.debts, Debts::new(self.keyed));
+        let most = config.topic_bundles.saturating_sub(self.claimed()).min(DEBTS_A_ROUND);
+        let taken = debts.take(most, now.mono, |id, debt| self.verdict(id, debt, now, config));
+        self.debts = debts;
+        taken
+    }
+
+    fn verdict(&mut self, id: &BundleId, debt: &Debt, now: Now, config: &Config) -> Verdict {
+        let room = match self.entries.get(id).map(|entry| &entry.stage) {
+            // It was claimed before there was no room for its body.
+            Some(Stage::Fetching) => self.has_room_for_body(&debt.header, now.mono, config),
+            Some(_) => return Verdict::Forget,
+            None => match self.admit(&debt.header, (debt.link, debt.peer), now, config) {
+                Ok(()) => true,
+                Err(Unfit::OutsideWindow | Unfit::Spent) => return Verdict::Forget,
+                Err(Unfit::Early | Unfit::OverCap) => false,
+            },
+        };
+        if room { Verdict::Pay } else { Verdict::Wait }
     }
 
     /// Silences a convicted author: its bodies go, and nothing of it is delivered or forwarded from now on. Its claims
@@ -307,8 +470,8 @@ impl Window {
             return (0, Vec::new());
         }
         let (mut held_back, mut fetching) = (0, Vec::new());
-        let claims = self.generations.values().filter_map(|generation| generation.claims.get(author));
-        for claim in claims.flatten() {
+        let ticks = self.authors.ticks_of(author).filter_map(|tick| self.generations.get(&tick));
+        for claim in ticks.filter_map(|generation| generation.claims.get(author)).flatten() {
             let Some(entry) = self.entries.get_mut(&claim.id) else { continue };
             // A copy that is being verified is not what was claimed: its verdict finds the author convicted.
             if !entry.is_verified() {
@@ -330,6 +493,7 @@ impl Window {
     pub(super) fn leave(&mut self) {
         self.stop_reading();
         self.dark_since = None;
+        self.debts = Debts::new(self.keyed);
         let unfinished = |entry: &Entry| {
             matches!(entry.stage, Stage::Verifying { .. } | Stage::Fetching | Stage::Validating)
         };
@@ -388,14 +552,21 @@ impl Window {
         let expired = self.bodies.expire(keep, now.mono);
         self.drop_bodies(&expired);
         self.authors.expire(now.mono);
-        self.refused.expire(now.mono);
+        self.debts.give_back();
+        let len = self.rules.tick_len();
+        let gone = now.unix_ms.saturating_sub(millis(RELAY_PAST + self.hold_back()));
+        self.passed.expire(|tick| len.end_of(tick) <= gone);
         let mut forgotten = Vec::new();
         while let Some(tick) = self.leaving(now)
             && let Some(generation) = self.generations.remove(&tick)
         {
             for (author, claims) in &generation.claims {
-                self.authors.left(author, claims.len());
+                self.authors.left(author, tick, claims.len());
                 self.spent.add(author, tick);
+            }
+            self.unclaimed -= generation.unclaimed.len();
+            for claim in generation.claims.values().flatten() {
+                claim.payer.into_iter().for_each(|link| give_back_place(&mut self.newcomers, link));
             }
             let claimed = generation.claims.into_values().flatten().map(|claim| claim.id);
             for id in claimed.chain(generation.unclaimed) {
@@ -429,6 +600,11 @@ impl Window {
         oldest.filter(held).or(newest.filter(held)).map(|(tick, _)| *tick)
     }
 
+    /// Whether a peer that held a body `age` ago holds it now, unless it needed the room.
+    pub(super) fn is_still_held(&self, age: Duration) -> bool {
+        age < self.keep()
+    }
+
     /// How long a body is offered to others. Not less than it takes to spread, whatever the rules say.
     fn keep(&self) -> Duration {
         self.rules.retention().max(youth(&self.rules))
@@ -448,6 +624,24 @@ impl Window {
 
     pub(super) fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
         self.entries.values_mut()
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Unix milliseconds of so long after now.
+fn millis_from(now: Now, after: Duration) -> u64 {
+    now.unix_ms.saturating_add(millis(after))
+}
+
+fn give_back_place(newcomers: &mut KeyedMap<LinkId, usize>, link: LinkId) {
+    if let Some(places) = newcomers.get_mut(&link) {
+        *places -= 1;
+        if *places == 0 {
+            newcomers.remove(&link);
+        }
     }
 }
 
@@ -493,6 +687,11 @@ impl Window {
             recount.holds(!entry.is_counted() || self.bodies.holds(id), "a body is kept and not counted");
         }
         recount.same("bundles without a claim", unclaimed, without_claim);
+        recount.same("bundles that hold no place", self.unclaimed, without_claim);
+        let claims = self.generations.values().flat_map(|generation| generation.claims.values()).flatten();
+        let paid = claims.filter(|claim| claim.payer.is_some()).count();
+        recount.same("newcomers' places by their links", self.newcomers.values().sum(), paid);
+        self.debts.check(recount);
         recount.same(
             "bodies",
             self.bodies.count(),

@@ -72,6 +72,8 @@ pub(super) struct World {
     pub(super) latency: (Duration, Duration),
     /// How long a batch of signatures takes.
     pub(super) verify_takes: Duration,
+    /// How long an application thinks about a bundle.
+    pub(super) validator_takes: Duration,
     /// A test in which somebody writes under an honest node's author key: then it may be convicted.
     pub(super) honest_keys_stolen: bool,
     pub(super) judge: Judge,
@@ -95,6 +97,7 @@ impl World {
             topics: Vec::new(),
             latency: (Duration::from_millis(10), Duration::from_millis(10)),
             verify_takes: Duration::from_micros(200),
+            validator_takes: Duration::ZERO,
             honest_keys_stolen: false,
             judge: Judge::default(),
             queue: BinaryHeap::new(),
@@ -322,7 +325,8 @@ impl World {
             Action::Validate { question, bundle } => {
                 let answer = self.nodes[node].validator.as_mut().and_then(|validator| validator(&bundle));
                 if let Some(verdict) = answer {
-                    self.later(self.at, Happening::Validated { node, life, question, verdict });
+                    let at = self.at + self.validator_takes.as_nanos() as u64;
+                    self.later(at, Happening::Validated { node, life, question, verdict });
                 }
             }
             Action::PauseReading(LinkId(id)) => self.set_reading(id as usize / 2, id as usize % 2, false),
