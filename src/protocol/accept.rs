@@ -14,16 +14,23 @@ use super::weakness::Weakness;
 use super::window::{Taker, Unclaimed};
 use super::{Action, BatchId, Event, Impairment, LinkId, Offence, Validation, ValidationId, VerifyJob};
 use crate::key::PublicKey;
-use crate::rumor::{Bundle, BundleId, Evidence, TopicId};
+use crate::rumor::{Bundle, BundleId, EVIDENCE_LEN, Evidence, TopicId};
 use crate::wire;
+
+/// A link that brings what convicted authors say, though it was told, is told again once in so long. (Guess: a proof is 352 bytes,
+/// so at most that many a second are told in vain.)
+const REMIND_EVERY: Duration = Duration::from_secs(1);
 
 impl Engine {
     pub(super) fn on_verdicts(&mut self, batch: BatchId, verdicts: &[bool]) {
         let Some(work) = self.verifying.finish(batch) else { return };
-        let mut verdicts = verdicts.iter().copied();
         // A driver that answers too few has not verified: that is no, but no offence either, so those are asked again.
-        for (link, work) in work {
-            match (work, verdicts.next()) {
+        let verdicts = verdicts.iter().copied().map(Some).chain(std::iter::repeat(None));
+        let mut judged: Vec<_> = work.into_iter().zip(verdicts).collect();
+        // What one author has said is delivered in order, from whatever links it came.
+        judged.sort_by_key(|((_, work), _)| work.position());
+        for ((link, work), verdict) in judged {
+            match (work, verdict) {
                 (work, None) => self.queue_signature(link, work),
                 (Work::Bundle { topic, job, .. }, Some(true)) => self.on_genuine(link, topic, &job),
                 (Work::Bundle { topic, job, .. }, Some(false)) => self.on_forged(topic, &job),
@@ -66,7 +73,7 @@ impl Engine {
         self.heard_at = Some(self.now.mono);
         if let Some(link) = self.links.get_mut(link) {
             link.good = link.good.saturating_add(1);
-            link.service.serves(self.now.mono);
+            link.service.brings(self.now.mono);
         }
     }
 
@@ -98,6 +105,7 @@ impl Engine {
         if self.book.is_convicted(&author) {
             self.counters.convicted_author += 1;
             window.forget(&id);
+            window.refuse(id);
             self.drop_want(&(topic, id));
             return;
         }
@@ -397,6 +405,24 @@ impl Engine {
                 link.outbox.owe_evidence();
             }
         }
+    }
+
+    /// A link brings something of a convicted author. Either it was never told, or it had no use for the proof when it was (in
+    /// none of its topics was the author admitted), or it has forgotten: then it is told again, at its own expense and now and
+    /// then. What was on its way when it was told costs one proof too many.
+    pub(super) fn remind_of_conviction(&mut self, slot: Slot, author: &PublicKey) {
+        let now = self.now.mono;
+        let Some(conviction) = self.book.get_mut(author) else { return };
+        if conviction.told.contains(slot) {
+            let Some(link) = self.links.at_mut(slot) else { return };
+            if link.reminded_at.is_some_and(|at| now.since(at) < REMIND_EVERY) {
+                return;
+            }
+            link.reminded_at = Some(now);
+            link.budget.bytes.charge(now, EVIDENCE_LEN as u64);
+            conviction.told.remove(slot);
+        }
+        self.tell_evidence(slot, author);
     }
 
     /// Sends the proof of an author's conviction over a link, once. False if there is no room for it.

@@ -83,7 +83,17 @@ impl EvidenceBook {
         Some(shed)
     }
 
-    #[cfg(any(test, feature = "sim"))]
+    pub(super) fn is_empty(&self) -> bool {
+        self.convicted.is_empty()
+    }
+
+    /// What a link was told of these authors does not count any more. Gives how many there were.
+    pub(super) fn untell(&mut self, slot: Slot, whose: impl Fn(&PublicKey) -> bool) -> usize {
+        let told = self.convicted.iter_mut().filter(|(_, conviction)| conviction.told.contains(slot));
+        let again = told.filter(|(author, _)| whose(author));
+        again.map(|(_, conviction)| conviction.told.remove(slot)).count()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.convicted.len()
     }

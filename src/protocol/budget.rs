@@ -59,6 +59,9 @@ impl Meter {
 pub(super) struct Budget {
     /// Unsolicited bytes in, and bytes that its pulls make us send.
     pub(super) bytes: Meter,
+    /// Bytes that came because we had pulled them, at the same rate. We read on when it is overdrawn, and pull nothing more:
+    /// whoever only announces what it holds is not stopped for serving it.
+    pub(super) pulled: Meter,
     /// Nanoseconds of CPU.
     cpu: Meter,
 }
@@ -67,6 +70,7 @@ impl Budget {
     pub(super) fn new(config: &super::Config) -> Self {
         Self {
             bytes: Meter::new(config.link_bytes_per_s, config.link_bytes_burst),
+            pulled: Meter::new(config.link_bytes_per_s, config.link_bytes_burst),
             cpu: Meter::new(nanos(config.link_cpu_per_s), nanos(config.link_cpu_burst)),
         }
     }
@@ -80,6 +84,12 @@ impl Budget {
     pub(super) fn cpu_charged(&self, now: Mono) -> Duration {
         // At a quarter of a core, what is to be waited for is four times what was charged.
         self.cpu.ahead_of.since(now) / 4
+    }
+
+    /// A reply of `len` bytes to a pull that asked for `asked`. Beyond what was asked for, it is like any push.
+    pub(super) fn charge_reply(&mut self, now: Mono, len: usize, asked: usize) {
+        self.pulled.charge(now, len.min(asked) as u64);
+        self.bytes.charge(now, len.saturating_sub(asked) as u64);
     }
 
     /// When reading may go on, if it must stop.

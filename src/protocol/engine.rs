@@ -69,6 +69,8 @@ pub struct Engine {
     pub(super) median_serve: Option<Duration>,
     /// When a pull last went unserved.
     pub(super) last_miss: Option<Mono>,
+    /// When a link last answered a pull so late that we had stopped counting on it.
+    pub(super) late_answer_at: Option<Mono>,
     /// When a peer last brought something genuine and new.
     pub(super) heard_at: Option<Mono>,
     /// When an author was last convicted.
@@ -116,6 +118,7 @@ impl Engine {
             wants: Wants::new(keyed),
             median_serve: None,
             last_miss: None,
+            late_answer_at: None,
             heard_at: None,
             convicted_at: None,
             redundancy: Redundancy::default(),
@@ -221,6 +224,7 @@ impl Engine {
                 }
                 Timer::BudgetRefilled(link) => self.check_budget(link, true),
                 Timer::PullOverdue { wanted, slot, asked } => self.on_pull_overdue(wanted, slot, asked),
+                Timer::PullsAllowed(link) => self.on_pulls_allowed(link),
                 Timer::RestOver(wanted) => self.ask(wanted),
                 Timer::HoldBackOver { topic, id } => self.on_hold_back_over(topic, id),
                 Timer::ValidatorOverdue(question) => self.on_validator_overdue(question),

@@ -1,5 +1,6 @@
 //! Links come and go: admission, hello, topics, clocks, stalls, goodbye.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock::PeerClock;
@@ -11,7 +12,7 @@ use super::timers::Timer;
 use super::window::Window;
 use super::{Action, DownReason, Event, LinkId, Offence};
 use crate::key::PublicKey;
-use crate::rumor::TopicId;
+use crate::rumor::{EVIDENCE_LEN, RuleSet, TopicId};
 use crate::wire::{self, Hello, MAX_TOPICS_PER_LINK, Reason, TopicChange};
 
 /// A link that does not say hello for this long is closed.
@@ -144,6 +145,7 @@ impl Engine {
         let Some(link) = self.links.at_mut(slot) else { return };
         // Without it a frame of 40 bytes, sent again and again, would buy walks through all that is held.
         link.budget.charge_cpu(now, WALK_COST.saturating_mul(u32::try_from(walked).unwrap_or(u32::MAX)));
+        let before = link.topics.clone();
         let mut changed: Vec<_> = change.left.into_iter().map(TopicId::from_bytes).collect();
         changed.retain(|topic| link.relays_id(topic));
         link.topics.retain(|topic| !changed.contains(topic));
@@ -164,6 +166,7 @@ impl Engine {
                 window.entries_mut().for_each(|entry| entry.forget_link(slot, came_back));
             }
         }
+        self.tell_what_matters_now(slot, &before, &joined);
         self.resync(slot, &joined);
         self.wake_authors(slot, &changed);
     }
@@ -174,6 +177,33 @@ impl Engine {
         let cost = WALK_COST.saturating_mul(u32::try_from(walked).unwrap_or(u32::MAX));
         if let Some(link) = self.links.at_mut(slot) {
             link.budget.charge_cpu(self.now.mono, cost);
+        }
+    }
+
+    /// A peer drops a proof against an author that none of its topics admits. In a topic that it has joined since the author may
+    /// speak, so it is told again: at the pace of proofs, and on its bill.
+    fn tell_what_matters_now(&mut self, slot: Slot, before: &[TopicId], joined: &[TopicId]) {
+        let now = self.now.mono;
+        let rules = |topics: &[TopicId]| -> Vec<Arc<RuleSet>> {
+            topics
+                .iter()
+                .filter_map(|topic| self.topics.get(topic))
+                .map(|window| window.rules.clone())
+                .collect()
+        };
+        let (before, joined) = (rules(before), rules(joined));
+        if self.book.is_empty() || joined.is_empty() || before.iter().any(|rules| !rules.is_listed()) {
+            return;
+        }
+        let admit =
+            |topics: &[Arc<RuleSet>], author: &PublicKey| topics.iter().any(|rules| rules.admits(author));
+        let again = self.book.untell(slot, |author| admit(&joined, author) && !admit(&before, author));
+        let Some(link) = self.links.at_mut(slot) else { return };
+        link.budget
+            .charge_cpu(now, WALK_COST.saturating_mul(u32::try_from(self.book.len()).unwrap_or(u32::MAX)));
+        link.budget.bytes.charge(now, (EVIDENCE_LEN * again) as u64);
+        if again > 0 {
+            link.outbox.owe_evidence();
         }
     }
 
@@ -202,6 +232,7 @@ impl Engine {
                 self.drop_work(id, &work);
             }
         }
+        self.wants.forget_starved(link.slot);
         if link.wanted_from > 0 {
             for wanted in self.wants.of_link(link.slot) {
                 if let Some(want) = self.wants.get_mut(&wanted) {
@@ -274,6 +305,7 @@ impl Engine {
             self.counters.links_stalled += 1;
             self.close(id, Reason::Stalled);
         }
+        self.look_at_waiting_pushes();
         self.expect_nothing_of_the_silent();
         self.ask_again();
         let behind: Vec<_> =

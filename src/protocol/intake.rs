@@ -119,20 +119,14 @@ impl Engine {
         if lane == Lane::Replies
             && let Some(link) = self.links.at_mut(sender.slot)
         {
-            // Beyond what was asked for, a reply is like any push.
-            let unasked = raw.encoded.len().saturating_sub(pulled.unwrap_or(0));
-            link.budget.bytes.charge(now, unasked as u64);
+            link.budget.charge_reply(now, raw.encoded.len(), pulled.unwrap_or(0));
         }
         // A pulled copy carries no hop budget, whatever the other side wrote.
         let hops = if pulled.is_some() || lane == Lane::Replies { 0 } else { raw.hops };
         // Row 3.
         let known = self.known(&header.topic, &id, sender.slot, true);
-        if lane == Lane::Replies
-            && matches!(known, Known::Has)
-            && let Some(link) = self.links.at_mut(sender.slot)
-        {
-            // Also a copy that is too late to be of use shows that the link is working through what it was asked for.
-            link.service.serves(now);
+        if lane == Lane::Replies && pulled.is_none() && matches!(known, Known::Has) {
+            self.copy_came_late(sender.slot, &id);
         }
         if lane == Lane::Rumors && pulled.is_none() {
             self.redundancy.count(matches!(known, Known::Has | Known::InFlight));
@@ -291,8 +285,9 @@ impl Engine {
         let author = signed.header.author;
         if self.book.is_convicted(&author) {
             self.counters.convicted_author += 1;
-            self.tell_evidence(sender.slot, &author);
+            self.remind_of_conviction(sender.slot, &author);
             if let Some(window) = self.topics.get_mut(&signed.header.topic) {
+                // Announced again, it is not pulled again.
                 window.refuse(id);
             }
             self.drop_want(&(signed.header.topic, id));

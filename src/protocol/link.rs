@@ -14,7 +14,7 @@ use super::time::Mono;
 use super::wants::MAX_WANTS_PER_LINK;
 use super::{Config, LinkId};
 use crate::key::PublicKey;
-use crate::rumor::TopicId;
+use crate::rumor::{BundleId, TopicId};
 use crate::wire::Reason;
 
 /// Verified bundles after which a link's signatures may share batches with others'. A liar must first do this much
@@ -81,9 +81,15 @@ pub(super) struct Link {
     pub(super) good: u32,
     /// Wanted ids that list this link as a source.
     pub(super) wanted_from: usize,
+    /// The same of each topic that has some; at most as many as we have topics.
+    wanted_in: Vec<(TopicId, usize)>,
     /// Topics of ours in which it has announced more than we have noted or got: it will be asked to say it again. (At
     /// most as many as we have topics.)
     pub(super) missed: Vec<TopicId>,
+    /// A timer will say when it may be asked for more.
+    pub(super) waits_to_pull: bool,
+    /// When it was last told of a conviction that it had been told of before.
+    pub(super) reminded_at: Option<Mono>,
     /// When it last sent evidence that held, or that we had.
     pub(super) evidence_at: Option<Mono>,
     pub(super) copies_in: u64,
@@ -123,7 +129,10 @@ impl Link {
             service: Service::default(),
             good: 0,
             wanted_from: 0,
+            wanted_in: Vec::new(),
             missed: Vec::new(),
+            waits_to_pull: false,
+            reminded_at: None,
             evidence_at: None,
             copies_in: 0,
         }
@@ -153,6 +162,34 @@ impl Link {
     /// Whether it has ever brought anything genuine.
     pub(super) const fn is_proven(&self) -> bool {
         self.good > 0 || self.service.delay.is_some()
+    }
+
+    /// How many wanted ids list it as a source, and how many of them in this topic.
+    pub(super) fn listed(&self, topic: &TopicId) -> (usize, usize) {
+        let of_topic = self.wanted_in.iter().find(|(other, _)| other == topic);
+        (self.wanted_from, of_topic.map_or(0, |(_, listed)| *listed))
+    }
+
+    /// One more lists it.
+    pub(super) fn is_listed(&mut self, topic: TopicId) {
+        self.wanted_from += 1;
+        match self.wanted_in.iter_mut().find(|(other, _)| *other == topic) {
+            Some((_, listed)) => *listed += 1,
+            None => self.wanted_in.push((topic, 1)),
+        }
+    }
+
+    /// One that listed it does not any more.
+    pub(super) fn is_delisted(&mut self, topic: &TopicId) {
+        self.wanted_from = self.wanted_from.saturating_sub(1);
+        if let Some(at) = self.wanted_in.iter().position(|(other, _)| other == topic)
+            && let Some((_, listed)) = self.wanted_in.get_mut(at)
+        {
+            *listed = listed.saturating_sub(1);
+            if *listed == 0 {
+                self.wanted_in.swap_remove(at);
+            }
+        }
     }
 
     /// Something that it announced in `topic` was not noted, or could not be had.
@@ -193,9 +230,15 @@ pub(super) struct Service {
     pub(super) delay: Option<Duration>,
     /// When pulls went unserved; at most `STRIKES` kept.
     unserved: VecDeque<Mono>,
+    /// When pulls took longer than our patience, whether or not they were served in the end; as many.
+    late: VecDeque<Mono>,
     last_resort_until: Mono,
-    /// When it last served.
+    /// When it last answered a pull, in time or not.
     last_served: Option<Mono>,
+    /// When it last brought something genuine that was new, pulled or not.
+    last_brought: Option<Mono>,
+    /// Ids that it was asked for and that somebody else served first: a copy may still come. At most [`MAX_OWED`].
+    may_come: VecDeque<BundleId>,
     /// Pulls sent and not yet answered, and about how many bytes they will bring.
     pub(super) owed: usize,
     pub(super) owed_bytes: usize,
@@ -208,8 +251,11 @@ impl Default for Service {
         Self {
             delay: None,
             unserved: VecDeque::new(),
+            late: VecDeque::new(),
             last_resort_until: Mono::default(),
             last_served: None,
+            last_brought: None,
+            may_come: VecDeque::new(),
             owed: 0,
             owed_bytes: 0,
             may_owe: FIRST_OWED,
@@ -225,9 +271,28 @@ impl Service {
         self.delay = Some(self.delay.map_or(took, |old| old - old / 8 + took / 8));
     }
 
-    /// Something genuine has come, in time or not.
+    /// A pull was answered, too late to be of use.
     pub(super) const fn serves(&mut self, now: Mono) {
         self.last_served = Some(now);
+    }
+
+    /// Something genuine and new has come, asked for or not.
+    pub(super) const fn brings(&mut self, now: Mono) {
+        self.last_brought = Some(now);
+    }
+
+    /// Somebody else has served what this link was asked for.
+    pub(super) fn may_come_late(&mut self, id: BundleId) {
+        if self.may_come.len() >= MAX_OWED {
+            self.may_come.pop_front();
+        }
+        self.may_come.push_back(id);
+    }
+
+    /// Whether a copy of `id` was still to come; from now on it is not.
+    pub(super) fn still_owed(&mut self, id: &BundleId) -> bool {
+        let at = self.may_come.iter().position(|other| other == id);
+        at.and_then(|at| self.may_come.remove(at)).is_some()
     }
 
     /// Whether it has served something within `patience`.
@@ -235,21 +300,22 @@ impl Service {
         self.last_served.is_some_and(|at| now.since(at) <= patience)
     }
 
-    /// A pull went unserved. An `excused` one counts when sources are compared, and not as a strike.
-    pub(super) fn missed(&mut self, now: Mono, excused: bool) {
-        // One silence, however many pulls it kept waiting.
-        if self.unserved.back().is_some_and(|at| now.since(*at) < ONE_SILENCE) {
+    /// A pull takes longer than our patience. It counts when sources are compared, and is no strike: an overloaded link is late,
+    /// too, and the less it is asked the less it can show.
+    pub(super) fn is_late(&mut self, now: Mono) {
+        note_silence(&mut self.late, now);
+    }
+
+    /// A pull went unserved. An `excused` one counts when sources are compared, and not as a strike. Where links are `pressed`, and
+    /// answer late, nobody is struck: whom we ask less for it can show less.
+    pub(super) fn missed(&mut self, now: Mono, excused: bool, pressed: bool) {
+        note_silence(&mut self.late, now);
+        if excused || !note_silence(&mut self.unserved, now) {
             return;
         }
-        if self.unserved.len() >= STRIKES {
-            self.unserved.pop_front();
-        }
-        self.unserved.push_back(now);
-        // Whoever has served within a while is overloaded rather than a liar: it is asked after others all the same.
-        if excused {
-            return;
-        }
-        if self.recent_misses(now) >= STRIKES && !self.is_serving(now, SERVES_FOR) {
+        // Whoever has served, or brought anything, within a while is overloaded rather than a liar.
+        let brings = self.last_brought.is_some_and(|at| now.since(at) <= SERVES_FOR);
+        if self.recent_misses(now) >= STRIKES && !pressed && !brings && !self.is_serving(now, SERVES_FOR) {
             self.last_resort_until = now.plus(LAST_RESORT);
         }
         self.may_owe = (self.may_owe / 2).max(LEAST_OWED);
@@ -257,7 +323,12 @@ impl Service {
 
     /// Pulls that went unserved within the last minute, at most three.
     pub(super) fn recent_misses(&self, now: Mono) -> usize {
-        self.unserved.iter().filter(|at| now.since(**at) <= STRIKE_WINDOW).count()
+        recent(&self.unserved, now)
+    }
+
+    /// Pulls that were late or went unserved within the last minute, at most three.
+    pub(super) fn recent_lates(&self, now: Mono) -> usize {
+        recent(&self.late, now)
     }
 
     pub(super) fn is_last_resort(&self, now: Mono) -> bool {
@@ -268,6 +339,22 @@ impl Service {
     pub(super) const fn most_wants(&self) -> usize {
         if self.may_owe <= LEAST_OWED { LEAST_OWED } else { MAX_WANTS_PER_LINK }
     }
+}
+
+/// Notes a silence; false if it is the one that was noted last: one silence, however many pulls it kept waiting.
+fn note_silence(silences: &mut VecDeque<Mono>, now: Mono) -> bool {
+    if silences.back().is_some_and(|at| now.since(*at) < ONE_SILENCE) {
+        return false;
+    }
+    if silences.len() >= STRIKES {
+        silences.pop_front();
+    }
+    silences.push_back(now);
+    true
+}
+
+fn recent(silences: &VecDeque<Mono>, now: Mono) -> usize {
+    silences.iter().filter(|at| now.since(**at) <= STRIKE_WINDOW).count()
 }
 
 /// All links, by place and by name.

@@ -22,6 +22,7 @@
 //! [`Evidence`]: crate::rumor::Evidence
 
 mod accept;
+mod announcements;
 mod authors;
 mod bodies;
 mod book;
@@ -63,6 +64,7 @@ mod slack;
 mod spent;
 mod spread;
 mod standing;
+mod starved;
 mod stats;
 mod tariff;
 mod time;

@@ -1,12 +1,16 @@
 //! What waits to be sent on one link: bounded, in classes, fair to authors inside a class.
 //!
 //! ```text
-//!   Control:  hello, topics, goodbye > evidence > cancel, pulls, gone > headers > announcements (after a linger)
-//!   Rumors:   own > relayed, each fair over authors
-//!   Replies:  fair over authors
+//!   Control:  hello, topics, goodbye > evidence > cancel, pulls, gone > headers and announcements (after a linger) in turn
+//!   Rumors:   own and relayed in turn, by bytes
+//!   Replies:  one queue
 //! ```
-//! A full queue degrades a push to an announcement, and a full list of announcements to a resync of the whole link, so
-//! nothing is lost and nothing waits for a link that does not read.
+//! Pushes, replies, headers and announcements are fair over topics, and in each topic over authors; pulls over topics.
+//!
+//! ```text
+//!   a push that waits too long or finds no room  ->  an announcement  ->  a resync of the whole link
+//! ```
+//! So nothing is lost and nothing waits for a link that does not read.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,12 +18,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::fair::FairQueue;
+use super::announcements::{Announcements, Told};
+use super::fair::TopicQueue;
 use super::random::{Keyed, KeyedMap};
 use super::time::Mono;
 use crate::key::PublicKey;
 use crate::rumor::{Bundle, BundleId, SignedHeader, TopicId};
-use crate::wire::{self, FrameWriter, Lane, MAX_FRAME_LEN, MAX_HEADERS_PER_FRAME, MAX_IDS_PER_FRAME};
+use crate::wire::{self, FrameWriter, Lane, MAX_FRAME_LEN, MAX_IDS_PER_FRAME};
 
 /// Bytes that each frame costs beyond its payload: the length before it.
 pub const FRAME_OVERHEAD: usize = 4;
@@ -40,12 +45,21 @@ const STANDS_AFTER: Duration = Duration::from_secs(2);
 /// others is. The bodies are shared with the store, so what a full queue costs is its handles. (With one mark for both,
 /// four of five pushes of a saturated mesh of eight were degraded.)
 pub(super) const PUSH_QUEUE: usize = 4 * 1024 * 1024;
+/// What is relayed is pushed within so long, or announced instead. Longer than what an announcement and a pull take on a link that
+/// keeps up, a linger and two round trips: a link on which a push waits longer is slower than what it is given, and the other side
+/// may have the bundle from somebody else by then, if it knows of it. (Own pushes wait for as long as their author has to.)
+const PUSH_PATIENCE: Duration = Duration::from_millis(500);
+/// How often what waits is looked through for it, while the link takes bytes; else once a second.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Most bytes of replies that wait: what a peer's pulls can make us hold.
 const REPLY_QUEUE: usize = 1024 * 1024;
 /// Most bytes of replies that wait, with those that were cancelled and leave the queue when their turn comes.
 const REPLIES_AND_CANCELLED: usize = 4 * REPLY_QUEUE;
 /// Most ids in each list of the control lane (announcements of one topic, pulls, gones, cancels): 16 frames.
 const LIST: usize = 16 * MAX_IDS_PER_FRAME;
+/// Bytes of the control lane that may be with the transport before more is announced. What is with it goes before all that is
+/// said later, whatever its topic: on a line of 20 kB/s for a second and a half. (Announcements can wait; four frames of them.)
+const TOLD_AHEAD: usize = 32 * 1024;
 /// Most pieces of evidence that wait.
 pub(super) const EVIDENCE_QUEUE: usize = 1024;
 
@@ -60,11 +74,40 @@ fn take_run(list: &mut IdList) -> Option<(TopicId, Vec<BundleId>)> {
     Some((topic, list.drain(..run).map(|(_, id)| id).collect()))
 }
 
+/// Ids that wait for a frame: topics take turns by frames, and in each topic ids leave in order. (For topics that we have joined.)
+#[derive(Debug, Default)]
+struct TopicLists {
+    turns: VecDeque<(TopicId, VecDeque<BundleId>)>,
+    len: usize,
+}
+
+impl TopicLists {
+    fn push(&mut self, topic: TopicId, id: BundleId) {
+        self.len += 1;
+        match self.turns.iter_mut().find(|(other, _)| *other == topic) {
+            Some((_, ids)) => ids.push_back(id),
+            None => self.turns.push_back((topic, VecDeque::from([id]))),
+        }
+    }
+
+    fn take(&mut self) -> Option<(TopicId, Vec<BundleId>)> {
+        let (topic, mut ids) = self.turns.pop_front()?;
+        let frame: Vec<_> = ids.drain(..ids.len().min(MAX_IDS_PER_FRAME)).collect();
+        self.len -= frame.len();
+        if !ids.is_empty() {
+            self.turns.push_back((topic, ids));
+        }
+        Some((topic, frame))
+    }
+}
+
 /// A bundle on its way, with the hop budget it carries.
 #[derive(Debug, Clone)]
 pub(super) struct Push {
     pub(super) hops: u8,
     pub(super) bundle: Arc<Bundle>,
+    /// Since when it waits.
+    pub(super) since: Mono,
 }
 
 #[derive(Debug)]
@@ -77,16 +120,19 @@ pub(super) struct Outbox {
     /// Finished frames of the control lane.
     frames: VecDeque<Bytes>,
     evidence: VecDeque<Bytes>,
-    announcements: KeyedMap<TopicId, Vec<(BundleId, u8)>>,
-    headers: Vec<SignedHeader>,
+    told: Announcements,
     /// When the waiting announcements go out.
     pub(super) announce_due: Option<Mono>,
-    pulls: IdList,
+    pulls: TopicLists,
     gone: IdList,
     cancel: IdList,
-    own: FairQueue<PublicKey, Push>,
-    relayed: FairQueue<PublicKey, Push>,
-    replies: FairQueue<PublicKey, Arc<Bundle>>,
+    own: TopicQueue<Push>,
+    relayed: TopicQueue<Push>,
+    /// By how many bytes own pushes have gone ahead of relayed ones since both have been waiting.
+    own_ahead: isize,
+    /// When relayed pushes are next looked through for those that have waited too long.
+    look_at: Mono,
+    replies: TopicQueue<Arc<Bundle>>,
     reply_bytes: usize,
     /// Ids in `replies` that are still to be sent, with their bytes: an id pulled twice is sent once.
     replying: KeyedMap<BundleId, usize>,
@@ -103,15 +149,16 @@ impl Outbox {
             progress: [now; Lane::COUNT],
             frames: VecDeque::new(),
             evidence: VecDeque::new(),
-            announcements: keyed.map(),
-            headers: Vec::new(),
+            told: Announcements::new(keyed),
             announce_due: None,
-            pulls: IdList::new(),
+            pulls: TopicLists::default(),
             gone: IdList::new(),
             cancel: IdList::new(),
-            own: FairQueue::new(keyed),
-            relayed: FairQueue::new(keyed),
-            replies: FairQueue::new(keyed),
+            own: TopicQueue::new(keyed),
+            relayed: TopicQueue::new(keyed),
+            own_ahead: 0,
+            look_at: now,
+            replies: TopicQueue::new(keyed),
             reply_bytes: 0,
             replying: keyed.map(),
             behind: false,
@@ -134,35 +181,25 @@ impl Outbox {
         room
     }
 
-    /// False if there is no room.
-    pub(super) fn announce(&mut self, topic: TopicId, id: BundleId, size: u8) -> bool {
-        let list = self.announcements.entry(topic).or_default();
-        let room = list.len() < LIST;
-        if room {
-            list.push((id, size));
-        }
-        room
+    /// False if there is no room. `turn` is as for pushes.
+    pub(super) fn announce(&mut self, topic: TopicId, turn: PublicKey, id: BundleId, size: u8) -> bool {
+        self.told.announce(topic, turn, (id, size), LIST)
     }
 
     /// How many more announcements of a topic there is room for.
     pub(super) fn announcements_room(&self, topic: &TopicId) -> usize {
-        LIST - self.announcements.get(topic).map_or(0, Vec::len)
+        LIST.saturating_sub(self.told.ids_of(topic))
     }
 
-    /// False if there is no room.
-    pub(super) fn header(&mut self, header: SignedHeader) -> bool {
-        let room = self.headers.len() < LIST;
-        if room {
-            self.headers.push(header);
-        }
-        room
+    /// False if there is no room. `turn` is as for pushes.
+    pub(super) fn header(&mut self, turn: PublicKey, header: SignedHeader) -> bool {
+        self.told.header(turn, header, LIST)
     }
 
     /// Whether something was left out and there is room to make up for it. Asked in every cycle: with a peer that does
     /// not read, looking for what it lacks again and again would come to nothing.
     pub(super) fn may_catch_up(&self) -> bool {
-        self.behind
-            && self.headers.len() + self.announcements.values().map(Vec::len).sum::<usize>() < LIST / 2
+        self.behind && self.told.len() < LIST / 2
     }
 
     /// There are proofs that the link has not been told of, and may be told of later.
@@ -193,18 +230,35 @@ impl Outbox {
     pub(super) fn push_own(&mut self, push: Push) -> bool {
         let room = self.own.bytes() < PUSH_QUEUE;
         if room {
-            self.own.push(push.bundle.header().author, wire::bundle_item_len(&push.bundle), push);
+            let header = push.bundle.header();
+            self.own.push(header.topic, header.author, wire::bundle_item_len(&push.bundle), push);
         }
         room
     }
 
     /// False if there is no room. `turn` is whose turn it takes: the author, or what newcomers share.
     pub(super) fn push_relayed(&mut self, turn: PublicKey, push: Push) -> bool {
-        let room = self.relayed.has_room(&turn, PUSH_QUEUE);
+        let topic = push.bundle.header().topic;
+        let room = self.relayed.has_room(&topic, &turn, PUSH_QUEUE);
         if room {
-            self.relayed.push(turn, wire::bundle_item_len(&push.bundle), push);
+            self.relayed.push(topic, turn, wire::bundle_item_len(&push.bundle), push);
         }
         room
+    }
+
+    /// Relayed pushes that have waited for so long that announcing them is better.
+    pub(super) fn take_overdue(&mut self, now: Mono) -> Vec<Arc<Bundle>> {
+        if self.relayed.is_empty() || now < self.look_at {
+            return Vec::new();
+        }
+        self.look_at = now.plus(LOOK_EVERY);
+        let overdue = self.relayed.take_overdue(|push| now.since(push.since) > PUSH_PATIENCE);
+        overdue.into_iter().map(|push| push.bundle).collect()
+    }
+
+    /// Whether relayed pushes wait.
+    pub(super) const fn holds_pushes(&self) -> bool {
+        !self.relayed.is_empty()
     }
 
     /// Queues a reply to a pull. False if there is no room; a second request for what is queued changes nothing.
@@ -219,7 +273,7 @@ impl Outbox {
         if room {
             self.replying.insert(bundle.id(), len);
             self.reply_bytes += len;
-            self.replies.push(turn, len, bundle);
+            self.replies.push(bundle.header().topic, turn, len, bundle);
         }
         room
     }
@@ -234,12 +288,12 @@ impl Outbox {
 
     /// Whether so many pulls have not even left yet. A peer that hardly reads would make them pile up.
     pub(super) fn has_pulls(&self, count: usize) -> bool {
-        self.pulls.len() >= count
+        self.pulls.len >= count
     }
 
     #[cfg(test)]
     pub(super) fn lists_len(&self) -> usize {
-        self.frames.len() + self.pulls.len() + self.gone.len() + self.cancel.len() + self.evidence.len()
+        self.frames.len() + self.pulls.len + self.gone.len() + self.cancel.len() + self.evidence.len()
     }
 
     /// Whether rare frames wait.
@@ -249,7 +303,7 @@ impl Outbox {
 
     pub(super) fn pull(&mut self, topic: TopicId, id: BundleId) {
         // Bounded by who asks: see `has_pulls`.
-        self.pulls.push_back((topic, id));
+        self.pulls.push(topic, id);
     }
 
     /// Beyond the bound the puller learns by its time-out what it would have learned at once.
@@ -290,11 +344,7 @@ impl Outbox {
     /// transport. Pulls and cancels of ours do not count, nor does what says that we lack a bundle: nobody gets less for want of
     /// them, and they go on for as long as others speak.
     pub(super) fn owes_nothing(&self) -> bool {
-        self.queued_bytes() == 0
-            && self.frames.is_empty()
-            && self.evidence.is_empty()
-            && self.announcements.is_empty()
-            && self.headers.is_empty()
+        self.queued_bytes() == 0 && self.frames.is_empty() && self.evidence.is_empty() && self.told.is_empty()
     }
 
     /// Bytes queued and in flight, for statistics.
@@ -349,35 +399,33 @@ impl Outbox {
         if let Some(frame) = self.frames.pop_front().or_else(|| self.evidence.pop_front()) {
             return Some(frame);
         }
-        for (list, encode) in [
-            (&mut self.cancel, wire::cancel as fn(&TopicId, &[BundleId]) -> Bytes),
-            (&mut self.pulls, wire::pull),
-            (&mut self.gone, wire::gone),
-        ] {
-            if let Some((topic, ids)) = take_run(list) {
-                return Some(encode(&topic, &ids));
-            }
+        if let Some((topic, ids)) = take_run(&mut self.cancel) {
+            return Some(wire::cancel(&topic, &ids));
         }
-        if !self.headers.is_empty() {
-            let rest = self.headers.split_off(self.headers.len().min(MAX_HEADERS_PER_FRAME));
-            return Some(wire::headers(&std::mem::replace(&mut self.headers, rest)));
+        if let Some((topic, ids)) = self.pulls.take() {
+            return Some(wire::pull(&topic, &ids));
         }
-        if self.announce_due.is_none_or(|due| due > now) {
+        if let Some((topic, ids)) = take_run(&mut self.gone) {
+            return Some(wire::gone(&topic, &ids));
+        }
+        if LANE_CREDIT - self.credit(Lane::Control) >= TOLD_AHEAD {
             return None;
         }
-        while let Some(topic) = self.announcements.keys().next().copied() {
-            let list = self.announcements.get_mut(&topic)?;
-            let rest = list.split_off(list.len().min(MAX_IDS_PER_FRAME));
-            let mut items = std::mem::replace(list, rest);
-            if list.is_empty() {
-                self.announcements.remove(&topic);
-            }
-            items.retain(|(id, _)| wanted(&topic, id));
-            if !items.is_empty() {
-                return Some(wire::announce(&topic, &items));
+        let due = self.announce_due.is_some_and(|due| due <= now);
+        while let Some(told) = self.told.next(due) {
+            match told {
+                Told::Headers(headers) => return Some(wire::headers(&headers)),
+                Told::Ids(topic, mut items) => {
+                    items.retain(|(id, _)| wanted(&topic, id));
+                    if !items.is_empty() {
+                        return Some(wire::announce(&topic, &items));
+                    }
+                }
             }
         }
-        self.announce_due = None;
+        if due {
+            self.announce_due = None;
+        }
         None
     }
 
@@ -392,22 +440,35 @@ impl Outbox {
         let waiting = self.own.bytes() + self.relayed.bytes();
         let mut writer = FrameWriter::with_capacity(waiting.min(FRAME_TARGET));
         let mut bytes = 0;
-        for queue in [&mut self.own, &mut self.relayed] {
-            while let Some(len) = queue.next_len() {
-                if !writer.has_room(len) || (bytes > 0 && bytes + len > FRAME_TARGET) {
-                    return Some(writer.finish());
-                }
-                match queue.pop() {
-                    Some(push) if convicted(&push.bundle.header().author) => *dropped += 1,
-                    Some(push) => {
-                        bytes += len;
-                        writer.push(push.hops, &push.bundle);
-                    }
-                    None => break,
-                }
+        loop {
+            let own = self.is_owns_turn();
+            let queue = if own { &mut self.own } else { &mut self.relayed };
+            let Some(len) = queue.next_len() else { break };
+            if !writer.has_room(len) || (bytes > 0 && bytes + len > FRAME_TARGET) {
+                break;
+            }
+            let Some(push) = queue.pop() else { break };
+            self.own_ahead = self.own_ahead.saturating_add_unsigned(if own { len } else { 0 });
+            self.own_ahead = self.own_ahead.saturating_sub_unsigned(if own { 0 } else { len });
+            if convicted(&push.bundle.header().author) {
+                *dropped += 1;
+            } else {
+                bytes += len;
+                writer.push(push.hops, &push.bundle);
             }
         }
         (!writer.is_empty()).then(|| writer.finish())
+    }
+
+    /// Whether the next push is to be an own one. Where both wait they take turns by bytes: an author that never pauses would
+    /// silence whoever speaks through its node, and what it relays would silence the author. Whoever had nothing waiting has
+    /// saved nothing up, and owes nothing.
+    fn is_owns_turn(&mut self) -> bool {
+        if self.own.is_empty() || self.relayed.is_empty() {
+            self.own_ahead = 0;
+            return !self.own.is_empty();
+        }
+        self.own_ahead <= 0
     }
 
     fn next_replies(
@@ -491,7 +552,7 @@ mod tests {
         outbox.cancel(topic, id(2));
         outbox.gone(topic, id(3));
         assert!(outbox.owes_nothing(), "a node that ends does not wait for what it would ask");
-        assert!(outbox.announce(topic, id(4), 0));
+        assert!(outbox.announce(topic, PublicKey::from_bytes([0; 32]), id(4), 0));
         assert!(!outbox.owes_nothing());
     }
 
@@ -503,12 +564,14 @@ mod tests {
         for number in 0..2 * LIST {
             outbox.gone(topic, id(number));
             outbox.cancel(topic, id(number));
-            taken[0] += usize::from(outbox.announce(topic, id(number), 9));
-            taken[1] += usize::from(outbox.header(header));
+            let turn = PublicKey::from_bytes(*id(number).as_bytes());
+            taken[0] += usize::from(outbox.announce(topic, turn, id(number), 9));
+            taken[1] += usize::from(outbox.header(turn, header));
         }
-        assert_eq!((outbox.gone.len(), outbox.cancel.len(), taken), (LIST, LIST, [LIST, LIST]));
-        let announced: usize = outbox.announcements.values().map(Vec::len).sum();
-        assert_eq!((announced, outbox.headers.len(), outbox.announcements_room(&topic)), (LIST, LIST, 0));
+        // (One topic may have three quarters of the headers.)
+        let most = [LIST, LIST / 4 * 3];
+        assert_eq!((outbox.gone.len(), outbox.cancel.len(), taken), (LIST, LIST, most));
+        assert_eq!((outbox.told.len(), outbox.announcements_room(&topic)), (LIST + LIST / 4 * 3, 0));
     }
 
     /// A bundle of one body of `len` bytes.
@@ -537,7 +600,7 @@ mod tests {
     #[test]
     fn pushes_that_wait_are_bounded_own_and_relayed_apart() {
         let (mut outbox, turn) = (outbox(), PublicKey::from_bytes([0; 32]));
-        let push = Push { hops: 0, bundle: bundle(0, 15_000) };
+        let push = Push { hops: 0, bundle: bundle(0, 15_000), since: Mono::default() };
         for _ in 0..1_000 {
             outbox.push_own(push.clone());
             outbox.push_relayed(turn, push.clone());

@@ -122,9 +122,10 @@ impl Engine {
 
     /// Sends a header at once to all links of the topic but those that know it.
     pub(super) fn send_header(&mut self, topic: TopicId, signed: &SignedHeader, knows: &LinkSet) {
+        let turn = self.turn_of(&topic, &signed.header.author);
         for slot in self.links.relaying(&topic, knows) {
             let Some(link) = self.links.at_mut(slot) else { continue };
-            if link.outbox.header(*signed) {
+            if link.outbox.header(turn, *signed) {
                 self.counters.announced += 1;
                 self.dirty.insert(slot);
             } else {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::LinkId;
 use super::engine::Engine;
 use super::entry::Stage;
 use super::intake::Sender;
@@ -48,6 +49,16 @@ enum Failure {
     },
 }
 
+/// Whether a link may be asked for something of this size class: it owes us no more than it may, and has brought no more.
+fn may_be_asked(link: &Link, size: u8, now: Mono) -> bool {
+    let (service, bytes) = (&link.service, 1usize << size);
+    !link.closing
+        && !link.outbox.has_pulls(MAX_OWED)
+        && service.owed < service.may_owe
+        && (service.owed == 0 || service.owed_bytes.saturating_add(bytes) <= MAX_OWED_BYTES)
+        && link.budget.pulled.overdrawn_until(now).is_none()
+}
+
 impl Engine {
     pub(super) fn on_announce(&mut self, sender: Sender, announced: Announced) {
         let topic = announced.topic;
@@ -79,14 +90,14 @@ impl Engine {
         let Some(link) = self.links.at_mut(sender.slot) else { return };
         // A class beyond the largest bundle is a lie that only makes the liar be asked for less at once.
         let size = size.min(17);
-        let (listed, most) = (link.wanted_from, link.service.most_wants());
+        let (listed, most) = (link.listed(&topic), link.service.most_wants());
         match self.wants.add((topic, id), size, sender.slot, listed, most) {
             Added::Again => self.ask((topic, id)),
             Added::Ask => {
-                link.wanted_from += 1;
+                link.is_listed(topic);
                 self.ask((topic, id));
             }
-            Added::Noted => link.wanted_from += 1,
+            Added::Noted => link.is_listed(topic),
             Added::Nothing => {}
             Added::Full => {
                 self.counters.wants_refused += 1;
@@ -119,7 +130,8 @@ impl Engine {
             let link = self.links.at(*slot).filter(|_| !trusting);
             link.is_some_and(|link| {
                 let struck = link.service.is_last_resort(now);
-                struck || link.service.recent_misses(now) > 1 || (wary && !link.is_proven())
+                let unproven = !link.is_proven() && (wary || link.service.recent_lates(now) > 1);
+                struck || link.service.recent_misses(now) > 1 || unproven
             })
         };
         if idle.is_empty() {
@@ -129,19 +141,12 @@ impl Engine {
             return;
         }
         let fits = |slot: &Slot| {
-            let bytes = 1usize << want.size_of(*slot);
-            self.links.at(*slot).is_some_and(|link| {
-                let service = &link.service;
-                !link.closing
-                    && !link.outbox.has_pulls(MAX_OWED)
-                    && service.owed < service.may_owe
-                    && (service.owed == 0 || service.owed_bytes.saturating_add(bytes) <= MAX_OWED_BYTES)
-            })
+            self.links.at(*slot).is_some_and(|link| may_be_asked(link, want.size_of(*slot), now))
         };
         let mut free: Vec<_> = idle.into_iter().filter(fits).collect();
         if free.is_empty() {
             if under_way == 0 {
-                self.wants.starve(wanted);
+                self.starve(wanted);
             }
             return;
         }
@@ -149,7 +154,7 @@ impl Engine {
         // its round trip. One miss puts a link behind all that have none, so a liar costs each node one time-out.
         let rank = |slot: &Slot| {
             let link = self.links.at(*slot);
-            let misses = link.map_or(usize::MAX, |link| link.service.recent_misses(now));
+            let misses = link.map_or(usize::MAX, |link| link.service.recent_lates(now));
             let misses = if trusting { 0 } else { misses };
             let delay = link.map(|link| link.service.delay.unwrap_or(link.rtt));
             (hopeless(slot), doubtful(slot), misses, delay)
@@ -185,7 +190,15 @@ impl Engine {
     pub(super) fn pull_answered(&mut self, sender: Sender, wanted: &WantId) -> Option<usize> {
         let now = self.now.mono;
         let want = self.wants.get_mut(wanted)?;
-        let (asked, size) = want.answered(sender.slot, false)?;
+        let owed = want.owes(sender.slot);
+        let Some((asked, size)) = want.answered(sender.slot, false) else {
+            // We had stopped counting on it.
+            self.late_answer_at = if owed { Some(now) } else { self.late_answer_at };
+            if owed && let Some(link) = self.links.at_mut(sender.slot) {
+                link.service.serves(now);
+            }
+            return None;
+        };
         self.settle(sender.slot, size);
         let took = now.since(asked);
         if let Some(link) = self.links.at_mut(sender.slot) {
@@ -227,22 +240,75 @@ impl Engine {
         first.min(self.patience(slot))
     }
 
+    /// A copy of what we have came as a reply. If it is what the link was asked for before somebody else served it, the link is
+    /// working through its pulls; if not, it says nothing about the link: anybody can repeat what is old.
+    pub(super) fn copy_came_late(&mut self, slot: Slot, id: &BundleId) {
+        let now = self.now.mono;
+        if let Some(link) = self.links.at_mut(slot)
+            && link.service.still_owed(id)
+        {
+            link.service.serves(now);
+            self.late_answer_at = Some(now);
+        }
+    }
+
+    /// Nobody may be asked for `wanted` now: it waits until a pull of one of its sources ends, or one that has brought more
+    /// than it may is within its rate again.
+    fn starve(&mut self, wanted: WantId) {
+        let now = self.now.mono;
+        self.wants.starve(wanted, now);
+        let Some(want) = self.wants.get(&wanted) else { return };
+        let sources: Vec<_> = want.sources().collect();
+        sources.into_iter().for_each(|slot| self.wait_to_pull(slot));
+    }
+
+    /// If a link has brought more than it may, it is asked again when that is made up for: no pull that ends may do it.
+    fn wait_to_pull(&mut self, slot: Slot) {
+        let now = self.now.mono;
+        if let Some(link) = self.links.at_mut(slot)
+            && !link.waits_to_pull
+            && let Some(until) = link.budget.pulled.overdrawn_until(now)
+        {
+            link.waits_to_pull = true;
+            self.timers.set(until, Timer::PullsAllowed(link.id));
+        }
+    }
+
+    /// A link has brought no more than its rate again.
+    pub(super) fn on_pulls_allowed(&mut self, link: LinkId) {
+        let Some(link) = self.links.get_mut(link) else { return };
+        link.waits_to_pull = false;
+        let slot = link.slot;
+        self.wants.freed.insert(slot);
+        self.retry_starved();
+    }
+
     /// A pull of this link is over: it owes us that much less.
     fn settle(&mut self, slot: Slot, size: u8) {
+        self.wants.freed.insert(slot);
         if let Some(link) = self.links.at_mut(slot) {
             link.service.owed = link.service.owed.saturating_sub(1);
             link.service.owed_bytes = link.service.owed_bytes.saturating_sub(1 << size);
         }
     }
 
-    /// Not from within itself: what is given up here frees room that the next pull to end may use.
+    /// Asks links of which a pull has ended for something that has waited for it. Not from within itself: what is given up
+    /// here frees room that the next pull to end may use.
     fn retry_starved(&mut self) {
         if std::mem::replace(&mut self.wants.retrying, true) {
             return;
         }
-        // All of them first: one that starves again would be the next to be taken.
-        let starved: Vec<_> = std::iter::from_fn(|| self.wants.pop_starved()).take(RETRIES).collect();
-        starved.into_iter().for_each(|wanted| self.ask(wanted));
+        for slot in std::mem::take(&mut self.wants.freed).iter() {
+            for _ in 0..RETRIES {
+                let now = self.now.mono;
+                if !self.links.at(slot).is_some_and(|link| may_be_asked(link, 0, now)) {
+                    self.wait_to_pull(slot);
+                    break;
+                }
+                let Some(wanted) = self.wants.pop_starved(slot) else { break };
+                self.ask(wanted);
+            }
+        }
         self.wants.retrying = false;
     }
 
@@ -260,6 +326,7 @@ impl Engine {
                 if let Some(want) = self.wants.get_mut(&wanted) {
                     want.is_slow(slot);
                 }
+                self.note_late(&wanted, slot);
             }
             self.timers.set(asked.plus(patience), Timer::PullOverdue { wanted, slot, asked });
             return self.ask(wanted);
@@ -272,6 +339,7 @@ impl Engine {
         // load ever more of them would be asked for twice. A link that has never served says nothing about serving.
         // (Once for each pull, or one that is withheld would count for many.)
         let has_served = link.service.delay.is_some();
+        self.note_late(&wanted, slot);
         let newly = self.wants.get_mut(&wanted).is_some_and(|want| want.is_slow(slot));
         if has_served && newly {
             self.sample_serve(now.since(asked));
@@ -281,6 +349,15 @@ impl Engine {
         }
         self.timers.set(now.plus(patience), Timer::PullOverdue { wanted, slot, asked });
         self.ask(wanted);
+    }
+
+    /// A pull has taken too long, whoever serves in the end and however busy the link is: others are asked before it for a while.
+    fn note_late(&mut self, wanted: &WantId, slot: Slot) {
+        let now = self.now.mono;
+        let newly = self.wants.get_mut(wanted).is_some_and(|want| want.is_late(slot));
+        if newly && let Some(link) = self.links.at_mut(slot) {
+            link.service.is_late(now);
+        }
     }
 
     /// A pull came to nothing.
@@ -301,10 +378,11 @@ impl Engine {
         }
         self.counters.pulls_unserved += 1;
         self.settle(slot, size);
+        let pressed = self.late_answer_at.is_some_and(|at| now.since(at) < SERVES_FOR);
         if let Some(link) = self.links.at_mut(slot) {
             let excused = matches!(failure, Failure::Gone { excused: true });
             link.budget.charge_cpu(now, FAILED_PULL_COST);
-            link.service.missed(now, excused);
+            link.service.missed(now, excused, pressed);
             if !excused {
                 self.last_miss = Some(now);
             }
@@ -329,7 +407,7 @@ impl Engine {
             let Some(want) = self.wants.get_mut(&wanted) else { continue };
             for slot in want.remove_idle(&silent) {
                 if let Some(link) = self.links.at_mut(slot) {
-                    link.wanted_from = link.wanted_from.saturating_sub(1);
+                    link.is_delisted(&wanted.0);
                     link.has_more(wanted.0);
                 }
             }
@@ -387,9 +465,14 @@ impl Engine {
         for (slot, _) in want.asking() {
             self.settle(slot, want.size_of(slot));
         }
+        for slot in want.owing() {
+            if let Some(link) = self.links.at_mut(slot) {
+                link.service.may_come_late(wanted.1);
+            }
+        }
         for slot in want.sources() {
             if let Some(link) = self.links.at_mut(slot) {
-                link.wanted_from = link.wanted_from.saturating_sub(1);
+                link.is_delisted(&wanted.0);
             }
         }
         Some(want)
@@ -400,18 +483,16 @@ impl Engine {
         for id in pull.ids {
             let held = self.topics.get_mut(&pull.topic).and_then(|window| window.entry_mut(&id));
             let body = held.filter(|entry| entry.is_accepted()).and_then(|entry| entry.body.clone());
+            let turn = body.as_ref().map(|bundle| self.turn_of(&pull.topic, &bundle.header().author));
             let Some(link) = self.links.at_mut(sender.slot) else { return };
             self.dirty.insert(sender.slot);
-            let Some(bundle) = body else {
+            let (Some(bundle), Some(turn)) = (body, turn) else {
                 self.counters.gone += 1;
                 link.outbox.gone(pull.topic, id);
                 continue;
             };
-            let author = bundle.header().author;
             // Charged before the work: asking for much with little empties the asker's own budget.
             link.budget.bytes.charge(now, wire::bundle_item_len(&bundle) as u64);
-            let turn =
-                self.topics.get(&pull.topic).map_or(author, |window| window.authors.turn_of(&author, now));
             if link.outbox.reply(turn, bundle) {
                 self.counters.served += 1;
                 if let Some(entry) = self.topics.get_mut(&pull.topic).and_then(|window| window.entry_mut(&id))

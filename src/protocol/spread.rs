@@ -70,13 +70,13 @@ impl Engine {
             self.counters.push_degraded += eager as u64;
             eager = 0;
         }
-        let turn = window.authors.turn_of(&author, now);
+        let turn = if own { author } else { window.authors.turn_of(&author, now) };
         self.random.sample_to_front(&mut targets, eager);
         let (mut given, mut announced) = (LinkSet::default(), LinkSet::default());
         for (at, slot) in targets.into_iter().enumerate() {
             let Some(link) = self.links.at_mut(slot) else { continue };
             if at < eager {
-                let push = Push { hops: hops.saturating_sub(1), bundle: bundle.clone() };
+                let push = Push { hops: hops.saturating_sub(1), bundle: bundle.clone(), since: now };
                 let queued =
                     if own { link.outbox.push_own(push) } else { link.outbox.push_relayed(turn, push) };
                 if queued {
@@ -87,7 +87,7 @@ impl Engine {
                 }
                 self.counters.push_degraded += 1;
             }
-            if !told.contains(slot) && self.announce(slot, topic, id, size) {
+            if !told.contains(slot) && self.announce(slot, topic, turn, id, size) {
                 announced.insert(slot);
             }
         }
@@ -100,10 +100,10 @@ impl Engine {
     }
 
     /// Tells a link that we hold `id`, after a linger, if there is room: then the caller marks it as told.
-    fn announce(&mut self, slot: Slot, topic: TopicId, id: BundleId, size: u8) -> bool {
+    fn announce(&mut self, slot: Slot, topic: TopicId, turn: PublicKey, id: BundleId, size: u8) -> bool {
         let due = self.now.mono.plus(self.config.announce_linger);
         let Some(link) = self.links.at_mut(slot) else { return false };
-        if !link.outbox.announce(topic, id, size) {
+        if !link.outbox.announce(topic, turn, id, size) {
             self.counters.announce_degraded += 1;
             link.outbox.behind = true;
             return false;
@@ -135,6 +135,13 @@ impl Engine {
         self.send_header(topic, &signed, &knows);
     }
 
+    /// Whose turn a bundle takes where authors wait for each other: our own words are no newcomer's, or a burst of ours would
+    /// keep all of those waiting, and the other way round.
+    pub(super) fn turn_of(&self, topic: &TopicId, author: &PublicKey) -> PublicKey {
+        let window = self.topics.get(topic).filter(|_| *author != self.author());
+        window.map_or(*author, |window| window.authors.turn_of(author, self.now.mono))
+    }
+
     fn mark_told(&mut self, slot: Slot, topic: &TopicId, id: &BundleId) {
         if let Some(entry) = self.topics.get_mut(topic).and_then(|window| window.entry_mut(id)) {
             entry.told.insert(slot);
@@ -153,16 +160,17 @@ impl Engine {
                         relaying.iter().copied().filter(|slot| !entry.have.contains(*slot)).collect();
                     self.random.sample_to_front(&mut targets, REPAIR_FANOUT);
                     targets.truncate(REPAIR_FANOUT);
-                    again.push((*topic, id, targets, entry.size_class()));
+                    let turn = window.authors.turn_of(&entry.signed.header.author, self.now.mono);
+                    again.push((*topic, turn, id, targets, entry.size_class()));
                 }
             }
         }
-        for (topic, id, targets, size) in again {
+        for (topic, turn, id, targets, size) in again {
             if let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) {
                 entry.rounds += 1;
             }
             for slot in targets {
-                if self.announce(slot, topic, id, size) {
+                if self.announce(slot, topic, turn, id, size) {
                     self.mark_told(slot, &topic, &id);
                 }
             }
@@ -172,7 +180,7 @@ impl Engine {
     /// Announces to a link everything held in `topics` that it has neither shown nor been told of: for new links, and
     /// for those that something was left out for. What finds no room now follows with a later round.
     pub(super) fn resync(&mut self, slot: Slot, topics: &[TopicId]) {
-        let now = self.now;
+        let (now, ours) = (self.now, self.author());
         let Some(link) = self.links.at_mut(slot) else { return };
         link.outbox.behind = false;
         let mut missing = Vec::new();
@@ -192,18 +200,21 @@ impl Engine {
                     break;
                 }
                 room -= 1;
-                missing.push((*topic, id, entry.size_class()));
+                let header = &entry.signed.header;
+                let own = header.author == ours;
+                let turn = if own { ours } else { window.authors.turn_of(&header.author, now.mono) };
+                missing.push((header.tick, header.first_slot, *topic, turn, id, entry.size_class()));
             }
             // A peer decides how often this is done: so it is on its bill, as are the ids that it makes us send.
             link.budget.charge_cpu(now.mono, LOOK_COST.saturating_mul(looked));
         }
         link.budget.bytes.charge(now.mono, 33 * missing.len() as u64);
-        for (topic, id, size) in missing {
-            if self.announce(slot, topic, id, size) {
+        // The newest were chosen, in case there is no room for more. They are said in order, so that what one author has said is
+        // asked for, served and delivered by position.
+        missing.sort_unstable_by_key(|(tick, first_slot, ..)| (*tick, *first_slot));
+        for (_, _, topic, turn, id, size) in missing {
+            if self.announce(slot, topic, turn, id, size) {
                 self.mark_told(slot, &topic, &id);
-            }
-            if self.links.at(slot).is_none_or(|link| link.outbox.behind) {
-                return;
             }
         }
         if let Some(link) = self.links.at_mut(slot) {
@@ -211,10 +222,38 @@ impl Engine {
         }
     }
 
+    /// What has waited too long to be pushed over a link is announced to it instead.
+    fn announce_overdue(&mut self, slot: Slot) {
+        let now = self.now.mono;
+        let Some(link) = self.links.at_mut(slot) else { return };
+        for bundle in link.outbox.take_overdue(now) {
+            self.counters.push_degraded += 1;
+            let (topic, id) = (bundle.header().topic, bundle.id());
+            let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) else {
+                continue;
+            };
+            entry.have.remove(slot);
+            entry.told.remove(slot);
+            let size = entry.size_class();
+            let turn = self.turn_of(&topic, &bundle.header().author);
+            if self.announce(slot, topic, turn, id, size) {
+                self.mark_told(slot, &topic, &id);
+            }
+        }
+    }
+
+    /// Links on which pushes wait are looked at even if they take no byte.
+    pub(super) fn look_at_waiting_pushes(&mut self) {
+        let waiting = self.links.iter().filter(|link| link.outbox.holds_pushes());
+        let slots: Vec<_> = waiting.map(|link| link.slot).collect();
+        slots.into_iter().for_each(|slot| self.dirty.insert(slot));
+    }
+
     /// Hands the transport what it has room for.
     pub(super) fn flush(&mut self) {
         let now = self.now.mono;
         for slot in std::mem::take(&mut self.dirty).iter() {
+            self.announce_overdue(slot);
             let Some(link) = self.links.at_mut(slot) else { continue };
             if link.closing {
                 continue;

@@ -24,6 +24,8 @@ pub(super) enum Timer {
     BudgetRefilled(LinkId),
     /// a pulled copy should have come.
     PullOverdue { wanted: WantId, slot: Slot, asked: Mono },
+    /// a link that has brought more of what we pulled than it may is asked again.
+    PullsAllowed(LinkId),
     /// a wanted id, which every source failed to serve, is worth another try.
     RestOver(WantId),
     /// a bundle has been held back for long enough.

@@ -22,7 +22,7 @@ const MAX_WAITING: usize = 4_096;
 #[derive(Debug, Clone)]
 pub(super) enum Work {
     /// The signature of the first candidate of an entry; `bytes` of bodies wait with it.
-    Bundle { topic: TopicId, job: VerifyJob, bytes: u32 },
+    Bundle { topic: TopicId, job: VerifyJob, bytes: u32, position: (u64, u16) },
     /// The signature of a header that there is no place for: it is compared and passed on, and not kept.
     Header { signed: Box<SignedHeader>, id: BundleId, peer: PublicKey },
     /// One signature of a piece of evidence: the second only once the first has held.
@@ -32,7 +32,18 @@ pub(super) enum Work {
 impl Work {
     pub(super) fn bundle(topic: TopicId, id: BundleId, entry: &Entry) -> Self {
         let bytes = if entry.body.is_some() { entry.signed.header.bytes } else { 0 };
-        Self::Bundle { topic, job: VerifyJob::of(&entry.signed, id), bytes }
+        let header = &entry.signed.header;
+        let position = (header.tick, header.first_slot);
+        Self::Bundle { topic, job: VerifyJob::of(&entry.signed, id), bytes, position }
+    }
+
+    /// Where a bundle begins, tick and slot; proofs come before all bundles.
+    pub(super) const fn position(&self) -> (u64, u16) {
+        match self {
+            Self::Bundle { position, .. } => *position,
+            Self::Header { signed, .. } => (signed.header.tick, signed.header.first_slot),
+            Self::Evidence { .. } => (0, 0),
+        }
     }
 
     fn job(&self) -> VerifyJob {
@@ -407,7 +418,7 @@ mod tests {
     fn work(n: u8) -> Work {
         let (author, id) = (PublicKey::from_bytes([n; 32]), BundleId::from_bytes([n; 32]));
         let job = VerifyJob { author, id, signature: Signature::from_bytes([n; 64]) };
-        Work::Bundle { topic: TopicId::from_bytes([0; 32]), job, bytes: 0 }
+        Work::Bundle { topic: TopicId::from_bytes([0; 32]), job, bytes: 0, position: (0, 0) }
     }
 
     fn links(batch: &[(LinkId, Work)]) -> Vec<u64> {

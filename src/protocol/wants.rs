@@ -1,11 +1,12 @@
 //! Ids that were announced and that we lack: who has them, whom we asked, and when to ask the next.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::linkset::{LinkSet, Slot};
 use super::random::{Keyed, KeyedMap};
 use super::slack::Slack as _;
+use super::starved::Starved;
 use super::time::Mono;
 use crate::rumor::{BundleId, TopicId};
 
@@ -14,12 +15,19 @@ const MAX_WANTS: usize = 65_536;
 /// Wanted ids that any link may list, however many others have: or eight links that announce what does not exist could
 /// fill the map and keep everybody else's announcements out.
 const SHARE: usize = 256;
+/// Wanted ids of each topic that a link may list in any case: the last eighth of its share is for topics that have fewer, and where
+/// there are too many in all, each topic may have a few. Or what is announced in one topic would keep out all others'.
+const OF_TOPIC: usize = 64;
+const OF_TOPIC_IF_CROWDED: usize = 4;
 /// Most wanted ids that list one link as a source: what a flood of announcements can make us remember.
 pub(super) const MAX_WANTS_PER_LINK: usize = 8_192;
 /// How often each source is asked before we give up until somebody announces again: twice at once, then after pauses of
 /// 1, 2, 4 and 8 s, since a source that is cut off for a while is not a liar.
 const MAX_PASSES: u8 = 6;
 const QUICK_PASSES: u8 = 2;
+/// Ids in a link's queue of the starved from which on it is cleared of those that are no longer wanted.
+const MOST_STARVED: usize = 9 * 1_024;
+const _: () = assert!(MOST_STARVED > MAX_WANTS_PER_LINK);
 
 /// What is wanted. The topic belongs to it: an id announced under a wrong topic is another want, or the lie would have the
 /// right ones asked for what they don't hold.
@@ -33,8 +41,6 @@ pub(super) struct Want {
     pub(super) width: u8,
     /// Not asked again before this.
     pub(super) rests_until: Mono,
-    /// It is in the queue of the starved.
-    starved: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +52,10 @@ struct Source {
     asked: u8,
     /// When the pull that is under way was sent, if one is.
     since: Option<Mono>,
+    /// That it is overdue has been counted.
+    late: bool,
+    /// It waits in the link's queue of the starved.
+    starved: bool,
     /// That pull is overdue, but the link is still working through others; or we doubted from the start that it serves.
     slow: bool,
     /// A copy may still come, even though we no longer count on it.
@@ -54,7 +64,18 @@ struct Source {
     gone: bool,
 }
 
+impl Source {
+    const fn new(slot: Slot, size: u8) -> Self {
+        let (since, late, starved, slow, owes, gone) = (None, false, false, false, false, false);
+        Self { slot, size, asked: 0, since, late, starved, slow, owes, gone }
+    }
+}
+
 impl Want {
+    fn starves_at(&self, slot: Slot) -> bool {
+        self.sources.iter().any(|source| source.slot == slot && source.starved)
+    }
+
     /// Sources that are not being asked, of those the least often asked, and how often that was.
     pub(super) fn idle(&self) -> (u8, Vec<Slot>) {
         let idle = || self.sources.iter().filter(|source| source.since.is_none() && !source.gone);
@@ -83,6 +104,7 @@ impl Want {
             source.since = Some(now);
             source.asked = source.asked.saturating_add(1);
             source.slow = slow;
+            source.late = false;
             source.owes = true;
         }
     }
@@ -104,6 +126,16 @@ impl Want {
     /// Gives whether that is news.
     pub(super) fn is_slow(&mut self, slot: Slot) -> bool {
         self.source(slot).is_some_and(|source| !std::mem::replace(&mut source.slow, true))
+    }
+
+    /// The pull sent to this link has taken longer than our patience. Gives whether that is news.
+    pub(super) fn is_late(&mut self, slot: Slot) -> bool {
+        self.source(slot).is_some_and(|source| !std::mem::replace(&mut source.late, true))
+    }
+
+    /// Whether a copy may still come from this link.
+    pub(super) fn owes(&self, slot: Slot) -> bool {
+        self.sources.iter().any(|source| source.slot == slot && source.owes)
     }
 
     /// This link does not hold it. It stays listed: how often it was asked counts if it announces it again.
@@ -166,16 +198,17 @@ pub(super) enum Added {
 #[derive(Debug)]
 pub(super) struct Wants {
     wants: KeyedMap<WantId, Want>,
-    /// Wanted ids whose sources all owe us as much as they may, and some that are no longer wanted.
-    starved: VecDeque<WantId>,
-    newest_next: bool,
+    /// By link: wanted ids whose sources all owe us as much as they may, and some that are no longer wanted.
+    starved: BTreeMap<Slot, Starved>,
+    /// Links that may be asked for something that starved.
+    pub(super) freed: LinkSet,
     /// Starved ids are being tried.
     pub(super) retrying: bool,
 }
 
 impl Wants {
     pub(super) fn new(keyed: Keyed) -> Self {
-        Self { wants: keyed.map(), starved: VecDeque::new(), newest_next: false, retrying: false }
+        Self { wants: keyed.map(), starved: BTreeMap::new(), freed: LinkSet::default(), retrying: false }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -190,9 +223,18 @@ impl Wants {
         self.wants.get_mut(id)
     }
 
-    /// Adds a source, which is listed by `listed` wants already and may be by `most`.
-    pub(super) fn add(&mut self, id: WantId, size: u8, slot: Slot, listed: usize, most: usize) -> Added {
-        let source = Source { slot, size, asked: 0, since: None, slow: false, owes: false, gone: false };
+    /// Adds a source, which is listed by so many wants already, in all and in this topic, and may be by `most`.
+    pub(super) fn add(
+        &mut self,
+        id: WantId,
+        size: u8,
+        slot: Slot,
+        listed: (usize, usize),
+        most: usize,
+    ) -> Added {
+        let (listed, of_topic) = listed;
+        let full = listed >= most || (listed >= most - most / 8 && of_topic >= OF_TOPIC);
+        let source = Source::new(slot, size);
         if let Some(want) = self.wants.get_mut(&id) {
             if let Some(known) = want.source(slot) {
                 if !std::mem::take(&mut known.gone) {
@@ -201,18 +243,19 @@ impl Wants {
                 want.rests_until = Mono::default();
                 return Added::Again;
             }
-            if listed >= most {
+            if full {
                 return Added::Full;
             }
             want.sources.push(source);
             want.rests_until = Mono::default();
             return if want.in_time() == 0 { Added::Ask } else { Added::Noted };
         }
-        if listed >= most || (listed >= SHARE && self.wants.len() >= MAX_WANTS) {
+        let crowded = self.wants.len() >= MAX_WANTS;
+        if full || (crowded && listed >= SHARE && of_topic >= OF_TOPIC_IF_CROWDED) {
             return Added::Full;
         }
         let rests_until = Mono::default();
-        let want = Want { sources: vec![source], width: 1, rests_until, starved: false };
+        let want = Want { sources: vec![source], width: 1, rests_until };
         self.wants.insert(id, want);
         Added::Ask
     }
@@ -221,50 +264,62 @@ impl Wants {
         if self.wants.is_empty() { None } else { self.wants.remove(id) }
     }
 
-    /// Nobody may be asked for `id` now: it waits until a pull ends.
-    pub(super) fn starve(&mut self, id: WantId) {
+    /// Nobody may be asked for `id` now: it waits until a pull of one of its sources ends.
+    pub(super) fn starve(&mut self, id: WantId, now: Mono) {
         let Some(want) = self.wants.get_mut(&id) else { return };
-        if std::mem::replace(&mut want.starved, true) {
-            return;
+        let mut crowded = LinkSet::default();
+        for source in want.sources.iter_mut().filter(|source| source.since.is_none() && !source.gone) {
+            if !std::mem::replace(&mut source.starved, true)
+                && self.starved.entry(source.slot).or_default().push(id, now) > MOST_STARVED
+            {
+                crowded.insert(source.slot);
+            }
         }
-        if self.starved.len() > 2 * self.wants.len() + 64 {
-            // What was dropped while it starved is still in the queue. Once in so many times it is cleared out.
+        for slot in crowded.iter() {
+            // What is no longer wanted is still in the queue. Once in so many times it is cleared out.
             let wants = &self.wants;
-            self.starved.retain(|id| wants.get(id).is_some_and(|want| want.starved));
+            if let Some(starved) = self.starved.get_mut(&slot) {
+                starved.retain(|id| wants.get(id).is_some_and(|want| want.starves_at(slot)));
+            }
         }
-        self.starved.push_back(id);
     }
 
-    /// The next starved id, if any: the newest and the oldest in turn. Ids don't tell whose they are, so in the queue one
-    /// author that says a lot holds up all others; those that are said now and then are at least not behind all of it.
-    pub(super) fn pop_starved(&mut self) -> Option<WantId> {
-        loop {
-            self.newest_next = !self.newest_next;
-            let next = if self.newest_next { self.starved.pop_back() } else { self.starved.pop_front() };
-            let id = next?;
-            if let Some(want) = self.wants.get_mut(&id)
-                && std::mem::take(&mut want.starved)
-            {
+    /// The next of a link's starved ids that nobody is being asked for, if any.
+    pub(super) fn pop_starved(&mut self, slot: Slot) -> Option<WantId> {
+        let starved = self.starved.get_mut(&slot)?;
+        while let Some(id) = starved.pop() {
+            let Some(want) = self.wants.get_mut(&id) else { continue };
+            let idle = want.under_way() == 0;
+            if want.source(slot).is_some_and(|source| std::mem::take(&mut source.starved)) && idle {
                 return Some(id);
             }
         }
+        self.starved.remove(&slot);
+        None
+    }
+
+    /// A link is gone.
+    pub(super) fn forget_starved(&mut self, slot: Slot) {
+        self.starved.remove(&slot);
     }
 
     /// After a flood of announcements.
     pub(super) fn give_back(&mut self) {
         self.wants.give_back();
-        self.starved.give_back();
+        if self.wants.is_empty() {
+            self.starved.clear();
+        }
     }
 
     #[cfg(test)]
     pub(super) fn starved_len(&self) -> usize {
-        self.starved.len()
+        self.starved.values().map(Starved::len).sum()
     }
 
     /// Places that it has room for.
     #[cfg(test)]
     pub(super) fn room(&self) -> usize {
-        self.wants.capacity().max(self.starved.capacity())
+        self.wants.capacity()
     }
 
     /// Ids that list `slot`, when a link is gone.
@@ -290,8 +345,8 @@ impl Wants {
 #[cfg(any(test, feature = "sim"))]
 impl Want {
     /// It is in the queue of the starved.
-    pub(super) const fn is_starved(&self) -> bool {
-        self.starved
+    pub(super) fn is_starved(&self) -> bool {
+        self.sources.iter().any(|source| source.starved)
     }
 }
 
@@ -314,12 +369,16 @@ impl Wants {
     }
 
     pub(super) fn check(&self, recount: &mut super::check::Recount) {
-        let queued: std::collections::BTreeSet<_> = self.starved.iter().collect();
+        let ids = |starved: &Starved| starved.ids().collect::<std::collections::BTreeSet<_>>();
+        let queued: BTreeMap<_, _> =
+            self.starved.iter().map(|(slot, starved)| (*slot, ids(starved))).collect();
         for (id, want) in &self.wants {
-            recount.holds(
-                !want.starved || queued.contains(id),
-                "a starved id is not in the queue of the starved",
-            );
+            for source in want.sources.iter().filter(|source| source.starved) {
+                recount.holds(
+                    queued.get(&source.slot).is_some_and(|queued| queued.contains(id)),
+                    "a starved id is not in the queue of the starved",
+                );
+            }
         }
         recount.holds(!self.retrying, "starved ids are being retried for ever");
     }

@@ -63,7 +63,7 @@ pub use invariants::Broken;
 pub use latency::Latency;
 pub use liars::{
     Acquaintance, Adversary, AnnounceLiar, BackDated, Both, Censor, Censored, Custom, EdgeEquivocator,
-    Equivocator, Flooder, Forger, HopResetter, Liar, Maxima, Me, Outgoing, ParseLiarError, Phantoms,
+    Equivocator, Flooder, Forger, HopResetter, Liar, Maxima, Me, Outgoing, Parrot, ParseLiarError, Phantoms,
     Placement, PrefixLiar, PullFlooder, RefusedAgain, Replayer, Silent, SkewedTicks, SlotFiller, SlowServer,
     Staller, StopAndGo, TorsionSigner, WakesUp, WrongSignatureFirst,
 };

@@ -81,7 +81,8 @@ pub(super) fn node(world: &mut World, index: usize) {
     }
     let (stats, config) = (node.engine.stats(), &node.config);
     assert!(stats.links.len() <= super::super::MAX_LINKS);
-    assert!(stats.wants <= 65_536 + 256 * stats.links.len());
+    // (256 of each link, and four of each of at most 64 topics, may come on top.)
+    assert!(stats.wants <= 65_536 + 512 * stats.links.len());
     // 4 096, and a frame of each link may come on top.
     assert!(stats.waiting_verification <= 4_096 + 128 * stats.links.len());
     for link in &stats.links {

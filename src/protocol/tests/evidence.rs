@@ -251,3 +251,85 @@ fn a_forgotten_ban_is_not_counted_as_a_forgotten_proof() {
     let counters = engine.stats().counters;
     assert_eq!((counters.offences, counters.bans_shed, counters.evidence_shed), (8_193, 1, 0));
 }
+
+/// A node that is in a listed topic only, and its honest neighbour, that is in an open one too and has convicted an author whom
+/// only the open one admits: both topics, the node, its neighbour, the author.
+fn told_what_it_had_no_use_for(
+    world: &mut World,
+) -> ([std::sync::Arc<crate::rumor::RuleSet>; 2], usize, usize, crate::key::SecretKey) {
+    let listed = world.topic(&Topic::named("listed").authors(Authors::Listed(vec![world.liar(9).public()])));
+    let node = world.node();
+    let open = world.topic(&Topic::named("open"));
+    let neighbour = world.node();
+    world.connect(neighbour, node);
+    world.run(100);
+    let (witness, author) = (world.hostile(neighbour), world.liar(1));
+    let proof = evidence_of(world, 1, &open);
+    world.says(witness, Lane::Control, wire::evidence(&proof));
+    world.run(3_000);
+    assert!(world.nodes[neighbour].convicted(&author.public()));
+    assert_eq!(world.nodes[node].counters().evidence_irrelevant, 1);
+    ([listed, open], node, neighbour, author)
+}
+
+#[test]
+fn who_joins_a_topic_that_admits_a_convicted_author_is_told_of_it_again() {
+    let mut world = World::new(61);
+    let ([listed, open], node, neighbour, author) = told_what_it_had_no_use_for(&mut world);
+    // When the node joins the open topic, then it is told within the second, once, and its neighbour's other peers are not.
+    world.handle(node, Input::Join { rules: open, deliver: true, validate: false });
+    world.run(1_500);
+    assert!(world.nodes[node].convicted(&author.public()));
+    // And leaving a topic and joining it again tells it nothing new.
+    let known = world.nodes[node].counters().evidence_known;
+    for _ in 0..3 {
+        world.handle(node, Input::Leave { topic: listed.id() });
+        world.run(1_500);
+        world.handle(node, Input::Join { rules: listed.clone(), deliver: true, validate: false });
+        world.run(1_500);
+    }
+    assert_eq!(world.nodes[node].counters().evidence_known, known);
+    assert_eq!(world.nodes[neighbour].counters().convictions, 1);
+}
+
+#[test]
+fn a_convicted_author_does_not_speak_through_who_has_just_joined() {
+    let mut world = World::new(62);
+    let ([_, open], node, _, author) = told_what_it_had_no_use_for(&mut world);
+    // When the node joins the open topic, and a liar brings it 39 words of that author,
+    world.handle(node, Input::Join { rules: open.clone(), deliver: true, validate: false });
+    let liar = world.hostile(node);
+    for slot in 0..39 {
+        let word = world.says_at(&author, &open, slot, "word");
+        world.pushes(liar, &[&word]);
+        world.run(100);
+    }
+    // Then its neighbour, to which it passes them on, tells it at once.
+    let heard = world.nodes[node].delivered.len();
+    println!("{heard} words");
+    assert!(heard <= 3, "{heard} words");
+}
+
+#[test]
+fn who_brings_a_convicted_authors_words_is_told_again_now_and_then() {
+    // Given a peer that was told of a conviction.
+    let mut world = World::new(63);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let (witness, peer) = (world.hostile(node), world.hostile(node));
+    let proof = evidence_of(&world, 1, &rules);
+    world.says(witness, Lane::Control, wire::evidence(&proof));
+    world.run(1_500);
+    let told = |world: &World| {
+        let frames = &world.hostiles[peer].frames;
+        frames.iter().filter(|frame| matches!(frame, Frame::Evidence(_))).count()
+    };
+    assert_eq!(told(&world), 1);
+    // When it brings the author's words all the same, ten a second, then it is told again once a second.
+    for slot in 0..30 {
+        let word = world.says_at(&world.liar(1), &rules, 20 + slot, "word");
+        world.pushes(peer, &[&word]);
+        world.run(100);
+    }
+    assert_eq!(told(&world), 1 + 3);
+}

@@ -7,6 +7,7 @@ mod node;
 mod world;
 
 mod backlog;
+mod bill;
 mod charges;
 mod debts;
 mod duplicates;
@@ -26,4 +27,5 @@ mod slow;
 mod spread;
 mod tariff;
 mod topics;
+mod turns;
 mod windows;

@@ -370,3 +370,102 @@ fn pulls_that_come_to_nothing_are_on_the_links_bill() {
     let counters = world.nodes[node].counters();
     assert!(counters.paused_for_budget > 0 && counters.pulls_unserved > 1_000, "{counters:?}");
 }
+
+/// Eight honest links that serve, and a liar two milliseconds away that announces each of twenty words five milliseconds before
+/// them and never serves it. If it `repeats`, it sends a copy of an old one every fifty milliseconds; if it is `proven`, it was
+/// the one that brought that. How long each word took.
+fn words_beside_a_liar(proven: bool, repeats: bool) -> Vec<u64> {
+    let mut world = World::new(28);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let honest: Vec<_> = (0..8).map(|_| world.hostile(node)).collect();
+    world.latency = (Duration::from_millis(1), Duration::from_millis(1));
+    let liar = world.hostile(node);
+    let author = world.liar(1);
+    let old = world.says_at(&author, &rules, 0, "old");
+    world.pushes(if proven { liar } else { honest[0] }, &[&old]);
+    world.run(50);
+    let mut took = Vec::new();
+    for number in 1..=20 {
+        let word = world.says_at(&author, &rules, number, &format!("word {number}"));
+        world.announces(liar, &rules, &[word.id()]);
+        world.run(5);
+        honest.iter().for_each(|honest| world.announces(*honest, &rules, &[word.id()]));
+        let (said, mut served) = (world.millis(), [false; 8]);
+        for step in 0..1_500 {
+            if repeats && step % 50 == 0 {
+                world.says(liar, Lane::Replies, frame_of(0, &[&old]));
+            }
+            for (honest, served) in honest.iter().zip(&mut served) {
+                if !*served && world.hostiles[*honest].pulls_of(&word.id()) > 0 {
+                    *served = true;
+                    world.says(*honest, Lane::Replies, frame_of(0, &[&word]));
+                }
+            }
+            world.run(1);
+        }
+        took.push(world.nodes[node].delivered.last().unwrap().at / 1_000_000 - said);
+    }
+    assert_eq!(world.nodes[node].delivered.len(), 21);
+    took
+}
+
+#[test]
+fn a_liar_that_repeats_what_is_old_is_found_out_like_one_that_is_silent() {
+    for (proven, repeats) in [(false, false), (false, true), (true, false), (true, true)] {
+        let took = words_beside_a_liar(proven, repeats);
+        println!("it has brought something: {proven}, it repeats: {repeats}: {took:?} ms");
+        // Then after five words it is not waited for any more: a word takes a round trip to an honest link.
+        assert!(took[5..].iter().all(|took| *took <= 60), "{took:?}");
+    }
+}
+
+#[test]
+fn a_late_copy_of_what_was_pulled_says_that_the_link_serves_and_an_old_one_does_not() {
+    // Given two links that were asked for a word, of which the second served it.
+    let mut world = World::new(29);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let (slow, quick) = (world.hostile(node), world.hostile(node));
+    let author = world.liar(1);
+    let word = world.says_at(&author, &rules, 0, "word");
+    world.announces(slow, &rules, &[word.id()]);
+    world.run(5);
+    world.announces(quick, &rules, &[word.id()]);
+    world.until(1_000, |world| world.hostiles[quick].pulls_of(&word.id()) > 0);
+    world.says(quick, Lane::Replies, frame_of(0, &[&word]));
+    world.run(50);
+    let serves = |world: &World| {
+        let engine = world.engine(node);
+        let link = engine.links.of_peer(&world.hostiles[slow].key).next().unwrap();
+        link.service.is_serving(engine.mono(), Duration::from_millis(100))
+    };
+    assert!(!serves(&world));
+    // When the first serves it after all, that counts, once: what it repeats does not.
+    world.says(slow, Lane::Replies, frame_of(0, &[&word]));
+    world.run(20);
+    assert!(serves(&world));
+    for _ in 0..10 {
+        world.run(50);
+        world.says(slow, Lane::Replies, frame_of(0, &[&word]));
+    }
+    world.run(20);
+    assert!(!serves(&world));
+}
+
+#[test]
+fn one_topics_announcements_leave_places_for_anothers() {
+    // Given a link that has announced all that it may in one topic, none of which it serves yet.
+    let mut world = World::new(30);
+    let [busy, quiet] = ["busy", "quiet"].map(|name| world.topic(&Topic::named(name)));
+    let node = world.node();
+    let peer = world.hostile(node);
+    world.announces(peer, &busy, &(0..9_000).map(fake_id).collect::<Vec<_>>());
+    world.run(50);
+    let listed = |world: &World| world.engine(node).stats().links[0].wanted_from;
+    assert_eq!(listed(&world), 8_192 - 1_024);
+    // When it announces in another topic, that is noted, up to what is kept for it.
+    world.announces(peer, &quiet, &(10_000..10_100).map(fake_id).collect::<Vec<_>>());
+    world.run(50);
+    assert_eq!(listed(&world), 8_192 - 1_024 + 64);
+}

@@ -7,7 +7,7 @@
 //! | File | Strategies (rows of docs/attacks.md) |
 //! |---|---|
 //! | `withhold` | silence, censorship (B1, B2) |
-//! | `serve` | announce and serve late, badly or never (B3, B4, B5, B38) |
+//! | `serve` | announce and serve late, badly or never (B3, B4, B5, B38, R4) |
 //! | `numbers` | hop budgets and other numbers at their largest (B6, B28) |
 //! | `flood` | much of what is allowed, and more (B7, B11, B29) |
 //! | `stale` | what is old, early or refused (B10, B15, B36, B41, B42) |
@@ -48,7 +48,7 @@ pub use me::{Acquaintance, Me, Outgoing};
 pub use names::{Liar, ParseLiarError};
 pub use numbers::{HopResetter, Maxima};
 pub use placement::Placement;
-pub use serve::{AnnounceLiar, SlowServer, Staller, StopAndGo};
+pub use serve::{AnnounceLiar, Parrot, SlowServer, Staller, StopAndGo};
 pub use stale::{BackDated, RefusedAgain, Replayer, SkewedTicks};
 pub use withhold::{Censor, Censored, Silent};
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{
     Adversary, AnnounceLiar, BackDated, Both, Censor, Censored, Custom, EdgeEquivocator, Equivocator,
-    Flooder, Forger, HopResetter, Maxima, Me, Phantoms, PrefixLiar, PullFlooder, RefusedAgain, Replayer,
-    Silent, SkewedTicks, SlotFiller, SlowServer, Staller, StopAndGo, TorsionSigner, WakesUp,
+    Flooder, Forger, HopResetter, Maxima, Me, Parrot, Phantoms, PrefixLiar, PullFlooder, RefusedAgain,
+    Replayer, Silent, SkewedTicks, SlotFiller, SlowServer, Staller, StopAndGo, TorsionSigner, WakesUp,
     WrongSignatureFirst,
 };
 
@@ -74,6 +74,8 @@ liars! {
     Slow "slow" => |_me| SlowServer,
     /// B4 (and, under load, B40): announces at once, never serves ([`AnnounceLiar`]).
     Announce "announce" => |_me| AnnounceLiar::default(),
+    /// R4: as B4, and repeats what is old where replies are due ([`Parrot`]).
+    Parrot "parrot" => |me| Parrot::new(me),
     /// B5: every other reply stops on its way ([`Staller`]).
     Stall "stall" => |_me| Staller::default(),
     /// B6: hop budgets at their largest ([`HopResetter`]).

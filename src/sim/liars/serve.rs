@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Adversary, Me, Outgoing, frames};
-use crate::protocol::LinkId;
+use crate::protocol::{LinkId, Mono};
 use crate::rumor::BundleId;
 use crate::wire::{self, Frame, Kind, Lane};
 
@@ -51,6 +51,61 @@ impl Adversary for AnnounceLiar {
             others.retain(|link| *link != from);
             let lie = wire::announce(&me.rules().id(), &heard);
             me.say(&others, &lie);
+        }
+    }
+}
+
+/// Between two copies that a [`Parrot`] repeats: less than any time-out of a pull.
+const REPEAT_EVERY: Duration = Duration::from_millis(50);
+/// How long ago it must have heard a bundle for its neighbours to have it, too.
+const OLD: Duration = Duration::from_secs(1);
+
+/// R4: announces and never serves, as B4, and all the while sends copies of something old where replies are due, so that it looks
+/// busy rather than silent.
+#[derive(Debug)]
+pub struct Parrot {
+    announces: AnnounceLiar,
+    /// What it repeats.
+    old: Option<Bytes>,
+    /// What it will repeat, and since when it has it.
+    heard: Option<(Mono, Bytes)>,
+    next: Mono,
+}
+
+impl Parrot {
+    /// Begins at a moment of its own.
+    pub fn new(me: &mut Me) -> Self {
+        Self { announces: AnnounceLiar::default(), old: None, heard: None, next: me.about(0) }
+    }
+}
+
+impl Adversary for Parrot {
+    fn outgoing(&mut self, me: &mut Me, frame: Outgoing) {
+        self.announces.outgoing(me, frame);
+    }
+
+    fn incoming(&mut self, me: &mut Me, from: LinkId, lane: Lane, payload: &Bytes) {
+        if self.heard.is_none() {
+            let now = me.now().mono;
+            let copy = frames::bundles(payload).take(1).map(|raw| (0, raw.encoded));
+            self.heard = frames::rewritten(copy).map(|frame| (now, frame));
+        }
+        self.announces.incoming(me, from, lane, payload);
+    }
+
+    fn next_wake(&self) -> Option<Mono> {
+        Some(self.next)
+    }
+
+    fn wake(&mut self, me: &mut Me) {
+        let now = me.now().mono;
+        self.next = now.plus(REPEAT_EVERY);
+        if self.heard.as_ref().is_some_and(|(at, _)| now.since(*at) > OLD) {
+            self.old = self.heard.take().map(|(_, frame)| frame);
+        }
+        let Some(frame) = &self.old else { return };
+        for link in me.targets() {
+            me.send(Outgoing::now(link, Lane::Replies, frame.clone()));
         }
     }
 }

@@ -72,6 +72,24 @@ fn announce_liars_are_struck() {
     assert_eq!(struck(&network), 0);
 }
 
+/// Sixty rumors: the median of their 99th percentiles, and the worst, beside liars of this kind.
+fn p99s(liar: Liar) -> (Duration, Duration) {
+    let scenario = Scenario { links: 8, liar, ..with(Liar::Silent) };
+    let measures = run(scenario, 60).measures();
+    assert_promises(&measures, 60, "p99s");
+    let mut all: Vec<_> = measures.spreads.iter().map(|one| delay(std::slice::from_ref(one), 0.99)).collect();
+    all.sort_unstable();
+    (all[all.len() / 2], all[all.len() - 1])
+}
+
+#[test]
+fn liars_that_repeat_what_is_old_cost_no_more_than_silent_ones() {
+    let (plain, parrots) = (p99s(Liar::Announce), p99s(Liar::Parrot));
+    println!("p99 of single rumors, median and worst: announce {plain:?}, parrot {parrots:?}");
+    assert!(parrots.0 <= plain.0.mul_f64(1.5), "{parrots:?}, {plain:?}");
+    assert!(parrots.1 <= plain.1.mul_f64(1.5), "{parrots:?}, {plain:?}");
+}
+
 #[test]
 fn stalled_body_moves_to_another_source() {
     let measures = run(with(Liar::Stall), 10).measures();
@@ -138,6 +156,20 @@ fn struck(network: &Network) -> usize {
 fn a_burst_strikes_no_honest_link() {
     let scenario = Scenario { nodes: 60, liar_count: Some(2), liar: Liar::BackDated, ..small() };
     assert_eq!(struck(&run(Scenario { uplink: Some(2_000_000), ..scenario }, 6)), 0);
+}
+
+#[test]
+fn a_burst_on_bad_links_strikes_no_honest_link() {
+    let scenario = Scenario {
+        nodes: 60,
+        clock_spread: Duration::from_secs(15),
+        jitter: millis(20),
+        loss: 0.02,
+        uplink: Some(2_000_000),
+        liar_count: Some(2),
+        ..with(Liar::BackDated)
+    };
+    assert_eq!(struck(&run(scenario, 6)), 0);
 }
 
 #[test]
