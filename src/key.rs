@@ -203,25 +203,45 @@ impl SecretKey {
         Ok(Self::from_seed(&seed))
     }
 
-    /// Writes the key to a new file that only its owner can read (0600 on Unix), and syncs the file and its folder.
+    /// Writes the key to a new file that only its owner can read (0600 on Unix), and syncs the file and its folder. What is there
+    /// under that name is never half a key: it is written under another name (`NAME.HEX.new`) and then linked. A crash may leave that
+    /// other file. Where the file system knows no hard links, the key is written in place.
     ///
     /// # Errors
     /// If the file exists (an old key is never overwritten) or can't be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), KeyFileError> {
         let path = path.as_ref();
-        let fail = |source| KeyFileError::Io { path: path.into(), source };
+        self.save_new(path).map_err(|source| KeyFileError::Io { path: path.into(), source })
+    }
+
+    fn save_new(&self, path: &Path) -> io::Result<()> {
+        if path.symlink_metadata().is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let beside = name_beside(path)?;
+        self.write_new(&beside)?;
+        // Unlike a rename, a link replaces nothing: of two who save at once one is told that the file exists.
+        let linked = std::fs::hard_link(&beside, path);
+        // If it stays, it is in nobody's way.
+        let _ = std::fs::remove_file(&beside);
+        match linked {
+            Ok(()) => sync_folder(path).inspect_err(|_| drop(std::fs::remove_file(path))),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+            Err(_) => self.write_new(path),
+        }
+    }
+
+    /// Writes a file that is not there yet, or leaves none.
+    fn write_new(&self, path: &Path) -> io::Result<()> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path).map_err(fail)?;
+        let mut file = options.open(path)?;
         let written =
             self.write_to(&mut file).and_then(|()| file.sync_all()).and_then(|()| sync_folder(path));
-        if written.is_err() {
-            // Half a key is none, and would stand in the way of the next try.
-            let _ = std::fs::remove_file(path);
-        }
-        written.map_err(fail)
+        // Half a key is none, and would stand in the way of the next try.
+        written.inspect_err(|_| drop(std::fs::remove_file(path)))
     }
 
     /// Writes the key as [`SecretKey::save`] writes it to a file. **It shows the secret to whoever reads the stream.**
@@ -268,6 +288,15 @@ fn open_to_others(opened: &Metadata) -> Option<u32> {
 #[cfg(not(unix))]
 fn open_to_others(_: &Metadata) -> Option<u32> {
     None
+}
+
+/// A name that nobody else takes, whatever a crash has left: of numbers from a process, a later one may have the same.
+fn name_beside(path: &Path) -> io::Result<PathBuf> {
+    let mut number = [0u8; 8];
+    getrandom::fill(&mut number).map_err(io::Error::other)?;
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.new", hex::encode(number)));
+    Ok(name.into())
 }
 
 /// A new file is durable once its folder is.
@@ -400,12 +429,49 @@ mod tests {
         let loaded = SecretKey::load(&path).unwrap();
         assert_eq!(loaded.public(), key.public());
         assert!(key.is_fresh() && !loaded.is_fresh());
-        assert!(matches!(key.save(&path), Err(KeyFileError::Io { .. })));
+        // Not by another key either; and nothing is left beside it.
+        for other in [key, SecretKey::generate()] {
+            assert!(already_there(&other.save(&path)));
+            assert_eq!(SecretKey::load(&path).unwrap().public(), loaded.public());
+        }
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
         #[cfg(unix)]
         {
             chmod(&path, 0o644);
             assert!(matches!(SecretKey::load(&path), Err(KeyFileError::TooOpen { mode: 0o644, .. })));
         }
+    }
+
+    fn already_there(saved: &Result<(), KeyFileError>) -> bool {
+        matches!(saved, Err(KeyFileError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists)
+    }
+
+    #[test]
+    fn of_keys_that_are_saved_to_one_file_at_once_one_is_kept_and_the_others_are_told() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("node.secret");
+            let keys: Vec<_> = (0..8).map(|_| SecretKey::generate()).collect();
+            let saved: Vec<_> = std::thread::scope(|scope| {
+                let begun: Vec<_> = keys.iter().map(|key| scope.spawn(|| key.save(&path))).collect();
+                begun.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            let kept: Vec<_> = keys.iter().zip(&saved).filter(|(_, saved)| saved.is_ok()).collect();
+            assert_eq!(kept.len(), 1);
+            assert_eq!(SecretKey::load(&path).unwrap().public(), kept[0].0.public());
+            assert_eq!(saved.iter().filter(|saved| already_there(saved)).count(), 7);
+            assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_leads_nowhere_is_no_room_for_a_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node.secret");
+        std::os::unix::fs::symlink(folder.path().join("elsewhere"), &path).unwrap();
+        assert!(already_there(&SecretKey::generate().save(&path)));
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
     }
 
     #[cfg(unix)]

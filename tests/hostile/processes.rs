@@ -47,6 +47,7 @@ fn child() {
             runtime.block_on(full_disk(Path::new(&ledger)));
             no_half_key(&Path::new(&ledger).with_extension("key"));
         }
+        "saves a key" => SecretKey::from_seed(&SEED).save(Path::new(&ledger)).unwrap(),
         "no descriptors" => runtime.block_on(no_descriptors(Path::new(&ledger))),
         _ => panic!("no such role as {role}"),
     }
@@ -117,6 +118,21 @@ fn kill_9_in_the_middle_of_a_write_loses_no_record() {
     }
 }
 
+/// The system ends a process that writes to a file beyond its limit, here at the first byte of the key.
+#[test]
+fn a_process_that_ends_while_it_writes_a_key_leaves_no_half_of_one() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("node.key");
+    let ended = start("saves a key", &path, "ulimit -c 0; ulimit -f 0;").wait_with_output().unwrap();
+    assert!(ended.status.signal().is_some(), "{ended:?}");
+    assert_eq!(folder.path().read_dir().unwrap().count(), 1, "it had begun to write");
+    assert!(!path.exists());
+    // Then the next try is as the first.
+    run("saves a key", &path, "");
+    assert_eq!(SecretKey::load(&path).unwrap().public(), SecretKey::from_seed(&SEED).public());
+}
+
 #[test]
 fn a_half_written_record_beside_the_ledger_does_not_matter() {
     let folder = tempfile::tempdir().unwrap();
@@ -155,7 +171,8 @@ async fn full_disk(ledger: &Path) {
 fn no_half_key(path: &Path) {
     let failed = SecretKey::generate().save(path);
     assert!(matches!(failed, Err(KeyFileError::Io { .. })), "{failed:?}");
-    assert!(!path.exists());
+    let left = path.parent().unwrap().read_dir().unwrap().map(|file| file.unwrap().path());
+    assert!(!left.into_iter().any(|file| file.to_str().unwrap().contains(".key")));
 }
 
 #[test]
