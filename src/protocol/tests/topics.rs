@@ -22,7 +22,7 @@ fn leave(world: &mut World, node: usize, rules: &RuleSet) {
 }
 
 /// Joins and leaves `count` other topics, in each of which a hostile peer says something.
-fn juggle(world: &mut World, node: usize, hostile: usize, count: usize) {
+pub(super) fn juggle(world: &mut World, node: usize, hostile: usize, count: usize) {
     for n in 0..count {
         let other = rules(&format!("other {n}"));
         join(world, node, &other);
