@@ -19,11 +19,16 @@ pub struct Bundle {
     encoded: Bytes,
 }
 
+/// Where the bodies of a bundle of `count` rumors begin in its encoding: after the header and their lengths.
+pub(super) const fn bodies_at(count: usize) -> usize {
+    SIGNED_HEADER_LEN.saturating_add(count.saturating_mul(4))
+}
+
 impl Bundle {
-    /// How many bytes the encoding of a bundle with this header has.
+    /// How many bytes the encoding of a bundle with this header has. Saturates: the header may be a peer's.
     #[must_use]
     pub const fn encoded_len(header: &Header) -> usize {
-        SIGNED_HEADER_LEN + 4 * header.count as usize + header.bytes as usize
+        bodies_at(header.count as usize).saturating_add(header.bytes as usize)
     }
 
     /// Checks an encoding, given the signed header and id already read from its front: lengths, counts and that the
@@ -44,7 +49,7 @@ impl Bundle {
         let mut total = 0u64;
         let mut bodies = bundle.body_area();
         for len in bundle.body_lens() {
-            total += u64::from(len);
+            total = total.saturating_add(u64::from(len));
             let (body, rest) = bodies.split_at_checked(len as usize).ok_or(BundleError::Bytes)?;
             manifest.add(len, &blake3::hash(body));
             bodies = rest;
@@ -136,17 +141,16 @@ impl Bundle {
     /// Its rumors, in the order of their slots.
     #[must_use]
     pub fn rumors(self: &Arc<Self>) -> Rumors {
-        Rumors { bundle: Arc::clone(self), index: 0, start: SIGNED_HEADER_LEN + 4 * self.len() }
+        Rumors { bundle: Arc::clone(self), index: 0, start: bodies_at(self.len()) }
     }
 
     pub(super) fn body_lens(&self) -> impl Iterator<Item = u32> {
-        let end = SIGNED_HEADER_LEN + 4 * self.len();
-        let lens = self.encoded.get(SIGNED_HEADER_LEN..end).unwrap_or_default();
+        let lens = self.encoded.get(SIGNED_HEADER_LEN..bodies_at(self.len())).unwrap_or_default();
         lens.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes))
     }
 
     fn body_area(&self) -> &[u8] {
-        self.encoded.get(SIGNED_HEADER_LEN + 4 * self.len()..).unwrap_or_default()
+        self.encoded.get(bodies_at(self.len())..).unwrap_or_default()
     }
 }
 
@@ -170,7 +174,7 @@ impl Iterator for Rumors {
         let len = bundle.body_lens().nth(usize::from(index))?;
         let end = self.start.saturating_add(len as usize).min(bundle.encoded.len());
         let body = bundle.encoded.slice(self.start.min(end)..end);
-        (self.start, self.index) = (end, index + 1);
+        (self.start, self.index) = (end, index.saturating_add(1));
         Some(Rumor { bundle: Arc::clone(bundle), index, body })
     }
 

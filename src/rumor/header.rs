@@ -119,7 +119,7 @@ impl Header {
     /// One past its last slot. Wide enough not to overflow.
     #[must_use]
     pub const fn end_slot(&self) -> u32 {
-        self.first_slot as u32 + self.count as u32
+        (self.first_slot as u32).saturating_add(self.count as u32)
     }
 
     /// Whether both claim a common position of one author: same topic, author and tick, overlapping slots.

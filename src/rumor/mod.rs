@@ -10,6 +10,9 @@
 //!                                                                    two overlapping Headers ─> Evidence
 //! ```
 
+// Lengths and times here are a peer's. Where they run over, a release build would go on with what is left of them.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 mod author;
 mod bundle;
 mod domain;

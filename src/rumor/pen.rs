@@ -160,7 +160,7 @@ impl Pen {
             let (start, end) = (self.tick_len.start_of(tick), self.tick_len.end_of(tick));
             let full = self.slot_of(tick) >= self.slots;
             tick = match self.earlier.overlap_end(start, end) {
-                Some(over) => self.tick_len.tick_at(over.saturating_add(self.tick_len.millis().into()) - 1),
+                Some(over) => self.tick_len.first_from(over),
                 None if full => {
                     let used = self.used.iter().find(|used| used.first <= tick && tick < used.end);
                     used.map_or(tick.saturating_add(1), |used| used.end)

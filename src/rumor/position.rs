@@ -26,6 +26,7 @@ impl TickLen {
 
     /// The tick that contains `unix_ms` (milliseconds since the Unix epoch).
     #[must_use]
+    #[expect(clippy::arithmetic_side_effects, reason = "a tick length is never zero")]
     pub const fn tick_at(self, unix_ms: u64) -> u64 {
         unix_ms / self.0 as u64
     }
@@ -34,6 +35,11 @@ impl TickLen {
     #[must_use]
     pub const fn start_of(self, tick: u64) -> u64 {
         tick.saturating_mul(self.0 as u64)
+    }
+
+    /// The first tick that starts at `unix_ms` or later.
+    pub(super) const fn first_from(self, unix_ms: u64) -> u64 {
+        unix_ms.div_ceil(self.0 as u64)
     }
 
     /// When `tick` is over, in Unix milliseconds. Saturates, since the tick may be a peer's.

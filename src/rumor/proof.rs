@@ -1,6 +1,6 @@
 //! Proofs: one rumor checked by a third party that saw neither the bundle nor the network.
 
-use super::bundle::Manifest;
+use super::bundle::{Manifest, bodies_at};
 use super::{Bundle, Header, MAX_RUMORS, Position, RumorId, SIGNED_HEADER_LEN, SignedHeader};
 
 /// Header, signature and manifest list of a bundle, and which of its rumors is meant.
@@ -16,7 +16,7 @@ pub struct Proof {
 
 impl Proof {
     pub(super) fn of(bundle: &Bundle, index: u16) -> Self {
-        let mut rest = bundle.encoded().get(SIGNED_HEADER_LEN + 4 * bundle.len()..).unwrap_or_default();
+        let mut rest = bundle.encoded().get(bodies_at(bundle.len())..).unwrap_or_default();
         let list = bundle
             .body_lens()
             .map(|len| {
@@ -93,7 +93,7 @@ impl Proof {
             let len = u32::from_le_bytes(len.try_into().map_err(|_| ProofError::Length)?);
             let hash: [u8; 32] = hash.try_into().map_err(|_| ProofError::Length)?;
             manifest.add(len, &blake3::Hash::from_bytes(hash));
-            total += u64::from(len);
+            total = total.saturating_add(u64::from(len));
             list.push((len, hash));
         }
         if manifest.finish() != header.manifest || total != u64::from(header.bytes) {

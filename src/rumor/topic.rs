@@ -288,7 +288,7 @@ impl RuleSet {
     /// struct, lengths before what they count.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(64 + self.name.len());
+        let mut out = Vec::with_capacity(self.name.len().saturating_add(64));
         out.extend_from_slice(self.network.as_bytes());
         // The name was checked to be at most MAX_NAME = 255 bytes.
         out.extend_from_slice(&(self.name.len() as u16).to_le_bytes());
@@ -341,7 +341,7 @@ impl RuleSet {
             if count > MAX_LISTED_AUTHORS {
                 return Err(RuleError::Authors(count));
             }
-            let keys = rest.take(count * 32)?.as_chunks::<32>().0;
+            let keys = rest.take(count.saturating_mul(32))?.as_chunks::<32>().0;
             topic =
                 topic.authors(Authors::Listed(keys.iter().map(|key| PublicKey::from_bytes(*key)).collect()));
         }

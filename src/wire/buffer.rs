@@ -49,16 +49,16 @@ impl FrameBuffer {
     /// # Errors
     /// [`BadLength`] when no frame comes before a length that is zero or too long. Frames before it are returned first.
     pub fn take(&mut self, limit: usize) -> Result<(Vec<Bytes>, usize), BadLength> {
-        let (mut end, mut cost, mut lengths) = (0, 0, Vec::new());
+        let (mut end, mut cost, mut lengths) = (0usize, 0usize, Vec::new());
         loop {
             match payload_len(self.bytes.get(end..).unwrap_or_default()) {
                 Ok(Some(len)) => {
-                    let with_this = cost + len + Self::OVERHEAD;
-                    let whole = self.bytes.len() >= end + PREFIX_LEN + len;
-                    if !whole || (end > 0 && with_this > limit) {
+                    let with_this = cost.saturating_add(len).saturating_add(Self::OVERHEAD);
+                    let after = end.saturating_add(PREFIX_LEN).saturating_add(len);
+                    if self.bytes.len() < after || (end > 0 && with_this > limit) {
                         break;
                     }
-                    (end, cost) = (end + PREFIX_LEN + len, with_this);
+                    (end, cost) = (after, with_this);
                     lengths.push(len);
                 }
                 Err(bad) if end == 0 => return Err(bad),
@@ -67,7 +67,7 @@ impl FrameBuffer {
         }
         let mut batch = self.bytes.split_to(end).freeze();
         let cut = |len: usize| {
-            let mut frame = batch.split_to(PREFIX_LEN + len);
+            let mut frame = batch.split_to(len.saturating_add(PREFIX_LEN));
             frame.split_off(PREFIX_LEN.min(frame.len()))
         };
         Ok((lengths.into_iter().map(cut).collect(), cost))

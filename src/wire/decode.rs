@@ -150,7 +150,7 @@ impl Bundles {
         if self.taken >= MAX_BUNDLES_PER_FRAME {
             return Err(DecodeError::Length);
         }
-        self.taken += 1;
+        self.taken = self.taken.saturating_add(1);
         let (&hops, after) = self.rest.split_first().ok_or(DecodeError::Length)?;
         let signed =
             SignedHeader::decode(after.first_chunk::<SIGNED_HEADER_LEN>().ok_or(DecodeError::Length)?);
@@ -159,7 +159,7 @@ impl Bundles {
         if after.len() < len {
             return Err(DecodeError::Length);
         }
-        let mut item = self.rest.split_to(1 + len);
+        let mut item = self.rest.split_to(len.saturating_add(1));
         let encoded = item.split_off(1);
         let header = encoded.first_chunk::<HEADER_LEN>().ok_or(DecodeError::Length)?;
         let id = Header::id_of(header);

@@ -28,17 +28,22 @@ pub fn goodbye(reason: Reason) -> Bytes {
 fn rare<T: Serialize>(kind: Kind, value: &T) -> Bytes {
     // postcard fails only for types without a length, which none of ours is; an empty content would be refused.
     let content = postcard::to_allocvec(value).unwrap_or_default();
-    let mut out = BytesMut::with_capacity(1 + content.len());
+    let mut out = BytesMut::with_capacity(content.len().saturating_add(1));
     out.put_u8(kind as u8);
     out.put_slice(&content);
     out.freeze()
+}
+
+/// Bytes of a frame of one topic with `count` items of `item` bytes each.
+const fn list_len(item: usize, count: usize) -> usize {
+    item.saturating_mul(count).saturating_add(33)
 }
 
 /// Encodes an announcement of up to [`MAX_IDS_PER_FRAME`] ids; ids beyond are left out, so callers split before.
 #[must_use]
 pub fn announce(topic: &TopicId, items: &[(BundleId, u8)]) -> Bytes {
     let items = items.get(..MAX_IDS_PER_FRAME).unwrap_or(items);
-    let mut out = BytesMut::with_capacity(33 + 33 * items.len());
+    let mut out = BytesMut::with_capacity(list_len(33, items.len()));
     out.put_u8(Kind::Announce as u8);
     out.put_slice(topic.as_bytes());
     for (id, size) in items {
@@ -52,7 +57,7 @@ pub fn announce(topic: &TopicId, items: &[(BundleId, u8)]) -> Bytes {
 #[must_use]
 pub fn headers(headers: &[SignedHeader]) -> Bytes {
     let headers = headers.get(..MAX_HEADERS_PER_FRAME).unwrap_or(headers);
-    let mut out = BytesMut::with_capacity(1 + SIGNED_HEADER_LEN * headers.len());
+    let mut out = BytesMut::with_capacity(SIGNED_HEADER_LEN.saturating_mul(headers.len()).saturating_add(1));
     out.put_u8(Kind::Headers as u8);
     headers.iter().for_each(|header| out.put_slice(&header.encode()));
     out.freeze()
@@ -78,7 +83,7 @@ pub fn cancel(topic: &TopicId, ids: &[BundleId]) -> Bytes {
 
 fn id_list(kind: Kind, topic: &TopicId, ids: &[BundleId]) -> Bytes {
     let ids = ids.get(..MAX_IDS_PER_FRAME).unwrap_or(ids);
-    let mut out = BytesMut::with_capacity(33 + 32 * ids.len());
+    let mut out = BytesMut::with_capacity(list_len(32, ids.len()));
     out.put_u8(kind as u8);
     out.put_slice(topic.as_bytes());
     ids.iter().for_each(|id| out.put_slice(id.as_bytes()));
@@ -97,7 +102,7 @@ pub fn evidence(evidence: &Evidence) -> Bytes {
 /// Bytes that a bundle adds to a frame.
 #[must_use]
 pub fn bundle_item_len(bundle: &Bundle) -> usize {
-    1 + bundle.encoded().len()
+    bundle.encoded().len().saturating_add(1)
 }
 
 /// Packs bundles into one frame until it is full.
@@ -111,7 +116,7 @@ impl FrameWriter {
     /// An empty frame with room reserved for `bytes` of bundles.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
-        let mut out = BytesMut::with_capacity(1 + bytes.min(MAX_FRAME_LEN));
+        let mut out = BytesMut::with_capacity(bytes.min(MAX_FRAME_LEN).saturating_add(1));
         out.put_u8(Kind::Bundles as u8);
         Self { out, count: 0 }
     }
@@ -125,14 +130,14 @@ impl FrameWriter {
     /// Whether a bundle of [`bundle_item_len`] `len` still fits.
     #[must_use]
     pub fn has_room(&self, len: usize) -> bool {
-        self.count < MAX_BUNDLES_PER_FRAME && self.out.len() + len <= MAX_FRAME_LEN
+        self.count < MAX_BUNDLES_PER_FRAME && self.out.len().saturating_add(len) <= MAX_FRAME_LEN
     }
 
     /// Adds a bundle with its hop budget.
     pub fn push(&mut self, hops: u8, bundle: &Bundle) {
         self.out.put_u8(hops);
         self.out.put_slice(bundle.encoded());
-        self.count += 1;
+        self.count = self.count.saturating_add(1);
     }
 
     /// How many bundles it holds.

@@ -10,6 +10,9 @@
 //! they were canonical. Each limit here is a constant of the wire version: a reader treats its breach as an offence, so a
 //! writer must never exceed it. A new kind of frame means a new [`ALPN`].
 
+// Lengths and times here are a peer's. Where they run over, a release build would go on with what is left of them.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 mod buffer;
 mod decode;
 mod encode;
