@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::fair::FairQueue;
 use super::random::Keyed;
+use super::total::Total as _;
 use crate::key::PublicKey;
 use crate::rumor::{BundleId, SignedHeader, TopicId};
 use crate::wire::{MAX_HEADERS_PER_FRAME, MAX_IDS_PER_FRAME};
@@ -90,7 +91,7 @@ impl Announcements {
 
     /// How many ids and headers wait.
     pub(super) const fn len(&self) -> usize {
-        self.ids + self.headers
+        self.ids.saturating_add(self.headers)
     }
 
     fn of(&mut self, topic: TopicId) -> Option<&mut OfTopic> {
@@ -114,7 +115,7 @@ impl Announcements {
     /// False if there is no room among `cap` ids of a topic. `turn` is whose turn it takes: the author, or what newcomers share.
     pub(super) fn announce(&mut self, topic: TopicId, turn: PublicKey, item: Item, cap: usize) -> bool {
         let room = self.of(topic).is_some_and(|of_topic| of_topic.ids.push(turn, item, cap));
-        self.ids += usize::from(room);
+        self.ids.gains(usize::from(room));
         room
     }
 
@@ -123,7 +124,7 @@ impl Announcements {
         let full = self.headers >= cap;
         let of_topic = self.of(header.header.topic);
         let room = !full && of_topic.is_some_and(|of_topic| of_topic.headers.push(turn, header, cap / 4 * 3));
-        self.headers += usize::from(room);
+        self.headers.gains(usize::from(room));
         room
     }
 
@@ -136,11 +137,11 @@ impl Announcements {
         turn.ids_next = !ids;
         let told = if ids {
             let items = turn.ids.take();
-            self.ids -= items.len();
+            self.ids.loses(items.len());
             Told::Ids(turn.topic, items)
         } else {
             let headers = turn.headers.take();
-            self.headers -= headers.len();
+            self.headers.loses(headers.len());
             Told::Headers(headers)
         };
         // The last one stays, with what it has allocated: the next is of the same topic as a rule.

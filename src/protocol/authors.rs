@@ -9,6 +9,7 @@ use super::random::{Keyed, KeyedMap};
 use super::slack::Slack as _;
 use super::tariff::Allowance;
 use super::time::Mono;
+use super::total::Total as _;
 use super::window::RELAY_PAST;
 use crate::key::PublicKey;
 use crate::rumor::RuleSet;
@@ -67,7 +68,7 @@ impl Authors {
     /// An author has claimed positions with one more bundle, the `first` of it in a tick or not.
     pub(super) fn claimed(&mut self, author: &PublicKey, tick: u64, first: bool, now: Mono) {
         let author = self.heard(author, now);
-        author.bundles += 1;
+        author.bundles.gains(1);
         if first {
             let at = author.ticks.partition_point(|known| *known < tick);
             author.ticks.insert(at, tick);
@@ -77,7 +78,7 @@ impl Authors {
     /// So many bundles of an author, all that it said in `tick`, have left the window.
     pub(super) fn left(&mut self, author: &PublicKey, tick: u64, bundles: usize) {
         if let Some(author) = self.known.get_mut(author) {
-            author.bundles = author.bundles.saturating_sub(bundles);
+            author.bundles.loses(bundles);
             if let Ok(at) = author.ticks.binary_search(&tick) {
                 author.ticks.remove(at);
             }

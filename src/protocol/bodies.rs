@@ -4,12 +4,15 @@
 //! and when young bodies alone fill the cap, new ones are refused. Older ones are kept for latecomers only; they make
 //! room, those of the author that has most of them first, so that a flood shortens its own history and nobody else's.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::random::{Keyed, KeyedMap};
 use super::slack::Slack as _;
 use super::time::Mono;
+use super::total::Total as _;
 use super::window::LINK_SHARE;
 use crate::key::PublicKey;
 use crate::rumor::BundleId;
@@ -119,11 +122,11 @@ impl Bodies {
     ) -> Vec<BundleId> {
         self.held.insert(id, Held { author, bytes, young: true, payer });
         if let Some(payer) = payer {
-            *self.newcomers.entry(payer).or_default() += bytes;
+            self.newcomers.entry(payer).or_default().gains(bytes);
         }
         self.young.push_back((now, id));
-        self.all.young += bytes;
-        self.authors.entry(author).or_default().bytes.young += bytes;
+        self.all.young.gains(bytes);
+        self.authors.entry(author).or_default().bytes.young.gains(bytes);
         let mut evicted = Vec::new();
         while self.authors.get(&author).is_some_and(|share| share.bytes.total() > caps.author) {
             let Some(id) = self.oldest_of(&author) else { break };
@@ -150,7 +153,7 @@ impl Bodies {
     pub(super) fn drop(&mut self, id: &BundleId) -> bool {
         let Some(Held { author, bytes, young, payer }) = self.held.remove(id) else { return false };
         self.settle(payer.filter(|_| young), bytes);
-        self.add(&author, young, bytes, usize::saturating_sub);
+        self.add(&author, young, bytes, usize::loses);
         if let Some(share) = self.authors.get_mut(&author) {
             // What expired is still named in its author's queue: an author that never pauses would fill it for ever.
             while share.old.front().is_some_and(|id| !self.held.contains_key(id)) {
@@ -200,8 +203,8 @@ impl Bodies {
             held.young = false;
             let (author, bytes, payer) = (held.author, held.bytes, held.payer);
             self.settle(payer, bytes);
-            self.add(&author, true, bytes, usize::saturating_sub);
-            self.add(&author, false, bytes, usize::saturating_add);
+            self.add(&author, true, bytes, usize::loses);
+            self.add(&author, false, bytes, usize::gains);
             if let Some(share) = self.authors.get_mut(&author) {
                 share.old.push_back(id);
             }
@@ -212,7 +215,7 @@ impl Bodies {
     fn settle(&mut self, payer: Option<PublicKey>, bytes: usize) {
         let Some(payer) = payer else { return };
         if let Some(of_payer) = self.newcomers.get_mut(&payer) {
-            *of_payer = of_payer.saturating_sub(bytes);
+            of_payer.loses(bytes);
             if *of_payer == 0 {
                 self.newcomers.remove(&payer);
             }
@@ -220,13 +223,11 @@ impl Bodies {
     }
 
     /// Changes the sums of one kind, and the author's rank with them.
-    fn add(&mut self, author: &PublicKey, young: bool, bytes: usize, how: fn(usize, usize) -> usize) {
-        let all = self.all.of(young);
-        *all = how(*all, bytes);
+    fn add(&mut self, author: &PublicKey, young: bool, bytes: usize, how: fn(&mut usize, usize)) {
+        how(self.all.of(young), bytes);
         let Some(share) = self.authors.get_mut(author) else { return };
         let before = share.bytes.old;
-        let part = share.bytes.of(young);
-        *part = how(*part, bytes);
+        how(share.bytes.of(young), bytes);
         if before != share.bytes.old {
             self.most_old.remove(&(before, *author));
             if share.bytes.old > 0 {
@@ -263,7 +264,7 @@ impl Bodies {
                 of_kind().map(|held| held.bytes).sum(),
             );
             let mut shares: std::collections::BTreeMap<PublicKey, usize> = Default::default();
-            of_kind().for_each(|held| *shares.entry(held.author).or_default() += held.bytes);
+            of_kind().for_each(|held| shares.entry(held.author).or_default().gains(held.bytes));
             for (author, share) in &self.authors {
                 let mut bytes = share.bytes;
                 let counted = shares.remove(author).unwrap_or(0);

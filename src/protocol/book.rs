@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::linkset::{LinkSet, Slot};
 use super::random::{Keyed, KeyedMap};
+use super::total::Total as _;
 use crate::key::PublicKey;
 use crate::rumor::Evidence;
 
@@ -64,7 +65,9 @@ impl EvidenceBook {
                 shed += 1;
             }
         }
-        let proofs = self.convicted.len() - self.shed_strangers - self.shed_known;
+        let mut proofs = self.convicted.len();
+        proofs.loses(self.shed_strangers);
+        proofs.loses(self.shed_known);
         if proofs >= MAX_EVIDENCE {
             let (order, proofs_shed) = match self.shed_strangers < self.strangers.len() {
                 true => (&self.strangers, &mut self.shed_strangers),
@@ -74,7 +77,7 @@ impl EvidenceBook {
                 order.get(*proofs_shed).and_then(|oldest| self.convicted.get_mut(oldest))
             {
                 conviction.evidence = None;
-                *proofs_shed += 1;
+                proofs_shed.gains(1);
                 shed += 1;
             }
         }

@@ -15,6 +15,7 @@ use super::linkset::{LinkSet, Slot};
 use super::random::{Keyed, KeyedMap};
 use super::slack::Slack as _;
 use super::time::Mono;
+use super::total::Total as _;
 use super::wants::Want;
 use crate::key::PublicKey;
 use crate::rumor::{Bundle, BundleId, Header};
@@ -71,7 +72,7 @@ impl Debts {
             return true;
         }
         let of_link = self.of_link.get(&slot).copied().unwrap_or(0);
-        if of_link >= LINK_SHARE * MAX_DEBTS.saturating_sub(self.debts.len()) {
+        if of_link >= MAX_DEBTS.saturating_sub(self.debts.len()).saturating_mul(LINK_SHARE) {
             return false;
         }
         let mut links = LinkSet::default();
@@ -95,7 +96,7 @@ impl Debts {
             self.order.retain(|(number, id)| debts.get(id).is_some_and(|debt| debt.number == *number));
         }
         self.order.push_back((number, id));
-        *self.of_link.entry(slot).or_default() += 1;
+        self.of_link.entry(slot).or_default().gains(1);
         true
     }
 
@@ -113,7 +114,7 @@ impl Debts {
     /// Leaves a debt alone for a while: the longer, the more often it was tried.
     pub(super) fn rest(&mut self, id: &BundleId, tries: u8, now: Mono) {
         if let Some(debt) = self.debts.get_mut(id) {
-            debt.rests_until = now.plus(FIRST_PAUSE * (1 << tries.min(MOST_DOUBLINGS)));
+            debt.rests_until = now.plus(FIRST_PAUSE.saturating_mul(1 << tries.min(MOST_DOUBLINGS)));
         }
     }
 
@@ -129,7 +130,7 @@ impl Debts {
         }
         let debt = self.debts.remove(id)?;
         if let Some(of_link) = self.of_link.get_mut(&debt.payer) {
-            *of_link -= 1;
+            of_link.loses(1);
             if *of_link == 0 {
                 self.of_link.remove(&debt.payer);
             }

@@ -210,7 +210,7 @@ impl Engine {
                     // Up to a tenth of jitter, so that the nodes of a network do not all talk at once.
                     let every = self.config.repair_every.clamp(SHORTEST_CYCLE, LONGEST_CYCLE);
                     let jitter = (every / 10).mul_f64((self.random.below(1000) as f64) / 1000.0);
-                    self.timers.set(self.now.mono.plus(every + jitter), Timer::CycleDue);
+                    self.timers.set(self.now.mono.plus(every).plus(jitter), Timer::CycleDue);
                 }
                 Timer::SomethingExpires => {
                     self.expire();

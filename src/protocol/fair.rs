@@ -1,8 +1,11 @@
 //! Queues that give each topic its turn, and in it each author: deficit round-robin (Shreedhar and Varghese, 1995).
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use std::collections::VecDeque;
 
 use super::random::{Keyed, KeyedMap};
+use super::total::Total as _;
 use crate::key::PublicKey;
 use crate::rumor::TopicId;
 
@@ -57,9 +60,9 @@ impl<K: Copy + Eq + std::hash::Hash, T> FairQueue<K, T> {
             self.turns.push_back(flow);
             Flow { items: VecDeque::new(), bytes: 0, deficit: 0 }
         });
-        entry.bytes += bytes;
+        entry.bytes.gains(bytes);
         entry.items.push_back((bytes, item));
-        self.bytes += bytes;
+        self.bytes.gains(bytes);
     }
 
     /// The size of the item whose turn it is.
@@ -78,7 +81,7 @@ impl<K: Copy + Eq + std::hash::Hash, T> FairQueue<K, T> {
             if flow.deficit >= bytes || self.turns.len() == 1 {
                 return Some(bytes);
             }
-            flow.deficit += self.quantum;
+            flow.deficit = flow.deficit.saturating_add(self.quantum);
             self.turns.rotate_left(1);
         }
     }
@@ -89,8 +92,8 @@ impl<K: Copy + Eq + std::hash::Hash, T> FairQueue<K, T> {
         let flow = self.flows.get_mut(&turn)?;
         let (bytes, item) = flow.items.pop_front()?;
         flow.deficit = flow.deficit.saturating_sub(bytes);
-        flow.bytes -= bytes;
-        self.bytes -= bytes;
+        flow.bytes.loses(bytes);
+        self.bytes.loses(bytes);
         if flow.items.is_empty() {
             self.flows.remove(&turn);
             self.turns.pop_front();
@@ -105,8 +108,8 @@ impl<K: Copy + Eq + std::hash::Hash, T> FairQueue<K, T> {
             while flow.items.front().is_some_and(|(_, item)| overdue(item))
                 && let Some((bytes, item)) = flow.items.pop_front()
             {
-                flow.bytes -= bytes;
-                self.bytes -= bytes;
+                flow.bytes.loses(bytes);
+                self.bytes.loses(bytes);
                 out.push(item);
             }
         }
@@ -150,11 +153,11 @@ impl<T> TopicQueue<T> {
         let free = cap.saturating_sub(self.bytes);
         let of_topic = self.of(topic);
         let waits = of_topic.and_then(|queue| queue.flows.get(flow)).map_or(0, |flow| flow.bytes);
-        free > 0 && waits < QUANTUM && of_topic.map_or(0, FairQueue::bytes) < 3 * free
+        free > 0 && waits < QUANTUM && of_topic.map_or(0, FairQueue::bytes) < free.saturating_mul(3)
     }
 
     pub(super) fn push(&mut self, topic: TopicId, flow: PublicKey, bytes: usize, item: T) {
-        self.bytes += bytes;
+        self.bytes.gains(bytes);
         if let Some((.., queue)) = self.turns.iter_mut().find(|(other, ..)| *other == topic) {
             return queue.push(flow, bytes, item);
         }
@@ -180,7 +183,7 @@ impl<T> TopicQueue<T> {
             if *deficit >= bytes || topics == 1 {
                 return Some(bytes);
             }
-            *deficit += QUANTUM;
+            *deficit = deficit.saturating_add(QUANTUM);
             self.turns.rotate_left(1);
         }
     }
@@ -190,7 +193,7 @@ impl<T> TopicQueue<T> {
         let (_, deficit, queue) = self.turns.front_mut()?;
         let item = queue.pop()?;
         *deficit = deficit.saturating_sub(bytes);
-        self.bytes -= bytes;
+        self.bytes.loses(bytes);
         Some(item)
     }
 
@@ -200,7 +203,7 @@ impl<T> TopicQueue<T> {
         for (.., queue) in &mut self.turns {
             let before = queue.bytes();
             queue.take_overdue(&overdue, &mut out);
-            self.bytes -= before - queue.bytes();
+            self.bytes.loses(before.saturating_sub(queue.bytes()));
         }
         out
     }

@@ -49,9 +49,9 @@ impl Engine {
         self.counters.bytes_in += payload.len() as u64;
         // Row 2. Replies are charged one by one, since what we pulled is paced by how much may be owed to us.
         let charged = if lane == Lane::Replies { 0 } else { payload.len() };
-        link.budget.bytes.charge(now, (charged + FRAME_OVERHEAD) as u64);
+        link.budget.bytes.charge(now, charged.saturating_add(FRAME_OVERHEAD) as u64);
         let items = if lane == Lane::Control { payload.len().div_ceil(32) as u32 } else { 0 };
-        link.budget.charge_cpu(now, FRAME_COST + ITEM_COST * items);
+        link.budget.charge_cpu(now, FRAME_COST.saturating_add(ITEM_COST.saturating_mul(items)));
         let greeted = link.live;
         match Frame::decode(payload) {
             Err(DecodeError::Evidence(_)) => self.offence(id, sender.peer, Offence::BogusEvidence),
@@ -257,7 +257,8 @@ impl Engine {
         let header = raw.signed.header;
         let topic = header.topic;
         if let Some(link) = self.links.at_mut(sender.slot) {
-            let hashes = BODY_COST * u32::from(header.count) + hash_cost(raw.encoded.len());
+            let hashes =
+                BODY_COST.saturating_mul(header.count.into()).saturating_add(hash_cost(raw.encoded.len()));
             link.budget.charge_cpu(self.now.mono, hashes);
         }
         let Ok(bundle) = raw.check() else {

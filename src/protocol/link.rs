@@ -11,6 +11,7 @@ use super::pulls::SERVES_FOR;
 use super::random::Keyed;
 use super::tariff::Allowance;
 use super::time::Mono;
+use super::total::Total as _;
 use super::wants::MAX_WANTS_PER_LINK;
 use super::{Config, LinkId};
 use crate::key::PublicKey;
@@ -172,20 +173,20 @@ impl Link {
 
     /// One more lists it.
     pub(super) fn is_listed(&mut self, topic: TopicId) {
-        self.wanted_from += 1;
+        self.wanted_from.gains(1);
         match self.wanted_in.iter_mut().find(|(other, _)| *other == topic) {
-            Some((_, listed)) => *listed += 1,
+            Some((_, listed)) => listed.gains(1),
             None => self.wanted_in.push((topic, 1)),
         }
     }
 
     /// One that listed it does not any more.
     pub(super) fn is_delisted(&mut self, topic: &TopicId) {
-        self.wanted_from = self.wanted_from.saturating_sub(1);
+        self.wanted_from.loses(1);
         if let Some(at) = self.wanted_in.iter().position(|(other, _)| other == topic)
             && let Some((_, listed)) = self.wanted_in.get_mut(at)
         {
-            *listed = listed.saturating_sub(1);
+            listed.loses(1);
             if *listed == 0 {
                 self.wanted_in.swap_remove(at);
             }
@@ -268,7 +269,8 @@ impl Service {
         self.last_served = Some(now);
         self.may_owe = (self.may_owe + 1).min(MAX_OWED);
         // An eighth of the new value, as TCP smooths its round trips (RFC 6298).
-        self.delay = Some(self.delay.map_or(took, |old| old - old / 8 + took / 8));
+        self.delay =
+            Some(self.delay.map_or(took, |old| old.saturating_sub(old / 8).saturating_add(took / 8)));
     }
 
     /// A pull was answered, too late to be of use.

@@ -69,6 +69,7 @@ mod stats;
 mod tariff;
 mod time;
 mod timers;
+mod total;
 mod verifying;
 mod wants;
 mod weakness;

@@ -22,6 +22,7 @@ use super::announcements::{Announcements, Told};
 use super::fair::TopicQueue;
 use super::random::{Keyed, KeyedMap};
 use super::time::Mono;
+use super::total::Total as _;
 use crate::key::PublicKey;
 use crate::rumor::{Bundle, BundleId, SignedHeader, TopicId};
 use crate::wire::{self, FrameWriter, Lane, MAX_FRAME_LEN, MAX_IDS_PER_FRAME};
@@ -83,7 +84,7 @@ struct TopicLists {
 
 impl TopicLists {
     fn push(&mut self, topic: TopicId, id: BundleId) {
-        self.len += 1;
+        self.len.gains(1);
         match self.turns.iter_mut().find(|(other, _)| *other == topic) {
             Some((_, ids)) => ids.push_back(id),
             None => self.turns.push_back((topic, VecDeque::from([id]))),
@@ -93,7 +94,7 @@ impl TopicLists {
     fn take(&mut self) -> Option<(TopicId, Vec<BundleId>)> {
         let (topic, mut ids) = self.turns.pop_front()?;
         let frame: Vec<_> = ids.drain(..ids.len().min(MAX_IDS_PER_FRAME)).collect();
-        self.len -= frame.len();
+        self.len.loses(frame.len());
         if !ids.is_empty() {
             self.turns.push_back((topic, ids));
         }
@@ -268,11 +269,11 @@ impl Outbox {
         if self.replying.contains_key(&bundle.id()) {
             return true;
         }
-        let room =
-            self.reply_bytes + len <= REPLY_QUEUE && self.replies.bytes() + len <= REPLIES_AND_CANCELLED;
+        let room = self.reply_bytes.saturating_add(len) <= REPLY_QUEUE
+            && self.replies.bytes().saturating_add(len) <= REPLIES_AND_CANCELLED;
         if room {
             self.replying.insert(bundle.id(), len);
-            self.reply_bytes += len;
+            self.reply_bytes.gains(len);
             self.replies.push(bundle.header().topic, turn, len, bundle);
         }
         room
@@ -282,7 +283,7 @@ impl Outbox {
     pub(super) fn drop_reply(&mut self, id: &BundleId) -> bool {
         // The bundle itself leaves when its turn comes: it is no longer in `replying` then.
         let len = self.replying.remove(id);
-        self.reply_bytes -= len.unwrap_or(0);
+        self.reply_bytes.loses(len.unwrap_or(0));
         len.is_some()
     }
 
@@ -361,7 +362,7 @@ impl Outbox {
             self.moved(lane, now);
         }
         if let Some(in_flight) = self.in_flight.get_mut(lane.index()) {
-            *in_flight += frame.len() + FRAME_OVERHEAD;
+            in_flight.gains(frame.len().saturating_add(FRAME_OVERHEAD));
         }
     }
 
@@ -408,7 +409,7 @@ impl Outbox {
         if let Some((topic, ids)) = take_run(&mut self.gone) {
             return Some(wire::gone(&topic, &ids));
         }
-        if LANE_CREDIT - self.credit(Lane::Control) >= TOLD_AHEAD {
+        if LANE_CREDIT.saturating_sub(self.credit(Lane::Control)) >= TOLD_AHEAD {
             return None;
         }
         let due = self.announce_due.is_some_and(|due| due <= now);
@@ -439,12 +440,12 @@ impl Outbox {
         }
         let waiting = self.own.bytes() + self.relayed.bytes();
         let mut writer = FrameWriter::with_capacity(waiting.min(FRAME_TARGET));
-        let mut bytes = 0;
+        let mut bytes = 0usize;
         loop {
             let own = self.is_owns_turn();
             let queue = if own { &mut self.own } else { &mut self.relayed };
             let Some(len) = queue.next_len() else { break };
-            if !writer.has_room(len) || (bytes > 0 && bytes + len > FRAME_TARGET) {
+            if !writer.has_room(len) || (bytes > 0 && len.saturating_add(bytes) > FRAME_TARGET) {
                 break;
             }
             let Some(push) = queue.pop() else { break };
@@ -453,7 +454,7 @@ impl Outbox {
             if convicted(&push.bundle.header().author) {
                 *dropped += 1;
             } else {
-                bytes += len;
+                bytes.gains(len);
                 writer.push(push.hops, &push.bundle);
             }
         }
@@ -480,20 +481,20 @@ impl Outbox {
             return None;
         }
         let mut writer = FrameWriter::with_capacity(self.replies.bytes().min(FRAME_TARGET));
-        let mut bytes = 0;
+        let mut bytes = 0usize;
         while let Some(len) = self.replies.next_len() {
-            if !writer.has_room(len) || (bytes > 0 && bytes + len > FRAME_TARGET) {
+            if !writer.has_room(len) || (bytes > 0 && len.saturating_add(bytes) > FRAME_TARGET) {
                 break;
             }
             let Some(bundle) = self.replies.pop() else { break };
             // Cancelled meanwhile?
             let Some(len) = self.replying.remove(&bundle.id()) else { continue };
-            self.reply_bytes -= len;
+            self.reply_bytes.loses(len);
             if convicted(&bundle.header().author) {
                 *dropped += 1;
             } else {
                 // A pulled copy carries no hop budget: its receiver announces, and does not push.
-                bytes += len;
+                bytes.gains(len);
                 writer.push(0, &bundle);
             }
         }

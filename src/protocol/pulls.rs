@@ -11,6 +11,7 @@ use super::linkset::{LinkSet, Slot};
 use super::outbox::FRAME_TARGET;
 use super::time::Mono;
 use super::timers::Timer;
+use super::total::Total as _;
 use super::wants::{Added, Want, WantId};
 use super::weakness::Weakness;
 use crate::rumor::{BundleId, TopicId};
@@ -163,7 +164,7 @@ impl Engine {
         let better = free.iter().filter(|slot| !doubtful(slot)).count();
         if self.random.below(EXPLORE) == 0 {
             let spotless = free.iter().take_while(|slot| !doubtful(slot)).count().max(1);
-            let choice = self.random.below(spotless).min(free.len() - 1);
+            let choice = self.random.below(spotless).min(free.len().saturating_sub(1));
             free.swap(0, choice);
         }
         // What the doubtful have been asked for does not keep us from asking others, but from asking more of the doubtful.
@@ -172,8 +173,8 @@ impl Engine {
             free.into_iter().take(missing).map(|slot| (slot, want.size_of(slot), doubtful(&slot))).collect();
         for (slot, size, doubtful) in chosen {
             let Some(link) = self.links.at_mut(slot) else { continue };
-            link.service.owed += 1;
-            link.service.owed_bytes += 1 << size;
+            link.service.owed.gains(1);
+            link.service.owed_bytes.gains(1 << size);
             link.outbox.pull(topic, id);
             self.dirty.insert(slot);
             self.counters.pulls += 1;
@@ -213,7 +214,7 @@ impl Engine {
     fn sample_serve(&mut self, took: Duration) {
         let median = self.median_serve.unwrap_or(took);
         let step = (median / 16).max(Duration::from_micros(50));
-        let moved = if took > median { median + step } else { median.saturating_sub(step) };
+        let moved = if took > median { median.saturating_add(step) } else { median.saturating_sub(step) };
         self.median_serve = Some(moved.min(LONGEST_SERVE));
     }
 
@@ -287,8 +288,8 @@ impl Engine {
     fn settle(&mut self, slot: Slot, size: u8) {
         self.wants.freed.insert(slot);
         if let Some(link) = self.links.at_mut(slot) {
-            link.service.owed = link.service.owed.saturating_sub(1);
-            link.service.owed_bytes = link.service.owed_bytes.saturating_sub(1 << size);
+            link.service.owed.loses(1);
+            link.service.owed_bytes.loses(1 << size);
         }
     }
 

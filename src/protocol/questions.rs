@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::ValidationId;
 use super::random::{Keyed, KeyedMap};
 use super::time::Mono;
+use super::total::Total as _;
 use crate::key::PublicKey;
 use crate::rumor::{BundleId, TopicId};
 
@@ -35,7 +36,7 @@ pub(super) struct Waiting {
 
 impl Waiting {
     const fn weight(&self) -> usize {
-        self.bytes as usize + WEIGHT
+        WEIGHT.saturating_add(self.bytes as usize)
     }
 }
 
@@ -98,10 +99,10 @@ impl Questions {
         let flow = self.flows.entry(turn).or_default();
         self.by_weight.remove(&(flow.weight, turn));
         flow.waiting.push_back(waiting);
-        flow.weight += waiting.weight();
+        flow.weight.gains(waiting.weight());
         self.by_weight.insert((flow.weight, turn));
-        self.waiting += 1;
-        self.bytes += waiting.bytes as usize;
+        self.waiting.gains(1);
+        self.bytes.gains(waiting.bytes as usize);
         self.line_up(turn);
         let mut gone = Vec::new();
         while self.waiting > MAX_QUESTIONS_WAITING || self.bytes > MAX_QUESTION_BYTES {
@@ -154,7 +155,7 @@ impl Questions {
         let question = ValidationId(self.next);
         self.next += 1;
         self.asked.insert(question, Asked { topic, id, turn });
-        self.flows.entry(turn).or_default().running += 1;
+        self.flows.entry(turn).or_default().running.gains(1);
         self.line_up(turn);
         question
     }
@@ -163,7 +164,7 @@ impl Questions {
     pub(super) fn answered(&mut self, question: ValidationId) -> Option<(TopicId, BundleId)> {
         let Asked { topic, id, turn } = self.asked.remove(&question)?;
         if let Some(flow) = self.flows.get_mut(&turn) {
-            flow.running -= 1;
+            flow.running.loses(1);
         }
         self.line_up(turn);
         Some((topic, id))
@@ -176,7 +177,8 @@ impl Questions {
     /// Whether one more may be asked now, or wait.
     pub(super) fn takes(&self, bytes: u32, runs: usize) -> bool {
         let waits = self.waiting < MAX_QUESTIONS_WAITING;
-        self.asked.len() < runs.max(1) || (waits && self.bytes + bytes as usize <= MAX_QUESTION_BYTES)
+        self.asked.len() < runs.max(1)
+            || (waits && self.bytes.saturating_add(bytes as usize) <= MAX_QUESTION_BYTES)
     }
 
     /// Whether so little waits that what was refused may be asked for again.
@@ -206,12 +208,12 @@ impl Questions {
         let flow = self.flows.get_mut(&turn)?;
         let waiting = end(&mut flow.waiting)?;
         self.by_weight.remove(&(flow.weight, turn));
-        flow.weight -= waiting.weight();
+        flow.weight.loses(waiting.weight());
         if !flow.waiting.is_empty() {
             self.by_weight.insert((flow.weight, turn));
         }
-        self.waiting -= 1;
-        self.bytes -= waiting.bytes as usize;
+        self.waiting.loses(1);
+        self.bytes.loses(waiting.bytes as usize);
         self.line_up(turn);
         Some(waiting)
     }

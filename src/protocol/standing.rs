@@ -38,7 +38,7 @@ impl Standing {
         let length = match self.bans.get(&peer) {
             // Two offences of one link that was already being closed are one.
             Some(old) if old.until > now => return false,
-            Some(old) => (old.length * 2).min(LONGEST_BAN),
+            Some(old) => old.length.saturating_mul(2).min(LONGEST_BAN),
             None => {
                 if self.order.len() >= MAX_BANS
                     && let Some(oldest) = self.order.pop_front()

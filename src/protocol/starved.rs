@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::time::{Mono, nanos};
+use super::total::Total as _;
 use super::wants::WantId;
 use crate::rumor::{BundleId, TopicId};
 
@@ -37,7 +38,7 @@ impl Starved {
     /// Adds an id; gives how many there are.
     pub(super) fn push(&mut self, (topic, id): WantId, now: Mono) -> usize {
         let step = now.as_nanos() / nanos(TOGETHER).max(1);
-        self.len += 1;
+        self.len.gains(1);
         match self.turns.iter_mut().find(|turn| turn.topic == topic) {
             Some(turn) => turn.ids.push_back((step, id)),
             None => {
@@ -59,7 +60,7 @@ impl Starved {
         if !turn.ids.is_empty() {
             self.turns.push_back(turn);
         }
-        self.len = self.len.saturating_sub(1);
+        self.len.loses(1);
         next.map(|(_, id)| (topic, id))
     }
 

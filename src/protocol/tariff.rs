@@ -60,7 +60,7 @@ impl Engine {
             return false;
         }
         // What is not judged yet has taken nothing: as if it were all of this author's, one rumor each.
-        let units = units(header) + (own * MAX_RUMORS) as u64;
+        let units = units(header).saturating_add(own.saturating_mul(MAX_RUMORS) as u64);
         let allowance = self.allowance(sender.slot, header);
         allowance.is_some_and(|(allowance, now)| !allowance.0.allows(now, units))
     }
@@ -84,7 +84,7 @@ impl Engine {
         let now = self.now.mono;
         if let Some(link) = self.links.get_mut(link) {
             let factor = if surcharged { SURCHARGE } else { 1 };
-            link.budget.charge_cpu(now, SIGNATURE_COST * factor);
+            link.budget.charge_cpu(now, SIGNATURE_COST.saturating_mul(factor));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Time as the engine sees it: two clocks, both handed in.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use std::time::Duration;
 
 /// A reading of a monotonic clock: nanoseconds since an origin that the driver chose. For time-outs.

@@ -6,6 +6,7 @@ use super::engine::Engine;
 use super::entry::{Entry, Stage};
 use super::link::Pause;
 use super::random::{Keyed, KeyedMap};
+use super::total::Total as _;
 use super::weakness::Weakness;
 use super::{Action, BatchId, LinkId, VerifyJob};
 use crate::key::PublicKey;
@@ -78,13 +79,13 @@ struct OfLink {
 
 impl OfLink {
     fn add(&mut self, work: Work) {
-        self.bytes += work.bytes();
+        self.bytes.gains(work.bytes());
         self.waiting.push_back(work);
     }
 
     fn next(&mut self) -> Option<Work> {
         let work = self.waiting.pop_front()?;
-        self.bytes -= work.bytes();
+        self.bytes.loses(work.bytes());
         Some(work)
     }
 }
@@ -123,7 +124,7 @@ impl VerifyQueue {
             self.turns.push_back(link);
         }
         of_link.add(work);
-        self.total += 1;
+        self.total.gains(1);
     }
 
     /// The same, before what waits of that link.
@@ -143,7 +144,7 @@ impl VerifyQueue {
                 && *bytes == 0
             {
                 *bytes = more;
-                of_link.bytes += more as usize;
+                of_link.bytes.gains(more as usize);
                 return;
             }
         }
@@ -190,8 +191,11 @@ impl VerifyQueue {
 
     /// How much of a link's is not judged yet, waiting or under way; and whether there is anything of others.
     pub(super) fn unjudged(&self, link: LinkId) -> (usize, bool) {
-        let own = self.links.get(&link).map_or(0, |of_link| of_link.waiting.len() + of_link.under_way);
-        (own, self.total + self.total_under_way > own)
+        let own = self
+            .links
+            .get(&link)
+            .map_or(0, |of_link| of_link.waiting.len().saturating_add(of_link.under_way));
+        (own, self.total.saturating_add(self.total_under_way) > own)
     }
 
     /// Takes what a convicted link still had waiting.
@@ -200,7 +204,7 @@ impl VerifyQueue {
         self.turns.retain(|other| *other != link);
         let gone = Vec::from(std::mem::take(&mut of_link.waiting));
         of_link.bytes = 0;
-        self.total -= gone.len();
+        self.total.loses(gone.len());
         self.drop_if_idle(link);
         gone
     }
@@ -238,7 +242,7 @@ impl VerifyQueue {
                 Some(_) if had > 0 => 0,
                 Some(most) => most.saturating_sub(of_link.under_way).min(max),
             };
-            while batch.len() < had + most
+            while batch.len() < most.saturating_add(had)
                 && let Some(work) = of_link.next()
             {
                 if stale(&work) {
@@ -247,10 +251,10 @@ impl VerifyQueue {
                     batch.push((link, work));
                 }
             }
-            let taken = batch.len() - had;
-            of_link.under_way += taken;
-            self.total_under_way += taken;
-            self.total -= waited - of_link.waiting.len();
+            let taken = batch.len().saturating_sub(had);
+            of_link.under_way.gains(taken);
+            self.total_under_way.gains(taken);
+            self.total.loses(waited.saturating_sub(of_link.waiting.len()));
             if of_link.waiting.is_empty() {
                 self.drop_if_idle(link);
             } else if taken > 0 {
@@ -276,10 +280,10 @@ impl VerifyQueue {
 
     pub(super) fn finish(&mut self, batch: BatchId) -> Option<Vec<(LinkId, Work)>> {
         let work = self.batches.remove(&batch)?;
-        self.total_under_way -= work.len();
+        self.total_under_way.loses(work.len());
         for (link, _) in &work {
             if let Some(of_link) = self.links.get_mut(link) {
-                of_link.under_way -= 1;
+                of_link.under_way.loses(1);
             }
             self.drop_if_idle(*link);
         }

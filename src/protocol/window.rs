@@ -21,6 +21,7 @@ use super::refused::{Refusal, Refused};
 use super::slack::Slack as _;
 use super::spent::Spent;
 use super::time::{Mono, Now};
+use super::total::Total as _;
 use super::{Config, LinkId};
 use crate::key::PublicKey;
 use crate::rumor::{BundleId, Evidence, Header, RuleSet, SignedHeader};
@@ -304,7 +305,7 @@ impl Window {
             unclaimed: keyed.set(),
             stays_until: now.mono,
         });
-        self.unclaimed += usize::from(generation.unclaimed.insert(id));
+        self.unclaimed.gains(usize::from(generation.unclaimed.insert(id)));
         generation.stays_until = generation.stays_until.max(now.mono.plus(stays));
         self.entries.insert(id, entry);
     }
@@ -314,7 +315,7 @@ impl Window {
         if let Some(entry) = self.entries.remove(id)
             && let Some(generation) = self.generations.get_mut(&entry.signed.header.tick)
         {
-            self.unclaimed -= usize::from(generation.unclaimed.remove(id));
+            self.unclaimed.loses(usize::from(generation.unclaimed.remove(id)));
         }
     }
 
@@ -340,7 +341,7 @@ impl Window {
                 return Err(Unclaimed::Conflict(self.proof(&other, signed)));
             }
             // It was claimed before the topic was left.
-            self.unclaimed -= usize::from(generation.unclaimed.remove(&id));
+            self.unclaimed.loses(usize::from(generation.unclaimed.remove(&id)));
             return Ok(());
         }
         let Some(payer) = place else { return Err(Unclaimed::NoPlace) };
@@ -351,9 +352,9 @@ impl Window {
         let (first, end) = (u32::from(header.first_slot), header.end_slot());
         claims.insert(claims.partition_point(|claim| claim.first < end), Claim { first, end, id, payer });
         self.authors.claimed(&header.author, header.tick, claims.len() == 1, now.mono);
-        self.unclaimed -= usize::from(generation.unclaimed.remove(&id));
+        self.unclaimed.loses(usize::from(generation.unclaimed.remove(&id)));
         if let Some(link) = payer {
-            *self.newcomers.entry(link).or_default() += 1;
+            self.newcomers.entry(link).or_default().gains(1);
         }
         Ok(())
     }
@@ -564,7 +565,7 @@ impl Window {
                 self.authors.left(author, tick, claims.len());
                 self.spent.add(author, tick);
             }
-            self.unclaimed -= generation.unclaimed.len();
+            self.unclaimed.loses(generation.unclaimed.len());
             for claim in generation.claims.values().flatten() {
                 claim.payer.into_iter().for_each(|link| give_back_place(&mut self.newcomers, link));
             }
@@ -638,7 +639,7 @@ fn millis_from(now: Now, after: Duration) -> u64 {
 
 fn give_back_place(newcomers: &mut KeyedMap<LinkId, usize>, link: LinkId) {
     if let Some(places) = newcomers.get_mut(&link) {
-        *places -= 1;
+        places.loses(1);
         if *places == 0 {
             newcomers.remove(&link);
         }

@@ -129,7 +129,7 @@ impl<A: Clone + PartialEq> Kept<A> {
             return Duration::ZERO;
         }
         let pause = self.pause;
-        self.pause = (pause * 2).min(LONGEST_PAUSE);
+        self.pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
         pause
     }
 

@@ -251,7 +251,7 @@ impl<A: Clone + PartialEq> Dialler<A> {
         let pause = kept.next_pause();
         // Up to a fifth of jitter, so that two nodes that lost each other do not dial at the same moment for ever.
         let jitter = pause.mul_f64(self.random.below(1000) as f64 / 5000.0);
-        self.reschedule(peer, Some(now.plus(pause + jitter)));
+        self.reschedule(peer, Some(now.plus(pause).plus(jitter)));
     }
 
     /// Moves a peer that may wait to `until`; with `None` it is not due any more.
