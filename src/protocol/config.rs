@@ -232,11 +232,13 @@ impl Config {
 mod tests {
     use super::*;
 
+    type Change = fn(&mut Config, Duration);
+
     #[test]
     fn configuration_that_cant_work_is_named_with_what_to_do() {
         Config::default().check().unwrap();
         let absurd = Duration::from_secs(1_000_000);
-        let bad: [(&str, fn(&mut Config, Duration)); 22] = [
+        let bad: [(&str, Change); 22] = [
             ("expected_nodes", |config, _| config.expected_nodes = 0),
             ("eager", |config, _| config.eager = 0),
             ("eager_author", |config, _| config.eager_author = 0),

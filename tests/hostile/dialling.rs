@@ -99,7 +99,8 @@ async fn connecting_to_whom_is_linked_changes_nothing() {
     let topic = Topic::named("lobby");
     let one = Member::join(builder(&pool, &[]).spawn().await.unwrap(), &topic).await;
     let addr = one.node.addr().unwrap();
-    let mut other = Member::join(builder(&pool, &[addr.clone()]).spawn().await.unwrap(), &topic).await;
+    let mut other =
+        Member::join(builder(&pool, std::slice::from_ref(&addr)).spawn().await.unwrap(), &topic).await;
     soon("a link", other.topic.ready(1)).await.unwrap();
     soon("a link", one.topic.ready(1)).await.unwrap();
     let (mut here, mut there) = (one.node.events(), other.node.events());

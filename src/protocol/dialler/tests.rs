@@ -73,7 +73,7 @@ impl World {
     }
 
     fn connect(&mut self, peer: PublicKey) -> Option<LinkId> {
-        self.dials.remove(&peer).expect("a dial is under way");
+        assert!(self.dials.remove(&peer).is_some(), "a dial is under way");
         let link = self.link();
         let wanted = self.dialler.connected(&peer, link);
         if wanted {

@@ -11,12 +11,12 @@ use crate::wire::Reason;
 impl World {
     /// Whether `peer` is up according to what `node` was told last.
     fn told_up(&self, node: usize, peer: &PublicKey) -> bool {
-        let told = self.nodes[node].events.iter().filter_map(|event| match event {
+        let mut told = self.nodes[node].events.iter().filter_map(|event| match event {
             Event::PeerUp { peer: of, .. } if of == peer => Some(true),
             Event::PeerDown { peer: of, .. } if of == peer => Some(false),
             _ => None,
         });
-        told.last().unwrap_or(false)
+        told.next_back().unwrap_or(false)
     }
 
     fn is_live(&self, node: usize, peer: &PublicKey) -> bool {
@@ -57,18 +57,18 @@ fn dial_each_other(seed: u64, apart: u64, slowest: u64) {
     let mut tickets = [None, None];
     for _ in 0..4_000 {
         world.run(1);
-        for node in 0..2 {
+        for (node, ticket) in tickets.iter_mut().enumerate() {
             let links = world.engine(node).links_of(&rules.id());
-            assert!(links == 1 || tickets[node].is_none(), "{links} links, seed {seed}, {apart} ms apart");
-            if links == 1 && tickets[node].is_none() {
-                tickets[node] = Some(world.publish(node, &rules, format!("from {node}")));
+            assert!(links == 1 || ticket.is_none(), "{links} links, seed {seed}, {apart} ms apart");
+            if links == 1 && ticket.is_none() {
+                *ticket = Some(world.publish(node, &rules, format!("from {node}")));
             }
         }
     }
     let lesser_dialled = world.nodes[0].key < world.nodes[1].key;
     assert_eq!(world.the_link(), [lesser_dialled, !lesser_dialled], "the lesser key's link stays");
-    for node in 0..2 {
-        let said = tickets[node].expect("it had a link");
+    for (node, ticket) in tickets.into_iter().enumerate() {
+        let said = ticket.expect("it had a link");
         assert!(world.nodes[node].published[&said].is_ok(), "{:?}", world.nodes[node].published);
         assert!(world.nodes[1 - node].has_heard(format!("from {node}")));
         assert_eq!(world.edges(node), (1, 0), "up once, and never down");

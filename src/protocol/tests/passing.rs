@@ -85,7 +85,7 @@ fn a_header_without_a_place_is_verified_and_passed_on_once() {
     }
     // Then it is checked and passed on once, and nothing is kept.
     assert_eq!(heard(&world, *word.signed_header()), 1);
-    assert!(!world.nodes[node].engine.topics[&rules.id()].entry(&word.id()).is_some());
+    assert!(world.nodes[node].engine.topics[&rules.id()].entry(&word.id()).is_none());
     // And one that is forged ends the link.
     world.says(
         hostile,

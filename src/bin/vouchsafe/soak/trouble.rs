@@ -218,7 +218,7 @@ async fn accept(kind: Trouble, listener: BareListener, rules: RuleSet, dials: Ar
             match kind {
                 Trouble::HungUp => hang_up(link, &rules).await,
                 Trouble::Unanswered => drop(link.closed().await),
-                _ => link.close(u32::try_from(Reason::Full.code()).unwrap_or(0), b"full"),
+                _ => link.close(Reason::Full.code(), b"full"),
             }
         });
     }

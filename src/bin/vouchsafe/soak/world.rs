@@ -181,7 +181,7 @@ impl Ground {
             .await
             .map_err(Failure::failed)?;
         // Readers before links, so that nothing is missed.
-        let validates = self.validates && slot % 2 == 0;
+        let validates = self.validates && slot.is_multiple_of(2);
         let topic = join(&node, validates, &switches).await.map_err(Failure::failed)?;
         self.read(slot, number, &topic);
         self.watch(slot, number, &node);
