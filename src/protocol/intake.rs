@@ -336,7 +336,7 @@ impl Engine {
     /// Whoever brings a word of a convicted author again does not know of it.
     fn tell_if_convicted(&mut self, slot: Slot, author: &PublicKey) {
         if self.book.is_convicted(author) {
-            self.tell_evidence(slot, author);
+            self.remind_of_conviction(slot, author);
         }
     }
 
