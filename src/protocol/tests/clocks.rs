@@ -103,6 +103,50 @@ fn an_author_whose_clock_was_ahead_speaks_within_a_minute_of_its_being_right() {
 }
 
 #[test]
+fn a_wrong_hour_that_nobody_noticed_costs_a_restarted_author_what_it_said_in_it_and_it_says_until_when() {
+    // Given two nodes whose clocks are both ten minutes ahead, so that neither is told; one of them speaks each second.
+    for (speaks_s, is_silent) in [(100, false), (900, true)] {
+        let mut world = World::new(76);
+        let rules = world.topic(&Topic::named("t"));
+        for _ in 0..2 {
+            world.node_with(|spec| spec.skew_ms = 600_000);
+        }
+        world.connect(0, 1);
+        let begun = world.now(0).unix_ms;
+        for n in 0..speaks_s {
+            world.publish(0, &rules, format!("{n}"));
+            world.run(1_000);
+        }
+        // When both are set right, and the speaker crashes and comes back with its ledger,
+        let end = world.now(0).unix_ms;
+        world.nodes.iter_mut().for_each(|node| node.skew_ms = 0);
+        world.restart(0, true);
+        world.connect(0, 1);
+        world.run(100);
+        let ticket = world.publish(0, &rules, "right");
+        world.run(3_000);
+        // Then it speaks at once, unless it has spoken at the time that it is now: then it says at once when that is over,
+        let wait = match &world.nodes[0].published[&ticket] {
+            Ok(_) => 0,
+            Err(PublishError::Silent { until_ms }) => {
+                assert!((end..end + 5_000).contains(until_ms), "{begun} to {end}, silent until {until_ms}");
+                until_ms - world.now(0).unix_ms
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(wait > 0, is_silent, "{wait} ms");
+        // and hears what is said meanwhile; and then it speaks.
+        world.publish(1, &rules, "to it");
+        world.run(wait + 1_000);
+        assert!(world.nodes[0].has_heard("to it"));
+        let ticket = world.publish(0, &rules, "at last");
+        world.run(1_000);
+        assert!(world.nodes[0].published[&ticket].is_ok());
+        assert!(world.nodes[1].has_heard("at last"));
+    }
+}
+
+#[test]
 fn links_made_while_a_peers_clock_was_wrong_silence_nobody_when_it_is_right() {
     // Given a node and its only neighbour, which met while the neighbour's clock was an hour off: neither can tell whose is wrong.
     for ahead_ms in [-3_600_000, 3_600_000] {
