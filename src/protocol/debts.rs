@@ -138,9 +138,16 @@ impl Debts {
         Some(debt)
     }
 
-    /// Whether the list is empty enough to be filled again by links that announce everything once more.
-    pub(super) fn has_room(&self) -> bool {
-        self.debts.len() < MAX_DEBTS / 2
+    /// Whether a link has so little in the list that it may fill it again by announcing everything once more. By link, or one
+    /// whose unsigned headers fill half of the list would keep all others from being asked.
+    pub(super) fn has_room(&self, slot: Slot) -> bool {
+        let of_link = self.of_link.get(&slot).copied().unwrap_or(0);
+        of_link < MAX_DEBTS.saturating_sub(self.debts.len()) / 2
+    }
+
+    /// The header of a debt that may be paid as soon as there is room for it.
+    pub(super) fn unrested(&self, id: &BundleId, now: Mono) -> Option<&Header> {
+        self.debts.get(id).filter(|debt| debt.rests_until <= now).map(|debt| &debt.header)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -285,7 +292,7 @@ mod tests {
             }
         }
         assert!(debts.debts.len() < MAX_DEBTS, "the list has its cap");
-        assert!(!debts.has_room());
+        assert!(!debts.has_room(Slot(0)) && debts.has_room(Slot(200)));
         assert!(debts.add(id(0), &header(), by(200), now), "who comes last finds a place");
     }
 

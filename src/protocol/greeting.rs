@@ -345,8 +345,9 @@ impl Engine {
                 let topics = &self.topics;
                 link.missed.retain(|topic| topics.contains_key(topic));
                 // Where even debts find no place, all that it says again would be refused again.
+                let slot = link.slot;
                 let room =
-                    |topic: &mut TopicId| topics.get(topic).is_some_and(|window| window.debts.has_room());
+                    |topic: &mut TopicId| topics.get(topic).is_some_and(|window| window.debts.has_room(slot));
                 let joined: Vec<_> =
                     link.missed.extract_if(.., room).map(|topic| *topic.as_bytes()).collect();
                 if !joined.is_empty() {

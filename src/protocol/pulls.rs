@@ -68,9 +68,16 @@ impl Engine {
             return;
         };
         let mut unknown = Vec::new();
+        let by = (sender.link, sender.peer);
         for (id, size) in announced.items {
-            if window.is_refused(&id, self.now) || window.debts.note(&id, sender.slot, self.now.mono) {
+            if window.is_refused(&id, self.now) {
                 self.counters.refused_again += 1;
+            } else if window.debts.note(&id, sender.slot, self.now.mono) {
+                if window.has_room_over(&id, by, self.now, &self.config) {
+                    unknown.push((id, size));
+                } else {
+                    self.counters.refused_again += 1;
+                }
             } else if let Some(entry) = window.entry_mut(&id) {
                 entry.have.insert(sender.slot);
                 // Also while a copy is being judged: if that is a forgery, this link is asked.

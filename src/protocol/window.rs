@@ -447,6 +447,20 @@ impl Window {
         taken
     }
 
+    /// Whether a debt that stands in the list on one link's account has room on that of another, which announces it as well.
+    /// Or whoever brings something first while its own places are taken would keep it from being asked of anybody.
+    pub(super) fn has_room_over(
+        &mut self,
+        id: &BundleId,
+        by: (LinkId, PublicKey),
+        now: Now,
+        config: &Config,
+    ) -> bool {
+        let header = self.debts.unrested(id, now.mono).copied();
+        let header = header.filter(|_| !self.entries.contains_key(id));
+        header.is_some_and(|header| self.admit(&header, by, now, config).is_ok())
+    }
+
     fn verdict(&mut self, id: &BundleId, debt: &Debt, now: Now, config: &Config) -> Verdict {
         let room = match self.entries.get(id).map(|entry| &entry.stage) {
             // It was claimed before there was no room for its body.

@@ -111,6 +111,48 @@ fn two_headers_without_a_place_convict() {
 }
 
 #[test]
+fn a_word_with_a_place_is_compared_with_one_that_passed_without() {
+    let mut world = World::new(6);
+    let topic = Topic::named("t").guarantee(Guarantee::HoldBack(Duration::from_secs(3)));
+    let (node, hostile) = full(&mut world, &topic);
+    let other = world.hostile(node);
+    let rules = world.topics[0].clone();
+    let author = world.liar(500);
+    // Given a word that has passed without a place, since its link has none left.
+    let before = world.nodes[node].counters().over_cap;
+    world.pushes(hostile, &[&world.says_at(&author, &rules, 0, "yes")]);
+    world.run(100);
+    let passed = world.nodes[node].counters().over_cap;
+    assert!(passed > before);
+    // When its author says something else over a link that has places, then it is convicted.
+    world.pushes(other, &[&world.says_at(&author, &rules, 0, "no")]);
+    world.run(100);
+    assert_eq!(world.nodes[node].counters().over_cap, passed, "there was no place for it");
+    assert!(world.nodes[node].convicted(&author.public()));
+}
+
+#[test]
+fn who_brings_a_word_first_and_has_no_place_keeps_it_from_nobody() {
+    // Given a word that found no place over a link whose places are taken.
+    let mut world = World::new(7);
+    let (node, hostile) = full(&mut world, &Topic::named("t"));
+    let honest = world.hostile(node);
+    let rules = world.topics[0].clone();
+    let word = world.says_at(&world.liar(500), &rules, 0, "word");
+    let before = world.nodes[node].counters().over_cap;
+    world.pushes(hostile, &[&word]);
+    world.run(100);
+    assert!(world.nodes[node].counters().over_cap > before);
+    // When a link that has places announces it, then it is asked for it.
+    world.announces(honest, &rules, &[word.id()]);
+    world.run(500);
+    assert!(world.hostiles[honest].pulls_of(&word.id()) > 0);
+    world.pushes(honest, &[&word]);
+    world.run(100);
+    assert!(world.nodes[node].has_heard("word"));
+}
+
+#[test]
 fn a_second_word_convicts_though_there_is_no_room_for_it() {
     // Given an author with a word in an index that is full by now, in a topic that holds nothing back.
     let mut world = World::new(4);
