@@ -316,6 +316,21 @@ mod tests {
     }
 
     #[test]
+    fn who_fills_half_of_the_runs_without_waiting_leaves_the_others_free() {
+        let mut questions = Questions::new(Keyed::default());
+        let (topic, id) = (TopicId::from_bytes([0; 32]), word(0, 10).id);
+        for _ in 0..2 {
+            assert!(questions.is_free(&key(1), 4));
+            questions.ask(key(1), topic, id);
+        }
+        assert!(!questions.is_free(&key(1), 4) && questions.is_free(&key(2), 4));
+        questions.ask(key(2), topic, id);
+        assert!(!questions.is_free(&key(2), 4) && questions.is_free(&key(3), 4));
+        questions.ask(key(3), topic, id);
+        assert!(!questions.is_free(&key(4), 4), "all run");
+    }
+
+    #[test]
     fn one_validator_serves_all_in_turn() {
         let mut questions = Questions::new(Keyed::default());
         for n in 0..4 {
