@@ -44,6 +44,7 @@ impl Left {
     }
 
     /// Those that are kept whole.
+    #[cfg(any(test, feature = "sim"))]
     pub(super) fn windows(&self) -> impl Iterator<Item = &Window> {
         self.windows.iter()
     }
