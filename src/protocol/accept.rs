@@ -427,6 +427,9 @@ impl Engine {
 
     /// Sends the proof of an author's conviction over a link, once. False if there is no room for it.
     pub(super) fn tell_evidence(&mut self, slot: Slot, author: &PublicKey) -> bool {
+        if self.config.lacks(Weakness::EvidenceUntold) {
+            return true;
+        }
         let Some(conviction) = self.book.get_mut(author) else { return true };
         let Some(evidence) = conviction.evidence else { return true };
         if conviction.told.contains(slot) {

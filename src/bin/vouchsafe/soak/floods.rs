@@ -15,6 +15,8 @@ use super::deeds::{BREATH, Target, clock_ms, greet, listen};
 const EXPIRED_MS: u64 = 3_600_000;
 /// Ahead of now, and inside the relay window, which ends at 60 s.
 const AHEAD_MS: u64 = 55_000;
+/// Changes of mind between two breaths.
+const AT_ONCE: usize = 32;
 /// Bundles that are announced in turn.
 const SERVED: u64 = 64;
 
@@ -78,7 +80,7 @@ pub(super) async fn crowds(peer: Target, rules: Arc<RuleSet>) {
     }
 }
 
-/// Bundles of as many bodies of one byte as there may be, an hour old, as fast as they are read (R10).
+/// Bundles of as many bodies of one byte as there may be, an hour old: frame after frame of them (R10).
 pub(super) async fn crumbs(peer: Target, rules: Arc<RuleSet>) {
     let key = SecretKey::generate();
     let Ok(mut link) = greet(&key, peer, &rules).await else { return };
@@ -89,19 +91,24 @@ pub(super) async fn crumbs(peer: Target, rules: Arc<RuleSet>) {
         frame.push(0, &old);
     }
     let frame = frame.finish();
-    while link.send_frame(Lane::Rumors, &frame).await.is_ok() {}
+    while link.send_frame(Lane::Rumors, &frame).await.is_ok() {
+        listen(&mut link, BREATH / 10).await;
+    }
 }
 
-/// Leaves the topic and joins it again, as fast as it is read (R10).
+/// Leaves the topic and joins it again, some thousands of times a second (R10).
 pub(super) async fn wavers(peer: Target, rules: Arc<RuleSet>) {
     let Ok(mut link) = greet(&SecretKey::generate(), peer, &rules).await else { return };
     let id = vec![*rules.id().as_bytes()];
     let leaves = wire::topics(&TopicChange { joined: Vec::new(), left: id.clone() });
     let joins = wire::topics(&TopicChange { joined: id, left: Vec::new() });
     let frames = [leaves, joins];
-    for frame in frames.iter().cycle() {
-        if link.send_frame(Lane::Control, frame).await.is_err() {
-            return;
+    loop {
+        for frame in frames.iter().cycle().take(AT_ONCE) {
+            if link.send_frame(Lane::Control, frame).await.is_err() {
+                return;
+            }
         }
+        listen(&mut link, BREATH / 10).await;
     }
 }
