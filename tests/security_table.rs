@@ -238,6 +238,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 7] = [
         &[
             "FRAME_COST",
             "ITEM_COST",
+            "BODY_COST",
             "WALK_COST",
             "LOOK_COST",
             "SIGNATURE_COST",

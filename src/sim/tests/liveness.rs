@@ -81,7 +81,6 @@ fn nodes_recover_from_leaving_and_joining() {
 }
 
 #[test]
-#[ignore = "a link remembers the clock that its peer had at the hello"]
 fn nodes_recover_from_all_of_it_at_once() {
     assert_recovers(&TROUBLES);
 }
