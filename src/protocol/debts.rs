@@ -23,11 +23,11 @@ use crate::rumor::{Bundle, BundleId, Header};
 /// Most debts of a topic: some 200 bytes each.
 const MAX_DEBTS: usize = 4_096;
 /// How many times what is free in the list one link may have of it: seven links that bring nothing else leave an eighth.
-const LINK_SHARE: usize = 1;
+const DEBT_SHARE: usize = 1;
 /// Debts that are looked at in a round of a second. (What is measured for a look-up, 100 ns, makes it 0.1 ms.)
 const LOOKS: usize = 1_024;
 /// The first pause after a validator was late; each further one of the same bundle is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_secs(2);
+const LATE_PAUSE: Duration = Duration::from_secs(2);
 /// Pauses do not grow beyond 32 s: half of the time in which a word can still be delivered.
 const MOST_DOUBLINGS: u8 = 4;
 
@@ -72,7 +72,7 @@ impl Debts {
             return true;
         }
         let of_link = self.of_link.get(&slot).copied().unwrap_or(0);
-        if of_link >= MAX_DEBTS.saturating_sub(self.debts.len()).saturating_mul(LINK_SHARE) {
+        if of_link >= MAX_DEBTS.saturating_sub(self.debts.len()).saturating_mul(DEBT_SHARE) {
             return false;
         }
         let mut links = LinkSet::default();
@@ -114,7 +114,7 @@ impl Debts {
     /// Leaves a debt alone for a while: the longer, the more often it was tried.
     pub(super) fn rest(&mut self, id: &BundleId, tries: u8, now: Mono) {
         if let Some(debt) = self.debts.get_mut(id) {
-            debt.rests_until = now.plus(FIRST_PAUSE.saturating_mul(1 << tries.min(MOST_DOUBLINGS)));
+            debt.rests_until = now.plus(LATE_PAUSE.saturating_mul(1 << tries.min(MOST_DOUBLINGS)));
         }
     }
 
@@ -307,7 +307,7 @@ mod tests {
         let verdict = |other: &BundleId, _: &Debt| of(usize::from(*other != id(0)));
         let paid: Vec<_> = debts.take(8, now, verdict).into_iter().map(|(id, _)| id).collect();
         assert_eq!(paid, [id(0)]);
-        let rested = now.plus(FIRST_PAUSE);
+        let rested = now.plus(LATE_PAUSE);
         assert_eq!(debts.take(8, rested, |_, _| Verdict::Pay).len(), 1);
         assert!(debts.is_empty() && debts.order.is_empty() && debts.of_link.is_empty());
     }
