@@ -633,6 +633,10 @@ impl Driver {
                     assert!(self.stolen, "our own key is suspected for nothing");
                 }
             }
+            Action::Missed { topic, from_ms, to_ms } => {
+                assert!(from_ms < to_ms, "nothing was missed");
+                assert!(self.engine.rules(&topic).is_some(), "missed in a topic that is not joined");
+            }
             Action::Event(event) => self.event(event),
             other => panic!("an action that this driver does not know: {other:?}"),
         }

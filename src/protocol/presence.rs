@@ -75,8 +75,11 @@ impl Engine {
         }
     }
 
-    /// In all topics, what was said in that time is missing.
+    /// In all topics, what was said in that time is missing, if it was any time at all.
     fn tell_missed(&mut self, from_ms: u64, to_ms: u64) {
+        if from_ms >= to_ms {
+            return;
+        }
         for (topic, _) in self.topics.iter().filter(|(_, window)| window.deliver) {
             self.actions.push_back(Action::Missed { topic: *topic, from_ms, to_ms });
         }

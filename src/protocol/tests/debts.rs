@@ -1,9 +1,12 @@
 //! What was refused for now: asked for again when there is room, and remembered for no longer than it is true.
 
+use std::time::Duration;
+
 use super::super::Config;
 use super::hostile::bundle;
 use super::world::World;
-use crate::rumor::Topic;
+use crate::rumor::{Bundle, Guarantee, Topic};
+use crate::wire::Frame;
 
 #[test]
 fn a_word_that_was_too_early_is_heard_when_its_time_has_come() {
@@ -84,7 +87,7 @@ fn a_body_that_found_no_room_is_asked_for_when_there_is_some() {
     let rules = world.topic(&Topic::named("t"));
     let small = Config { topic_bytes: 16 * 10_000, expected_nodes: 20, ..Config::default() };
     let node = world.node_with(|spec| spec.config = small);
-    world.verify_takes = std::time::Duration::from_millis(50);
+    world.verify_takes = Duration::from_millis(50);
     let authors: Vec<_> = (0..18).map(|_| world.node()).collect();
     for author in &authors {
         world.connect(node, *author);
@@ -98,4 +101,109 @@ fn a_body_that_found_no_room_is_asked_for_when_there_is_some() {
     // When what is there is no longer young, then the others come in as well.
     world.run(14_000);
     assert_eq!(world.nodes[node].delivered.len(), 18);
+}
+
+/// How often a hostile peer was asked to announce all that it has.
+fn asked_for_all(world: &World, hostile: usize) -> usize {
+    let joins = |frame: &&Frame| matches!(frame, Frame::Topics(change) if !change.joined.is_empty());
+    world.hostiles[hostile].frames.iter().filter(joins).count()
+}
+
+#[test]
+fn a_link_with_more_than_the_list_of_debts_takes_is_asked_for_all_it_has() {
+    // Given words dated 62 s ahead, one more than a link may have in the list.
+    let mut world = World::new(5);
+    let rules = world.topic(&Topic::named("t").slots_per_tick(5_000));
+    let node = world.node();
+    let hostile = world.hostile(node);
+    let (author, tick) = (world.liar(1), world.tick(&rules) + 62);
+    let words: Vec<_> = (0..2_049).map(|slot| bundle(&author, &rules, tick, slot, &["."])).collect();
+    for some in words.chunks(64) {
+        world.pushes(hostile, &some.iter().collect::<Vec<_>>());
+    }
+    world.run(1_000);
+    assert_eq!(world.nodes[node].counters().outside_relay_window, 2_049);
+    assert_eq!(asked_for_all(&world, hostile), 0);
+    // When their time has come, then what is in the list is pulled, and the link is asked what else it has.
+    world.run(10_000);
+    assert_eq!(world.hostiles[hostile].pulls_of(&words[2_048].id()), 0);
+    world.until(120_000, |world| asked_for_all(world, hostile) > 0);
+}
+
+#[test]
+fn what_a_link_had_long_ago_is_not_pulled_from_it() {
+    // Given an index that is full until 40 s from now, and a word that found no place in it, of a topic that keeps words 10 s.
+    let mut world = World::new(6);
+    let rules = world.topic(&Topic::named("t").retention(Duration::from_secs(10)));
+    let small = Config { topic_bundles: 128, expected_nodes: 20, ..Config::default() };
+    let node = world.node_with(|spec| spec.config = small);
+    let hostile = world.hostile(node);
+    let tick = world.tick(&rules);
+    for number in 0..112 {
+        world.pushes(hostile, &[&bundle(&world.liar(number), &rules, tick - 50, 0, &["old"])]);
+    }
+    let word = bundle(&world.liar(1_000), &rules, tick, 0, &["word"]);
+    world.pushes(hostile, &[&word]);
+    world.run(1_000);
+    assert!(world.nodes[node].counters().over_cap > 0);
+    // When there is room, then the link is asked what it has now, and not for what it may have no more.
+    world.run(45_000);
+    assert_eq!(world.hostiles[hostile].pulls_of(&word.id()), 0);
+    assert!(asked_for_all(&world, hostile) > 0);
+}
+
+/// Words of 180 newcomers of a tick that leaves the window in 10 s. They arrive together over three links, all are let in, and not
+/// all find a place when they have been verified.
+fn crowd(world: &mut World, node: usize) -> Vec<(usize, Bundle)> {
+    let rules = world.topics[0].clone();
+    let tick = world.tick(&rules) - 80;
+    world.verify_takes = Duration::from_millis(200);
+    let links: Vec<_> = (0..3).map(|_| world.hostile(node)).collect();
+    world.run(100);
+    let words: Vec<_> = (0..180)
+        .map(|number| {
+            let link = links[number as usize % 3];
+            (link, bundle(&world.liar(number), &rules, tick, 0, &["newcomer"]))
+        })
+        .collect();
+    for (link, word) in &words {
+        world.pushes(*link, &[word]);
+    }
+    world.run(50);
+    assert_eq!(world.nodes[node].counters().over_cap, 0, "not all were let in");
+    world.run(5_000);
+    assert!(world.nodes[node].counters().over_cap > 0, "all have a place");
+    words
+}
+
+#[test]
+fn what_lost_its_place_while_it_was_verified_is_asked_for_when_there_is_one() {
+    // Given words that lost their places.
+    let mut world = World::new(7);
+    world.topic(&Topic::named("t").retention(Duration::from_secs(120)));
+    let small = Config { topic_bundles: 128, expected_nodes: 20, ..Config::default() };
+    let node = world.node_with(|spec| spec.config = small);
+    let words = crowd(&mut world, node);
+    let pulled = |world: &World| {
+        let pulled = |(link, word): &&(usize, Bundle)| world.hostiles[*link].pulls_of(&word.id()) > 0;
+        words.iter().filter(pulled).count()
+    };
+    assert_eq!(pulled(&world), 0);
+    // When the index is made larger, then those are pulled.
+    world.nodes[node].engine.config.topic_bundles = 4_096;
+    world.run(3_000);
+    assert!(pulled(&world) > 0);
+}
+
+#[test]
+fn a_header_that_lost_its_place_while_it_was_verified_is_passed_on() {
+    let mut world = World::new(8);
+    world.topic(&Topic::named("t").guarantee(Guarantee::HoldBack(Duration::from_secs(3))));
+    let small = Config { topic_bundles: 128, expected_nodes: 20, ..Config::default() };
+    let node = world.node_with(|spec| spec.config = small);
+    let witness = world.hostile(node);
+    let words = crowd(&mut world, node);
+    let frames = world.hostiles[witness].frames.iter();
+    let headers = frames.map(|frame| if let Frame::Headers(headers) = frame { headers.len() } else { 0 });
+    assert_eq!(headers.sum::<usize>(), words.len());
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::super::{Event, Input};
+use bytes::Bytes;
+
+use super::super::{Event, Input, Weakness};
 use super::hostile::{bundle, forged, frame_of, header_frame};
 use super::world::World;
 use crate::key::SecretKey;
@@ -223,4 +225,35 @@ fn a_copy_that_is_not_verified_proves_nothing_after_a_topic_was_left_and_joined_
     assert!(world.engine(1).banned().is_empty());
     assert_eq!(world.hostiles[one].closed, Some(Reason::Offence));
     assert_eq!(world.hostiles[other].closed, None);
+}
+
+/// What the two ends of a chain deliver of conflicting words, one for each, that are 91 s old. The clocks of the ends are 7 s behind:
+/// they relay both. The clock between them is 7 s ahead: it relays neither, so nobody sees the conflict.
+fn delivered_at_the_edge(weakness: Option<Weakness>) -> Vec<Bytes> {
+    let mut world = World::new(9);
+    let rules = world.topic(&Topic::named("t").guarantee(Guarantee::HoldBack(Duration::from_secs(2))));
+    for skew_ms in [-7_000, 7_000, -7_000] {
+        world.node_with(|spec| {
+            spec.skew_ms = skew_ms;
+            spec.config.weakness = weakness;
+        });
+    }
+    world.chain();
+    let tick = world.tick(&rules) - 91;
+    for (node, word) in [(0, "yes"), (2, "no")] {
+        let hostile = world.hostile(node);
+        world.pushes(hostile, &[&bundle(&world.liar(1), &rules, tick, 0, &[word])]);
+    }
+    world.run(5_000);
+    assert!([0, 2].iter().all(|node| world.nodes[*node].counters().accepted == 1), "an end took nothing in");
+    assert_eq!(world.nodes[1].counters().accepted, 0);
+    let all = world.nodes.iter().flat_map(|node| node.delivered.iter());
+    all.map(|delivered| delivered.body.clone()).collect()
+}
+
+#[test]
+fn late_words_delivered_break_agreement() {
+    // What is relayed longer than it is delivered reaches everybody who may deliver it.
+    assert!(delivered_at_the_edge(None).is_empty());
+    assert_eq!(delivered_at_the_edge(Some(Weakness::LateDelivered)), ["yes", "no"]);
 }

@@ -81,3 +81,44 @@ fn a_validator_that_is_late_is_asked_again_ever_more_rarely() {
     let timed_out = world.nodes[node].counters().validator_timed_out;
     assert!((3..=5).contains(&timed_out), "{timed_out}");
 }
+
+#[test]
+fn what_rests_is_not_asked_about_again_whoever_brings_it() {
+    // Given an application that never answers, and a word that it was asked about in vain.
+    let mut world = World::new(4);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node_with(|spec| spec.validator = Some(Box::new(|_| None)));
+    let (first, second) = (world.hostile(node), world.hostile(node));
+    let word = bundle(&world.liar(1), &rules, world.tick(&rules), 0, &["word"]);
+    world.pushes(first, &[&word]);
+    world.run(500);
+    assert_eq!(world.nodes[node].counters().validator_timed_out, 1);
+    // When both links push it again before the first pause of 2 s is over, then the application is left alone.
+    for hostile in [first, second] {
+        world.pushes(hostile, &[&word]);
+        world.run(500);
+    }
+    assert_eq!(world.nodes[node].counters().validator_timed_out, 1);
+}
+
+#[test]
+fn newcomers_share_the_turn_of_the_link_that_brings_them() {
+    // Given two validators that take 200 ms for each bundle, and a link that brings a word of each of two hundred new keys.
+    let mut world = World::new(5);
+    let rules = world.topic(&Topic::named("t"));
+    world.validator_takes = Duration::from_millis(200);
+    let node = world.node_with(|spec| {
+        spec.config = Config { validators: 2, expected_nodes: 20, ..Config::default() };
+        spec.validator = Some(Box::new(|_| Some(Validation::Accept)));
+    });
+    let (flood, honest) = (world.hostile(node), world.hostile(node));
+    for key in 0..200 {
+        world.pushes(flood, &[&world.says_at(&world.liar(key), &rules, 0, "flood")]);
+    }
+    world.run(500);
+    // When another link brings the word of one, then it waits for its link's turn and not for two hundred.
+    world.pushes(honest, &[&world.says_at(&world.liar(1_000), &rules, 0, "word")]);
+    world.run(1_000);
+    assert!(world.nodes[node].has_heard("word"));
+    assert!(world.nodes[node].delivered.len() < 20, "the flood is judged by now");
+}
