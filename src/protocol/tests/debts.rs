@@ -111,23 +111,28 @@ fn asked_for_all(world: &World, hostile: usize) -> usize {
 
 #[test]
 fn a_link_with_more_than_the_list_of_debts_takes_is_asked_for_all_it_has() {
-    // Given words dated 62 s ahead, one more than a link may have in the list.
+    // Given a full index, and words that find no place in it, more of them than a link may have in the list.
     let mut world = World::new(5);
     let rules = world.topic(&Topic::named("t").slots_per_tick(5_000));
-    let node = world.node();
-    let hostile = world.hostile(node);
-    let (author, tick) = (world.liar(1), world.tick(&rules) + 62);
-    let words: Vec<_> = (0..2_049).map(|slot| bundle(&author, &rules, tick, slot, &["."])).collect();
+    let small = Config { topic_bundles: 128, expected_nodes: 20, ..Config::default() };
+    let node = world.node_with(|spec| spec.config = small);
+    let (flood, hostile) = (world.hostile(node), world.hostile(node));
+    for number in 0..112 {
+        world.pushes(flood, &[&world.says_at(&world.liar(number), &rules, 0, "flood")]);
+    }
+    world.run(500);
+    let (author, tick) = (world.liar(1_000), world.tick(&rules) - 80);
+    let words: Vec<_> = (0..2_300).map(|slot| bundle(&author, &rules, tick, slot, &["."])).collect();
     for some in words.chunks(64) {
         world.pushes(hostile, &some.iter().collect::<Vec<_>>());
     }
     world.run(1_000);
-    assert_eq!(world.nodes[node].counters().outside_relay_window, 2_049);
+    assert!(world.nodes[node].counters().over_cap > 2_200);
     assert_eq!(asked_for_all(&world, hostile), 0);
-    // When their time has come, then what is in the list is pulled, and the link is asked what else it has.
-    world.run(10_000);
-    assert_eq!(world.hostiles[hostile].pulls_of(&words[2_048].id()), 0);
-    world.until(120_000, |world| asked_for_all(world, hostile) > 0);
+    // When they are too old, and the list has places again, then the link is asked what else it has.
+    world.run(20_000);
+    assert_eq!(asked_for_all(&world, hostile), 1);
+    assert!(words.iter().all(|word| world.hostiles[hostile].pulls_of(&word.id()) == 0));
 }
 
 #[test]
