@@ -67,7 +67,7 @@ pub struct Config {
     /// What an author says within so long of its last bundle waits so long for company, to share one signature, one id and one
     /// announcement, unless it fills a bundle by itself. Whoever has been silent for longer is heard at once, and who
     /// never has company soon waits no more. Too long, and a busy author is late; too short, and every receiver checks a
-    /// signature for each rumor. Default 4 ms (docs/decisions.md).
+    /// signature for each rumor. Default 4 ms (docs/decisions/0027-busy-authors-gather-for-four-milliseconds.md).
     pub seal_every: Duration,
     /// How long announcements wait for company. Default 5 ms, since a pull round trip costs more.
     pub announce_linger: Duration,

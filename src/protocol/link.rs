@@ -30,7 +30,7 @@ pub(super) const LAST_RESORT: Duration = Duration::from_secs(600);
 const ONE_SILENCE: Duration = Duration::from_secs(1);
 /// Pulls that a link may owe us at once: one more for each that it serves, half as many for each silence, as TCP does with
 /// what is under way (RFC 5681). So whoever announces what does not exist is soon hardly worth a pull, and must serve to be
-/// asked for more. (docs/decisions.md has the figures.)
+/// asked for more. (docs/decisions/0041-what-a-link-may-owe-grows-with-service.md has the figures.)
 pub(super) const MAX_OWED: usize = 256;
 /// Those of a link that has not shown anything yet: all that it holds is asked for within two round trips more. (Guess.)
 const FIRST_OWED: usize = 64;

@@ -19,7 +19,8 @@ use crate::wire::{self, Announced, Ids};
 
 /// About how many bytes a link may owe us at once: what is asked for arrives without a further budget.
 const MAX_OWED_BYTES: usize = 1 << 20;
-/// What a pull that comes to nothing costs us, from the announcement on (measured 3 to 4 us, docs/decisions.md).
+/// What a pull that comes to nothing costs us, from the announcement on (measured 3 to 4 us; why it is
+/// charged: docs/decisions/0041-what-a-link-may-owe-grows-with-service.md).
 const FAILED_PULL_COST: Duration = Duration::from_micros(4);
 /// After a pull went unserved, links that have never brought anything are doubted for so long: as long as strikes last.
 /// In an honest network that misses one now and then it costs a few copies.
@@ -236,7 +237,7 @@ impl Engine {
     /// How long to wait for the first thing that is asked of a link which has never brought anything, and may be a liar,
     /// before somebody else is asked too: a round trip with a quarter for its variance, what the slowest line we plan
     /// for takes for a frame of what the link owes, and the configured margin. It does not count against the link.
-    /// (docs/decisions.md says what waiting as long as for others costs.)
+    /// (docs/decisions/0018-unproven-links-get-a-short-first-time-out.md says what waiting as long as for others costs.)
     fn first_patience(&self, slot: Slot) -> Duration {
         let Some(link) = self.links.at(slot) else { return SHORTEST_PATIENCE };
         let line = SLOWEST_LINE.saturating_mul(link.service.owed_bytes.min(FRAME_TARGET) as u32);

@@ -14,7 +14,8 @@ use crate::rumor::{BundleId, TopicId};
 /// Links that a recent bundle is announced to again in each round of the repair cycle, if they have not shown it.
 const REPAIR_FANOUT: usize = 3;
 /// Rounds of the repair cycle that a bundle goes through: a safety net, since links are reliable and what found no room is
-/// made up for by a resync. (Four rounds cost a quarter of all announcements and changed nothing: docs/decisions.md.)
+/// made up for by a resync. (Four rounds cost a quarter of all announcements and changed nothing:
+/// docs/decisions/0020-one-round-of-repair.md.)
 const REPAIR_ROUNDS: u8 = 1;
 /// Most bundles that one round looks at: the newest.
 const REPAIR_BUNDLES: usize = 2_048;
