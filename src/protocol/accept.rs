@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::engine::Engine;
 use super::entry::Stage;
 use super::intake::Sender;
+use super::limits::REMIND_EVERY;
 use super::linkset::Slot;
 use super::questions::Waiting;
 use super::timers::Timer;
@@ -16,10 +17,6 @@ use super::{Action, BatchId, Event, Impairment, LinkId, Offence, Validation, Val
 use crate::key::PublicKey;
 use crate::rumor::{Bundle, BundleId, EVIDENCE_LEN, Evidence, TopicId};
 use crate::wire;
-
-/// A link that brings what convicted authors say, though it was told, is told again once in so long. (Guess: a proof is 352 bytes,
-/// so at most that many a second are told in vain.)
-const REMIND_EVERY: Duration = Duration::from_secs(1);
 
 impl Engine {
     pub(super) fn on_verdicts(&mut self, batch: BatchId, verdicts: &[bool]) {

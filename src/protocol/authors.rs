@@ -5,20 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::budget::Meter;
+use super::limits::{MAX_AUTHORS, RELAY_PAST};
 use super::random::{Keyed, KeyedMap};
 use super::slack::Slack as _;
 use super::tariff::Allowance;
 use super::time::Mono;
 use super::total::Total as _;
-use super::window::RELAY_PAST;
 use crate::key::PublicKey;
 use crate::rumor::RuleSet;
 
 /// How long an author counts as a newcomer after we first heard it, in an open topic.
 const NEWCOMER: Duration = Duration::from_secs(600);
-/// Most authors of a topic whose first-heard time and rates are kept, beside those that have bundles in the index, which has
-/// a cap of its own.
-const MAX_AUTHORS: usize = 65_536;
 /// The turn that all newcomers of an open topic share.
 const NEWCOMERS: PublicKey = PublicKey::from_bytes([0; 32]);
 

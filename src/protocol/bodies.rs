@@ -9,11 +9,11 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::limits::LINK_SHARE;
 use super::random::{Keyed, KeyedMap};
 use super::slack::Slack as _;
 use super::time::Mono;
 use super::total::Total as _;
-use super::window::LINK_SHARE;
 use crate::key::PublicKey;
 use crate::rumor::BundleId;
 

@@ -2,16 +2,12 @@
 
 use std::collections::VecDeque;
 
+use super::limits::{MAX_CONVICTED, MAX_EVIDENCE};
 use super::linkset::{LinkSet, Slot};
 use super::random::{Keyed, KeyedMap};
 use super::total::Total as _;
 use crate::key::PublicKey;
 use crate::rumor::Evidence;
-
-/// Most authors remembered as convicted.
-const MAX_CONVICTED: usize = 16_384;
-/// Most proofs kept (352 bytes each). Shed before the bans are: a ban protects us, a proof the others.
-const MAX_EVIDENCE: usize = 4_096;
 
 #[derive(Debug)]
 pub(super) struct EvidenceBook {

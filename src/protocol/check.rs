@@ -4,11 +4,17 @@
 
 use std::fmt::Display;
 
+use super::Config;
 use super::engine::Engine;
 use super::entry::Stage;
+use super::limits::{
+    LANE_CREDIT, MAX_BANS, MAX_CONVICTED, MAX_LINKS, MAX_OWED, MAX_WAITING, MAX_WAITING_BYTES_PER_LINK,
+    MAX_WAITING_PER_LINK, MAX_WANTS, MAX_WANTS_PER_LINK, PUSH_QUEUE, REPLIES_AND_CANCELLED, WANTS_SHARE,
+};
 use super::link::Pause;
 use super::timers::Timer;
 use super::wants::WantId;
+use crate::wire::{Lane, MAX_FRAME_LEN, MAX_HEADERS_PER_FRAME};
 
 /// What did not add up.
 #[derive(Debug, Default)]
@@ -30,7 +36,79 @@ impl Recount {
     }
 }
 
+/// What an engine's gauges may show at most, beside the caps of its configuration. For the tests, the simulator and the fuzzer.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Caps {
+    /// Signatures that wait, in all. Each link may add one more frame when its reading is stopped.
+    pub waiting: usize,
+    /// Signatures of one link that wait: one more frame was read when its reading was stopped, of
+    /// headers at the most.
+    pub waiting_of_link: usize,
+    /// Bytes of bodies that wait with them, likewise.
+    pub waiting_bytes: usize,
+    /// Wanted ids in all, and the share of each link beyond them.
+    pub wants: usize,
+    /// Wanted ids that one link has announced.
+    pub wanted_from: usize,
+    /// Pulls that one link owes.
+    pub owed_pulls: usize,
+    /// Bytes that one link has queued: own and relayed pushes, replies, what is with the transport, and one frame that was
+    /// let in when each was almost full.
+    pub queued: usize,
+    /// Keys in the list of bans.
+    pub bans: usize,
+    /// Authors in the book of evidence.
+    pub convictions: usize,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self {
+            waiting: MAX_WAITING + MAX_HEADERS_PER_FRAME * MAX_LINKS,
+            waiting_of_link: MAX_WAITING_PER_LINK + MAX_HEADERS_PER_FRAME,
+            waiting_bytes: MAX_WAITING_BYTES_PER_LINK + MAX_FRAME_LEN,
+            wants: MAX_WANTS + WANTS_SHARE * MAX_LINKS,
+            wanted_from: MAX_WANTS_PER_LINK,
+            owed_pulls: MAX_OWED,
+            queued: 2 * PUSH_QUEUE + REPLIES_AND_CANCELLED + Lane::COUNT * (LANE_CREDIT + 2 * MAX_FRAME_LEN),
+            bans: MAX_BANS,
+            convictions: MAX_CONVICTED,
+        }
+    }
+}
+
 impl Engine {
+    /// The first gauge that is above its cap, in a sentence.
+    #[doc(hidden)]
+    pub fn exceeds(&self, caps: &Caps, config: &Config) -> Option<String> {
+        let stats = self.stats();
+        let inbound = stats.links.iter().filter(|link| !link.dialled).count();
+        let mut gauges = vec![
+            ("links", stats.links.len(), config.max_links.min(MAX_LINKS)),
+            ("inbound links", inbound, config.max_inbound),
+            ("signatures waiting", stats.waiting_verification, caps.waiting),
+            ("wanted ids", stats.wants, caps.wants),
+            ("banned keys", self.standing.len(), caps.bans),
+            ("convicted authors", self.book.len(), caps.convictions),
+        ];
+        for topic in &stats.topics {
+            gauges.push(("bytes of bodies", topic.body_bytes, config.topic_bytes));
+            gauges.push(("index entries", topic.bundles, config.topic_bundles));
+        }
+        for link in &stats.links {
+            gauges.extend([
+                ("bytes queued for a link", link.queued_bytes, caps.queued),
+                ("bytes waiting for a verdict", link.waiting_bytes, caps.waiting_bytes),
+                ("pulls owed by a link", link.owed_pulls, caps.owed_pulls),
+                ("ids wanted from a link", link.wanted_from, caps.wanted_from),
+                ("signatures of a link waiting", link.waiting_verification, caps.waiting_of_link),
+            ]);
+        }
+        let over = gauges.into_iter().find(|(_, value, cap)| value > cap);
+        over.map(|(what, value, cap)| format!("{what}: {value}, where at most {cap} may be"))
+    }
+
     /// Recounts everything, and looks for what waits for nothing: such a thing would wait for ever. Gives one sentence for each
     /// fault. Ask after [`Engine::poll`] has given `None`.
     #[doc(hidden)]

@@ -4,9 +4,10 @@
 //! known at once, without a word from anybody, and one that is set right again as well.
 
 use super::engine::Engine;
+use super::limits::{RELAY_FUTURE, RELAY_PAST};
 use super::link::Link;
 use super::time::Now;
-use super::window::{MAX_SKEW, RELAY_FUTURE, RELAY_PAST};
+use super::window::MAX_SKEW;
 use super::{Event, Impairment, Mono};
 
 /// A clock further than this from the median of its links' is reported.

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use super::MAX_LINKS;
+use super::limits::MAX_LINKS;
 use crate::key::PublicKey;
 use crate::rumor::MAX_BODY;
 use crate::wire::MAX_FRAME_LEN;

@@ -5,12 +5,12 @@
 //! everything once more.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use super::LinkId;
 use super::engine::Engine;
 use super::entry::size_class;
 use super::intake::Sender;
+use super::limits::{LATE_PAUSE, MAX_DEBTS};
 use super::linkset::{LinkSet, Slot};
 use super::random::{Keyed, KeyedMap};
 use super::slack::Slack as _;
@@ -20,14 +20,10 @@ use super::wants::Want;
 use crate::key::PublicKey;
 use crate::rumor::{Bundle, BundleId, Header};
 
-/// Most debts of a topic: some 200 bytes each.
-const MAX_DEBTS: usize = 4_096;
 /// How many times what is free in the list one link may have of it: seven links that bring nothing else leave an eighth.
 const DEBT_SHARE: usize = 1;
 /// Debts that are looked at in a round of a second. (What is measured for a look-up, 100 ns, makes it 0.1 ms.)
 const LOOKS: usize = 1_024;
-/// The first pause after a validator was late; each further one of the same bundle is twice as long.
-const LATE_PAUSE: Duration = Duration::from_secs(2);
 /// Pauses do not grow beyond 32 s: half of the time in which a word can still be delivered.
 const MOST_DOUBLINGS: u8 = 4;
 

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use super::LinkId;
+use super::limits::MAX_CANDIDATES;
 use super::linkset::{LinkSet, Slot};
 use super::time::Mono;
 use crate::key::{PublicKey, Signature};
 use crate::rumor::{Bundle, SignedHeader};
-
-/// Further copies of an id in flight that are tried if the first turns out forged.
-const MAX_CANDIDATES: usize = 4;
 
 #[derive(Debug)]
 pub(super) struct Entry {

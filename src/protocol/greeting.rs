@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::clock::PeerClock;
 use super::engine::Engine;
+use super::limits::{EVIDENCE_QUEUE, HELLO_DEADLINE, STALL_DEADLINE, STRANGERS_A_ROUND};
 use super::link::{Link, Pause};
 use super::linkset::Slot;
-use super::outbox::EVIDENCE_QUEUE;
 use super::timers::Timer;
 use super::window::Window;
 use super::{Action, DownReason, Event, LinkId, Offence};
@@ -15,20 +15,12 @@ use crate::key::PublicKey;
 use crate::rumor::{EVIDENCE_LEN, RuleSet, TopicId};
 use crate::wire::{self, Hello, MAX_TOPICS_PER_LINK, Reason, TopicChange};
 
-/// A link that does not say hello for this long is closed.
-const HELLO_DEADLINE: Duration = Duration::from_secs(10);
-/// A link that takes no byte for this long is closed. QUIC gives room for more when an eighth of a lane's window of 256 KiB was
-/// read: 16 s at 2 KiB a second, the slowest line that works. Longer, and who never reads holds its queues for longer.
-const STALL: Duration = Duration::from_secs(20);
 /// What looking at one entry costs when everything held is walked through for a link.
 const WALK_COST: Duration = Duration::from_nanos(50);
 /// Walks through all links that an author takes to see whether it may speak.
 const TRY_WALKS: usize = 2;
 /// Pieces of evidence that a new link is told of at once; the rest when it brings something of those authors.
 const EVIDENCE_FOR_NEWCOMERS: usize = 64;
-/// Proofs against authors that were never heard here that a link is told of in each round of a second: with 24 links a seventh
-/// of 2 Mbit/s. Whoever brings something of such an author is told at once.
-const STRANGERS_A_ROUND: usize = 4;
 
 impl Engine {
     pub(super) fn on_link_up(&mut self, id: LinkId, peer: PublicKey, dialled: bool) {
@@ -297,7 +289,7 @@ impl Engine {
         let now = self.now.mono;
         let stalled = |link: &&Link| {
             let silent = !link.live && now.since(link.up_since) > HELLO_DEADLINE;
-            silent || link.outbox.is_stalled(now, STALL)
+            silent || link.outbox.is_stalled(now, STALL_DEADLINE)
         };
         let ids: Vec<_> =
             self.links.iter().filter(|link| !link.closing).filter(stalled).map(|link| link.id).collect();

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::engine::Engine;
 use super::entry::Stage;
-use super::left::MAX_LEFT;
+use super::limits::{MAX_LEFT, MAX_TOPICS};
 use super::linkset::LinkSet;
 use super::timers::Timer;
 use super::window::Window;
-use super::{Action, MAX_TOPICS, PublishError};
+use super::{Action, PublishError};
 use crate::rumor::{BundleId, RuleSet, TopicId};
 
 /// Why a topic can't be joined now.

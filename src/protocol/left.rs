@@ -6,18 +6,13 @@
 
 use std::collections::VecDeque;
 
-use super::MAX_TOPICS;
+use super::limits::MAX_TOPICS;
 use super::random::{Keyed, KeyedMap};
 use super::slack::Slack as _;
 use super::time::Now;
 use super::window::Window;
 use crate::key::PublicKey;
 use crate::rumor::TopicId;
-
-/// Topics that were left and of which something is remembered. With as many, no further topic is joined, since it could not
-/// be left: the oldest expire within minutes. (Guess: an application that needs more has topics where it wants names in
-/// bodies. A floor takes 48 bytes.)
-pub(super) const MAX_LEFT: usize = 4_096;
 
 #[derive(Debug)]
 pub(super) struct Left {

@@ -5,22 +5,19 @@ use std::time::Duration;
 
 use super::budget::Budget;
 use super::clock::PeerClock;
-use super::linkset::{LinkSet, MAX_LINKS, Slot};
+use super::limits::{FIRST_OWED, LEAST_OWED, MAX_LINKS, MAX_OWED, MAX_WANTS_PER_LINK, TRUSTED_AFTER};
+use super::linkset::{LinkSet, Slot};
 use super::outbox::Outbox;
 use super::pulls::SERVES_FOR;
 use super::random::Keyed;
 use super::tariff::Allowance;
 use super::time::Mono;
 use super::total::Total as _;
-use super::wants::MAX_WANTS_PER_LINK;
 use super::{Config, LinkId};
 use crate::key::PublicKey;
 use crate::rumor::{BundleId, TopicId};
 use crate::wire::Reason;
 
-/// Verified bundles after which a link's signatures may share batches with others'. A liar must first do this much
-/// honest work for one chance to spoil a batch, and loses the link by it. (Guess.)
-const TRUSTED_AFTER: u32 = 16;
 /// Unserved pulls within [`STRIKE_WINDOW`] that make a link's announcements a last resort.
 const STRIKES: usize = 3;
 const STRIKE_WINDOW: Duration = Duration::from_secs(60);
@@ -28,14 +25,6 @@ const STRIKE_WINDOW: Duration = Duration::from_secs(60);
 pub(super) const LAST_RESORT: Duration = Duration::from_secs(600);
 /// Unserved pulls so close together count as one. (Guess: longer than the gap between two frames of a slow link.)
 const ONE_SILENCE: Duration = Duration::from_secs(1);
-/// Pulls that a link may owe us at once: one more for each that it serves, half as many for each silence, as TCP does with
-/// what is under way (RFC 5681). So whoever announces what does not exist is soon hardly worth a pull, and must serve to be
-/// asked for more. (docs/decisions/0041-what-a-link-may-owe-grows-with-service.md has the figures.)
-pub(super) const MAX_OWED: usize = 256;
-/// Those of a link that has not shown anything yet: all that it holds is asked for within two round trips more. (Guess.)
-const FIRST_OWED: usize = 64;
-/// However silent it is, or it could not show that it serves again; and the wanted ids that list it then.
-const LEAST_OWED: usize = 16;
 
 /// Why we do not read from a link. It is read again when no reason is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

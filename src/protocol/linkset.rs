@@ -1,7 +1,6 @@
 //! Sets of links, as bits: "who has this rumor" is asked for every copy and every announcement.
 
-/// Most links of a node.
-pub const MAX_LINKS: usize = 256;
+use super::limits::MAX_LINKS;
 
 /// A place in the table of links, `0..MAX_LINKS`. Reused after a link is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

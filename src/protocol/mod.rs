@@ -42,11 +42,10 @@ mod event;
 mod fair;
 mod greeting;
 mod health;
-#[cfg(feature = "sim")]
-mod held;
 mod intake;
 mod joining;
 mod left;
+mod limits;
 mod link;
 mod linkset;
 mod outbox;
@@ -76,6 +75,9 @@ mod weakness;
 mod window;
 
 pub use boundary::{Action, BatchId, Input, LinkId, Ticket, ValidationId, VerifyJob};
+#[cfg(feature = "sim")]
+#[doc(hidden)]
+pub use check::Caps;
 pub use config::{Config, ConfigError};
 pub use dialler::{DialState, Dialler, KeepError, KeptPeer, Order};
 pub use down::DownReason;
@@ -83,15 +85,12 @@ pub use engine::{Engine, Setup};
 pub use event::{Event, Offence, PublishError, Validation};
 pub use health::Impairment;
 pub use joining::JoinRefusal;
-pub use linkset::MAX_LINKS;
-pub use outbox::{FRAME_OVERHEAD, LANE_CREDIT};
+pub use limits::{LANE_CREDIT, MAX_LINKS, MAX_TOPICS, RELAY_FUTURE, RELAY_PAST};
+pub use outbox::FRAME_OVERHEAD;
 pub use publish::Ledger;
 pub use stats::{Counters, LinkStats, Stats, TopicStats};
 pub use time::{Mono, Now};
-pub use window::{DELIVER_FUTURE, DELIVER_PAST, MAX_SKEW, RELAY_FUTURE, RELAY_PAST};
-
-/// Most topics that a node relays at once.
-pub const MAX_TOPICS: usize = 64;
+pub use window::{DELIVER_FUTURE, DELIVER_PAST, MAX_SKEW};
 
 #[cfg_attr(
     not(feature = "sim"),

@@ -20,6 +20,10 @@ use bytes::Bytes;
 
 use super::announcements::{Announcements, Told};
 use super::fair::TopicQueue;
+use super::limits::{
+    EVIDENCE_QUEUE, LANE_CREDIT, MAX_LISTED_IDS, PUSH_PATIENCE, PUSH_QUEUE, REPLIES_AND_CANCELLED,
+    REPLY_QUEUE, TOLD_AHEAD,
+};
 use super::random::{Keyed, KeyedMap};
 use super::time::Mono;
 use super::total::Total as _;
@@ -29,9 +33,6 @@ use crate::wire::{self, FrameWriter, Lane, MAX_FRAME_LEN, MAX_IDS_PER_FRAME};
 
 /// Bytes that each frame costs beyond its payload: the length before it.
 pub const FRAME_OVERHEAD: usize = 4;
-/// Bytes that may be with the transport and not yet written, per lane. Larger hides what is queued from fairness and
-/// cancelling; smaller costs throughput on long links: 256 KiB is 100 ms at 20 Mbit/s.
-pub const LANE_CREDIT: usize = 256 * 1024;
 /// A frame of several bundles is closed when it has so many bytes: on a slow link a larger one would keep the other side
 /// from seeing that it is being served. (32 KiB are 130 ms at 2 Mbit/s, which pulls wait for.)
 pub(super) const FRAME_TARGET: usize = 32 * 1024;
@@ -41,28 +42,8 @@ const OWN_BUSY: usize = 256 * 1024;
 /// A link that has taken nothing of what was pushed for so long stands still: where only others' dials decide whom we are linked
 /// with, it does not count among those that an author waits for. (Guess: a link that works takes a frame in that time.)
 const STANDS_AFTER: Duration = Duration::from_secs(2);
-/// Most bytes of pushes that wait, own and relayed apart; of one relayed author half of it. Far above [`OWN_BUSY`], so
-/// that of links that are equally fast none is ever degraded by chance, and only one that is slower than half of the
-/// others is. The bodies are shared with the store, so what a full queue costs is its handles. (With one mark for both,
-/// four of five pushes of a saturated mesh of eight were degraded.)
-pub(super) const PUSH_QUEUE: usize = 4 * 1024 * 1024;
-/// What is relayed is pushed within so long, or announced instead. Longer than what an announcement and a pull take on a link that
-/// keeps up, a linger and two round trips: a link on which a push waits longer is slower than what it is given, and the other side
-/// may have the bundle from somebody else by then, if it knows of it. (Own pushes wait for as long as their author has to.)
-const PUSH_PATIENCE: Duration = Duration::from_millis(500);
 /// How often what waits is looked through for it, while the link takes bytes; else once a second.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Most bytes of replies that wait: what a peer's pulls can make us hold.
-const REPLY_QUEUE: usize = 1024 * 1024;
-/// Most bytes of replies that wait, with those that were cancelled and leave the queue when their turn comes.
-const REPLIES_AND_CANCELLED: usize = 4 * REPLY_QUEUE;
-/// Most ids in each list of the control lane (announcements of one topic, pulls, gones, cancels): 16 frames.
-const LIST: usize = 16 * MAX_IDS_PER_FRAME;
-/// Bytes of the control lane that may be with the transport before more is announced. What is with it goes before all that is
-/// said later, whatever its topic: on a line of 20 kB/s for a second and a half. (Announcements can wait; four frames of them.)
-const TOLD_AHEAD: usize = 32 * 1024;
-/// Most pieces of evidence that wait.
-pub(super) const EVIDENCE_QUEUE: usize = 1024;
 
 /// Ids that wait for a frame, each with its topic, in order.
 type IdList = VecDeque<(TopicId, BundleId)>;
@@ -184,23 +165,23 @@ impl Outbox {
 
     /// False if there is no room. `turn` is as for pushes.
     pub(super) fn announce(&mut self, topic: TopicId, turn: PublicKey, id: BundleId, size: u8) -> bool {
-        self.told.announce(topic, turn, (id, size), LIST)
+        self.told.announce(topic, turn, (id, size), MAX_LISTED_IDS)
     }
 
     /// How many more announcements of a topic there is room for.
     pub(super) fn announcements_room(&self, topic: &TopicId) -> usize {
-        LIST.saturating_sub(self.told.ids_of(topic))
+        MAX_LISTED_IDS.saturating_sub(self.told.ids_of(topic))
     }
 
     /// False if there is no room. `turn` is as for pushes.
     pub(super) fn header(&mut self, turn: PublicKey, header: SignedHeader) -> bool {
-        self.told.header(turn, header, LIST)
+        self.told.header(turn, header, MAX_LISTED_IDS)
     }
 
     /// Whether something was left out and there is room to make up for it. Asked in every cycle: with a peer that does
     /// not read, looking for what it lacks again and again would come to nothing.
     pub(super) fn may_catch_up(&self) -> bool {
-        self.behind && self.told.len() < LIST / 2
+        self.behind && self.told.len() < MAX_LISTED_IDS / 2
     }
 
     /// There are proofs that the link has not been told of, and may be told of later.
@@ -309,14 +290,14 @@ impl Outbox {
 
     /// Beyond the bound the puller learns by its time-out what it would have learned at once.
     pub(super) fn gone(&mut self, topic: TopicId, id: BundleId) {
-        if self.gone.len() < LIST {
+        if self.gone.len() < MAX_LISTED_IDS {
             self.gone.push_back((topic, id));
         }
     }
 
     /// Beyond the bound a copy comes that nobody needs.
     pub(super) fn cancel(&mut self, topic: TopicId, id: BundleId) {
-        if self.cancel.len() < LIST {
+        if self.cancel.len() < MAX_LISTED_IDS {
             self.cancel.push_back((topic, id));
         }
     }
@@ -562,7 +543,7 @@ mod tests {
         let (mut outbox, topic) = (outbox(), TopicId::from_bytes([1; 32]));
         let header = *bundle(0, 1).signed_header();
         let mut taken = [0; 2];
-        for number in 0..2 * LIST {
+        for number in 0..2 * MAX_LISTED_IDS {
             outbox.gone(topic, id(number));
             outbox.cancel(topic, id(number));
             let turn = PublicKey::from_bytes(*id(number).as_bytes());
@@ -570,9 +551,12 @@ mod tests {
             taken[1] += usize::from(outbox.header(turn, header));
         }
         // (One topic may have three quarters of the headers.)
-        let most = [LIST, LIST / 4 * 3];
-        assert_eq!((outbox.gone.len(), outbox.cancel.len(), taken), (LIST, LIST, most));
-        assert_eq!((outbox.told.len(), outbox.announcements_room(&topic)), (LIST + LIST / 4 * 3, 0));
+        let most = [MAX_LISTED_IDS, MAX_LISTED_IDS / 4 * 3];
+        assert_eq!((outbox.gone.len(), outbox.cancel.len(), taken), (MAX_LISTED_IDS, MAX_LISTED_IDS, most));
+        assert_eq!(
+            (outbox.told.len(), outbox.announcements_room(&topic)),
+            (MAX_LISTED_IDS + MAX_LISTED_IDS / 4 * 3, 0)
+        );
     }
 
     /// A bundle of one body of `len` bytes.

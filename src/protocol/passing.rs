@@ -11,14 +11,11 @@ use std::collections::{BTreeMap, VecDeque};
 use super::LinkId;
 use super::engine::Engine;
 use super::intake::Sender;
+use super::limits::MAX_PASSED;
 use super::linkset::LinkSet;
 use super::verifying::Work;
 use crate::key::PublicKey;
 use crate::rumor::{BundleId, Evidence, Header, SignedHeader, TopicId};
-
-/// Most headers remembered that passed without a place: 4 MiB in a hold-back topic. (A link alone brings some 960 a second while
-/// others wait, so what one link says is remembered for a quarter of a minute, far longer than a way round takes.)
-const MAX_PASSED: usize = 16_384;
 
 /// Where a header stands.
 type Place = (PublicKey, u64, u16);

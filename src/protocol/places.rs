@@ -10,13 +10,11 @@
 
 use super::Config;
 use super::engine::Engine;
+use super::limits::LINKS_OF_A_KEY;
 use super::weakness::Weakness;
 use crate::key::PublicKey;
 use crate::rumor::NetworkId;
 use crate::wire::Reason;
-
-/// Links of one key: the one that counts, and one that is being closed for it.
-const LINKS_OF_A_KEY: usize = 2;
 
 impl Config {
     /// Inbound places that are kept for unaimed diallers.

@@ -6,7 +6,8 @@ use super::LinkId;
 use super::engine::Engine;
 use super::entry::Stage;
 use super::intake::Sender;
-use super::link::{LAST_RESORT, Link, MAX_OWED};
+use super::limits::{MAX_OWED, MAX_OWED_BYTES};
+use super::link::{LAST_RESORT, Link};
 use super::linkset::{LinkSet, Slot};
 use super::outbox::FRAME_TARGET;
 use super::time::Mono;
@@ -17,8 +18,6 @@ use super::weakness::Weakness;
 use crate::rumor::{BundleId, TopicId};
 use crate::wire::{self, Announced, Ids};
 
-/// About how many bytes a link may owe us at once: what is asked for arrives without a further budget.
-const MAX_OWED_BYTES: usize = 1 << 20;
 /// What a pull that comes to nothing costs us, from the announcement on (measured 3 to 4 us; why it is
 /// charged: docs/decisions/0041-what-a-link-may-owe-grows-with-service.md).
 const FAILED_PULL_COST: Duration = Duration::from_micros(4);

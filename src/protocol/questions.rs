@@ -11,16 +11,13 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::ValidationId;
+use super::limits::{MAX_QUESTION_BYTES, MAX_QUESTIONS_WAITING};
 use super::random::{Keyed, KeyedMap};
 use super::time::Mono;
 use super::total::Total as _;
 use crate::key::PublicKey;
 use crate::rumor::{BundleId, TopicId};
 
-/// Bundles that may wait for a free validator before the fullest queue loses some.
-const MAX_QUESTIONS_WAITING: usize = 4_096;
-/// Bytes of bodies that may wait with them. What waits is not yet in the store, whose caps do not count it.
-const MAX_QUESTION_BYTES: usize = 32 * 1024 * 1024;
 /// What a bundle weighs beside its bytes when queues are compared: at this both caps are reached together.
 const WEIGHT: usize = MAX_QUESTION_BYTES / MAX_QUESTIONS_WAITING;
 /// Validators count as slow until so long after the last bundle that they were too slow for. (A guess.)

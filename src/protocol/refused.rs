@@ -5,11 +5,9 @@
 
 use std::collections::VecDeque;
 
+use super::limits::MAX_REFUSED;
 use super::random::{Keyed, KeyedMap};
 use crate::rumor::BundleId;
-
-/// Most refused ids remembered per topic. Above it the oldest is forgotten, and may be pulled once more.
-const MAX_REFUSED: usize = 8_192;
 
 /// Why an id was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

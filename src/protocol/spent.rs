@@ -9,12 +9,10 @@
 
 use std::mem;
 
+use super::limits::MAX_SPENT;
 use super::random::{Keyed, KeyedMap};
 use crate::key::PublicKey;
 use crate::rumor::Spans;
-
-/// Authors of a topic whose ticks are remembered apart, at most. One takes 60 bytes and 16 for each stretch in which it spoke.
-const MAX_SPENT: usize = 16_384;
 
 #[derive(Debug)]
 pub(super) struct Spent {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::limits::MAX_BANS;
 use super::random::{Keyed, KeyedMap};
 use super::time::Mono;
 use crate::key::PublicKey;
@@ -11,8 +12,6 @@ use crate::key::PublicKey;
 const FIRST_BAN: Duration = Duration::from_secs(3600);
 /// The longest ban.
 const LONGEST_BAN: Duration = Duration::from_secs(24 * 3600);
-/// Most keys remembered. A new key costs an attacker nothing, so the oldest ban is the cheapest to forget.
-const MAX_BANS: usize = 8192;
 
 #[derive(Debug)]
 pub(super) struct Standing {

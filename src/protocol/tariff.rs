@@ -12,21 +12,15 @@ use super::LinkId;
 use super::budget::Meter;
 use super::engine::Engine;
 use super::intake::Sender;
+use super::limits::{LONE_PER_S, SURCHARGE};
 use super::linkset::Slot;
 use super::time::Mono;
 use crate::rumor::{Header, MAX_RUMORS};
 
 /// What one signature costs when it is checked alone, the worst case.
 const SIGNATURE_COST: Duration = Duration::from_micros(60);
-/// Bundles of one rumor that an author may sign in a second at the usual price: twice what one makes that gathers for 4 ms, the
-/// default. Fuller ones count for less, and a full one as a 64th. (A guess: figures in docs/performance.md.)
-const LONE_PER_S: u64 = 512;
 /// Those ahead of that rate: half a second of it, so that what comes at once after a slow line or a cut costs no more.
 const LONE_BURST: u64 = LONE_PER_S / 2;
-/// How many times the usual price further ones cost, if signatures of other links wait meanwhile. A link that brings nothing else
-/// then brings some 960 a second instead of 4 100: 512, and an eighth of what is left of its CPU. (docs/performance.md has what honest
-/// nodes notice, under "Cost under attack".)
-const SURCHARGE: u32 = 8;
 
 /// How much an author, or all the newcomers of a link, may sign at the usual price.
 #[derive(Clone, Copy, Debug)]

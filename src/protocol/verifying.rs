@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::engine::Engine;
 use super::entry::{Entry, Stage};
+use super::limits::{MAX_WAITING, MAX_WAITING_BYTES_PER_LINK, MAX_WAITING_PER_LINK};
 use super::link::Pause;
 use super::random::{Keyed, KeyedMap};
 use super::total::Total as _;
@@ -11,13 +12,6 @@ use super::weakness::Weakness;
 use super::{Action, BatchId, LinkId, VerifyJob};
 use crate::key::PublicKey;
 use crate::rumor::{BundleId, Evidence, SignedHeader, TopicId};
-
-/// Signatures of one link that may wait before we stop reading from it.
-pub(super) const MAX_WAITING_PER_LINK: usize = 64;
-/// Bytes of bodies of one link that may wait with their signatures before we stop reading from it.
-const MAX_WAITING_BYTES_PER_LINK: usize = 512 * 1024;
-/// Signatures that may wait in all before we stop reading from whoever adds to them.
-const MAX_WAITING: usize = 4_096;
 
 /// Something to be judged.
 #[derive(Debug, Clone)]

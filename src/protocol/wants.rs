@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::limits::{
+    MAX_PASSES, MAX_WANTS, MAX_WANTS_PER_LINK, MOST_STARVED, WANTS_OF_TOPIC, WANTS_OF_TOPIC_IF_CROWDED,
+    WANTS_SHARE,
+};
 use super::linkset::{LinkSet, Slot};
 use super::random::{Keyed, KeyedMap};
 use super::slack::Slack as _;
@@ -10,23 +14,7 @@ use super::starved::Starved;
 use super::time::Mono;
 use crate::rumor::{BundleId, TopicId};
 
-/// Ids wanted at once beyond which a link may only add its own share.
-const MAX_WANTS: usize = 65_536;
-/// Wanted ids that any link may list, however many others have: or eight links that announce what does not exist could
-/// fill the map and keep everybody else's announcements out.
-const SHARE: usize = 256;
-/// Wanted ids of each topic that a link may list in any case: the last eighth of its share is for topics that have fewer, and where
-/// there are too many in all, each topic may have a few. Or what is announced in one topic would keep out all others'.
-const OF_TOPIC: usize = 64;
-const OF_TOPIC_IF_CROWDED: usize = 4;
-/// Most wanted ids that list one link as a source: what a flood of announcements can make us remember.
-pub(super) const MAX_WANTS_PER_LINK: usize = 8_192;
-/// How often each source is asked before we give up until somebody announces again: twice at once, then after pauses of
-/// 1, 2, 4 and 8 s, since a source that is cut off for a while is not a liar.
-const MAX_PASSES: u8 = 6;
 const QUICK_PASSES: u8 = 2;
-/// Ids in a link's queue of the starved from which on it is cleared of those that are no longer wanted.
-const MOST_STARVED: usize = 9 * 1_024;
 const _: () = assert!(MOST_STARVED > MAX_WANTS_PER_LINK);
 
 /// What is wanted. The topic belongs to it: an id announced under a wrong topic is another want, or the lie would have the
@@ -233,7 +221,7 @@ impl Wants {
         most: usize,
     ) -> Added {
         let (listed, of_topic) = listed;
-        let full = listed >= most || (listed >= most - most / 8 && of_topic >= OF_TOPIC);
+        let full = listed >= most || (listed >= most - most / 8 && of_topic >= WANTS_OF_TOPIC);
         let source = Source::new(slot, size);
         if let Some(want) = self.wants.get_mut(&id) {
             if let Some(known) = want.source(slot) {
@@ -251,7 +239,7 @@ impl Wants {
             return if want.in_time() == 0 { Added::Ask } else { Added::Noted };
         }
         let crowded = self.wants.len() >= MAX_WANTS;
-        if full || (crowded && listed >= SHARE && of_topic >= OF_TOPIC_IF_CROWDED) {
+        if full || (crowded && listed >= WANTS_SHARE && of_topic >= WANTS_OF_TOPIC_IF_CROWDED) {
             return Added::Full;
         }
         let rests_until = Mono::default();

@@ -14,6 +14,9 @@ use super::bodies::{Bodies, Caps};
 use super::budget::Meter;
 use super::debts::{Debt, Debts, Verdict};
 use super::entry::{Entry, Stage};
+use super::limits::{
+    AHEAD_SHARE, DEBTS_A_ROUND, LINK_SHARE, MOST_DEBT, RELAY_FUTURE, RELAY_PAST, SHARE_OF_FREE,
+};
 use super::passing::Passed;
 use super::pulls::SERVES_FOR;
 use super::random::{Keyed, KeyedMap, KeyedSet};
@@ -28,31 +31,10 @@ use crate::rumor::{BundleId, Evidence, Header, RuleSet, SignedHeader};
 
 /// Clock difference between correct nodes, the model's assumption.
 pub const MAX_SKEW: Duration = Duration::from_secs(30);
-/// How long ago a tick may have ended for us to relay it, before the hold-back delay is added: a minute of spread and
-/// repair plus the skew.
-pub const RELAY_PAST: Duration = Duration::from_secs(90);
-/// How far in the future a tick may start for us to relay it: twice the skew, so that whoever may deliver it has
-/// neighbours that relay it.
-pub const RELAY_FUTURE: Duration = Duration::from_secs(60);
 /// How long ago a tick may have ended for us to deliver it.
 pub const DELIVER_PAST: Duration = Duration::from_secs(60);
 /// How far in the future a tick may start for us to deliver it: the skew.
 pub const DELIVER_FUTURE: Duration = Duration::from_secs(30);
-/// How many times what is free an author may have of the index, and of the bytes of young bodies. (Guess: with 2,
-/// eight authors together may have 16 seventeenths.)
-pub(super) const SHARE_OF_FREE: usize = 2;
-/// Debts that are asked for in a round of a second, at most: what is asked for comes in before the next round looks again.
-const DEBTS_A_ROUND: usize = 256;
-/// How far behind its pace a topic can be.
-const MOST_DEBT: Duration = Duration::from_secs(1);
-/// How many times what is free newcomers' bundles that come first over one link may have of the index. Keys cost nothing and
-/// links do, so whoever floods with new keys displaces what its own links bring: four such links leave a seventeenth, some 6 700
-/// places, of which any other link may have four fifths. The bytes of young bodies have the same rule. (Guess: one link alone
-/// may have four fifths of all.)
-pub(super) const LINK_SHARE: usize = 4;
-/// Of the newcomers' part of the index, what words may have that begin later than anybody may deliver them (numerator of a
-/// fraction of 16). No clock of a correct author is so far ahead, and such words hold their places for up to a minute longer.
-const AHEAD_SHARE: usize = 2;
 /// Newcomers are refused from this part of a cap on (numerator of a fraction of 16).
 const NEWCOMER_SHARE: usize = 14;
 

@@ -5,54 +5,12 @@ use std::time::Duration;
 
 use super::network::Network;
 use super::queue::NodeIndex;
-use crate::protocol::{Engine, MAX_LINKS, Offence, VerifyJob};
+use crate::protocol::{Engine, Offence, VerifyJob};
 use crate::rumor::{Bundle, Evidence};
 use crate::verify;
-use crate::wire::MAX_BUNDLES_PER_FRAME;
 
 /// What each event adds to what a recount may walk through.
 const RECOUNT: usize = 4;
-
-/// Caps that are the engine's own, beside those of its configuration.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Caps {
-    /// Design section 6, row 7: signatures that may wait, in all. Every link may add one more frame (64 bundles) when its
-    /// reading is stopped, since what had come is taken in.
-    pub(super) waiting: usize,
-    /// Bytes of one link that wait with its signatures: reading stops at 512 KiB, and a frame had begun.
-    pub(super) waiting_bytes: usize,
-    /// Wanted ids in all: `MAX_WANTS` of the engine, and the share of each link beyond it.
-    pub(super) wants: usize,
-    /// Bytes that one link may have queued: 4 MiB own, 4 MiB relayed, 4 MiB of replies with the cancelled ones, three
-    /// lanes' credit, and one frame that was let in when each was almost full.
-    pub(super) queued: usize,
-    /// Pulls that one link owes: `MAX_OWED` of the engine.
-    pub(super) owed_pulls: usize,
-    /// Wanted ids that one link has announced: `MAX_WANTS_PER_LINK`.
-    pub(super) wanted_from: usize,
-    /// Signatures of one link that wait: its reading stops at 64, and one more frame had begun.
-    pub(super) waiting_of_link: usize,
-    /// Keys in the list of bans.
-    pub(super) bans: usize,
-    /// Authors in the book of evidence.
-    pub(super) convictions: usize,
-}
-
-impl Default for Caps {
-    fn default() -> Self {
-        Self {
-            waiting: 4_096 + 64 * MAX_LINKS,
-            waiting_bytes: (512 + 128) * 1024,
-            wants: 65_536 + 256 * MAX_LINKS,
-            queued: 3 * (4 << 20) + 3 * 256 * 1024 + 6 * 128 * 1024,
-            owed_pulls: 256,
-            wanted_from: 8_192,
-            waiting_of_link: 64 + MAX_BUNDLES_PER_FRAME,
-            bans: 8_192,
-            convictions: 16_384,
-        }
-    }
-}
 
 /// An invariant that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -123,32 +81,10 @@ impl Network {
         if let Some(peer) = engine.banned().iter().find(|peer| self.ledger.is_honest_key(peer)) {
             return wrong(format!("bans {}, which is honest", peer.short()));
         }
-        let stats = engine.stats();
-        let config = &self.scenario.config;
-        let capped = |what: &str, value: usize, cap: usize| {
-            if value > cap { wrong(format!("{what}: {value}, where at most {cap} may be")) } else { Ok(()) }
-        };
-        capped("links", stats.links.len(), config.max_links.min(MAX_LINKS))?;
-        capped("signatures waiting", stats.waiting_verification, self.caps.waiting)?;
-        capped("wanted ids", stats.wants, self.caps.wants)?;
-        for topic in &stats.topics {
-            capped("bytes of bodies", topic.body_bytes, config.topic_bytes)?;
-            capped("index entries", topic.bundles, config.topic_bundles)?;
+        match engine.exceeds(&self.caps, &self.scenario.config) {
+            Some(what) => wrong(what),
+            None => Ok(()),
         }
-        for link in &stats.links {
-            capped("bytes queued for a link", link.queued_bytes, self.caps.queued)?;
-            capped("bytes waiting for a verdict", link.waiting_bytes, self.caps.waiting_bytes)?;
-        }
-        for link in &stats.links {
-            capped("pulls owed by a link", link.owed_pulls, self.caps.owed_pulls)?;
-            capped("ids wanted from a link", link.wanted_from, self.caps.wanted_from)?;
-            capped("signatures of a link waiting", link.waiting_verification, self.caps.waiting_of_link)?;
-        }
-        let inbound = stats.links.iter().filter(|link| !link.dialled).count();
-        capped("inbound links", inbound, config.max_inbound)?;
-        let held = engine.held();
-        capped("banned keys", held.bans, self.caps.bans)?;
-        capped("convicted authors", held.convictions, self.caps.convictions)
     }
 
     /// Remembers the first thing that broke.

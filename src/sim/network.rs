@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::dial::Dialler;
 use super::dice::Dice;
-use super::invariants::{Broken, Caps};
+use super::invariants::Broken;
 use super::ledger::Ledger;
 use super::liars::{Outgoing, Placement, Plot, choose};
 use super::lying::Lying;
@@ -19,7 +19,7 @@ use super::queue::{Happening, NodeIndex, Queue};
 use super::scenario::{Scenario, Start};
 use super::uplink::Uplink;
 use crate::key::{PublicKey, SecretKey, Signature};
-use crate::protocol::{Config, Engine, Input, LinkId, Mono, Now, Setup, Ticket};
+use crate::protocol::{Caps, Config, Engine, Input, LinkId, Mono, Now, Setup, Ticket};
 use crate::rumor::{BundleId, NetworkId, RuleSet};
 use crate::wire::{Lane, Reason};
 

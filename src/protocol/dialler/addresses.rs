@@ -1,7 +1,6 @@
 //! The addresses of one peer: the one that worked last first, then the others in turn.
 
-/// Most addresses that are kept of a peer. Of more, those that worked or were named last stay.
-pub const MAX_ADDRESSES: usize = 8;
+use super::super::limits::MAX_ADDRESSES;
 
 /// At least one address.
 #[derive(Debug)]

@@ -3,13 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::super::limits::MAX_ERROR_LEN;
 use super::addresses::Addresses;
 use super::{FIRST_PAUSE, LONGEST_PAUSE, STABLE};
 use crate::key::PublicKey;
 use crate::protocol::Mono;
-
-/// Bytes of the last error that are kept of a peer: some of its words may be the peer's.
-pub(super) const MAX_ERROR_LEN: usize = 256;
 
 /// What a dialler is doing about a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

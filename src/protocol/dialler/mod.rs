@@ -21,19 +21,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
+pub use super::limits::{MAX_ADDRESSES, MAX_DIALS, MAX_KEPT};
 use super::random::Random;
 use super::{LinkId, Mono};
 use crate::key::PublicKey;
 use crate::wire::Reason;
-pub use addresses::MAX_ADDRESSES;
 use kept::Kept;
 pub use kept::{DialState, KeptPeer};
 
-/// Most peers that a node keeps links to: four times as many as it can have links. (Guess.)
-pub const MAX_KEPT: usize = 1024;
-/// Dials under way at once, so that a long list is no burst of handshakes. (Guess: half of the handshakes that a peer lets be half
-/// open.)
-pub const MAX_DIALS: usize = 32;
 /// The first pause after a failed dial or a lost link; each further one doubles it. (Guess.)
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause: a peer that comes back is found again within it, and one that never does costs a dial in each.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
+use super::super::limits::{MAX_ADDRESSES, MAX_DIALS, MAX_KEPT};
 use super::*;
 
 const OWN: PublicKey = PublicKey::from_bytes([0; 32]);
@@ -247,7 +248,7 @@ fn addresses_and_peers_are_bounded_and_ones_own_key_is_nobodys() {
     world.dialler.failed(world.now, &next, &long);
     let listed = world.dialler.list(world.now);
     let error = listed.into_iter().find(|kept| kept.peer == next).and_then(|kept| kept.last_error).unwrap();
-    assert_eq!(error, "é".repeat(kept::MAX_ERROR_LEN / 2));
+    assert_eq!(error, "é".repeat(super::super::limits::MAX_ERROR_LEN / 2));
 }
 
 #[test]

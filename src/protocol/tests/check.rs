@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::super::outbox::PUSH_QUEUE;
-use super::super::{Event, LANE_CREDIT, VerifyJob};
+use super::super::check::Caps;
+use super::super::limits::LANE_CREDIT;
+use super::super::{Event, VerifyJob};
 use super::world::World;
 use crate::key::Signature;
 use crate::rumor::{Bundle, BundleId, SignedHeader};
@@ -79,25 +80,11 @@ pub(super) fn node(world: &mut World, index: usize) {
         // A goodbye may come on top.
         assert!(*bytes <= LANE_CREDIT + 64, "{bytes} bytes with the transport on {lane:?} of {link:?}");
     }
-    let (stats, config) = (node.engine.stats(), &node.config);
-    assert!(stats.links.len() <= super::super::MAX_LINKS);
-    // (256 of each link, and four of each of at most 64 topics, may come on top.)
-    assert!(stats.wants <= 65_536 + 512 * stats.links.len());
-    // 4 096, and a frame of each link may come on top.
-    assert!(stats.waiting_verification <= 4_096 + 128 * stats.links.len());
-    for link in &stats.links {
-        assert!(link.queued_bytes <= 3 * LANE_CREDIT + 2 * PUSH_QUEUE + (1 << 20) + (256 << 10), "{link:?}");
-        assert!(link.owed_pulls <= 256 && link.wanted_from <= 8_192, "{link:?}");
-        assert!(link.waiting_verification <= 192, "{link:?}");
-        assert!(link.waiting_bytes <= (512 << 10) + 3 * crate::wire::MAX_FRAME_LEN, "{link:?}");
-    }
+    assert_eq!(node.engine.exceeds(&Caps::default(), &node.config), None, "node {index}");
     let (due, weight) = (world.judge.due.entry(index).or_default(), node.engine.weight());
     *due += RECOUNT;
     if *due >= weight {
         *due = 0;
         assert_eq!(node.engine.check(), Vec::<String>::new(), "node {index}");
-    }
-    for topic in &stats.topics {
-        assert!(topic.bundles <= config.topic_bundles && topic.body_bytes <= config.topic_bytes, "{topic:?}");
     }
 }

@@ -148,7 +148,7 @@ fn topics_that_were_left_are_bounded_and_the_next_join_waits() {
     assert_eq!(world.engine(node).left.len(), before + 10);
     // When as many are remembered as may be (a floor each, since none of them is whole any more),
     let over_ms = world.now(node).unix_ms + 100_000;
-    world.nodes[node].engine.left.fill(super::super::left::MAX_LEFT, over_ms);
+    world.nodes[node].engine.left.fill(super::super::limits::MAX_LEFT, over_ms);
     let one_more = rules("one more");
     join(&mut world, node, &one_more);
     // Then no further one is joined, for then it could not be left,

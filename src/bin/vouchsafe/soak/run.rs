@@ -92,6 +92,8 @@ pub(super) struct Soak {
     pub(super) next_churn: Instant,
     pub(super) next_attack: Instant,
     pub(super) next_cut: Instant,
+    /// What is said before then may wait among words of ever more new keys.
+    pub(super) crowded_until: Instant,
     pub(super) next_trouble: Instant,
     /// Publish requests without an answer: whose, of which life, and since when.
     pub(super) asked: HashMap<u64, (usize, u64, Instant)>,
@@ -138,6 +140,7 @@ impl Soak {
             next_churn: now,
             next_attack: now,
             next_cut: now,
+            crowded_until: now,
             next_trouble: now,
             asked: HashMap::new(),
             quiet: None,

@@ -11,6 +11,9 @@ use crate::exit::Failure;
 /// Attacks at once.
 const ATTACKS: usize = 4;
 
+/// For how long newcomers' words may wait after a flood of new keys: all links relay it, and README's limits say so.
+const CROWD: Duration = Duration::from_secs(91);
+
 impl Soak {
     pub(super) fn schedule(&mut self, end: Instant) -> Result<(), Failure> {
         let now = Instant::now();
@@ -57,6 +60,9 @@ impl Soak {
         };
         let attack = Attack::chosen(&mut self.dice);
         let until = now + self.between(10, 40);
+        if attack == Attack::Crowds {
+            self.crowded_until = self.crowded_until.max(until + CROWD);
+        }
         let tasks = attacks::start(attack, &Directory::new(up, Vec::new(), rules), &mut self.dice)?;
         let from = self.second(now);
         self.seen.attacks.push((attack.name(), from, f64::MAX));

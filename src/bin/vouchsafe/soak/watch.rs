@@ -252,7 +252,7 @@ impl Soak {
         let (topic, life, news) = (topic.clone(), *number, self.ground.news.clone());
         let number = self.said;
         self.asked.insert(number, (slot, life, called));
-        if self.places[slot].hears_from > called {
+        if self.places[slot].hears_from > called || self.crowded_until > called {
             self.promises.excuse(&body);
         }
         tokio::spawn(async move {

@@ -1,0 +1,210 @@
+//! Every bound on what others can make an engine hold, send or compute: its value, its unit, and why it is what it is.
+//!
+//! docs/security.md names the test that proves each; `tests/security_table.rs` holds that table against this file.
+
+use std::time::Duration;
+
+use crate::wire::MAX_IDS_PER_FRAME;
+
+// Topics and links
+
+/// Most topics that a node relays at once.
+pub const MAX_TOPICS: usize = 64;
+
+/// Most links of a node.
+pub const MAX_LINKS: usize = 256;
+
+/// Links of one key: the one that counts, and one that is being closed for it.
+pub(super) const LINKS_OF_A_KEY: usize = 2;
+
+// What a link is trusted with
+
+/// Verified bundles after which a link's signatures may share batches with others'. A liar must first do this much
+/// honest work for one chance to spoil a batch, and loses the link by it. (Guess.)
+pub(super) const TRUSTED_AFTER: u32 = 16;
+/// Pulls that a link may owe us at once: one more for each that it serves, half as many for each silence, as TCP does with
+/// what is under way (RFC 5681). So whoever announces what does not exist is soon hardly worth a pull, and must serve to be
+/// asked for more. (docs/decisions/0041-what-a-link-may-owe-grows-with-service.md has the figures.)
+pub(super) const MAX_OWED: usize = 256;
+/// Those of a link that has not shown anything yet: all that it holds is asked for within two round trips more. (Guess.)
+pub(super) const FIRST_OWED: usize = 64;
+/// However silent it is, or it could not show that it serves again; and the wanted ids that list it then.
+pub(super) const LEAST_OWED: usize = 16;
+
+/// A link that does not say hello for this long is closed.
+pub(super) const HELLO_DEADLINE: Duration = Duration::from_secs(10);
+/// A link that takes no byte for this long is closed. QUIC gives room for more when an eighth of a lane's window of 256 KiB was
+/// read: 16 s at 2 KiB a second, the slowest line that works. Longer, and who never reads holds its queues for longer.
+pub(super) const STALL_DEADLINE: Duration = Duration::from_secs(20);
+/// Proofs against authors that were never heard here that a link is told of in each round of a second: with 24 links a seventh
+/// of 2 Mbit/s. Whoever brings something of such an author is told at once.
+pub(super) const STRANGERS_A_ROUND: usize = 4;
+
+/// Most keys remembered. A new key costs an attacker nothing, so the oldest ban is the cheapest to forget.
+pub(super) const MAX_BANS: usize = 8192;
+
+// What waits for a link
+
+/// Bytes that may be with the transport and not yet written, per lane. Larger hides what is queued from fairness and
+/// cancelling; smaller costs throughput on long links: 256 KiB is 100 ms at 20 Mbit/s.
+pub const LANE_CREDIT: usize = 256 * 1024;
+/// Most bytes of pushes that wait, own and relayed apart; of one relayed author half of it. Far above [`OWN_BUSY`], so
+/// that of links that are equally fast none is ever degraded by chance, and only one that is slower than half of the
+/// others is. The bodies are shared with the store, so what a full queue costs is its handles. (With one mark for both,
+/// four of five pushes of a saturated mesh of eight were degraded.)
+pub(super) const PUSH_QUEUE: usize = 4 * 1024 * 1024;
+/// What is relayed is pushed within so long, or announced instead. Longer than what an announcement and a pull take on a link that
+/// keeps up, a linger and two round trips: a link on which a push waits longer is slower than what it is given, and the other side
+/// may have the bundle from somebody else by then, if it knows of it. (Own pushes wait for as long as their author has to.)
+pub(super) const PUSH_PATIENCE: Duration = Duration::from_millis(500);
+/// Most bytes of replies that wait: what a peer's pulls can make us hold.
+pub(super) const REPLY_QUEUE: usize = 1024 * 1024;
+/// Most bytes of replies that wait, with those that were cancelled and leave the queue when their turn comes.
+pub(super) const REPLIES_AND_CANCELLED: usize = 4 * REPLY_QUEUE;
+/// Most ids in each list of the control lane (announcements of one topic, pulls, gones, cancels): 16 frames.
+pub(super) const MAX_LISTED_IDS: usize = 16 * MAX_IDS_PER_FRAME;
+/// Bytes of the control lane that may be with the transport before more is announced. What is with it goes before all that is
+/// said later, whatever its topic: on a line of 20 kB/s for a second and a half. (Announcements can wait; four frames of them.)
+pub(super) const TOLD_AHEAD: usize = 32 * 1024;
+/// Most pieces of evidence that wait.
+pub(super) const EVIDENCE_QUEUE: usize = 1024;
+
+// The index of a topic: times, shares
+
+/// How long ago a tick may have ended for us to relay it, before the hold-back delay is added: a minute of spread and
+/// repair plus the skew.
+pub const RELAY_PAST: Duration = Duration::from_secs(90);
+/// How far in the future a tick may start for us to relay it: twice the skew, so that whoever may deliver it has
+/// neighbours that relay it.
+pub const RELAY_FUTURE: Duration = Duration::from_secs(60);
+/// How many times what is free an author may have of the index, and of the bytes of young bodies. (Guess: with 2,
+/// eight authors together may have 16 seventeenths.)
+pub(super) const SHARE_OF_FREE: usize = 2;
+/// Debts that are asked for in a round of a second, at most: what is asked for comes in before the next round looks again.
+pub(super) const DEBTS_A_ROUND: usize = 256;
+/// How far behind its pace a topic can be.
+pub(super) const MOST_DEBT: Duration = Duration::from_secs(1);
+/// How many times what is free newcomers' bundles that come first over one link may have of the index. Keys cost nothing and
+/// links do, so whoever floods with new keys displaces what its own links bring: four such links leave a seventeenth, some 6 700
+/// places, of which any other link may have four fifths. The bytes of young bodies have the same rule. (Guess: one link alone
+/// may have four fifths of all.)
+pub(super) const LINK_SHARE: usize = 4;
+/// Of the newcomers' part of the index, what words may have that begin later than anybody may deliver them (numerator of a
+/// fraction of 16). No clock of a correct author is so far ahead, and such words hold their places for up to a minute longer.
+pub(super) const AHEAD_SHARE: usize = 2;
+
+/// Most authors of a topic whose first-heard time and rates are kept, beside those that have bundles in the index, which has
+/// a cap of its own.
+pub(super) const MAX_AUTHORS: usize = 65_536;
+
+/// Further copies of an id in flight that are tried if the first turns out forged.
+pub(super) const MAX_CANDIDATES: usize = 4;
+
+// Signatures that wait
+
+/// Signatures of one link that may wait before we stop reading from it.
+pub(super) const MAX_WAITING_PER_LINK: usize = 64;
+/// Bytes of bodies of one link that may wait with their signatures before we stop reading from it.
+pub(super) const MAX_WAITING_BYTES_PER_LINK: usize = 512 * 1024;
+/// Signatures that may wait in all before we stop reading from whoever adds to them.
+pub(super) const MAX_WAITING: usize = 4_096;
+
+/// Bundles of one rumor that an author may sign in a second at the usual price: twice what one makes that gathers for 4 ms, the
+/// default. Fuller ones count for less, and a full one as a 64th. (A guess: figures in docs/performance.md.)
+pub(super) const LONE_PER_S: u64 = 512;
+/// How many times the usual price further ones cost, if signatures of other links wait meanwhile. A link that brings nothing else
+/// then brings some 960 a second instead of 4 100: 512, and an eighth of what is left of its CPU. (docs/performance.md has what honest
+/// nodes notice, under "Cost under attack".)
+pub(super) const SURCHARGE: u32 = 8;
+
+// What is remembered of what was not taken in
+
+/// Most refused ids remembered per topic. Above it the oldest is forgotten, and may be pulled once more.
+pub(super) const MAX_REFUSED: usize = 8_192;
+
+/// Authors of a topic whose ticks are remembered apart, at most. One takes 60 bytes and 16 for each stretch in which it spoke.
+pub(super) const MAX_SPENT: usize = 16_384;
+
+/// Most headers remembered that passed without a place: 4 MiB in a hold-back topic. (A link alone brings some 960 a second while
+/// others wait, so what one link says is remembered for a quarter of a minute, far longer than a way round takes.)
+pub(super) const MAX_PASSED: usize = 16_384;
+
+/// Most debts of a topic: some 200 bytes each.
+pub(super) const MAX_DEBTS: usize = 4_096;
+/// The first pause after a validator was late; each further one of the same bundle is twice as long.
+pub(super) const LATE_PAUSE: Duration = Duration::from_secs(2);
+
+// What is asked for
+
+/// Ids wanted at once beyond which a link may only add its own share.
+pub(super) const MAX_WANTS: usize = 65_536;
+/// Wanted ids that any link may list, however many others have: or eight links that announce what does not exist could
+/// fill the map and keep everybody else's announcements out.
+pub(super) const WANTS_SHARE: usize = 256;
+/// Wanted ids of each topic that a link may list in any case: the last eighth of its share is for topics that have fewer, and where
+/// there are too many in all, each topic may have a few. Or what is announced in one topic would keep out all others'.
+pub(super) const WANTS_OF_TOPIC: usize = 64;
+pub(super) const WANTS_OF_TOPIC_IF_CROWDED: usize = 4;
+/// Most wanted ids that list one link as a source: what a flood of announcements can make us remember.
+pub(super) const MAX_WANTS_PER_LINK: usize = 8_192;
+/// How often each source is asked before we give up until somebody announces again: twice at once, then after pauses of
+/// 1, 2, 4 and 8 s, since a source that is cut off for a while is not a liar.
+pub(super) const MAX_PASSES: u8 = 6;
+/// Ids in a link's queue of the starved from which on it is cleared of those that are no longer wanted.
+pub(super) const MOST_STARVED: usize = 9 * 1_024;
+
+/// About how many bytes a link may owe us at once: what is asked for arrives without a further budget.
+pub(super) const MAX_OWED_BYTES: usize = 1 << 20;
+
+// The application's validators
+
+/// Bundles that may wait for a free validator before the fullest queue loses some.
+pub(super) const MAX_QUESTIONS_WAITING: usize = 4_096;
+/// Bytes of bodies that may wait with them. What waits is not yet in the store, whose caps do not count it.
+pub(super) const MAX_QUESTION_BYTES: usize = 32 * 1024 * 1024;
+
+// Evidence
+
+/// A link that brings what convicted authors say, though it was told, is told again once in so long. (Guess: a proof is 352 bytes,
+/// so at most that many a second are told in vain.)
+pub(super) const REMIND_EVERY: Duration = Duration::from_secs(1);
+
+/// Most authors remembered as convicted.
+pub(super) const MAX_CONVICTED: usize = 16_384;
+/// Most proofs kept (352 bytes each). Shed before the bans are: a ban protects us, a proof the others.
+pub(super) const MAX_EVIDENCE: usize = 4_096;
+
+// Topics that were left
+
+/// Topics that were left and of which something is remembered. With as many, no further topic is joined, since it could not
+/// be left: the oldest expire within minutes. (Guess: an application that needs more has topics where it wants names in
+/// bodies. A floor takes 48 bytes.)
+pub(super) const MAX_LEFT: usize = 4_096;
+
+// Peers to dial
+
+/// Most peers that a node keeps links to: four times as many as it can have links. (Guess.)
+pub const MAX_KEPT: usize = 1024;
+/// Dials under way at once, so that a long list is no burst of handshakes. (Guess: half of the handshakes that a peer lets be half
+/// open.)
+pub const MAX_DIALS: usize = 32;
+
+/// Bytes of the last error that are kept of a peer: some of its words may be the peer's.
+pub(super) const MAX_ERROR_LEN: usize = 256;
+
+/// Most addresses that are kept of a peer. Of more, those that worked or were named last stay.
+pub const MAX_ADDRESSES: usize = 8;
+
+// Where two bounds must stand in an order, a wrong one is not built.
+const _: () = assert!(MAX_LINKS <= u8::MAX as usize + 1, "a slot is a byte");
+const _: () = assert!(MAX_DIALS <= MAX_KEPT);
+const _: () = assert!(LEAST_OWED <= FIRST_OWED && FIRST_OWED <= MAX_OWED);
+const _: () = assert!(REPLY_QUEUE < REPLIES_AND_CANCELLED && TOLD_AHEAD < LANE_CREDIT);
+const _: () = assert!(MAX_WAITING_PER_LINK <= MAX_WAITING, "one link can be read");
+const _: () = assert!(WANTS_SHARE <= MAX_WANTS_PER_LINK && MAX_WANTS_PER_LINK <= MAX_WANTS);
+const _: () = assert!(MAX_LINKS * WANTS_SHARE <= MAX_WANTS, "each link has its share");
+const _: () = assert!(
+    WANTS_OF_TOPIC_IF_CROWDED < WANTS_OF_TOPIC && MAX_TOPICS * WANTS_OF_TOPIC_IF_CROWDED <= WANTS_SHARE
+);
+const _: () = assert!(MAX_EVIDENCE <= MAX_CONVICTED, "a proof is kept with its conviction");
+const _: () = assert!(DEBTS_A_ROUND <= MAX_DEBTS && AHEAD_SHARE < 16);
