@@ -48,7 +48,7 @@ pub(super) const MAX_BANS: usize = 8192;
 /// Bytes that may be with the transport and not yet written, per lane. Larger hides what is queued from fairness and
 /// cancelling; smaller costs throughput on long links: 256 KiB is 100 ms at 20 Mbit/s.
 pub const LANE_CREDIT: usize = 256 * 1024;
-/// Most bytes of pushes that wait, own and relayed apart; of one relayed author half of it. Far above [`OWN_BUSY`], so
+/// Most bytes of pushes that wait, own and relayed apart; of one relayed author half of it. Far above `OWN_BUSY` of the outbox, so
 /// that of links that are equally fast none is ever degraded by chance, and only one that is slower than half of the
 /// others is. The bodies are shared with the store, so what a full queue costs is its handles. (With one mark for both,
 /// four of five pushes of a saturated mesh of eight were degraded.)
