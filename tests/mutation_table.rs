@@ -4,7 +4,7 @@ mod sources;
 
 use std::path::PathBuf;
 
-use sources::{read, root, sources};
+use sources::{read, root, tested};
 
 /// Defence, mutation and tests of each row. (A pipe inside a cell is written `\|`.)
 fn rows() -> Vec<[String; 3]> {
@@ -67,9 +67,7 @@ fn what_was_taken_out_is_in_the_code() {
 
 #[test]
 fn the_tests_that_failed_exist() {
-    let mut all = Vec::new();
-    sources(&root().join("src"), &mut all);
-    sources(&root().join("tests"), &mut all);
+    let all = tested();
     for [defence, _, tests] in rows() {
         for (_, name) in quoted(&tests) {
             let declared = format!("fn {name}(");

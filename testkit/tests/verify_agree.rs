@@ -1,12 +1,10 @@
 //! One verdict on every path: alone, cached, and in any batch, whatever a hostile signer makes (docs/attacks.md, B16).
 
-mod twisted;
-
 use curve25519_dalek::scalar::Scalar;
 use proptest::prelude::*;
-use twisted::{Made, Plan, Twist, check, make, plain_rule};
 use vouchsafe::key::Signature;
 use vouchsafe::verify::{Item, Verifier, verify_single};
+use vouchsafe_testkit::twisted::{Made, Plan, Twist, check, make, plain_rule};
 
 fn twist() -> impl Strategy<Value = Twist> {
     prop_oneof![

@@ -2,8 +2,8 @@
 //!
 //! The judge of the judges is [`plain_rule`]: the rule written once more with slow, obvious curve operations.
 //! (A batch judges again alone what its sum refuses, so a sum that is too strict shows only in the tests of
-//! `src/verify/batch.rs`, which ask the sum itself.) `tests/verify_agree.rs` lets a random generator choose, the fuzz target of
-//! the same name a fuzzer.
+//! `src/verify/batch.rs`, which ask the sum itself.) `testkit/tests/verify_agree.rs` lets a random generator choose, the fuzz
+//! target of the same name a fuzzer.
 
 use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT as B, EIGHT_TORSION};
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
@@ -31,7 +31,8 @@ fn challenge(r: &[u8], key: &[u8], message: &[u8]) -> Scalar {
     )
 }
 
-pub(crate) fn plain_rule(item: Item<'_>) -> bool {
+/// The verdict on one signature: the equation, with the factor 8 written out.
+pub fn plain_rule(item: Item<'_>) -> bool {
     let (r_bytes, s_bytes) = item.signature.as_bytes().split_at(32);
     let Some(a) = plain_point(item.key.as_bytes()) else { return false };
     let Some(r) = plain_point(r_bytes) else { return false };
@@ -47,39 +48,59 @@ pub(crate) fn plain_rule(item: Item<'_>) -> bool {
 
 /// What a hostile signer does to a signature that its torsion-laden key and R make hold.
 #[derive(Debug, Clone)]
-pub(crate) enum Twist {
+pub enum Twist {
+    /// It holds.
     Nothing,
+    /// One of its 512 bits is another.
     FlipSignature(u16),
+    /// One bit of the key is another.
     FlipKey(u16),
+    /// Something else was signed.
     OtherMessage,
+    /// `s` with the group order added.
     AddOrderToS,
+    /// `s` at one of the edges of its range.
     EdgeS(u16),
+    /// R is a point of small order.
     SmallR(u16),
+    /// The key is a point of small order.
     SmallKey(u16),
-    /// R or key written as y + p, for the few y where that fits in 255 bits.
+    /// R written as y + p, for the few y where that fits in 255 bits.
     HighR(u8),
+    /// The key written so.
     HighKey(u8),
+    /// Key, R and `s` are any bytes.
     ForgeAll(Box<([u8; 32], [u8; 32], [u8; 32])>),
 }
 
+/// How one signature is made.
 #[derive(Debug, Clone)]
-pub(crate) struct Plan {
-    pub(crate) author: u8,
-    /// Which of the eight points of small order is added to the key, and to R.
-    pub(crate) torsion_of_key: u8,
-    pub(crate) torsion_of_r: u8,
-    pub(crate) nonce: u64,
-    pub(crate) twist: Twist,
+pub struct Plan {
+    /// Decides the secret key.
+    pub author: u8,
+    /// Which of the eight points of small order is added to the key.
+    pub torsion_of_key: u8,
+    /// Which of them is added to R.
+    pub torsion_of_r: u8,
+    /// Decides R and the message.
+    pub nonce: u64,
+    /// What is done to it.
+    pub twist: Twist,
 }
 
-pub(crate) struct Made {
-    pub(crate) key: PublicKey,
-    pub(crate) message: Vec<u8>,
-    pub(crate) signature: Signature,
+/// A signature, and what it is said to be of.
+pub struct Made {
+    /// Whose it is said to be.
+    pub key: PublicKey,
+    /// What was signed.
+    pub message: Vec<u8>,
+    /// The signature.
+    pub signature: Signature,
 }
 
 impl Made {
-    pub(crate) fn item(&self) -> Item<'_> {
+    /// As the verifier takes it.
+    pub fn item(&self) -> Item<'_> {
         Item { key: &self.key, message: &self.message, signature: &self.signature }
     }
 }
@@ -122,7 +143,7 @@ fn high(above: u8, sign: bool) -> [u8; 32] {
 
 /// Signs as `R = rB + T`, `A = aB + T'`, `s = r + ka`: the equation with the factor 8 holds, the one without fails
 /// whenever the torsion left over is not the identity.
-pub(crate) fn make(plan: &Plan) -> Made {
+pub fn make(plan: &Plan) -> Made {
     let (secret, nonce) = (scalar(1, u64::from(plan.author)), scalar(2, plan.nonce));
     let mut message = plan.nonce.to_le_bytes().repeat(1 + usize::from(plan.author) % 3);
     let mut key = (B * secret + EIGHT_TORSION[usize::from(plan.torsion_of_key) % 8]).compress().to_bytes();
@@ -166,7 +187,7 @@ pub(crate) fn make(plan: &Plan) -> Made {
 
 /// Every path gives each signature the verdict of the plain rule: alone, cached, all in one batch, in groups of `cuts` (from one
 /// to eight, over and over), and with nothing bad among them.
-pub(crate) fn check(plans: &[Plan], cuts: &[u8], seed: [u8; 32]) {
+pub fn check(plans: &[Plan], cuts: &[u8], seed: [u8; 32]) {
     let made: Vec<Made> = plans.iter().map(make).collect();
     let items: Vec<Item<'_>> = made.iter().map(Made::item).collect();
     let expected: Vec<bool> = items.iter().map(|item| plain_rule(*item)).collect();

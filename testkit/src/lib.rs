@@ -1,0 +1,3 @@
+//! What tests and fuzz targets of several packages share.
+
+pub mod twisted;
