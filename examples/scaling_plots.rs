@@ -14,12 +14,12 @@ use serde_json::Value;
 
 // The command's own pictures, so that all charts of the project look alike. Not all of it is needed here.
 #[allow(dead_code)]
-#[path = "../src/bin/vouchsafe/chart.rs"]
+#[path = "../cli/src/chart.rs"]
 mod chart;
-#[path = "../src/bin/vouchsafe/svg.rs"]
+#[path = "../cli/src/svg.rs"]
 mod svg;
 #[allow(dead_code)]
-#[path = "../src/bin/vouchsafe/text.rs"]
+#[path = "../cli/src/text.rs"]
 mod text;
 
 use chart::{Axis, Drawn, Lines, Series};

@@ -28,9 +28,9 @@ fn without_spaces(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).collect()
 }
 
-/// `accept.rs` is of the protocol, `node/actor.rs` of its room, and what begins with `src/` says so itself.
+/// `accept.rs` is of the protocol, `node/actor.rs` of its room, and what begins with `src/` or `cli/` says so itself.
 fn file(name: &str) -> PathBuf {
-    let folder = if name.starts_with("src/") {
+    let folder = if name.starts_with("src/") || name.starts_with("cli/") {
         ""
     } else if name.contains('/') {
         "src"

@@ -10,9 +10,9 @@
 //! ```
 
 // The attackers of `vouchsafe soak`.
-#[path = "../../src/bin/vouchsafe/soak/deeds.rs"]
+#[path = "../../cli/src/soak/deeds.rs"]
 mod deeds;
-#[path = "../../src/bin/vouchsafe/soak/floods.rs"]
+#[path = "../../cli/src/soak/floods.rs"]
 mod floods;
 mod victim;
 

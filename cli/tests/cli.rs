@@ -1,5 +1,4 @@
 //! The command from outside: what it prints, what it refuses, and its exit codes.
-#![cfg(feature = "cli")]
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -71,7 +70,7 @@ fn path(folder: &tempfile::TempDir, name: &str) -> (PathBuf, String) {
 // ---- verify
 
 fn vectors(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors").join(name);
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 

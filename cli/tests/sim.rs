@@ -1,5 +1,4 @@
 //! `vouchsafe sim` from outside: what it prints and writes, what it refuses, and its exit codes.
-#![cfg(feature = "cli")]
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -1,5 +1,4 @@
 //! The soak from outside: a short one, which must keep all promises and leave its log and its picture.
-#![cfg(feature = "cli")]
 
 use std::process::{Command, Stdio};
 
