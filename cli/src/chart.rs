@@ -40,29 +40,29 @@ const DARK: &str = "\
 ";
 
 /// What an axis shows.
-pub(crate) struct Axis {
+pub struct Axis {
     /// With its unit.
-    pub(crate) label: String,
+    label: String,
     /// The lowest value. With `ticks` the axis is logarithmic and must not begin at 0.
-    pub(crate) from: f64,
-    pub(crate) to: f64,
+    from: f64,
+    to: f64,
     /// If not empty: exactly these ticks, on a logarithmic axis.
-    pub(crate) ticks: Vec<f64>,
+    ticks: Vec<f64>,
 }
 
 impl Axis {
     /// From 0 to the next round number.
-    pub(crate) fn up_to(label: &str, most: f64) -> Self {
+    pub fn up_to(label: &str, most: f64) -> Self {
         Self { label: label.to_owned(), from: 0.0, to: rounded_up(most), ticks: Vec::new() }
     }
 
     /// From 0 to 100 percent.
-    pub(crate) fn percent(label: &str) -> Self {
+    pub fn percent(label: &str) -> Self {
         Self { label: label.to_owned(), from: 0.0, to: 100.0, ticks: Vec::new() }
     }
 
     /// Logarithmic, with these ticks.
-    pub(crate) fn log(label: &str, ticks: Vec<f64>) -> Self {
+    pub fn log(label: &str, ticks: Vec<f64>) -> Self {
         let (from, to) =
             (ticks.iter().copied().fold(f64::INFINITY, f64::min), ticks.iter().copied().fold(1.0, f64::max));
         Self { label: label.to_owned(), from, to, ticks }
@@ -103,7 +103,7 @@ fn rounded_up(most: f64) -> f64 {
 }
 
 /// A number as people write it: no needless digits, thousands apart.
-pub(crate) fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     let digits = match value.abs() {
         value if value >= 100.0 => 0,
         value if value >= 10.0 => 1,
@@ -123,15 +123,15 @@ pub(crate) fn number(value: f64) -> String {
 }
 
 /// One line of a chart.
-pub(crate) struct Series {
-    pub(crate) name: String,
-    pub(crate) points: Vec<(f64, f64)>,
-    pub(crate) kind: Drawn,
+pub struct Series {
+    pub name: String,
+    pub points: Vec<(f64, f64)>,
+    pub kind: Drawn,
 }
 
 /// How the points of a line are joined.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Drawn {
+pub enum Drawn {
     /// The value holds until the next point.
     Steps,
     /// Straight from point to point, which are marked.
@@ -139,21 +139,21 @@ pub(crate) enum Drawn {
 }
 
 /// Lines over one axis.
-pub(crate) struct Lines {
-    pub(crate) title: String,
-    pub(crate) note: String,
-    pub(crate) x: Axis,
-    pub(crate) y: Axis,
-    /// At most [`KINDS`].
-    pub(crate) series: Vec<Series>,
+pub struct Lines {
+    pub title: String,
+    pub note: String,
+    pub x: Axis,
+    pub y: Axis,
+    /// At most `KINDS`.
+    pub series: Vec<Series>,
     /// Values of x that are pointed out, with a word for each.
-    pub(crate) marks: Vec<(f64, String)>,
+    pub marks: Vec<(f64, String)>,
     /// Stretches of x behind the lines, and of which kind: 0 to 2. Where several overlap it is darker.
-    pub(crate) bands: Vec<(f64, f64, usize)>,
+    pub bands: Vec<(f64, f64, usize)>,
 }
 
 /// Several charts in one picture, one under the other.
-pub(crate) fn stacked(title: &str, charts: &[Lines]) -> String {
+pub fn stacked(title: &str, charts: &[Lines]) -> String {
     let height = charts.iter().map(Lines::height).sum();
     let mut out = begin(WIDTH, height, title, LIGHT, DARK);
     let mut y = 0.0;
@@ -184,7 +184,7 @@ impl Lines {
         }
     }
 
-    pub(crate) fn draw(&self) -> String {
+    pub fn draw(&self) -> String {
         let (legend_rows, top) = (self.legend(), self.top());
         let bottom = top + FIELD;
         let mut out = begin(WIDTH, bottom + 50.0, &self.title, LIGHT, DARK);
@@ -273,17 +273,17 @@ impl Series {
 }
 
 /// Bars in groups, one group a row, lying: names of any length can be read.
-pub(crate) struct Bars {
-    pub(crate) title: String,
-    pub(crate) note: String,
+pub struct Bars {
+    pub title: String,
+    pub note: String,
     /// What a bar's length is, with its unit.
-    pub(crate) label: String,
-    /// Names of the bars of a group, at most [`KINDS`].
-    pub(crate) series: Vec<String>,
+    pub label: String,
+    /// Names of the bars of a group, at most `KINDS`.
+    pub series: Vec<String>,
     /// Name of the group, and its bars; `None` where there is nothing to show.
-    pub(crate) rows: Vec<(String, Vec<Option<f64>>)>,
+    pub rows: Vec<(String, Vec<Option<f64>>)>,
     /// A value that all are to be compared with, and what it is.
-    pub(crate) reference: Option<(f64, String)>,
+    pub reference: Option<(f64, String)>,
 }
 
 /// Height of a bar, and between groups.
@@ -291,7 +291,7 @@ const BAR: f64 = 7.0;
 const APART: f64 = 10.0;
 
 impl Bars {
-    pub(crate) fn draw(&self) -> String {
+    pub fn draw(&self) -> String {
         let names = self.rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         let left = 24.0 + names as f64 * LETTER;
         // Room for a number at the end of the longest bar.

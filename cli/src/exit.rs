@@ -11,7 +11,7 @@ use vouchsafe::store::LedgerError;
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// What was given can't be used: flags, values, files. Exit code 2.
     Usage(String),
     /// It was tried and failed. Exit code 1.
@@ -23,16 +23,16 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    pub(crate) fn usage(what: impl Display) -> Self {
+    pub fn usage(what: impl Display) -> Self {
         Self::Usage(what.to_string())
     }
 
-    pub(crate) fn failed(what: impl Display) -> Self {
+    pub fn failed(what: impl Display) -> Self {
         Self::Failed(what.to_string())
     }
 
     /// A file that the user named and that can't be read or written.
-    pub(crate) fn file(path: &Path, error: &io::Error) -> Self {
+    pub fn file(path: &Path, error: &io::Error) -> Self {
         let what = format!("{}: {error}", path.display());
         if is_usage(error) {
             Self::Usage(format!("{what}: check the path and its permissions"))
@@ -91,7 +91,7 @@ impl From<SpawnError> for Failure {
 
 /// How a run ends that checked promises. That nobody read the output to its end, or that a file could not be written, does not
 /// hide that a promise was broken.
-pub(crate) fn verdict(faults: Vec<String>, written: Result<(), Failure>) -> Result<(), Failure> {
+pub fn verdict(faults: Vec<String>, written: Result<(), Failure>) -> Result<(), Failure> {
     match (faults.is_empty(), written) {
         (true, Err(Failure::OutputClosed)) => Ok(()),
         (true, written) => written,
@@ -103,14 +103,14 @@ pub(crate) fn verdict(faults: Vec<String>, written: Result<(), Failure>) -> Resu
 }
 
 /// Writes on stdout, all of it.
-pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), Failure> {
+pub fn print(text: impl AsRef<[u8]>) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_ref())?;
     Ok(out.flush()?)
 }
 
 /// A line of progress, of a run whose report is a file: it goes on when nobody reads its lines any more.
-pub(crate) fn progress(written: io::Result<()>) -> Result<(), Failure> {
+pub fn progress(written: io::Result<()>) -> Result<(), Failure> {
     match written {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
@@ -118,7 +118,7 @@ pub(crate) fn progress(written: io::Result<()>) -> Result<(), Failure> {
 }
 
 /// Says what went wrong and gives the exit code.
-pub(crate) fn report(result: Result<(), Failure>) -> ExitCode {
+pub fn report(result: Result<(), Failure>) -> ExitCode {
     let (code, what) = match result {
         Ok(()) | Err(Failure::OutputClosed) => return ExitCode::SUCCESS,
         Err(Failure::No) => return ExitCode::from(1),
@@ -131,7 +131,7 @@ pub(crate) fn report(result: Result<(), Failure>) -> ExitCode {
 }
 
 /// What the parser of the flags has to say: help and version on stdout, all else on stderr with exit code 2.
-pub(crate) fn parsed(error: &clap::Error) -> ExitCode {
+pub fn parsed(error: &clap::Error) -> ExitCode {
     let printed = error.print().and_then(|()| io::stdout().flush());
     if error.use_stderr() { ExitCode::from(2) } else { report(printed.map_err(Failure::from)) }
 }

@@ -20,7 +20,7 @@ pub(crate) fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
 }
 
 /// A text of at most `max` bytes. Of a longer file nothing is read, and of a stream no more than that.
-pub(crate) fn text(path: &Path, max: u64) -> io::Result<String> {
+pub fn text(path: &Path, max: u64) -> io::Result<String> {
     let input: Box<dyn Read> = match is_dash(path) {
         true => Box::new(io::stdin().lock()),
         false => {
@@ -51,7 +51,7 @@ pub(crate) fn value(path: &Path, max: u64) -> Result<String, String> {
 }
 
 /// A folder for what is written, made if it is missing. Tried before a run, so that nobody waits for it in vain.
-pub(crate) fn folder(path: &Path) -> Result<(), Failure> {
+pub fn folder(path: &Path) -> Result<(), Failure> {
     if is_dash(path) {
         return Err(Failure::usage(
             "--out - would be stdout, and pictures need a folder: give its name (./- for one that is called so); for figures \

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use vouchsafe::key::SecretKey;
 use vouchsafe::rumor::{Bundle, Evidence, NetworkId, Position, Topic, seal};
+use vouchsafe_testkit::command::{assert_usage, code, stderr, stdout};
 
 /// Longest wait for anything a process should do at once.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,27 +39,6 @@ fn run_with(args: &[&str], input: &[u8]) -> Output {
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
     output
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// Exit code 2, nothing on stdout, and a message that has all of `words` in it.
-fn assert_usage(output: &Output, words: &[&str]) {
-    let said = stderr(output);
-    assert_eq!(code(output), 2, "{said}");
-    assert_eq!(stdout(output), "");
-    words.iter().for_each(|word| assert!(said.contains(word), "no {word:?} in: {said}"));
-    assert!(!said.contains("panicked"));
 }
 
 fn path(folder: &tempfile::TempDir, name: &str) -> (PathBuf, String) {
@@ -230,7 +210,7 @@ fn a_dash_is_stdin_or_stdout_and_never_a_file() {
     let public = run_with(&["keygen", "--public-of", "-"], &made.stdout);
     assert_eq!(stderr(&made), format!("public key: {}", stdout(&public)));
     assert_eq!(code(&run_with(&["keygen", "--public-of", "-"], b"no key")), 2);
-    for command in ["demo", "sim", "soak"] {
+    for command in ["demo", "sim"] {
         assert_usage(&here(&[command, "--out", "-"]), &["--out -", "--json", "./-"]);
     }
     assert_usage(&here(&["node", "--key", "-"]), &["--key -", "path of a key file"]);

@@ -13,7 +13,7 @@ pub(crate) fn read(path: &Path) -> String {
 /// The Rust sources that have tests, of all packages.
 pub(crate) fn tested() -> Vec<String> {
     let mut all = Vec::new();
-    for folder in ["src", "tests", "cli/src", "cli/tests", "testkit/tests"] {
+    for folder in ["src", "tests", "cli/src", "cli/tests", "lab/src", "lab/tests", "testkit/tests"] {
         sources(&root().join(folder), &mut all);
     }
     all

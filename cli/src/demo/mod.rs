@@ -7,17 +7,17 @@
 //! ```
 
 mod figures;
-pub(crate) mod liars;
+pub mod liars;
 mod log;
 mod picture;
-pub(crate) mod plan;
+pub mod plan;
 mod report;
 mod run;
 mod svg;
 mod tree;
-pub(crate) mod watch;
+mod watch;
 mod words;
-pub(crate) mod world;
+pub mod world;
 
 use std::path::PathBuf;
 

@@ -2,11 +2,16 @@
 
 /// What a liar does. The order is that in which they are dealt out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// Signs in the name of others.
     Forges,
+    /// Says more than its quota.
     Floods,
+    /// Says two things at one position.
     Equivocates,
+    /// Replays what is old, and sends what can't be read.
     Malforms,
+    /// Passes nothing on.
     StaysSilent,
 }
 
@@ -15,7 +20,7 @@ impl Kind {
         [Self::Forges, Self::Floods, Self::Equivocates, Self::Malforms, Self::StaysSilent];
 
     /// One or two words, for the picture and the table.
-    pub(crate) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Forges => "forges",
             Self::Floods => "floods",
@@ -46,24 +51,26 @@ pub(crate) enum Catch {
 
 /// One liar.
 #[derive(Clone, Debug)]
-pub(crate) struct LiarPlan {
-    pub(crate) kind: Kind,
+pub struct LiarPlan {
+    /// What it does.
+    pub kind: Kind,
     /// The honest nodes it connects to.
-    pub(crate) meets: Vec<usize>,
+    pub meets: Vec<usize>,
     /// On each of those links, how many frames it listens to before it acts: it joins in when there is talk.
-    pub(crate) patience: usize,
+    pub patience: usize,
     /// An honest node for each link, for lies about somebody.
-    pub(crate) victims: Vec<usize>,
+    pub victims: Vec<usize>,
 }
 
+/// All that a seed decides about a network.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
+pub struct Plan {
     pub(crate) nodes: usize,
     pub(crate) fanout: usize,
     pub(crate) rumors: usize,
     pub(crate) seed: u64,
     /// Links between honest nodes: (who dials, whom), each pair once.
-    pub(crate) links: Vec<(usize, usize)>,
+    pub links: Vec<(usize, usize)>,
     /// How many of them were added to connect what chance had left apart.
     pub(crate) bridges: usize,
     pub(crate) liars: Vec<LiarPlan>,
@@ -71,7 +78,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// `fanout < nodes`, and at least two nodes.
-    pub(crate) fn new(nodes: usize, liars: usize, fanout: usize, rumors: usize, seed: u64) -> Self {
+    pub fn new(nodes: usize, liars: usize, fanout: usize, rumors: usize, seed: u64) -> Self {
         let mut dice = Dice::new(seed, "links");
         let mut links: Vec<(usize, usize)> = Vec::new();
         for node in 0..nodes {
@@ -133,10 +140,11 @@ fn connect(nodes: usize, links: &mut Vec<(usize, usize)>, dice: &mut Dice) -> us
 }
 
 /// Random choices that follow from a seed and a purpose, on every machine the same.
-pub(crate) struct Dice(blake3::OutputReader);
+pub struct Dice(blake3::OutputReader);
 
 impl Dice {
-    pub(crate) fn new(seed: u64, purpose: &str) -> Self {
+    /// The same for the same seed and purpose.
+    pub fn new(seed: u64, purpose: &str) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("vouchsafe demo choices v1");
         hasher.update(&seed.to_le_bytes()).update(purpose.as_bytes());
         Self(hasher.finalize_xof())
@@ -149,14 +157,14 @@ impl Dice {
     }
 
     /// A number below `end`, which is not 0. The bias of the remainder is 2^-50 for our small numbers.
-    pub(crate) fn below(&mut self, end: usize) -> usize {
+    pub fn below(&mut self, end: usize) -> usize {
         let mut bytes = [0; 8];
         self.0.fill(&mut bytes);
         (u64::from_le_bytes(bytes) % end.max(1) as u64) as usize
     }
 
     /// Up to `count` different numbers below `end`, without `except`.
-    pub(crate) fn some_of(&mut self, end: usize, count: usize, except: Option<usize>) -> Vec<usize> {
+    pub fn some_of(&mut self, end: usize, count: usize, except: Option<usize>) -> Vec<usize> {
         let mut all: Vec<_> = (0..end).filter(|number| Some(*number) != except).collect();
         let count = count.min(all.len());
         for at in 0..count {

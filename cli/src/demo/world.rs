@@ -23,16 +23,19 @@ pub(super) struct World {
 
 /// What everybody may know of the world.
 #[derive(Clone, Debug)]
-pub(crate) struct Directory {
-    pub(crate) honest: Vec<PeerAddr>,
+pub struct Directory {
+    /// In the order of their numbers.
+    pub honest: Vec<PeerAddr>,
     pub(crate) liars: Vec<PublicKey>,
-    pub(crate) rules: RuleSet,
+    /// Of the topic that all are in.
+    pub rules: RuleSet,
     /// Numbers of the honest nodes.
     numbers: HashMap<PublicKey, usize>,
 }
 
 impl Directory {
-    pub(crate) fn new(honest: Vec<PeerAddr>, liars: Vec<PublicKey>, rules: RuleSet) -> Self {
+    /// Of these nodes.
+    pub fn new(honest: Vec<PeerAddr>, liars: Vec<PublicKey>, rules: RuleSet) -> Self {
         let numbers = honest.iter().enumerate().map(|(number, peer)| (peer.key, number)).collect();
         Self { honest, liars, rules, numbers }
     }

@@ -8,14 +8,14 @@ use vouchsafe::sim::Progress;
 /// How finely the bar knows one run.
 const FINE: u64 = 1_000;
 
-pub(crate) struct Bar {
+pub struct Bar {
     bar: ProgressBar,
     done: u64,
 }
 
 impl Bar {
     /// For so many runs. On stderr, and only if it is a terminal.
-    pub(crate) fn new(runs: usize, show: bool) -> Self {
+    pub fn new(runs: usize, show: bool) -> Self {
         let target = if show { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(runs as u64 * FINE), target);
         let style = ProgressStyle::with_template("{elapsed:>4} {wide_bar} {percent:>3} %, {eta} left, {msg}");
@@ -28,36 +28,36 @@ impl Bar {
         Self { bar, done: 0 }
     }
 
-    pub(crate) fn begin(&self, what: String) {
+    pub fn begin(&self, what: String) {
         self.bar.set_message(what);
     }
 
-    pub(crate) fn show(&self, progress: Progress) {
+    pub fn show(&self, progress: Progress) {
         self.part(progress.elapsed.as_secs_f64() / progress.expected.as_secs_f64().max(f64::MIN_POSITIVE));
     }
 
     /// How far the run is, 0 to 1.
-    pub(crate) fn part(&self, part: f64) {
+    pub fn part(&self, part: f64) {
         self.bar.set_position(self.done * FINE + (part * FINE as f64).min(FINE as f64) as u64);
     }
 
-    pub(crate) fn one_done(&mut self) {
+    pub fn one_done(&mut self) {
         self.done += 1;
         self.bar.set_position(self.done * FINE);
     }
 
     /// Counts a run that need not be made, and that says nothing about how long the others take.
-    pub(crate) fn one_kept(&mut self) {
+    pub fn one_kept(&mut self) {
         self.one_done();
         self.bar.reset_eta();
     }
 
     /// Does something on the terminal while the bar is out of the way.
-    pub(crate) fn aside<T>(&self, what: impl FnOnce() -> T) -> T {
+    pub fn aside<T>(&self, what: impl FnOnce() -> T) -> T {
         self.bar.suspend(what)
     }
 
-    pub(crate) fn end(&self) {
+    pub fn end(&self) {
         self.bar.finish_and_clear();
     }
 }

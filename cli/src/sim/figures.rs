@@ -9,26 +9,31 @@ use super::flags::latency_words;
 use super::shape;
 
 /// The figures that every kind of output shows, computed once: a quantile sorts all delays.
-pub(super) struct Columns {
-    pub(super) coverage: String,
+pub struct Columns {
+    /// Percent.
+    pub coverage: String,
     pub(super) complete: String,
-    pub(super) copies: f64,
+    /// For each delivery.
+    pub copies: f64,
     pub(super) announcements: f64,
     pub(super) bytes: f64,
     pub(super) hops: u8,
-    /// Milliseconds, as all times here.
-    pub(super) p50: f64,
-    pub(super) p99: f64,
-    pub(super) max: f64,
+    /// Milliseconds from publishing to delivery, for half of the deliveries.
+    pub p50: f64,
+    /// For 99 of 100.
+    pub p99: f64,
+    /// For all.
+    pub max: f64,
     pub(super) offences: u64,
     pub(super) convicted: usize,
     pub(super) false_bans: u64,
-    /// Time to conviction: of half, and of all. `None` if nobody was convicted.
+    /// Milliseconds to conviction: of half, and of all. `None` if nobody was convicted.
     pub(super) conviction: Option<(f64, f64)>,
 }
 
 impl Columns {
-    pub(super) fn of(report: &Report) -> Self {
+    /// Those of a run.
+    pub fn of(report: &Report) -> Self {
         let measures = &report.measures;
         let [p50, p99, max] = [0.5, 0.99, 1.0].map(|part| ms(measures.delay(part)));
         let conviction = [0.5, 1.0].map(|part| measures.conviction_delay(part).map(ms));
@@ -85,7 +90,8 @@ pub(super) fn json(report: &Report) -> String {
     format!("{{{}}}", fields.map(|(name, value)| format!("\"{name}\":{value}")).join(","))
 }
 
-pub(super) fn ms(time: Duration) -> f64 {
+/// Milliseconds.
+pub fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
@@ -158,11 +164,12 @@ pub(super) fn table(report: &Report, size: usize, rate: f64) -> String {
 }
 
 /// The head of a table of many runs, from the second or third column on.
-pub(super) const CELLS: &str = "| coverage | complete | copies | announced | bytes | hops | p50 | p99 | max ms | first 3 / later p99 | offences | convicted | false bans | trace |";
-pub(super) const CELLS_RULE: &str = "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|";
+pub const CELLS: &str = "| coverage | complete | copies | announced | bytes | hops | p50 | p99 | max ms | first 3 / later p99 | offences | convicted | false bans | trace |";
+/// The line below it.
+pub const CELLS_RULE: &str = "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|";
 
 /// A run in such a table.
-pub(super) fn cells(report: &Report) -> String {
+pub fn cells(report: &Report) -> String {
     let columns = Columns::of(report);
     let Columns { coverage, complete, copies, announcements, bytes, hops, p50, p99, max, .. } = &columns;
     let Columns { offences, convicted, false_bans, .. } = &columns;
@@ -192,7 +199,7 @@ pub(super) fn percent(part: f64) -> String {
 }
 
 /// What must never be, if it was.
-pub(super) fn faults(report: &Report) -> Option<String> {
+pub fn faults(report: &Report) -> Option<String> {
     let mut faults = Vec::new();
     if report.measures.false_bans > 0 {
         faults.push(format!("{} times an honest node banned an honest one", report.measures.false_bans));

@@ -46,7 +46,8 @@ pub(super) fn fraction(text: &str) -> Result<f64, String> {
     }
 }
 
-pub(super) fn nodes(text: &str) -> Result<usize, String> {
+/// How many nodes a network has.
+pub fn nodes(text: &str) -> Result<usize, String> {
     match text.trim().parse() {
         Ok(nodes) if (2..=1_000_000).contains(&nodes) => Ok(nodes),
         _ => Err("give 2 to 1000000 nodes".into()),
@@ -67,7 +68,8 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
     }
 }
 
-pub(super) fn memory(text: &str) -> Result<u64, String> {
+/// Bytes of memory, more than 0.
+pub fn memory(text: &str) -> Result<u64, String> {
     match bytes(text) {
         Ok(size) if size > 0 => Ok(size),
         _ => Err("give bytes, more than 0 (500M, 8G)".into()),
@@ -101,7 +103,8 @@ pub(super) fn hold_back(text: &str) -> Result<Duration, String> {
     }
 }
 
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+/// At most an hour.
+pub fn duration(text: &str) -> Result<Duration, String> {
     match span(text) {
         Some(time) if time <= Duration::from_secs(3600) => Ok(time),
         _ => Err("give a time of at most an hour, with its unit (2s, 500ms)".into()),
@@ -169,7 +172,7 @@ fn table(path: &Path) -> Result<Latency, String> {
 }
 
 /// In words, for tables and notes.
-pub(super) fn latency_words(latency: &Latency) -> String {
+pub fn latency_words(latency: &Latency) -> String {
     match latency {
         Latency::Fixed(delay) => format!("{} ms apart", delay.as_secs_f64() * 1e3),
         Latency::Geometric { least, most } => {

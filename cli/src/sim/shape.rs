@@ -124,7 +124,7 @@ pub(super) fn check(scenario: &Scenario, liars: bool) -> Result<(), Failure> {
 }
 
 /// How many, in words.
-pub(super) fn links(scenario: &Scenario) -> String {
+pub fn links(scenario: &Scenario) -> String {
     match &scenario.topology {
         Topology::Edges(edges) => format!("{} given links", edges.len()),
         _ => format!("{} links dialled by each", scenario.links),
@@ -132,7 +132,7 @@ pub(super) fn links(scenario: &Scenario) -> String {
 }
 
 /// In words, for the line that describes the network; empty where nothing is unusual.
-pub(super) fn words(scenario: &Scenario) -> String {
+pub fn words(scenario: &Scenario) -> String {
     let mut words = Vec::new();
     match &scenario.topology {
         Topology::Regular => words.push("regular".to_owned()),

@@ -23,7 +23,7 @@ const CYCLES: Duration = Duration::from_secs(15);
 
 /// The experiment, longer where that is needed: half of the rumors are told before a liar turns and half after it, and who acts
 /// late is waited for.
-pub(super) fn with_time(experiment: Experiment) -> Experiment {
+pub fn with_time(experiment: Experiment) -> Experiment {
     let mut this = experiment;
     if let Some(turn) = turn(&this.scenario.liar) {
         let half = Duration::from_secs_f64(this.rumors as f64 / this.rate / 2.0);

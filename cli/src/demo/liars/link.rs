@@ -15,7 +15,7 @@ use super::super::plan::{Catch, Kind};
 use super::super::watch::Seen;
 use super::Fate;
 use super::lies::{Lies, Write};
-use crate::soak::deeds::{Target, greet};
+use super::target::{Target, greet};
 
 /// A liar acts at the latest after this time, even if nobody talks.
 const AT_THE_LATEST: Duration = Duration::from_secs(3);

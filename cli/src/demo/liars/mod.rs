@@ -2,6 +2,7 @@
 
 mod lies;
 mod link;
+pub mod target;
 
 use std::sync::Arc;
 
@@ -13,8 +14,8 @@ use super::plan::LiarPlan;
 use super::watch::Seen;
 use super::world::Directory;
 use crate::exit::Failure;
-use crate::soak::deeds::Target;
 use lies::Lies;
+use target::Target;
 
 /// What a liar met with on a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub(crate) enum Fate {
 }
 
 /// Lets a liar loose on all the nodes it meets.
-pub(crate) fn start(
+pub(super) fn start(
     number: usize,
     key: SecretKey,
     plan: &LiarPlan,
@@ -56,5 +57,18 @@ pub(crate) fn start(
         };
         tasks.spawn(link.run());
     }
+    Ok(())
+}
+
+/// The same, where nobody asks what becomes of it: the honest nodes' own events tell.
+pub fn start_unwatched(
+    key: SecretKey,
+    plan: &LiarPlan,
+    directory: &Directory,
+    tasks: &mut JoinSet<()>,
+) -> Result<(), Failure> {
+    let (fates, mut unread) = mpsc::channel(64);
+    start(0, key, plan, directory, &fates, tasks)?;
+    tasks.spawn(async move { while unread.recv().await.is_some() {} });
     Ok(())
 }
