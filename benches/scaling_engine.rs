@@ -1,7 +1,8 @@
 //! How the engine scales: events a second against its links and its topics. No signature is checked here.
 //!
 //! An event is a frame that comes in, with all that follows from it: verdicts are given, what is sent counts as written at
-//! once, and lingering announcements leave as the clock goes on. `cargo run --example scaling_plots` draws the curves.
+//! once, and lingering announcements leave as the clock goes on.
+//! `cargo run -p vouchsafe-lab --example scaling_plots` draws the curves.
 
 #![allow(missing_docs, reason = "criterion's macros make public items without docs")]
 

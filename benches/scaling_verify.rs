@@ -1,6 +1,7 @@
 //! How verification scales: rumors a second against threads, batch size, authors in a batch, and bad signatures.
 //!
-//! Every rumor here is a bundle of its own, the dearest case. `cargo run --example scaling_plots` draws the curves.
+//! Every rumor here is a bundle of its own, the dearest case.
+//! `cargo run -p vouchsafe-lab --example scaling_plots` draws the curves.
 
 #![allow(missing_docs, reason = "criterion's macros make public items without docs")]
 

@@ -4,7 +4,7 @@ mod sources;
 
 use std::time::Duration;
 
-use sources::{read, root, sources};
+use sources::{read, root, tested};
 use vouchsafe::net::GateConfig;
 use vouchsafe::protocol::Config;
 
@@ -142,9 +142,7 @@ fn every_bound_is_what_the_code_says() {
 
 #[test]
 fn every_proof_is_a_test() {
-    let mut all = Vec::new();
-    sources(&root().join("src"), &mut all);
-    sources(&root().join("tests"), &mut all);
+    let all = tested();
     assert!(happenings().len() >= 7);
     for [resource, _, _, proofs] in bounds().into_iter().chain(happenings()) {
         let proofs = quoted(&proofs);

@@ -1,9 +1,9 @@
 //! The bodies of the fuzz targets, one function of bytes each, so that they also run as plain tests over their corpora.
 //!
-//! `codec` says that bytes have one meaning and meanings one encoding, `signatures` and `twisted` that a signature has one
-//! verdict on every path, `engine` that nothing a peer or a clock does breaks what the engine promises, `round_trip` that a
-//! value is read back, `stream` that frames do not depend on how they arrive, `files` that a stored record is right or
-//! damaged. `seeds` and `traffic` make the corpora, `dictionaries` the words that a fuzzer would not find.
+//! `codec` says that bytes have one meaning and meanings one encoding, `signatures` that a signature has one verdict on every
+//! path, `engine` that nothing a peer or a clock does breaks what the engine promises, `round_trip` that a value is read back,
+//! `stream` that frames do not depend on how they arrive, `files` that a stored record is right or damaged. `seeds` and
+//! `traffic` make the corpora, `dictionaries` the words that a fuzzer would not find.
 #![forbid(unsafe_code)]
 
 mod codec;
@@ -15,8 +15,6 @@ mod seeds;
 mod signatures;
 mod stream;
 mod traffic;
-#[path = "../../tests/twisted/mod.rs"]
-mod twisted;
 mod world;
 
 pub use codec::{bundle, evidence, frame, proof, rules, texts};

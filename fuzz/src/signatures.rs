@@ -1,10 +1,9 @@
 //! One verdict on every path: alone, cached, and in any batch, whatever a hostile signer makes.
 //!
-//! The same property as `tests/verify_agree.rs`, with a fuzzer choosing instead of a random generator.
+//! The same property as `testkit/tests/verify_agree.rs`, with a fuzzer choosing instead of a random generator.
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-
-use crate::twisted::{self, Plan, Twist};
+use vouchsafe_testkit::twisted::{self, Plan, Twist};
 
 /// Most signatures of one run: enough for groupings to matter. Each costs some eight verifications, and the fuzzer's
 /// instrumentation makes those slow: with 24 there were 4 runs a second.
@@ -24,25 +23,29 @@ struct Choice {
     nonce: u8,
     /// Honest unless this is below 64: most of a batch must hold for the sum to be asked.
     honest: u8,
-    twist: Twist,
+    twist: Chosen,
 }
 
+/// A [`Twist`], which is of another crate.
+#[derive(Debug)]
+struct Chosen(Twist);
+
 /// Read as a derived one would be.
-impl<'a> Arbitrary<'a> for Twist {
+impl<'a> Arbitrary<'a> for Chosen {
     fn arbitrary(data: &mut Unstructured<'a>) -> Result<Self> {
-        Ok(match (u64::from(u32::arbitrary(data)?) * 11) >> 32 {
-            0 => Self::Nothing,
-            1 => Self::FlipSignature(data.arbitrary()?),
-            2 => Self::FlipKey(data.arbitrary()?),
-            3 => Self::OtherMessage,
-            4 => Self::AddOrderToS,
-            5 => Self::EdgeS(data.arbitrary()?),
-            6 => Self::SmallR(data.arbitrary()?),
-            7 => Self::SmallKey(data.arbitrary()?),
-            8 => Self::HighR(data.arbitrary()?),
-            9 => Self::HighKey(data.arbitrary()?),
-            _ => Self::ForgeAll(data.arbitrary()?),
-        })
+        Ok(Self(match (u64::from(u32::arbitrary(data)?) * 11) >> 32 {
+            0 => Twist::Nothing,
+            1 => Twist::FlipSignature(data.arbitrary()?),
+            2 => Twist::FlipKey(data.arbitrary()?),
+            3 => Twist::OtherMessage,
+            4 => Twist::AddOrderToS,
+            5 => Twist::EdgeS(data.arbitrary()?),
+            6 => Twist::SmallR(data.arbitrary()?),
+            7 => Twist::SmallKey(data.arbitrary()?),
+            8 => Twist::HighR(data.arbitrary()?),
+            9 => Twist::HighKey(data.arbitrary()?),
+            _ => Twist::ForgeAll(data.arbitrary()?),
+        }))
     }
 }
 
@@ -53,7 +56,7 @@ impl From<Choice> for Plan {
             torsion_of_key: choice.torsion / 8,
             torsion_of_r: choice.torsion,
             nonce: choice.nonce.into(),
-            twist: if choice.honest < 64 { choice.twist } else { Twist::Nothing },
+            twist: if choice.honest < 64 { choice.twist.0 } else { Twist::Nothing },
         }
     }
 }

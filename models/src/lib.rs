@@ -4,6 +4,7 @@
 //! asserted; threads that wait for each other for ever are found by loom itself.
 #![cfg(test)]
 
+// By path, and not as a dependency: the same source must be compiled a second time, over `sync` as it stands below.
 #[path = "../../src/node/jobs.rs"]
 mod jobs;
 #[path = "../../src/node/tally.rs"]

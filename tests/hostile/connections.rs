@@ -147,7 +147,7 @@ async fn one_key_on_many_connections_has_one_link() {
     scene.gossips_on().await;
 }
 
-/// `examples/hostile_cost` measures ten thousand.
+/// `lab/examples/hostile_cost` measures ten thousand.
 #[tokio::test]
 async fn a_thousand_connections_from_one_address_are_few_links() {
     const TRIES: usize = 1000;

@@ -10,8 +10,17 @@ pub(crate) fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// The Rust sources that have tests, of all packages.
+pub(crate) fn tested() -> Vec<String> {
+    let mut all = Vec::new();
+    for folder in ["src", "tests", "cli/src", "cli/tests", "lab/src", "lab/tests", "testkit/tests"] {
+        sources(&root().join(folder), &mut all);
+    }
+    all
+}
+
 /// All Rust sources under `folder`.
-pub(crate) fn sources(folder: &Path, out: &mut Vec<String>) {
+fn sources(folder: &Path, out: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

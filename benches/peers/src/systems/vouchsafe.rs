@@ -1,4 +1,4 @@
-//! vouchsafe, as its example `flat_out` sets it up: every rumor signed by its author and verified by every node.
+//! vouchsafe, as `lab/examples/flat_out.rs` sets it up: every rumor signed by its author and verified by every node.
 
 use std::sync::Arc;
 use std::time::Duration;

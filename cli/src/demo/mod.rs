@@ -1,0 +1,113 @@
+//! `vouchsafe demo`: honest nodes and liars on one machine, over real QUIC; what is heard, and what becomes of the liars.
+//!
+//! ```text
+//!   plan (seeded) ──> world (honest nodes, links) ──> run ── publishes ──> log <── watch: deliveries and events of every node
+//!        └──────────> liars (raw frames over valid TLS) ┘                  │
+//!                                                                          └──> figures ──> report (table, JSON), picture (SVG)
+//! ```
+
+mod figures;
+pub mod liars;
+mod log;
+mod picture;
+pub mod plan;
+mod report;
+mod run;
+mod svg;
+mod tree;
+mod watch;
+mod words;
+pub mod world;
+
+use std::path::PathBuf;
+
+use crate::exit::{self, Failure};
+use crate::files;
+use plan::Plan;
+
+/// Show signed gossip among liars, and measure it
+///
+/// Starts honest nodes and liars in this process, joined at random over real QUIC on the loopback interface. Each honest node
+/// picks FANOUT others at random; two that picked each other share one link; if that leaves the honest nodes in pieces, links
+/// are added until they are connected. The honest nodes publish in turn. The liars, each connected to FANOUT honest nodes
+/// (at least 2), do in turn:
+/// forge signatures; flood above the quota; equivocate (say two things at one position); replay old rumors and send
+/// malformed frames; stay silent.
+///
+/// Prints a table and writes DIR/spread.svg, a picture of how one rumor spread.
+///
+/// Exit code: 0 if every honest node got every honest rumor, no honest node was banned, no forged rumor was delivered and every
+/// liar that can be caught was caught; 1 if not; 2 for a bad value.
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// Honest nodes
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..=256))]
+    nodes: u16,
+    /// Liars, of the five kinds in turn
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=64))]
+    liars: u16,
+    /// Nodes that each honest node picks to dial, and that a relayed rumor is pushed to
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=16))]
+    fanout: u16,
+    /// Rumors that the honest nodes publish
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    rumors: u16,
+    /// Decides who picks whom and what the liars choose; keys and timings are new in every run
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1)]
+    seed: u64,
+    /// Folder for the picture; made if it is missing
+    #[arg(long, value_name = "DIR", default_value = "vouchsafe-demo")]
+    out: PathBuf,
+    /// Print one line of JSON and nothing else on stdout
+    #[arg(long)]
+    json: bool,
+    /// Text file whose lines are the rumors, from the top and over again (- is stdin); without it a
+    /// built-in text
+    #[arg(long, value_name = "FILE")]
+    text: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    if args.fanout >= args.nodes {
+        return Err(Failure::Usage(format!(
+            "--fanout {} with --nodes {}: a node can't pick more others than there are; give a fanout of at most {}",
+            args.fanout,
+            args.nodes,
+            args.nodes - 1
+        )));
+    }
+    let words = match &args.text {
+        Some(path) => words::from_file(path, usize::from(args.rumors))?,
+        None => words::built_in(),
+    };
+    files::folder(&args.out)?;
+    let plan = Plan::new(
+        usize::from(args.nodes),
+        usize::from(args.liars),
+        usize::from(args.fanout),
+        usize::from(args.rumors),
+        args.seed,
+    );
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::Failed(format!("the runtime can't start: {error}")))?;
+    let log = runtime.block_on(run::run(&plan, &words, !args.json))?;
+    runtime.shutdown_background();
+
+    let figures = figures::Figures::of(&plan, &log);
+    let path = args.out.join("spread.svg");
+    let picture = picture::draw(&plan, &log);
+    let drawn = match &picture {
+        Some(picture) => std::fs::write(&path, picture).map_err(|error| Failure::file(&path, &error)),
+        None => Ok(()),
+    };
+    let shown = if args.json {
+        format!("{}\n", report::json(&figures))
+    } else if picture.is_some() && drawn.is_ok() {
+        format!("{}\npicture       {}\n", report::table(&plan, &log, &figures), path.display())
+    } else {
+        report::table(&plan, &log, &figures)
+    };
+    let printed = exit::print(&shown);
+    exit::verdict(figures::faults(&plan, &log, &figures), drawn.and(printed))
+}

@@ -1,0 +1,205 @@
+//! The plan of a demo: who is linked with whom, and what each liar will choose. All of it follows from the seed.
+
+/// What a liar does. The order is that in which they are dealt out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Signs in the name of others.
+    Forges,
+    /// Says more than its quota.
+    Floods,
+    /// Says two things at one position.
+    Equivocates,
+    /// Replays what is old, and sends what can't be read.
+    Malforms,
+    /// Passes nothing on.
+    StaysSilent,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Forges, Self::Floods, Self::Equivocates, Self::Malforms, Self::StaysSilent];
+
+    /// One or two words, for the picture and the table.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Forges => "forges",
+            Self::Floods => "floods",
+            Self::Equivocates => "equivocates",
+            Self::Malforms => "replays, malforms",
+            Self::StaysSilent => "stays silent",
+        }
+    }
+
+    /// How it must be caught, if it can be.
+    pub(crate) const fn catch(self) -> Option<Catch> {
+        match self {
+            Self::Forges | Self::Malforms => Some(Catch::Offence),
+            Self::Floods | Self::Equivocates => Some(Catch::Conviction),
+            Self::StaysSilent => None,
+        }
+    }
+}
+
+/// The two ways to be caught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Catch {
+    /// By every node it has sent its bytes to.
+    Offence,
+    /// By every honest node.
+    Conviction,
+}
+
+/// One liar.
+#[derive(Clone, Debug)]
+pub struct LiarPlan {
+    /// What it does.
+    pub kind: Kind,
+    /// The honest nodes it connects to.
+    pub meets: Vec<usize>,
+    /// On each of those links, how many frames it listens to before it acts: it joins in when there is talk.
+    pub patience: usize,
+    /// An honest node for each link, for lies about somebody.
+    pub victims: Vec<usize>,
+}
+
+/// All that a seed decides about a network.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub(crate) nodes: usize,
+    pub(crate) fanout: usize,
+    pub(crate) rumors: usize,
+    pub(crate) seed: u64,
+    /// Links between honest nodes: (who dials, whom), each pair once.
+    pub links: Vec<(usize, usize)>,
+    /// How many of them were added to connect what chance had left apart.
+    pub(crate) bridges: usize,
+    pub(crate) liars: Vec<LiarPlan>,
+}
+
+impl Plan {
+    /// `fanout < nodes`, and at least two nodes.
+    pub fn new(nodes: usize, liars: usize, fanout: usize, rumors: usize, seed: u64) -> Self {
+        let mut dice = Dice::new(seed, "links");
+        let mut links: Vec<(usize, usize)> = Vec::new();
+        for node in 0..nodes {
+            for other in dice.some_of(nodes, fanout, Some(node)) {
+                if !links.contains(&(other, node)) {
+                    links.push((node, other));
+                }
+            }
+        }
+        let bridges = connect(nodes, &mut links, &mut dice);
+        let mut dice = Dice::new(seed, "liars");
+        let liars = (0..liars)
+            .map(|index| {
+                // Two at least: an equivocator needs two halves.
+                let meets = dice.some_of(nodes, fanout.max(2), None);
+                let victims = meets.iter().map(|_| dice.below(nodes)).collect();
+                // So that not all act at once: a rumor makes about one frame on a link.
+                let patience = dice.below(4 + rumors / 3);
+                LiarPlan { kind: Kind::ALL[index % Kind::ALL.len()], meets, patience, victims }
+            })
+            .collect();
+        Self { nodes, fanout, rumors, seed, links, bridges, liars }
+    }
+
+    /// How many links each honest node has with honest nodes.
+    pub(crate) fn degrees(&self) -> Vec<usize> {
+        let mut degrees = vec![0; self.nodes];
+        for (one, other) in &self.links {
+            degrees[*one] += 1;
+            degrees[*other] += 1;
+        }
+        degrees
+    }
+}
+
+/// Adds a link from the first piece to each other one; how many.
+fn connect(nodes: usize, links: &mut Vec<(usize, usize)>, dice: &mut Dice) -> usize {
+    let mut bridges = 0;
+    loop {
+        let mut reached = vec![false; nodes];
+        let mut next = vec![0];
+        while let Some(node) = next.pop() {
+            if !std::mem::replace(&mut reached[node], true) {
+                let ends = links.iter().filter_map(|&(one, other)| match node {
+                    _ if one == node => Some(other),
+                    _ if other == node => Some(one),
+                    _ => None,
+                });
+                next.extend(ends);
+            }
+        }
+        let (inside, outside): (Vec<_>, Vec<_>) = (0..nodes).partition(|node| reached[*node]);
+        if outside.is_empty() {
+            return bridges;
+        }
+        links.push((inside[dice.below(inside.len())], outside[dice.below(outside.len())]));
+        bridges += 1;
+    }
+}
+
+/// Random choices that follow from a seed and a purpose, on every machine the same.
+pub struct Dice(blake3::OutputReader);
+
+impl Dice {
+    /// The same for the same seed and purpose.
+    pub fn new(seed: u64, purpose: &str) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("vouchsafe demo choices v1");
+        hasher.update(&seed.to_le_bytes()).update(purpose.as_bytes());
+        Self(hasher.finalize_xof())
+    }
+
+    pub(crate) fn bytes(&mut self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        self.0.fill(&mut bytes);
+        bytes
+    }
+
+    /// A number below `end`, which is not 0. The bias of the remainder is 2^-50 for our small numbers.
+    pub fn below(&mut self, end: usize) -> usize {
+        let mut bytes = [0; 8];
+        self.0.fill(&mut bytes);
+        (u64::from_le_bytes(bytes) % end.max(1) as u64) as usize
+    }
+
+    /// Up to `count` different numbers below `end`, without `except`.
+    pub fn some_of(&mut self, end: usize, count: usize, except: Option<usize>) -> Vec<usize> {
+        let mut all: Vec<_> = (0..end).filter(|number| Some(*number) != except).collect();
+        let count = count.min(all.len());
+        for at in 0..count {
+            let from = at + self.below(all.len() - at);
+            all.swap(at, from);
+        }
+        all.truncate(count);
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_honest_part_is_connected_and_pairs_are_linked_once() {
+        for (nodes, fanout) in [(2, 1), (6, 5), (20, 1), (20, 4), (100, 1)] {
+            for seed in 0..20 {
+                let mut plan = Plan::new(nodes, 7, fanout, 1, seed);
+                let mut pairs: Vec<_> = plan.links.iter().map(|(a, b)| (*a.min(b), *a.max(b))).collect();
+                pairs.sort_unstable();
+                pairs.dedup();
+                assert_eq!(pairs.len(), plan.links.len());
+                assert!(pairs.iter().all(|(a, b)| a != b));
+                assert_eq!(connect(nodes, &mut plan.links, &mut Dice::new(0, "")), 0);
+                assert!(plan.liars.iter().all(|liar| liar.meets.len() >= 2));
+            }
+        }
+    }
+
+    #[test]
+    fn a_seed_is_a_plan() {
+        let links = |seed| Plan::new(20, 5, 4, 1, seed).links;
+        assert_eq!(links(1), links(1));
+        assert_ne!(links(1), links(2));
+    }
+}

@@ -1,0 +1,119 @@
+//! The honest nodes: real ones, over QUIC on the loopback interface.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use vouchsafe::protocol::{Config, MAX_LINKS};
+use vouchsafe::rumor::RuleSet;
+use vouchsafe::{Node, PeerAddr, PublicKey, SecretKey, Topic, TopicHandle, VerifierPool};
+
+use super::plan::{Dice, Plan};
+use crate::exit::Failure;
+
+pub(super) const NETWORK: &str = "vouchsafe-demo";
+const TOPIC: &str = "rumors";
+/// Longest wait for a link on one machine; loopback needs milliseconds.
+const LINKING: Duration = Duration::from_secs(20);
+
+/// The running honest nodes, by their numbers in the plan.
+pub(super) struct World {
+    pub(super) nodes: Vec<Node>,
+    pub(super) topics: Vec<TopicHandle>,
+}
+
+/// What everybody may know of the world.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    /// In the order of their numbers.
+    pub honest: Vec<PeerAddr>,
+    pub(crate) liars: Vec<PublicKey>,
+    /// Of the topic that all are in.
+    pub rules: RuleSet,
+    /// Numbers of the honest nodes.
+    numbers: HashMap<PublicKey, usize>,
+}
+
+impl Directory {
+    /// Of these nodes.
+    pub fn new(honest: Vec<PeerAddr>, liars: Vec<PublicKey>, rules: RuleSet) -> Self {
+        let numbers = honest.iter().enumerate().map(|(number, peer)| (peer.key, number)).collect();
+        Self { honest, liars, rules, numbers }
+    }
+
+    /// The number of an honest node, or `None` for a liar and for keys that are nobody's.
+    pub(super) fn honest_number(&self, key: &PublicKey) -> Option<usize> {
+        self.numbers.get(key).copied()
+    }
+
+    pub(super) fn liar_number(&self, key: &PublicKey) -> Option<usize> {
+        self.liars.iter().position(|liar| liar == key)
+    }
+}
+
+impl World {
+    pub(super) async fn spawn(plan: &Plan) -> Result<Self, Failure> {
+        // One pool for all: threads for each node would only take the processors from each other.
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let verifiers = VerifierPool::new(threads);
+        let mut config = Config::default();
+        config.expected_nodes = u32::try_from(plan.nodes).unwrap_or(u32::MAX);
+        config.eager = plan.fanout;
+        // The author pushes to more, since nobody else has it yet (as many as an author has against relays,
+        // twice over: a node here has only some eight links, and an announced copy comes a round trip later).
+        config.eager_author = 4 * plan.fanout;
+        config.max_links = MAX_LINKS;
+        config.max_inbound = MAX_LINKS;
+        let mut dice = Dice::new(plan.seed, "nodes");
+        let mut nodes = Vec::with_capacity(plan.nodes);
+        let mut topics = Vec::with_capacity(plan.nodes);
+        for number in 0..plan.nodes {
+            let node = Node::builder(SecretKey::generate())
+                .network(NETWORK)
+                .listen("127.0.0.1:0")
+                .topic(Topic::named(TOPIC))
+                .config(config.clone())
+                .seed(dice.bytes())
+                .verifiers(verifiers.clone())
+                .spawn()
+                .await
+                .map_err(|error| Failure::Failed(format!("honest node {number} can't start: {error}")))?;
+            topics.push(node.join(Topic::named(TOPIC)).await.map_err(Failure::failed)?);
+            nodes.push(node);
+        }
+        Ok(Self { nodes, topics })
+    }
+
+    pub(super) fn directory(&self, liars: Vec<PublicKey>) -> Result<Directory, Failure> {
+        let rules = self.topics.first().map(|topic| topic.rules().clone());
+        let rules = rules.ok_or_else(|| Failure::failed("there is no node"))?;
+        Ok(Directory::new(self.nodes.iter().filter_map(Node::addr).collect(), liars, rules))
+    }
+
+    /// Links the honest nodes as planned, and waits until each has all of its links.
+    pub(super) async fn link(&self, plan: &Plan) -> Result<(), Failure> {
+        for (one, other) in &plan.links {
+            let addr = self.nodes[*other].addr().ok_or_else(|| Failure::failed("a node has no address"))?;
+            self.nodes[*one].connect(addr).await.map_err(Failure::failed)?;
+        }
+        let all = async {
+            for (topic, degree) in self.topics.iter().zip(plan.degrees()) {
+                topic.ready(degree).await.map_err(Failure::failed)?;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(LINKING, all).await.unwrap_or_else(|_| {
+            Err(Failure::Failed(format!(
+                "the honest nodes are not linked after {} s: is this machine overloaded, or UDP on 127.0.0.1 blocked?",
+                LINKING.as_secs()
+            )))
+        })
+    }
+
+    pub(super) async fn shutdown(self) {
+        let mut all = tokio::task::JoinSet::new();
+        for node in self.nodes {
+            all.spawn(async move { node.shutdown().await });
+        }
+        let _ = tokio::time::timeout(Duration::from_secs(5), all.join_all()).await;
+    }
+}

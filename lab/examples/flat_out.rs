@@ -1,0 +1,145 @@
+//! Publishes flat out from every node of a small full mesh and checks that every accepted rumor arrives everywhere.
+//!
+//! `cargo run --release -p vouchsafe-lab --example flat_out -- [SECONDS] [NODES] [PUBLISHERS] [BYTES]` (default 10 8 8 256).
+//! Prints a line a second, so that memory can be seen to be flat, and exits with 1 if anything was lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use vouchsafe::protocol::Config;
+use vouchsafe::rumor::Topic;
+use vouchsafe::{Gap, Node, SecretKey, TopicHandle, VerifierPool};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut numbers = std::env::args().skip(1).map(|text| text.parse::<usize>());
+    let mut next = |default| numbers.next().unwrap_or(Ok(default));
+    let (seconds, nodes, publishers, bytes) = (next(10)?, next(8)?, next(8)?, next(256)?);
+    let topic = Topic::named("flat out").slots_per_tick(u16::MAX).retention(Duration::from_secs(20));
+    let topic = topic.max_body(64 * 1024);
+    let pool = VerifierPool::default();
+    let mut config = Config::default();
+    config.expected_nodes = nodes as u32;
+    let mut mesh: Vec<(Node, TopicHandle)> = Vec::new();
+    for _ in 0..nodes {
+        let peers: Vec<_> = mesh.iter().filter_map(|(node, _)| node.addr()).collect();
+        let node = Node::builder(SecretKey::generate()).listen("127.0.0.1:0").bootstrap(peers);
+        let node = node
+            .config(config.clone())
+            .verifiers(pool.clone())
+            .subscription_capacity(1 << 13)
+            .spawn()
+            .await?;
+        let handle = node.join(topic.clone()).await?;
+        mesh.push((node, handle));
+    }
+    for (_, handle) in &mesh {
+        handle.ready(nodes - 1).await?;
+    }
+    let (accepted, delivered) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let lagged = Arc::new(AtomicU64::new(0));
+    for (_, handle) in &mesh {
+        let mut rumors = handle.subscribe();
+        let (delivered, lagged) = (Arc::clone(&delivered), Arc::clone(&lagged));
+        tokio::spawn(async move {
+            while let Some(rumor) = rumors.next().await {
+                match rumor {
+                    Ok(_) => delivered.fetch_add(1, Ordering::Relaxed),
+                    Err(Gap::Lagged(missed)) => lagged.fetch_add(missed, Ordering::Relaxed),
+                    Err(_) => lagged.fetch_add(1, Ordering::Relaxed),
+                };
+            }
+        });
+    }
+    for (number, (node, _)) in mesh.iter().enumerate() {
+        let mut events = node.events();
+        tokio::spawn(async move {
+            while let Some(Ok(event)) = events.next().await {
+                println!("node {number}: {event:?}");
+            }
+        });
+    }
+    let started = Instant::now();
+    let stop = started + Duration::from_secs(seconds as u64);
+    let mut writers = Vec::new();
+    for (_, handle) in mesh.iter().take(publishers) {
+        let (handle, accepted) = (handle.clone(), Arc::clone(&accepted));
+        writers.push(tokio::spawn(async move {
+            let mut count = 0u64;
+            while Instant::now() < stop {
+                let bodies = (0..256u64).map(|n| {
+                    let mut body = vec![0u8; bytes];
+                    let stamp = (count + n).to_le_bytes();
+                    body.iter_mut().zip(stamp).for_each(|(to, from)| *to = from);
+                    body.into()
+                });
+                let published = handle.publish_all(bodies.collect::<Vec<_>>()).await.expect("published");
+                count += published.len() as u64;
+                accepted.fetch_add(published.len() as u64, Ordering::Relaxed);
+            }
+        }));
+    }
+    let cpu = cpu_seconds();
+    let mut before = 0;
+    while Instant::now() < stop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let now = delivered.load(Ordering::Relaxed);
+        let stats = mesh[0].0.stats().await?;
+        let topic = &stats.topics[0];
+        println!(
+            "{:5.1} s  {:7} deliveries/s  {:4} MiB resident  {:6} bundles and {:4} MiB of bodies at node 0, {} wanted",
+            started.elapsed().as_secs_f64(),
+            now - before,
+            resident_mib(),
+            topic.bundles,
+            topic.body_bytes >> 20,
+            stats.wants
+        );
+        before = now;
+    }
+    for writer in writers {
+        writer.await?;
+    }
+    let expected = accepted.load(Ordering::Relaxed) * nodes as u64;
+    let patience = Instant::now() + Duration::from_secs(30);
+    while delivered.load(Ordering::Relaxed) + lagged.load(Ordering::Relaxed) < expected
+        && Instant::now() < patience
+    {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (delivered, lagged) = (delivered.load(Ordering::Relaxed), lagged.load(Ordering::Relaxed));
+    let cpu = cpu_seconds() - cpu;
+    println!(
+        "{delivered} of {expected} delivered, {lagged} missed by slow readers, {:.0} per second, {:.2} CPU-us per delivery",
+        delivered as f64 / started.elapsed().as_secs_f64(),
+        cpu * 1e6 / delivered as f64
+    );
+    // What was refused, degraded or given up anywhere, so that a loss has a name.
+    for (number, (node, _)) in mesh.iter().enumerate() {
+        let counters = node.stats().await?.counters;
+        let counted = counters.list().into_iter().filter(|(_, value)| *value > 0);
+        let counted: Vec<_> = counted.map(|(name, value)| format!("{name} {value}")).collect();
+        println!("node {number}: {}", counted.join(", "));
+    }
+    if delivered + lagged < expected {
+        std::process::exit(1);
+    }
+    Ok(())
+}
+
+/// Resident memory, from /proc; 0 where there is none.
+fn resident_mib() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = statm.split_whitespace().nth(1).and_then(|text| text.parse::<u64>().ok());
+    pages.unwrap_or(0) * 4096 / (1 << 20)
+}
+
+/// CPU time of the process, from /proc, in steps of 10 ms; 0 where there is none.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The second field is a name in parentheses that may hold spaces; user and system time are the 12th and 13th after.
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / 100.0
+}

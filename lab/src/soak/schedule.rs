@@ -1,0 +1,167 @@
+//! What happens to the nodes: who leaves and comes back, who is attacked, where the network is cut.
+
+use std::time::{Duration, Instant};
+
+use vouchsafe_cli::demo::world::Directory;
+use vouchsafe_cli::exit::Failure;
+
+use super::attacks::{self, Attack};
+use super::run::Soak;
+use super::world::Place;
+
+/// Attacks at once.
+const ATTACKS: usize = 4;
+
+/// For how long newcomers' words may wait after a flood of new keys: all links relay it, and README's limits say so.
+const CROWD: Duration = Duration::from_secs(91);
+
+impl Soak {
+    pub(super) fn schedule(&mut self, end: Instant) -> Result<(), Failure> {
+        let now = Instant::now();
+        self.come_back();
+        let done: Vec<_> = (0..self.attacks.len()).rev().filter(|at| self.attacks[*at].1 <= now).collect();
+        for at in done {
+            let (number, ..) = self.attacks.swap_remove(at);
+            self.ended(number, now);
+        }
+        if self.sides.as_ref().is_some_and(|(_, until)| *until <= now) {
+            self.heal();
+        }
+        if now >= self.next_churn {
+            self.next_churn = now + self.between(2, 12);
+            self.leaves(now);
+        }
+        if now >= self.next_attack && self.attacks.len() < ATTACKS {
+            self.next_attack = now + self.between(2, 10);
+            self.attack(now.min(end))?;
+        }
+        self.end_troubles(now, false);
+        if now >= self.next_trouble && !self.troubles.is_empty() {
+            self.next_trouble = now + self.between(2, 8);
+            self.trouble(now);
+        }
+        if now >= self.next_cut && self.sides.is_none() {
+            self.next_cut = now + self.between(30, 90);
+            self.cut(now);
+        }
+        Ok(())
+    }
+
+    /// Seconds, at least and at most.
+    pub(super) fn between(&mut self, least: usize, most: usize) -> Duration {
+        Duration::from_millis((least * 1000 + self.dice.below((most - least) * 1000)) as u64)
+    }
+
+    pub(super) fn attack(&mut self, now: Instant) -> Result<(), Failure> {
+        let up: Vec<_> = self.places.iter().filter(|place| place.life.is_some()).map(Place::peer).collect();
+        let Some(rules) =
+            self.places.iter().find_map(|place| Some(place.life.as_ref()?.topic.rules().clone()))
+        else {
+            return Ok(());
+        };
+        let attack = Attack::chosen(&mut self.dice);
+        let until = now + self.between(10, 40);
+        if attack == Attack::Crowds {
+            self.crowded_until = self.crowded_until.max(until + CROWD);
+        }
+        let tasks = attacks::start(attack, &Directory::new(up, Vec::new(), rules), &mut self.dice)?;
+        let from = self.second(now);
+        self.seen.attacks.push((attack.name(), from, f64::MAX));
+        self.attacks.push((self.seen.attacks.len() - 1, until, tasks));
+        Ok(())
+    }
+
+    pub(super) fn ended(&mut self, attack: usize, now: Instant) {
+        let at = self.second(now);
+        if let Some((.., end)) = self.seen.attacks.get_mut(attack) {
+            *end = at;
+        }
+    }
+
+    pub(super) fn cut(&mut self, now: Instant) {
+        let smaller = 1 + self.dice.below(self.nodes / 2);
+        let away = self.dice.some_of(self.nodes, smaller, None);
+        let sides: Vec<bool> = (0..self.nodes).map(|slot| away.contains(&slot)).collect();
+        let addrs = self.places.iter().zip(&sides).map(|(place, side)| (place.addr, *side)).collect();
+        self.ground.cut.begin(addrs);
+        let until = now + self.between(5, 25);
+        self.sides = Some((sides, until));
+        let from = self.second(now);
+        self.seen.cuts.push((from, f64::MAX));
+    }
+
+    pub(super) fn heal(&mut self) {
+        if self.sides.take().is_some() {
+            self.ground.cut.heal();
+            self.healed = Instant::now();
+            let at = self.second(self.healed);
+            if let Some((_, end)) = self.seen.cuts.last_mut() {
+                *end = at;
+            }
+        }
+    }
+
+    /// A node leaves, if most are there.
+    pub(super) fn leaves(&mut self, now: Instant) {
+        let away = self.places.iter().filter(|place| place.life.is_none()).count();
+        let slot = self.dice.below(self.nodes);
+        let (crash, reborn) = (self.dice.below(2) == 0, self.dice.below(3) == 0);
+        let pause = self.between(1, 15);
+        let place = &mut self.places[slot];
+        if away * 4 >= self.nodes || place.moving {
+            return;
+        }
+        let Some(life) = place.life.take() else { return };
+        place.moving = true;
+        place.back_at = Some(now + pause);
+        place.number = None;
+        self.set_right(slot, now);
+        let place = &mut self.places[slot];
+        if reborn {
+            self.lives += 1;
+            let old = place.key.public();
+            place.reborn(slot, self.lives, &self.folder);
+            self.ground.forget(old, self.places.iter().filter_map(|place| place.life.as_ref()));
+            self.seen.reborn += 1;
+        }
+        *(if crash { &mut self.seen.crashed } else { &mut self.seen.left }) += 1;
+        self.promises.ended(slot);
+        self.forget_links(slot);
+        self.ground.end(slot, life, crash);
+    }
+
+    pub(super) fn come_back(&mut self) {
+        let now = Instant::now();
+        for slot in 0..self.nodes {
+            let place = &self.places[slot];
+            if place.life.is_none() && !place.moving && place.back_at.is_none_or(|at| at <= now) {
+                self.comes(slot);
+            }
+        }
+    }
+
+    pub(super) fn comes(&mut self, slot: usize) {
+        let newcomer = self.places[slot].newcomer;
+        let mut peers = Vec::new();
+        let mut others = Vec::new();
+        for (one, other) in &self.plan.links {
+            match slot {
+                _ if *one == slot => peers.push(self.places[*other].peer()),
+                _ if *other == slot && newcomer => peers.push(self.places[*one].peer()),
+                _ if *other == slot => others.push(self.places[*one].peer()),
+                _ => {}
+            }
+        }
+        self.lives += 1;
+        let place = &mut self.places[slot];
+        place.moving = true;
+        place.back_at = None;
+        place.number = Some(self.lives);
+        place.began = Instant::now();
+        // A new life has no trouble of the last one, and is told what is recent.
+        (place.hears_from, place.speaks_from) = (self.started, place.began);
+        place.alone_since = place.began;
+        self.promises.is_honest(place.key.public(), slot);
+        self.ground.begin(slot, self.lives, place, peers, others);
+    }
+}

@@ -1,0 +1,341 @@
+//! The honest nodes: each has a place with an address, and lives there again and again.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use vouchsafe::node::NodeStats;
+use vouchsafe::protocol::Config;
+use vouchsafe::{
+    Delivery, Event, Gap, Node, PeerAddr, PublicKey, PublishError, RumorId, SecretKey, Topic, TopicHandle,
+    Validation, VerifierPool,
+};
+use vouchsafe_cli::demo::plan::Dice;
+use vouchsafe_cli::exit::Failure;
+
+use super::socket::{self, Cut};
+use super::trouble::{Switches, UnderWay};
+
+const NETWORK: &str = "vouchsafe-soak";
+const TOPIC: &str = "rumors";
+/// A socket of the life before is open for as long as QUIC drains its connections: three times what it takes to miss an
+/// answer, which after a partition may be minutes. Who comes back earlier comes back at another address.
+const REBINDING: Duration = Duration::from_secs(2);
+/// What a life has to say to its peers at its end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// One life of a node.
+pub(super) struct Life {
+    pub(super) number: u64,
+    pub(super) node: Node,
+    pub(super) topic: TopicHandle,
+    pub(super) addr: SocketAddr,
+    /// It asks a validator about each rumor, which takes its time now and then.
+    pub(super) validates: bool,
+    pub(super) switches: Arc<Switches>,
+    endpoint: quinn::Endpoint,
+    dead: Arc<AtomicBool>,
+}
+
+/// What is seen of the nodes. `life` tells whether it is still of interest.
+pub(super) enum News {
+    Delivery {
+        slot: usize,
+        life: u64,
+        delivery: Delivery,
+        at: Instant,
+    },
+    Event {
+        slot: usize,
+        life: u64,
+        event: Event,
+    },
+    Missed(u64),
+    Published {
+        slot: usize,
+        life: u64,
+        /// Which of all.
+        number: u64,
+        body: bytes::Bytes,
+        result: Result<RumorId, PublishError>,
+        at: Instant,
+    },
+    /// A life has left its topic and joined it again.
+    Rejoined {
+        slot: usize,
+        life: u64,
+        topic: TopicHandle,
+    },
+    Stats {
+        at: Instant,
+        all: Vec<(usize, u64, Result<NodeStats, Silence>)>,
+    },
+    Up {
+        slot: usize,
+        life: Box<Life>,
+    },
+    Down {
+        slot: usize,
+    },
+    Failed(String),
+}
+
+/// Why a node gave no books.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Silence {
+    /// It has ended.
+    Ended,
+    /// It did not answer in time.
+    Hangs,
+}
+
+/// What all lives share.
+#[derive(Clone)]
+pub(super) struct Ground {
+    pub(super) cut: Arc<Cut>,
+    pub(super) config: Config,
+    verifiers: VerifierPool,
+    /// Every second node asks a validator about each rumor.
+    validates: bool,
+    pub(super) news: mpsc::Sender<News>,
+}
+
+impl Ground {
+    pub(super) fn new(nodes: usize, validates: bool, news: mpsc::Sender<News>) -> Self {
+        let mut config = Config::default();
+        config.expected_nodes = u32::try_from(nodes).unwrap_or(u32::MAX);
+        // One pool for all: threads for each node would only take the processors from each other.
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { cut: Arc::default(), config, verifiers: VerifierPool::new(threads), validates, news }
+    }
+
+    /// Begins a life, and tells of it when it is up.
+    ///
+    /// It dials `peers`, and if it can't have its old address, and so can't be found, `others` too.
+    pub(super) fn begin(
+        &self,
+        slot: usize,
+        number: u64,
+        place: &Place,
+        peers: Vec<PeerAddr>,
+        others: Vec<PeerAddr>,
+    ) {
+        let (ground, key, ledger, addr) = (self.clone(), place.key.clone(), place.ledger.clone(), place.addr);
+        tokio::spawn(async move {
+            let news = match ground.spawn(slot, number, key, ledger, addr, [peers, others]).await {
+                Ok(life) => News::Up { slot, life: Box::new(life) },
+                Err(Failure::Usage(why) | Failure::Failed(why)) => {
+                    News::Failed(format!("node {slot} can't start: {why}"))
+                }
+                Err(_) => return,
+            };
+            let _ = ground.news.send(news).await;
+        });
+    }
+
+    /// Nobody dials a key that will not come back.
+    pub(super) fn forget<'a>(&self, key: PublicKey, lives: impl Iterator<Item = &'a Life>) {
+        let nodes: Vec<_> = lives.map(|life| life.node.clone()).collect();
+        tokio::spawn(async move {
+            for node in nodes {
+                // A closed node dials nobody.
+                let _ = node.forget(key).await;
+            }
+        });
+    }
+
+    async fn spawn(
+        &self,
+        slot: usize,
+        number: u64,
+        key: SecretKey,
+        ledger: PathBuf,
+        addr: SocketAddr,
+        [peers, others]: [Vec<PeerAddr>; 2],
+    ) -> Result<Life, Failure> {
+        let patience = Instant::now() + REBINDING;
+        let mut at = addr;
+        let (endpoint, dead) = loop {
+            match socket::endpoint(at, &self.cut) {
+                Ok(bound) => break bound,
+                Err(_) if Instant::now() > patience => {
+                    at.set_port(10_000 + at.port().wrapping_mul(31) % 20_000)
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        };
+        let switches = Arc::new(Switches::default());
+        let (clock, disk) = (Arc::clone(&switches), Arc::clone(&switches));
+        let node = Node::builder(key)
+            .clock(move || clock.unix_ms())
+            .before_record(move || disk.before_record())
+            .network(NETWORK)
+            .ledger(ledger)
+            .endpoint(endpoint.clone())
+            .config(self.config.clone())
+            .verifiers(self.verifiers.clone())
+            .spawn()
+            .await
+            .map_err(Failure::failed)?;
+        // Readers before links, so that nothing is missed.
+        let validates = self.validates && slot.is_multiple_of(2);
+        let topic = join(&node, validates, &switches).await.map_err(Failure::failed)?;
+        self.read(slot, number, &topic);
+        self.watch(slot, number, &node);
+        let others = others.into_iter().filter(|_| at != addr);
+        for peer in peers.into_iter().chain(others) {
+            node.connect(peer).await.map_err(Failure::failed)?;
+        }
+        Ok(Life { number, node, topic, addr: at, validates, switches, endpoint, dead })
+    }
+
+    /// Leaves the topic of a life and joins it again after a while.
+    pub(super) fn rejoin(&self, slot: usize, life: &Life, away: Duration) {
+        let (ground, validates, switches) = (self.clone(), life.validates, Arc::clone(&life.switches));
+        let (life, node, topic) = (life.number, life.node.clone(), life.topic.clone());
+        tokio::spawn(async move {
+            let _ = topic.leave().await;
+            tokio::time::sleep(away).await;
+            // A node that has ended meanwhile has no topic to join, and is not asked for one.
+            if let Ok(topic) = join(&node, validates, &switches).await {
+                ground.read(slot, life, &topic);
+                let _ = ground.news.send(News::Rejoined { slot, life, topic }).await;
+            }
+        });
+    }
+
+    fn read(&self, slot: usize, life: u64, topic: &TopicHandle) {
+        let (mut rumors, news) = (topic.subscribe(), self.news.clone());
+        tokio::spawn(async move {
+            while let Some(next) = rumors.next().await {
+                let at = Instant::now();
+                let next = match next {
+                    Ok(delivery) => News::Delivery { slot, life, delivery, at },
+                    Err(Gap::Lagged(count)) => News::Missed(count),
+                    // Who was cut off or stopped is known here.
+                    Err(_) => continue,
+                };
+                if news.send(next).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    fn watch(&self, slot: usize, life: u64, node: &Node) {
+        let (mut events, news) = (node.events(), self.news.clone());
+        tokio::spawn(async move {
+            while let Some(next) = events.next().await {
+                let next = next.map(|event| News::Event { slot, life, event });
+                if news.send(next.unwrap_or_else(|lagged| News::Missed(lagged.0))).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Ends a life in order, or as a crash: then no packet leaves it any more, not even a goodbye.
+    pub(super) fn end(&self, slot: usize, life: Life, crash: bool) {
+        let news = self.news.clone();
+        tokio::spawn(async move {
+            // The disk of a process that ends is done with, and the next life finds it so.
+            life.switches.set_right();
+            life.dead.store(crash, Ordering::Relaxed);
+            let _ = tokio::time::timeout(LAST_WORDS, life.node.shutdown()).await;
+            life.endpoint.close(0u32.into(), b"");
+            let _ = tokio::time::timeout(Duration::from_secs(1), life.endpoint.wait_idle()).await;
+            drop(life);
+            let _ = news.send(News::Down { slot }).await;
+        });
+    }
+}
+
+async fn join(
+    node: &Node,
+    validates: bool,
+    switches: &Arc<Switches>,
+) -> Result<TopicHandle, vouchsafe::node::JoinError> {
+    if !validates {
+        return node.join(Topic::named(TOPIC)).await;
+    }
+    let switches = Arc::clone(switches);
+    let validator = move |_| {
+        let thinks = switches.thinks();
+        async move {
+            if !thinks.is_zero() {
+                tokio::time::sleep(thinks).await;
+            }
+            Validation::Accept
+        }
+    };
+    node.join_with(Topic::named(TOPIC), validator).await
+}
+
+/// Where a node lives, and as whom.
+pub(super) struct Place {
+    pub(super) addr: SocketAddr,
+    pub(super) key: SecretKey,
+    ledger: PathBuf,
+    /// `None` while it is away, or on its way in or out.
+    pub(super) life: Option<Life>,
+    /// On its way in or out.
+    pub(super) moving: bool,
+    /// Of the life that it has or that has begun: it tells of its first deliveries before we are told that it is up.
+    pub(super) number: Option<u64>,
+    pub(super) began: Instant,
+    /// If away: when it comes back.
+    pub(super) back_at: Option<Instant>,
+    /// It dials all its neighbours, since those that should dial it do not know its new key.
+    pub(super) newcomer: bool,
+    /// What is wrong with it.
+    pub(super) trouble: Option<UnderWay>,
+    /// What is said from then on it must hear, and must be heard of it.
+    pub(super) hears_from: Instant,
+    /// From then on it must answer each publish.
+    pub(super) speaks_from: Instant,
+    /// Since when it has had no link to an honest node, as far as that is nobody's fault.
+    pub(super) alone_since: Instant,
+}
+
+impl Place {
+    /// Takes a free port and keeps its number. Not one that the system gives to who asks for any: an attacker would have it
+    /// while the node is away.
+    pub(super) fn new(slot: usize, folder: &Path, dice: &mut Dice) -> Result<Self, Failure> {
+        let free = |port: u16| std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).ok()?.local_addr().ok();
+        let addr = (0..100).find_map(|_| free(10_000 + dice.below(20_000) as u16));
+        let addr =
+            addr.ok_or_else(|| Failure::failed("no free port between 10000 and 30000 in 100 tries"))?;
+        let key = SecretKey::generate();
+        let ledger = folder.join(format!("{slot}-0.ledger"));
+        Ok(Self {
+            addr,
+            key,
+            ledger,
+            life: None,
+            moving: false,
+            number: None,
+            began: Instant::now(),
+            back_at: None,
+            newcomer: false,
+            trouble: None,
+            hears_from: Instant::now(),
+            speaks_from: Instant::now(),
+            alone_since: Instant::now(),
+        })
+    }
+
+    pub(super) fn peer(&self) -> PeerAddr {
+        PeerAddr::new(self.key.public(), self.addr)
+    }
+
+    /// Will come back as somebody new.
+    pub(super) fn reborn(&mut self, slot: usize, number: u64, folder: &Path) {
+        let _ = std::fs::remove_file(&self.ledger);
+        self.key = SecretKey::generate();
+        self.ledger = folder.join(format!("{slot}-{number}.ledger"));
+        self.newcomer = true;
+    }
+}
