@@ -33,7 +33,7 @@ impl Soak {
         }
         if now >= self.next_attack && self.attacks.len() < ATTACKS {
             self.next_attack = now + self.between(2, 10);
-            self.attack(now.min(end))?;
+            self.attack(now.min(end), end)?;
         }
         self.end_troubles(now, false);
         if now >= self.next_trouble && !self.troubles.is_empty() {
@@ -52,15 +52,19 @@ impl Soak {
         Duration::from_millis((least * 1000 + self.dice.below((most - least) * 1000)) as u64)
     }
 
-    pub(super) fn attack(&mut self, now: Instant) -> Result<(), Failure> {
+    pub(super) fn attack(&mut self, now: Instant, end: Instant) -> Result<(), Failure> {
         let up: Vec<_> = self.places.iter().filter(|place| place.life.is_some()).map(Place::peer).collect();
         let Some(rules) =
             self.places.iter().find_map(|place| Some(place.life.as_ref()?.topic.rules().clone()))
         else {
             return Ok(());
         };
-        let attack = Attack::chosen(&mut self.dice);
+        let mut attack = Attack::chosen(&mut self.dice);
         let until = now + self.between(10, 40);
+        // Nothing that is said then is owed, so a soak that ends sooner has none.
+        while attack == Attack::Crowds && until + CROWD > end {
+            attack = Attack::chosen(&mut self.dice);
+        }
         if attack == Attack::Crowds {
             self.crowded_until = self.crowded_until.max(until + CROWD);
         }
