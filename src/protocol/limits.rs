@@ -23,7 +23,7 @@ pub(super) const LINKS_OF_A_KEY: usize = 2;
 /// honest work for one chance to spoil a batch, and loses the link by it. (Guess.)
 pub(super) const TRUSTED_AFTER: u32 = 16;
 /// Pulls that a link may owe us at once: one more for each that it serves, half as many for each silence, as TCP does with
-/// what is under way (RFC 5681). So whoever announces what does not exist is soon hardly worth a pull, and must serve to be
+/// what is under way (RFC 5681). So a link that announces what does not exist is soon hardly worth a pull, and must serve to be
 /// asked for more. (docs/decisions/0041-what-a-link-may-owe-grows-with-service.md has the figures.)
 pub(super) const MAX_OWED: usize = 256;
 /// Those of a link that has not shown anything yet: all that it holds is asked for within two round trips more. (Guess.)
@@ -37,7 +37,7 @@ pub(super) const HELLO_DEADLINE: Duration = Duration::from_secs(10);
 /// read: 16 s at 2 KiB a second, the slowest line that works. Longer, and who never reads holds its queues for longer.
 pub(super) const STALL_DEADLINE: Duration = Duration::from_secs(20);
 /// Proofs against authors that were never heard here that a link is told of in each round of a second: with 24 links a seventh
-/// of 2 Mbit/s. Whoever brings something of such an author is told at once.
+/// of 2 Mbit/s. A link that brings something of such an author is told at once.
 pub(super) const STRANGERS_A_ROUND: usize = 4;
 
 /// Most keys remembered. A new key costs an attacker nothing, so the oldest ban is the cheapest to forget.
@@ -74,7 +74,7 @@ pub(super) const EVIDENCE_QUEUE: usize = 1024;
 /// How long ago a tick may have ended for us to relay it, before the hold-back delay is added: a minute of spread and
 /// repair plus the skew.
 pub const RELAY_PAST: Duration = Duration::from_secs(90);
-/// How far in the future a tick may start for us to relay it: twice the skew, so that whoever may deliver it has
+/// How far in the future a tick may start for us to relay it: twice the skew, so that a node that may deliver it has
 /// neighbours that relay it.
 pub const RELAY_FUTURE: Duration = Duration::from_secs(60);
 /// How many times what is free an author may have of the index, and of the bytes of young bodies. (Guess: with 2,
@@ -85,7 +85,7 @@ pub(super) const DEBTS_A_ROUND: usize = 256;
 /// How far behind its pace a topic can be.
 pub(super) const MOST_DEBT: Duration = Duration::from_secs(1);
 /// How many times what is free newcomers' bundles that come first over one link may have of the index. Keys cost nothing and
-/// links do, so whoever floods with new keys displaces what its own links bring: four such links leave a seventeenth, some 6 700
+/// links do, so a flood of new keys displaces what its own links bring: four such links leave a seventeenth, some 6 700
 /// places, of which any other link may have four fifths. The bytes of young bodies have the same rule. (Guess: one link alone
 /// may have four fifths of all.)
 pub(super) const LINK_SHARE: usize = 4;
@@ -106,7 +106,7 @@ pub(super) const MAX_CANDIDATES: usize = 4;
 pub(super) const MAX_WAITING_PER_LINK: usize = 64;
 /// Bytes of bodies of one link that may wait with their signatures before we stop reading from it.
 pub(super) const MAX_WAITING_BYTES_PER_LINK: usize = 512 * 1024;
-/// Signatures that may wait in all before we stop reading from whoever adds to them.
+/// Signatures that may wait in all before we stop reading from each link that adds to them.
 pub(super) const MAX_WAITING: usize = 4_096;
 
 /// Bundles of one rumor that an author may sign in a second at the usual price: twice what one makes that gathers for 4 ms, the
