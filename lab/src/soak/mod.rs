@@ -45,9 +45,9 @@ use vouchsafe_cli::files;
 /// alone: a node has a link to an honest one, --heal seconds after it came, its trouble was over, or the network whole;
 /// dials: a kept peer that won't have a node is dialled at most 16 times in a minute, and never twice at once;
 /// tables: with all attackers gone, a node comes to have nothing wanted, owed or waiting;
-/// memory: once warm, that is after a quarter of the run and at the least 4 minutes (the index is full after 150 s), the median of
-/// the last third is less than 5 % above that of the first third, of resident memory and of the heap; judged in runs of 8 minutes
-/// or more;
+/// memory: in runs of 20 minutes or more there are two lulls of 4 minutes, after a quarter of the run and at its end, in which
+/// nothing disturbs the nodes; in the last minute of the second, the median of the heap, and of resident memory, is less than
+/// 5 % above that in the last minute of the first;
 /// descriptors: with all attackers gone and all nodes up, no more are open at the end than were at the beginning.
 ///
 /// Writes DIR/soak.jsonl, a line a second, and DIR/soak.svg; while it runs, DIR/soak.ledgers.

@@ -20,7 +20,8 @@ pub(super) struct Outcome {
     pub(super) refused: BTreeMap<String, u64>,
     pub(super) delivered: u64,
     pub(super) dropped_packets: u64,
-    pub(super) missed: u64,
+    /// What readers that fell behind did not see.
+    pub(super) missed: BTreeMap<&'static str, u64>,
     /// How often the books of all nodes were read.
     pub(super) looks: u64,
     pub(super) checked: u64,
@@ -28,7 +29,7 @@ pub(super) struct Outcome {
     /// Of any thread or task of the process.
     pub(super) panics: u64,
     pub(super) words: Vec<String>,
-    /// Of resident memory, once warm.
+    /// Of resident memory, from one lull to the next.
     pub(super) growth: Option<f64>,
     /// The same of the heap, which tells what is still held from what the allocator keeps for later.
     pub(super) heap_growth: Option<f64>,
@@ -49,8 +50,8 @@ impl Outcome {
         let mut faults: Vec<_> =
             self.broken.iter().map(|(promise, times)| format!("{promise}: {times} times")).collect();
         faults.extend(self.words.iter().take(3).cloned());
-        if self.missed > 0 {
-            faults.push(format!("{} things were not seen: this machine is too slow for --rate", self.missed));
+        for (what, count) in &self.missed {
+            faults.push(format!("{count} {what} were not seen: this machine is too slow for --rate"));
         }
         if self.panics > 0 {
             faults.push(format!("{} panics, which stderr has", self.panics));
@@ -98,7 +99,7 @@ mod tests {
         type Spoil = fn(&mut Outcome);
         let faults: [(&str, Spoil); 8] = [
             ("hangs: 1 times", |outcome| outcome.broken = BTreeMap::from([("hangs", 1)])),
-            ("2 things were not seen", |outcome| outcome.missed = 2),
+            ("2 events were not seen", |outcome| outcome.missed = BTreeMap::from([("events", 2)])),
             ("1 panics", |outcome| outcome.panics = 1),
             ("1 looks in 11 s", |outcome| outcome.samples = vec![Sample::default(); 11]),
             ("nothing was owed", |outcome| outcome.checked = 0),

@@ -39,7 +39,7 @@ pub(super) fn json(args: &Args, outcome: &Outcome) -> serde_json::Value {
         "rss_growth": outcome.growth, "heap_growth": outcome.heap_growth,
         "fds_first": outcome.descriptors.map(|(first, _)| first),
         "fds_last": outcome.descriptors.map(|(_, last)| last),
-        "ok": outcome.faults().is_empty(),
+        "missed": outcome.missed, "ok": outcome.faults().is_empty(),
     })
 }
 
@@ -72,9 +72,16 @@ pub(super) fn table(args: &Args, outcome: &Outcome) -> String {
     match outcome.growth {
         Some(growth) => {
             let heap = outcome.heap_growth.unwrap_or_default();
-            row("memory", format!("{:+.1} % once warm; the heap {:+.1} %", growth * 100.0, heap * 100.0));
+            row(
+                "memory",
+                format!(
+                    "{:+.1} % from one lull to the next; the heap {:+.1} %",
+                    growth * 100.0,
+                    heap * 100.0
+                ),
+            );
         }
-        None => row("memory", "not judged: the run was shorter than 8 minutes".to_owned()),
+        None => row("memory", "not judged: the run was shorter than 20 minutes".to_owned()),
     }
     if let Some((first, last)) = outcome.descriptors {
         row("descriptors", format!("{first} at the beginning, {last} at the end"));

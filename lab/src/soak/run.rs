@@ -67,6 +67,8 @@ pub(super) struct Soak {
     pub(super) troubles: Vec<Trouble>,
     pub(super) pace: Duration,
     pub(super) started: Instant,
+    /// Seconds of the run, without its rest.
+    pub(super) whole: f64,
     pub(super) plan: Plan,
     pub(super) ground: Ground,
     pub(super) news: mpsc::Receiver<News>,
@@ -118,6 +120,7 @@ impl Soak {
             troubles: args.troubles.0.clone(),
             pace: Duration::from_secs(1) / args.rate.into(),
             started: now,
+            whole: args.minutes.as_secs_f64(),
             plan: Plan::new(nodes, 0, FANOUT.min(nodes - 1), 0, args.seed),
             ground: Ground::new(nodes, args.troubles.0.contains(&Trouble::SlowValidators), news_in),
             news,
@@ -183,7 +186,6 @@ impl Soak {
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let whole = end.saturating_duration_since(self.started).as_secs_f64();
         while Instant::now() < end {
             tokio::select! {
                 Some(news) = self.news.recv() => self.read(news)?,
@@ -193,7 +195,7 @@ impl Soak {
                     self.measure()?;
                     if let Some(bar) = bar {
                         self.schedule(end)?;
-                        bar.part(self.started.elapsed().as_secs_f64() / whole);
+                        bar.part(self.started.elapsed().as_secs_f64() / self.whole);
                         bar.begin(self.status());
                     }
                 }
@@ -210,13 +212,8 @@ impl Soak {
 
     /// No more attacks and cuts, everybody back; then time for all promises that are still open.
     async fn rest(&mut self) -> Result<(), Failure> {
-        self.heal();
         let now = Instant::now();
-        self.end_troubles(now, true);
-        while let Some((at, _, tasks)) = self.attacks.pop() {
-            drop(tasks);
-            self.ended(at, now);
-        }
+        self.calm(now);
         for place in &mut self.places {
             place.back_at = place.back_at.map(|_| now);
         }
@@ -250,8 +247,8 @@ impl Soak {
 
     fn outcome(mut self, descriptors: Option<(u64, u64)>) -> Outcome {
         let (offences, convictions) = self.latest.values().fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
-        self.seen.growth = gauge::growth(&self.seen.samples, |sample| sample.resident);
-        self.seen.heap_growth = gauge::growth(&self.seen.samples, |sample| Some(sample.heap));
+        self.seen.growth = gauge::growth(&self.seen.samples, self.whole, |sample| sample.resident);
+        self.seen.heap_growth = gauge::growth(&self.seen.samples, self.whole, |sample| Some(sample.heap));
         Outcome {
             descriptors,
             dropped_packets: self.ground.cut.dropped.load(Ordering::Relaxed),
@@ -296,7 +293,7 @@ impl Soak {
             "nodes": sample.nodes, "links": self.links.len(), "attacks": names, "troubles": troubles, "cut": sample.cut,
             "published": sample.published, "delivered": sample.delivered,
             "p50_ms": ms(sample.p50), "p99_ms": ms(sample.p99),
-            "checked": self.promises.checked, "broken": self.promises.broken,
+            "missed": self.seen.missed, "checked": self.promises.checked, "broken": self.promises.broken,
         });
         writeln!(self.log, "{line}").map_err(|error| Failure::file(Path::new("soak.jsonl"), &error))?;
         self.seen.samples.push(sample);

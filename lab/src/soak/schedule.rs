@@ -6,6 +6,7 @@ use vouchsafe_cli::demo::world::Directory;
 use vouchsafe_cli::exit::Failure;
 
 use super::attacks::{self, Attack};
+use super::gauge;
 use super::run::Soak;
 use super::world::Place;
 
@@ -27,6 +28,13 @@ impl Soak {
         if self.sides.as_ref().is_some_and(|(_, until)| *until <= now) {
             self.heal();
         }
+        let second = self.second(now);
+        if gauge::lulls(self.whole)
+            .is_some_and(|lulls| lulls.iter().any(|(from, to)| (*from..*to).contains(&second)))
+        {
+            self.calm(now);
+            return Ok(());
+        }
         if now >= self.next_churn {
             self.next_churn = now + self.between(2, 12);
             self.leaves(now);
@@ -45,6 +53,16 @@ impl Soak {
             self.cut(now);
         }
         Ok(())
+    }
+
+    /// Ends all attacks, partitions and troubles.
+    pub(super) fn calm(&mut self, now: Instant) {
+        self.heal();
+        self.end_troubles(now, true);
+        while let Some((at, _, tasks)) = self.attacks.pop() {
+            drop(tasks);
+            self.ended(at, now);
+        }
     }
 
     /// Seconds, at least and at most.

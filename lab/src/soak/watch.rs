@@ -40,7 +40,7 @@ impl Soak {
                 }
                 self.promises.event(slot, &event);
             }
-            News::Missed(count) => self.seen.missed += count,
+            News::Missed(what, count) => *self.seen.missed.entry(what).or_default() += count,
             News::Published { slot, life, number, body, result, at } => {
                 self.asked.remove(&number);
                 if self.places[slot].hears_from > at {

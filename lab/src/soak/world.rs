@@ -53,7 +53,8 @@ pub(super) enum News {
         life: u64,
         event: Event,
     },
-    Missed(u64),
+    /// A reader fell behind: what it reads, and how many of those it did not see.
+    Missed(&'static str, u64),
     Published {
         slot: usize,
         life: u64,
@@ -214,7 +215,7 @@ impl Ground {
                 let at = Instant::now();
                 let next = match next {
                     Ok(delivery) => News::Delivery { slot, life, delivery, at },
-                    Err(Gap::Lagged(count)) => News::Missed(count),
+                    Err(Gap::Lagged(count)) => News::Missed("deliveries", count),
                     // Who was cut off or stopped is known here.
                     Err(_) => continue,
                 };
@@ -230,7 +231,7 @@ impl Ground {
         tokio::spawn(async move {
             while let Some(next) = events.next().await {
                 let next = next.map(|event| News::Event { slot, life, event });
-                if news.send(next.unwrap_or_else(|lagged| News::Missed(lagged.0))).await.is_err() {
+                if news.send(next.unwrap_or_else(|lagged| News::Missed("events", lagged.0))).await.is_err() {
                     return;
                 }
             }
