@@ -1,6 +1,7 @@
 //! The shape of the code, held by a test: imports point only downwards, and the lower rooms touch nothing that a
 //! simulation could not repeat.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -85,6 +86,101 @@ fn imports_point_only_downwards() {
     }
 }
 
+/// The module paths that `code` names below `prefix` (`crate::protocol::`), each by its first word: what follows the prefix, or what
+/// stands in the braces that follow it.
+fn named_below<'a>(code: &'a str, prefix: &str) -> BTreeSet<&'a str> {
+    let first = |path: &'a str| {
+        path.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()
+    };
+    let mut found = BTreeSet::new();
+    for (at, _) in code.match_indices(prefix) {
+        let rest = &code[at + prefix.len()..];
+        match rest.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+            Some((list, _)) => found.extend(list.split(',').map(first)),
+            None => found.insert(first(rest)).then_some(()).unwrap_or_default(),
+        }
+    }
+    found.remove("");
+    found
+}
+
+/// Which units of a module import which: its files and folders, but for `mod.rs`, whose re-exports stand for the units that they
+/// come from.
+fn imports_of(module: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(module.replace("::", "/"));
+    let code: Vec<(String, usize, String)> = code_of(&module.replace("::", "/"))
+        .into_iter()
+        .map(|(path, code)| {
+            let inside = path.strip_prefix(&folder).unwrap().with_extension("");
+            let depth = inside.iter().count() - usize::from(inside.ends_with("mod"));
+            (inside.iter().next().unwrap().to_str().unwrap().to_owned(), depth, code)
+        })
+        .collect();
+    let root = code.iter().find(|(unit, ..)| unit == "mod").map_or("", |(_, _, code)| code);
+    let re_exports = root
+        .split(';')
+        .filter_map(|line| line.split_once("use ").filter(|(before, _)| before.contains("pub")));
+    let mut homes = BTreeMap::new();
+    for (_, path) in re_exports {
+        let Some((unit, names)) = path.split_once("::") else { continue };
+        for name in names.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|name| !name.is_empty()) {
+            homes.insert(name, unit);
+        }
+    }
+    let units: BTreeSet<&str> =
+        code.iter().map(|(unit, ..)| unit.as_str()).filter(|unit| *unit != "mod").collect();
+    let mut imports = BTreeMap::<String, BTreeSet<String>>::new();
+    for (unit, depth, code) in code.iter().filter(|(unit, ..)| unit != "mod") {
+        let absolute = format!("crate::{module}::");
+        // A path that climbs out of the unit, and no further.
+        let relative = "super::".repeat(*depth);
+        let climbs = code.replace(&format!("super::{relative}"), "");
+        for name in named_below(code, &absolute).union(&named_below(&climbs, &relative)) {
+            let home = homes.get(name).copied().unwrap_or(name);
+            if home != unit && units.contains(home) {
+                imports.entry(unit.clone()).or_default().insert(home.to_owned());
+            }
+        }
+    }
+    imports
+}
+
+/// Units that import each other, directly or by way of others: what is left when all are gone that import, or are imported by,
+/// nothing but what is gone.
+fn cycle(mut imports: BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    loop {
+        let left: BTreeSet<String> = imports.keys().cloned().collect();
+        let used: BTreeSet<String> = imports.values().flatten().cloned().collect();
+        imports.retain(|unit, of| used.contains(unit) && of.iter().any(|other| left.contains(other)));
+        if imports.len() == left.len() {
+            return left.into_iter().collect();
+        }
+    }
+}
+
+/// Modules whose units import each other in one direction only.
+const ORDERED: [&str; 7] = [
+    "protocol",
+    "protocol::condition",
+    "protocol::links",
+    "protocol::publisher",
+    "protocol::pulls",
+    "protocol::topics",
+    "protocol::verification",
+];
+
+#[test]
+fn inside_a_layer_imports_point_in_one_direction() {
+    for module in ORDERED {
+        let imports = imports_of(module);
+        let cycle = cycle(imports.clone());
+        let edges: Vec<_> = cycle.iter().map(|unit| (unit, &imports[unit])).collect();
+        assert!(cycle.is_empty(), "{module}: {edges:#?}");
+    }
+    assert!(imports_of("protocol")["engine"].len() > 8, "the engine knows its components");
+    assert!(imports_of("protocol::links")["link"].contains("service"));
+}
+
 #[test]
 fn what_decides_touches_nothing_that_a_seed_does_not_decide() {
     for room in ["rumor", "wire", "protocol"] {
@@ -113,4 +209,10 @@ fn the_checks_above_can_fail() {
     assert!(!names("use crate::network::Link;", "crate::net"));
     assert!(names("let now = Instant::now();", "Instant"));
     assert!(!names("fn instantly(Instants: u8)", "Instant"));
+    let named =
+        named_below("use crate::net::{Link, gate::Gate};\nlet peer: crate::net::peer::Peer;", "crate::net::");
+    assert_eq!(named, BTreeSet::from(["Link", "gate", "peer"]));
+    let imports = [("a", ["b"]), ("b", ["c"]), ("c", ["a"]), ("d", ["a"]), ("e", ["f"])];
+    let owned = |(unit, of): (&str, [&str; 1])| (unit.to_owned(), of.map(str::to_owned).into());
+    assert_eq!(cycle(imports.into_iter().map(owned).collect()), ["a", "b", "c"]);
 }

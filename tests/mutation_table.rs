@@ -28,15 +28,9 @@ fn without_spaces(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).collect()
 }
 
-/// `accept.rs` is of the protocol, `node/actor.rs` of its room, and what begins with `src/` or `cli/` says so itself.
+/// `node/actor.rs` is of the library, and what begins with `src/` or `cli/` says so itself.
 fn file(name: &str) -> PathBuf {
-    let folder = if name.starts_with("src/") || name.starts_with("cli/") {
-        ""
-    } else if name.contains('/') {
-        "src"
-    } else {
-        "src/protocol"
-    };
+    let folder = if name.starts_with("src/") || name.starts_with("cli/") { "" } else { "src" };
     root().join(folder).join(name)
 }
 

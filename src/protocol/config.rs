@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use super::limits::MAX_LINKS;
+use super::weakness::Weakness;
 use crate::key::PublicKey;
 use crate::rumor::MAX_BODY;
 use crate::wire::MAX_FRAME_LEN;
@@ -83,7 +84,20 @@ pub struct Config {
     /// Runs at once of the application's validators. Half of them are for authors that have none running. Default 256 (a guess).
     pub validators: usize,
     #[cfg(test)]
-    pub(crate) weakness: Option<super::Weakness>,
+    pub(crate) weakness: Option<Weakness>,
+}
+
+impl Config {
+    /// Whether this configuration leaves out a defence: never outside tests.
+    #[cfg(test)]
+    pub(crate) fn lacks(&self, weakness: Weakness) -> bool {
+        self.weakness == Some(weakness)
+    }
+
+    #[cfg(not(test))]
+    pub(crate) const fn lacks(&self, _: Weakness) -> bool {
+        false
+    }
 }
 
 impl Default for Config {

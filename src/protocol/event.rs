@@ -219,3 +219,16 @@ pub enum PublishError {
     #[error("the node is closed: spawn a new one")]
     Closed,
 }
+
+/// Why a topic can't be joined now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JoinRefusal {
+    /// As many topics are joined as may be.
+    TooMany,
+    /// So many topics were left within the last minutes that no more can be remembered: this one, left again, could be
+    /// delivered twice.
+    TooManyLeft,
+    /// The rules belong to another network.
+    OtherNetwork,
+}

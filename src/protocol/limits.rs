@@ -36,6 +36,8 @@ pub(super) const HELLO_DEADLINE: Duration = Duration::from_secs(10);
 /// A link that takes no byte for this long is closed. QUIC gives room for more when an eighth of a lane's window of 256 KiB was
 /// read: 16 s at 2 KiB a second, the slowest line that works. Longer, and who never reads holds its queues for longer.
 pub(super) const STALL_DEADLINE: Duration = Duration::from_secs(20);
+/// How long whoever announces must serve, and how long a late copy is waited for if the link is busy with others.
+pub(super) const SERVES_FOR: Duration = Duration::from_secs(10);
 /// Proofs against authors that were never heard here that a link is told of in each round of a second: with 24 links a seventh
 /// of 2 Mbit/s. A link that brings something of such an author is told at once.
 pub(super) const STRANGERS_A_ROUND: usize = 4;

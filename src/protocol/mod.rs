@@ -21,58 +21,33 @@
 //!
 //! [`Evidence`]: crate::rumor::Evidence
 
-mod accept;
-mod announcements;
-mod authors;
-mod bodies;
-mod book;
 mod boundary;
-mod budget;
 #[cfg(any(test, feature = "sim"))]
 mod check;
-mod clock;
+mod condition;
 mod config;
-mod debts;
 pub mod dialler;
 mod down;
-mod duplicates;
 mod engine;
-mod entry;
 mod event;
-mod fair;
-mod greeting;
-mod health;
-mod intake;
-mod joining;
-mod left;
+mod evidence;
+mod impairment;
 mod limits;
-mod link;
+mod links;
 mod linkset;
-mod outbox;
-mod passing;
-mod places;
-mod presence;
-mod publish;
+mod meter;
+mod publisher;
 mod pulls;
-mod questions;
 mod random;
-mod records;
-mod refused;
-mod silence;
-mod slack;
-mod spent;
+mod shrink;
 mod spread;
-mod standing;
-mod starved;
 mod stats;
-mod tariff;
 mod time;
 mod timers;
+mod topics;
 mod total;
-mod verifying;
-mod wants;
+mod verification;
 mod weakness;
-mod window;
 
 pub use boundary::{Action, BatchId, Input, LinkId, Ticket, ValidationId, VerifyJob};
 #[cfg(feature = "sim")]
@@ -82,21 +57,17 @@ pub use config::{Config, ConfigError};
 pub use dialler::{DialState, Dialler, KeepError, KeptPeer, Order};
 pub use down::DownReason;
 pub use engine::{Engine, Setup};
-pub use event::{Event, Offence, PublishError, Validation};
-pub use health::Impairment;
-pub use joining::JoinRefusal;
+pub use event::{Event, JoinRefusal, Offence, PublishError, Validation};
+pub use impairment::Impairment;
 pub use limits::{LANE_CREDIT, MAX_LINKS, MAX_TOPICS, RELAY_FUTURE, RELAY_PAST};
-pub use outbox::FRAME_OVERHEAD;
-pub use publish::Ledger;
+pub use links::outbox::FRAME_OVERHEAD;
+pub use publisher::Ledger;
 pub use stats::{Counters, LinkStats, Stats, TopicStats};
 pub use time::{Mono, Now};
-pub use window::{DELIVER_FUTURE, DELIVER_PAST, MAX_SKEW};
+pub use topics::window::{DELIVER_FUTURE, DELIVER_PAST, MAX_SKEW};
 
 #[cfg_attr(
     not(feature = "sim"),
     allow(unused_imports, reason = "outside of this room only the simulator asks")
 )]
 pub(crate) use weakness::Weakness;
-
-#[cfg(test)]
-mod tests;

@@ -4,11 +4,14 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::linkset::Slot;
-use super::slack::Slack as _;
+use super::shrink::Slack as _;
 use super::time::Mono;
-use super::wants::WantId;
 use super::{LinkId, ValidationId};
 use crate::rumor::{BundleId, TopicId};
+
+/// What is wanted. The topic belongs to it: an id announced under a wrong topic is another want, or the lie would have the
+/// right ones asked for what they don't hold.
+pub(super) type WantId = (TopicId, BundleId);
 
 /// A moment that matters. Each variant completes the sentence "it is time when ...". Timers are not cancelled: whoever
 /// handles one checks that it still means something.

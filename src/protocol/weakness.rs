@@ -1,8 +1,6 @@
 //! Defences that the crate's own tests can take out, one at a time, to see what breaks without it. In every other build all
 //! of them are in place, and asking costs nothing.
 
-use super::Config;
-
 /// One defence that is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(test), allow(dead_code, reason = "only tests take a defence out"))]
@@ -29,16 +27,4 @@ pub(crate) enum Weakness {
     LateBlamed,
     /// All inbound places go to whoever comes first.
     PlacesForAll,
-}
-
-impl Config {
-    #[cfg(test)]
-    pub(crate) fn lacks(&self, weakness: Weakness) -> bool {
-        self.weakness == Some(weakness)
-    }
-
-    #[cfg(not(test))]
-    pub(crate) const fn lacks(&self, _: Weakness) -> bool {
-        false
-    }
 }

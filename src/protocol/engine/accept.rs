@@ -1,0 +1,448 @@
+//! Acceptance, rows 7 to 11 of the intake: the verdict, the claim, the application's judgement, the store, delivery; and
+//! the conviction of authors who say two things at one position.
+
+use std::time::Duration;
+
+use crate::key::PublicKey;
+use crate::protocol::engine::Engine;
+use crate::protocol::limits::REMIND_EVERY;
+use crate::protocol::links::Sender;
+use crate::protocol::linkset::Slot;
+use crate::protocol::timers::Timer;
+use crate::protocol::topics::entry::Stage;
+use crate::protocol::topics::window::{Taker, Unclaimed};
+use crate::protocol::verification::questions::Waiting;
+use crate::protocol::verification::queue::Work;
+use crate::protocol::weakness::Weakness;
+use crate::protocol::{
+    Action, BatchId, Event, Impairment, LinkId, Offence, Validation, ValidationId, VerifyJob,
+};
+use crate::rumor::{Bundle, BundleId, EVIDENCE_LEN, Evidence, TopicId};
+use crate::wire;
+
+impl Engine {
+    pub(super) fn on_verdicts(&mut self, batch: BatchId, verdicts: &[bool]) {
+        let Some(work) = self.verifying.finish(batch) else { return };
+        // A driver that answers too few has not verified: that is no, but no offence either, so those are asked again.
+        let verdicts = verdicts.iter().copied().map(Some).chain(std::iter::repeat(None));
+        let mut judged: Vec<_> = work.into_iter().zip(verdicts).collect();
+        // What one author has said is delivered in order, from whatever links it came.
+        judged.sort_by_key(|((_, work), _)| work.position());
+        for ((link, work), verdict) in judged {
+            match (work, verdict) {
+                (work, None) => self.queue_signature(link, work),
+                (Work::Bundle { topic, job, .. }, Some(true)) => self.on_genuine(link, topic, &job),
+                (Work::Bundle { topic, job, .. }, Some(false)) => self.on_forged(topic, &job),
+                (Work::Header { signed, id, .. }, Some(true)) => self.on_genuine_header(link, id, &signed),
+                (Work::Header { peer, .. }, Some(false)) => self.offence(link, peer, Offence::BadSignature),
+                (Work::Evidence { evidence, peer, first_holds: false }, Some(true)) => {
+                    self.queue_signature_first(link, Work::Evidence { evidence, peer, first_holds: true });
+                }
+                (Work::Evidence { evidence, .. }, Some(true)) => {
+                    self.convict(*evidence, self.links.slot_of(link));
+                }
+                (Work::Evidence { peer, .. }, Some(false)) => {
+                    self.offence(link, peer, Offence::BogusEvidence)
+                }
+            }
+        }
+        self.resume_verified();
+    }
+
+    /// Row 7 failed: everybody who sent this signature vouched for it.
+    fn on_forged(&mut self, topic: TopicId, job: &VerifyJob) {
+        let id = job.id;
+        let entry = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id));
+        let Some(entry) = entry.filter(|entry| entry.signed.signature == job.signature) else { return };
+        let Stage::Verifying { first, .. } = &mut entry.stage else { return };
+        let mut vouched = std::mem::take(&mut first.same);
+        vouched.push((first.link, first.peer));
+        if self.config.lacks(Weakness::SeenBeforeVerified) {
+            entry.stage = Stage::Unwanted;
+        } else {
+            self.next_candidate(&topic, &id);
+        }
+        for (link, peer) in vouched {
+            self.offence(link, peer, Offence::BadSignature);
+        }
+    }
+
+    /// A link has brought something genuine.
+    pub(super) fn was_heard(&mut self, link: LinkId) {
+        self.heard_at = Some(self.now.mono);
+        if let Some(link) = self.links.get_mut(link) {
+            link.good = link.good.saturating_add(1);
+            link.service.brings(self.now.mono);
+        }
+    }
+
+    /// A bundle is genuine, and others have taken the place that there was when it came in.
+    fn found_no_place(&mut self, link: LinkId, topic: TopicId, id: BundleId) {
+        self.counters.over_cap += 1;
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        let Some(entry) = window.entry(&id) else { return };
+        let (signed, have) = (entry.signed, entry.have);
+        window.forget(&id);
+        have.iter().for_each(|slot| self.owe(slot, &signed.header, id));
+        self.drop_want(&(topic, id));
+        self.pass(link, id, &signed);
+    }
+
+    /// Row 8: the signature holds.
+    fn on_genuine(&mut self, link: LinkId, topic: TopicId, job: &VerifyJob) {
+        let id = job.id;
+        self.was_heard(link);
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        let Some(entry) = window.entry_mut(&id) else { return };
+        if !matches!(entry.stage, Stage::Verifying { .. }) || entry.signed.signature != job.signature {
+            return;
+        }
+        entry.stage = Stage::Fetching;
+        let signed = entry.signed;
+        let has_body = entry.body.is_some();
+        let author = signed.header.author;
+        if self.book.is_convicted(&author) {
+            self.counters.convicted_author += 1;
+            window.forget(&id);
+            window.refuse(id);
+            self.drop_want(&(topic, id));
+            return;
+        }
+        match window.claim(id, &signed, Taker::Link(link), self.now, &self.config) {
+            Ok(()) => {}
+            Err(Unclaimed::NoPlace) => return self.found_no_place(link, topic, id),
+            Err(Unclaimed::Conflict(evidence)) => {
+                self.counters.conflicts += 1;
+                window.forget(&id);
+                window.refuse(id);
+                self.drop_want(&(topic, id));
+                if let Some(evidence) = evidence {
+                    self.convict(*evidence, None);
+                }
+                return;
+            }
+        }
+        self.take_allowance(link, &signed.header);
+        self.check_duplicate_writer(&topic, &signed.header);
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        if window.rules.hold_back().is_some() {
+            // Before body and validator, so that a conflict is seen everywhere before either version is delivered.
+            self.announce_header(topic, id);
+        }
+        if has_body {
+            return self.judge(topic, id);
+        }
+        let Some(entry) = self.topics.get(&topic).and_then(|window| window.entry(&id)) else { return };
+        let (have, size) = (entry.have, entry.size_class());
+        for slot in have.iter() {
+            if let Some(link) = self.links.at(slot) {
+                let sender = Sender { link: link.id, slot, peer: link.peer };
+                self.want(sender, topic, id, size);
+            }
+        }
+        // Who announced it while the signature was being checked, or sent bodies that were left, was noted and not asked.
+        self.ask((topic, id));
+    }
+
+    /// The bodies of a bundle whose header was accepted before. They match its manifest, so whose copy they come from
+    /// does not matter; the signature that we pass on is the one we verified.
+    pub(super) fn attach_body(
+        &mut self,
+        topic: TopicId,
+        id: BundleId,
+        bundle: Bundle,
+        from: PublicKey,
+        hops: u8,
+    ) {
+        let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) else {
+            return;
+        };
+        if entry.body.is_some() {
+            return;
+        }
+        let signature = entry.signed.signature;
+        entry.body = Some(bundle.detached().with_signature(signature).into());
+        entry.from = Some(from);
+        entry.hops = hops;
+        self.judge(topic, id);
+    }
+
+    /// Row 9: the application's turn, if it wants one.
+    pub(super) fn judge(&mut self, topic: TopicId, id: BundleId) {
+        self.drop_want(&(topic, id));
+        let now = self.now.mono;
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        if !window.validate {
+            return self.accept(topic, id);
+        }
+        let Some(entry) = window.entry_mut(&id) else { return };
+        entry.stage = Stage::Validating;
+        let (header, from) = (entry.signed.header, entry.from);
+        // Keys cost nothing, so newcomers share the turn of the peer that brings them.
+        let newcomer = window.authors.is_newcomer(&header.author, now);
+        let turn = from.filter(|_| newcomer).unwrap_or(header.author);
+        if self.questions.is_free(&turn, self.config.validators.max(1)) {
+            return self.question(turn, topic, id);
+        }
+        for gone in self.questions.wait(turn, Waiting { topic, id, bytes: header.bytes }) {
+            self.counters.validator_overload += 1;
+            self.validators_are_slow();
+            self.put_off(gone.topic, gone.id);
+        }
+    }
+
+    fn question(&mut self, turn: PublicKey, topic: TopicId, id: BundleId) {
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        let validate = window.validate;
+        // While it waited the topic may have been left and joined again: then what has this id now is not verified yet.
+        let Some(entry) = window.entry_mut(&id) else { return };
+        if !matches!(entry.stage, Stage::Validating) {
+            return;
+        }
+        // While it waited, whoever would have judged it has gone.
+        if !validate {
+            return self.accept(topic, id);
+        }
+        let Some(bundle) = entry.body.clone() else { return };
+        let question = self.questions.ask(turn, topic, id);
+        let patience = self.validator_patience_for(&bundle);
+        self.timers.set(self.mono().plus(patience), Timer::ValidatorOverdue(question));
+        self.actions.push_back(Action::Validate { question, bundle });
+    }
+
+    /// How long a validator may think about a bundle: the time for one rumor, for each. A bundle stands or falls as one, so a
+    /// fixed time would mean that none passes of which sixty-four rumors take longer than one may.
+    pub(crate) fn validator_patience_for(&self, bundle: &Bundle) -> Duration {
+        self.config.validator_patience.saturating_mul(u32::from(bundle.header().count))
+    }
+
+    pub(super) fn on_validated(&mut self, question: ValidationId, verdict: Validation) {
+        let Some((topic, id)) = self.questions.answered(question) else { return };
+        let entry = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id));
+        let entry = entry.filter(|entry| matches!(entry.stage, Stage::Validating));
+        match (entry, verdict) {
+            // The author was convicted, or the topic left: the question has lost its meaning.
+            (None, _) => {}
+            (Some(entry), Validation::Accept) => {
+                entry.validated = true;
+                self.accept(topic, id);
+            }
+            (_, Validation::Ignore) => {
+                self.counters.validator_ignored += 1;
+                self.unwanted(topic, id);
+            }
+            (_, Validation::Reject) => {
+                self.counters.validator_rejected += 1;
+                self.unwanted(topic, id);
+            }
+        }
+        self.ask_next();
+    }
+
+    /// Whether the answer still means something: the author may have been convicted, or the topic left.
+    fn is_validating(&self, topic: TopicId, id: BundleId) -> bool {
+        let entry = self.topics.get(&topic).and_then(|window| window.entry(&id));
+        entry.is_some_and(|entry| matches!(entry.stage, Stage::Validating))
+    }
+
+    fn ask_next(&mut self) {
+        while let Some((turn, next)) = self.questions.next(self.config.validators.max(1)) {
+            self.question(turn, next.topic, next.id);
+        }
+    }
+
+    /// The application did not answer in time. That says nothing about the bundle, so it is asked for again in a while.
+    pub(super) fn on_validator_overdue(&mut self, question: ValidationId) {
+        if !self.questions.is_asked(question) {
+            return;
+        }
+        let Some((topic, id)) = self.questions.answered(question) else { return };
+        if self.is_validating(topic, id) {
+            self.counters.validator_timed_out += 1;
+            self.validators_are_slow();
+            self.put_off(topic, id);
+            self.rest(topic, id);
+        }
+        self.ask_next();
+    }
+
+    fn validators_are_slow(&mut self) {
+        self.questions.was_slow(self.now.mono);
+        self.impair(Impairment::ValidatorsSlow, None);
+    }
+
+    /// Tells when validators keep up again.
+    pub(super) fn check_validators(&mut self) {
+        if self.questions.has_caught_up(self.now.mono) {
+            self.recover(Impairment::ValidatorsSlow);
+        }
+    }
+
+    /// Neither stored nor forwarded; its claim stays, so that a conflict is still noticed.
+    fn unwanted(&mut self, topic: TopicId, id: BundleId) {
+        if let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) {
+            entry.stage = Stage::Unwanted;
+            entry.body = None;
+        }
+    }
+
+    /// Genuine, claimed, and refused for now: its body goes, and is asked for again.
+    fn put_off(&mut self, topic: TopicId, id: BundleId) {
+        let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) else {
+            return;
+        };
+        entry.stage = Stage::Fetching;
+        entry.body = None;
+        let (header, have) = (entry.signed.header, entry.have);
+        have.iter().for_each(|slot| self.owe(slot, &header, id));
+    }
+
+    /// What was put off is left alone for a while, the longer the more often it was in vain.
+    fn rest(&mut self, topic: TopicId, id: BundleId) {
+        let now = self.now.mono;
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        let Some(entry) = window.entry_mut(&id) else { return };
+        let tries = entry.tries;
+        entry.tries = tries.saturating_add(1);
+        window.debts.rest(&id, tries, now);
+    }
+
+    /// Rows 10 and 11: store, mark seen, deliver, forward.
+    pub(super) fn accept(&mut self, topic: TopicId, id: BundleId) {
+        let now = self.now;
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        let hold = window.rules.hold_back();
+        let Some(entry) = window.entry_mut(&id) else { return };
+        let Some(bundle) = entry.body.clone() else { return };
+        let (header, from) = (entry.signed.header, entry.from);
+        // There was room when it came in, but others may have taken it since. (Own bundles were sealed for what there is.)
+        if from.is_some() && !window.has_room_for_body(&header, now.mono, &self.config) {
+            self.counters.over_cap += 1;
+            return self.put_off(topic, id);
+        }
+        // Our own is at a position that was never used, whatever was delivered before the topic was left.
+        let deliverable = from.is_none()
+            || window.is_deliverable(header.tick, now)
+            || self.config.lacks(Weakness::LateDelivered);
+        let until = hold.map(|delay| now.mono.plus(delay));
+        let read = window.deliver && hold.is_none();
+        let Some(entry) = window.entry_mut(&id) else { return };
+        entry.stage = until.map_or(Stage::Accepted, |until| Stage::Held { until });
+        entry.deliverable = deliverable;
+        let deliver = read && deliverable && !entry.delivered;
+        entry.delivered |= deliver;
+        self.counters.bodies_evicted += window.keep_body(id, &header, from, now.mono, &self.config);
+        self.counters.accepted += 1;
+        self.counters.rumors_accepted += u64::from(header.count);
+        if !deliverable {
+            self.counters.outside_delivery_window += 1;
+        }
+        if let Some(until) = until {
+            self.timers.set(until, Timer::HoldBackOver { topic, id });
+        } else if deliver {
+            self.counters.delivered += 1;
+            self.actions.push_back(Action::Deliver { bundle, from });
+        }
+        self.spread(topic, id);
+    }
+
+    pub(super) fn on_hold_back_over(&mut self, topic: TopicId, id: BundleId) {
+        let now = self.now.mono;
+        let entry = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id));
+        // Gone if its author was convicted meanwhile; later if the topic was left and joined again.
+        let Some(entry) = entry else { return };
+        if !matches!(entry.stage, Stage::Held { until } if until <= now) {
+            return;
+        }
+        entry.stage = Stage::Accepted;
+        self.deliver(topic, id);
+    }
+
+    /// Verified evidence: the author is out, everywhere and for good, and everybody is told.
+    pub(super) fn convict(&mut self, evidence: Evidence, from: Option<Slot>) {
+        let author = evidence.author();
+        let now = self.now.mono;
+        let known = self.topics.values().any(|window| window.authors.knows(&author, now));
+        let heard = self.topics.values().any(|window| window.authors.bundles_of(&author) > 0);
+        let Some(shed) = self.book.enter(evidence, known) else {
+            self.counters.evidence_known += 1;
+            return;
+        };
+        self.counters.evidence_shed += shed;
+        self.counters.convictions += 1;
+        self.convicted_at = Some(now);
+        self.event(Event::Convicted { evidence: Box::new(evidence) });
+        if let Some(slot) = from {
+            if let Some(conviction) = self.book.get_mut(&author) {
+                conviction.told.insert(slot);
+            }
+            if let Some(link) = self.links.at_mut(slot) {
+                link.evidence_at = Some(self.now.mono);
+            }
+        }
+        let mut fetching = Vec::new();
+        for (topic, window) in &mut self.topics {
+            let (held_back, wanted) = window.silence(&author);
+            self.counters.held_back += held_back;
+            fetching.extend(wanted.into_iter().map(|id| (*topic, id)));
+        }
+        self.left.silence(&author);
+        for wanted in fetching {
+            self.drop_want(&wanted);
+        }
+        self.on_conviction(&author);
+        if self.config.lacks(Weakness::EvidenceUntold) {
+            return;
+        }
+        let live: Vec<_> =
+            self.links.iter().filter(|link| link.live && !link.closing).map(|link| link.slot).collect();
+        for slot in live {
+            if known || heard {
+                self.tell_evidence(slot, &author);
+            } else if let Some(link) = self.links.at_mut(slot) {
+                // Keys cost nothing, so there may be any number of such proofs, and control frames go before rumors.
+                link.outbox.owe_evidence();
+            }
+        }
+    }
+
+    /// A link brings something of a convicted author. Either it was never told, or it had no use for the proof when it was (in
+    /// none of its topics was the author admitted), or it has forgotten: then it is told again, at its own expense and now and
+    /// then. What was on its way when it was told costs one proof too many.
+    pub(super) fn remind_of_conviction(&mut self, slot: Slot, author: &PublicKey) {
+        let now = self.now.mono;
+        let Some(conviction) = self.book.get_mut(author) else { return };
+        if conviction.told.contains(slot) {
+            let Some(link) = self.links.at_mut(slot) else { return };
+            if link.reminded_at.is_some_and(|at| now.since(at) < REMIND_EVERY) {
+                return;
+            }
+            link.reminded_at = Some(now);
+            link.budget.bytes.charge(now, EVIDENCE_LEN as u64);
+            conviction.told.remove(slot);
+        }
+        self.tell_evidence(slot, author);
+    }
+
+    /// Sends the proof of an author's conviction over a link, once. False if there is no room for it.
+    pub(super) fn tell_evidence(&mut self, slot: Slot, author: &PublicKey) -> bool {
+        if self.config.lacks(Weakness::EvidenceUntold) {
+            return true;
+        }
+        let Some(conviction) = self.book.get_mut(author) else { return true };
+        let Some(evidence) = conviction.evidence else { return true };
+        if conviction.told.contains(slot) {
+            return true;
+        }
+        let Some(link) = self.links.at_mut(slot) else { return true };
+        // Without room it is not marked as told, and follows when there is room.
+        let room = link.outbox.evidence(wire::evidence(&evidence));
+        if room {
+            conviction.told.insert(slot);
+            self.dirty.insert(slot);
+        } else {
+            self.counters.evidence_degraded += 1;
+        }
+        room
+    }
+}

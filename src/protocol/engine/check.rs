@@ -1,0 +1,148 @@
+//! A recount: every counter of the engine against what it counts, and everything that waits against what it waits for.
+//!
+//! Tests, the simulator and the fuzzer call it. Production does not: a recount walks all that the engine holds.
+
+use crate::protocol::Config;
+use crate::protocol::engine::Engine;
+use crate::protocol::limits::MAX_LINKS;
+use crate::protocol::links::Pause;
+use crate::protocol::timers::Timer;
+use crate::protocol::timers::WantId;
+use crate::protocol::topics::entry::Stage;
+
+use crate::protocol::check::{Caps, Recount};
+
+impl Engine {
+    /// The first gauge that is above its cap, in a sentence.
+    #[doc(hidden)]
+    pub fn exceeds(&self, caps: &Caps, config: &Config) -> Option<String> {
+        let stats = self.stats();
+        let inbound = stats.links.iter().filter(|link| !link.dialled).count();
+        let mut gauges = vec![
+            ("links", stats.links.len(), config.max_links.min(MAX_LINKS)),
+            ("inbound links", inbound, config.max_inbound),
+            ("signatures waiting", stats.waiting_verification, caps.waiting),
+            ("wanted ids", stats.wants, caps.wants),
+            ("banned keys", self.standing.len(), caps.bans),
+            ("convicted authors", self.book.len(), caps.convictions),
+        ];
+        for topic in &stats.topics {
+            gauges.push(("bytes of bodies", topic.body_bytes, config.topic_bytes));
+            gauges.push(("index entries", topic.bundles, config.topic_bundles));
+        }
+        for link in &stats.links {
+            gauges.extend([
+                ("bytes queued for a link", link.queued_bytes, caps.queued),
+                ("bytes waiting for a verdict", link.waiting_bytes, caps.waiting_bytes),
+                ("pulls owed by a link", link.owed_pulls, caps.owed_pulls),
+                ("ids wanted from a link", link.wanted_from, caps.wanted_from),
+                ("signatures of a link waiting", link.waiting_verification, caps.waiting_of_link),
+            ]);
+        }
+        let over = gauges.into_iter().find(|(_, value, cap)| value > cap);
+        over.map(|(what, value, cap)| format!("{what}: {value}, where at most {cap} may be"))
+    }
+
+    /// Recounts everything, and looks for what waits for nothing: such a thing would wait for ever. Gives one sentence for each
+    /// fault. Ask after [`Engine::poll`] has given `None`.
+    #[doc(hidden)]
+    pub fn check(&self) -> Vec<String> {
+        let mut recount = Recount::default();
+        self.links.check(&mut recount);
+        self.check_wants(&mut recount);
+        self.verifying.check(&mut recount);
+        self.check_pauses(&mut recount);
+        self.topics.values().for_each(|window| window.check(&mut recount));
+        self.left.windows().for_each(|window| window.check(&mut recount));
+        self.questions.check(&mut recount);
+        self.publisher.check(self.now.mono, &mut recount);
+        self.book.check(&mut recount);
+        self.standing.check(&mut recount);
+        recount.holds(self.actions.is_empty(), "actions wait to be polled");
+        recount.complaints()
+    }
+
+    /// What an engine still has or waits for, with one sentence for each: empty some seconds after the last thing was said,
+    /// with links that work and nobody who lies.
+    #[doc(hidden)]
+    pub fn check_at_rest(&self) -> Vec<String> {
+        let mut recount = Recount::default();
+        recount.same("wanted ids", self.wants.len(), 0);
+        recount.same("signatures waiting", self.verifying.total(), 0);
+        recount.same("signatures under way", self.verifying.under_way(), 0);
+        recount.same("bundles with the validators", self.questions.len(), 0);
+        recount.holds(self.publisher.is_idle(), "a publish request waits");
+        for link in self.links.iter() {
+            let peer = link.peer.short();
+            recount.holds(link.live && !link.closing, format_args!("the link to {peer} is not live"));
+            recount.holds(!link.is_reading_paused(), format_args!("{peer} is not read"));
+            recount.same(format_args!("bytes queued for {peer}"), link.outbox.queued_bytes(), 0);
+            recount.same(format_args!("pulls owed by {peer}"), link.service.owed, 0);
+            recount.same(format_args!("ids wanted from {peer}"), link.wanted_from, 0);
+        }
+        // Those of the cycles, and what a link or a topic may have at once.
+        let most = 8 + 4 * self.links.len() + 4 * self.topics.len();
+        recount.holds(
+            self.timers.len() <= most,
+            format_args!("{} timers run, where {most} may", self.timers.len()),
+        );
+        recount.complaints()
+    }
+
+    /// Timers that run, whether they still mean something or not.
+    #[doc(hidden)]
+    pub fn timers(&self) -> usize {
+        self.timers.len()
+    }
+
+    /// About how much a recount walks through, so that callers can recount less often where it is much.
+    #[doc(hidden)]
+    pub fn weight(&self) -> usize {
+        let entries =
+            self.topics.values().chain(self.left.windows()).map(|window| window.len()).sum::<usize>();
+        entries + self.wants.len() + self.verifying.total() + self.timers.len() + self.book.len()
+    }
+
+    /// What links are listed for and owe, by the wants; and that each want has somebody or something to wait for.
+    fn check_wants(&self, recount: &mut Recount) {
+        self.wants.check(recount);
+        let bills = self.wants.bills();
+        for link in self.links.iter() {
+            let (listed, owed, bytes) = bills.get(&link.slot).copied().unwrap_or_default();
+            let peer = link.peer.short();
+            recount.same(format_args!("ids wanted from {peer}"), link.wanted_from, listed);
+            recount.same(format_args!("pulls owed by {peer}"), link.service.owed, owed);
+            recount.same(format_args!("bytes owed by {peer}"), link.service.owed_bytes, bytes);
+        }
+        for (wanted, want) in self.wants.iter() {
+            recount.holds(
+                self.topics.contains_key(&wanted.0),
+                format_args!("an id of a topic that was left is wanted"),
+            );
+            let moves = want.under_way() > 0 || want.is_starved() || want.rests_until > self.now.mono;
+            recount.holds(
+                moves || self.is_being_judged(wanted),
+                format_args!("a wanted id is asked of nobody and waits for nothing: {want:?}"),
+            );
+        }
+    }
+
+    fn is_being_judged(&self, (topic, id): &WantId) -> bool {
+        let entry = self.topics.get(topic).and_then(|window| window.entry(id));
+        entry.is_some_and(|entry| !matches!(entry.stage, Stage::Fetching))
+    }
+
+    /// A link that is not read must be read again some time.
+    fn check_pauses(&self, recount: &mut Recount) {
+        for link in self.links.iter().filter(|link| !link.closing) {
+            let peer = link.peer.short();
+            let judged = !link.is_paused(Pause::Verification) || self.verifying.is_busy();
+            recount.holds(judged, format_args!("{peer} is not read, and no verdict is awaited"));
+            let refills = || self.timers.iter().any(|timer| *timer == Timer::BudgetRefilled(link.id));
+            recount.holds(
+                !link.is_paused(Pause::Budget) || refills(),
+                format_args!("{peer} is not read, and no timer will read it again"),
+            );
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The node's clock is looked at: when a peer tells its own, when ours has jumped, and every second.
+
+use crate::protocol::condition::clock::{Hearing, Judgement};
+use crate::protocol::engine::Engine;
+use crate::protocol::links::Link;
+use crate::protocol::{Event, Impairment};
+
+impl Engine {
+    /// Looks at the clock: when a peer tells its own, when ours has jumped, and every second.
+    pub(super) fn check_clock(&mut self) {
+        let now = self.now;
+        let live = |link: &&Link| link.live && !link.closing;
+        let ahead = self.links.iter().filter(live).map(|link| link.clock.ahead_ms(now)).collect();
+        let dialled = self.links.iter().filter(live).filter(|link| link.dialled);
+        let dialled = dialled.map(|link| link.clock.ahead_ms(now)).collect();
+        let Some(Judgement { alarm, wrong }) = self.clock.judge(ahead, dialled) else { return };
+        if let Some(ahead_ms) = alarm {
+            self.event(Event::ClockSkew { ahead_ms });
+        }
+        if wrong {
+            self.impair(Impairment::Clock, None);
+        } else if self.health.has(Impairment::Clock) {
+            self.recover(Impairment::Clock);
+            self.publisher.wake_all();
+        }
+    }
+
+    /// Once a second: whether all that comes in lies outside the window, for whatever reason.
+    pub(super) fn check_hearing(&mut self) {
+        let (now, outside) = (self.now.mono, self.counters.outside_relay_window);
+        match self.clock.hearing(now, outside, self.heard_at) {
+            Hearing::Heard => self.recover(Impairment::Unheard),
+            Hearing::Unheard => self.impair(Impairment::Unheard, None),
+            Hearing::Unknown => {}
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! Links come and go: admission, hello, topics, clocks, stalls, goodbye.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::key::PublicKey;
+use crate::protocol::engine::Engine;
+use crate::protocol::limits::{EVIDENCE_QUEUE, HELLO_DEADLINE, STALL_DEADLINE, STRANGERS_A_ROUND};
+use crate::protocol::links::clock::PeerClock;
+use crate::protocol::links::{Link, Pause};
+use crate::protocol::linkset::Slot;
+use crate::protocol::timers::Timer;
+use crate::protocol::topics::window::Window;
+use crate::protocol::{Action, DownReason, Event, LinkId, Offence};
+use crate::rumor::{EVIDENCE_LEN, RuleSet, TopicId};
+use crate::wire::{self, Hello, MAX_TOPICS_PER_LINK, Reason, TopicChange};
+
+/// What looking at one entry costs when everything held is walked through for a link.
+const WALK_COST: Duration = Duration::from_nanos(50);
+/// Walks through all links that an author takes to see whether it may speak.
+const TRY_WALKS: usize = 2;
+/// Pieces of evidence that a new link is told of at once; the rest when it brings something of those authors.
+const EVIDENCE_FOR_NEWCOMERS: usize = 64;
+
+impl Engine {
+    pub(super) fn on_link_up(&mut self, id: LinkId, peer: PublicKey, dialled: bool) {
+        let refused = self.refusal(&peer, !dialled).or_else(|| self.duplicate(&peer, dialled));
+        if peer == self.node && !dialled {
+            self.found_other_process();
+        }
+        let slot = if refused.is_none() { self.free_place() } else { None };
+        let Some(slot) = slot else {
+            let reason = refused.unwrap_or(Reason::Full);
+            // A double one is nothing to tell where the peer is linked.
+            if reason != Reason::Duplicate {
+                self.event(Event::LinkRefused { peer, reason });
+            }
+            self.actions.push_back(Action::Close { link: id, reason });
+            return;
+        };
+        let mut link = Link::new(id, slot, peer, dialled, self.now.mono, &self.config, self.keyed);
+        link.unaimed = self.config.is_unaimed(&self.network, &peer, &self.node);
+        let topics = self.topics.keys().map(|topic| *topic.as_bytes()).collect();
+        let hello = Hello { network: *self.network.as_bytes(), clock_ms: self.now.unix_ms, topics };
+        link.outbox.frame(wire::hello(&hello));
+        self.links.insert(link);
+        self.dirty.insert(slot);
+    }
+
+    /// A place in the table of links. Who had what is remembered by place, so before places are used a second time the
+    /// marks of their former owners are wiped: of all at once, or each link that came and went would cost us a walk
+    /// through everything that is held.
+    fn free_place(&mut self) -> Option<Slot> {
+        if let Some(slot) = self.links.free() {
+            return Some(slot);
+        }
+        let gone = self.links.take_gone();
+        for entry in self.topics.values_mut().flat_map(Window::entries_mut) {
+            for marks in [&mut entry.have, &mut entry.told, &mut entry.heard] {
+                marks.remove_all(&gone);
+            }
+        }
+        self.topics.values_mut().for_each(|window| window.debts.forget_links(&gone));
+        self.book.forget_links(&gone);
+        self.links.free()
+    }
+
+    pub(super) fn on_hello(&mut self, slot: Slot, hello: Hello) {
+        let Some(link) = self.links.at_mut(slot) else { return };
+        let id = link.id;
+        if link.live {
+            return self.on_clock_told(slot, &hello);
+        }
+        if hello.network != *self.network.as_bytes() {
+            let (peer, reason) = (link.peer, Reason::OtherNetwork);
+            self.event(Event::LinkRefused { peer, reason });
+            return self.close(id, reason);
+        }
+        link.live = true;
+        link.live_since = self.now.mono;
+        self.topology += 1;
+        link.topics = hello.topics.into_iter().map(TopicId::from_bytes).collect();
+        link.topics.sort_unstable();
+        link.topics.dedup();
+        link.clock = PeerClock::new(hello.clock_ms, self.now.mono);
+        self.publisher.is_linked(self.now.mono);
+        let (peer, dialled) = (link.peer, link.dialled);
+        if !self.links.of_peer(&peer).any(|other| other.live && other.id != id) {
+            self.event(Event::PeerUp { peer, dialled });
+        }
+        self.settle_duplicates(slot);
+        for author in self.book.newest(EVIDENCE_FOR_NEWCOMERS) {
+            self.tell_evidence(slot, &author);
+        }
+        self.resync_all(slot);
+        if let Some(link) = self.links.at(slot) {
+            self.publisher.links_changed(&link.topics);
+        }
+        self.check_clock();
+    }
+
+    /// A hello without topics on a link that has said its own tells the peer's clock again, since it jumped. Any other second hello
+    /// is out of order.
+    fn on_clock_told(&mut self, slot: Slot, hello: &Hello) {
+        let now = self.now.mono;
+        let walked = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
+        let Some(link) = self.links.at_mut(slot) else { return };
+        if !hello.topics.is_empty() || hello.network != *self.network.as_bytes() {
+            let id = link.id;
+            return self.close(id, Reason::OutOfOrder);
+        }
+        // All links are asked what our clock is worth.
+        link.budget.charge_cpu(now, WALK_COST.saturating_mul(walked));
+        link.clock = PeerClock::new(hello.clock_ms, now);
+        self.check_clock();
+    }
+
+    /// Our clock has jumped: peers that go by what it showed would take theirs for wrong.
+    pub(super) fn tell_clock(&mut self) {
+        let hello =
+            Hello { network: *self.network.as_bytes(), clock_ms: self.now.unix_ms, topics: Vec::new() };
+        let frame = wire::hello(&hello);
+        for link in self.links.iter_mut().filter(|link| link.live && !link.closing) {
+            link.outbox.frame(frame.clone());
+            self.dirty.insert(link.slot);
+        }
+    }
+
+    pub(super) fn on_topics(&mut self, slot: Slot, change: TopicChange) {
+        self.topology += 1;
+        let now = self.now.mono;
+        self.presence.lost(now);
+        let mut joined: Vec<_> = change.joined.into_iter().map(TopicId::from_bytes).collect();
+        joined.sort_unstable();
+        joined.dedup();
+        let walked: usize = joined.iter().filter_map(|topic| self.topics.get(topic)).map(Window::len).sum();
+        let Some(link) = self.links.at_mut(slot) else { return };
+        // Without it a frame of 40 bytes, sent again and again, would buy walks through all that is held.
+        link.budget.charge_cpu(now, WALK_COST.saturating_mul(u32::try_from(walked).unwrap_or(u32::MAX)));
+        let before = link.topics.clone();
+        let mut changed: Vec<_> = change.left.into_iter().map(TopicId::from_bytes).collect();
+        changed.retain(|topic| link.relays_id(topic));
+        link.topics.retain(|topic| !changed.contains(topic));
+        // A topic that is named again: it had no room for all our announcements, and has now.
+        let again: Vec<_> = joined.iter().filter(|topic| link.relays_id(topic)).copied().collect();
+        changed.extend(joined.iter().filter(|topic| !link.relays_id(topic)));
+        link.topics.extend_from_slice(&joined);
+        link.topics.sort_unstable();
+        link.topics.dedup();
+        if link.topics.len() > MAX_TOPICS_PER_LINK {
+            let id = link.id;
+            return self.close(id, Reason::TooManyTopics);
+        }
+        for topic in &joined {
+            // Whoever comes back to a topic may have forgotten what it had of it.
+            let came_back = !again.contains(topic);
+            if let Some(window) = self.topics.get_mut(topic) {
+                window.entries_mut().for_each(|entry| entry.forget_link(slot, came_back));
+            }
+        }
+        self.tell_what_matters_now(slot, &before, &joined);
+        self.resync(slot, &joined);
+        self.wake_authors(slot, &changed);
+    }
+
+    /// Authors that wait in these topics try again. Each looks at all links for it, which is on the bill of who changed them.
+    fn wake_authors(&mut self, slot: Slot, changed: &[TopicId]) {
+        let walked = self.publisher.links_changed(changed).saturating_mul(TRY_WALKS * self.links.len());
+        let cost = WALK_COST.saturating_mul(u32::try_from(walked).unwrap_or(u32::MAX));
+        if let Some(link) = self.links.at_mut(slot) {
+            link.budget.charge_cpu(self.now.mono, cost);
+        }
+    }
+
+    /// A peer drops a proof against an author that none of its topics admits. In a topic that it has joined since the author may
+    /// speak, so it is told again: at the pace of proofs, and on its bill.
+    fn tell_what_matters_now(&mut self, slot: Slot, before: &[TopicId], joined: &[TopicId]) {
+        let now = self.now.mono;
+        let rules = |topics: &[TopicId]| -> Vec<Arc<RuleSet>> {
+            topics
+                .iter()
+                .filter_map(|topic| self.topics.get(topic))
+                .map(|window| window.rules.clone())
+                .collect()
+        };
+        let (before, joined) = (rules(before), rules(joined));
+        if self.book.is_empty() || joined.is_empty() || before.iter().any(|rules| !rules.is_listed()) {
+            return;
+        }
+        let admit =
+            |topics: &[Arc<RuleSet>], author: &PublicKey| topics.iter().any(|rules| rules.admits(author));
+        let again = self.book.untell(slot, |author| admit(&joined, author) && !admit(&before, author));
+        let Some(link) = self.links.at_mut(slot) else { return };
+        link.budget
+            .charge_cpu(now, WALK_COST.saturating_mul(u32::try_from(self.book.len()).unwrap_or(u32::MAX)));
+        link.budget.bytes.charge(now, (EVIDENCE_LEN * again) as u64);
+        if again > 0 {
+            link.outbox.owe_evidence();
+        }
+    }
+
+    pub(super) fn tell_topics(&mut self, joined: Vec<[u8; 32]>, left: Vec<[u8; 32]>) {
+        let frame = wire::topics(&TopicChange { joined, left });
+        // Also where hellos are still under way: ours is ahead of it on the same lane.
+        for link in self.links.iter_mut().filter(|link| !link.closing) {
+            link.outbox.frame(frame.clone());
+            self.dirty.insert(link.slot);
+        }
+    }
+
+    pub(super) fn on_link_down(&mut self, id: LinkId, offence: Option<Offence>, why: DownReason) {
+        if let Some(offence) = offence
+            && let Some(peer) = self.links.get_mut(id).map(|link| link.peer)
+        {
+            self.offence(id, peer, offence);
+        }
+        let Some(link) = self.links.remove(id) else { return };
+        self.presence.lost(link.last_frame);
+        self.topology += 1;
+        self.dirty.remove(link.slot);
+        if self.verifying.is_crowded() {
+            // What a link left behind is as good as any, unless links that come and go would fill the queue.
+            for work in self.verifying.remove_link(id) {
+                self.drop_work(id, &work);
+            }
+        }
+        self.wants.forget_starved(link.slot);
+        if link.wanted_from > 0 {
+            for wanted in self.wants.of_link(link.slot) {
+                if let Some(want) = self.wants.get_mut(&wanted) {
+                    want.remove_source(link.slot);
+                    want.rests_until = crate::protocol::Mono::default();
+                    self.ask(wanted);
+                }
+            }
+        }
+        self.publisher.links_changed(&link.topics);
+        let peer = link.peer;
+        let why = link.closed_for.map_or(why, DownReason::ClosedHere);
+        self.use_again(&peer);
+        self.suspect_other_process(&peer, &why, link.live);
+        if link.live && !self.links.of_peer(&peer).any(|other| other.live) {
+            self.event(Event::PeerDown { peer, why });
+        }
+    }
+
+    /// Says goodbye and closes. Nothing that still comes in counts.
+    pub(super) fn close(&mut self, id: LinkId, reason: Reason) {
+        let Some(link) = self.links.get_mut(id) else { return };
+        if link.closing {
+            return;
+        }
+        link.closing = true;
+        link.closed_for = Some(reason);
+        self.presence.lost(link.last_frame);
+        self.topology += 1;
+        self.actions.push_back(Action::Send {
+            link: id,
+            lane: wire::Lane::Control,
+            frame: wire::goodbye(reason),
+        });
+        self.actions.push_back(Action::Close { link: id, reason });
+    }
+
+    /// Bytes that no correct node sends: closes the link, bans the key, drops what it still had waiting.
+    pub(super) fn offence(&mut self, id: LinkId, peer: PublicKey, offence: Offence) {
+        self.counters.offences += 1;
+        if self.standing.ban(peer, self.now.mono) {
+            self.counters.bans_shed += 1;
+        }
+        self.event(Event::Offence { peer, offence });
+        self.close(id, Reason::Offence);
+        // It may have dialled again before we knew: a ban is on the key, not on one link.
+        let others: Vec<_> =
+            self.links.of_peer(&peer).map(|link| link.id).filter(|other| *other != id).collect();
+        for other in others {
+            self.close(other, Reason::Banned);
+            for work in self.verifying.remove_link(other) {
+                self.drop_work(other, &work);
+            }
+        }
+        for work in self.verifying.remove_link(id) {
+            self.drop_work(id, &work);
+        }
+    }
+
+    /// Closes links that make no progress.
+    pub(super) fn check_links(&mut self) {
+        let now = self.now.mono;
+        let stalled = |link: &&Link| {
+            let silent = !link.live && now.since(link.up_since) > HELLO_DEADLINE;
+            silent || link.outbox.is_stalled(now, STALL_DEADLINE)
+        };
+        let ids: Vec<_> =
+            self.links.iter().filter(|link| !link.closing).filter(stalled).map(|link| link.id).collect();
+        for id in ids {
+            self.counters.links_stalled += 1;
+            self.close(id, Reason::Stalled);
+        }
+        self.look_at_waiting_pushes();
+        self.expect_nothing_of_the_silent();
+        self.ask_again();
+        let behind: Vec<_> =
+            self.links.iter().filter(|link| link.outbox.may_catch_up()).map(|link| link.slot).collect();
+        for slot in behind {
+            self.resync_all(slot);
+        }
+        self.tell_evidence_again();
+        self.check_topics();
+    }
+
+    /// Makes up for proofs that a link had no room for, and tells a few of those against authors that were never heard here.
+    fn tell_evidence_again(&mut self) {
+        let links = self.links.iter_mut().filter(|link| link.live && !link.closing);
+        let slots: Vec<_> =
+            links.filter_map(|link| link.outbox.may_tell_evidence_again().then_some(link.slot)).collect();
+        for slot in slots {
+            // One more than there can be room for, so that it is known if there are more.
+            let (authors, more) = self.book.untold(slot, EVIDENCE_QUEUE + 1, STRANGERS_A_ROUND);
+            for author in authors {
+                if !self.tell_evidence(slot, &author) {
+                    break;
+                }
+            }
+            if more && let Some(link) = self.links.at_mut(slot) {
+                link.outbox.owe_evidence();
+            }
+        }
+    }
+
+    /// Asks links for their announcements again, where we had no room for all of them and have it now.
+    fn ask_again(&mut self) {
+        for link in self.links.iter_mut().filter(|link| link.live && !link.closing) {
+            // (The last time it was asked must have left: this comes round every second.)
+            let may_ask = !link.missed.is_empty() && !link.outbox.has_frames();
+            if may_ask && link.wanted_from < link.service.most_wants() / 2 {
+                let topics = &self.topics;
+                link.missed.retain(|topic| topics.contains_key(topic));
+                // Where even debts find no place, all that it says again would be refused again.
+                let slot = link.slot;
+                let room =
+                    |topic: &mut TopicId| topics.get(topic).is_some_and(|window| window.debts.has_room(slot));
+                let joined: Vec<_> =
+                    link.missed.extract_if(.., room).map(|topic| *topic.as_bytes()).collect();
+                if !joined.is_empty() {
+                    link.outbox.frame(wire::topics(&TopicChange { joined, left: Vec::new() }));
+                    self.dirty.insert(link.slot);
+                }
+            }
+        }
+    }
+
+    pub(super) fn resync_all(&mut self, slot: Slot) {
+        let topics: Vec<_> = self.topics.keys().copied().collect();
+        self.resync(slot, &topics);
+    }
+
+    /// Stops reading from a link whose budget is empty, or reads again if it has refilled.
+    pub(super) fn check_budget(&mut self, id: LinkId, refilled: bool) {
+        let now = self.now.mono;
+        let Some(link) = self.links.get_mut(id) else { return };
+        match link.budget.overdrawn_until(now) {
+            // Frames that were on their way when reading stopped: the timer is running.
+            Some(_) if link.is_paused(Pause::Budget) && !refilled => {}
+            Some(until) => {
+                // At least a millisecond, or a link just over its budget would be paused for every frame.
+                let until = until.max(now.plus(Duration::from_millis(1)));
+                self.timers.set(until, Timer::BudgetRefilled(id));
+                if !link.is_paused(Pause::Budget) {
+                    self.counters.paused_for_budget += 1;
+                    self.pause(id, Pause::Budget);
+                }
+            }
+            None => self.resume(id, Pause::Budget),
+        }
+    }
+
+    pub(super) fn pause(&mut self, id: LinkId, why: Pause) {
+        if self.links.get_mut(id).is_some_and(|link| link.pause(why)) {
+            self.actions.push_back(Action::PauseReading(id));
+        }
+    }
+
+    pub(super) fn resume(&mut self, id: LinkId, why: Pause) {
+        if self.links.get_mut(id).is_some_and(|link| link.resume(why)) {
+            self.actions.push_back(Action::ResumeReading(id));
+        }
+    }
+}

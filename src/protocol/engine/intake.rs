@@ -1,0 +1,425 @@
+//! Intake: the order of checks, cheap before expensive, each with a bound. The numbers are those of the counters in `stats`;
+//! row 1 (frame length) is the transport's, row 7 is `verifying`, rows 8 to 11 are `accept` and `spread`.
+
+use crate::protocol::links::Sender;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::key::PublicKey;
+use crate::protocol::engine::Engine;
+use crate::protocol::links::Pause;
+use crate::protocol::linkset::Slot;
+use crate::protocol::time::Mono;
+use crate::protocol::topics::entry::{Copy, Entry, Stage};
+use crate::protocol::topics::window::{Taker, Unclaimed, Unfit};
+use crate::protocol::verification::queue::Work;
+use crate::protocol::weakness::Weakness;
+use crate::protocol::{FRAME_OVERHEAD, LinkId, Offence};
+use crate::rumor::{Bundle, BundleId, Evidence, SignedHeader, TopicId};
+use crate::wire::{DecodeError, Frame, Lane, RawBundle, Reason};
+
+/// What a frame costs us before anything in it is looked at (measured: decoding and dispatch, rounded up).
+const FRAME_COST: Duration = Duration::from_micros(2);
+/// What looking at one copy costs, or at 32 bytes of a control frame, which name an id, a topic or a part of a header: a
+/// hash of 112 bytes at most, and a look-up.
+const ITEM_COST: Duration = Duration::from_micros(1);
+
+/// What one body costs, however short: two hashes (a guess: not measured yet).
+const BODY_COST: Duration = Duration::from_nanos(250);
+
+impl Engine {
+    pub(super) fn on_frame(&mut self, id: LinkId, lane: Lane, payload: Bytes) {
+        let Some(slot) = self.links.slot_of(id) else { return };
+        let now = self.now.mono;
+        let Some(link) = self.links.at_mut(slot) else { return };
+        if link.closing {
+            return;
+        }
+        link.last_frame = now;
+        let sender = Sender { link: id, slot, peer: link.peer };
+        self.counters.frames_in += 1;
+        self.counters.bytes_in += payload.len() as u64;
+        // Row 2. Replies are charged one by one, since what we pulled is paced by how much may be owed to us.
+        let charged = if lane == Lane::Replies { 0 } else { payload.len() };
+        link.budget.bytes.charge(now, charged.saturating_add(FRAME_OVERHEAD) as u64);
+        let items = if lane == Lane::Control { payload.len().div_ceil(32) as u32 } else { 0 };
+        link.budget.charge_cpu(now, FRAME_COST.saturating_add(ITEM_COST.saturating_mul(items)));
+        let greeted = link.live;
+        match Frame::decode(payload) {
+            Err(DecodeError::Evidence(_)) => self.offence(id, sender.peer, Offence::BogusEvidence),
+            Err(_) => self.offence(id, sender.peer, Offence::Undecodable),
+            Ok(Frame::Bundles(bundles)) if lane != Lane::Control => {
+                for raw in bundles {
+                    // An earlier bundle of the frame may have closed the link.
+                    if self.links.at(slot).is_none_or(|link| link.closing) {
+                        return;
+                    }
+                    match raw {
+                        Ok(raw) => self.on_copy(sender, lane, raw),
+                        Err(_) => self.offence(id, sender.peer, Offence::Undecodable),
+                    }
+                }
+            }
+            Ok(Frame::Hello(hello)) if lane == Lane::Control => self.on_hello(slot, hello),
+            Ok(Frame::Goodbye(_)) if lane == Lane::Control => {}
+            Ok(frame) if lane == Lane::Control && greeted && !matches!(frame, Frame::Bundles(_)) => {
+                self.on_control(sender, frame);
+            }
+            // Bundles on the control lane, control frames on others, or anything before hello on its own lane.
+            Ok(_) => self.close(id, Reason::OutOfOrder),
+        }
+        self.check_budget(id, false);
+        if self.verifying.is_full(id) {
+            self.counters.paused_for_verification += 1;
+            self.pause(id, Pause::Verification);
+        }
+    }
+
+    fn on_control(&mut self, sender: Sender, frame: Frame) {
+        match frame {
+            Frame::Topics(change) => self.on_topics(sender.slot, change),
+            Frame::Announce(announced) => self.on_announce(sender, announced),
+            Frame::Headers(headers) => {
+                for signed in headers {
+                    if self.links.at(sender.slot).is_none_or(|link| link.closing) {
+                        return;
+                    }
+                    self.on_header(sender, signed);
+                }
+            }
+            Frame::Pull(ids) => self.on_pull(sender, ids),
+            Frame::Gone(ids) => self.on_gone(sender, ids),
+            Frame::Cancel(ids) => self.on_cancel(sender, ids),
+            Frame::Evidence(evidence) => self.on_evidence(sender, evidence),
+            Frame::Bundles(_) => self.close(sender.link, Reason::OutOfOrder),
+            // Taken care of before.
+            Frame::Hello(_) | Frame::Goodbye(_) => {}
+        }
+    }
+
+    /// A copy of a bundle, pushed or pulled.
+    fn on_copy(&mut self, sender: Sender, lane: Lane, raw: RawBundle) {
+        let now = self.now.mono;
+        self.counters.copies_in += 1;
+        if let Some(link) = self.links.at_mut(sender.slot) {
+            link.copies_in += 1;
+            link.budget.charge_cpu(now, ITEM_COST);
+        }
+        let id = raw.id;
+        let header = raw.signed.header;
+        let pulled = self.pull_answered(sender, &(header.topic, id));
+        if lane == Lane::Replies
+            && let Some(link) = self.links.at_mut(sender.slot)
+        {
+            link.budget.charge_reply(now, raw.encoded.len(), pulled.unwrap_or(0));
+        }
+        // A pulled copy carries no hop budget, whatever the other side wrote.
+        let hops = if pulled.is_some() || lane == Lane::Replies { 0 } else { raw.hops };
+        // Row 3.
+        let known = self.known(&header.topic, &id, sender.slot, true);
+        if lane == Lane::Replies && pulled.is_none() && matches!(known, Known::Has) {
+            self.copy_came_late(sender.slot, &id);
+        }
+        if lane == Lane::Rumors && pulled.is_none() {
+            self.redundancy.count(matches!(known, Known::Has | Known::InFlight));
+        }
+        match known {
+            Known::No => {}
+            Known::Has => {
+                self.counters.duplicates += 1;
+                return;
+            }
+            Known::Refused => {
+                self.counters.refused_again += 1;
+                self.tell_if_convicted(sender.slot, &header.author);
+                return;
+            }
+            Known::InFlight => {
+                self.counters.duplicates += 1;
+                let copy = self.copy(sender, &raw.signed, hops);
+                // Its bodies are only needed if a header came first. Where too many wait already they are asked for once the
+                // signature has held: they count for the link that brought the header, and this one would not be stopped.
+                if self.takes_body(&header.topic, &id) {
+                    let Some(bundle) = self.checked(sender, raw) else { return };
+                    if let Some(entry) =
+                        self.topics.get_mut(&header.topic).and_then(|window| window.entry_mut(&id))
+                    {
+                        let signature = entry.signed.signature;
+                        entry.body = Some(bundle.detached().with_signature(signature).into());
+                        entry.hops = entry.hops.max(hops);
+                        if let Stage::Verifying { first, .. } = &entry.stage {
+                            self.verifying.add_bytes(first.link, &id, header.bytes);
+                        }
+                    }
+                }
+                self.add_candidate(sender, header.topic, id, copy);
+                return;
+            }
+            Known::LacksBody => {
+                let Some(bundle) = self.checked(sender, raw) else { return };
+                self.attach_body(header.topic, id, bundle, sender.peer, hops);
+                return;
+            }
+        }
+        // Row 4.
+        if !self.topics.contains_key(&header.topic) {
+            self.counters.unknown_topic += 1;
+            return;
+        }
+        let signed = raw.signed;
+        if !self.keeps_rules(&signed) {
+            return self.offence(sender.link, sender.peer, Offence::RuleBroken);
+        }
+        // Rows 5 and 6: before the bodies, whose hashes are what is dear.
+        if !self.admit(sender, id, &signed) {
+            return;
+        }
+        let Some(bundle) = self.checked(sender, raw) else { return };
+        let copy = self.copy(sender, &signed, hops);
+        let mut entry = Entry::verifying(signed, copy);
+        entry.body = Some(bundle.detached().into());
+        entry.have.insert(sender.slot);
+        self.queue_entry(sender, header.topic, id, entry);
+    }
+
+    /// A whole signed header, announced in a hold-back topic.
+    fn on_header(&mut self, sender: Sender, signed: SignedHeader) {
+        let id = signed.header.id();
+        let topic = signed.header.topic;
+        match self.known(&topic, &id, sender.slot, false) {
+            Known::No => {}
+            Known::InFlight => {
+                let copy = self.copy(sender, &signed, 0);
+                return self.add_candidate(sender, topic, id, copy);
+            }
+            Known::LacksBody | Known::Has => return,
+            Known::Refused => {
+                self.counters.refused_again += 1;
+                self.tell_if_convicted(sender.slot, &signed.header.author);
+                return;
+            }
+        }
+        if !self.topics.contains_key(&topic) {
+            self.counters.unknown_topic += 1;
+            return;
+        }
+        if !self.keeps_rules(&signed) {
+            return self.offence(sender.link, sender.peer, Offence::RuleBroken);
+        }
+        if !self.admit(sender, id, &signed) {
+            return;
+        }
+        let copy = self.copy(sender, &signed, 0);
+        let mut entry = Entry::verifying(signed, copy);
+        entry.heard.insert(sender.slot);
+        self.queue_entry(sender, topic, id, entry);
+    }
+
+    /// Row 3: what we know of an id. Also notes that the sender has it, or at least its header.
+    fn known(&mut self, topic: &TopicId, id: &BundleId, slot: Slot, holds: bool) -> Known {
+        let Some(window) = self.topics.get_mut(topic) else { return Known::No };
+        if window.is_refused(id, self.now) {
+            return Known::Refused;
+        }
+        let rests = window.debts.rests(id, self.now.mono);
+        let Some(entry) = window.entry_mut(id) else { return Known::No };
+        if holds { &mut entry.have } else { &mut entry.heard }.insert(slot);
+        match entry.stage {
+            Stage::Verifying { .. } => Known::InFlight,
+            Stage::Fetching if rests => Known::Refused,
+            Stage::Fetching => Known::LacksBody,
+            _ => Known::Has,
+        }
+    }
+
+    fn takes_body(&self, topic: &TopicId, id: &BundleId) -> bool {
+        let entry = self.topics.get(topic).and_then(|window| window.entry(id));
+        entry.is_some_and(|entry| match &entry.stage {
+            Stage::Verifying { first, .. } => entry.body.is_none() && self.verifying.takes_bytes(first.link),
+            _ => false,
+        })
+    }
+
+    /// Row 4: lengths, rules of the topic, body hashes. Whoever sends what fails has not checked it.
+    fn checked(&mut self, sender: Sender, raw: RawBundle) -> Option<Bundle> {
+        if !self.keeps_rules(&raw.signed) {
+            self.offence(sender.link, sender.peer, Offence::RuleBroken);
+            return None;
+        }
+        let header = raw.signed.header;
+        let topic = header.topic;
+        if let Some(link) = self.links.at_mut(sender.slot) {
+            let hashes =
+                BODY_COST.saturating_mul(header.count.into()).saturating_add(hash_cost(raw.encoded.len()));
+            link.budget.charge_cpu(self.now.mono, hashes);
+        }
+        let Ok(bundle) = raw.check() else {
+            self.offence(sender.link, sender.peer, Offence::BodyMismatch);
+            return None;
+        };
+        let max_body = self.topics.get(&topic).map_or(u32::MAX, |window| window.rules.max_body());
+        if bundle.max_body_len() > max_body {
+            self.offence(sender.link, sender.peer, Offence::RuleBroken);
+            return None;
+        }
+        Some(bundle)
+    }
+
+    /// Whether a header keeps the rules that its topic's id commits to, as far as a header tells.
+    fn keeps_rules(&self, signed: &SignedHeader) -> bool {
+        let Some(window) = self.topics.get(&signed.header.topic) else { return true };
+        let header = &signed.header;
+        let most = u64::from(window.rules.max_body()).saturating_mul(u64::from(header.count));
+        header.end_slot() <= u32::from(window.rules.slots_per_tick()) && u64::from(header.bytes) <= most
+    }
+
+    /// Rows 5 and 6: convicted or not admitted, outside the window, or no room. None of it is an offence.
+    fn admit(&mut self, sender: Sender, id: BundleId, signed: &SignedHeader) -> bool {
+        let author = signed.header.author;
+        if self.book.is_convicted(&author) {
+            self.counters.convicted_author += 1;
+            self.remind_of_conviction(sender.slot, &author);
+            if let Some(window) = self.topics.get_mut(&signed.header.topic) {
+                // Announced again, it is not pulled again.
+                window.refuse(id);
+            }
+            self.drop_want(&(signed.header.topic, id));
+            return false;
+        }
+        let Some(window) = self.topics.get_mut(&signed.header.topic) else { return false };
+        if !window.rules.admits(&author) {
+            self.counters.not_admitted += 1;
+            window.refuse(id);
+            self.drop_want(&(signed.header.topic, id));
+            return false;
+        }
+        match window.admit(&signed.header, (sender.link, sender.peer), self.now, &self.config) {
+            Ok(()) => true,
+            Err(unfit) => {
+                match unfit {
+                    Unfit::OutsideWindow => {
+                        self.counters.outside_relay_window += 1;
+                        if self.config.lacks(Weakness::LateBlamed) {
+                            self.offence(sender.link, sender.peer, Offence::RuleBroken);
+                            return false;
+                        }
+                        window.refuse_outside(id, signed.header.tick);
+                    }
+                    Unfit::Spent => {
+                        self.counters.outside_relay_window += 1;
+                        window.refuse(id);
+                    }
+                    Unfit::Early => {
+                        self.counters.outside_relay_window += 1;
+                        self.owe(sender.slot, &signed.header, id);
+                    }
+                    Unfit::OverCap => {
+                        self.counters.over_cap += 1;
+                        self.owe(sender.slot, &signed.header, id);
+                        self.compare(sender, id, signed);
+                    }
+                }
+                self.drop_want(&(signed.header.topic, id));
+                false
+            }
+        }
+    }
+
+    /// Whoever brings a word of a convicted author again does not know of it.
+    fn tell_if_convicted(&mut self, slot: Slot, author: &PublicKey) {
+        if self.book.is_convicted(author) {
+            self.remind_of_conviction(slot, author);
+        }
+    }
+
+    fn copy(&self, sender: Sender, signed: &SignedHeader, hops: u8) -> Copy {
+        Copy { link: sender.link, peer: sender.peer, signature: signed.signature, hops, same: Vec::new() }
+    }
+
+    fn add_candidate(&mut self, sender: Sender, topic: TopicId, id: BundleId, copy: Copy) {
+        if let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id))
+            && !entry.add_candidate(copy)
+        {
+            self.counters.candidates_full += 1;
+            // Forgeries may have taken the places: if they all fail, this link is asked for its copy again.
+            let size = entry.size_class();
+            self.want(sender, topic, id, size);
+        }
+    }
+
+    fn queue_entry(&mut self, sender: Sender, topic: TopicId, id: BundleId, mut entry: Entry) {
+        let surcharged = self.is_surcharged(sender, &entry.signed.header);
+        self.charge_signature(sender.link, surcharged);
+        if surcharged {
+            self.counters.surcharged += 1;
+            // Announced and not pushed: others ask for it when they have room.
+            entry.hops = 0;
+        }
+        if let Some(window) = self.topics.get_mut(&topic) {
+            let work = Work::bundle(topic, id, &entry);
+            let signed = entry.signed;
+            window.insert(id, entry, self.now);
+            if self.config.lacks(Weakness::ClaimedBeforeVerified)
+                && let Err(Unclaimed::Conflict(Some(evidence))) =
+                    window.claim(id, &signed, Taker::Link(sender.link), self.now, &self.config)
+            {
+                return self.convict(*evidence, None);
+            }
+            self.verifying.add(sender.link, work);
+        }
+    }
+
+    fn on_evidence(&mut self, sender: Sender, evidence: Box<Evidence>) {
+        let author = evidence.author();
+        if let Some(conviction) = self.book.get_mut(&author) {
+            let known = conviction.told.contains(sender.slot);
+            conviction.told.insert(sender.slot);
+            self.counters.evidence_known += 1;
+            if let Some(link) = self.links.at_mut(sender.slot).filter(|_| !known) {
+                link.evidence_at = Some(self.now.mono);
+            }
+            return;
+        }
+        if !self.topics.values().any(|window| window.rules.admits(&author)) {
+            // It may well be true, but its author can't say anything here: not worth two signature checks and a place.
+            self.counters.evidence_irrelevant += 1;
+            return;
+        }
+        if let Some(link) = self.links.at_mut(sender.slot) {
+            // Now and not when it has held: what it says is gone because of it may be the next frame.
+            link.evidence_at = Some(self.now.mono);
+        }
+        self.queue_signature(sender.link, Work::Evidence { evidence, peer: sender.peer, first_holds: false });
+    }
+
+    /// Row 7: puts a signature in the sender's queue and on its bill.
+    pub(super) fn queue_signature(&mut self, link: LinkId, work: Work) {
+        self.charge_signature(link, false);
+        self.verifying.add(link, work);
+    }
+
+    /// The same, before what waits of that link.
+    pub(super) fn queue_signature_first(&mut self, link: LinkId, work: Work) {
+        self.charge_signature(link, false);
+        self.verifying.add_first(link, work);
+    }
+
+    pub(super) fn mono(&self) -> Mono {
+        self.now.mono
+    }
+}
+
+/// What we know of an id.
+enum Known {
+    No,
+    InFlight,
+    LacksBody,
+    Has,
+    Refused,
+}
+
+/// BLAKE3 at about a gigabyte per second, rounded up to be safe on slow machines.
+fn hash_cost(len: usize) -> Duration {
+    Duration::from_nanos(len as u64)
+}

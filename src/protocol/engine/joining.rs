@@ -1,0 +1,156 @@
+//! Topics are joined, read, no longer read, and left.
+
+use std::sync::Arc;
+
+use crate::protocol::engine::Engine;
+use crate::protocol::limits::{MAX_LEFT, MAX_TOPICS};
+use crate::protocol::linkset::LinkSet;
+use crate::protocol::timers::Timer;
+use crate::protocol::topics::entry::Stage;
+use crate::protocol::topics::window::Window;
+use crate::protocol::{Action, JoinRefusal, PublishError};
+use crate::rumor::{BundleId, RuleSet, TopicId};
+
+impl Engine {
+    /// Why [`Input::Join`](crate::protocol::Input::Join) would do nothing, if it would.
+    pub fn join_refusal(&self, rules: &RuleSet) -> Option<JoinRefusal> {
+        if self.topics.contains_key(&rules.id()) {
+            return None;
+        }
+        if rules.network() != self.network {
+            return Some(JoinRefusal::OtherNetwork);
+        }
+        if self.topics.len() >= MAX_TOPICS {
+            return Some(JoinRefusal::TooMany);
+        }
+        // Whatever is joined now can then be left.
+        (self.left.len() + self.topics.len() >= MAX_LEFT).then_some(JoinRefusal::TooManyLeft)
+    }
+
+    pub(super) fn on_join(&mut self, rules: Arc<RuleSet>, deliver: bool, validate: bool) {
+        if self.join_refusal(&rules).is_some() {
+            return;
+        }
+        let topic = rules.id();
+        if !self.topics.contains_key(&topic) {
+            self.enter(rules);
+        }
+        if let Some(window) = self.topics.get_mut(&topic) {
+            window.validate |= validate;
+        }
+        if deliver {
+            self.on_read(topic);
+        }
+    }
+
+    /// Relays a topic from now on, and what is still held of it if it was left a while ago.
+    fn enter(&mut self, rules: Arc<RuleSet>) {
+        let topic = rules.id();
+        // Nobody was to hear anything in it until now.
+        self.presence.lost(self.now.mono);
+        let window = self.left.take_window(&topic).unwrap_or_else(|| {
+            let floor = self.left.take_floor(&topic);
+            Window::new(rules, false, false, &self.config, self.keyed).delivered_below(floor)
+        });
+        self.topics.insert(topic, window);
+        self.topology += 1;
+        self.hold_back_again(topic);
+        self.tell_topics(vec![*topic.as_bytes()], Vec::new());
+        for slot in self.links.relaying(&topic, &LinkSet::default()) {
+            self.resync(slot, &[topic]);
+        }
+    }
+
+    /// Who was away heard of no conflict: whatever was not delivered before is held back for the whole delay once more.
+    fn hold_back_again(&mut self, topic: TopicId) {
+        let now = self.now;
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        let Some(delay) = window.rules.hold_back() else { return };
+        let until = now.mono.plus(delay);
+        for id in window.undelivered(now) {
+            if let Some(entry) = window.entry_mut(&id) {
+                entry.stage = Stage::Held { until };
+                entry.deliverable = true;
+                self.timers.set(until, Timer::HoldBackOver { topic, id });
+            }
+        }
+    }
+
+    /// The application reads a topic from now on: first what it has not been given of what is held.
+    pub(super) fn on_read(&mut self, topic: TopicId) {
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        if std::mem::replace(&mut window.deliver, true) {
+            return;
+        }
+        let validate = window.validate;
+        for id in window.undelivered(self.now) {
+            let entry = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id));
+            match entry {
+                Some(entry) if validate && !entry.validated => self.validate_held(topic, id),
+                Some(entry) if !matches!(entry.stage, Stage::Held { .. }) => {
+                    entry.deliverable = true;
+                    self.deliver(topic, id);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What was accepted while nobody judged is judged before it is delivered. It is as if it had just come in, but for its
+    /// place in the index; where no more questions may wait, it stays what it is.
+    fn validate_held(&mut self, topic: TopicId, id: BundleId) {
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        let Some(entry) = window.entry_mut(&id) else { return };
+        if !self.questions.takes(entry.signed.header.bytes, self.config.validators) {
+            self.counters.validator_overload += 1;
+            return;
+        }
+        entry.stage = Stage::Fetching;
+        // It was pushed when it was new.
+        entry.hops = 0;
+        window.unkeep_body(&id);
+        self.judge(topic, id);
+    }
+
+    /// Hands an accepted bundle to the application, if it reads the topic and has not been given it.
+    pub(super) fn deliver(&mut self, topic: TopicId, id: BundleId) {
+        let Some(window) = self.topics.get_mut(&topic).filter(|window| window.deliver) else { return };
+        let Some(entry) = window.entry_mut(&id) else { return };
+        let Some(bundle) = entry.body.clone().filter(|_| entry.deliverable && !entry.delivered) else {
+            return;
+        };
+        entry.delivered = true;
+        let from = entry.from;
+        self.counters.delivered += 1;
+        self.actions.push_back(Action::Deliver { bundle, from });
+    }
+
+    /// Nobody took what was delivered: it waits for the next reader.
+    pub(super) fn on_undelivered(&mut self, topic: TopicId, id: &BundleId) {
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        window.deliver = false;
+        if let Some(entry) = window.entry_mut(id)
+            && std::mem::take(&mut entry.delivered)
+        {
+            self.counters.delivered = self.counters.delivered.saturating_sub(1);
+        }
+    }
+
+    pub(super) fn on_stop_reading(&mut self, topic: TopicId) {
+        if let Some(window) = self.topics.get_mut(&topic) {
+            window.stop_reading();
+        }
+    }
+
+    pub(super) fn on_leave(&mut self, topic: TopicId) {
+        let Some(mut window) = self.topics.remove(&topic) else { return };
+        window.leave();
+        self.left.add(window, self.config.topic_bytes);
+        self.fail_publishes(topic, &PublishError::NotJoined(topic));
+        self.publisher.left(&topic);
+        for id in self.wants.of_topic(&topic) {
+            self.drop_want(&id);
+        }
+        self.tell_topics(Vec::new(), vec![*topic.as_bytes()]);
+    }
+}

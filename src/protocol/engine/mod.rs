@@ -1,0 +1,453 @@
+//! The engine itself: its state, its three calls, and which room handles what.
+
+mod accept;
+#[cfg(any(test, feature = "sim"))]
+mod check;
+mod clock;
+mod debts;
+mod duplicates;
+mod greeting;
+mod health;
+mod intake;
+mod joining;
+mod passing;
+mod places;
+mod presence;
+mod publishing;
+mod pulls;
+mod records;
+mod silence;
+mod spread;
+mod tariff;
+mod verification;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::spread::Redundancy;
+use crate::key::{PublicKey, SecretKey};
+use crate::protocol::condition::Health;
+use crate::protocol::condition::clock::ClockWatch;
+use crate::protocol::condition::presence::Presence;
+use crate::protocol::evidence::EvidenceBook;
+use crate::protocol::links::Links;
+use crate::protocol::links::bans::Standing;
+use crate::protocol::linkset::LinkSet;
+use crate::protocol::publisher::Publisher;
+use crate::protocol::pulls::Wants;
+use crate::protocol::random::{Keyed, Random};
+use crate::protocol::timers::{Timer, Timers};
+use crate::protocol::topics::left::Left;
+use crate::protocol::topics::window::Window;
+use crate::protocol::verification::questions::Questions;
+use crate::protocol::verification::queue::VerifyQueue;
+use crate::protocol::{
+    Action, Config, Counters, Event, Input, Ledger, LinkStats, Mono, Now, Stats, TopicStats,
+};
+use crate::rumor::{Evidence, NetworkId, RuleSet, TopicId};
+
+/// How often bodies and generations are looked at for expiry.
+const EXPIRE_EVERY: Duration = Duration::from_secs(1);
+
+/// The cycle also closes links that stall, so it must come round, and not all the time, whatever the configuration says.
+const SHORTEST_CYCLE: Duration = Duration::from_millis(10);
+const LONGEST_CYCLE: Duration = Duration::from_secs(10);
+
+/// What an engine is made from.
+#[derive(Debug)]
+pub struct Setup {
+    /// The network that all its links and topics belong to.
+    pub network: NetworkId,
+    /// Its node key, public half.
+    pub node: PublicKey,
+    /// The key that signs what it publishes.
+    pub author: SecretKey,
+    /// What is known about earlier use of the author key.
+    pub ledger: Ledger,
+    /// Decides every random choice. Secret and fresh in production, or peers could predict whom we tell first.
+    pub seed: [u8; 32],
+    /// Everything that an operator may choose.
+    pub config: Config,
+}
+
+/// A node without its I/O. See the [module](super) for how to drive it.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) config: Config,
+    pub(super) network: NetworkId,
+    pub(super) node: PublicKey,
+    pub(super) now: Now,
+    pub(super) random: Random,
+    pub(super) keyed: Keyed,
+    pub(super) links: Links,
+    /// Links with something to send.
+    pub(super) dirty: LinkSet,
+    pub(super) topics: BTreeMap<TopicId, Window>,
+    pub(super) left: Left,
+    pub(super) verifying: VerifyQueue,
+    pub(super) questions: Questions,
+    pub(super) wants: Wants,
+    /// Running estimate of the median time from pull to copy.
+    pub(super) median_serve: Option<Duration>,
+    /// When a pull last went unserved.
+    pub(super) last_miss: Option<Mono>,
+    /// When a link last answered a pull so late that we had stopped counting on it.
+    pub(super) late_answer_at: Option<Mono>,
+    /// When a peer last brought something genuine and new.
+    pub(super) heard_at: Option<Mono>,
+    /// When an author was last convicted.
+    pub(super) convicted_at: Option<Mono>,
+    pub(super) redundancy: Redundancy,
+    pub(super) book: EvidenceBook,
+    pub(super) standing: Standing,
+    pub(super) publisher: Publisher,
+    pub(super) timers: Timers,
+    pub(super) counters: Counters,
+    pub(super) actions: VecDeque<Action>,
+    pub(super) clock: ClockWatch,
+    pub(super) closed: bool,
+    /// What keeps this node from its work.
+    pub(super) health: Health,
+    /// When something last spoke for another process with our node key.
+    pub(super) other_process_at: Option<Mono>,
+    /// Since when it was not there.
+    pub(super) presence: Presence,
+    /// Changes whenever the number of links of any topic may have changed.
+    pub(super) topology: u64,
+}
+
+impl Engine {
+    /// A node at `now`, without links or topics.
+    #[must_use]
+    pub fn new(setup: Setup, now: Now) -> Self {
+        let mut random = Random::new(&setup.seed);
+        let keyed = Keyed::new(&mut random);
+        let mut timers = Timers::default();
+        timers.set(now.mono.plus(EXPIRE_EVERY), Timer::SomethingExpires);
+        timers.set(now.mono.plus(setup.config.repair_every), Timer::CycleDue);
+        Self {
+            network: setup.network,
+            node: setup.node,
+            now,
+            links: Links::new(),
+            dirty: LinkSet::default(),
+            topics: BTreeMap::new(),
+            left: Left::new(keyed),
+            verifying: VerifyQueue::new(keyed),
+            questions: Questions::new(keyed),
+            wants: Wants::new(keyed),
+            median_serve: None,
+            last_miss: None,
+            late_answer_at: None,
+            heard_at: None,
+            convicted_at: None,
+            redundancy: Redundancy::default(),
+            book: EvidenceBook::new(keyed),
+            standing: Standing::new(keyed),
+            publisher: Publisher::new(setup.author, setup.ledger, now, keyed),
+            timers,
+            counters: Counters::default(),
+            actions: VecDeque::new(),
+            config: setup.config,
+            random,
+            keyed,
+            clock: ClockWatch::new(now),
+            closed: false,
+            health: Health::default(),
+            other_process_at: None,
+            presence: Presence::default(),
+            topology: 0,
+        }
+    }
+
+    /// Takes in what happened at `now`.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        self.notice_absence(now);
+        self.now = Now { mono: self.now.mono.max(now.mono), unix_ms: now.unix_ms };
+        if self.clock.jumps(self.now) {
+            self.check_clock();
+        }
+        self.run_timers();
+        match input {
+            Input::LinkUp { link, peer, dialled } => self.on_link_up(link, peer, dialled),
+            Input::LinkDown { link, offence, why } => self.on_link_down(link, offence, why),
+            Input::Frame { link, lane, payload } => self.on_frame(link, lane, payload),
+            Input::Written { link, lane, bytes } => {
+                let now = self.now.mono;
+                if let Some(link) = self.links.get_mut(link) {
+                    link.outbox.written(lane, bytes, now);
+                    self.dirty.insert(link.slot);
+                    self.publisher.room_was_made();
+                }
+            }
+            Input::RoundTrip { link, rtt } => {
+                if let Some(link) = self.links.get_mut(link) {
+                    link.rtt = rtt;
+                }
+            }
+            Input::Verdicts { batch, verdicts } => self.on_verdicts(batch, &verdicts),
+            Input::Validated { question, verdict } => self.on_validated(question, verdict),
+            Input::Publish { topic, body, ticket } => self.on_publish(topic, body, ticket),
+            Input::Join { rules, deliver, validate } => self.on_join(rules, deliver, validate),
+            Input::Read { topic } => self.on_read(topic),
+            Input::Undelivered { topic, id } => self.on_undelivered(topic, &id),
+            Input::StopReading { topic } => self.on_stop_reading(topic),
+            Input::Leave { topic } => self.on_leave(topic),
+            Input::Recorded { from_ms, until_ms } => self.on_recorded(from_ms, until_ms),
+            Input::RecordFailed { why } => self.on_record_failed(why),
+            Input::Impaired { what, holds: true } => self.impair(what, None),
+            Input::Impaired { what, holds: false } => self.recover(what),
+            Input::Shutdown => self.on_shutdown(),
+            Input::Tick => {}
+        }
+        self.check_presence();
+    }
+
+    /// The next thing to do, or `None` when there is nothing more before the next input or deadline.
+    #[must_use = "an action that is not carried out is lost"]
+    pub fn poll(&mut self) -> Option<Action> {
+        if self.actions.is_empty() {
+            self.seal_waiting();
+            self.dispatch_verification();
+            self.flush();
+        }
+        self.actions.pop_front()
+    }
+
+    /// When to call [`Engine::handle`] again at the latest.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Mono> {
+        self.timers.next()
+    }
+
+    fn run_timers(&mut self) {
+        while let Some(timer) = self.timers.pop_due(self.now.mono) {
+            match timer {
+                Timer::CycleDue => {
+                    self.check_links();
+                    self.repair_cycle();
+                    // Up to a tenth of jitter, so that the nodes of a network do not all talk at once.
+                    let every = self.config.repair_every.clamp(SHORTEST_CYCLE, LONGEST_CYCLE);
+                    let jitter = (every / 10).mul_f64((self.random.below(1000) as f64) / 1000.0);
+                    self.timers.set(self.now.mono.plus(every).plus(jitter), Timer::CycleDue);
+                }
+                Timer::SomethingExpires => {
+                    self.expire();
+                    self.forget_other_process();
+                    self.timers.set(self.now.mono.plus(EXPIRE_EVERY), Timer::SomethingExpires);
+                }
+                Timer::AnnouncementsDue(link) => {
+                    if let Some(slot) = self.links.slot_of(link) {
+                        self.dirty.insert(slot);
+                    }
+                }
+                Timer::BudgetRefilled(link) => self.check_budget(link, true),
+                Timer::PullOverdue { wanted, slot, asked } => self.on_pull_overdue(wanted, slot, asked),
+                Timer::PullsAllowed(link) => self.on_pulls_allowed(link),
+                Timer::RestOver(wanted) => self.ask(wanted),
+                Timer::HoldBackOver { topic, id } => self.on_hold_back_over(topic, id),
+                Timer::ValidatorOverdue(question) => self.on_validator_overdue(question),
+                // Sealing is tried at the next poll.
+                Timer::SlotsFree(topic) => self.publisher.wake(topic),
+                Timer::LinkSettled(link) => self.on_link_settled(link),
+            }
+        }
+    }
+
+    fn expire(&mut self) {
+        self.check_clock();
+        // By a clock that links call wrong, peers would only begin to doubt theirs.
+        if !self.health.has(crate::protocol::Impairment::Clock) && self.clock.is_to_be_told() {
+            self.tell_clock();
+        }
+        self.check_hearing();
+        self.check_record();
+        self.check_silence();
+        let now = self.now;
+        let mut forgotten = Vec::new();
+        self.left.expire(now);
+        for (topic, window) in &mut self.topics {
+            forgotten.extend(window.expire(now).into_iter().map(|id| (*topic, id)));
+        }
+        for wanted in forgotten {
+            self.drop_want(&wanted);
+        }
+        self.pay_debts();
+        self.check_validators();
+        self.wants.give_back();
+        self.timers.give_back();
+    }
+
+    fn on_shutdown(&mut self) {
+        self.closed = true;
+        self.fail_all_publishes(&crate::protocol::PublishError::Closed);
+        let all: Vec<_> = self.links.iter().map(|link| link.id).collect();
+        for link in all {
+            self.close(link, crate::wire::Reason::Shutdown);
+        }
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        self.actions.push_back(Action::Event(event));
+    }
+
+    /// Whether a handshake with this key is worth finishing. Also checked when the link is up.
+    #[must_use]
+    pub fn would_refuse(&self, peer: &PublicKey) -> Option<crate::wire::Reason> {
+        self.refusal(peer, true)
+    }
+
+    /// Why this node would refuse a link to `peer` that it dials now: then it need not dial.
+    #[must_use]
+    pub fn would_refuse_dial(&self, peer: &PublicKey) -> Option<crate::wire::Reason> {
+        self.refusal(peer, false)
+    }
+
+    /// The rules of a joined topic.
+    #[must_use]
+    pub fn rules(&self, topic: &TopicId) -> Option<&Arc<RuleSet>> {
+        self.topics.get(topic).map(|window| &window.rules)
+    }
+
+    /// Links that relay `topic`, both hellos said.
+    #[must_use]
+    pub fn links_of(&self, topic: &TopicId) -> usize {
+        self.links.iter().filter(|link| link.relays(topic)).count()
+    }
+
+    /// Links on which both hellos were said, one for each peer.
+    #[must_use]
+    pub fn live_links(&self) -> usize {
+        self.links.iter().filter(|link| link.is_in_use()).count()
+    }
+
+    /// Changes whenever [`Engine::live_links`] or [`Engine::links_of`] may have changed.
+    #[must_use]
+    pub const fn topology(&self) -> u64 {
+        self.topology
+    }
+
+    /// How many topics it relays.
+    #[must_use]
+    pub fn topic_count(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// The node key at the other end of a link.
+    #[must_use]
+    pub fn peer_of(&self, link: crate::protocol::LinkId) -> Option<PublicKey> {
+        self.links.slot_of(link).and_then(|slot| self.links.at(slot)).map(|link| link.peer)
+    }
+
+    /// Whether a link still waits for the peer's hello, so that its end now means that the peer refused it.
+    #[must_use]
+    pub fn is_greeting(&self, link: crate::protocol::LinkId) -> bool {
+        let link = self.links.slot_of(link).and_then(|slot| self.links.at(slot));
+        link.is_some_and(|link| !link.live && !link.closing)
+    }
+
+    /// When a peer last brought something genuine that was new, if one ever has. Long ago while others speak means that all
+    /// our links lead to liars, or to nodes that are cut off as well: dial somebody else.
+    #[must_use]
+    pub const fn heard_at(&self) -> Option<Mono> {
+        self.heard_at
+    }
+
+    /// Whether a link has ever brought anything genuine. One that has not may lead to a liar, or to a quiet network.
+    #[must_use]
+    pub fn is_proven(&self, link: crate::protocol::LinkId) -> bool {
+        let link = self.links.slot_of(link).and_then(|slot| self.links.at(slot));
+        link.is_some_and(crate::protocol::links::Link::is_proven)
+    }
+
+    /// Whether a link is to be read now: it may have been paused by a frame whose action is still to be polled. What has come in
+    /// from a link that is not should wait in order.
+    #[must_use]
+    pub fn is_read(&self, link: crate::protocol::LinkId) -> bool {
+        let link = self.links.slot_of(link).and_then(|slot| self.links.at(slot));
+        link.is_none_or(|link| !link.is_reading_paused())
+    }
+
+    /// Whether there is another link to the peer of `link`.
+    #[must_use]
+    pub fn has_other_link(&self, link: crate::protocol::LinkId) -> bool {
+        self.peer_of(link).is_some_and(|peer| self.links.of_peer(&peer).any(|other| other.id != link))
+    }
+
+    /// For how long both hellos have been said on a link; `None` if they have not.
+    #[must_use]
+    pub fn live_for(&self, link: crate::protocol::LinkId, now: Mono) -> Option<Duration> {
+        let link = self.links.slot_of(link).and_then(|slot| self.links.at(slot))?;
+        link.live.then(|| now.since(link.live_since))
+    }
+
+    /// How long a validator may think about one rumor.
+    #[must_use]
+    pub const fn validator_patience(&self) -> Duration {
+        self.config.validator_patience
+    }
+
+    /// Whether nothing waits to be published here, and no link waits for a bundle, announcement, header or proof, or has bytes with
+    /// the transport. What we ask of others may still wait, and answers that say that we lack something.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.publisher.is_idle() && self.links.iter().all(|link| link.outbox.owes_nothing())
+    }
+
+    /// Node keys that are banned now.
+    #[must_use]
+    pub fn banned(&self) -> Vec<PublicKey> {
+        self.standing.banned(self.now.mono)
+    }
+
+    /// Convicted authors with the proof, where it is still kept.
+    #[must_use]
+    pub fn convicted(&self) -> Vec<(PublicKey, Option<Evidence>)> {
+        self.book.all().map(|(author, conviction)| (*author, conviction.evidence)).collect()
+    }
+
+    /// Counters and gauges.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            counters: self.counters,
+            links: self
+                .links
+                .iter()
+                .map(|link| LinkStats {
+                    peer: link.peer,
+                    dialled: link.dialled,
+                    live: link.live,
+                    rtt: link.rtt,
+                    copies_in: link.copies_in,
+                    accepted_first: u64::from(link.good),
+                    queued_bytes: link.outbox.queued_bytes(),
+                    owed_pulls: link.service.owed,
+                    wanted_from: link.wanted_from,
+                    serve_delay: link.service.delay,
+                    last_resort: link.service.is_last_resort(self.now.mono),
+                    waiting_verification: self.verifying.waiting_of(link.id),
+                    waiting_bytes: self.verifying.bytes_of(link.id),
+                })
+                .collect(),
+            topics: self
+                .topics
+                .iter()
+                .map(|(topic, window)| TopicStats {
+                    topic: *topic,
+                    bundles: window.claimed(),
+                    body_bytes: window.held_bytes(),
+                    links: self.links_of(topic),
+                })
+                .collect(),
+            waiting_verification: self.verifying.total(),
+            wants: self.wants.len(),
+            heard_ago: self.heard_at.map(|at| self.now.mono.since(at)),
+            impaired: self.health.list(self.now.mono),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! Publishing: what waits is sealed, stored and spread as soon as there are positions and room.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::key::PublicKey;
+use crate::protocol::engine::Engine;
+use crate::protocol::publisher::silence::Silence;
+use crate::protocol::timers::Timer;
+use crate::protocol::topics::entry::Entry;
+use crate::protocol::topics::window::{Taker, Window};
+use crate::protocol::{Action, PublishError, Ticket};
+use crate::rumor::{Bundle, Position, Reservation, TopicId};
+
+/// When an author who waits for room looks again whether expiry has made some.
+const EXPIRY_ROUND: Duration = Duration::from_millis(100);
+
+impl Engine {
+    /// The key that signs what we publish.
+    #[must_use]
+    pub fn author(&self) -> PublicKey {
+        self.publisher.author()
+    }
+
+    pub(super) fn on_publish(&mut self, topic: TopicId, body: Bytes, ticket: Ticket) {
+        match self.refuses_to_publish(&topic, body.len()) {
+            Some(error) => self.actions.push_back(Action::Published { ticket, result: Err(error) }),
+            None => self.publisher.submit(topic, body, ticket),
+        }
+    }
+
+    /// Why a body of `len` bytes can't be published, whatever there is room for.
+    fn refuses_to_publish(&self, topic: &TopicId, len: usize) -> Option<PublishError> {
+        if self.closed {
+            return Some(PublishError::Closed);
+        }
+        let Some(window) = self.topics.get(topic) else { return Some(PublishError::NotJoined(*topic)) };
+        let (max, author) = (window.rules.max_body(), self.publisher.author());
+        if len > max as usize {
+            return Some(PublishError::TooLarge { len, max });
+        }
+        if !window.rules.admits(&author) {
+            return Some(PublishError::NotAdmitted(author));
+        }
+        self.publisher.halted().cloned()
+    }
+
+    /// Group commit: whatever waits goes into as few bundles as it fits, as soon as there are slots and room. An idle
+    /// author's single rumor goes at once; what it says soon after goes together ([`Config::seal_every`](crate::protocol::Config::seal_every)).
+    pub(super) fn seal_waiting(&mut self) {
+        for topic in self.publisher.take_awake() {
+            if let Some(error) = self.publisher.halted().cloned() {
+                self.fail_publishes(topic, &error);
+            } else if self.links_of(&topic) == 0 {
+                let error = match self.live_links() {
+                    0 => PublishError::NoLink,
+                    links => PublishError::NotRelayed { links },
+                };
+                self.fail_publishes(topic, &error);
+            } else {
+                match self.silence(&topic) {
+                    None => while self.seal_one(topic) {},
+                    Some(Silence::For(wait)) => drop(self.sleep(topic, wait)),
+                    Some(Silence::Fails(error)) => self.fail_publishes(topic, &error),
+                }
+            }
+        }
+    }
+
+    /// Seals one bundle; false when nothing more can be said now.
+    fn seal_one(&mut self, topic: TopicId) -> bool {
+        let now = self.now;
+        let Some(next) = self.publisher.next(&topic, now.mono, self.config.seal_every) else { return false };
+        if let Some(rest) = next.gathers {
+            return self.sleep(topic, rest);
+        }
+        if !self.has_room(&topic, &self.author(), next.bytes) {
+            // Written bytes wake us; the timer is for room that expiry makes.
+            self.publisher.is_blocked(topic);
+            return self.sleep(topic, EXPIRY_ROUND);
+        }
+        let Some(window) = self.topics.get(&topic) else { return false };
+        let (reservation, record) = self.publisher.reserve(&window.rules, next.rumors, now);
+        self.actions.extend(record);
+        match reservation {
+            Reservation::Slots { first, count } => self.seal_at(topic, first, count),
+            Reservation::WaitUntil(until_ms) => self.wait_until(topic, until_ms),
+            Reservation::RecordFirst { .. } => false,
+        }
+    }
+
+    /// Seals what waits at its positions.
+    fn seal_at(&mut self, topic: TopicId, first: Position, count: u16) -> bool {
+        let taken = self.publisher.take(topic, count, self.now.mono);
+        let (tickets, bodies): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
+        let Ok(bundle) = self.publisher.seal(topic, first, &bodies) else { return false };
+        let bundle = Arc::new(bundle);
+        if !self.hold_own(&bundle) {
+            // Somebody has written at our position: we must not say a second thing there.
+            for ticket in tickets {
+                let result = Err(PublishError::DuplicateWriter);
+                self.actions.push_back(Action::Published { ticket, result });
+            }
+            self.halt_duplicate(&topic, first.tick);
+            return false;
+        }
+        for (ticket, rumor) in tickets.into_iter().zip(bundle.rumors()) {
+            self.actions.push_back(Action::Published { ticket, result: Ok(rumor.id()) });
+        }
+        let holds_back = |window: &Window| window.rules.hold_back().is_some();
+        if self.topics.get(&topic).is_some_and(holds_back) {
+            self.announce_header(topic, bundle.id());
+        }
+        self.accept(topic, bundle.id());
+        true
+    }
+
+    /// Puts an own bundle into its topic's window; false if its position is taken.
+    fn hold_own(&mut self, bundle: &Arc<Bundle>) -> bool {
+        let (id, signed) = (bundle.id(), *bundle.signed_header());
+        let Some(window) = self.topics.get_mut(&signed.header.topic) else { return false };
+        window.insert(id, Entry::own(Arc::clone(bundle), self.config.hop_budget()), self.now);
+        let claimed = window.claim(id, &signed, Taker::Us, self.now, &self.config).is_ok();
+        if !claimed {
+            window.forget(&id);
+        }
+        claimed
+    }
+
+    /// Leaves a topic's waiting rumors for later, or until something changes. Gives false: nothing more can be said now.
+    pub(super) fn sleep(&mut self, topic: TopicId, wait: Duration) -> bool {
+        if let Some(at) = self.publisher.sleep(topic, wait, self.now.mono) {
+            self.timers.set(at, Timer::SlotsFree(topic));
+        }
+        false
+    }
+
+    /// Room for an own bundle: in our own store, and towards at least half of the topic's links, or of those we dialled:
+    /// nobody who came to us, however many they are, may make us fall silent by not reading. Where we dialled nobody, it is half
+    /// of those that do not stand still.
+    fn has_room(&mut self, topic: &TopicId, author: &PublicKey, bytes: usize) -> bool {
+        let store = self
+            .topics
+            .get_mut(topic)
+            .is_some_and(|window| window.has_room(author, bytes, self.now.mono, &self.config));
+        let now = self.now.mono;
+        let (mut links, mut still, mut free, mut dialled, mut dialled_free) = (0, 0, 0, 0, 0);
+        for link in self.links.iter().filter(|link| link.relays(topic)) {
+            let (room, ours) = (usize::from(link.outbox.has_room_for_own()), usize::from(link.dialled));
+            links += 1;
+            still += usize::from(link.outbox.stands_still(now));
+            free += room;
+            dialled += ours;
+            dialled_free += ours * room;
+        }
+        let of_ours = match dialled {
+            0 => free > 0 && free * 2 >= links - still,
+            _ => dialled_free * 2 >= dialled,
+        };
+        store && (free * 2 >= links || of_ours)
+    }
+
+    /// What is said next in a topic does not wait for company.
+    pub fn hurry(&mut self, topic: &TopicId) {
+        self.publisher.hurry(topic);
+    }
+
+    /// Takes back a publish request that still waits; true if there was one.
+    pub fn withdraw(&mut self, topic: TopicId, ticket: Ticket) -> bool {
+        self.publisher.withdraw(topic, ticket)
+    }
+
+    pub(super) fn fail_publishes(&mut self, topic: TopicId, error: &PublishError) {
+        for ticket in self.publisher.give_up(&topic) {
+            self.actions.push_back(Action::Published { ticket, result: Err(error.clone()) });
+        }
+    }
+
+    pub(super) fn fail_all_publishes(&mut self, error: &PublishError) {
+        self.publisher.waiting().into_iter().for_each(|topic| self.fail_publishes(topic, error));
+    }
+}

@@ -1,0 +1,534 @@
+//! Pulls: asking for what was announced, serving what we announced, and telling who serves badly.
+
+use crate::protocol::limits::SERVES_FOR;
+use crate::protocol::timers::WantId;
+use std::time::Duration;
+
+use crate::protocol::LinkId;
+use crate::protocol::engine::Engine;
+use crate::protocol::limits::{MAX_OWED, MAX_OWED_BYTES};
+use crate::protocol::links::Sender;
+use crate::protocol::links::outbox::FRAME_TARGET;
+use crate::protocol::links::{LAST_RESORT, Link};
+use crate::protocol::linkset::{LinkSet, Slot};
+use crate::protocol::pulls::{Added, Want};
+use crate::protocol::time::Mono;
+use crate::protocol::timers::Timer;
+use crate::protocol::topics::entry::Stage;
+use crate::protocol::total::Total as _;
+use crate::protocol::weakness::Weakness;
+use crate::rumor::{BundleId, TopicId};
+use crate::wire::{self, Announced, Ids};
+
+/// What a pull that comes to nothing costs us, from the announcement on (measured 3 to 4 us; why it is
+/// charged: docs/decisions/0041-what-a-link-may-owe-grows-with-service.md).
+const FAILED_PULL_COST: Duration = Duration::from_micros(4);
+/// After a pull went unserved, links that have never brought anything are doubted for so long: as long as strikes last.
+/// In an honest network that misses one now and then it costs a few copies.
+const WARY: Duration = LAST_RESORT;
+/// One pull in this many goes to a random source, so that a link that got better, or is new, is noticed.
+const EXPLORE: usize = 5;
+/// Above this the estimate of the median is of no use: no pull waits longer than 2 s.
+const LONGEST_SERVE: Duration = Duration::from_secs(1);
+/// Bounds of the patience with a pull.
+const SHORTEST_PATIENCE: Duration = Duration::from_millis(60);
+const LONGEST_PATIENCE: Duration = Duration::from_secs(2);
+/// Per byte: 2 Mbit/s. A link slower than this times out now and then, and is asked later than others. (Guess.)
+const SLOWEST_LINE: Duration = Duration::from_micros(4);
+/// Starved ids that are tried again when a pull ends.
+const RETRIES: usize = 4;
+
+/// Why a pull came to nothing.
+#[derive(Clone, Copy)]
+enum Failure {
+    /// It took too long.
+    Late,
+    /// The link says that it does not hold it: there is no point in asking it until it announces it again.
+    Gone {
+        /// It may have had to drop it.
+        excused: bool,
+    },
+}
+
+/// Whether a link may be asked for something of this size class: it owes us no more than it may, and has brought no more.
+fn may_be_asked(link: &Link, size: u8, now: Mono) -> bool {
+    let (service, bytes) = (&link.service, 1usize << size);
+    !link.closing
+        && !link.outbox.has_pulls(MAX_OWED)
+        && service.owed < service.may_owe
+        && (service.owed == 0 || service.owed_bytes.saturating_add(bytes) <= MAX_OWED_BYTES)
+        && link.budget.pulled.overdrawn_until(now).is_none()
+}
+
+impl Engine {
+    pub(super) fn on_announce(&mut self, sender: Sender, announced: Announced) {
+        let topic = announced.topic;
+        let Some(window) = self.topics.get_mut(&topic) else {
+            self.counters.unknown_topic += 1;
+            return;
+        };
+        let mut unknown = Vec::new();
+        let by = (sender.link, sender.peer);
+        for (id, size) in announced.items {
+            if window.is_refused(&id, self.now) {
+                self.counters.refused_again += 1;
+            } else if window.debts.note(&id, sender.slot, self.now.mono) {
+                if window.has_room_over(&id, by, self.now, &self.config) {
+                    unknown.push((id, size));
+                } else {
+                    self.counters.refused_again += 1;
+                }
+            } else if let Some(entry) = window.entry_mut(&id) {
+                entry.have.insert(sender.slot);
+                // Also while a copy is being judged: if that is a forgery, this link is asked.
+                if matches!(entry.stage, Stage::Fetching | Stage::Verifying { .. }) {
+                    unknown.push((id, size));
+                }
+            } else {
+                unknown.push((id, size));
+            }
+        }
+        for (id, size) in unknown {
+            self.want(sender, topic, id, size);
+        }
+    }
+
+    /// Notes that `sender` holds what we lack, and asks somebody for it if nobody is being asked.
+    pub(super) fn want(&mut self, sender: Sender, topic: TopicId, id: BundleId, size: u8) {
+        let Some(link) = self.links.at_mut(sender.slot) else { return };
+        // A class beyond the largest bundle is a lie that only makes the liar be asked for less at once.
+        let size = size.min(17);
+        let (listed, most) = (link.listed(&topic), link.service.most_wants());
+        match self.wants.add((topic, id), size, sender.slot, listed, most) {
+            Added::Again => self.ask((topic, id)),
+            Added::Ask => {
+                link.is_listed(topic);
+                self.ask((topic, id));
+            }
+            Added::Noted => link.is_listed(topic),
+            Added::Nothing => {}
+            Added::Full => {
+                self.counters.wants_refused += 1;
+                link.has_more(topic);
+            }
+        }
+    }
+
+    /// Asks the next source, or sources, for a wanted id, unless enough are being asked.
+    pub(super) fn ask(&mut self, wanted: WantId) {
+        let now = self.now.mono;
+        let Some(want) = self.wants.get(&wanted) else { return };
+        let (topic, id) = wanted;
+        // A copy of it is being judged: only if that fails is another needed.
+        let entry = self.topics.get(&topic).and_then(|window| window.entry(&id));
+        if entry.is_some_and(|entry| !matches!(entry.stage, Stage::Fetching)) {
+            return;
+        }
+        let (width, in_time, under_way) = (usize::from(want.width), want.in_time(), want.under_way());
+        if in_time >= width || want.rests_until > now {
+            return;
+        }
+        let (_, idle) = want.idle();
+        let hopeless = |slot: &Slot| self.links.at(*slot).is_none_or(|link| link.service.is_last_resort(now));
+        // Where pulls go unserved, there are liars: then who has never brought anything may be one, and so may whoever has
+        // just failed. They are asked like others, but not waited for if somebody better announces the same.
+        let wary = self.last_miss.is_some_and(|at| now.since(at) < WARY);
+        let trusting = self.config.lacks(Weakness::NobodyDoubted);
+        let doubtful = |slot: &Slot| {
+            let link = self.links.at(*slot).filter(|_| !trusting);
+            link.is_some_and(|link| {
+                let struck = link.service.is_last_resort(now);
+                let unproven = !link.is_proven() && (wary || link.service.recent_lates(now) > 1);
+                struck || link.service.recent_misses(now) > 1 || unproven
+            })
+        };
+        if idle.is_empty() {
+            if under_way == 0 {
+                self.give_up(&wanted);
+            }
+            return;
+        }
+        let fits = |slot: &Slot| {
+            self.links.at(*slot).is_some_and(|link| may_be_asked(link, want.size_of(*slot), now))
+        };
+        let mut free: Vec<_> = idle.into_iter().filter(fits).collect();
+        if free.is_empty() {
+            if under_way == 0 {
+                self.starve(wanted);
+            }
+            return;
+        }
+        // Those that served whenever they were asked come first, the quickest first; a link never asked counts as quick as
+        // its round trip. One miss puts a link behind all that have none, so a liar costs each node one time-out.
+        let rank = |slot: &Slot| {
+            let link = self.links.at(*slot);
+            let misses = link.map_or(usize::MAX, |link| link.service.recent_lates(now));
+            let misses = if trusting { 0 } else { misses };
+            let delay = link.map(|link| link.service.delay.unwrap_or(link.rtt));
+            (hopeless(slot), doubtful(slot), misses, delay)
+        };
+        free.sort_by_cached_key(rank);
+        let better = free.iter().filter(|slot| !doubtful(slot)).count();
+        if self.random.below(EXPLORE) == 0 {
+            let spotless = free.iter().take_while(|slot| !doubtful(slot)).count().max(1);
+            let choice = self.random.below(spotless).min(free.len().saturating_sub(1));
+            free.swap(0, choice);
+        }
+        // What the doubtful have been asked for does not keep us from asking others, but from asking more of the doubtful.
+        let missing = width.saturating_sub(if better > 0 { in_time } else { under_way });
+        let chosen: Vec<_> =
+            free.into_iter().take(missing).map(|slot| (slot, want.size_of(slot), doubtful(&slot))).collect();
+        for (slot, size, doubtful) in chosen {
+            let Some(link) = self.links.at_mut(slot) else { continue };
+            link.service.owed.gains(1);
+            link.service.owed_bytes.gains(1 << size);
+            link.outbox.pull(topic, id);
+            self.dirty.insert(slot);
+            self.counters.pulls += 1;
+            let first = !link.is_proven() && link.service.owed == 1;
+            let due = now.plus(if first { self.first_patience(slot) } else { self.patience(slot) });
+            self.timers.set(due, Timer::PullOverdue { wanted, slot, asked: now });
+            if let Some(want) = self.wants.get_mut(&wanted) {
+                want.asked(slot, now, doubtful);
+            }
+        }
+    }
+
+    /// A copy came: was it pulled from this link? Gives how many bytes were asked for.
+    pub(super) fn pull_answered(&mut self, sender: Sender, wanted: &WantId) -> Option<usize> {
+        let now = self.now.mono;
+        let want = self.wants.get_mut(wanted)?;
+        let owed = want.owes(sender.slot);
+        let Some((asked, size)) = want.answered(sender.slot, false) else {
+            // We had stopped counting on it.
+            self.late_answer_at = if owed { Some(now) } else { self.late_answer_at };
+            if owed && let Some(link) = self.links.at_mut(sender.slot) {
+                link.service.serves(now);
+            }
+            return None;
+        };
+        self.settle(sender.slot, size);
+        let took = now.since(asked);
+        if let Some(link) = self.links.at_mut(sender.slot) {
+            link.service.served(took, now);
+        }
+        self.sample_serve(took);
+        self.retry_starved();
+        Some(1 << size)
+    }
+
+    /// A median by small steps towards each sample: robust against the minority who are slow on purpose.
+    fn sample_serve(&mut self, took: Duration) {
+        let median = self.median_serve.unwrap_or(took);
+        let step = (median / 16).max(Duration::from_micros(50));
+        let moved = if took > median { median.saturating_add(step) } else { median.saturating_sub(step) };
+        self.median_serve = Some(moved.min(LONGEST_SERVE));
+    }
+
+    /// How long to wait for a pulled copy before it counts as unserved.
+    fn patience(&self, slot: Slot) -> Duration {
+        let rtt = self.links.at(slot).map_or(Duration::ZERO, |link| link.rtt);
+        let by_rtt = rtt.saturating_mul(2).saturating_add(Duration::from_millis(50));
+        let by_service = self.median_serve.unwrap_or_default().saturating_mul(3);
+        by_rtt.max(by_service).clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE)
+    }
+
+    /// How long to wait for the first thing that is asked of a link which has never brought anything, and may be a liar,
+    /// before somebody else is asked too: a round trip with a quarter for its variance, what the slowest line we plan
+    /// for takes for a frame of what the link owes, and the configured margin. It does not count against the link.
+    /// (docs/decisions/0018-unproven-links-get-a-short-first-time-out.md says what waiting as long as for others costs.)
+    fn first_patience(&self, slot: Slot) -> Duration {
+        let Some(link) = self.links.at(slot) else { return SHORTEST_PATIENCE };
+        let line = SLOWEST_LINE.saturating_mul(link.service.owed_bytes.min(FRAME_TARGET) as u32);
+        let first = link
+            .rtt
+            .saturating_add(link.rtt / 4)
+            .saturating_add(line)
+            .saturating_add(self.config.first_pull_margin);
+        first.min(self.patience(slot))
+    }
+
+    /// A copy of what we have came as a reply. If it is what the link was asked for before somebody else served it, the link is
+    /// working through its pulls; if not, it says nothing about the link: anybody can repeat what is old.
+    pub(super) fn copy_came_late(&mut self, slot: Slot, id: &BundleId) {
+        let now = self.now.mono;
+        if let Some(link) = self.links.at_mut(slot)
+            && link.service.still_owed(id)
+        {
+            link.service.serves(now);
+            self.late_answer_at = Some(now);
+        }
+    }
+
+    /// Nobody may be asked for `wanted` now: it waits until a pull of one of its sources ends, or one that has brought more
+    /// than it may is within its rate again.
+    fn starve(&mut self, wanted: WantId) {
+        let now = self.now.mono;
+        self.wants.starve(wanted, now);
+        let Some(want) = self.wants.get(&wanted) else { return };
+        let sources: Vec<_> = want.sources().collect();
+        sources.into_iter().for_each(|slot| self.wait_to_pull(slot));
+    }
+
+    /// If a link has brought more than it may, it is asked again when that is made up for: no pull that ends may do it.
+    fn wait_to_pull(&mut self, slot: Slot) {
+        let now = self.now.mono;
+        if let Some(link) = self.links.at_mut(slot)
+            && !link.waits_to_pull
+            && let Some(until) = link.budget.pulled.overdrawn_until(now)
+        {
+            link.waits_to_pull = true;
+            self.timers.set(until, Timer::PullsAllowed(link.id));
+        }
+    }
+
+    /// A link has brought no more than its rate again.
+    pub(super) fn on_pulls_allowed(&mut self, link: LinkId) {
+        let Some(link) = self.links.get_mut(link) else { return };
+        link.waits_to_pull = false;
+        let slot = link.slot;
+        self.wants.freed.insert(slot);
+        self.retry_starved();
+    }
+
+    /// A pull of this link is over: it owes us that much less.
+    fn settle(&mut self, slot: Slot, size: u8) {
+        self.wants.freed.insert(slot);
+        if let Some(link) = self.links.at_mut(slot) {
+            link.service.owed.loses(1);
+            link.service.owed_bytes.loses(1 << size);
+        }
+    }
+
+    /// Asks links of which a pull has ended for something that has waited for it. Not from within itself: what is given up
+    /// here frees room that the next pull to end may use.
+    fn retry_starved(&mut self) {
+        if std::mem::replace(&mut self.wants.retrying, true) {
+            return;
+        }
+        for slot in std::mem::take(&mut self.wants.freed).iter() {
+            for _ in 0..RETRIES {
+                let now = self.now.mono;
+                if !self.links.at(slot).is_some_and(|link| may_be_asked(link, 0, now)) {
+                    self.wait_to_pull(slot);
+                    break;
+                }
+                let Some(wanted) = self.wants.pop_starved(slot) else { break };
+                self.ask(wanted);
+            }
+        }
+        self.wants.retrying = false;
+    }
+
+    pub(super) fn on_pull_overdue(&mut self, wanted: WantId, slot: Slot, asked: Mono) {
+        let now = self.now.mono;
+        let under_way =
+            |want: &crate::protocol::pulls::Want| want.asking().any(|under_way| under_way == (slot, asked));
+        if !self.wants.get(&wanted).is_some_and(under_way) {
+            return;
+        }
+        let Some(link) = self.links.at(slot) else { return };
+        let patience = self.patience(slot);
+        if asked.plus(patience) > now {
+            if !link.is_proven() {
+                // Perhaps a liar: it has its time, but others are asked meanwhile.
+                if let Some(want) = self.wants.get_mut(&wanted) {
+                    want.is_slow(slot);
+                }
+                self.note_late(&wanted, slot);
+            }
+            self.timers.set(asked.plus(patience), Timer::PullOverdue { wanted, slot, asked });
+            return self.ask(wanted);
+        }
+        // A link that is working through what we asked it for before, or that we do not read, has not failed us. Asking
+        // it again would only lengthen its queue; another may well be quicker.
+        let busy = link.service.is_serving(now, patience) || link.is_reading_paused();
+        let waits_on = busy && !link.closing && now.since(asked) < SERVES_FOR;
+        // It took at least this long. Left out, the median would only know the pulls that were quick enough, and under
+        // load ever more of them would be asked for twice. A link that has never served says nothing about serving.
+        // (Once for each pull, or one that is withheld would count for many.)
+        let has_served = link.service.delay.is_some();
+        self.note_late(&wanted, slot);
+        let newly = self.wants.get_mut(&wanted).is_some_and(|want| want.is_slow(slot));
+        if has_served && newly {
+            self.sample_serve(now.since(asked));
+        }
+        if !waits_on {
+            return self.pull_failed(slot, wanted, Failure::Late);
+        }
+        self.timers.set(now.plus(patience), Timer::PullOverdue { wanted, slot, asked });
+        self.ask(wanted);
+    }
+
+    /// A pull has taken too long, whoever serves in the end and however busy the link is: others are asked before it for a while.
+    fn note_late(&mut self, wanted: &WantId, slot: Slot) {
+        let now = self.now.mono;
+        let newly = self.wants.get_mut(wanted).is_some_and(|want| want.is_late(slot));
+        if newly && let Some(link) = self.links.at_mut(slot) {
+            link.service.is_late(now);
+        }
+    }
+
+    /// A pull came to nothing.
+    fn pull_failed(&mut self, slot: Slot, wanted: WantId, failure: Failure) {
+        let now = self.now.mono;
+        let Some(want) = self.wants.get_mut(&wanted) else { return };
+        let gone = matches!(failure, Failure::Gone { .. });
+        let Some((_, size)) = want.answered(slot, !gone) else { return };
+        if gone {
+            want.is_gone(slot);
+        }
+        // Two at once next time, then three.
+        want.width = want.width.saturating_add(1).min(3);
+        let rest = Want::rest(want.idle().0);
+        if want.under_way() == 0 && !rest.is_zero() {
+            want.rests_until = now.plus(rest);
+            self.timers.set(want.rests_until, Timer::RestOver(wanted));
+        }
+        self.counters.pulls_unserved += 1;
+        self.settle(slot, size);
+        let pressed = self.late_answer_at.is_some_and(|at| now.since(at) < SERVES_FOR);
+        if let Some(link) = self.links.at_mut(slot) {
+            let excused = matches!(failure, Failure::Gone { excused: true });
+            link.budget.charge_cpu(now, FAILED_PULL_COST);
+            link.service.missed(now, excused, pressed);
+            if !excused {
+                self.last_miss = Some(now);
+            }
+        }
+        self.ask(wanted);
+        self.retry_starved();
+    }
+
+    /// Of what links that serve nothing have announced, only what they are being asked for stays wanted from them. The rest,
+    /// which may be thousands of lies, would keep us asking for minutes. When that has come to an end, whichever, they are
+    /// asked to announce again what they hold. (Every second, for all of them in one walk.)
+    pub(super) fn expect_nothing_of_the_silent(&mut self) {
+        let mut silent = LinkSet::default();
+        let listed = |link: &&Link| link.wanted_from > link.service.most_wants();
+        self.links.iter().filter(listed).for_each(|link| silent.insert(link.slot));
+        if silent.iter().next().is_none() {
+            return;
+        }
+        // Nobody owes us less by it, so the starved need not be looked at for each.
+        self.wants.retrying = true;
+        for wanted in self.wants.of_links(&silent) {
+            let Some(want) = self.wants.get_mut(&wanted) else { continue };
+            for slot in want.remove_idle(&silent) {
+                if let Some(link) = self.links.at_mut(slot) {
+                    link.is_delisted(&wanted.0);
+                    link.has_more(wanted.0);
+                }
+            }
+            if want.sources().next().is_none() {
+                // Nobody to rest for.
+                want.rests_until = Mono::default();
+            }
+            self.ask(wanted);
+        }
+        self.wants.retrying = false;
+        self.retry_starved();
+    }
+
+    pub(super) fn on_gone(&mut self, sender: Sender, gone: Ids) {
+        let now = self.now.mono;
+        // What it announced may be gone because its author was convicted since: then the proof has just come, from it or
+        // from somebody else first.
+        let lately = |at: Option<Mono>| at.is_some_and(|at| now.since(at) < SERVES_FOR);
+        let excused = lately(self.convicted_at)
+            || self.links.at(sender.slot).is_some_and(|link| lately(link.evidence_at));
+        for id in gone.ids {
+            self.pull_failed(sender.slot, (gone.topic, id), Failure::Gone { excused });
+        }
+    }
+
+    /// The id is no longer wanted: whoever still owes a copy may drop it.
+    pub(super) fn drop_want(&mut self, wanted: &WantId) {
+        let Some(want) = self.forget_want(wanted) else { return };
+        for slot in want.owing() {
+            if let Some(link) = self.links.at_mut(slot) {
+                link.outbox.cancel(wanted.0, wanted.1);
+                self.dirty.insert(slot);
+            }
+        }
+        self.retry_starved();
+    }
+
+    /// Nobody has served the id. A late copy is still welcome, so nothing is cancelled; and whoever does serve now and then,
+    /// and so may only be overloaded, is asked in a while to announce what it holds again.
+    fn give_up(&mut self, wanted: &WantId) {
+        let Some(want) = self.forget_want(wanted) else { return };
+        self.counters.wants_given_up += 1;
+        for slot in want.sources() {
+            if let Some(link) = self.links.at_mut(slot)
+                && link.service.delay.is_some()
+            {
+                link.has_more(wanted.0);
+            }
+        }
+        self.retry_starved();
+    }
+
+    fn forget_want(&mut self, wanted: &WantId) -> Option<Want> {
+        let want = self.wants.remove(wanted)?;
+        for (slot, _) in want.asking() {
+            self.settle(slot, want.size_of(slot));
+        }
+        for slot in want.owing() {
+            if let Some(link) = self.links.at_mut(slot) {
+                link.service.may_come_late(wanted.1);
+            }
+        }
+        for slot in want.sources() {
+            if let Some(link) = self.links.at_mut(slot) {
+                link.is_delisted(&wanted.0);
+            }
+        }
+        Some(want)
+    }
+
+    pub(super) fn on_pull(&mut self, sender: Sender, pull: Ids) {
+        let now = self.now.mono;
+        for id in pull.ids {
+            let held = self.topics.get_mut(&pull.topic).and_then(|window| window.entry_mut(&id));
+            let body = held.filter(|entry| entry.is_accepted()).and_then(|entry| entry.body.clone());
+            let turn = body.as_ref().map(|bundle| self.turn_of(&pull.topic, &bundle.header().author));
+            let Some(link) = self.links.at_mut(sender.slot) else { return };
+            self.dirty.insert(sender.slot);
+            let (Some(bundle), Some(turn)) = (body, turn) else {
+                self.counters.gone += 1;
+                link.outbox.gone(pull.topic, id);
+                continue;
+            };
+            // Charged before the work: asking for much with little empties the asker's own budget.
+            link.budget.bytes.charge(now, wire::bundle_item_len(&bundle) as u64);
+            if link.outbox.reply(turn, bundle) {
+                self.counters.served += 1;
+                if let Some(entry) = self.topics.get_mut(&pull.topic).and_then(|window| window.entry_mut(&id))
+                {
+                    entry.have.insert(sender.slot);
+                }
+            } else {
+                self.counters.gone += 1;
+                link.outbox.gone(pull.topic, id);
+                // We do hold it and only lack the room: it is announced again when there is some.
+                link.outbox.behind = true;
+                if let Some(entry) = self.topics.get_mut(&pull.topic).and_then(|window| window.entry_mut(&id))
+                {
+                    entry.told.remove(sender.slot);
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_cancel(&mut self, sender: Sender, cancel: Ids) {
+        for id in cancel.ids {
+            if let Some(entry) = self.topics.get_mut(&cancel.topic).and_then(|window| window.entry_mut(&id)) {
+                entry.have.insert(sender.slot);
+            }
+            if self.links.at_mut(sender.slot).is_some_and(|link| link.outbox.drop_reply(&id)) {
+                self.counters.cancelled += 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Spread: push while a rumor is rare, then announce it; and the repair cycle that catches what was missed.
+
+use std::time::Duration;
+
+use crate::key::PublicKey;
+use crate::protocol::engine::Engine;
+use crate::protocol::limits::MAX_LINKS;
+use crate::protocol::links::outbox::Push;
+use crate::protocol::linkset::{LinkSet, Slot};
+use crate::protocol::timers::Timer;
+use crate::protocol::weakness::Weakness;
+use crate::protocol::{Action, LinkId};
+use crate::rumor::{BundleId, TopicId};
+
+/// Links that a recent bundle is announced to again in each round of the repair cycle, if they have not shown it.
+const REPAIR_FANOUT: usize = 3;
+/// Rounds of the repair cycle that a bundle goes through: a safety net, since links are reliable and what found no room is
+/// made up for by a resync. (Four rounds cost a quarter of all announcements and changed nothing:
+/// docs/decisions/0020-one-round-of-repair.md.)
+const REPAIR_ROUNDS: u8 = 1;
+/// Most bundles that one round looks at: the newest.
+const REPAIR_BUNDLES: usize = 2_048;
+/// What looking at one held bundle costs (measured: a look-up, rounded up).
+const LOOK_COST: Duration = Duration::from_nanos(100);
+
+impl Engine {
+    /// First acceptance: pushes to a few links while the hop budget lasts, announces to the rest.
+    pub(super) fn spread(&mut self, topic: TopicId, id: BundleId) {
+        let now = self.now.mono;
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        let Some(entry) = window.entry(&id) else { return };
+        let Some(bundle) = entry.body.clone() else { return };
+        let own = entry.from.is_none();
+        let (hops, have, told, size) = (entry.hops, entry.have, entry.told, entry.size_class());
+        let author = bundle.header().author;
+        let mut targets = self.links.relaying(&topic, &have);
+        let wish = match (bundle.header().is_large(), own, hops) {
+            (true, _, _) | (_, false, 0) => 0,
+            (false, true, _) => self.config.eager_author,
+            (false, false, _) if self.config.lacks(Weakness::RedundancyUnheeded) => self.config.eager,
+            (false, false, _) => self.redundancy.reduce(self.config.eager.min(MAX_LINKS)),
+        };
+        let mut eager = wish.min(targets.len());
+        let unpaced = self.config.lacks(Weakness::UnpacedPushes);
+        if eager > 0 && !own && !unpaced && !window.authors.may_push(&author, bundle.header().count, now) {
+            self.counters.push_degraded += eager as u64;
+            eager = 0;
+        }
+        let turn = if own { author } else { window.authors.turn_of(&author, now) };
+        self.random.sample_to_front(&mut targets, eager);
+        let (mut given, mut announced) = (LinkSet::default(), LinkSet::default());
+        for (at, slot) in targets.into_iter().enumerate() {
+            let Some(link) = self.links.at_mut(slot) else { continue };
+            if at < eager {
+                let push = Push { hops: hops.saturating_sub(1), bundle: bundle.clone(), since: now };
+                let queued =
+                    if own { link.outbox.push_own(push) } else { link.outbox.push_relayed(turn, push) };
+                if queued {
+                    self.counters.pushed += 1;
+                    self.dirty.insert(slot);
+                    given.insert(slot);
+                    continue;
+                }
+                self.counters.push_degraded += 1;
+            }
+            if !told.contains(slot) && self.announce(slot, topic, turn, id, size) {
+                announced.insert(slot);
+            }
+        }
+        // Once for all links: looked up for each, the entry was a quarter of what an event costs at 200 links.
+        if let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) {
+            // Streams are reliable: what is queued arrives, or the link is gone and forgotten.
+            given.iter().for_each(|slot| entry.have.insert(slot));
+            given.iter().chain(announced.iter()).for_each(|slot| entry.told.insert(slot));
+        }
+    }
+
+    /// Tells a link that we hold `id`, after a linger, if there is room: then the caller marks it as told.
+    fn announce(&mut self, slot: Slot, topic: TopicId, turn: PublicKey, id: BundleId, size: u8) -> bool {
+        let due = self.now.mono.plus(self.config.announce_linger);
+        let Some(link) = self.links.at_mut(slot) else { return false };
+        if !link.outbox.announce(topic, turn, id, size) {
+            self.counters.announce_degraded += 1;
+            link.outbox.behind = true;
+            return false;
+        }
+        let link_id = link.id;
+        self.counters.announced += 1;
+        self.announce_at(slot, link_id, due);
+        true
+    }
+
+    fn announce_at(&mut self, slot: Slot, link: LinkId, due: crate::protocol::Mono) {
+        if let Some(link) = self.links.at_mut(slot)
+            && link.outbox.announce_due.is_none()
+        {
+            link.outbox.announce_due = Some(due);
+        } else {
+            return;
+        }
+        self.timers.set(due, Timer::AnnouncementsDue(link));
+    }
+
+    /// Hold-back topics: the whole signed header, at once, to every link that does not know it. It says that there is
+    /// such a bundle, not that we hold it: that is announced when it has been accepted.
+    pub(super) fn announce_header(&mut self, topic: TopicId, id: BundleId) {
+        let Some(entry) = self.topics.get(&topic).and_then(|window| window.entry(&id)) else { return };
+        let signed = entry.signed;
+        let mut knows = entry.have;
+        entry.heard.iter().for_each(|slot| knows.insert(slot));
+        self.send_header(topic, &signed, &knows);
+    }
+
+    /// Whose turn a bundle takes where authors wait for each other: our own words are no newcomer's, or a burst of ours would
+    /// keep all of those waiting, and the other way round.
+    pub(super) fn turn_of(&self, topic: &TopicId, author: &PublicKey) -> PublicKey {
+        let window = self.topics.get(topic).filter(|_| *author != self.author());
+        window.map_or(*author, |window| window.authors.turn_of(author, self.now.mono))
+    }
+
+    fn mark_told(&mut self, slot: Slot, topic: &TopicId, id: &BundleId) {
+        if let Some(entry) = self.topics.get_mut(topic).and_then(|window| window.entry_mut(id)) {
+            entry.told.insert(slot);
+        }
+    }
+
+    /// One round of the classic gossip cycle, for repair only: what is recent is announced again to a few random links
+    /// that have not shown it.
+    pub(super) fn repair_cycle(&mut self) {
+        let mut again = Vec::new();
+        for (topic, window) in &self.topics {
+            let relaying = self.links.relaying(topic, &LinkSet::default());
+            for (id, entry) in window.held(self.now).flatten().take(REPAIR_BUNDLES) {
+                if entry.rounds < REPAIR_ROUNDS {
+                    let mut targets: Vec<_> =
+                        relaying.iter().copied().filter(|slot| !entry.have.contains(*slot)).collect();
+                    self.random.sample_to_front(&mut targets, REPAIR_FANOUT);
+                    targets.truncate(REPAIR_FANOUT);
+                    let turn = window.authors.turn_of(&entry.signed.header.author, self.now.mono);
+                    again.push((*topic, turn, id, targets, entry.size_class()));
+                }
+            }
+        }
+        for (topic, turn, id, targets, size) in again {
+            if let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) {
+                entry.rounds += 1;
+            }
+            for slot in targets {
+                if self.announce(slot, topic, turn, id, size) {
+                    self.mark_told(slot, &topic, &id);
+                }
+            }
+        }
+    }
+
+    /// Announces to a link everything held in `topics` that it has neither shown nor been told of: for new links, and
+    /// for those that something was left out for. What finds no room now follows with a later round.
+    pub(super) fn resync(&mut self, slot: Slot, topics: &[TopicId]) {
+        let (now, ours) = (self.now, self.author());
+        let Some(link) = self.links.at_mut(slot) else { return };
+        link.outbox.behind = false;
+        let mut missing = Vec::new();
+        let mut more = false;
+        for topic in topics {
+            let Some(window) = self.topics.get(topic).filter(|_| link.relays(topic)) else { continue };
+            let mut room = link.outbox.announcements_room(topic);
+            let mut looked = 0;
+            for held in window.held(now) {
+                looked += 1;
+                let Some((id, entry)) = held else { continue };
+                if entry.have.contains(slot) || entry.told.contains(slot) {
+                    continue;
+                }
+                if room == 0 {
+                    more = true;
+                    break;
+                }
+                room -= 1;
+                let header = &entry.signed.header;
+                let own = header.author == ours;
+                let turn = if own { ours } else { window.authors.turn_of(&header.author, now.mono) };
+                missing.push((header.tick, header.first_slot, *topic, turn, id, entry.size_class()));
+            }
+            // A peer decides how often this is done: so it is on its bill, as are the ids that it makes us send.
+            link.budget.charge_cpu(now.mono, LOOK_COST.saturating_mul(looked));
+        }
+        link.budget.bytes.charge(now.mono, 33 * missing.len() as u64);
+        // The newest were chosen, in case there is no room for more. They are said in order, so that what one author has said is
+        // asked for, served and delivered by position.
+        missing.sort_unstable_by_key(|(tick, first_slot, ..)| (*tick, *first_slot));
+        for (_, _, topic, turn, id, size) in missing {
+            if self.announce(slot, topic, turn, id, size) {
+                self.mark_told(slot, &topic, &id);
+            }
+        }
+        if let Some(link) = self.links.at_mut(slot) {
+            link.outbox.behind |= more;
+        }
+    }
+
+    /// What has waited too long to be pushed over a link is announced to it instead.
+    fn announce_overdue(&mut self, slot: Slot) {
+        let now = self.now.mono;
+        let Some(link) = self.links.at_mut(slot) else { return };
+        for bundle in link.outbox.take_overdue(now) {
+            self.counters.push_degraded += 1;
+            let (topic, id) = (bundle.header().topic, bundle.id());
+            let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) else {
+                continue;
+            };
+            entry.have.remove(slot);
+            entry.told.remove(slot);
+            let size = entry.size_class();
+            let turn = self.turn_of(&topic, &bundle.header().author);
+            if self.announce(slot, topic, turn, id, size) {
+                self.mark_told(slot, &topic, &id);
+            }
+        }
+    }
+
+    /// Links on which pushes wait are looked at even if they take no byte.
+    pub(super) fn look_at_waiting_pushes(&mut self) {
+        let waiting = self.links.iter().filter(|link| link.outbox.holds_pushes());
+        let slots: Vec<_> = waiting.map(|link| link.slot).collect();
+        slots.into_iter().for_each(|slot| self.dirty.insert(slot));
+    }
+
+    /// Hands the transport what it has room for.
+    pub(super) fn flush(&mut self) {
+        let now = self.now.mono;
+        for slot in std::mem::take(&mut self.dirty).iter() {
+            self.announce_overdue(slot);
+            let Some(link) = self.links.at_mut(slot) else { continue };
+            if link.closing {
+                continue;
+            }
+            let (topics, book) = (&self.topics, &self.book);
+            let wanted = |topic: &TopicId, id: &BundleId| {
+                let entry = topics.get(topic).and_then(|window| window.entry(id));
+                entry.is_some_and(|entry| entry.is_accepted() && !entry.have.contains(slot))
+            };
+            let convicted = |author: &PublicKey| book.is_convicted(author);
+            let dropped = &mut self.counters.dropped_convicted;
+            while let Some((lane, frame)) = link.outbox.next(now, wanted, convicted, dropped) {
+                self.actions.push_back(Action::Send { link: link.id, lane, frame });
+            }
+        }
+    }
+}

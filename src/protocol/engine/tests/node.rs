@@ -1,0 +1,201 @@
+//! An honest node of the test world: an engine, its keys and clock, and a record of what it did.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::check::Judge;
+use crate::key::{PublicKey, SecretKey};
+use crate::protocol::{
+    Action, Config, Counters, Engine, Event, FRAME_OVERHEAD, Ledger, LinkId, MAX_SKEW, Now, PublishError,
+    Setup, Ticket, Validation, VerifyJob,
+};
+use crate::rumor::{Bundle, NetworkId, Position, RumorId, Spans};
+use crate::wire::Lane;
+
+/// Judges bundles; `None` is an application that does not answer.
+pub(super) type Validator = Box<dyn FnMut(&Bundle) -> Option<Validation>>;
+
+/// What a test may choose about a node.
+pub(super) struct Spec {
+    pub(super) config: Config,
+    pub(super) author: SecretKey,
+    pub(super) ledger: Ledger,
+    /// Its clock, ahead of the true one.
+    pub(super) skew_ms: i64,
+    pub(super) validator: Option<Validator>,
+    pub(super) key: PublicKey,
+    seed: u64,
+}
+
+impl Spec {
+    pub(super) fn numbered(number: u64, seed: u64) -> Self {
+        Self {
+            config: Config { expected_nodes: 20, ..Config::default() },
+            author: secret("author", number),
+            ledger: Ledger::fresh(),
+            skew_ms: 0,
+            validator: None,
+            key: secret("node", number).public(),
+            seed,
+        }
+    }
+}
+
+/// A key that only depends on what it is for.
+pub(super) fn secret(purpose: &str, number: u64) -> SecretKey {
+    SecretKey::from_seed(blake3::hash(format!("{purpose} {number}").as_bytes()).as_bytes())
+}
+
+/// One rumor that the application got.
+#[derive(Clone, Debug)]
+pub(super) struct Delivered {
+    pub(super) position: Position,
+    pub(super) body: Bytes,
+    /// When, nanoseconds.
+    pub(super) at: u64,
+}
+
+pub(super) struct Node {
+    pub(super) engine: Engine,
+    pub(super) key: PublicKey,
+    pub(super) author: SecretKey,
+    pub(super) skew_ms: i64,
+    pub(super) validator: Option<Validator>,
+    pub(super) config: Config,
+    seed: u64,
+    /// Counts restarts.
+    pub(super) life: u32,
+    /// What its ledger holds.
+    pub(super) recorded: Option<Spans>,
+    /// How long its disk takes for a record.
+    pub(super) record_takes: Duration,
+    /// It has been asked to record, and has not answered.
+    pub(super) is_recording: bool,
+    pub(super) delivered: Vec<Delivered>,
+    pub(super) ids: HashSet<RumorId>,
+    pub(super) events: Vec<Event>,
+    /// Times that it was told to have missed.
+    pub(super) missed: Vec<(u64, u64)>,
+    pub(super) published: BTreeMap<Ticket, Result<RumorId, PublishError>>,
+    /// Batches of signatures that were judged.
+    pub(super) batches: Vec<Vec<VerifyJob>>,
+    /// Bytes with the transport.
+    pub(super) in_flight: BTreeMap<(LinkId, Lane), usize>,
+}
+
+impl Node {
+    pub(super) fn new(spec: Spec, now: Now) -> Self {
+        let Spec { config, author, ledger, skew_ms, validator, key, seed } = spec;
+        let recorded = match &ledger {
+            Ledger::Kept { used } => Some(used.clone()),
+            Ledger::None => None,
+        };
+        let engine = engine(&config, key, &author, ledger, seed, now);
+        Self {
+            engine,
+            key,
+            author,
+            skew_ms,
+            validator,
+            config,
+            seed,
+            life: 0,
+            recorded,
+            record_takes: Duration::from_millis(1),
+            is_recording: false,
+            delivered: Vec::new(),
+            ids: HashSet::new(),
+            events: Vec::new(),
+            missed: Vec::new(),
+            published: BTreeMap::new(),
+            batches: Vec::new(),
+            in_flight: BTreeMap::new(),
+        }
+    }
+
+    /// A new engine under the same keys. What the application got before, it has forgotten too.
+    pub(super) fn restart(&mut self, disk: bool, now: Now) {
+        let skew = MAX_SKEW.as_millis() as u64;
+        let used = self.recorded.get_or_insert_with(|| Spans::before(now.unix_ms + skew)).clone();
+        let ledger = if disk { Ledger::Kept { used } } else { Ledger::None };
+        self.life += 1;
+        self.is_recording = false;
+        self.ids.clear();
+        let seed = self.seed ^ u64::from(self.life);
+        self.engine = engine(&self.config, self.key, &self.author, ledger, seed, now);
+    }
+
+    /// It ended in good order: its ledger holds what it used, as a driver's does.
+    pub(super) fn settle(&mut self) {
+        self.recorded = Some(self.engine.used_times());
+    }
+
+    /// The disk is lost: the next start finds no ledger, and makes one as `LedgerFile::open` does for a loaded key.
+    pub(super) fn lose_disk(&mut self) {
+        self.recorded = None;
+    }
+
+    /// Records what a test may ask about, and checks what must never be.
+    pub(super) fn note(&mut self, action: &Action, at: u64, judge: &mut Judge) {
+        match action {
+            Action::Send { link, lane, frame } => {
+                *self.in_flight.entry((*link, *lane)).or_default() += frame.len() + FRAME_OVERHEAD;
+            }
+            Action::Record { .. } => {
+                assert!(!std::mem::replace(&mut self.is_recording, true), "two records under way at once");
+            }
+            Action::Deliver { bundle, .. } => {
+                assert!(judge.is_genuine(bundle), "delivered what its author did not sign");
+                for rumor in bundle.rumors() {
+                    let (id, position) = (rumor.id(), rumor.position());
+                    assert!(self.ids.insert(id), "delivered {id} a second time");
+                    self.delivered.push(Delivered { position, body: rumor.body().clone(), at });
+                }
+            }
+            Action::Published { ticket, result } => {
+                assert!(self.published.insert(*ticket, result.clone()).is_none(), "answered twice");
+            }
+            Action::Missed { from_ms, to_ms, .. } => self.missed.push((*from_ms, *to_ms)),
+            Action::Event(event) => self.events.push(event.clone()),
+            _ => {}
+        }
+    }
+
+    /// The bodies it got, as text, in order.
+    pub(super) fn heard(&self) -> Vec<String> {
+        self.delivered.iter().map(|rumor| String::from_utf8_lossy(&rumor.body).into_owned()).collect()
+    }
+
+    pub(super) fn has_heard(&self, body: impl AsRef<[u8]>) -> bool {
+        self.delivered.iter().any(|rumor| rumor.body == body.as_ref())
+    }
+
+    pub(super) fn counters(&self) -> Counters {
+        self.engine.stats().counters
+    }
+
+    pub(super) fn convicted(&self, author: &PublicKey) -> bool {
+        self.engine.convicted().iter().any(|(convicted, _)| convicted == author)
+    }
+
+    pub(super) fn told_of_duplicate_writer(&self) -> bool {
+        self.events.iter().any(|event| matches!(event, Event::DuplicateWriter { .. }))
+    }
+}
+
+fn engine(
+    config: &Config,
+    node: PublicKey,
+    author: &SecretKey,
+    ledger: Ledger,
+    seed: u64,
+    now: Now,
+) -> Engine {
+    let mut bytes = [7; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let network = NetworkId::of(super::world::NETWORK);
+    let (author, config) = (author.clone(), config.clone());
+    Engine::new(Setup { network, node, author, ledger, seed: bytes, config }, now)
+}

@@ -1,0 +1,104 @@
+//! Signatures that wait to be verified: fair over senders, and batched so that nobody can spoil another's batch.
+
+use crate::protocol::engine::Engine;
+use crate::protocol::limits::MAX_WAITING;
+use crate::protocol::links::Pause;
+use crate::protocol::topics::entry::Stage;
+use crate::protocol::verification::queue::Work;
+use crate::protocol::weakness::Weakness;
+use crate::protocol::{Action, LinkId};
+use crate::rumor::{BundleId, TopicId};
+
+impl Engine {
+    /// Starts as many batches as there are verifiers.
+    pub(super) fn dispatch_verification(&mut self) {
+        self.start_batches();
+        // No verdict will come for what was left out, so this is the moment to read on.
+        if self.verifying.has_left_out() {
+            self.resume_verified();
+        }
+    }
+
+    fn start_batches(&mut self) {
+        while self.verifying.under_way() < self.config.verifiers.max(1) {
+            let links = &self.links;
+            let shared = self.config.lacks(Weakness::SharedBatches);
+            let alone = |id: LinkId| match links.slot_of(id).and_then(|slot| links.at(slot)) {
+                _ if shared => None,
+                Some(link) => link.verified_alone(),
+                None => Some(1),
+            };
+            // When an author is convicted, all our links tell us, and one proof is enough.
+            let book = &self.book;
+            let stale = |work: &Work| matches!(work, Work::Evidence { evidence, .. } if book.is_convicted(&evidence.author()));
+            let Some((batch, work)) = self.verifying.next_batch(self.config.batch.max(1), alone, stale)
+            else {
+                return;
+            };
+            let jobs: Vec<_> = work.iter().map(|(_, work)| work.job()).collect();
+            self.counters.batches += 1;
+            self.counters.verified += jobs.len() as u64;
+            self.actions.push_back(Action::Verify { batch, jobs });
+        }
+    }
+
+    /// Reads again from links whose signatures no longer wait in such numbers.
+    pub(super) fn resume_verified(&mut self) {
+        if self.verifying.total() >= MAX_WAITING * 3 / 4 {
+            return;
+        }
+        let verifying = &self.verifying;
+        let paused = self
+            .links
+            .iter()
+            .filter(|link| link.is_paused(Pause::Verification) && verifying.has_room(link.id));
+        let ids: Vec<_> = paused.map(|link| link.id).collect();
+        for id in ids {
+            self.resume(id, Pause::Verification);
+        }
+    }
+
+    /// A link is convicted with work still waiting: whoever else sent the same copy stands in for it, or else the other
+    /// candidates, or else the id is as if never seen.
+    pub(super) fn drop_work(&mut self, link: LinkId, work: &Work) {
+        let Work::Bundle { topic, job, .. } = work else { return };
+        let entry = self.topics.get_mut(topic).and_then(|window| window.entry_mut(&job.id));
+        let Some(entry) = entry else { return };
+        let Stage::Verifying { first, .. } = &mut entry.stage else { return };
+        // The entry may be another by now, of the same id, with a copy that has nothing to do with this link.
+        if first.link != link || first.signature != job.signature {
+            return;
+        }
+        if first.hand_over() {
+            let other = first.link;
+            entry.from = Some(first.peer);
+            return self.queue_signature(other, work.clone());
+        }
+        self.next_candidate(topic, &job.id);
+    }
+
+    /// Replaces a first candidate that is not to be trusted by the next one, if there is one.
+    pub(super) fn next_candidate(&mut self, topic: &TopicId, id: &BundleId) {
+        let Some(window) = self.topics.get_mut(topic) else { return };
+        let Some(entry) = window.entry_mut(id) else { return };
+        let Stage::Verifying { first, others } = &mut entry.stage else { return };
+        // A copy whose only senders are banned by now is not worth a check.
+        let (standing, now) = (&self.standing, self.now.mono);
+        others.retain_mut(|copy| !standing.is_banned(&copy.peer, now) || copy.hand_over());
+        if others.is_empty() {
+            window.forget(id);
+            // Whoever else announced it is asked next.
+            return self.ask((*topic, *id));
+        }
+        *first = others.remove(0);
+        let next = first.clone();
+        entry.signed.signature = next.signature;
+        entry.from = Some(next.peer);
+        entry.hops = next.hops;
+        if let Some(body) = entry.body.take() {
+            entry.body = Some(std::sync::Arc::unwrap_or_clone(body).with_signature(next.signature).into());
+        }
+        let work = Work::bundle(*topic, *id, entry);
+        self.queue_signature(next.link, work);
+    }
+}

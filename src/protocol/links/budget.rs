@@ -1,0 +1,76 @@
+//! What a link may cost us: GCRA meters over bytes and CPU time.
+
+use crate::protocol::meter::Meter;
+use std::time::Duration;
+
+use crate::protocol::time::{Mono, nanos};
+
+/// The meters of one link.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct Budget {
+    /// Unsolicited bytes in, and bytes that its pulls make us send.
+    pub(in crate::protocol) bytes: Meter,
+    /// Bytes that came because we had pulled them, at the same rate. We read on when it is overdrawn, and pull nothing more:
+    /// whoever only announces what it holds is not stopped for serving it.
+    pub(in crate::protocol) pulled: Meter,
+    /// Nanoseconds of CPU.
+    cpu: Meter,
+}
+
+impl Budget {
+    pub(in crate::protocol) fn new(config: &crate::protocol::Config) -> Self {
+        Self {
+            bytes: Meter::new(config.link_bytes_per_s, config.link_bytes_burst),
+            pulled: Meter::new(config.link_bytes_per_s, config.link_bytes_burst),
+            cpu: Meter::new(nanos(config.link_cpu_per_s), nanos(config.link_cpu_burst)),
+        }
+    }
+
+    pub(in crate::protocol) fn charge_cpu(&mut self, now: Mono, cost: Duration) {
+        self.cpu.charge(now, nanos(cost));
+    }
+
+    /// CPU time that was charged and has not been earned back.
+    #[cfg(test)]
+    pub(in crate::protocol) fn cpu_charged(&self, now: Mono) -> Duration {
+        // At a quarter of a core, what is to be waited for is four times what was charged.
+        self.cpu.drawn_ahead(now) / 4
+    }
+
+    /// A reply of `len` bytes to a pull that asked for `asked`. Beyond what was asked for, it is like any push.
+    pub(in crate::protocol) fn charge_reply(&mut self, now: Mono, len: usize, asked: usize) {
+        self.pulled.charge(now, len.min(asked) as u64);
+        self.bytes.charge(now, len.saturating_sub(asked) as u64);
+    }
+
+    /// When reading may go on, if it must stop.
+    pub(in crate::protocol) fn overdrawn_until(&self, now: Mono) -> Option<Mono> {
+        self.bytes.overdrawn_until(now).max(self.cpu.overdrawn_until(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_meter_holds_its_rate_and_its_burst() {
+        let mut meter = Meter::new(1_000, 100);
+        let start = Mono::from_nanos(5_000_000_000);
+        assert!(meter.allows(start, 100) && !meter.allows(start, 102));
+        meter.charge(start, 100);
+        assert_eq!(meter.overdrawn_until(start), None);
+        meter.charge(start, 50);
+        let until = meter.overdrawn_until(start).unwrap();
+        let wait = until.since(start);
+        assert!(wait > Duration::from_millis(49) && wait < Duration::from_millis(51), "{wait:?}");
+        assert_eq!(meter.overdrawn_until(until), None);
+    }
+
+    #[test]
+    fn the_largest_charge_saturates() {
+        let mut meter = Meter::new(1, 1);
+        meter.charge(Mono::from_nanos(u64::MAX - 1), u64::MAX);
+        assert!(meter.overdrawn_until(Mono::from_nanos(1)).is_some());
+    }
+}

@@ -1,0 +1,603 @@
+//! What waits to be sent on one link: bounded, in classes, fair to authors inside a class.
+//!
+//! ```text
+//!   Control:  hello, topics, goodbye > evidence > cancel, pulls, gone > headers and announcements (after a linger) in turn
+//!   Rumors:   own and relayed in turn, by bytes
+//!   Replies:  one queue
+//! ```
+//! Pushes, replies, headers and announcements are fair over topics, and in each topic over authors; pulls over topics.
+//!
+//! ```text
+//!   a push that waits too long or finds no room  ->  an announcement  ->  a resync of the whole link
+//! ```
+//! So nothing is lost and nothing waits for a link that does not read.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::key::PublicKey;
+use crate::protocol::limits::{
+    EVIDENCE_QUEUE, LANE_CREDIT, MAX_LISTED_IDS, PUSH_PATIENCE, PUSH_QUEUE, REPLIES_AND_CANCELLED,
+    REPLY_QUEUE, TOLD_AHEAD,
+};
+use crate::protocol::links::announcements::{Announcements, Told};
+use crate::protocol::links::fair::TopicQueue;
+use crate::protocol::random::{Keyed, KeyedMap};
+use crate::protocol::time::Mono;
+use crate::protocol::total::Total as _;
+use crate::rumor::{Bundle, BundleId, SignedHeader, TopicId};
+use crate::wire::{self, FrameWriter, Lane, MAX_FRAME_LEN, MAX_IDS_PER_FRAME};
+
+/// Bytes that each frame costs beyond its payload: the length before it.
+pub const FRAME_OVERHEAD: usize = 4;
+/// A frame of several bundles is closed when it has so many bytes: on a slow link a larger one would keep the other side
+/// from seeing that it is being served. (32 KiB are 130 ms at 2 Mbit/s, which pulls wait for.)
+pub(in crate::protocol) const FRAME_TARGET: usize = 32 * 1024;
+/// Bytes of own pushes that wait on a link from which on its author takes it for busy: `publish` waits while more than
+/// half of the topic's links are.
+const OWN_BUSY: usize = 256 * 1024;
+/// A link that has taken nothing of what was pushed for so long stands still: where only others' dials decide whom we are linked
+/// with, it does not count among those that an author waits for. (Guess: a link that works takes a frame in that time.)
+const STANDS_AFTER: Duration = Duration::from_secs(2);
+/// How often what waits is looked through for it, while the link takes bytes; else once a second.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Ids that wait for a frame, each with its topic, in order.
+type IdList = VecDeque<(TopicId, BundleId)>;
+
+/// Takes the first ids while they are of one topic and fit a frame. What lies behind is not looked at: a peer that pulls
+/// ids of ever other topics would have all of it looked at for each.
+fn take_run(list: &mut IdList) -> Option<(TopicId, Vec<BundleId>)> {
+    let (topic, _) = *list.front()?;
+    let run = list.iter().take(MAX_IDS_PER_FRAME).take_while(|(other, _)| *other == topic).count();
+    Some((topic, list.drain(..run).map(|(_, id)| id).collect()))
+}
+
+/// Ids that wait for a frame: topics take turns by frames, and in each topic ids leave in order. (For topics that we have joined.)
+#[derive(Debug, Default)]
+struct TopicLists {
+    turns: VecDeque<(TopicId, VecDeque<BundleId>)>,
+    len: usize,
+}
+
+impl TopicLists {
+    fn push(&mut self, topic: TopicId, id: BundleId) {
+        self.len.gains(1);
+        match self.turns.iter_mut().find(|(other, _)| *other == topic) {
+            Some((_, ids)) => ids.push_back(id),
+            None => self.turns.push_back((topic, VecDeque::from([id]))),
+        }
+    }
+
+    fn take(&mut self) -> Option<(TopicId, Vec<BundleId>)> {
+        let (topic, mut ids) = self.turns.pop_front()?;
+        let frame: Vec<_> = ids.drain(..ids.len().min(MAX_IDS_PER_FRAME)).collect();
+        self.len.loses(frame.len());
+        if !ids.is_empty() {
+            self.turns.push_back((topic, ids));
+        }
+        Some((topic, frame))
+    }
+}
+
+/// A bundle on its way, with the hop budget it carries.
+#[derive(Debug, Clone)]
+pub(in crate::protocol) struct Push {
+    pub(in crate::protocol) hops: u8,
+    pub(in crate::protocol) bundle: Arc<Bundle>,
+    /// Since when it waits.
+    pub(in crate::protocol) since: Mono,
+}
+
+#[derive(Debug)]
+pub(in crate::protocol) struct Outbox {
+    /// Bytes with the transport, per lane.
+    in_flight: [usize; Lane::COUNT],
+    /// When the transport last took a byte of each lane, or had none to take. By lane, or a peer that reads only one of
+    /// them would hold the others' queues, and with them what authors wait for, for ever.
+    progress: [Mono; Lane::COUNT],
+    /// Finished frames of the control lane.
+    frames: VecDeque<Bytes>,
+    evidence: VecDeque<Bytes>,
+    told: Announcements,
+    /// When the waiting announcements go out.
+    pub(in crate::protocol) announce_due: Option<Mono>,
+    pulls: TopicLists,
+    gone: IdList,
+    cancel: IdList,
+    own: TopicQueue<Push>,
+    relayed: TopicQueue<Push>,
+    /// By how many bytes own pushes have gone ahead of relayed ones since both have been waiting.
+    own_ahead: isize,
+    /// When relayed pushes are next looked through for those that have waited too long.
+    look_at: Mono,
+    replies: TopicQueue<Arc<Bundle>>,
+    reply_bytes: usize,
+    /// Ids in `replies` that are still to be sent, with their bytes: an id pulled twice is sent once.
+    replying: KeyedMap<BundleId, usize>,
+    /// Something was left out for want of room: when there is room, everything held is announced again.
+    pub(in crate::protocol) behind: bool,
+    /// The same of proofs.
+    evidence_behind: bool,
+}
+
+impl Outbox {
+    pub(in crate::protocol) fn new(keyed: Keyed, now: Mono) -> Self {
+        Self {
+            in_flight: [0; Lane::COUNT],
+            progress: [now; Lane::COUNT],
+            frames: VecDeque::new(),
+            evidence: VecDeque::new(),
+            told: Announcements::new(keyed),
+            announce_due: None,
+            pulls: TopicLists::default(),
+            gone: IdList::new(),
+            cancel: IdList::new(),
+            own: TopicQueue::new(keyed),
+            relayed: TopicQueue::new(keyed),
+            own_ahead: 0,
+            look_at: now,
+            replies: TopicQueue::new(keyed),
+            reply_bytes: 0,
+            replying: keyed.map(),
+            behind: false,
+            evidence_behind: false,
+        }
+    }
+
+    /// A rare frame (hello, topics, goodbye). Few are ever queued: one per change on our own side.
+    pub(in crate::protocol) fn frame(&mut self, frame: Bytes) {
+        self.frames.push_back(frame);
+    }
+
+    /// False if there is no room.
+    pub(in crate::protocol) fn evidence(&mut self, frame: Bytes) -> bool {
+        let room = self.evidence.len() < EVIDENCE_QUEUE;
+        if room {
+            self.evidence.push_back(frame);
+        }
+        self.evidence_behind |= !room;
+        room
+    }
+
+    /// False if there is no room. `turn` is as for pushes.
+    pub(in crate::protocol) fn announce(
+        &mut self,
+        topic: TopicId,
+        turn: PublicKey,
+        id: BundleId,
+        size: u8,
+    ) -> bool {
+        self.told.announce(topic, turn, (id, size), MAX_LISTED_IDS)
+    }
+
+    /// How many more announcements of a topic there is room for.
+    pub(in crate::protocol) fn announcements_room(&self, topic: &TopicId) -> usize {
+        MAX_LISTED_IDS.saturating_sub(self.told.ids_of(topic))
+    }
+
+    /// False if there is no room. `turn` is as for pushes.
+    pub(in crate::protocol) fn header(&mut self, turn: PublicKey, header: SignedHeader) -> bool {
+        self.told.header(turn, header, MAX_LISTED_IDS)
+    }
+
+    /// Whether something was left out and there is room to make up for it. Asked in every cycle: with a peer that does
+    /// not read, looking for what it lacks again and again would come to nothing.
+    pub(in crate::protocol) fn may_catch_up(&self) -> bool {
+        self.behind && self.told.len() < MAX_LISTED_IDS / 2
+    }
+
+    /// There are proofs that the link has not been told of, and may be told of later.
+    pub(in crate::protocol) const fn owe_evidence(&mut self) {
+        self.evidence_behind = true;
+    }
+
+    /// Whether proofs were left out and there is room to make up for them. Asked once for each round.
+    pub(in crate::protocol) fn may_tell_evidence_again(&mut self) -> bool {
+        let may = self.evidence_behind && self.evidence.len() < EVIDENCE_QUEUE / 2;
+        self.evidence_behind &= !may;
+        may
+    }
+
+    /// Whether a push of ours fits. An author's `publish` waits for it.
+    pub(in crate::protocol) fn has_room_for_own(&self) -> bool {
+        self.own.bytes() < OWN_BUSY
+    }
+
+    /// Whether it has taken no push for a while, though some wait.
+    pub(in crate::protocol) fn stands_still(&self, now: Mono) -> bool {
+        let lane = Lane::Rumors.index();
+        let in_flight = self.in_flight.get(lane).is_some_and(|bytes| *bytes > 0);
+        in_flight && self.progress.get(lane).is_some_and(|at| now.since(*at) > STANDS_AFTER)
+    }
+
+    /// False if there is no room.
+    pub(in crate::protocol) fn push_own(&mut self, push: Push) -> bool {
+        let room = self.own.bytes() < PUSH_QUEUE;
+        if room {
+            let header = push.bundle.header();
+            self.own.push(header.topic, header.author, wire::bundle_item_len(&push.bundle), push);
+        }
+        room
+    }
+
+    /// False if there is no room. `turn` is whose turn it takes: the author, or what newcomers share.
+    pub(in crate::protocol) fn push_relayed(&mut self, turn: PublicKey, push: Push) -> bool {
+        let topic = push.bundle.header().topic;
+        let room = self.relayed.has_room(&topic, &turn, PUSH_QUEUE);
+        if room {
+            self.relayed.push(topic, turn, wire::bundle_item_len(&push.bundle), push);
+        }
+        room
+    }
+
+    /// Relayed pushes that have waited for so long that announcing them is better.
+    pub(in crate::protocol) fn take_overdue(&mut self, now: Mono) -> Vec<Arc<Bundle>> {
+        if self.relayed.is_empty() || now < self.look_at {
+            return Vec::new();
+        }
+        self.look_at = now.plus(LOOK_EVERY);
+        let overdue = self.relayed.take_overdue(|push| now.since(push.since) > PUSH_PATIENCE);
+        overdue.into_iter().map(|push| push.bundle).collect()
+    }
+
+    /// Whether relayed pushes wait.
+    pub(in crate::protocol) const fn holds_pushes(&self) -> bool {
+        !self.relayed.is_empty()
+    }
+
+    /// Queues a reply to a pull. False if there is no room; a second request for what is queued changes nothing.
+    /// `turn` is as for pushes.
+    pub(in crate::protocol) fn reply(&mut self, turn: PublicKey, bundle: Arc<Bundle>) -> bool {
+        let len = wire::bundle_item_len(&bundle);
+        if self.replying.contains_key(&bundle.id()) {
+            return true;
+        }
+        let room = self.reply_bytes.saturating_add(len) <= REPLY_QUEUE
+            && self.replies.bytes().saturating_add(len) <= REPLIES_AND_CANCELLED;
+        if room {
+            self.replying.insert(bundle.id(), len);
+            self.reply_bytes.gains(len);
+            self.replies.push(bundle.header().topic, turn, len, bundle);
+        }
+        room
+    }
+
+    /// Drops a queued reply; true if there was one.
+    pub(in crate::protocol) fn drop_reply(&mut self, id: &BundleId) -> bool {
+        // The bundle itself leaves when its turn comes: it is no longer in `replying` then.
+        let len = self.replying.remove(id);
+        self.reply_bytes.loses(len.unwrap_or(0));
+        len.is_some()
+    }
+
+    /// Whether so many pulls have not even left yet. A peer that hardly reads would make them pile up.
+    pub(in crate::protocol) fn has_pulls(&self, count: usize) -> bool {
+        self.pulls.len >= count
+    }
+
+    #[cfg(test)]
+    pub(in crate::protocol) fn lists_len(&self) -> usize {
+        self.frames.len() + self.pulls.len + self.gone.len() + self.cancel.len() + self.evidence.len()
+    }
+
+    /// Whether rare frames wait.
+    pub(in crate::protocol) fn has_frames(&self) -> bool {
+        !self.frames.is_empty()
+    }
+
+    pub(in crate::protocol) fn pull(&mut self, topic: TopicId, id: BundleId) {
+        // Bounded by who asks: see `has_pulls`.
+        self.pulls.push(topic, id);
+    }
+
+    /// Beyond the bound the puller learns by its time-out what it would have learned at once.
+    pub(in crate::protocol) fn gone(&mut self, topic: TopicId, id: BundleId) {
+        if self.gone.len() < MAX_LISTED_IDS {
+            self.gone.push_back((topic, id));
+        }
+    }
+
+    /// Beyond the bound a copy comes that nobody needs.
+    pub(in crate::protocol) fn cancel(&mut self, topic: TopicId, id: BundleId) {
+        if self.cancel.len() < MAX_LISTED_IDS {
+            self.cancel.push_back((topic, id));
+        }
+    }
+
+    /// The transport has written `bytes` of a lane.
+    pub(in crate::protocol) fn written(&mut self, lane: Lane, bytes: usize, now: Mono) {
+        if let Some(in_flight) = self.in_flight.get_mut(lane.index()) {
+            *in_flight = in_flight.saturating_sub(bytes);
+        }
+        self.moved(lane, now);
+    }
+
+    fn moved(&mut self, lane: Lane, now: Mono) {
+        if let Some(progress) = self.progress.get_mut(lane.index()) {
+            *progress = now;
+        }
+    }
+
+    /// Whether a lane has bytes with the transport that did not move for `patience`: the other side's doing.
+    pub(in crate::protocol) fn is_stalled(&self, now: Mono, patience: Duration) -> bool {
+        let mut lanes = self.in_flight.iter().zip(&self.progress);
+        lanes.any(|(bytes, progress)| *bytes > 0 && now.since(*progress) > patience)
+    }
+
+    /// Whether the link has all that it is owed: no bundle, announcement, header, proof or greeting waits, and nothing is with the
+    /// transport. Pulls and cancels of ours do not count, nor does what says that we lack a bundle: nobody gets less for want of
+    /// them, and they go on for as long as others speak.
+    pub(in crate::protocol) fn owes_nothing(&self) -> bool {
+        self.queued_bytes() == 0 && self.frames.is_empty() && self.evidence.is_empty() && self.told.is_empty()
+    }
+
+    /// Bytes queued and in flight, for statistics.
+    pub(in crate::protocol) fn queued_bytes(&self) -> usize {
+        self.in_flight.iter().sum::<usize>() + self.own.bytes() + self.relayed.bytes() + self.replies.bytes()
+    }
+
+    fn credit(&self, lane: Lane) -> usize {
+        LANE_CREDIT.saturating_sub(self.in_flight.get(lane.index()).copied().unwrap_or(LANE_CREDIT))
+    }
+
+    fn sent(&mut self, lane: Lane, frame: &Bytes, now: Mono) {
+        if self.in_flight.get(lane.index()) == Some(&0) {
+            self.moved(lane, now);
+        }
+        if let Some(in_flight) = self.in_flight.get_mut(lane.index()) {
+            in_flight.gains(frame.len().saturating_add(FRAME_OVERHEAD));
+        }
+    }
+
+    /// The next frame that may be sent now, if any. `wanted` says whether an announcement still makes sense for the
+    /// other side, `convicted` whose bundles must no longer leave.
+    pub(in crate::protocol) fn next(
+        &mut self,
+        now: Mono,
+        mut wanted: impl FnMut(&TopicId, &BundleId) -> bool,
+        mut convicted: impl FnMut(&PublicKey) -> bool,
+        dropped: &mut u64,
+    ) -> Option<(Lane, Bytes)> {
+        if let Some(frame) = self.next_control(now, &mut wanted) {
+            self.sent(Lane::Control, &frame, now);
+            return Some((Lane::Control, frame));
+        }
+        if let Some(frame) = self.next_pushes(&mut convicted, dropped) {
+            self.sent(Lane::Rumors, &frame, now);
+            return Some((Lane::Rumors, frame));
+        }
+        let frame = self.next_replies(&mut convicted, dropped)?;
+        self.sent(Lane::Replies, &frame, now);
+        Some((Lane::Replies, frame))
+    }
+
+    fn next_control(
+        &mut self,
+        now: Mono,
+        wanted: &mut impl FnMut(&TopicId, &BundleId) -> bool,
+    ) -> Option<Bytes> {
+        // The largest control frame is far below the credit, so any credit left lets one more go.
+        if self.credit(Lane::Control) < MAX_FRAME_LEN {
+            return None;
+        }
+        if let Some(frame) = self.frames.pop_front().or_else(|| self.evidence.pop_front()) {
+            return Some(frame);
+        }
+        if let Some((topic, ids)) = take_run(&mut self.cancel) {
+            return Some(wire::cancel(&topic, &ids));
+        }
+        if let Some((topic, ids)) = self.pulls.take() {
+            return Some(wire::pull(&topic, &ids));
+        }
+        if let Some((topic, ids)) = take_run(&mut self.gone) {
+            return Some(wire::gone(&topic, &ids));
+        }
+        if LANE_CREDIT.saturating_sub(self.credit(Lane::Control)) >= TOLD_AHEAD {
+            return None;
+        }
+        let due = self.announce_due.is_some_and(|due| due <= now);
+        while let Some(told) = self.told.next(due) {
+            match told {
+                Told::Headers(headers) => return Some(wire::headers(&headers)),
+                Told::Ids(topic, mut items) => {
+                    items.retain(|(id, _)| wanted(&topic, id));
+                    if !items.is_empty() {
+                        return Some(wire::announce(&topic, &items));
+                    }
+                }
+            }
+        }
+        if due {
+            self.announce_due = None;
+        }
+        None
+    }
+
+    fn next_pushes(
+        &mut self,
+        convicted: &mut impl FnMut(&PublicKey) -> bool,
+        dropped: &mut u64,
+    ) -> Option<Bytes> {
+        if (self.own.is_empty() && self.relayed.is_empty()) || self.credit(Lane::Rumors) < MAX_FRAME_LEN {
+            return None;
+        }
+        let waiting = self.own.bytes() + self.relayed.bytes();
+        let mut writer = FrameWriter::with_capacity(waiting.min(FRAME_TARGET));
+        let mut bytes = 0usize;
+        loop {
+            let own = self.is_owns_turn();
+            let queue = if own { &mut self.own } else { &mut self.relayed };
+            let Some(len) = queue.next_len() else { break };
+            if !writer.has_room(len) || (bytes > 0 && len.saturating_add(bytes) > FRAME_TARGET) {
+                break;
+            }
+            let Some(push) = queue.pop() else { break };
+            self.own_ahead = self.own_ahead.saturating_add_unsigned(if own { len } else { 0 });
+            self.own_ahead = self.own_ahead.saturating_sub_unsigned(if own { 0 } else { len });
+            if convicted(&push.bundle.header().author) {
+                *dropped += 1;
+            } else {
+                bytes.gains(len);
+                writer.push(push.hops, &push.bundle);
+            }
+        }
+        (!writer.is_empty()).then(|| writer.finish())
+    }
+
+    /// Whether the next push is to be an own one. Where both wait they take turns by bytes: an author that never pauses would
+    /// silence whoever speaks through its node, and what it relays would silence the author. Whoever had nothing waiting has
+    /// saved nothing up, and owes nothing.
+    fn is_owns_turn(&mut self) -> bool {
+        if self.own.is_empty() || self.relayed.is_empty() {
+            self.own_ahead = 0;
+            return !self.own.is_empty();
+        }
+        self.own_ahead <= 0
+    }
+
+    fn next_replies(
+        &mut self,
+        convicted: &mut impl FnMut(&PublicKey) -> bool,
+        dropped: &mut u64,
+    ) -> Option<Bytes> {
+        if self.replies.is_empty() || self.credit(Lane::Replies) < MAX_FRAME_LEN {
+            return None;
+        }
+        let mut writer = FrameWriter::with_capacity(self.replies.bytes().min(FRAME_TARGET));
+        let mut bytes = 0usize;
+        while let Some(len) = self.replies.next_len() {
+            if !writer.has_room(len) || (bytes > 0 && len.saturating_add(bytes) > FRAME_TARGET) {
+                break;
+            }
+            let Some(bundle) = self.replies.pop() else { break };
+            // Cancelled meanwhile?
+            let Some(len) = self.replying.remove(&bundle.id()) else { continue };
+            self.reply_bytes.loses(len);
+            if convicted(&bundle.header().author) {
+                *dropped += 1;
+            } else {
+                // A pulled copy carries no hop budget: its receiver announces, and does not push.
+                bytes.gains(len);
+                writer.push(0, &bundle);
+            }
+        }
+        (!writer.is_empty()).then(|| writer.finish())
+    }
+}
+
+#[cfg(any(test, feature = "sim"))]
+impl Outbox {
+    pub(in crate::protocol) fn check(&self, recount: &mut crate::protocol::check::Recount) {
+        recount.same("bytes of replies", self.reply_bytes, self.replying.values().sum());
+        recount.holds(self.reply_bytes <= self.replies.bytes(), "replies that are not in their queue");
+        self.own.check("bytes of own pushes", recount);
+        self.relayed.check("bytes of relayed pushes", recount);
+        self.replies.check("bytes in the queue of replies", recount);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_leave_in_order_and_only_with_their_topic() {
+        let topic = |n| TopicId::from_bytes([n; 32]);
+        let id = |n: usize| BundleId::from_bytes(std::array::from_fn(|at| n.to_le_bytes()[at % 8]));
+        let mut list = IdList::new();
+        list.extend([(topic(1), id(0)), (topic(1), id(1)), (topic(2), id(2)), (topic(1), id(3))]);
+        list.extend((4..5 + MAX_IDS_PER_FRAME).map(|n| (topic(2), id(n))));
+        assert_eq!(take_run(&mut list), Some((topic(1), vec![id(0), id(1)])));
+        assert_eq!(take_run(&mut list), Some((topic(2), vec![id(2)])));
+        assert_eq!(take_run(&mut list), Some((topic(1), vec![id(3)])));
+        assert_eq!(
+            take_run(&mut list),
+            Some((topic(2), (4..4 + MAX_IDS_PER_FRAME).map(id).collect())),
+            "a frame"
+        );
+        assert_eq!(take_run(&mut list), Some((topic(2), vec![id(4 + MAX_IDS_PER_FRAME)])));
+        assert_eq!(take_run(&mut list), None);
+    }
+
+    fn outbox() -> Outbox {
+        Outbox::new(Keyed::default(), Mono::default())
+    }
+
+    fn id(number: usize) -> BundleId {
+        BundleId::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes())
+    }
+
+    #[test]
+    fn what_we_ask_of_others_is_not_owed_to_them() {
+        let topic = TopicId::from_bytes([1; 32]);
+        let mut outbox = outbox();
+        assert!(outbox.owes_nothing());
+        outbox.pull(topic, id(1));
+        outbox.cancel(topic, id(2));
+        outbox.gone(topic, id(3));
+        assert!(outbox.owes_nothing(), "a node that ends does not wait for what it would ask");
+        assert!(outbox.announce(topic, PublicKey::from_bytes([0; 32]), id(4), 0));
+        assert!(!outbox.owes_nothing());
+    }
+
+    #[test]
+    fn every_list_has_its_bound() {
+        let (mut outbox, topic) = (outbox(), TopicId::from_bytes([1; 32]));
+        let header = *bundle(0, 1).signed_header();
+        let mut taken = [0; 2];
+        for number in 0..2 * MAX_LISTED_IDS {
+            outbox.gone(topic, id(number));
+            outbox.cancel(topic, id(number));
+            let turn = PublicKey::from_bytes(*id(number).as_bytes());
+            taken[0] += usize::from(outbox.announce(topic, turn, id(number), 9));
+            taken[1] += usize::from(outbox.header(turn, header));
+        }
+        // (One topic may have three quarters of the headers.)
+        let most = [MAX_LISTED_IDS, MAX_LISTED_IDS / 4 * 3];
+        assert_eq!((outbox.gone.len(), outbox.cancel.len(), taken), (MAX_LISTED_IDS, MAX_LISTED_IDS, most));
+        assert_eq!(
+            (outbox.told.len(), outbox.announcements_room(&topic)),
+            (MAX_LISTED_IDS + MAX_LISTED_IDS / 4 * 3, 0)
+        );
+    }
+
+    /// A bundle of one body of `len` bytes.
+    fn bundle(number: u64, len: usize) -> Arc<Bundle> {
+        let key = crate::key::SecretKey::from_seed(&[1; 32]);
+        let position = crate::rumor::Position { tick: number, slot: 0 };
+        let topic = TopicId::from_bytes([1; 32]);
+        Arc::new(crate::rumor::seal(&key, topic, position, &[vec![0; len].into()]).unwrap())
+    }
+
+    #[test]
+    fn replies_that_wait_are_bounded_and_so_are_those_that_were_cancelled() {
+        let (mut outbox, turn) = (outbox(), PublicKey::from_bytes([0; 32]));
+        let replies: Vec<_> = (0..100).map(|number| bundle(number, 60_000)).collect();
+        let room = replies.iter().take_while(|reply| outbox.reply(turn, Arc::clone(reply))).count();
+        assert_eq!(room, REPLY_QUEUE / wire::bundle_item_len(&replies[0]));
+        // Cancelled ones leave when their turn comes, so they are bounded too.
+        for reply in &replies {
+            outbox.reply(turn, Arc::clone(reply));
+            outbox.drop_reply(&reply.id());
+        }
+        let waiting = outbox.replies.bytes();
+        assert!((REPLIES_AND_CANCELLED - 61_000..=REPLIES_AND_CANCELLED).contains(&waiting), "{waiting}");
+    }
+
+    #[test]
+    fn pushes_that_wait_are_bounded_own_and_relayed_apart() {
+        let (mut outbox, turn) = (outbox(), PublicKey::from_bytes([0; 32]));
+        let push = Push { hops: 0, bundle: bundle(0, 15_000), since: Mono::default() };
+        for _ in 0..1_000 {
+            outbox.push_own(push.clone());
+            outbox.push_relayed(turn, push.clone());
+        }
+        for bytes in [outbox.own.bytes(), outbox.relayed.bytes()] {
+            assert!((PUSH_QUEUE / 2..PUSH_QUEUE + 16_000).contains(&bytes), "{bytes}");
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! The publisher: what waits to be said, the pens that say when, and the ledger that remembers.
+
+mod gathering;
+mod records;
+pub(super) mod silence;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use self::gathering::Gathering;
+use self::records::{Records, SLOW_RECORD};
+use crate::key::{PublicKey, SecretKey};
+use crate::protocol::random::{Keyed, KeyedMap};
+use crate::protocol::topics::window::MAX_SKEW;
+use crate::protocol::{Action, Mono, Now, PublishError, Ticket};
+use crate::rumor::{
+    Bundle, MAX_INLINE, MAX_RUMORS, Pen, Position, Reservation, RuleSet, SealError, Spans, TickLen, TopicId,
+    seal,
+};
+
+/// A waiting author looks at the clock at least so often.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// What is known about earlier use of the author key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ledger {
+    /// Nothing is recorded. A key made by this process speaks at once, the first time that an author writes under it; any other
+    /// stays mute for clock skew + 1 tick, after which whatever it said in an earlier life is refused everywhere or lies before.
+    None,
+    /// The driver records on [`Action::Record`].
+    Kept {
+        /// Unix times in milliseconds at which positions may have been used; none for a ledger that has just been made for a
+        /// fresh key.
+        used: Spans,
+    },
+}
+
+impl Ledger {
+    /// A ledger that has just been made for a fresh key.
+    #[must_use]
+    pub fn fresh() -> Self {
+        Self::Kept { used: Spans::default() }
+    }
+}
+
+/// The next bundle of a topic, as it would be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Next {
+    /// How many rumors go into it.
+    pub(super) rumors: usize,
+    /// Bytes of their bodies.
+    pub(super) bytes: usize,
+    /// For how long it should wait for company.
+    pub(super) gathers: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub(super) struct Publisher {
+    key: SecretKey,
+    pens: KeyedMap<TopicId, Pen>,
+    waiting: KeyedMap<TopicId, VecDeque<(Ticket, Bytes)>>,
+    /// Topics whose waiting rumors are worth another try.
+    awake: Vec<TopicId>,
+    /// Topics whose waiting rumors wait for room.
+    blocked: Vec<TopicId>,
+    /// What the ledger has recorded in this life.
+    records: Records,
+    /// When an earlier life may have spoken, Unix milliseconds: without a ledger, that is all time up to the skew after the start.
+    earlier: Spans,
+    /// When we spoke in topics that were left.
+    retired: Spans,
+    started_ms: u64,
+    /// A loaded key without a ledger stays mute until one tick after this.
+    mute: Option<Mono>,
+    /// The key was used before, so somebody else may be using it.
+    listens: bool,
+    /// When the first link came up.
+    linked_at: Option<Mono>,
+    /// Whether what is said next in a topic waits for company.
+    gathering: KeyedMap<TopicId, Gathering>,
+    /// When a topic's waiting rumors are tried again.
+    alarms: KeyedMap<TopicId, Mono>,
+    halted: Option<PublishError>,
+}
+
+impl Publisher {
+    pub(super) fn new(key: SecretKey, ledger: Ledger, now: Now, keyed: Keyed) -> Self {
+        let is_first = key.take_fresh();
+        let (records, mute) = match ledger {
+            Ledger::Kept { .. } => (Records::new(true), None),
+            Ledger::None if is_first => (Records::new(false), None),
+            Ledger::None => (Records::new(false), Some(now.mono.plus(MAX_SKEW))),
+        };
+        let skew = u64::try_from(MAX_SKEW.as_millis()).unwrap_or(u64::MAX);
+        let earlier = match ledger {
+            Ledger::Kept { used } => used,
+            Ledger::None if is_first => Spans::default(),
+            Ledger::None => Spans::before(now.unix_ms.saturating_add(skew)),
+        };
+        Self {
+            key,
+            pens: keyed.map(),
+            waiting: keyed.map(),
+            awake: Vec::new(),
+            blocked: Vec::new(),
+            records,
+            listens: !earlier.is_empty(),
+            earlier,
+            retired: Spans::default(),
+            started_ms: now.unix_ms,
+            mute,
+            linked_at: None,
+            gathering: keyed.map(),
+            alarms: keyed.map(),
+            halted: None,
+        }
+    }
+
+    /// A new pen, which says nothing where an earlier one may have. Where the record of an earlier life reaches into this one, one
+    /// tick more: another writer who speaks there can't be taken for that life.
+    fn pen(&self, rules: &RuleSet) -> Pen {
+        let mut silent = self.retired.clone();
+        if self.mute.is_none() {
+            silent.add_all(&self.earlier);
+            let tick = u64::from(rules.tick_len().millis());
+            let reach = self.earlier.end_of(self.started_ms).unwrap_or(0);
+            if reach > self.started_ms.saturating_add(tick) {
+                silent.add(reach, reach.saturating_add(tick));
+            }
+        }
+        Pen::new(rules, silent)
+    }
+
+    /// The key that signs what is published.
+    pub(super) fn author(&self) -> PublicKey {
+        self.key.public()
+    }
+
+    /// Why nothing is said any more in this life, if so.
+    pub(super) const fn halted(&self) -> Option<&PublishError> {
+        self.halted.as_ref()
+    }
+
+    /// Says nothing more in this life, unless it was halted before; true if it was not. Whoever waits learns it at the next try.
+    pub(super) fn halt(&mut self, why: PublishError) -> bool {
+        let first = self.halted.is_none();
+        self.halted.get_or_insert(why);
+        self.wake_all();
+        first
+    }
+
+    /// Takes a publish request. (The driver bounds how many wait: it gives a place in this queue to few at a time.)
+    pub(super) fn submit(&mut self, topic: TopicId, body: Bytes, ticket: Ticket) {
+        self.waiting.entry(topic).or_default().push_back((ticket, body));
+        self.wake(topic);
+    }
+
+    /// Topics whose waiting rumors are worth a try now.
+    pub(super) fn take_awake(&mut self) -> Vec<TopicId> {
+        std::mem::take(&mut self.awake)
+    }
+
+    /// The next bundle of a topic, as it would be: `None` if nothing waits. A bundle that is not full may wait for company, at most
+    /// `every` long.
+    pub(super) fn next(&mut self, topic: &TopicId, now: Mono, every: Duration) -> Option<Next> {
+        let waiting = self.waiting.get(topic)?;
+        let mut bytes = 0;
+        let fits = |(_, body): &&(Ticket, Bytes)| {
+            bytes += body.len();
+            bytes <= MAX_INLINE
+        };
+        // A body too large for company goes alone.
+        let rumors = waiting.iter().take(MAX_RUMORS).take_while(fits).count().max(1).min(waiting.len());
+        let bytes: usize = waiting.iter().take(rumors).map(|(_, body)| body.len()).sum();
+        let full = rumors < waiting.len() || rumors == MAX_RUMORS || bytes >= MAX_INLINE;
+        let gathering = self.gathering.get_mut(topic).filter(|_| !full);
+        let gathers = gathering.and_then(|gathering| gathering.waits(now, every));
+        Some(Next { rumors, bytes, gathers })
+    }
+
+    /// A topic's waiting rumors wait for room.
+    pub(super) fn is_blocked(&mut self, topic: TopicId) {
+        if !self.blocked.contains(&topic) {
+            self.blocked.push(topic);
+        }
+    }
+
+    /// Positions for up to `rumors` rumors, and a request to the ledger that should be made now, whatever the answer.
+    pub(super) fn reserve(
+        &mut self,
+        rules: &RuleSet,
+        rumors: usize,
+        now: Now,
+    ) -> (Reservation, Option<Action>) {
+        let topic = rules.id();
+        if !self.pens.contains_key(&topic) {
+            let pen = self.pen(rules);
+            self.pens.insert(topic, pen);
+        }
+        let durable = self.records.durable();
+        let rumors = u16::try_from(rumors).unwrap_or(u16::MAX);
+        let Some(pen) = self.pens.get_mut(&topic) else {
+            return (Reservation::WaitUntil(now.unix_ms), None);
+        };
+        let reservation = pen.reserve(now.unix_ms, rumors, durable);
+        let record = match reservation {
+            Reservation::RecordFirst { from_ms, until_ms } => self.records.ask(from_ms, until_ms, now.mono),
+            Reservation::Slots { first, .. } if self.records.run_out(now.unix_ms) => {
+                let len = rules.tick_len();
+                self.records.ask(len.start_of(first.tick), len.end_of(first.tick), now.mono)
+            }
+            _ => None,
+        };
+        (reservation, record)
+    }
+
+    /// Takes the first `count` waiting rumors of a topic, to be sealed as one bundle.
+    pub(super) fn take(&mut self, topic: TopicId, count: u16, now: Mono) -> Vec<(Ticket, Bytes)> {
+        let Some(waiting) = self.waiting.get_mut(&topic) else { return Vec::new() };
+        let taken: Vec<_> = waiting.drain(..usize::from(count).min(waiting.len())).collect();
+        if waiting.is_empty() {
+            self.waiting.remove(&topic);
+        }
+        self.gathering.entry(topic).or_default().sealed(taken.len(), now);
+        taken
+    }
+
+    /// Signs `bodies` at `first` as one bundle. An error means that they are no bundle.
+    pub(super) fn seal(
+        &self,
+        topic: TopicId,
+        first: Position,
+        bodies: &[Bytes],
+    ) -> Result<Bundle, SealError> {
+        seal(&self.key, topic, first, bodies)
+    }
+
+    /// Leaves a topic's waiting rumors for later, or until something changes. Gives when to wake them, where no timer is set for it:
+    /// one timer, however many ask.
+    pub(super) fn sleep(&mut self, topic: TopicId, wait: Duration, now: Mono) -> Option<Mono> {
+        // A clock may be far off, and set right meanwhile.
+        let at = now.plus(wait.clamp(Duration::from_millis(1), LONGEST_SLEEP));
+        let set = self.alarms.get(&topic).is_some_and(|alarm| *alarm > now && *alarm <= at);
+        if set {
+            return None;
+        }
+        self.alarms.insert(topic, at);
+        Some(at)
+    }
+
+    /// What is said next in a topic does not wait for company.
+    pub(super) fn hurry(&mut self, topic: &TopicId) {
+        self.gathering.remove(topic);
+    }
+
+    /// Takes back a publish request that still waits; true if there was one.
+    pub(super) fn withdraw(&mut self, topic: TopicId, ticket: Ticket) -> bool {
+        let Some(waiting) = self.waiting.get_mut(&topic) else { return false };
+        let before = waiting.len();
+        waiting.retain(|(other, _)| *other != ticket);
+        let found = waiting.len() < before;
+        if waiting.is_empty() {
+            self.waiting.remove(&topic);
+        }
+        found
+    }
+
+    /// The publish requests of a topic, which wait no longer.
+    pub(super) fn give_up(&mut self, topic: &TopicId) -> Vec<Ticket> {
+        let waiting = self.waiting.remove(topic).unwrap_or_default();
+        waiting.into_iter().map(|(ticket, _)| ticket).collect()
+    }
+
+    /// Topics in which publish requests wait.
+    pub(super) fn waiting(&self) -> Vec<TopicId> {
+        self.waiting.keys().copied().collect()
+    }
+
+    /// A stretch of time is durable in the ledger. True if that took longer than it should.
+    pub(super) fn recorded(&mut self, from_ms: u64, until_ms: u64, now: Mono) -> bool {
+        let slow = self.records.done(from_ms, until_ms, now) > SLOW_RECORD;
+        self.wake_all();
+        slow
+    }
+
+    /// The ledger can't be written: the next request tries again.
+    pub(super) fn record_failed(&mut self) {
+        self.records.failed();
+    }
+
+    /// Whether the ledger was asked for a record and has not answered.
+    pub(super) const fn is_recording(&self) -> bool {
+        self.records.is_under_way()
+    }
+
+    /// Whether a record has been under way for longer than it should.
+    pub(super) fn record_is_slow(&self, now: Mono) -> bool {
+        self.records.is_slow(now)
+    }
+
+    /// The first link, or another, has come up.
+    pub(super) fn is_linked(&mut self, now: Mono) {
+        self.linked_at.get_or_insert(now);
+    }
+
+    /// When positions under the key may have been used, in this life or an earlier one, Unix milliseconds.
+    pub(super) fn used(&self) -> Spans {
+        let mut used = self.earlier.clone();
+        used.add_all(&self.retired);
+        self.pens.values().for_each(|pen| used.add_all(&pen.used()));
+        used
+    }
+
+    /// Whether an earlier life, or this one in a topic that was left meanwhile, may have spoken in a tick.
+    pub(super) fn may_have_spoken(&self, len: TickLen, tick: u64) -> bool {
+        let spans = [&self.earlier, &self.retired];
+        spans.into_iter().any(|spans| spans.overlaps(len.start_of(tick), len.end_of(tick)))
+    }
+
+    pub(super) fn wake(&mut self, topic: TopicId) {
+        if !self.awake.contains(&topic) {
+            self.awake.push(topic);
+        }
+    }
+
+    /// A link has taken bytes: those who wait for room may try.
+    pub(super) fn room_was_made(&mut self) {
+        for topic in std::mem::take(&mut self.blocked) {
+            self.wake(topic);
+        }
+    }
+
+    /// The topic is left, and may be joined again: when it was spoken in is remembered for all topics together.
+    pub(super) fn left(&mut self, topic: &TopicId) {
+        self.gathering.remove(topic);
+        self.alarms.remove(topic);
+        self.blocked.retain(|other| other != topic);
+        if let Some(pen) = self.pens.remove(topic) {
+            self.retired.add_all(&pen.used());
+        }
+    }
+
+    /// Entries in all tables that have topics for keys.
+    #[cfg(test)]
+    pub(super) fn remembers(&self) -> usize {
+        let queues = self.waiting.len() + self.awake.len() + self.blocked.len();
+        self.pens.len() + self.gathering.len() + self.alarms.len() + queues
+    }
+
+    pub(super) fn wake_all(&mut self) {
+        let waiting: Vec<_> = self.waiting.keys().copied().collect();
+        waiting.into_iter().for_each(|topic| self.wake(topic));
+    }
+
+    /// Topics whose waiting rumors are tried at the next occasion.
+    #[cfg(test)]
+    pub(super) fn awake(&self) -> usize {
+        self.awake.len()
+    }
+
+    /// The links of some topics are others now. Gives how many authors' waiting rumors that concerns.
+    pub(super) fn links_changed<'a>(&mut self, topics: impl IntoIterator<Item = &'a TopicId>) -> usize {
+        let concerned: Vec<_> =
+            topics.into_iter().filter(|topic| self.waiting.contains_key(*topic)).copied().collect();
+        concerned.iter().for_each(|topic| self.wake(*topic));
+        concerned.len()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
+
+#[cfg(any(test, feature = "sim"))]
+impl Publisher {
+    /// Whoever waits to publish waits for an alarm or for the ledger.
+    pub(super) fn check(&self, now: Mono, recount: &mut crate::protocol::check::Recount) {
+        for (topic, waiting) in &self.waiting {
+            recount.holds(!waiting.is_empty(), "an empty list of requests is kept");
+            let alarm = self.alarms.get(topic).is_some_and(|alarm| *alarm > now);
+            let records = self.records.is_under_way();
+            recount.holds(alarm || records, "a publish request waits for nothing");
+        }
+    }
+}
