@@ -97,7 +97,7 @@ fn named_below<'a>(code: &'a str, prefix: &str) -> BTreeSet<&'a str> {
         let rest = &code[at + prefix.len()..];
         match rest.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
             Some((list, _)) => found.extend(list.split(',').map(first)),
-            None => found.insert(first(rest)).then_some(()).unwrap_or_default(),
+            None => drop(found.insert(first(rest))),
         }
     }
     found.remove("");

@@ -452,16 +452,18 @@ impl Driver {
                 let topic = topic(of).id();
                 self.tickets.insert(ticket.0, topic);
                 let body = Bytes::from(vec![ticket.0 as u8; usize::from(len)]);
-                self.handle(Input::Publish { topic, body, ticket });
+                self.handle(match len % 4 {
+                    3 => Input::TryPublish { topic, body, ticket },
+                    _ => Input::Publish { topic, body, ticket },
+                });
             }
             Op::Withdraw { which } => {
                 let Some(at) = usize::from(which).checked_rem(self.tickets.len()) else { return };
                 let (ticket, topic) =
                     self.tickets.iter().nth(at).map(|(ticket, topic)| (*ticket, *topic)).unwrap();
-                // Whatever is neither answered nor with the ledger waits at the desk.
-                assert!(self.engine.withdraw(topic, Ticket(ticket)), "a request was lost");
-                self.tickets.remove(&ticket);
-                self.handle(Input::Tick);
+                self.handle(Input::Withdraw { topic, ticket: Ticket(ticket) });
+                // Whatever is not answered yet waits, so it is answered now.
+                assert!(!self.tickets.contains_key(&ticket), "a request was lost");
             }
             Op::Validated { which, verdict } => {
                 let Some(at) = usize::from(which).checked_rem(self.questions.len()) else { return };

@@ -25,7 +25,7 @@ use super::verifiers::LoneVerifier;
 use super::{Host, JoinError, VerifierPool};
 use crate::key::PublicKey;
 use crate::net::{Endpoint, Link, LinkEvent};
-use crate::protocol::{Dialler, Engine, Event, Input, JoinRefusal, LinkId, Mono, Now, PublishError, Ticket};
+use crate::protocol::{Dialler, Engine, Event, Input, JoinRefusal, LinkId, Mono, Now, PublishError};
 use crate::rumor::{RuleSet, TopicId};
 use crate::store::LedgerFile;
 
@@ -77,8 +77,6 @@ pub(super) struct Actor {
     /// Requests that nobody waits for any more.
     taken_back_in: mpsc::UnboundedSender<u64>,
     taken_back: mpsc::UnboundedReceiver<u64>,
-    /// Rumors that wait for the ledger, and for nothing else.
-    tried: Vec<(TopicId, Ticket)>,
     pub(super) dialler: Dialler<Host>,
     pub(super) own_key: OwnKey,
     pub(super) reach: Reach,
@@ -120,7 +118,6 @@ impl Actor {
             requests: Requests::default(),
             taken_back_in,
             taken_back,
-            tried: Vec::new(),
             recording: None,
             topology: 0,
         }
@@ -247,16 +244,10 @@ impl Actor {
             Message::Dialled { peer, result } => self.on_dialled(peer, result),
             Message::Verdicts { batch, verdicts } => self.handle(Input::Verdicts { batch, verdicts }),
             Message::Validated { question, verdict } => self.handle(Input::Validated { question, verdict }),
-            Message::Recorded { from_ms, until_ms, result } => {
-                for (topic, _) in &self.tried {
-                    self.parts.engine.hurry(topic);
-                }
-                match result {
-                    Ok(()) => self.handle(Input::Recorded { from_ms, until_ms }),
-                    Err(error) => self.handle(Input::RecordFailed { why: error.to_string() }),
-                }
-                self.end_tries();
-            }
+            Message::Recorded { from_ms, until_ms, result } => match result {
+                Ok(()) => self.handle(Input::Recorded { from_ms, until_ms }),
+                Err(error) => self.handle(Input::RecordFailed { why: error.to_string() }),
+            },
         }
         ControlFlow::Continue(())
     }
@@ -353,9 +344,7 @@ impl Actor {
     /// Whoever published has stopped waiting: what is not sealed yet is not published.
     fn take_back(&mut self, request: u64) {
         for (topic, ticket) in self.requests.open_of(request) {
-            if self.parts.engine.withdraw(topic, ticket) {
-                self.requests.settle(ticket, Err(PublishError::WouldWait));
-            }
+            self.handle(Input::Withdraw { topic, ticket });
         }
     }
 
@@ -370,28 +359,11 @@ impl Actor {
             let refused = || Err(PublishError::NotJoined(topic));
             return tickets.iter().for_each(|(ticket, _)| self.requests.settle(*ticket, refused()));
         }
-        let all: Vec<_> = tickets.iter().map(|(ticket, _)| *ticket).collect();
         for (ticket, body) in tickets {
-            self.handle(Input::Publish { topic, body, ticket });
-        }
-        if try_only {
-            self.parts.engine.hurry(&topic);
-            self.tried.extend(all.into_iter().map(|ticket| (topic, ticket)));
-            self.end_tries();
-        }
-    }
-
-    /// Takes back what was only to be tried and still waits; or, while the ledger is being written, once that is done.
-    fn end_tries(&mut self) {
-        self.act();
-        if self.parts.engine.is_recording() {
-            return;
-        }
-        for (topic, ticket) in std::mem::take(&mut self.tried) {
-            if self.parts.engine.withdraw(topic, ticket) {
-                let why = self.parts.engine.why_waiting(&topic);
-                self.requests.settle(ticket, Err(why));
-            }
+            self.handle(match try_only {
+                true => Input::TryPublish { topic, body, ticket },
+                false => Input::Publish { topic, body, ticket },
+            });
         }
     }
 

@@ -97,6 +97,24 @@ pub enum Input {
         /// How to answer.
         ticket: Ticket,
     },
+    /// The same for an application that does not wait: if it can't be sealed now, or as soon as the ledger has answered, it is
+    /// answered with an error that says why.
+    TryPublish {
+        /// Where.
+        topic: TopicId,
+        /// What.
+        body: Bytes,
+        /// How to answer.
+        ticket: Ticket,
+    },
+    /// The application takes a publish request back. If it still waits, it is answered with [`PublishError::WouldWait`]; one that was
+    /// answered stays so.
+    Withdraw {
+        /// Where.
+        topic: TopicId,
+        /// Which.
+        ticket: Ticket,
+    },
     /// The application wants a topic relayed and, if `deliver`, delivered: first what is held of it and was not delivered, in
     /// the order of positions. Nothing happens if [`Engine::join_refusal`](super::Engine::join_refusal) says so.
     Join {

@@ -16,6 +16,46 @@
 //!     └───── outbox <── spread: push while rare, then announce <── pulls: who announces, serves
 //! ```
 //!
+//! | Component | What it owns |
+//! |---|---|
+//! | `engine` | the handlers: what one input does to the components below |
+//! | `links` | each link: phase, budget, what waits for it, how well it serves; and the bans |
+//! | `topics` | each topic's window: bundles, positions, authors, bodies, debts |
+//! | `verification` | signatures that wait for a verdict, bundles that wait for a validator |
+//! | `pulls` | wanted ids, whom to ask, how long to wait |
+//! | `publisher` | what waits to be published, the pens, the ledger's records |
+//! | `evidence` | convicted authors and the proof of each |
+//! | `condition` | what keeps the node from its work, its clock, whether it was there |
+//! | [`dialler`] | whom to dial, and when |
+//!
+//! Components import each other in one direction only, and each is given `Cx`: time, configuration, chance, timers,
+//! counters, and the list of actions. `limits` has every bound, once.
+//!
+//! A driver, without its sockets:
+//!
+//! ```
+//! use vouchsafe::SecretKey;
+//! use vouchsafe::protocol::{Action, Config, Engine, Input, Ledger, Mono, Now, Setup};
+//!
+//! let network = vouchsafe::NetworkId::of("example");
+//! let (node, author) = (SecretKey::generate().public(), SecretKey::generate());
+//! let setup = Setup { network, node, author, ledger: Ledger::None, seed: [7; 32], config: Config::default() };
+//! let mut now = Now { mono: Mono::from_nanos(0), unix_ms: 1_800_000_000_000 };
+//! let mut engine = Engine::new(setup, now);
+//! for _ in 0..3 {
+//!     while let Some(action) = engine.poll() {
+//!         match action {
+//!             Action::Event(event) => println!("{event:?}"),
+//!             Action::Send { link, frame, .. } => println!("{} bytes for {link:?}", frame.len()),
+//!             _ => {} // Verify, deliver, record, close: see `Action`.
+//!         }
+//!     }
+//!     // A driver waits here for the next input, or for the deadline.
+//!     now.mono = engine.next_deadline().expect("the engine's own cycle always runs");
+//!     engine.handle(now, Input::Tick);
+//! }
+//! ```
+//!
 //! Three things are kept apart: an [`Offence`] (wrong as bytes: closes the link and bans the key), [`Evidence`]
 //! (convicts an author by its own signatures), and service (how well a link serves: orders our choices only).
 //!
@@ -26,6 +66,7 @@ mod boundary;
 mod check;
 mod condition;
 mod config;
+mod context;
 pub mod dialler;
 mod down;
 mod engine;

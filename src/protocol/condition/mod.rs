@@ -6,15 +6,72 @@ pub(super) mod presence;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::protocol::{Impairment, Mono};
+use self::clock::ClockWatch;
+use self::presence::Presence;
+use crate::protocol::{Impairment, Mono, Now};
+
+/// How this node is: what keeps it from its work, its clock, and whether it was there.
+#[derive(Debug)]
+pub(super) struct Condition {
+    health: Health,
+    clock: ClockWatch,
+    presence: Presence,
+}
+
+impl Condition {
+    pub(super) fn new(now: Now) -> Self {
+        Self { health: Health::default(), clock: ClockWatch::new(now), presence: Presence::default() }
+    }
+
+    pub(super) const fn health(&self) -> &Health {
+        &self.health
+    }
+
+    pub(super) const fn health_mut(&mut self) -> &mut Health {
+        &mut self.health
+    }
+
+    pub(super) const fn clock(&self) -> &ClockWatch {
+        &self.clock
+    }
+
+    pub(super) const fn clock_mut(&mut self) -> &mut ClockWatch {
+        &mut self.clock
+    }
+
+    pub(super) const fn presence(&self) -> &Presence {
+        &self.presence
+    }
+
+    pub(super) const fn presence_mut(&mut self) -> &mut Presence {
+        &mut self.presence
+    }
+}
 
 /// The impairments of now, each with its beginning. At most one entry a variant.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     since: BTreeMap<Impairment, Mono>,
+    /// When something last spoke for another process with our node key.
+    other_process_at: Option<Mono>,
 }
 
 impl Health {
+    /// Something speaks for another process with our node key.
+    pub(super) const fn found_other_process(&mut self, now: Mono) {
+        self.other_process_at = Some(now);
+    }
+
+    /// Whether another process with our node key was found and not yet forgotten.
+    pub(super) const fn has_other_process(&self) -> bool {
+        self.other_process_at.is_some()
+    }
+
+    /// Forgets the other process if nothing has spoken for it for this long; true if it was forgotten now.
+    pub(super) fn forget_other_process(&mut self, quiet: Duration, now: Mono) -> bool {
+        self.other_process_at.take_if(|at| now.since(*at) >= quiet).is_some()
+    }
+
     /// Notes that `what` holds; true if it did not before.
     pub(super) fn begin(&mut self, what: Impairment, now: Mono) -> bool {
         let mut new = false;

@@ -25,6 +25,8 @@ pub(in crate::protocol) struct Presence {
     stepped: Option<(Mono, i64)>,
     /// When the link that went last may have brought its last frame.
     last_heard: Mono,
+    /// When a peer last brought something genuine and new.
+    heard_at: Option<Mono>,
     /// The topology that was looked at.
     topology: u64,
 }
@@ -82,6 +84,16 @@ impl Presence {
     /// After a while, links that were there when this process went on are trusted again.
     pub(in crate::protocol) fn settle(&mut self, now: Mono) {
         self.woke.take_if(|woke| now.since(*woke) >= LINK_SILENCE);
+    }
+
+    /// A peer has brought something genuine and new.
+    pub(in crate::protocol) const fn heard(&mut self, now: Mono) {
+        self.heard_at = Some(now);
+    }
+
+    /// When a peer last did, if one ever has.
+    pub(in crate::protocol) const fn heard_at(&self) -> Option<Mono> {
+        self.heard_at
     }
 
     /// A link goes that brought its last frame then.

@@ -9,7 +9,7 @@ use crate::protocol::limits::REMIND_EVERY;
 use crate::protocol::links::Sender;
 use crate::protocol::linkset::Slot;
 use crate::protocol::timers::Timer;
-use crate::protocol::topics::entry::Stage;
+use crate::protocol::topics::entry::Entry;
 use crate::protocol::topics::window::{Taker, Unclaimed};
 use crate::protocol::verification::questions::Waiting;
 use crate::protocol::verification::queue::Work;
@@ -54,11 +54,11 @@ impl Engine {
         let id = job.id;
         let entry = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id));
         let Some(entry) = entry.filter(|entry| entry.signed.signature == job.signature) else { return };
-        let Stage::Verifying { first, .. } = &mut entry.stage else { return };
+        let Some(first) = entry.first_copy_mut() else { return };
         let mut vouched = std::mem::take(&mut first.same);
         vouched.push((first.link, first.peer));
-        if self.config.lacks(Weakness::SeenBeforeVerified) {
-            entry.stage = Stage::Unwanted;
+        if self.cx.config.lacks(Weakness::SeenBeforeVerified) {
+            entry.refuse();
         } else {
             self.next_candidate(&topic, &id);
         }
@@ -69,16 +69,16 @@ impl Engine {
 
     /// A link has brought something genuine.
     pub(super) fn was_heard(&mut self, link: LinkId) {
-        self.heard_at = Some(self.now.mono);
+        self.condition.presence_mut().heard(self.cx.now.mono);
         if let Some(link) = self.links.get_mut(link) {
             link.good = link.good.saturating_add(1);
-            link.service.brings(self.now.mono);
+            link.service.brings(self.cx.now.mono);
         }
     }
 
     /// A bundle is genuine, and others have taken the place that there was when it came in.
     fn found_no_place(&mut self, link: LinkId, topic: TopicId, id: BundleId) {
-        self.counters.over_cap += 1;
+        self.cx.counters.over_cap += 1;
         let Some(window) = self.topics.get_mut(&topic) else { return };
         let Some(entry) = window.entry(&id) else { return };
         let (signed, have) = (entry.signed, entry.have);
@@ -94,25 +94,25 @@ impl Engine {
         self.was_heard(link);
         let Some(window) = self.topics.get_mut(&topic) else { return };
         let Some(entry) = window.entry_mut(&id) else { return };
-        if !matches!(entry.stage, Stage::Verifying { .. }) || entry.signed.signature != job.signature {
+        if entry.is_verified() || entry.signed.signature != job.signature {
             return;
         }
-        entry.stage = Stage::Fetching;
+        entry.signature_held();
         let signed = entry.signed;
         let has_body = entry.body.is_some();
         let author = signed.header.author;
-        if self.book.is_convicted(&author) {
-            self.counters.convicted_author += 1;
+        if self.evidence.is_convicted(&author) {
+            self.cx.counters.convicted_author += 1;
             window.forget(&id);
             window.refuse(id);
             self.drop_want(&(topic, id));
             return;
         }
-        match window.claim(id, &signed, Taker::Link(link), self.now, &self.config) {
+        match window.claim(id, &signed, Taker::Link(link), self.cx.now, &self.cx.config) {
             Ok(()) => {}
             Err(Unclaimed::NoPlace) => return self.found_no_place(link, topic, id),
             Err(Unclaimed::Conflict(evidence)) => {
-                self.counters.conflicts += 1;
+                self.cx.counters.conflicts += 1;
                 window.forget(&id);
                 window.refuse(id);
                 self.drop_want(&(topic, id));
@@ -170,22 +170,22 @@ impl Engine {
     /// Row 9: the application's turn, if it wants one.
     pub(super) fn judge(&mut self, topic: TopicId, id: BundleId) {
         self.drop_want(&(topic, id));
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         let Some(window) = self.topics.get_mut(&topic) else { return };
         if !window.validate {
             return self.accept(topic, id);
         }
         let Some(entry) = window.entry_mut(&id) else { return };
-        entry.stage = Stage::Validating;
+        entry.asks_validator();
         let (header, from) = (entry.signed.header, entry.from);
         // Keys cost nothing, so newcomers share the turn of the peer that brings them.
         let newcomer = window.authors.is_newcomer(&header.author, now);
         let turn = from.filter(|_| newcomer).unwrap_or(header.author);
-        if self.questions.is_free(&turn, self.config.validators.max(1)) {
+        if self.questions.is_free(&turn, self.cx.config.validators.max(1)) {
             return self.question(turn, topic, id);
         }
         for gone in self.questions.wait(turn, Waiting { topic, id, bytes: header.bytes }) {
-            self.counters.validator_overload += 1;
+            self.cx.counters.validator_overload += 1;
             self.validators_are_slow();
             self.put_off(gone.topic, gone.id);
         }
@@ -196,7 +196,7 @@ impl Engine {
         let validate = window.validate;
         // While it waited the topic may have been left and joined again: then what has this id now is not verified yet.
         let Some(entry) = window.entry_mut(&id) else { return };
-        if !matches!(entry.stage, Stage::Validating) {
+        if !entry.is_validating() {
             return;
         }
         // While it waited, whoever would have judged it has gone.
@@ -206,20 +206,20 @@ impl Engine {
         let Some(bundle) = entry.body.clone() else { return };
         let question = self.questions.ask(turn, topic, id);
         let patience = self.validator_patience_for(&bundle);
-        self.timers.set(self.mono().plus(patience), Timer::ValidatorOverdue(question));
-        self.actions.push_back(Action::Validate { question, bundle });
+        self.cx.timers.set(self.mono().plus(patience), Timer::ValidatorOverdue(question));
+        self.cx.actions.push_back(Action::Validate { question, bundle });
     }
 
     /// How long a validator may think about a bundle: the time for one rumor, for each. A bundle stands or falls as one, so a
     /// fixed time would mean that none passes of which sixty-four rumors take longer than one may.
     pub(crate) fn validator_patience_for(&self, bundle: &Bundle) -> Duration {
-        self.config.validator_patience.saturating_mul(u32::from(bundle.header().count))
+        self.cx.config.validator_patience.saturating_mul(u32::from(bundle.header().count))
     }
 
     pub(super) fn on_validated(&mut self, question: ValidationId, verdict: Validation) {
         let Some((topic, id)) = self.questions.answered(question) else { return };
         let entry = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id));
-        let entry = entry.filter(|entry| matches!(entry.stage, Stage::Validating));
+        let entry = entry.filter(|entry| entry.is_validating());
         match (entry, verdict) {
             // The author was convicted, or the topic left: the question has lost its meaning.
             (None, _) => {}
@@ -228,11 +228,11 @@ impl Engine {
                 self.accept(topic, id);
             }
             (_, Validation::Ignore) => {
-                self.counters.validator_ignored += 1;
+                self.cx.counters.validator_ignored += 1;
                 self.unwanted(topic, id);
             }
             (_, Validation::Reject) => {
-                self.counters.validator_rejected += 1;
+                self.cx.counters.validator_rejected += 1;
                 self.unwanted(topic, id);
             }
         }
@@ -242,11 +242,11 @@ impl Engine {
     /// Whether the answer still means something: the author may have been convicted, or the topic left.
     fn is_validating(&self, topic: TopicId, id: BundleId) -> bool {
         let entry = self.topics.get(&topic).and_then(|window| window.entry(&id));
-        entry.is_some_and(|entry| matches!(entry.stage, Stage::Validating))
+        entry.is_some_and(Entry::is_validating)
     }
 
     fn ask_next(&mut self) {
-        while let Some((turn, next)) = self.questions.next(self.config.validators.max(1)) {
+        while let Some((turn, next)) = self.questions.next(self.cx.config.validators.max(1)) {
             self.question(turn, next.topic, next.id);
         }
     }
@@ -258,7 +258,7 @@ impl Engine {
         }
         let Some((topic, id)) = self.questions.answered(question) else { return };
         if self.is_validating(topic, id) {
-            self.counters.validator_timed_out += 1;
+            self.cx.counters.validator_timed_out += 1;
             self.validators_are_slow();
             self.put_off(topic, id);
             self.rest(topic, id);
@@ -267,13 +267,13 @@ impl Engine {
     }
 
     fn validators_are_slow(&mut self) {
-        self.questions.was_slow(self.now.mono);
+        self.questions.was_slow(self.cx.now.mono);
         self.impair(Impairment::ValidatorsSlow, None);
     }
 
     /// Tells when validators keep up again.
     pub(super) fn check_validators(&mut self) {
-        if self.questions.has_caught_up(self.now.mono) {
+        if self.questions.has_caught_up(self.cx.now.mono) {
             self.recover(Impairment::ValidatorsSlow);
         }
     }
@@ -281,8 +281,7 @@ impl Engine {
     /// Neither stored nor forwarded; its claim stays, so that a conflict is still noticed.
     fn unwanted(&mut self, topic: TopicId, id: BundleId) {
         if let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) {
-            entry.stage = Stage::Unwanted;
-            entry.body = None;
+            entry.refuse();
         }
     }
 
@@ -291,15 +290,14 @@ impl Engine {
         let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) else {
             return;
         };
-        entry.stage = Stage::Fetching;
-        entry.body = None;
+        entry.put_off();
         let (header, have) = (entry.signed.header, entry.have);
         have.iter().for_each(|slot| self.owe(slot, &header, id));
     }
 
     /// What was put off is left alone for a while, the longer the more often it was in vain.
     fn rest(&mut self, topic: TopicId, id: BundleId) {
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         let Some(window) = self.topics.get_mut(&topic) else { return };
         let Some(entry) = window.entry_mut(&id) else { return };
         let tries = entry.tries;
@@ -309,81 +307,78 @@ impl Engine {
 
     /// Rows 10 and 11: store, mark seen, deliver, forward.
     pub(super) fn accept(&mut self, topic: TopicId, id: BundleId) {
-        let now = self.now;
+        let now = self.cx.now;
         let Some(window) = self.topics.get_mut(&topic) else { return };
         let hold = window.rules.hold_back();
         let Some(entry) = window.entry_mut(&id) else { return };
         let Some(bundle) = entry.body.clone() else { return };
         let (header, from) = (entry.signed.header, entry.from);
         // There was room when it came in, but others may have taken it since. (Own bundles were sealed for what there is.)
-        if from.is_some() && !window.has_room_for_body(&header, now.mono, &self.config) {
-            self.counters.over_cap += 1;
+        if from.is_some() && !window.has_room_for_body(&header, now.mono, &self.cx.config) {
+            self.cx.counters.over_cap += 1;
             return self.put_off(topic, id);
         }
         // Our own is at a position that was never used, whatever was delivered before the topic was left.
         let deliverable = from.is_none()
             || window.is_deliverable(header.tick, now)
-            || self.config.lacks(Weakness::LateDelivered);
+            || self.cx.config.lacks(Weakness::LateDelivered);
         let until = hold.map(|delay| now.mono.plus(delay));
         let read = window.deliver && hold.is_none();
         let Some(entry) = window.entry_mut(&id) else { return };
-        entry.stage = until.map_or(Stage::Accepted, |until| Stage::Held { until });
+        entry.accept(until);
         entry.deliverable = deliverable;
         let deliver = read && deliverable && !entry.delivered;
         entry.delivered |= deliver;
-        self.counters.bodies_evicted += window.keep_body(id, &header, from, now.mono, &self.config);
-        self.counters.accepted += 1;
-        self.counters.rumors_accepted += u64::from(header.count);
+        self.cx.counters.bodies_evicted += window.keep_body(id, &header, from, now.mono, &self.cx.config);
+        self.cx.counters.accepted += 1;
+        self.cx.counters.rumors_accepted += u64::from(header.count);
         if !deliverable {
-            self.counters.outside_delivery_window += 1;
+            self.cx.counters.outside_delivery_window += 1;
         }
         if let Some(until) = until {
-            self.timers.set(until, Timer::HoldBackOver { topic, id });
+            self.cx.timers.set(until, Timer::HoldBackOver { topic, id });
         } else if deliver {
-            self.counters.delivered += 1;
-            self.actions.push_back(Action::Deliver { bundle, from });
+            self.cx.counters.delivered += 1;
+            self.cx.actions.push_back(Action::Deliver { bundle, from });
         }
         self.spread(topic, id);
     }
 
     pub(super) fn on_hold_back_over(&mut self, topic: TopicId, id: BundleId) {
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         let entry = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id));
         // Gone if its author was convicted meanwhile; later if the topic was left and joined again.
         let Some(entry) = entry else { return };
-        if !matches!(entry.stage, Stage::Held { until } if until <= now) {
-            return;
+        if entry.release(now) {
+            self.deliver(topic, id);
         }
-        entry.stage = Stage::Accepted;
-        self.deliver(topic, id);
     }
 
     /// Verified evidence: the author is out, everywhere and for good, and everybody is told.
     pub(super) fn convict(&mut self, evidence: Evidence, from: Option<Slot>) {
         let author = evidence.author();
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         let known = self.topics.values().any(|window| window.authors.knows(&author, now));
         let heard = self.topics.values().any(|window| window.authors.bundles_of(&author) > 0);
-        let Some(shed) = self.book.enter(evidence, known) else {
-            self.counters.evidence_known += 1;
+        let Some(shed) = self.evidence.enter(evidence, known, now) else {
+            self.cx.counters.evidence_known += 1;
             return;
         };
-        self.counters.evidence_shed += shed;
-        self.counters.convictions += 1;
-        self.convicted_at = Some(now);
+        self.cx.counters.evidence_shed += shed;
+        self.cx.counters.convictions += 1;
         self.event(Event::Convicted { evidence: Box::new(evidence) });
         if let Some(slot) = from {
-            if let Some(conviction) = self.book.get_mut(&author) {
+            if let Some(conviction) = self.evidence.get_mut(&author) {
                 conviction.told.insert(slot);
             }
             if let Some(link) = self.links.at_mut(slot) {
-                link.evidence_at = Some(self.now.mono);
+                link.evidence_at = Some(self.cx.now.mono);
             }
         }
         let mut fetching = Vec::new();
         for (topic, window) in &mut self.topics {
             let (held_back, wanted) = window.silence(&author);
-            self.counters.held_back += held_back;
+            self.cx.counters.held_back += held_back;
             fetching.extend(wanted.into_iter().map(|id| (*topic, id)));
         }
         self.left.silence(&author);
@@ -391,11 +386,10 @@ impl Engine {
             self.drop_want(&wanted);
         }
         self.on_conviction(&author);
-        if self.config.lacks(Weakness::EvidenceUntold) {
+        if self.cx.config.lacks(Weakness::EvidenceUntold) {
             return;
         }
-        let live: Vec<_> =
-            self.links.iter().filter(|link| link.live && !link.closing).map(|link| link.slot).collect();
+        let live: Vec<_> = self.links.iter().filter(|link| link.is_open()).map(|link| link.slot).collect();
         for slot in live {
             if known || heard {
                 self.tell_evidence(slot, &author);
@@ -410,8 +404,8 @@ impl Engine {
     /// none of its topics was the author admitted), or it has forgotten: then it is told again, at its own expense and now and
     /// then. What was on its way when it was told costs one proof too many.
     pub(super) fn remind_of_conviction(&mut self, slot: Slot, author: &PublicKey) {
-        let now = self.now.mono;
-        let Some(conviction) = self.book.get_mut(author) else { return };
+        let now = self.cx.now.mono;
+        let Some(conviction) = self.evidence.get_mut(author) else { return };
         if conviction.told.contains(slot) {
             let Some(link) = self.links.at_mut(slot) else { return };
             if link.reminded_at.is_some_and(|at| now.since(at) < REMIND_EVERY) {
@@ -426,10 +420,10 @@ impl Engine {
 
     /// Sends the proof of an author's conviction over a link, once. False if there is no room for it.
     pub(super) fn tell_evidence(&mut self, slot: Slot, author: &PublicKey) -> bool {
-        if self.config.lacks(Weakness::EvidenceUntold) {
+        if self.cx.config.lacks(Weakness::EvidenceUntold) {
             return true;
         }
-        let Some(conviction) = self.book.get_mut(author) else { return true };
+        let Some(conviction) = self.evidence.get_mut(author) else { return true };
         let Some(evidence) = conviction.evidence else { return true };
         if conviction.told.contains(slot) {
             return true;
@@ -439,9 +433,9 @@ impl Engine {
         let room = link.outbox.evidence(wire::evidence(&evidence));
         if room {
             conviction.told.insert(slot);
-            self.dirty.insert(slot);
+            self.cx.dirty.insert(slot);
         } else {
-            self.counters.evidence_degraded += 1;
+            self.cx.counters.evidence_degraded += 1;
         }
         room
     }

@@ -8,7 +8,6 @@ use crate::protocol::limits::MAX_LINKS;
 use crate::protocol::links::Pause;
 use crate::protocol::timers::Timer;
 use crate::protocol::timers::WantId;
-use crate::protocol::topics::entry::Stage;
 
 use crate::protocol::check::{Caps, Recount};
 
@@ -23,8 +22,8 @@ impl Engine {
             ("inbound links", inbound, config.max_inbound),
             ("signatures waiting", stats.waiting_verification, caps.waiting),
             ("wanted ids", stats.wants, caps.wants),
-            ("banned keys", self.standing.len(), caps.bans),
-            ("convicted authors", self.book.len(), caps.convictions),
+            ("banned keys", self.bans.len(), caps.bans),
+            ("convicted authors", self.evidence.len(), caps.convictions),
         ];
         for topic in &stats.topics {
             gauges.push(("bytes of bodies", topic.body_bytes, config.topic_bytes));
@@ -55,10 +54,10 @@ impl Engine {
         self.topics.values().for_each(|window| window.check(&mut recount));
         self.left.windows().for_each(|window| window.check(&mut recount));
         self.questions.check(&mut recount);
-        self.publisher.check(self.now.mono, &mut recount);
-        self.book.check(&mut recount);
-        self.standing.check(&mut recount);
-        recount.holds(self.actions.is_empty(), "actions wait to be polled");
+        self.publisher.check(self.cx.now.mono, &mut recount);
+        self.evidence.check(&mut recount);
+        self.bans.check(&mut recount);
+        recount.holds(self.cx.actions.is_empty(), "actions wait to be polled");
         recount.complaints()
     }
 
@@ -74,7 +73,7 @@ impl Engine {
         recount.holds(self.publisher.is_idle(), "a publish request waits");
         for link in self.links.iter() {
             let peer = link.peer.short();
-            recount.holds(link.live && !link.closing, format_args!("the link to {peer} is not live"));
+            recount.holds(link.is_open(), format_args!("the link to {peer} is not live"));
             recount.holds(!link.is_reading_paused(), format_args!("{peer} is not read"));
             recount.same(format_args!("bytes queued for {peer}"), link.outbox.queued_bytes(), 0);
             recount.same(format_args!("pulls owed by {peer}"), link.service.owed, 0);
@@ -83,8 +82,8 @@ impl Engine {
         // Those of the cycles, and what a link or a topic may have at once.
         let most = 8 + 4 * self.links.len() + 4 * self.topics.len();
         recount.holds(
-            self.timers.len() <= most,
-            format_args!("{} timers run, where {most} may", self.timers.len()),
+            self.cx.timers.len() <= most,
+            format_args!("{} timers run, where {most} may", self.cx.timers.len()),
         );
         recount.complaints()
     }
@@ -92,7 +91,7 @@ impl Engine {
     /// Timers that run, whether they still mean something or not.
     #[doc(hidden)]
     pub fn timers(&self) -> usize {
-        self.timers.len()
+        self.cx.timers.len()
     }
 
     /// About how much a recount walks through, so that callers can recount less often where it is much.
@@ -100,7 +99,7 @@ impl Engine {
     pub fn weight(&self) -> usize {
         let entries =
             self.topics.values().chain(self.left.windows()).map(|window| window.len()).sum::<usize>();
-        entries + self.wants.len() + self.verifying.total() + self.timers.len() + self.book.len()
+        entries + self.wants.len() + self.verifying.total() + self.cx.timers.len() + self.evidence.len()
     }
 
     /// What links are listed for and owe, by the wants; and that each want has somebody or something to wait for.
@@ -119,7 +118,7 @@ impl Engine {
                 self.topics.contains_key(&wanted.0),
                 format_args!("an id of a topic that was left is wanted"),
             );
-            let moves = want.under_way() > 0 || want.is_starved() || want.rests_until > self.now.mono;
+            let moves = want.under_way() > 0 || want.is_starved() || want.rests_until > self.cx.now.mono;
             recount.holds(
                 moves || self.is_being_judged(wanted),
                 format_args!("a wanted id is asked of nobody and waits for nothing: {want:?}"),
@@ -129,16 +128,16 @@ impl Engine {
 
     fn is_being_judged(&self, (topic, id): &WantId) -> bool {
         let entry = self.topics.get(topic).and_then(|window| window.entry(id));
-        entry.is_some_and(|entry| !matches!(entry.stage, Stage::Fetching))
+        entry.is_some_and(|entry| !entry.is_fetching())
     }
 
     /// A link that is not read must be read again some time.
     fn check_pauses(&self, recount: &mut Recount) {
-        for link in self.links.iter().filter(|link| !link.closing) {
+        for link in self.links.iter().filter(|link| !link.is_closing()) {
             let peer = link.peer.short();
             let judged = !link.is_paused(Pause::Verification) || self.verifying.is_busy();
             recount.holds(judged, format_args!("{peer} is not read, and no verdict is awaited"));
-            let refills = || self.timers.iter().any(|timer| *timer == Timer::BudgetRefilled(link.id));
+            let refills = || self.cx.timers.iter().any(|timer| *timer == Timer::BudgetRefilled(link.id));
             recount.holds(
                 !link.is_paused(Pause::Budget) || refills(),
                 format_args!("{peer} is not read, and no timer will read it again"),

@@ -8,18 +8,20 @@ use crate::protocol::{Event, Impairment};
 impl Engine {
     /// Looks at the clock: when a peer tells its own, when ours has jumped, and every second.
     pub(super) fn check_clock(&mut self) {
-        let now = self.now;
-        let live = |link: &&Link| link.live && !link.closing;
+        let now = self.cx.now;
+        let live = |link: &&Link| link.is_open();
         let ahead = self.links.iter().filter(live).map(|link| link.clock.ahead_ms(now)).collect();
         let dialled = self.links.iter().filter(live).filter(|link| link.dialled);
         let dialled = dialled.map(|link| link.clock.ahead_ms(now)).collect();
-        let Some(Judgement { alarm, wrong }) = self.clock.judge(ahead, dialled) else { return };
+        let Some(Judgement { alarm, wrong }) = self.condition.clock_mut().judge(ahead, dialled) else {
+            return;
+        };
         if let Some(ahead_ms) = alarm {
             self.event(Event::ClockSkew { ahead_ms });
         }
         if wrong {
             self.impair(Impairment::Clock, None);
-        } else if self.health.has(Impairment::Clock) {
+        } else if self.condition.health().has(Impairment::Clock) {
             self.recover(Impairment::Clock);
             self.publisher.wake_all();
         }
@@ -27,8 +29,9 @@ impl Engine {
 
     /// Once a second: whether all that comes in lies outside the window, for whatever reason.
     pub(super) fn check_hearing(&mut self) {
-        let (now, outside) = (self.now.mono, self.counters.outside_relay_window);
-        match self.clock.hearing(now, outside, self.heard_at) {
+        let (now, outside) = (self.cx.now.mono, self.cx.counters.outside_relay_window);
+        let heard_at = self.condition.presence().heard_at();
+        match self.condition.clock_mut().hearing(now, outside, heard_at) {
             Hearing::Heard => self.recover(Impairment::Unheard),
             Hearing::Unheard => self.impair(Impairment::Unheard, None),
             Hearing::Unknown => {}

@@ -18,10 +18,10 @@ impl Engine {
         let Some(window) = self.topics.get_mut(&header.topic) else { return };
         let Some(link) = self.links.at(slot) else { return };
         let by = Sender { link: link.id, slot, peer: link.peer };
-        let noted = window.debts.add(id, header, by, self.now.mono);
+        let noted = window.debts.add(id, header, by, self.cx.now.mono);
         // Others that announced it may serve it as well.
         for source in self.wants.get(&wanted).into_iter().flat_map(Want::sources) {
-            window.debts.note(&id, source, self.now.mono);
+            window.debts.note(&id, source, self.cx.now.mono);
         }
         if !noted && let Some(link) = self.links.at_mut(slot) {
             link.has_more(header.topic);
@@ -35,12 +35,12 @@ impl Engine {
             if window.validate && !self.questions.has_room() {
                 continue;
             }
-            let paid = window.payable(self.now, &self.config);
+            let paid = window.payable(self.cx.now, &self.cx.config);
             payable.extend(paid.into_iter().map(|(id, debt)| (*topic, id, debt)));
         }
         for (topic, id, debt) in payable {
             // Asked too late, a peer has nothing any more and would look bad.
-            let age = self.now.mono.since(debt.said);
+            let age = self.cx.now.mono.since(debt.said);
             let serves = self.topics.get(&topic).is_some_and(|window| window.is_still_held(age));
             for slot in debt.links.iter() {
                 let Some(link) = self.links.at_mut(slot).filter(|link| link.relays(&topic)) else { continue };

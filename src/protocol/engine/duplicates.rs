@@ -38,7 +38,7 @@ fn are_simultaneous(old: &Link, dialled: bool, up_since: Mono) -> bool {
 impl Engine {
     /// Why a new link can't be beside those that there are to the same peer, if it can't.
     pub(super) fn duplicate(&self, peer: &PublicKey, dialled: bool) -> Option<Reason> {
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         let stays = |old: &Link| old.is_in_use() && !self.newer_stays(old, dialled, now);
         self.links.of_peer(peer).any(stays).then_some(Reason::Duplicate)
     }
@@ -47,7 +47,7 @@ impl Engine {
     /// than a handshake.
     fn newer_stays(&self, old: &Link, dialled: bool, up_since: Mono) -> bool {
         if are_simultaneous(old, dialled, up_since) {
-            return dialled == (self.node < old.peer);
+            return dialled == (self.cx.node < old.peer);
         }
         !(old.replaces && up_since.since(old.up_since) < REPLACED_FOR)
     }
@@ -73,16 +73,18 @@ impl Engine {
 
     fn yield_link(&mut self, id: LinkId) {
         let Some(link) = self.links.get_mut(id) else { return };
-        link.yields = true;
-        let wait = if self.node < link.peer { SETTLE } else { SETTLE * 2 };
-        self.timers.set(self.now.mono.plus(wait), Timer::LinkSettled(id));
-        self.topology += 1;
+        if link.is_in_use() {
+            link.gives_way();
+        }
+        let wait = if self.cx.node < link.peer { SETTLE } else { SETTLE * 2 };
+        self.cx.timers.set(self.cx.now.mono.plus(wait), Timer::LinkSettled(id));
+        self.cx.topology += 1;
     }
 
     /// A link has yielded for long enough: it is closed, unless the one that it yielded to is gone.
     pub(super) fn on_link_settled(&mut self, id: LinkId) {
         let Some(link) = self.links.slot_of(id).and_then(|slot| self.links.at(slot)) else { return };
-        if !link.yields {
+        if !link.yields() {
             return;
         }
         let peer = link.peer;
@@ -97,12 +99,12 @@ impl Engine {
         if self.links.of_peer(peer).any(Link::is_in_use) {
             return;
         }
-        let left = self.links.of_peer(peer).filter(|link| link.live && !link.closing);
+        let left = self.links.of_peer(peer).filter(|link| link.is_open());
         let Some(slot) = left.max_by_key(|link| link.id).map(|link| link.slot) else { return };
         if let Some(link) = self.links.at_mut(slot) {
-            link.yields = false;
+            link.is_used_again();
         }
-        self.topology += 1;
+        self.cx.topology += 1;
         // What was told to the better one alone.
         self.resync_all(slot);
     }
@@ -113,7 +115,7 @@ impl Engine {
         let duplicate = matches!(why, DownReason::ClosedByPeer(Reason::Duplicate));
         if duplicate
             && self.links.of_peer(peer).next().is_none()
-            && (lived || self.other_process_at.is_some())
+            && (lived || self.condition.health().has_other_process())
         {
             self.found_other_process();
         }
@@ -121,14 +123,14 @@ impl Engine {
 
     /// Another process uses this node key.
     pub(super) fn found_other_process(&mut self) {
-        self.other_process_at = Some(self.now.mono);
+        self.condition.health_mut().found_other_process(self.cx.now.mono);
         self.impair(Impairment::NodeKeyInUse, None);
     }
 
     /// Ends the impairment after a while in which nothing spoke for it.
     pub(super) fn forget_other_process(&mut self) {
-        let now = self.now.mono;
-        if self.other_process_at.take_if(|at| now.since(*at) >= QUIET).is_some() {
+        let now = self.cx.now.mono;
+        if self.condition.health_mut().forget_other_process(QUIET, now) {
             self.recover(Impairment::NodeKeyInUse);
         }
     }

@@ -25,7 +25,7 @@ const EVIDENCE_FOR_NEWCOMERS: usize = 64;
 impl Engine {
     pub(super) fn on_link_up(&mut self, id: LinkId, peer: PublicKey, dialled: bool) {
         let refused = self.refusal(&peer, !dialled).or_else(|| self.duplicate(&peer, dialled));
-        if peer == self.node && !dialled {
+        if peer == self.cx.node && !dialled {
             self.found_other_process();
         }
         let slot = if refused.is_none() { self.free_place() } else { None };
@@ -35,16 +35,16 @@ impl Engine {
             if reason != Reason::Duplicate {
                 self.event(Event::LinkRefused { peer, reason });
             }
-            self.actions.push_back(Action::Close { link: id, reason });
+            self.cx.actions.push_back(Action::Close { link: id, reason });
             return;
         };
-        let mut link = Link::new(id, slot, peer, dialled, self.now.mono, &self.config, self.keyed);
-        link.unaimed = self.config.is_unaimed(&self.network, &peer, &self.node);
+        let mut link = Link::new(id, slot, peer, dialled, self.cx.now.mono, &self.cx.config, self.cx.keyed);
+        link.unaimed = self.cx.config.is_unaimed(&self.cx.network, &peer, &self.cx.node);
         let topics = self.topics.keys().map(|topic| *topic.as_bytes()).collect();
-        let hello = Hello { network: *self.network.as_bytes(), clock_ms: self.now.unix_ms, topics };
+        let hello = Hello { network: *self.cx.network.as_bytes(), clock_ms: self.cx.now.unix_ms, topics };
         link.outbox.frame(wire::hello(&hello));
         self.links.insert(link);
-        self.dirty.insert(slot);
+        self.cx.dirty.insert(slot);
     }
 
     /// A place in the table of links. Who had what is remembered by place, so before places are used a second time the
@@ -61,35 +61,34 @@ impl Engine {
             }
         }
         self.topics.values_mut().for_each(|window| window.debts.forget_links(&gone));
-        self.book.forget_links(&gone);
+        self.evidence.forget_links(&gone);
         self.links.free()
     }
 
     pub(super) fn on_hello(&mut self, slot: Slot, hello: Hello) {
         let Some(link) = self.links.at_mut(slot) else { return };
         let id = link.id;
-        if link.live {
+        if link.was_live() {
             return self.on_clock_told(slot, &hello);
         }
-        if hello.network != *self.network.as_bytes() {
+        if hello.network != *self.cx.network.as_bytes() {
             let (peer, reason) = (link.peer, Reason::OtherNetwork);
             self.event(Event::LinkRefused { peer, reason });
             return self.close(id, reason);
         }
-        link.live = true;
-        link.live_since = self.now.mono;
-        self.topology += 1;
+        link.greeted(self.cx.now.mono);
+        self.cx.topology += 1;
         link.topics = hello.topics.into_iter().map(TopicId::from_bytes).collect();
         link.topics.sort_unstable();
         link.topics.dedup();
-        link.clock = PeerClock::new(hello.clock_ms, self.now.mono);
-        self.publisher.is_linked(self.now.mono);
+        link.clock = PeerClock::new(hello.clock_ms, self.cx.now.mono);
+        self.publisher.is_linked(self.cx.now.mono);
         let (peer, dialled) = (link.peer, link.dialled);
-        if !self.links.of_peer(&peer).any(|other| other.live && other.id != id) {
+        if !self.links.of_peer(&peer).any(|other| other.was_live() && other.id != id) {
             self.event(Event::PeerUp { peer, dialled });
         }
         self.settle_duplicates(slot);
-        for author in self.book.newest(EVIDENCE_FOR_NEWCOMERS) {
+        for author in self.evidence.newest(EVIDENCE_FOR_NEWCOMERS) {
             self.tell_evidence(slot, &author);
         }
         self.resync_all(slot);
@@ -102,10 +101,10 @@ impl Engine {
     /// A hello without topics on a link that has said its own tells the peer's clock again, since it jumped. Any other second hello
     /// is out of order.
     fn on_clock_told(&mut self, slot: Slot, hello: &Hello) {
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         let walked = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
         let Some(link) = self.links.at_mut(slot) else { return };
-        if !hello.topics.is_empty() || hello.network != *self.network.as_bytes() {
+        if !hello.topics.is_empty() || hello.network != *self.cx.network.as_bytes() {
             let id = link.id;
             return self.close(id, Reason::OutOfOrder);
         }
@@ -118,18 +117,18 @@ impl Engine {
     /// Our clock has jumped: peers that go by what it showed would take theirs for wrong.
     pub(super) fn tell_clock(&mut self) {
         let hello =
-            Hello { network: *self.network.as_bytes(), clock_ms: self.now.unix_ms, topics: Vec::new() };
+            Hello { network: *self.cx.network.as_bytes(), clock_ms: self.cx.now.unix_ms, topics: Vec::new() };
         let frame = wire::hello(&hello);
-        for link in self.links.iter_mut().filter(|link| link.live && !link.closing) {
+        for link in self.links.iter_mut().filter(|link| link.is_open()) {
             link.outbox.frame(frame.clone());
-            self.dirty.insert(link.slot);
+            self.cx.dirty.insert(link.slot);
         }
     }
 
     pub(super) fn on_topics(&mut self, slot: Slot, change: TopicChange) {
-        self.topology += 1;
-        let now = self.now.mono;
-        self.presence.lost(now);
+        self.cx.topology += 1;
+        let now = self.cx.now.mono;
+        self.condition.presence_mut().lost(now);
         let mut joined: Vec<_> = change.joined.into_iter().map(TopicId::from_bytes).collect();
         joined.sort_unstable();
         joined.dedup();
@@ -168,14 +167,14 @@ impl Engine {
         let walked = self.publisher.links_changed(changed).saturating_mul(TRY_WALKS * self.links.len());
         let cost = WALK_COST.saturating_mul(u32::try_from(walked).unwrap_or(u32::MAX));
         if let Some(link) = self.links.at_mut(slot) {
-            link.budget.charge_cpu(self.now.mono, cost);
+            link.budget.charge_cpu(self.cx.now.mono, cost);
         }
     }
 
     /// A peer drops a proof against an author that none of its topics admits. In a topic that it has joined since the author may
     /// speak, so it is told again: at the pace of proofs, and on its bill.
     fn tell_what_matters_now(&mut self, slot: Slot, before: &[TopicId], joined: &[TopicId]) {
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         let rules = |topics: &[TopicId]| -> Vec<Arc<RuleSet>> {
             topics
                 .iter()
@@ -184,15 +183,17 @@ impl Engine {
                 .collect()
         };
         let (before, joined) = (rules(before), rules(joined));
-        if self.book.is_empty() || joined.is_empty() || before.iter().any(|rules| !rules.is_listed()) {
+        if self.evidence.is_empty() || joined.is_empty() || before.iter().any(|rules| !rules.is_listed()) {
             return;
         }
         let admit =
             |topics: &[Arc<RuleSet>], author: &PublicKey| topics.iter().any(|rules| rules.admits(author));
-        let again = self.book.untell(slot, |author| admit(&joined, author) && !admit(&before, author));
+        let again = self.evidence.untell(slot, |author| admit(&joined, author) && !admit(&before, author));
         let Some(link) = self.links.at_mut(slot) else { return };
-        link.budget
-            .charge_cpu(now, WALK_COST.saturating_mul(u32::try_from(self.book.len()).unwrap_or(u32::MAX)));
+        link.budget.charge_cpu(
+            now,
+            WALK_COST.saturating_mul(u32::try_from(self.evidence.len()).unwrap_or(u32::MAX)),
+        );
         link.budget.bytes.charge(now, (EVIDENCE_LEN * again) as u64);
         if again > 0 {
             link.outbox.owe_evidence();
@@ -202,9 +203,9 @@ impl Engine {
     pub(super) fn tell_topics(&mut self, joined: Vec<[u8; 32]>, left: Vec<[u8; 32]>) {
         let frame = wire::topics(&TopicChange { joined, left });
         // Also where hellos are still under way: ours is ahead of it on the same lane.
-        for link in self.links.iter_mut().filter(|link| !link.closing) {
+        for link in self.links.iter_mut().filter(|link| !link.is_closing()) {
             link.outbox.frame(frame.clone());
-            self.dirty.insert(link.slot);
+            self.cx.dirty.insert(link.slot);
         }
     }
 
@@ -215,9 +216,9 @@ impl Engine {
             self.offence(id, peer, offence);
         }
         let Some(link) = self.links.remove(id) else { return };
-        self.presence.lost(link.last_frame);
-        self.topology += 1;
-        self.dirty.remove(link.slot);
+        self.condition.presence_mut().lost(link.last_frame);
+        self.cx.topology += 1;
+        self.cx.dirty.remove(link.slot);
         if self.verifying.is_crowded() {
             // What a link left behind is as good as any, unless links that come and go would fill the queue.
             for work in self.verifying.remove_link(id) {
@@ -236,10 +237,10 @@ impl Engine {
         }
         self.publisher.links_changed(&link.topics);
         let peer = link.peer;
-        let why = link.closed_for.map_or(why, DownReason::ClosedHere);
+        let why = link.closed_for().map_or(why, DownReason::ClosedHere);
         self.use_again(&peer);
-        self.suspect_other_process(&peer, &why, link.live);
-        if link.live && !self.links.of_peer(&peer).any(|other| other.live) {
+        self.suspect_other_process(&peer, &why, link.was_live());
+        if link.was_live() && !self.links.of_peer(&peer).any(|other| other.was_live()) {
             self.event(Event::PeerDown { peer, why });
         }
     }
@@ -247,26 +248,24 @@ impl Engine {
     /// Says goodbye and closes. Nothing that still comes in counts.
     pub(super) fn close(&mut self, id: LinkId, reason: Reason) {
         let Some(link) = self.links.get_mut(id) else { return };
-        if link.closing {
+        if !link.close(reason) {
             return;
         }
-        link.closing = true;
-        link.closed_for = Some(reason);
-        self.presence.lost(link.last_frame);
-        self.topology += 1;
-        self.actions.push_back(Action::Send {
+        self.condition.presence_mut().lost(link.last_frame);
+        self.cx.topology += 1;
+        self.cx.actions.push_back(Action::Send {
             link: id,
             lane: wire::Lane::Control,
             frame: wire::goodbye(reason),
         });
-        self.actions.push_back(Action::Close { link: id, reason });
+        self.cx.actions.push_back(Action::Close { link: id, reason });
     }
 
     /// Bytes that no correct node sends: closes the link, bans the key, drops what it still had waiting.
     pub(super) fn offence(&mut self, id: LinkId, peer: PublicKey, offence: Offence) {
-        self.counters.offences += 1;
-        if self.standing.ban(peer, self.now.mono) {
-            self.counters.bans_shed += 1;
+        self.cx.counters.offences += 1;
+        if self.bans.ban(peer, self.cx.now.mono) {
+            self.cx.counters.bans_shed += 1;
         }
         self.event(Event::Offence { peer, offence });
         self.close(id, Reason::Offence);
@@ -286,15 +285,15 @@ impl Engine {
 
     /// Closes links that make no progress.
     pub(super) fn check_links(&mut self) {
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         let stalled = |link: &&Link| {
-            let silent = !link.live && now.since(link.up_since) > HELLO_DEADLINE;
+            let silent = !link.was_live() && now.since(link.up_since) > HELLO_DEADLINE;
             silent || link.outbox.is_stalled(now, STALL_DEADLINE)
         };
         let ids: Vec<_> =
-            self.links.iter().filter(|link| !link.closing).filter(stalled).map(|link| link.id).collect();
+            self.links.iter().filter(|link| !link.is_closing()).filter(stalled).map(|link| link.id).collect();
         for id in ids {
-            self.counters.links_stalled += 1;
+            self.cx.counters.links_stalled += 1;
             self.close(id, Reason::Stalled);
         }
         self.look_at_waiting_pushes();
@@ -311,12 +310,12 @@ impl Engine {
 
     /// Makes up for proofs that a link had no room for, and tells a few of those against authors that were never heard here.
     fn tell_evidence_again(&mut self) {
-        let links = self.links.iter_mut().filter(|link| link.live && !link.closing);
+        let links = self.links.iter_mut().filter(|link| link.is_open());
         let slots: Vec<_> =
             links.filter_map(|link| link.outbox.may_tell_evidence_again().then_some(link.slot)).collect();
         for slot in slots {
             // One more than there can be room for, so that it is known if there are more.
-            let (authors, more) = self.book.untold(slot, EVIDENCE_QUEUE + 1, STRANGERS_A_ROUND);
+            let (authors, more) = self.evidence.untold(slot, EVIDENCE_QUEUE + 1, STRANGERS_A_ROUND);
             for author in authors {
                 if !self.tell_evidence(slot, &author) {
                     break;
@@ -330,7 +329,7 @@ impl Engine {
 
     /// Asks links for their announcements again, where we had no room for all of them and have it now.
     fn ask_again(&mut self) {
-        for link in self.links.iter_mut().filter(|link| link.live && !link.closing) {
+        for link in self.links.iter_mut().filter(|link| link.is_open()) {
             // (The last time it was asked must have left: this comes round every second.)
             let may_ask = !link.missed.is_empty() && !link.outbox.has_frames();
             if may_ask && link.wanted_from < link.service.most_wants() / 2 {
@@ -344,7 +343,7 @@ impl Engine {
                     link.missed.extract_if(.., room).map(|topic| *topic.as_bytes()).collect();
                 if !joined.is_empty() {
                     link.outbox.frame(wire::topics(&TopicChange { joined, left: Vec::new() }));
-                    self.dirty.insert(link.slot);
+                    self.cx.dirty.insert(link.slot);
                 }
             }
         }
@@ -357,7 +356,7 @@ impl Engine {
 
     /// Stops reading from a link whose budget is empty, or reads again if it has refilled.
     pub(super) fn check_budget(&mut self, id: LinkId, refilled: bool) {
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         let Some(link) = self.links.get_mut(id) else { return };
         match link.budget.overdrawn_until(now) {
             // Frames that were on their way when reading stopped: the timer is running.
@@ -365,9 +364,9 @@ impl Engine {
             Some(until) => {
                 // At least a millisecond, or a link just over its budget would be paused for every frame.
                 let until = until.max(now.plus(Duration::from_millis(1)));
-                self.timers.set(until, Timer::BudgetRefilled(id));
+                self.cx.timers.set(until, Timer::BudgetRefilled(id));
                 if !link.is_paused(Pause::Budget) {
-                    self.counters.paused_for_budget += 1;
+                    self.cx.counters.paused_for_budget += 1;
                     self.pause(id, Pause::Budget);
                 }
             }
@@ -377,13 +376,13 @@ impl Engine {
 
     pub(super) fn pause(&mut self, id: LinkId, why: Pause) {
         if self.links.get_mut(id).is_some_and(|link| link.pause(why)) {
-            self.actions.push_back(Action::PauseReading(id));
+            self.cx.actions.push_back(Action::PauseReading(id));
         }
     }
 
     pub(super) fn resume(&mut self, id: LinkId, why: Pause) {
         if self.links.get_mut(id).is_some_and(|link| link.resume(why)) {
-            self.actions.push_back(Action::ResumeReading(id));
+            self.cx.actions.push_back(Action::ResumeReading(id));
         }
     }
 }

@@ -7,14 +7,14 @@ impl Engine {
     /// Tells the application that `what` holds from now on, unless it knows. `until_ms` is the Unix time in milliseconds at
     /// which it is expected to end, where that is known.
     pub(super) fn impair(&mut self, what: Impairment, until_ms: Option<u64>) {
-        if self.health.begin(what, self.now.mono) {
+        if self.condition.health_mut().begin(what, self.cx.now.mono) {
             self.event(Event::Impaired { what, until_ms });
         }
     }
 
     /// Tells the application that `what` has ended, if it held.
     pub(super) fn recover(&mut self, what: Impairment) {
-        if let Some(lasted) = self.health.end(what, self.now.mono) {
+        if let Some(lasted) = self.condition.health_mut().end(what, self.cx.now.mono) {
             self.event(Event::Recovered { what, lasted });
         }
     }

@@ -31,28 +31,28 @@ const BODY_COST: Duration = Duration::from_nanos(250);
 impl Engine {
     pub(super) fn on_frame(&mut self, id: LinkId, lane: Lane, payload: Bytes) {
         let Some(slot) = self.links.slot_of(id) else { return };
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         let Some(link) = self.links.at_mut(slot) else { return };
-        if link.closing {
+        if link.is_closing() {
             return;
         }
         link.last_frame = now;
         let sender = Sender { link: id, slot, peer: link.peer };
-        self.counters.frames_in += 1;
-        self.counters.bytes_in += payload.len() as u64;
+        self.cx.counters.frames_in += 1;
+        self.cx.counters.bytes_in += payload.len() as u64;
         // Row 2. Replies are charged one by one, since what we pulled is paced by how much may be owed to us.
         let charged = if lane == Lane::Replies { 0 } else { payload.len() };
         link.budget.bytes.charge(now, charged.saturating_add(FRAME_OVERHEAD) as u64);
         let items = if lane == Lane::Control { payload.len().div_ceil(32) as u32 } else { 0 };
         link.budget.charge_cpu(now, FRAME_COST.saturating_add(ITEM_COST.saturating_mul(items)));
-        let greeted = link.live;
+        let greeted = link.was_live();
         match Frame::decode(payload) {
             Err(DecodeError::Evidence(_)) => self.offence(id, sender.peer, Offence::BogusEvidence),
             Err(_) => self.offence(id, sender.peer, Offence::Undecodable),
             Ok(Frame::Bundles(bundles)) if lane != Lane::Control => {
                 for raw in bundles {
                     // An earlier bundle of the frame may have closed the link.
-                    if self.links.at(slot).is_none_or(|link| link.closing) {
+                    if self.links.at(slot).is_none_or(|link| link.is_closing()) {
                         return;
                     }
                     match raw {
@@ -71,7 +71,7 @@ impl Engine {
         }
         self.check_budget(id, false);
         if self.verifying.is_full(id) {
-            self.counters.paused_for_verification += 1;
+            self.cx.counters.paused_for_verification += 1;
             self.pause(id, Pause::Verification);
         }
     }
@@ -82,7 +82,7 @@ impl Engine {
             Frame::Announce(announced) => self.on_announce(sender, announced),
             Frame::Headers(headers) => {
                 for signed in headers {
-                    if self.links.at(sender.slot).is_none_or(|link| link.closing) {
+                    if self.links.at(sender.slot).is_none_or(|link| link.is_closing()) {
                         return;
                     }
                     self.on_header(sender, signed);
@@ -100,8 +100,8 @@ impl Engine {
 
     /// A copy of a bundle, pushed or pulled.
     fn on_copy(&mut self, sender: Sender, lane: Lane, raw: RawBundle) {
-        let now = self.now.mono;
-        self.counters.copies_in += 1;
+        let now = self.cx.now.mono;
+        self.cx.counters.copies_in += 1;
         if let Some(link) = self.links.at_mut(sender.slot) {
             link.copies_in += 1;
             link.budget.charge_cpu(now, ITEM_COST);
@@ -127,16 +127,16 @@ impl Engine {
         match known {
             Known::No => {}
             Known::Has => {
-                self.counters.duplicates += 1;
+                self.cx.counters.duplicates += 1;
                 return;
             }
             Known::Refused => {
-                self.counters.refused_again += 1;
+                self.cx.counters.refused_again += 1;
                 self.tell_if_convicted(sender.slot, &header.author);
                 return;
             }
             Known::InFlight => {
-                self.counters.duplicates += 1;
+                self.cx.counters.duplicates += 1;
                 let copy = self.copy(sender, &raw.signed, hops);
                 // Its bodies are only needed if a header came first. Where too many wait already they are asked for once the
                 // signature has held: they count for the link that brought the header, and this one would not be stopped.
@@ -148,7 +148,7 @@ impl Engine {
                         let signature = entry.signed.signature;
                         entry.body = Some(bundle.detached().with_signature(signature).into());
                         entry.hops = entry.hops.max(hops);
-                        if let Stage::Verifying { first, .. } = &entry.stage {
+                        if let Some(first) = entry.first_copy() {
                             self.verifying.add_bytes(first.link, &id, header.bytes);
                         }
                     }
@@ -164,7 +164,7 @@ impl Engine {
         }
         // Row 4.
         if !self.topics.contains_key(&header.topic) {
-            self.counters.unknown_topic += 1;
+            self.cx.counters.unknown_topic += 1;
             return;
         }
         let signed = raw.signed;
@@ -195,13 +195,13 @@ impl Engine {
             }
             Known::LacksBody | Known::Has => return,
             Known::Refused => {
-                self.counters.refused_again += 1;
+                self.cx.counters.refused_again += 1;
                 self.tell_if_convicted(sender.slot, &signed.header.author);
                 return;
             }
         }
         if !self.topics.contains_key(&topic) {
-            self.counters.unknown_topic += 1;
+            self.cx.counters.unknown_topic += 1;
             return;
         }
         if !self.keeps_rules(&signed) {
@@ -219,13 +219,13 @@ impl Engine {
     /// Row 3: what we know of an id. Also notes that the sender has it, or at least its header.
     fn known(&mut self, topic: &TopicId, id: &BundleId, slot: Slot, holds: bool) -> Known {
         let Some(window) = self.topics.get_mut(topic) else { return Known::No };
-        if window.is_refused(id, self.now) {
+        if window.is_refused(id, self.cx.now) {
             return Known::Refused;
         }
-        let rests = window.debts.rests(id, self.now.mono);
+        let rests = window.debts.rests(id, self.cx.now.mono);
         let Some(entry) = window.entry_mut(id) else { return Known::No };
         if holds { &mut entry.have } else { &mut entry.heard }.insert(slot);
-        match entry.stage {
+        match entry.stage() {
             Stage::Verifying { .. } => Known::InFlight,
             Stage::Fetching if rests => Known::Refused,
             Stage::Fetching => Known::LacksBody,
@@ -235,10 +235,10 @@ impl Engine {
 
     fn takes_body(&self, topic: &TopicId, id: &BundleId) -> bool {
         let entry = self.topics.get(topic).and_then(|window| window.entry(id));
-        entry.is_some_and(|entry| match &entry.stage {
-            Stage::Verifying { first, .. } => entry.body.is_none() && self.verifying.takes_bytes(first.link),
-            _ => false,
-        })
+        entry
+            .filter(|entry| entry.body.is_none())
+            .and_then(Entry::first_copy)
+            .is_some_and(|first| self.verifying.takes_bytes(first.link))
     }
 
     /// Row 4: lengths, rules of the topic, body hashes. Whoever sends what fails has not checked it.
@@ -252,7 +252,7 @@ impl Engine {
         if let Some(link) = self.links.at_mut(sender.slot) {
             let hashes =
                 BODY_COST.saturating_mul(header.count.into()).saturating_add(hash_cost(raw.encoded.len()));
-            link.budget.charge_cpu(self.now.mono, hashes);
+            link.budget.charge_cpu(self.cx.now.mono, hashes);
         }
         let Ok(bundle) = raw.check() else {
             self.offence(sender.link, sender.peer, Offence::BodyMismatch);
@@ -277,8 +277,8 @@ impl Engine {
     /// Rows 5 and 6: convicted or not admitted, outside the window, or no room. None of it is an offence.
     fn admit(&mut self, sender: Sender, id: BundleId, signed: &SignedHeader) -> bool {
         let author = signed.header.author;
-        if self.book.is_convicted(&author) {
-            self.counters.convicted_author += 1;
+        if self.evidence.is_convicted(&author) {
+            self.cx.counters.convicted_author += 1;
             self.remind_of_conviction(sender.slot, &author);
             if let Some(window) = self.topics.get_mut(&signed.header.topic) {
                 // Announced again, it is not pulled again.
@@ -289,33 +289,33 @@ impl Engine {
         }
         let Some(window) = self.topics.get_mut(&signed.header.topic) else { return false };
         if !window.rules.admits(&author) {
-            self.counters.not_admitted += 1;
+            self.cx.counters.not_admitted += 1;
             window.refuse(id);
             self.drop_want(&(signed.header.topic, id));
             return false;
         }
-        match window.admit(&signed.header, (sender.link, sender.peer), self.now, &self.config) {
+        match window.admit(&signed.header, (sender.link, sender.peer), self.cx.now, &self.cx.config) {
             Ok(()) => true,
             Err(unfit) => {
                 match unfit {
                     Unfit::OutsideWindow => {
-                        self.counters.outside_relay_window += 1;
-                        if self.config.lacks(Weakness::LateBlamed) {
+                        self.cx.counters.outside_relay_window += 1;
+                        if self.cx.config.lacks(Weakness::LateBlamed) {
                             self.offence(sender.link, sender.peer, Offence::RuleBroken);
                             return false;
                         }
                         window.refuse_outside(id, signed.header.tick);
                     }
                     Unfit::Spent => {
-                        self.counters.outside_relay_window += 1;
+                        self.cx.counters.outside_relay_window += 1;
                         window.refuse(id);
                     }
                     Unfit::Early => {
-                        self.counters.outside_relay_window += 1;
+                        self.cx.counters.outside_relay_window += 1;
                         self.owe(sender.slot, &signed.header, id);
                     }
                     Unfit::OverCap => {
-                        self.counters.over_cap += 1;
+                        self.cx.counters.over_cap += 1;
                         self.owe(sender.slot, &signed.header, id);
                         self.compare(sender, id, signed);
                     }
@@ -328,7 +328,7 @@ impl Engine {
 
     /// Whoever brings a word of a convicted author again does not know of it.
     fn tell_if_convicted(&mut self, slot: Slot, author: &PublicKey) {
-        if self.book.is_convicted(author) {
+        if self.evidence.is_convicted(author) {
             self.remind_of_conviction(slot, author);
         }
     }
@@ -341,7 +341,7 @@ impl Engine {
         if let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id))
             && !entry.add_candidate(copy)
         {
-            self.counters.candidates_full += 1;
+            self.cx.counters.candidates_full += 1;
             // Forgeries may have taken the places: if they all fail, this link is asked for its copy again.
             let size = entry.size_class();
             self.want(sender, topic, id, size);
@@ -352,17 +352,17 @@ impl Engine {
         let surcharged = self.is_surcharged(sender, &entry.signed.header);
         self.charge_signature(sender.link, surcharged);
         if surcharged {
-            self.counters.surcharged += 1;
+            self.cx.counters.surcharged += 1;
             // Announced and not pushed: others ask for it when they have room.
             entry.hops = 0;
         }
         if let Some(window) = self.topics.get_mut(&topic) {
             let work = Work::bundle(topic, id, &entry);
             let signed = entry.signed;
-            window.insert(id, entry, self.now);
-            if self.config.lacks(Weakness::ClaimedBeforeVerified)
+            window.insert(id, entry, self.cx.now);
+            if self.cx.config.lacks(Weakness::ClaimedBeforeVerified)
                 && let Err(Unclaimed::Conflict(Some(evidence))) =
-                    window.claim(id, &signed, Taker::Link(sender.link), self.now, &self.config)
+                    window.claim(id, &signed, Taker::Link(sender.link), self.cx.now, &self.cx.config)
             {
                 return self.convict(*evidence, None);
             }
@@ -372,23 +372,23 @@ impl Engine {
 
     fn on_evidence(&mut self, sender: Sender, evidence: Box<Evidence>) {
         let author = evidence.author();
-        if let Some(conviction) = self.book.get_mut(&author) {
+        if let Some(conviction) = self.evidence.get_mut(&author) {
             let known = conviction.told.contains(sender.slot);
             conviction.told.insert(sender.slot);
-            self.counters.evidence_known += 1;
+            self.cx.counters.evidence_known += 1;
             if let Some(link) = self.links.at_mut(sender.slot).filter(|_| !known) {
-                link.evidence_at = Some(self.now.mono);
+                link.evidence_at = Some(self.cx.now.mono);
             }
             return;
         }
         if !self.topics.values().any(|window| window.rules.admits(&author)) {
             // It may well be true, but its author can't say anything here: not worth two signature checks and a place.
-            self.counters.evidence_irrelevant += 1;
+            self.cx.counters.evidence_irrelevant += 1;
             return;
         }
         if let Some(link) = self.links.at_mut(sender.slot) {
             // Now and not when it has held: what it says is gone because of it may be the next frame.
-            link.evidence_at = Some(self.now.mono);
+            link.evidence_at = Some(self.cx.now.mono);
         }
         self.queue_signature(sender.link, Work::Evidence { evidence, peer: sender.peer, first_holds: false });
     }
@@ -406,7 +406,7 @@ impl Engine {
     }
 
     pub(super) fn mono(&self) -> Mono {
-        self.now.mono
+        self.cx.now.mono
     }
 }
 

@@ -6,7 +6,6 @@ use crate::protocol::engine::Engine;
 use crate::protocol::limits::{MAX_LEFT, MAX_TOPICS};
 use crate::protocol::linkset::LinkSet;
 use crate::protocol::timers::Timer;
-use crate::protocol::topics::entry::Stage;
 use crate::protocol::topics::window::Window;
 use crate::protocol::{Action, JoinRefusal, PublishError};
 use crate::rumor::{BundleId, RuleSet, TopicId};
@@ -17,7 +16,7 @@ impl Engine {
         if self.topics.contains_key(&rules.id()) {
             return None;
         }
-        if rules.network() != self.network {
+        if rules.network() != self.cx.network {
             return Some(JoinRefusal::OtherNetwork);
         }
         if self.topics.len() >= MAX_TOPICS {
@@ -47,13 +46,13 @@ impl Engine {
     fn enter(&mut self, rules: Arc<RuleSet>) {
         let topic = rules.id();
         // Nobody was to hear anything in it until now.
-        self.presence.lost(self.now.mono);
+        self.condition.presence_mut().lost(self.cx.now.mono);
         let window = self.left.take_window(&topic).unwrap_or_else(|| {
             let floor = self.left.take_floor(&topic);
-            Window::new(rules, false, false, &self.config, self.keyed).delivered_below(floor)
+            Window::new(rules, false, false, &self.cx.config, self.cx.keyed).delivered_below(floor)
         });
         self.topics.insert(topic, window);
-        self.topology += 1;
+        self.cx.topology += 1;
         self.hold_back_again(topic);
         self.tell_topics(vec![*topic.as_bytes()], Vec::new());
         for slot in self.links.relaying(&topic, &LinkSet::default()) {
@@ -63,15 +62,14 @@ impl Engine {
 
     /// Who was away heard of no conflict: whatever was not delivered before is held back for the whole delay once more.
     fn hold_back_again(&mut self, topic: TopicId) {
-        let now = self.now;
+        let now = self.cx.now;
         let Some(window) = self.topics.get_mut(&topic) else { return };
         let Some(delay) = window.rules.hold_back() else { return };
         let until = now.mono.plus(delay);
         for id in window.undelivered(now) {
             if let Some(entry) = window.entry_mut(&id) {
-                entry.stage = Stage::Held { until };
-                entry.deliverable = true;
-                self.timers.set(until, Timer::HoldBackOver { topic, id });
+                entry.hold_again(until);
+                self.cx.timers.set(until, Timer::HoldBackOver { topic, id });
             }
         }
     }
@@ -83,11 +81,11 @@ impl Engine {
             return;
         }
         let validate = window.validate;
-        for id in window.undelivered(self.now) {
+        for id in window.undelivered(self.cx.now) {
             let entry = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id));
             match entry {
                 Some(entry) if validate && !entry.validated => self.validate_held(topic, id),
-                Some(entry) if !matches!(entry.stage, Stage::Held { .. }) => {
+                Some(entry) if !entry.is_held_back() => {
                     entry.deliverable = true;
                     self.deliver(topic, id);
                 }
@@ -101,13 +99,11 @@ impl Engine {
     fn validate_held(&mut self, topic: TopicId, id: BundleId) {
         let Some(window) = self.topics.get_mut(&topic) else { return };
         let Some(entry) = window.entry_mut(&id) else { return };
-        if !self.questions.takes(entry.signed.header.bytes, self.config.validators) {
-            self.counters.validator_overload += 1;
+        if !self.questions.takes(entry.signed.header.bytes, self.cx.config.validators) {
+            self.cx.counters.validator_overload += 1;
             return;
         }
-        entry.stage = Stage::Fetching;
-        // It was pushed when it was new.
-        entry.hops = 0;
+        entry.fetch_again();
         window.unkeep_body(&id);
         self.judge(topic, id);
     }
@@ -121,8 +117,8 @@ impl Engine {
         };
         entry.delivered = true;
         let from = entry.from;
-        self.counters.delivered += 1;
-        self.actions.push_back(Action::Deliver { bundle, from });
+        self.cx.counters.delivered += 1;
+        self.cx.actions.push_back(Action::Deliver { bundle, from });
     }
 
     /// Nobody took what was delivered: it waits for the next reader.
@@ -132,7 +128,7 @@ impl Engine {
         if let Some(entry) = window.entry_mut(id)
             && std::mem::take(&mut entry.delivered)
         {
-            self.counters.delivered = self.counters.delivered.saturating_sub(1);
+            self.cx.counters.delivered = self.cx.counters.delivered.saturating_sub(1);
         }
     }
 
@@ -145,7 +141,7 @@ impl Engine {
     pub(super) fn on_leave(&mut self, topic: TopicId) {
         let Some(mut window) = self.topics.remove(&topic) else { return };
         window.leave();
-        self.left.add(window, self.config.topic_bytes);
+        self.left.add(window, self.cx.config.topic_bytes);
         self.fail_publishes(topic, &PublishError::NotJoined(topic));
         self.publisher.left(&topic);
         for id in self.wants.of_topic(&topic) {

@@ -27,12 +27,11 @@ use std::time::Duration;
 
 use super::spread::Redundancy;
 use crate::key::{PublicKey, SecretKey};
-use crate::protocol::condition::Health;
-use crate::protocol::condition::clock::ClockWatch;
-use crate::protocol::condition::presence::Presence;
-use crate::protocol::evidence::EvidenceBook;
+use crate::protocol::condition::Condition;
+use crate::protocol::context::Cx;
+use crate::protocol::evidence::EvidencePool;
 use crate::protocol::links::Links;
-use crate::protocol::links::bans::Standing;
+use crate::protocol::links::bans::Bans;
 use crate::protocol::linkset::LinkSet;
 use crate::protocol::publisher::Publisher;
 use crate::protocol::pulls::Wants;
@@ -43,7 +42,7 @@ use crate::protocol::topics::window::Window;
 use crate::protocol::verification::questions::Questions;
 use crate::protocol::verification::queue::VerifyQueue;
 use crate::protocol::{
-    Action, Config, Counters, Event, Input, Ledger, LinkStats, Mono, Now, Stats, TopicStats,
+    Action, Config, Counters, Event, Input, Ledger, LinkStats, Mono, Now, PublishError, Stats, TopicStats,
 };
 use crate::rumor::{Evidence, NetworkId, RuleSet, TopicId};
 
@@ -74,47 +73,20 @@ pub struct Setup {
 /// A node without its I/O. See the [module](super) for how to drive it.
 #[derive(Debug)]
 pub struct Engine {
-    pub(super) config: Config,
-    pub(super) network: NetworkId,
-    pub(super) node: PublicKey,
-    pub(super) now: Now,
-    pub(super) random: Random,
-    pub(super) keyed: Keyed,
-    pub(super) links: Links,
-    /// Links with something to send.
-    pub(super) dirty: LinkSet,
-    pub(super) topics: BTreeMap<TopicId, Window>,
-    pub(super) left: Left,
-    pub(super) verifying: VerifyQueue,
-    pub(super) questions: Questions,
-    pub(super) wants: Wants,
-    /// Running estimate of the median time from pull to copy.
-    pub(super) median_serve: Option<Duration>,
-    /// When a pull last went unserved.
-    pub(super) last_miss: Option<Mono>,
-    /// When a link last answered a pull so late that we had stopped counting on it.
-    pub(super) late_answer_at: Option<Mono>,
-    /// When a peer last brought something genuine and new.
-    pub(super) heard_at: Option<Mono>,
-    /// When an author was last convicted.
-    pub(super) convicted_at: Option<Mono>,
-    pub(super) redundancy: Redundancy,
-    pub(super) book: EvidenceBook,
-    pub(super) standing: Standing,
-    pub(super) publisher: Publisher,
-    pub(super) timers: Timers,
-    pub(super) counters: Counters,
-    pub(super) actions: VecDeque<Action>,
-    pub(super) clock: ClockWatch,
-    pub(super) closed: bool,
-    /// What keeps this node from its work.
-    pub(super) health: Health,
-    /// When something last spoke for another process with our node key.
-    pub(super) other_process_at: Option<Mono>,
-    /// Since when it was not there.
-    pub(super) presence: Presence,
-    /// Changes whenever the number of links of any topic may have changed.
-    pub(super) topology: u64,
+    cx: Cx,
+    links: Links,
+    bans: Bans,
+    topics: BTreeMap<TopicId, Window>,
+    left: Left,
+    verifying: VerifyQueue,
+    questions: Questions,
+    wants: Wants,
+    redundancy: Redundancy,
+    evidence: EvidencePool,
+    publisher: Publisher,
+    condition: Condition,
+    /// It is shut down: nothing is published any more, and no link comes up.
+    closed: bool,
 }
 
 impl Engine {
@@ -127,45 +99,39 @@ impl Engine {
         timers.set(now.mono.plus(EXPIRE_EVERY), Timer::SomethingExpires);
         timers.set(now.mono.plus(setup.config.repair_every), Timer::CycleDue);
         Self {
-            network: setup.network,
-            node: setup.node,
-            now,
             links: Links::new(),
-            dirty: LinkSet::default(),
+            bans: Bans::new(keyed),
             topics: BTreeMap::new(),
             left: Left::new(keyed),
             verifying: VerifyQueue::new(keyed),
             questions: Questions::new(keyed),
             wants: Wants::new(keyed),
-            median_serve: None,
-            last_miss: None,
-            late_answer_at: None,
-            heard_at: None,
-            convicted_at: None,
             redundancy: Redundancy::default(),
-            book: EvidenceBook::new(keyed),
-            standing: Standing::new(keyed),
+            evidence: EvidencePool::new(keyed),
             publisher: Publisher::new(setup.author, setup.ledger, now, keyed),
-            timers,
-            counters: Counters::default(),
-            actions: VecDeque::new(),
-            config: setup.config,
-            random,
-            keyed,
-            clock: ClockWatch::new(now),
+            condition: Condition::new(now),
             closed: false,
-            health: Health::default(),
-            other_process_at: None,
-            presence: Presence::default(),
-            topology: 0,
+            cx: Cx {
+                network: setup.network,
+                node: setup.node,
+                now,
+                config: setup.config,
+                random,
+                keyed,
+                timers,
+                counters: Counters::default(),
+                actions: VecDeque::new(),
+                dirty: LinkSet::default(),
+                topology: 0,
+            },
         }
     }
 
     /// Takes in what happened at `now`.
     pub fn handle(&mut self, now: Now, input: Input) {
         self.notice_absence(now);
-        self.now = Now { mono: self.now.mono.max(now.mono), unix_ms: now.unix_ms };
-        if self.clock.jumps(self.now) {
+        self.cx.now = Now { mono: self.cx.now.mono.max(now.mono), unix_ms: now.unix_ms };
+        if self.condition.clock_mut().jumps(self.cx.now) {
             self.check_clock();
         }
         self.run_timers();
@@ -174,10 +140,10 @@ impl Engine {
             Input::LinkDown { link, offence, why } => self.on_link_down(link, offence, why),
             Input::Frame { link, lane, payload } => self.on_frame(link, lane, payload),
             Input::Written { link, lane, bytes } => {
-                let now = self.now.mono;
+                let now = self.cx.now.mono;
                 if let Some(link) = self.links.get_mut(link) {
                     link.outbox.written(lane, bytes, now);
-                    self.dirty.insert(link.slot);
+                    self.cx.dirty.insert(link.slot);
                     self.publisher.room_was_made();
                 }
             }
@@ -188,7 +154,9 @@ impl Engine {
             }
             Input::Verdicts { batch, verdicts } => self.on_verdicts(batch, &verdicts),
             Input::Validated { question, verdict } => self.on_validated(question, verdict),
-            Input::Publish { topic, body, ticket } => self.on_publish(topic, body, ticket),
+            Input::Publish { topic, body, ticket } => self.on_publish(topic, body, ticket, false),
+            Input::TryPublish { topic, body, ticket } => self.on_publish(topic, body, ticket, true),
+            Input::Withdraw { topic, ticket } => self.withdraw(topic, ticket, PublishError::WouldWait),
             Input::Join { rules, deliver, validate } => self.on_join(rules, deliver, validate),
             Input::Read { topic } => self.on_read(topic),
             Input::Undelivered { topic, id } => self.on_undelivered(topic, &id),
@@ -201,45 +169,47 @@ impl Engine {
             Input::Shutdown => self.on_shutdown(),
             Input::Tick => {}
         }
+        self.ask_freed();
         self.check_presence();
     }
 
     /// The next thing to do, or `None` when there is nothing more before the next input or deadline.
     #[must_use = "an action that is not carried out is lost"]
     pub fn poll(&mut self) -> Option<Action> {
-        if self.actions.is_empty() {
+        if self.cx.actions.is_empty() {
             self.seal_waiting();
+            self.end_tries();
             self.dispatch_verification();
             self.flush();
         }
-        self.actions.pop_front()
+        self.cx.actions.pop_front()
     }
 
     /// When to call [`Engine::handle`] again at the latest.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
-        self.timers.next()
+        self.cx.timers.next()
     }
 
     fn run_timers(&mut self) {
-        while let Some(timer) = self.timers.pop_due(self.now.mono) {
+        while let Some(timer) = self.cx.timers.pop_due(self.cx.now.mono) {
             match timer {
                 Timer::CycleDue => {
                     self.check_links();
                     self.repair_cycle();
                     // Up to a tenth of jitter, so that the nodes of a network do not all talk at once.
-                    let every = self.config.repair_every.clamp(SHORTEST_CYCLE, LONGEST_CYCLE);
-                    let jitter = (every / 10).mul_f64((self.random.below(1000) as f64) / 1000.0);
-                    self.timers.set(self.now.mono.plus(every).plus(jitter), Timer::CycleDue);
+                    let every = self.cx.config.repair_every.clamp(SHORTEST_CYCLE, LONGEST_CYCLE);
+                    let jitter = (every / 10).mul_f64((self.cx.random.below(1000) as f64) / 1000.0);
+                    self.cx.timers.set(self.cx.now.mono.plus(every).plus(jitter), Timer::CycleDue);
                 }
                 Timer::SomethingExpires => {
                     self.expire();
                     self.forget_other_process();
-                    self.timers.set(self.now.mono.plus(EXPIRE_EVERY), Timer::SomethingExpires);
+                    self.cx.timers.set(self.cx.now.mono.plus(EXPIRE_EVERY), Timer::SomethingExpires);
                 }
                 Timer::AnnouncementsDue(link) => {
                     if let Some(slot) = self.links.slot_of(link) {
-                        self.dirty.insert(slot);
+                        self.cx.dirty.insert(slot);
                     }
                 }
                 Timer::BudgetRefilled(link) => self.check_budget(link, true),
@@ -258,13 +228,15 @@ impl Engine {
     fn expire(&mut self) {
         self.check_clock();
         // By a clock that links call wrong, peers would only begin to doubt theirs.
-        if !self.health.has(crate::protocol::Impairment::Clock) && self.clock.is_to_be_told() {
+        if !self.condition.health().has(crate::protocol::Impairment::Clock)
+            && self.condition.clock_mut().is_to_be_told()
+        {
             self.tell_clock();
         }
         self.check_hearing();
         self.check_record();
         self.check_silence();
-        let now = self.now;
+        let now = self.cx.now;
         let mut forgotten = Vec::new();
         self.left.expire(now);
         for (topic, window) in &mut self.topics {
@@ -276,12 +248,12 @@ impl Engine {
         self.pay_debts();
         self.check_validators();
         self.wants.give_back();
-        self.timers.give_back();
+        self.cx.timers.give_back();
     }
 
     fn on_shutdown(&mut self) {
         self.closed = true;
-        self.fail_all_publishes(&crate::protocol::PublishError::Closed);
+        self.fail_all_publishes(&PublishError::Closed);
         let all: Vec<_> = self.links.iter().map(|link| link.id).collect();
         for link in all {
             self.close(link, crate::wire::Reason::Shutdown);
@@ -289,7 +261,7 @@ impl Engine {
     }
 
     pub(super) fn event(&mut self, event: Event) {
-        self.actions.push_back(Action::Event(event));
+        self.cx.event(event);
     }
 
     /// Whether a handshake with this key is worth finishing. Also checked when the link is up.
@@ -325,7 +297,7 @@ impl Engine {
     /// Changes whenever [`Engine::live_links`] or [`Engine::links_of`] may have changed.
     #[must_use]
     pub const fn topology(&self) -> u64 {
-        self.topology
+        self.cx.topology
     }
 
     /// How many topics it relays.
@@ -344,14 +316,14 @@ impl Engine {
     #[must_use]
     pub fn is_greeting(&self, link: crate::protocol::LinkId) -> bool {
         let link = self.links.slot_of(link).and_then(|slot| self.links.at(slot));
-        link.is_some_and(|link| !link.live && !link.closing)
+        link.is_some_and(crate::protocol::links::Link::is_greeting)
     }
 
     /// When a peer last brought something genuine that was new, if one ever has. Long ago while others speak means that all
     /// our links lead to liars, or to nodes that are cut off as well: dial somebody else.
     #[must_use]
     pub const fn heard_at(&self) -> Option<Mono> {
-        self.heard_at
+        self.condition.presence().heard_at()
     }
 
     /// Whether a link has ever brought anything genuine. One that has not may lead to a liar, or to a quiet network.
@@ -379,13 +351,13 @@ impl Engine {
     #[must_use]
     pub fn live_for(&self, link: crate::protocol::LinkId, now: Mono) -> Option<Duration> {
         let link = self.links.slot_of(link).and_then(|slot| self.links.at(slot))?;
-        link.live.then(|| now.since(link.live_since))
+        link.live_since().map(|since| now.since(since))
     }
 
     /// How long a validator may think about one rumor.
     #[must_use]
     pub const fn validator_patience(&self) -> Duration {
-        self.config.validator_patience
+        self.cx.config.validator_patience
     }
 
     /// Whether nothing waits to be published here, and no link waits for a bundle, announcement, header or proof, or has bytes with
@@ -398,27 +370,27 @@ impl Engine {
     /// Node keys that are banned now.
     #[must_use]
     pub fn banned(&self) -> Vec<PublicKey> {
-        self.standing.banned(self.now.mono)
+        self.bans.banned(self.cx.now.mono)
     }
 
     /// Convicted authors with the proof, where it is still kept.
     #[must_use]
     pub fn convicted(&self) -> Vec<(PublicKey, Option<Evidence>)> {
-        self.book.all().map(|(author, conviction)| (*author, conviction.evidence)).collect()
+        self.evidence.all().map(|(author, conviction)| (*author, conviction.evidence)).collect()
     }
 
     /// Counters and gauges.
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats {
-            counters: self.counters,
+            counters: self.cx.counters,
             links: self
                 .links
                 .iter()
                 .map(|link| LinkStats {
                     peer: link.peer,
                     dialled: link.dialled,
-                    live: link.live,
+                    live: link.was_live(),
                     rtt: link.rtt,
                     copies_in: link.copies_in,
                     accepted_first: u64::from(link.good),
@@ -426,7 +398,7 @@ impl Engine {
                     owed_pulls: link.service.owed,
                     wanted_from: link.wanted_from,
                     serve_delay: link.service.delay,
-                    last_resort: link.service.is_last_resort(self.now.mono),
+                    last_resort: link.service.is_last_resort(self.cx.now.mono),
                     waiting_verification: self.verifying.waiting_of(link.id),
                     waiting_bytes: self.verifying.bytes_of(link.id),
                 })
@@ -443,8 +415,8 @@ impl Engine {
                 .collect(),
             waiting_verification: self.verifying.total(),
             wants: self.wants.len(),
-            heard_ago: self.heard_at.map(|at| self.now.mono.since(at)),
-            impaired: self.health.list(self.now.mono),
+            heard_ago: self.condition.presence().heard_at().map(|at| self.cx.now.mono.since(at)),
+            impaired: self.condition.health().list(self.cx.now.mono),
         }
     }
 }

@@ -24,7 +24,7 @@ impl Engine {
         }
         let surcharged = self.is_surcharged(sender, header);
         self.charge_signature(sender.link, surcharged);
-        self.counters.surcharged += u64::from(surcharged);
+        self.cx.counters.surcharged += u64::from(surcharged);
         let (signed, peer) = (Box::new(*signed), sender.peer);
         self.verifying.add(sender.link, Work::Header { signed, id, peer });
     }
@@ -39,12 +39,12 @@ impl Engine {
     /// Compares a genuine header that has no place with all that is known, and passes it on.
     pub(super) fn pass(&mut self, link: LinkId, id: BundleId, signed: &SignedHeader) {
         let header = &signed.header;
-        if self.book.is_convicted(&header.author) {
+        if self.evidence.is_convicted(&header.author) {
             return;
         }
         let Some(window) = self.topics.get_mut(&header.topic) else { return };
         if let Some(evidence) = window.conflict(&id, signed) {
-            self.counters.conflicts += 1;
+            self.cx.counters.conflicts += 1;
             return self.convict(*evidence, None);
         }
         if window.rules.hold_back().is_none() || window.passed.knows(header) {
@@ -62,10 +62,10 @@ impl Engine {
         for slot in self.links.relaying(&topic, knows) {
             let Some(link) = self.links.at_mut(slot) else { continue };
             if link.outbox.header(turn, *signed) {
-                self.counters.announced += 1;
-                self.dirty.insert(slot);
+                self.cx.counters.announced += 1;
+                self.cx.dirty.insert(slot);
             } else {
-                self.counters.announce_degraded += 1;
+                self.cx.counters.announce_degraded += 1;
                 link.outbox.behind = true;
             }
         }

@@ -44,10 +44,10 @@ impl Engine {
         if self.closed {
             return Some(Reason::Shutdown);
         }
-        if self.standing.is_banned(peer, self.now.mono) {
+        if self.bans.is_banned(peer, self.cx.now.mono) {
             return Some(Reason::Banned);
         }
-        if *peer == self.node || self.config.allow.as_ref().is_some_and(|allow| !allow.contains(peer)) {
+        if *peer == self.cx.node || self.cx.config.allow.as_ref().is_some_and(|allow| !allow.contains(peer)) {
             return Some(Reason::NotAdmitted);
         }
         // A second link replaces the first or is closed for it, so it needs no place of its own; but closing takes a
@@ -57,7 +57,7 @@ impl Engine {
             links if links < LINKS_OF_A_KEY => return None,
             _ => return Some(Reason::Duplicate),
         }
-        let full = self.links.len() >= self.config.max_links || (inbound && !self.has_inbound_place(peer));
+        let full = self.links.len() >= self.cx.config.max_links || (inbound && !self.has_inbound_place(peer));
         full.then_some(Reason::Full)
     }
 
@@ -67,9 +67,9 @@ impl Engine {
             inbound += 1;
             aimed += usize::from(!link.unaimed);
         }
-        let open = self.config.max_inbound - self.config.kept_inbound();
-        let for_all = self.config.lacks(Weakness::PlacesForAll);
-        inbound < self.config.max_inbound
-            && (for_all || aimed < open || self.config.is_unaimed(&self.network, peer, &self.node))
+        let open = self.cx.config.max_inbound - self.cx.config.kept_inbound();
+        let for_all = self.cx.config.lacks(Weakness::PlacesForAll);
+        inbound < self.cx.config.max_inbound
+            && (for_all || aimed < open || self.cx.config.is_unaimed(&self.cx.network, peer, &self.cx.node))
     }
 }

@@ -9,7 +9,7 @@ use crate::protocol::{Action, Now};
 impl Engine {
     /// Looks at both clocks before the input of `now` is taken in.
     pub(super) fn notice_absence(&mut self, now: Now) {
-        match self.presence.notice(self.now, now) {
+        match self.condition.presence_mut().notice(self.cx.now, now) {
             None => {}
             Some(Absence::Missed { from_ms, to_ms }) => self.tell_missed(from_ms, to_ms),
             Some(Absence::Since(since)) => {
@@ -26,34 +26,34 @@ impl Engine {
             return;
         }
         for (topic, _) in self.topics.iter().filter(|(_, window)| window.deliver) {
-            self.actions.push_back(Action::Missed { topic: *topic, from_ms, to_ms });
+            self.cx.actions.push_back(Action::Missed { topic: *topic, from_ms, to_ms });
         }
     }
 
     /// Looks which topics have links, if that may have changed.
     pub(super) fn check_presence(&mut self) {
-        if self.presence.is_other_topology(self.topology) {
+        if self.condition.presence_mut().is_other_topology(self.cx.topology) {
             self.check_topics();
         }
     }
 
     /// Notes which topics have no link, and tells what is missing of those that have one again.
     pub(super) fn check_topics(&mut self) {
-        let now = self.now;
-        let dark = self.presence.dark_since_ms(now);
+        let now = self.cx.now;
+        let dark = self.condition.presence().dark_since_ms(now);
         let caught_up = u64::try_from(DELIVER_PAST.as_millis()).unwrap_or(u64::MAX);
         let to_ms = now.unix_ms.saturating_sub(caught_up);
         for (topic, window) in &mut self.topics {
-            let alive = |link: &Link| link.relays(topic) && self.presence.trusts(link, now.mono);
+            let alive = |link: &Link| link.relays(topic) && self.condition.presence().trusts(link, now.mono);
             if !self.links.iter().any(alive) {
                 window.dark_since.get_or_insert(dark);
             } else if let Some(from_ms) = window.dark_since.take()
                 && from_ms < to_ms
                 && window.deliver
             {
-                self.actions.push_back(Action::Missed { topic: *topic, from_ms, to_ms });
+                self.cx.actions.push_back(Action::Missed { topic: *topic, from_ms, to_ms });
             }
         }
-        self.presence.settle(now.mono);
+        self.condition.presence_mut().settle(now.mono);
     }
 }

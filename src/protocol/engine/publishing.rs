@@ -24,10 +24,10 @@ impl Engine {
         self.publisher.author()
     }
 
-    pub(super) fn on_publish(&mut self, topic: TopicId, body: Bytes, ticket: Ticket) {
+    pub(super) fn on_publish(&mut self, topic: TopicId, body: Bytes, ticket: Ticket, try_only: bool) {
         match self.refuses_to_publish(&topic, body.len()) {
-            Some(error) => self.actions.push_back(Action::Published { ticket, result: Err(error) }),
-            None => self.publisher.submit(topic, body, ticket),
+            Some(error) => self.cx.actions.push_back(Action::Published { ticket, result: Err(error) }),
+            None => self.publisher.submit(topic, body, ticket, try_only),
         }
     }
 
@@ -71,8 +71,10 @@ impl Engine {
 
     /// Seals one bundle; false when nothing more can be said now.
     fn seal_one(&mut self, topic: TopicId) -> bool {
-        let now = self.now;
-        let Some(next) = self.publisher.next(&topic, now.mono, self.config.seal_every) else { return false };
+        let now = self.cx.now;
+        let Some(next) = self.publisher.next(&topic, now.mono, self.cx.config.seal_every) else {
+            return false;
+        };
         if let Some(rest) = next.gathers {
             return self.sleep(topic, rest);
         }
@@ -83,7 +85,7 @@ impl Engine {
         }
         let Some(window) = self.topics.get(&topic) else { return false };
         let (reservation, record) = self.publisher.reserve(&window.rules, next.rumors, now);
-        self.actions.extend(record);
+        self.cx.actions.extend(record);
         match reservation {
             Reservation::Slots { first, count } => self.seal_at(topic, first, count),
             Reservation::WaitUntil(until_ms) => self.wait_until(topic, until_ms),
@@ -93,7 +95,7 @@ impl Engine {
 
     /// Seals what waits at its positions.
     fn seal_at(&mut self, topic: TopicId, first: Position, count: u16) -> bool {
-        let taken = self.publisher.take(topic, count, self.now.mono);
+        let taken = self.publisher.take(topic, count, self.cx.now.mono);
         let (tickets, bodies): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
         let Ok(bundle) = self.publisher.seal(topic, first, &bodies) else { return false };
         let bundle = Arc::new(bundle);
@@ -101,13 +103,13 @@ impl Engine {
             // Somebody has written at our position: we must not say a second thing there.
             for ticket in tickets {
                 let result = Err(PublishError::DuplicateWriter);
-                self.actions.push_back(Action::Published { ticket, result });
+                self.cx.actions.push_back(Action::Published { ticket, result });
             }
             self.halt_duplicate(&topic, first.tick);
             return false;
         }
         for (ticket, rumor) in tickets.into_iter().zip(bundle.rumors()) {
-            self.actions.push_back(Action::Published { ticket, result: Ok(rumor.id()) });
+            self.cx.actions.push_back(Action::Published { ticket, result: Ok(rumor.id()) });
         }
         let holds_back = |window: &Window| window.rules.hold_back().is_some();
         if self.topics.get(&topic).is_some_and(holds_back) {
@@ -121,8 +123,8 @@ impl Engine {
     fn hold_own(&mut self, bundle: &Arc<Bundle>) -> bool {
         let (id, signed) = (bundle.id(), *bundle.signed_header());
         let Some(window) = self.topics.get_mut(&signed.header.topic) else { return false };
-        window.insert(id, Entry::own(Arc::clone(bundle), self.config.hop_budget()), self.now);
-        let claimed = window.claim(id, &signed, Taker::Us, self.now, &self.config).is_ok();
+        window.insert(id, Entry::own(Arc::clone(bundle), self.cx.config.hop_budget()), self.cx.now);
+        let claimed = window.claim(id, &signed, Taker::Us, self.cx.now, &self.cx.config).is_ok();
         if !claimed {
             window.forget(&id);
         }
@@ -131,8 +133,8 @@ impl Engine {
 
     /// Leaves a topic's waiting rumors for later, or until something changes. Gives false: nothing more can be said now.
     pub(super) fn sleep(&mut self, topic: TopicId, wait: Duration) -> bool {
-        if let Some(at) = self.publisher.sleep(topic, wait, self.now.mono) {
-            self.timers.set(at, Timer::SlotsFree(topic));
+        if let Some(at) = self.publisher.sleep(topic, wait, self.cx.now.mono) {
+            self.cx.timers.set(at, Timer::SlotsFree(topic));
         }
         false
     }
@@ -144,8 +146,8 @@ impl Engine {
         let store = self
             .topics
             .get_mut(topic)
-            .is_some_and(|window| window.has_room(author, bytes, self.now.mono, &self.config));
-        let now = self.now.mono;
+            .is_some_and(|window| window.has_room(author, bytes, self.cx.now.mono, &self.cx.config));
+        let now = self.cx.now.mono;
         let (mut links, mut still, mut free, mut dialled, mut dialled_free) = (0, 0, 0, 0, 0);
         for link in self.links.iter().filter(|link| link.relays(topic)) {
             let (room, ours) = (usize::from(link.outbox.has_room_for_own()), usize::from(link.dialled));
@@ -162,19 +164,24 @@ impl Engine {
         store && (free * 2 >= links || of_ours)
     }
 
-    /// What is said next in a topic does not wait for company.
-    pub fn hurry(&mut self, topic: &TopicId) {
-        self.publisher.hurry(topic);
+    /// Answers a publish request that still waits.
+    pub(super) fn withdraw(&mut self, topic: TopicId, ticket: Ticket, why: PublishError) {
+        if self.publisher.withdraw(topic, ticket) {
+            self.cx.actions.push_back(Action::Published { ticket, result: Err(why) });
+        }
     }
 
-    /// Takes back a publish request that still waits; true if there was one.
-    pub fn withdraw(&mut self, topic: TopicId, ticket: Ticket) -> bool {
-        self.publisher.withdraw(topic, ticket)
+    /// What was only tried and still waits is answered; or, while the ledger is being written, once that is done.
+    pub(super) fn end_tries(&mut self) {
+        for (topic, ticket) in self.publisher.take_tries() {
+            let why = self.why_waiting(&topic);
+            self.withdraw(topic, ticket, why);
+        }
     }
 
     pub(super) fn fail_publishes(&mut self, topic: TopicId, error: &PublishError) {
         for ticket in self.publisher.give_up(&topic) {
-            self.actions.push_back(Action::Published { ticket, result: Err(error.clone()) });
+            self.cx.actions.push_back(Action::Published { ticket, result: Err(error.clone()) });
         }
     }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::protocol::LinkId;
 use crate::protocol::engine::Engine;
 use crate::protocol::limits::{MAX_OWED, MAX_OWED_BYTES};
+use crate::protocol::links::Link;
 use crate::protocol::links::Sender;
 use crate::protocol::links::outbox::FRAME_TARGET;
-use crate::protocol::links::{LAST_RESORT, Link};
 use crate::protocol::linkset::{LinkSet, Slot};
 use crate::protocol::pulls::{Added, Want};
 use crate::protocol::time::Mono;
@@ -23,16 +23,8 @@ use crate::wire::{self, Announced, Ids};
 /// What a pull that comes to nothing costs us, from the announcement on (measured 3 to 4 us; why it is
 /// charged: docs/decisions/0041-what-a-link-may-owe-grows-with-service.md).
 const FAILED_PULL_COST: Duration = Duration::from_micros(4);
-/// After a pull went unserved, links that have never brought anything are doubted for so long: as long as strikes last.
-/// In an honest network that misses one now and then it costs a few copies.
-const WARY: Duration = LAST_RESORT;
 /// One pull in this many goes to a random source, so that a link that got better, or is new, is noticed.
 const EXPLORE: usize = 5;
-/// Above this the estimate of the median is of no use: no pull waits longer than 2 s.
-const LONGEST_SERVE: Duration = Duration::from_secs(1);
-/// Bounds of the patience with a pull.
-const SHORTEST_PATIENCE: Duration = Duration::from_millis(60);
-const LONGEST_PATIENCE: Duration = Duration::from_secs(2);
 /// Per byte: 2 Mbit/s. A link slower than this times out now and then, and is asked later than others. (Guess.)
 const SLOWEST_LINE: Duration = Duration::from_micros(4);
 /// Starved ids that are tried again when a pull ends.
@@ -53,7 +45,7 @@ enum Failure {
 /// Whether a link may be asked for something of this size class: it owes us no more than it may, and has brought no more.
 fn may_be_asked(link: &Link, size: u8, now: Mono) -> bool {
     let (service, bytes) = (&link.service, 1usize << size);
-    !link.closing
+    !link.is_closing()
         && !link.outbox.has_pulls(MAX_OWED)
         && service.owed < service.may_owe
         && (service.owed == 0 || service.owed_bytes.saturating_add(bytes) <= MAX_OWED_BYTES)
@@ -64,24 +56,24 @@ impl Engine {
     pub(super) fn on_announce(&mut self, sender: Sender, announced: Announced) {
         let topic = announced.topic;
         let Some(window) = self.topics.get_mut(&topic) else {
-            self.counters.unknown_topic += 1;
+            self.cx.counters.unknown_topic += 1;
             return;
         };
         let mut unknown = Vec::new();
         let by = (sender.link, sender.peer);
         for (id, size) in announced.items {
-            if window.is_refused(&id, self.now) {
-                self.counters.refused_again += 1;
-            } else if window.debts.note(&id, sender.slot, self.now.mono) {
-                if window.has_room_over(&id, by, self.now, &self.config) {
+            if window.is_refused(&id, self.cx.now) {
+                self.cx.counters.refused_again += 1;
+            } else if window.debts.note(&id, sender.slot, self.cx.now.mono) {
+                if window.has_room_over(&id, by, self.cx.now, &self.cx.config) {
                     unknown.push((id, size));
                 } else {
-                    self.counters.refused_again += 1;
+                    self.cx.counters.refused_again += 1;
                 }
             } else if let Some(entry) = window.entry_mut(&id) {
                 entry.have.insert(sender.slot);
                 // Also while a copy is being judged: if that is a forgery, this link is asked.
-                if matches!(entry.stage, Stage::Fetching | Stage::Verifying { .. }) {
+                if matches!(entry.stage(), Stage::Fetching | Stage::Verifying { .. }) {
                     unknown.push((id, size));
                 }
             } else {
@@ -108,7 +100,7 @@ impl Engine {
             Added::Noted => link.is_listed(topic),
             Added::Nothing => {}
             Added::Full => {
-                self.counters.wants_refused += 1;
+                self.cx.counters.wants_refused += 1;
                 link.has_more(topic);
             }
         }
@@ -116,12 +108,12 @@ impl Engine {
 
     /// Asks the next source, or sources, for a wanted id, unless enough are being asked.
     pub(super) fn ask(&mut self, wanted: WantId) {
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         let Some(want) = self.wants.get(&wanted) else { return };
         let (topic, id) = wanted;
         // A copy of it is being judged: only if that fails is another needed.
         let entry = self.topics.get(&topic).and_then(|window| window.entry(&id));
-        if entry.is_some_and(|entry| !matches!(entry.stage, Stage::Fetching)) {
+        if entry.is_some_and(|entry| !entry.is_fetching()) {
             return;
         }
         let (width, in_time, under_way) = (usize::from(want.width), want.in_time(), want.under_way());
@@ -132,8 +124,8 @@ impl Engine {
         let hopeless = |slot: &Slot| self.links.at(*slot).is_none_or(|link| link.service.is_last_resort(now));
         // Where pulls go unserved, there are liars: then who has never brought anything may be one, and so may whoever has
         // just failed. They are asked like others, but not waited for if somebody better announces the same.
-        let wary = self.last_miss.is_some_and(|at| now.since(at) < WARY);
-        let trusting = self.config.lacks(Weakness::NobodyDoubted);
+        let wary = self.wants.estimates().is_wary(now);
+        let trusting = self.cx.config.lacks(Weakness::NobodyDoubted);
         let doubtful = |slot: &Slot| {
             let link = self.links.at(*slot).filter(|_| !trusting);
             link.is_some_and(|link| {
@@ -169,9 +161,9 @@ impl Engine {
         };
         free.sort_by_cached_key(rank);
         let better = free.iter().filter(|slot| !doubtful(slot)).count();
-        if self.random.below(EXPLORE) == 0 {
+        if self.cx.random.below(EXPLORE) == 0 {
             let spotless = free.iter().take_while(|slot| !doubtful(slot)).count().max(1);
-            let choice = self.random.below(spotless).min(free.len().saturating_sub(1));
+            let choice = self.cx.random.below(spotless).min(free.len().saturating_sub(1));
             free.swap(0, choice);
         }
         // What the doubtful have been asked for does not keep us from asking others, but from asking more of the doubtful.
@@ -183,11 +175,11 @@ impl Engine {
             link.service.owed.gains(1);
             link.service.owed_bytes.gains(1 << size);
             link.outbox.pull(topic, id);
-            self.dirty.insert(slot);
-            self.counters.pulls += 1;
+            self.cx.dirty.insert(slot);
+            self.cx.counters.pulls += 1;
             let first = !link.is_proven() && link.service.owed == 1;
             let due = now.plus(if first { self.first_patience(slot) } else { self.patience(slot) });
-            self.timers.set(due, Timer::PullOverdue { wanted, slot, asked: now });
+            self.cx.timers.set(due, Timer::PullOverdue { wanted, slot, asked: now });
             if let Some(want) = self.wants.get_mut(&wanted) {
                 want.asked(slot, now, doubtful);
             }
@@ -196,12 +188,14 @@ impl Engine {
 
     /// A copy came: was it pulled from this link? Gives how many bytes were asked for.
     pub(super) fn pull_answered(&mut self, sender: Sender, wanted: &WantId) -> Option<usize> {
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         let want = self.wants.get_mut(wanted)?;
         let owed = want.owes(sender.slot);
         let Some((asked, size)) = want.answered(sender.slot, false) else {
             // We had stopped counting on it.
-            self.late_answer_at = if owed { Some(now) } else { self.late_answer_at };
+            if owed {
+                self.wants.estimates_mut().answered_late(now);
+            }
             if owed && let Some(link) = self.links.at_mut(sender.slot) {
                 link.service.serves(now);
             }
@@ -212,25 +206,13 @@ impl Engine {
         if let Some(link) = self.links.at_mut(sender.slot) {
             link.service.served(took, now);
         }
-        self.sample_serve(took);
-        self.retry_starved();
+        self.wants.estimates_mut().sample(took);
         Some(1 << size)
-    }
-
-    /// A median by small steps towards each sample: robust against the minority who are slow on purpose.
-    fn sample_serve(&mut self, took: Duration) {
-        let median = self.median_serve.unwrap_or(took);
-        let step = (median / 16).max(Duration::from_micros(50));
-        let moved = if took > median { median.saturating_add(step) } else { median.saturating_sub(step) };
-        self.median_serve = Some(moved.min(LONGEST_SERVE));
     }
 
     /// How long to wait for a pulled copy before it counts as unserved.
     fn patience(&self, slot: Slot) -> Duration {
-        let rtt = self.links.at(slot).map_or(Duration::ZERO, |link| link.rtt);
-        let by_rtt = rtt.saturating_mul(2).saturating_add(Duration::from_millis(50));
-        let by_service = self.median_serve.unwrap_or_default().saturating_mul(3);
-        by_rtt.max(by_service).clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE)
+        self.wants.estimates().patience(self.links.at(slot).map_or(Duration::ZERO, |link| link.rtt))
     }
 
     /// How long to wait for the first thing that is asked of a link which has never brought anything, and may be a liar,
@@ -238,32 +220,32 @@ impl Engine {
     /// for takes for a frame of what the link owes, and the configured margin. It does not count against the link.
     /// (docs/decisions/0018-unproven-links-get-a-short-first-time-out.md says what waiting as long as for others costs.)
     fn first_patience(&self, slot: Slot) -> Duration {
-        let Some(link) = self.links.at(slot) else { return SHORTEST_PATIENCE };
+        let Some(link) = self.links.at(slot) else { return self.patience(slot) };
         let line = SLOWEST_LINE.saturating_mul(link.service.owed_bytes.min(FRAME_TARGET) as u32);
         let first = link
             .rtt
             .saturating_add(link.rtt / 4)
             .saturating_add(line)
-            .saturating_add(self.config.first_pull_margin);
+            .saturating_add(self.cx.config.first_pull_margin);
         first.min(self.patience(slot))
     }
 
     /// A copy of what we have came as a reply. If it is what the link was asked for before somebody else served it, the link is
     /// working through its pulls; if not, it says nothing about the link: anybody can repeat what is old.
     pub(super) fn copy_came_late(&mut self, slot: Slot, id: &BundleId) {
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         if let Some(link) = self.links.at_mut(slot)
             && link.service.still_owed(id)
         {
             link.service.serves(now);
-            self.late_answer_at = Some(now);
+            self.wants.estimates_mut().answered_late(now);
         }
     }
 
     /// Nobody may be asked for `wanted` now: it waits until a pull of one of its sources ends, or one that has brought more
     /// than it may is within its rate again.
     fn starve(&mut self, wanted: WantId) {
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         self.wants.starve(wanted, now);
         let Some(want) = self.wants.get(&wanted) else { return };
         let sources: Vec<_> = want.sources().collect();
@@ -272,13 +254,13 @@ impl Engine {
 
     /// If a link has brought more than it may, it is asked again when that is made up for: no pull that ends may do it.
     fn wait_to_pull(&mut self, slot: Slot) {
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         if let Some(link) = self.links.at_mut(slot)
             && !link.waits_to_pull
             && let Some(until) = link.budget.pulled.overdrawn_until(now)
         {
             link.waits_to_pull = true;
-            self.timers.set(until, Timer::PullsAllowed(link.id));
+            self.cx.timers.set(until, Timer::PullsAllowed(link.id));
         }
     }
 
@@ -287,28 +269,24 @@ impl Engine {
         let Some(link) = self.links.get_mut(link) else { return };
         link.waits_to_pull = false;
         let slot = link.slot;
-        self.wants.freed.insert(slot);
-        self.retry_starved();
+        self.wants.is_freed(slot);
     }
 
     /// A pull of this link is over: it owes us that much less.
     fn settle(&mut self, slot: Slot, size: u8) {
-        self.wants.freed.insert(slot);
+        self.wants.is_freed(slot);
         if let Some(link) = self.links.at_mut(slot) {
             link.service.owed.loses(1);
             link.service.owed_bytes.loses(1 << size);
         }
     }
 
-    /// Asks links of which a pull has ended for something that has waited for it. Not from within itself: what is given up
-    /// here frees room that the next pull to end may use.
-    fn retry_starved(&mut self) {
-        if std::mem::replace(&mut self.wants.retrying, true) {
-            return;
-        }
-        for slot in std::mem::take(&mut self.wants.freed).iter() {
+    /// Asks links of which a pull has ended for something that has waited for it: once, at the end of each input. What is given up
+    /// meanwhile frees room that the next round may use.
+    pub(super) fn ask_freed(&mut self) {
+        let now = self.cx.now.mono;
+        for slot in self.wants.take_freed().iter() {
             for _ in 0..RETRIES {
-                let now = self.now.mono;
                 if !self.links.at(slot).is_some_and(|link| may_be_asked(link, 0, now)) {
                     self.wait_to_pull(slot);
                     break;
@@ -317,11 +295,10 @@ impl Engine {
                 self.ask(wanted);
             }
         }
-        self.wants.retrying = false;
     }
 
     pub(super) fn on_pull_overdue(&mut self, wanted: WantId, slot: Slot, asked: Mono) {
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         let under_way =
             |want: &crate::protocol::pulls::Want| want.asking().any(|under_way| under_way == (slot, asked));
         if !self.wants.get(&wanted).is_some_and(under_way) {
@@ -337,13 +314,13 @@ impl Engine {
                 }
                 self.note_late(&wanted, slot);
             }
-            self.timers.set(asked.plus(patience), Timer::PullOverdue { wanted, slot, asked });
+            self.cx.timers.set(asked.plus(patience), Timer::PullOverdue { wanted, slot, asked });
             return self.ask(wanted);
         }
         // A link that is working through what we asked it for before, or that we do not read, has not failed us. Asking
         // it again would only lengthen its queue; another may well be quicker.
         let busy = link.service.is_serving(now, patience) || link.is_reading_paused();
-        let waits_on = busy && !link.closing && now.since(asked) < SERVES_FOR;
+        let waits_on = busy && !link.is_closing() && now.since(asked) < SERVES_FOR;
         // It took at least this long. Left out, the median would only know the pulls that were quick enough, and under
         // load ever more of them would be asked for twice. A link that has never served says nothing about serving.
         // (Once for each pull, or one that is withheld would count for many.)
@@ -351,18 +328,18 @@ impl Engine {
         self.note_late(&wanted, slot);
         let newly = self.wants.get_mut(&wanted).is_some_and(|want| want.is_slow(slot));
         if has_served && newly {
-            self.sample_serve(now.since(asked));
+            self.wants.estimates_mut().sample(now.since(asked));
         }
         if !waits_on {
             return self.pull_failed(slot, wanted, Failure::Late);
         }
-        self.timers.set(now.plus(patience), Timer::PullOverdue { wanted, slot, asked });
+        self.cx.timers.set(now.plus(patience), Timer::PullOverdue { wanted, slot, asked });
         self.ask(wanted);
     }
 
     /// A pull has taken too long, whoever serves in the end and however busy the link is: others are asked before it for a while.
     fn note_late(&mut self, wanted: &WantId, slot: Slot) {
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         let newly = self.wants.get_mut(wanted).is_some_and(|want| want.is_late(slot));
         if newly && let Some(link) = self.links.at_mut(slot) {
             link.service.is_late(now);
@@ -371,7 +348,7 @@ impl Engine {
 
     /// A pull came to nothing.
     fn pull_failed(&mut self, slot: Slot, wanted: WantId, failure: Failure) {
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         let Some(want) = self.wants.get_mut(&wanted) else { return };
         let gone = matches!(failure, Failure::Gone { .. });
         let Some((_, size)) = want.answered(slot, !gone) else { return };
@@ -383,21 +360,20 @@ impl Engine {
         let rest = Want::rest(want.idle().0);
         if want.under_way() == 0 && !rest.is_zero() {
             want.rests_until = now.plus(rest);
-            self.timers.set(want.rests_until, Timer::RestOver(wanted));
+            self.cx.timers.set(want.rests_until, Timer::RestOver(wanted));
         }
-        self.counters.pulls_unserved += 1;
+        self.cx.counters.pulls_unserved += 1;
         self.settle(slot, size);
-        let pressed = self.late_answer_at.is_some_and(|at| now.since(at) < SERVES_FOR);
+        let pressed = self.wants.estimates().is_pressed(now);
         if let Some(link) = self.links.at_mut(slot) {
             let excused = matches!(failure, Failure::Gone { excused: true });
             link.budget.charge_cpu(now, FAILED_PULL_COST);
             link.service.missed(now, excused, pressed);
             if !excused {
-                self.last_miss = Some(now);
+                self.wants.estimates_mut().missed(now);
             }
         }
         self.ask(wanted);
-        self.retry_starved();
     }
 
     /// Of what links that serve nothing have announced, only what they are being asked for stays wanted from them. The rest,
@@ -410,8 +386,6 @@ impl Engine {
         if silent.iter().next().is_none() {
             return;
         }
-        // Nobody owes us less by it, so the starved need not be looked at for each.
-        self.wants.retrying = true;
         for wanted in self.wants.of_links(&silent) {
             let Some(want) = self.wants.get_mut(&wanted) else { continue };
             for slot in want.remove_idle(&silent) {
@@ -426,16 +400,14 @@ impl Engine {
             }
             self.ask(wanted);
         }
-        self.wants.retrying = false;
-        self.retry_starved();
     }
 
     pub(super) fn on_gone(&mut self, sender: Sender, gone: Ids) {
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         // What it announced may be gone because its author was convicted since: then the proof has just come, from it or
         // from somebody else first.
         let lately = |at: Option<Mono>| at.is_some_and(|at| now.since(at) < SERVES_FOR);
-        let excused = lately(self.convicted_at)
+        let excused = lately(self.evidence.newest_at())
             || self.links.at(sender.slot).is_some_and(|link| lately(link.evidence_at));
         for id in gone.ids {
             self.pull_failed(sender.slot, (gone.topic, id), Failure::Gone { excused });
@@ -448,17 +420,16 @@ impl Engine {
         for slot in want.owing() {
             if let Some(link) = self.links.at_mut(slot) {
                 link.outbox.cancel(wanted.0, wanted.1);
-                self.dirty.insert(slot);
+                self.cx.dirty.insert(slot);
             }
         }
-        self.retry_starved();
     }
 
     /// Nobody has served the id. A late copy is still welcome, so nothing is cancelled; and whoever does serve now and then,
     /// and so may only be overloaded, is asked in a while to announce what it holds again.
     fn give_up(&mut self, wanted: &WantId) {
         let Some(want) = self.forget_want(wanted) else { return };
-        self.counters.wants_given_up += 1;
+        self.cx.counters.wants_given_up += 1;
         for slot in want.sources() {
             if let Some(link) = self.links.at_mut(slot)
                 && link.service.delay.is_some()
@@ -466,7 +437,6 @@ impl Engine {
                 link.has_more(wanted.0);
             }
         }
-        self.retry_starved();
     }
 
     fn forget_want(&mut self, wanted: &WantId) -> Option<Want> {
@@ -488,28 +458,28 @@ impl Engine {
     }
 
     pub(super) fn on_pull(&mut self, sender: Sender, pull: Ids) {
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         for id in pull.ids {
             let held = self.topics.get_mut(&pull.topic).and_then(|window| window.entry_mut(&id));
             let body = held.filter(|entry| entry.is_accepted()).and_then(|entry| entry.body.clone());
             let turn = body.as_ref().map(|bundle| self.turn_of(&pull.topic, &bundle.header().author));
             let Some(link) = self.links.at_mut(sender.slot) else { return };
-            self.dirty.insert(sender.slot);
+            self.cx.dirty.insert(sender.slot);
             let (Some(bundle), Some(turn)) = (body, turn) else {
-                self.counters.gone += 1;
+                self.cx.counters.gone += 1;
                 link.outbox.gone(pull.topic, id);
                 continue;
             };
             // Charged before the work: asking for much with little empties the asker's own budget.
             link.budget.bytes.charge(now, wire::bundle_item_len(&bundle) as u64);
             if link.outbox.reply(turn, bundle) {
-                self.counters.served += 1;
+                self.cx.counters.served += 1;
                 if let Some(entry) = self.topics.get_mut(&pull.topic).and_then(|window| window.entry_mut(&id))
                 {
                     entry.have.insert(sender.slot);
                 }
             } else {
-                self.counters.gone += 1;
+                self.cx.counters.gone += 1;
                 link.outbox.gone(pull.topic, id);
                 // We do hold it and only lack the room: it is announced again when there is some.
                 link.outbox.behind = true;
@@ -527,7 +497,7 @@ impl Engine {
                 entry.have.insert(sender.slot);
             }
             if self.links.at_mut(sender.slot).is_some_and(|link| link.outbox.drop_reply(&id)) {
-                self.counters.cancelled += 1;
+                self.cx.counters.cancelled += 1;
             }
         }
     }

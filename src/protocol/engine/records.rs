@@ -5,7 +5,7 @@ use crate::protocol::{Impairment, PublishError};
 
 impl Engine {
     pub(super) fn on_recorded(&mut self, from_ms: u64, until_ms: u64) {
-        if self.publisher.recorded(from_ms, until_ms, self.now.mono) {
+        if self.publisher.recorded(from_ms, until_ms, self.cx.now.mono) {
             self.impair(Impairment::RecordSlow, None);
         } else {
             self.recover(Impairment::RecordSlow);
@@ -21,14 +21,9 @@ impl Engine {
         self.fail_all_publishes(&PublishError::Ledger(why));
     }
 
-    /// Whether the ledger was asked for a record and has not answered. What waits may wait for that alone.
-    pub const fn is_recording(&self) -> bool {
-        self.publisher.is_recording()
-    }
-
     /// Once a second: a record may be under way for long.
     pub(super) fn check_record(&mut self) {
-        if self.publisher.record_is_slow(self.now.mono) {
+        if self.publisher.record_is_slow(self.cx.now.mono) {
             self.impair(Impairment::RecordSlow, None);
         }
     }

@@ -13,10 +13,10 @@ const TOLD_SILENCE: Duration = Duration::from_secs(5);
 impl Engine {
     /// Why nothing may be said in a topic now, whatever its pen says; `None` if something may.
     pub(super) fn silence(&self, topic: &TopicId) -> Option<Silence> {
-        let now = self.now.mono;
-        if let Some(since) = self.health.since(Impairment::Clock) {
+        let now = self.cx.now.mono;
+        if let Some(since) = self.condition.health().since(Impairment::Clock) {
             let rest = since.plus(LONGEST_SILENCE).since(now);
-            let error = PublishError::ClockWrong { ahead_ms: self.clock.ahead_ms() };
+            let error = PublishError::ClockWrong { ahead_ms: self.condition.clock().ahead_ms() };
             return Some(if rest.is_zero() { Silence::Fails(error) } else { Silence::For(rest) });
         }
         let tick_len = self.topics.get(topic)?.rules.tick_len();
@@ -26,7 +26,7 @@ impl Engine {
 
     /// The pen has no position before this time: waits for it, or says that it is too long.
     pub(super) fn wait_until(&mut self, topic: TopicId, until_ms: u64) -> bool {
-        let wait = Duration::from_millis(until_ms.saturating_sub(self.now.unix_ms));
+        let wait = Duration::from_millis(until_ms.saturating_sub(self.cx.now.unix_ms));
         if wait <= LONGEST_SILENCE {
             return self.sleep(topic, wait);
         }
@@ -35,13 +35,15 @@ impl Engine {
     }
 
     /// Why a publish request of this topic would have to wait now, for whoever does not want to.
-    pub fn why_waiting(&self, topic: &TopicId) -> PublishError {
-        if self.health.has(Impairment::Clock) {
-            return PublishError::ClockWrong { ahead_ms: self.clock.ahead_ms() };
+    pub(super) fn why_waiting(&self, topic: &TopicId) -> PublishError {
+        if self.condition.health().has(Impairment::Clock) {
+            return PublishError::ClockWrong { ahead_ms: self.condition.clock().ahead_ms() };
         }
-        let until_ms =
-            self.topics.get(topic).map_or(0, |window| self.publisher.silent_until(&window.rules, self.now));
-        let now_ms = self.now.unix_ms;
+        let until_ms = self
+            .topics
+            .get(topic)
+            .map_or(0, |window| self.publisher.silent_until(&window.rules, self.cx.now));
+        let now_ms = self.cx.now.unix_ms;
         let tick_ms = self.topics.get(topic).map_or(0, |window| u64::from(window.rules.tick_len().millis()));
         if until_ms > now_ms.saturating_add(tick_ms) {
             PublishError::Silent { until_ms }
@@ -52,11 +54,11 @@ impl Engine {
 
     /// Once a second: tells when an author begins to be silent, and when it may speak again.
     pub(super) fn check_silence(&mut self) {
-        let now = self.now;
+        let now = self.cx.now;
         let mute = self.publisher.mute_until(now);
         let all = self.topics.values().map(|window| self.publisher.silent_until(&window.rules, now));
         let until = all.max().unwrap_or(0).max(mute);
-        let wait = Duration::from_millis(until.saturating_sub(self.now.unix_ms));
+        let wait = Duration::from_millis(until.saturating_sub(self.cx.now.unix_ms));
         // (A tick whose slots are used up is no silence.)
         let longest = self.topics.values().map(|window| window.rules.tick_len().millis()).max().unwrap_or(0);
         let told = TOLD_SILENCE.max(Duration::from_millis(longest.into()));

@@ -26,7 +26,7 @@ const LOOK_COST: Duration = Duration::from_nanos(100);
 impl Engine {
     /// First acceptance: pushes to a few links while the hop budget lasts, announces to the rest.
     pub(super) fn spread(&mut self, topic: TopicId, id: BundleId) {
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         let Some(window) = self.topics.get_mut(&topic) else { return };
         let Some(entry) = window.entry(&id) else { return };
         let Some(bundle) = entry.body.clone() else { return };
@@ -36,18 +36,18 @@ impl Engine {
         let mut targets = self.links.relaying(&topic, &have);
         let wish = match (bundle.header().is_large(), own, hops) {
             (true, _, _) | (_, false, 0) => 0,
-            (false, true, _) => self.config.eager_author,
-            (false, false, _) if self.config.lacks(Weakness::RedundancyUnheeded) => self.config.eager,
-            (false, false, _) => self.redundancy.reduce(self.config.eager.min(MAX_LINKS)),
+            (false, true, _) => self.cx.config.eager_author,
+            (false, false, _) if self.cx.config.lacks(Weakness::RedundancyUnheeded) => self.cx.config.eager,
+            (false, false, _) => self.redundancy.reduce(self.cx.config.eager.min(MAX_LINKS)),
         };
         let mut eager = wish.min(targets.len());
-        let unpaced = self.config.lacks(Weakness::UnpacedPushes);
+        let unpaced = self.cx.config.lacks(Weakness::UnpacedPushes);
         if eager > 0 && !own && !unpaced && !window.authors.may_push(&author, bundle.header().count, now) {
-            self.counters.push_degraded += eager as u64;
+            self.cx.counters.push_degraded += eager as u64;
             eager = 0;
         }
         let turn = if own { author } else { window.authors.turn_of(&author, now) };
-        self.random.sample_to_front(&mut targets, eager);
+        self.cx.random.sample_to_front(&mut targets, eager);
         let (mut given, mut announced) = (LinkSet::default(), LinkSet::default());
         for (at, slot) in targets.into_iter().enumerate() {
             let Some(link) = self.links.at_mut(slot) else { continue };
@@ -56,12 +56,12 @@ impl Engine {
                 let queued =
                     if own { link.outbox.push_own(push) } else { link.outbox.push_relayed(turn, push) };
                 if queued {
-                    self.counters.pushed += 1;
-                    self.dirty.insert(slot);
+                    self.cx.counters.pushed += 1;
+                    self.cx.dirty.insert(slot);
                     given.insert(slot);
                     continue;
                 }
-                self.counters.push_degraded += 1;
+                self.cx.counters.push_degraded += 1;
             }
             if !told.contains(slot) && self.announce(slot, topic, turn, id, size) {
                 announced.insert(slot);
@@ -77,15 +77,15 @@ impl Engine {
 
     /// Tells a link that we hold `id`, after a linger, if there is room: then the caller marks it as told.
     fn announce(&mut self, slot: Slot, topic: TopicId, turn: PublicKey, id: BundleId, size: u8) -> bool {
-        let due = self.now.mono.plus(self.config.announce_linger);
+        let due = self.cx.now.mono.plus(self.cx.config.announce_linger);
         let Some(link) = self.links.at_mut(slot) else { return false };
         if !link.outbox.announce(topic, turn, id, size) {
-            self.counters.announce_degraded += 1;
+            self.cx.counters.announce_degraded += 1;
             link.outbox.behind = true;
             return false;
         }
         let link_id = link.id;
-        self.counters.announced += 1;
+        self.cx.counters.announced += 1;
         self.announce_at(slot, link_id, due);
         true
     }
@@ -98,7 +98,7 @@ impl Engine {
         } else {
             return;
         }
-        self.timers.set(due, Timer::AnnouncementsDue(link));
+        self.cx.timers.set(due, Timer::AnnouncementsDue(link));
     }
 
     /// Hold-back topics: the whole signed header, at once, to every link that does not know it. It says that there is
@@ -115,7 +115,7 @@ impl Engine {
     /// keep all of those waiting, and the other way round.
     pub(super) fn turn_of(&self, topic: &TopicId, author: &PublicKey) -> PublicKey {
         let window = self.topics.get(topic).filter(|_| *author != self.author());
-        window.map_or(*author, |window| window.authors.turn_of(author, self.now.mono))
+        window.map_or(*author, |window| window.authors.turn_of(author, self.cx.now.mono))
     }
 
     fn mark_told(&mut self, slot: Slot, topic: &TopicId, id: &BundleId) {
@@ -130,13 +130,13 @@ impl Engine {
         let mut again = Vec::new();
         for (topic, window) in &self.topics {
             let relaying = self.links.relaying(topic, &LinkSet::default());
-            for (id, entry) in window.held(self.now).flatten().take(REPAIR_BUNDLES) {
+            for (id, entry) in window.held(self.cx.now).flatten().take(REPAIR_BUNDLES) {
                 if entry.rounds < REPAIR_ROUNDS {
                     let mut targets: Vec<_> =
                         relaying.iter().copied().filter(|slot| !entry.have.contains(*slot)).collect();
-                    self.random.sample_to_front(&mut targets, REPAIR_FANOUT);
+                    self.cx.random.sample_to_front(&mut targets, REPAIR_FANOUT);
                     targets.truncate(REPAIR_FANOUT);
-                    let turn = window.authors.turn_of(&entry.signed.header.author, self.now.mono);
+                    let turn = window.authors.turn_of(&entry.signed.header.author, self.cx.now.mono);
                     again.push((*topic, turn, id, targets, entry.size_class()));
                 }
             }
@@ -156,7 +156,7 @@ impl Engine {
     /// Announces to a link everything held in `topics` that it has neither shown nor been told of: for new links, and
     /// for those that something was left out for. What finds no room now follows with a later round.
     pub(super) fn resync(&mut self, slot: Slot, topics: &[TopicId]) {
-        let (now, ours) = (self.now, self.author());
+        let (now, ours) = (self.cx.now, self.author());
         let Some(link) = self.links.at_mut(slot) else { return };
         link.outbox.behind = false;
         let mut missing = Vec::new();
@@ -200,10 +200,10 @@ impl Engine {
 
     /// What has waited too long to be pushed over a link is announced to it instead.
     fn announce_overdue(&mut self, slot: Slot) {
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         let Some(link) = self.links.at_mut(slot) else { return };
         for bundle in link.outbox.take_overdue(now) {
-            self.counters.push_degraded += 1;
+            self.cx.counters.push_degraded += 1;
             let (topic, id) = (bundle.header().topic, bundle.id());
             let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) else {
                 continue;
@@ -222,27 +222,27 @@ impl Engine {
     pub(super) fn look_at_waiting_pushes(&mut self) {
         let waiting = self.links.iter().filter(|link| link.outbox.holds_pushes());
         let slots: Vec<_> = waiting.map(|link| link.slot).collect();
-        slots.into_iter().for_each(|slot| self.dirty.insert(slot));
+        slots.into_iter().for_each(|slot| self.cx.dirty.insert(slot));
     }
 
     /// Hands the transport what it has room for.
     pub(super) fn flush(&mut self) {
-        let now = self.now.mono;
-        for slot in std::mem::take(&mut self.dirty).iter() {
+        let now = self.cx.now.mono;
+        for slot in std::mem::take(&mut self.cx.dirty).iter() {
             self.announce_overdue(slot);
             let Some(link) = self.links.at_mut(slot) else { continue };
-            if link.closing {
+            if link.is_closing() {
                 continue;
             }
-            let (topics, book) = (&self.topics, &self.book);
+            let (topics, book) = (&self.topics, &self.evidence);
             let wanted = |topic: &TopicId, id: &BundleId| {
                 let entry = topics.get(topic).and_then(|window| window.entry(id));
                 entry.is_some_and(|entry| entry.is_accepted() && !entry.have.contains(slot))
             };
             let convicted = |author: &PublicKey| book.is_convicted(author);
-            let dropped = &mut self.counters.dropped_convicted;
+            let dropped = &mut self.cx.counters.dropped_convicted;
             while let Some((lane, frame)) = link.outbox.next(now, wanted, convicted, dropped) {
-                self.actions.push_back(Action::Send { link: link.id, lane, frame });
+                self.cx.actions.push_back(Action::Send { link: link.id, lane, frame });
             }
         }
     }

@@ -37,13 +37,13 @@ impl Engine {
 
     fn allowance(&mut self, slot: Slot, header: &Header) -> Option<(&mut Allowance, Mono)> {
         let (link, window) = (self.links.at_mut(slot)?, self.topics.get_mut(&header.topic)?);
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         Some((window.authors.allowance(&header.author, &mut link.newcomers, now), now))
     }
 
     /// Puts a signature on a link's bill.
     pub(super) fn charge_signature(&mut self, link: LinkId, surcharged: bool) {
-        let now = self.now.mono;
+        let now = self.cx.now.mono;
         if let Some(link) = self.links.get_mut(link) {
             let factor = if surcharged { SURCHARGE } else { 1 };
             link.budget.charge_cpu(now, SIGNATURE_COST.saturating_mul(factor));

@@ -3,7 +3,6 @@
 use crate::protocol::engine::Engine;
 use crate::protocol::limits::MAX_WAITING;
 use crate::protocol::links::Pause;
-use crate::protocol::topics::entry::Stage;
 use crate::protocol::verification::queue::Work;
 use crate::protocol::weakness::Weakness;
 use crate::protocol::{Action, LinkId};
@@ -20,25 +19,25 @@ impl Engine {
     }
 
     fn start_batches(&mut self) {
-        while self.verifying.under_way() < self.config.verifiers.max(1) {
+        while self.verifying.under_way() < self.cx.config.verifiers.max(1) {
             let links = &self.links;
-            let shared = self.config.lacks(Weakness::SharedBatches);
+            let shared = self.cx.config.lacks(Weakness::SharedBatches);
             let alone = |id: LinkId| match links.slot_of(id).and_then(|slot| links.at(slot)) {
                 _ if shared => None,
                 Some(link) => link.verified_alone(),
                 None => Some(1),
             };
             // When an author is convicted, all our links tell us, and one proof is enough.
-            let book = &self.book;
+            let book = &self.evidence;
             let stale = |work: &Work| matches!(work, Work::Evidence { evidence, .. } if book.is_convicted(&evidence.author()));
-            let Some((batch, work)) = self.verifying.next_batch(self.config.batch.max(1), alone, stale)
+            let Some((batch, work)) = self.verifying.next_batch(self.cx.config.batch.max(1), alone, stale)
             else {
                 return;
             };
             let jobs: Vec<_> = work.iter().map(|(_, work)| work.job()).collect();
-            self.counters.batches += 1;
-            self.counters.verified += jobs.len() as u64;
-            self.actions.push_back(Action::Verify { batch, jobs });
+            self.cx.counters.batches += 1;
+            self.cx.counters.verified += jobs.len() as u64;
+            self.cx.actions.push_back(Action::Verify { batch, jobs });
         }
     }
 
@@ -64,7 +63,7 @@ impl Engine {
         let Work::Bundle { topic, job, .. } = work else { return };
         let entry = self.topics.get_mut(topic).and_then(|window| window.entry_mut(&job.id));
         let Some(entry) = entry else { return };
-        let Stage::Verifying { first, .. } = &mut entry.stage else { return };
+        let Some(first) = entry.first_copy_mut() else { return };
         // The entry may be another by now, of the same id, with a copy that has nothing to do with this link.
         if first.link != link || first.signature != job.signature {
             return;
@@ -81,23 +80,17 @@ impl Engine {
     pub(super) fn next_candidate(&mut self, topic: &TopicId, id: &BundleId) {
         let Some(window) = self.topics.get_mut(topic) else { return };
         let Some(entry) = window.entry_mut(id) else { return };
-        let Stage::Verifying { first, others } = &mut entry.stage else { return };
+        if entry.is_verified() {
+            return;
+        }
         // A copy whose only senders are banned by now is not worth a check.
-        let (standing, now) = (&self.standing, self.now.mono);
-        others.retain_mut(|copy| !standing.is_banned(&copy.peer, now) || copy.hand_over());
-        if others.is_empty() {
+        let (bans, now) = (&self.bans, self.cx.now.mono);
+        let Some(next) = entry.next_candidate(|copy| !bans.is_banned(&copy.peer, now) || copy.hand_over())
+        else {
             window.forget(id);
             // Whoever else announced it is asked next.
             return self.ask((*topic, *id));
-        }
-        *first = others.remove(0);
-        let next = first.clone();
-        entry.signed.signature = next.signature;
-        entry.from = Some(next.peer);
-        entry.hops = next.hops;
-        if let Some(body) = entry.body.take() {
-            entry.body = Some(std::sync::Arc::unwrap_or_clone(body).with_signature(next.signature).into());
-        }
+        };
         let work = Work::bundle(*topic, *id, entry);
         self.queue_signature(next.link, work);
     }

@@ -6,11 +6,12 @@ use crate::key::PublicKey;
 use crate::protocol::limits::{MAX_CONVICTED, MAX_EVIDENCE};
 use crate::protocol::linkset::{LinkSet, Slot};
 use crate::protocol::random::{Keyed, KeyedMap};
+use crate::protocol::time::Mono;
 use crate::protocol::total::Total as _;
 use crate::rumor::Evidence;
 
 #[derive(Debug)]
-pub(super) struct EvidenceBook {
+pub(super) struct EvidencePool {
     convicted: KeyedMap<PublicKey, Conviction>,
     /// In the order of conviction: authors that we had heard only lately or never, and those we had known. Strangers are
     /// shed first. A liar makes new keys for nothing, and must not win one of them back its voice by convicting others.
@@ -19,6 +20,8 @@ pub(super) struct EvidenceBook {
     /// Of those, the first so many have lost their proof.
     shed_strangers: usize,
     shed_known: usize,
+    /// When an author was last convicted.
+    newest_at: Option<Mono>,
 }
 
 #[derive(Debug)]
@@ -28,10 +31,10 @@ pub(super) struct Conviction {
     pub(super) told: LinkSet,
 }
 
-impl EvidenceBook {
+impl EvidencePool {
     pub(super) fn new(keyed: Keyed) -> Self {
         let (strangers, known) = (VecDeque::new(), VecDeque::new());
-        Self { convicted: keyed.map(), strangers, known, shed_strangers: 0, shed_known: 0 }
+        Self { convicted: keyed.map(), strangers, known, shed_strangers: 0, shed_known: 0, newest_at: None }
     }
 
     pub(super) fn is_convicted(&self, author: &PublicKey) -> bool {
@@ -44,7 +47,7 @@ impl EvidenceBook {
 
     /// Enters verified evidence; gives how many older entries were shed, or `None` if the author is already convicted.
     /// `known` if we have known the author for a while.
-    pub(super) fn enter(&mut self, evidence: Evidence, known: bool) -> Option<u64> {
+    pub(super) fn enter(&mut self, evidence: Evidence, known: bool, now: Mono) -> Option<u64> {
         let author = evidence.author();
         if self.is_convicted(&author) {
             return None;
@@ -78,8 +81,14 @@ impl EvidenceBook {
             }
         }
         if known { &mut self.known } else { &mut self.strangers }.push_back(author);
+        self.newest_at = Some(now);
         self.convicted.insert(author, Conviction { evidence: Some(evidence), told: LinkSet::default() });
         Some(shed)
+    }
+
+    /// When an author was last convicted, if one ever was.
+    pub(super) const fn newest_at(&self) -> Option<Mono> {
+        self.newest_at
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -131,7 +140,7 @@ impl EvidenceBook {
 }
 
 #[cfg(any(test, feature = "sim"))]
-impl EvidenceBook {
+impl EvidencePool {
     pub(super) fn check(&self, recount: &mut crate::protocol::check::Recount) {
         recount.same("convictions", self.convicted.len(), self.known.len() + self.strangers.len());
         let shed = self.convicted.values().filter(|conviction| conviction.evidence.is_none()).count();

@@ -14,7 +14,7 @@ const FIRST_BAN: Duration = Duration::from_secs(3600);
 const LONGEST_BAN: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug)]
-pub(in crate::protocol) struct Standing {
+pub(in crate::protocol) struct Bans {
     bans: KeyedMap<PublicKey, Ban>,
     /// In the order of their first offence.
     order: VecDeque<PublicKey>,
@@ -26,7 +26,7 @@ struct Ban {
     length: Duration,
 }
 
-impl Standing {
+impl Bans {
     pub(in crate::protocol) fn new(keyed: Keyed) -> Self {
         Self { bans: keyed.map(), order: VecDeque::new() }
     }
@@ -68,7 +68,7 @@ impl Standing {
 }
 
 #[cfg(any(test, feature = "sim"))]
-impl Standing {
+impl Bans {
     pub(in crate::protocol) fn check(&self, recount: &mut crate::protocol::check::Recount) {
         recount.same("bans", self.bans.len(), self.order.len());
     }
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn bans_double_to_a_day_and_end() {
-        let mut standing = Standing::new(Keyed::default());
+        let mut standing = Bans::new(Keyed::default());
         let peer = PublicKey::from_bytes([1; 32]);
         let mut now = Mono::from_nanos(1);
         for hours in [1, 2, 4, 8, 16, 24, 24] {
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn the_book_of_bans_is_bounded() {
-        let mut standing = Standing::new(Keyed::default());
+        let mut standing = Bans::new(Keyed::default());
         for n in 0..MAX_BANS as u64 + 10 {
             let mut key = [0; 32];
             key[..8].copy_from_slice(&n.to_le_bytes());

@@ -24,6 +24,20 @@ pub(in crate::protocol) enum Pause {
     Verification = 2,
 }
 
+/// How far a link has come.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// The peer has not said hello.
+    Greeting,
+    /// Both sides have said hello, then.
+    Live { since: Mono },
+    /// It has given way to another link to the same peer, and will be closed.
+    Yielding { since: Mono },
+    /// We have said goodbye.
+    Closing { reason: Reason, live_since: Option<Mono> },
+}
+
+/// One link.
 #[derive(Debug)]
 pub(in crate::protocol) struct Link {
     pub(in crate::protocol) id: LinkId,
@@ -32,19 +46,10 @@ pub(in crate::protocol) struct Link {
     pub(in crate::protocol) dialled: bool,
     /// As a dialler, the peer may use the places kept for those that did not choose us.
     pub(in crate::protocol) unaimed: bool,
-    /// Both sides have said hello.
-    pub(in crate::protocol) live: bool,
-    /// We have said goodbye; nothing that still comes in counts.
-    pub(in crate::protocol) closing: bool,
+    phase: Phase,
     pub(in crate::protocol) up_since: Mono,
-    /// Since when it is live.
-    pub(in crate::protocol) live_since: Mono,
-    /// Another link to the same peer is live and stays: nothing more is sent here than what waits, and it will be closed.
-    pub(in crate::protocol) yields: bool,
     /// It has taken the place of another.
     pub(in crate::protocol) replaces: bool,
-    /// Why we close it.
-    pub(in crate::protocol) closed_for: Option<Reason>,
     /// When it brought its last frame.
     pub(in crate::protocol) last_frame: Mono,
     /// Topics that the peer relays, whether or not we do. Sorted, at most `MAX_TOPICS_PER_LINK`.
@@ -92,13 +97,9 @@ impl Link {
             peer,
             dialled,
             unaimed: false,
-            live: false,
-            closing: false,
+            phase: Phase::Greeting,
             up_since: now,
-            live_since: now,
-            yields: false,
             replaces: false,
-            closed_for: None,
             last_frame: now,
             topics: Vec::new(),
             clock: PeerClock::default(),
@@ -132,7 +133,79 @@ impl Link {
 
     /// Whether it is live and stays so.
     pub(in crate::protocol) const fn is_in_use(&self) -> bool {
-        self.live && !self.closing && !self.yields
+        matches!(self.phase, Phase::Live { .. })
+    }
+
+    /// Whether both hellos were said, and we have not said goodbye.
+    pub(in crate::protocol) const fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Live { .. } | Phase::Yielding { .. })
+    }
+
+    /// Whether both hellos were said, whatever came after.
+    pub(in crate::protocol) const fn was_live(&self) -> bool {
+        self.live_since().is_some()
+    }
+
+    /// Whether it still waits for the peer's hello.
+    pub(in crate::protocol) const fn is_greeting(&self) -> bool {
+        matches!(self.phase, Phase::Greeting)
+    }
+
+    /// Whether it has given way to another link to the same peer.
+    pub(in crate::protocol) const fn yields(&self) -> bool {
+        matches!(self.phase, Phase::Yielding { .. })
+    }
+
+    /// Whether we have said goodbye: nothing that still comes in counts.
+    pub(in crate::protocol) const fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Closing { .. })
+    }
+
+    /// When both hellos were said, if they were.
+    pub(in crate::protocol) const fn live_since(&self) -> Option<Mono> {
+        match self.phase {
+            Phase::Greeting => None,
+            Phase::Live { since } | Phase::Yielding { since } => Some(since),
+            Phase::Closing { live_since, .. } => live_since,
+        }
+    }
+
+    /// Why we closed it, if we did.
+    pub(in crate::protocol) const fn closed_for(&self) -> Option<Reason> {
+        match self.phase {
+            Phase::Closing { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// The peer has said its hello.
+    pub(in crate::protocol) fn greeted(&mut self, now: Mono) {
+        debug_assert!(self.is_greeting(), "{:?}", self.phase);
+        self.phase = Phase::Live { since: now };
+    }
+
+    /// Another link to the same peer is live and stays: nothing more is sent here than what waits, and it will be closed.
+    pub(in crate::protocol) fn gives_way(&mut self) {
+        debug_assert!(self.is_in_use(), "{:?}", self.phase);
+        if let Phase::Live { since } = self.phase {
+            self.phase = Phase::Yielding { since };
+        }
+    }
+
+    /// The link that it had given way to is gone.
+    pub(in crate::protocol) const fn is_used_again(&mut self) {
+        if let Phase::Yielding { since } = self.phase {
+            self.phase = Phase::Live { since };
+        }
+    }
+
+    /// We say goodbye; false if we had.
+    pub(in crate::protocol) const fn close(&mut self, reason: Reason) -> bool {
+        if self.is_closing() {
+            return false;
+        }
+        self.phase = Phase::Closing { reason, live_since: self.live_since() };
+        true
     }
 
     /// Whether the peer says that it relays `topic`.

@@ -61,6 +61,8 @@ pub(super) struct Publisher {
     key: SecretKey,
     pens: KeyedMap<TopicId, Pen>,
     waiting: KeyedMap<TopicId, VecDeque<(Ticket, Bytes)>>,
+    /// Those of the waiting that don't wait: they are answered at the next occasion, whatever the answer is.
+    tries: Vec<(TopicId, Ticket)>,
     /// Topics whose waiting rumors are worth another try.
     awake: Vec<TopicId>,
     /// Topics whose waiting rumors wait for room.
@@ -103,6 +105,7 @@ impl Publisher {
             key,
             pens: keyed.map(),
             waiting: keyed.map(),
+            tries: Vec::new(),
             awake: Vec::new(),
             blocked: Vec::new(),
             records,
@@ -152,7 +155,12 @@ impl Publisher {
     }
 
     /// Takes a publish request. (The driver bounds how many wait: it gives a place in this queue to few at a time.)
-    pub(super) fn submit(&mut self, topic: TopicId, body: Bytes, ticket: Ticket) {
+    /// With `try_only` it does not wait, for company neither.
+    pub(super) fn submit(&mut self, topic: TopicId, body: Bytes, ticket: Ticket, try_only: bool) {
+        if try_only {
+            self.tries.push((topic, ticket));
+            self.hurry(&topic);
+        }
         self.waiting.entry(topic).or_default().push_back((ticket, body));
         self.wake(topic);
     }
@@ -250,6 +258,11 @@ impl Publisher {
         Some(at)
     }
 
+    /// Those requests that should not wait, when they have had their chance: not while the ledger is being written.
+    pub(super) fn take_tries(&mut self) -> Vec<(TopicId, Ticket)> {
+        if self.is_recording() { Vec::new() } else { std::mem::take(&mut self.tries) }
+    }
+
     /// What is said next in a topic does not wait for company.
     pub(super) fn hurry(&mut self, topic: &TopicId) {
         self.gathering.remove(topic);
@@ -281,6 +294,7 @@ impl Publisher {
     /// A stretch of time is durable in the ledger. True if that took longer than it should.
     pub(super) fn recorded(&mut self, from_ms: u64, until_ms: u64, now: Mono) -> bool {
         let slow = self.records.done(from_ms, until_ms, now) > SLOW_RECORD;
+        self.hurry_tries();
         self.wake_all();
         slow
     }
@@ -288,6 +302,13 @@ impl Publisher {
     /// The ledger can't be written: the next request tries again.
     pub(super) fn record_failed(&mut self) {
         self.records.failed();
+        self.hurry_tries();
+    }
+
+    fn hurry_tries(&mut self) {
+        for (topic, _) in &self.tries {
+            self.gathering.remove(topic);
+        }
     }
 
     /// Whether the ledger was asked for a record and has not answered.
@@ -345,7 +366,7 @@ impl Publisher {
     /// Entries in all tables that have topics for keys.
     #[cfg(test)]
     pub(super) fn remembers(&self) -> usize {
-        let queues = self.waiting.len() + self.awake.len() + self.blocked.len();
+        let queues = self.waiting.len() + self.tries.len() + self.awake.len() + self.blocked.len();
         self.pens.len() + self.gathering.len() + self.alarms.len() + queues
     }
 

@@ -1,7 +1,9 @@
 //! Ids that were announced and that we lack: who has them, whom we asked, and when to ask the next.
 
+pub(super) mod estimates;
 mod starved;
 
+use self::estimates::Estimates;
 use crate::protocol::timers::WantId;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -184,18 +186,41 @@ pub(super) enum Added {
 
 #[derive(Debug)]
 pub(super) struct Wants {
+    /// What pulls have shown lately.
+    estimates: Estimates,
     wants: KeyedMap<WantId, Want>,
     /// By link: wanted ids whose sources all owe us as much as they may, and some that are no longer wanted.
     starved: BTreeMap<Slot, Starved>,
     /// Links that may be asked for something that starved.
-    pub(super) freed: LinkSet,
-    /// Starved ids are being tried.
-    pub(super) retrying: bool,
+    freed: LinkSet,
 }
 
 impl Wants {
+    pub(super) const fn estimates(&self) -> &Estimates {
+        &self.estimates
+    }
+
+    pub(super) const fn estimates_mut(&mut self) -> &mut Estimates {
+        &mut self.estimates
+    }
+
+    /// A pull of this link has ended: it may be asked for something that has waited.
+    pub(super) fn is_freed(&mut self, slot: Slot) {
+        self.freed.insert(slot);
+    }
+
+    /// The links of which a pull has ended since the last call.
+    pub(super) fn take_freed(&mut self) -> LinkSet {
+        std::mem::take(&mut self.freed)
+    }
+
     pub(super) fn new(keyed: Keyed) -> Self {
-        Self { wants: keyed.map(), starved: BTreeMap::new(), freed: LinkSet::default(), retrying: false }
+        Self {
+            estimates: Estimates::default(),
+            wants: keyed.map(),
+            starved: BTreeMap::new(),
+            freed: LinkSet::default(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -367,6 +392,5 @@ impl Wants {
                 );
             }
         }
-        recount.holds(!self.retrying, "starved ids are being retried for ever");
     }
 }

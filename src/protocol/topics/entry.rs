@@ -12,7 +12,7 @@ use crate::rumor::{Bundle, SignedHeader};
 #[derive(Debug)]
 pub(in crate::protocol) struct Entry {
     pub(in crate::protocol) signed: SignedHeader,
-    pub(in crate::protocol) stage: Stage,
+    stage: Stage,
     /// The bodies, from their first copy to the end of the retention.
     pub(in crate::protocol) body: Option<Arc<Bundle>>,
     /// Links that have shown that they hold it.
@@ -37,6 +37,15 @@ pub(in crate::protocol) struct Entry {
     pub(in crate::protocol) tries: u8,
 }
 
+/// How far a bundle has come.
+///
+/// ```text
+///   Verifying ── signature_held ──> Fetching ── asks_validator ──> Validating ── accept ──> Held ── release ──> Accepted
+///       │                             ^ │ └──────────────────────── accept ──────────────────────────────────────^ │
+///       │ (forgotten, or refused)     │ └<── put_off ───────────────────┘                  Held <── hold_again ────┤
+///       v                             └<────────────────────────── fetch_again ────────────────────────────────────┘
+///    Unwanted <── refuse ── any
+/// ```
 #[derive(Debug)]
 pub(in crate::protocol) enum Stage {
     /// Its signature is being checked.
@@ -122,6 +131,119 @@ impl Entry {
         }
     }
 
+    /// How far it has come.
+    pub(in crate::protocol) const fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    /// The copy whose signature is being checked, if one is.
+    pub(in crate::protocol) const fn first_copy(&self) -> Option<&Copy> {
+        match &self.stage {
+            Stage::Verifying { first, .. } => Some(first),
+            _ => None,
+        }
+    }
+
+    /// The same, to hand it over to another link or to take the links that vouched for it.
+    pub(in crate::protocol) const fn first_copy_mut(&mut self) -> Option<&mut Copy> {
+        match &mut self.stage {
+            Stage::Verifying { first, .. } => Some(first),
+            _ => None,
+        }
+    }
+
+    /// The first copy is not to be trusted: the next of those that `stays` holds for takes its place, with its signature. `None` if
+    /// there is none, or no signature is being checked.
+    pub(in crate::protocol) fn next_candidate(
+        &mut self,
+        stays: impl FnMut(&mut Copy) -> bool,
+    ) -> Option<Copy> {
+        let Stage::Verifying { first, others } = &mut self.stage else { return None };
+        others.retain_mut(stays);
+        if others.is_empty() {
+            return None;
+        }
+        *first = others.remove(0);
+        let next = first.clone();
+        self.signed.signature = next.signature;
+        self.from = Some(next.peer);
+        self.hops = next.hops;
+        if let Some(body) = self.body.take() {
+            self.body = Some(Arc::unwrap_or_clone(body).with_signature(next.signature).into());
+        }
+        Some(next)
+    }
+
+    /// Its signature has held, and its position is claimed next.
+    pub(in crate::protocol) fn signature_held(&mut self) {
+        debug_assert!(!self.is_verified(), "{:?}", self.stage);
+        self.stage = Stage::Fetching;
+    }
+
+    /// The bodies are here, and a validator decides.
+    pub(in crate::protocol) fn asks_validator(&mut self) {
+        debug_assert!(self.is_fetching() && self.body.is_some(), "{:?}", self.stage);
+        self.stage = Stage::Validating;
+    }
+
+    /// It is accepted; held back until then, if a time is given.
+    pub(in crate::protocol) fn accept(&mut self, until: Option<Mono>) {
+        debug_assert!(self.is_verified() && self.body.is_some(), "{:?}", self.stage);
+        self.stage = until.map_or(Stage::Accepted, |until| Stage::Held { until });
+    }
+
+    /// Genuine, claimed, and refused for now: its body goes, and is asked for again.
+    pub(in crate::protocol) fn put_off(&mut self) {
+        debug_assert!(self.is_verified() && !self.is_accepted(), "{:?}", self.stage);
+        self.stage = Stage::Fetching;
+        self.body = None;
+    }
+
+    /// What was accepted while nobody judged is to be judged as if it had just come in.
+    pub(in crate::protocol) fn fetch_again(&mut self) {
+        debug_assert!(self.is_accepted(), "{:?}", self.stage);
+        self.stage = Stage::Fetching;
+        // It was pushed when it was new.
+        self.hops = 0;
+    }
+
+    /// Held back once more: who was away heard of no conflict.
+    pub(in crate::protocol) fn hold_again(&mut self, until: Mono) {
+        debug_assert!(self.is_accepted(), "{:?}", self.stage);
+        self.stage = Stage::Held { until };
+        self.deliverable = true;
+    }
+
+    /// Its time to be held back is over at `now`: true if it was held, and is accepted from now on.
+    pub(in crate::protocol) fn release(&mut self, now: Mono) -> bool {
+        let over = matches!(self.stage, Stage::Held { until } if until <= now);
+        if over {
+            self.stage = Stage::Accepted;
+        }
+        over
+    }
+
+    /// Neither stored nor forwarded any more. Gives how far it had come.
+    pub(in crate::protocol) fn refuse(&mut self) -> Stage {
+        self.body = None;
+        std::mem::replace(&mut self.stage, Stage::Unwanted)
+    }
+
+    /// Its header is genuine and claimed, and its bodies are to come.
+    pub(in crate::protocol) const fn is_fetching(&self) -> bool {
+        matches!(self.stage, Stage::Fetching)
+    }
+
+    /// A validator has it.
+    pub(in crate::protocol) const fn is_validating(&self) -> bool {
+        matches!(self.stage, Stage::Validating)
+    }
+
+    /// Accepted, and not delivered before its time.
+    pub(in crate::protocol) const fn is_held_back(&self) -> bool {
+        matches!(self.stage, Stage::Held { .. })
+    }
+
     /// Another copy while the first is being judged. False if there is no place for it.
     pub(in crate::protocol) fn add_candidate(&mut self, copy: Copy) -> bool {
         let Stage::Verifying { first, others } = &mut self.stage else { return true };
@@ -188,6 +310,59 @@ pub(in crate::protocol) fn size_class(len: usize) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn entry() -> Entry {
+        let position = Position { tick: 1, slot: 0 };
+        let key = SecretKey::from_seed(&[1; 32]);
+        let bundle = seal(&key, TopicId::from_bytes([1; 32]), position, &["word".into()]).unwrap();
+        let signed = *bundle.signed_header();
+        let peer = PublicKey::from_bytes([7; 32]);
+        let copy = Copy { link: LinkId(1), peer, signature: signed.signature, hops: 3, same: Vec::new() };
+        let mut entry = Entry::verifying(signed, copy);
+        entry.body = Some(bundle.into());
+        entry
+    }
+
+    #[test]
+    fn a_bundle_comes_from_its_first_copy_to_the_application() {
+        let (now, until) = (Mono::default(), Mono::default().plus(std::time::Duration::from_secs(1)));
+        let mut entry = entry();
+        assert!(!entry.is_verified() && entry.first_copy().is_some());
+        entry.signature_held();
+        entry.asks_validator();
+        entry.accept(Some(until));
+        assert!(entry.is_held_back() && entry.is_counted() && !entry.release(now));
+        assert!(entry.release(until) && !entry.release(until));
+        entry.fetch_again();
+        assert!(entry.is_fetching() && !entry.is_counted() && entry.hops == 0);
+        entry.put_off();
+        assert!(entry.body.is_none());
+        assert!(matches!(entry.refuse(), Stage::Fetching) && !entry.is_accepted());
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "Verifying")]
+    fn nothing_is_accepted_before_its_signature_has_held() {
+        entry().accept(None);
+    }
+
+    #[test]
+    fn the_next_candidate_brings_its_own_signature() {
+        let mut entry = entry();
+        let other = Copy {
+            link: LinkId(2),
+            peer: PublicKey::from_bytes([8; 32]),
+            signature: Signature::from_bytes([9; 64]),
+            hops: 1,
+            same: Vec::new(),
+        };
+        assert!(entry.add_candidate(other));
+        let next = entry.next_candidate(|_| true).unwrap();
+        assert_eq!((next.link, entry.signed.signature, entry.hops), (LinkId(2), next.signature, 1));
+        assert_eq!(entry.body.as_ref().unwrap().signed_header().signature, next.signature);
+        assert!(entry.next_candidate(|_| true).is_none());
+    }
     use crate::key::SecretKey;
     use crate::rumor::{Position, TopicId, seal};
 

@@ -459,7 +459,7 @@ impl Window {
     }
 
     fn verdict(&mut self, id: &BundleId, debt: &Debt, now: Now, config: &Config) -> Verdict {
-        let room = match self.entries.get(id).map(|entry| &entry.stage) {
+        let room = match self.entries.get(id).map(Entry::stage) {
             // It was claimed before there was no room for its body.
             Some(Stage::Fetching) => self.has_room_for_body(&debt.header, now.mono, config),
             Some(_) => return Verdict::Forget,
@@ -489,9 +489,8 @@ impl Window {
             if !entry.is_verified() {
                 continue;
             }
-            entry.body = None;
             self.bodies.drop(&claim.id);
-            match std::mem::replace(&mut entry.stage, Stage::Unwanted) {
+            match entry.refuse() {
                 Stage::Held { .. } => held_back += 1,
                 Stage::Fetching => fetching.push(claim.id),
                 _ => {}
@@ -507,7 +506,7 @@ impl Window {
         self.dark_since = None;
         self.debts = Debts::new(self.keyed);
         let unfinished = |entry: &Entry| {
-            matches!(entry.stage, Stage::Verifying { .. } | Stage::Fetching | Stage::Validating)
+            matches!(entry.stage(), Stage::Verifying { .. } | Stage::Fetching | Stage::Validating)
         };
         let forgotten: Vec<_> =
             self.entries.iter().filter(|(_, entry)| unfinished(entry)).map(|(id, _)| *id).collect();

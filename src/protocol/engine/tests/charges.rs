@@ -94,7 +94,7 @@ fn a_change_of_topics_wakes_the_authors_that_wait_in_them_and_is_charged_for_it(
     };
     // When a link says which topics it relays, those that wait there are woken, and no others: none for what changes nothing.
     let engine = &mut world.nodes[0].engine;
-    let now = engine.now;
+    let now = engine.cx.now;
     for (joins, topics, woken) in [
         (false, 0..3, 3),
         (false, 0..3, 0),

@@ -195,7 +195,7 @@ fn what_lost_its_place_while_it_was_verified_is_asked_for_when_there_is_one() {
     };
     assert_eq!(pulled(&world), 0);
     // When the index is made larger, then those are pulled.
-    world.nodes[node].engine.config.topic_bundles = 4_096;
+    world.nodes[node].engine.cx.config.topic_bundles = 4_096;
     world.run(3_000);
     assert!(pulled(&world) > 0);
 }

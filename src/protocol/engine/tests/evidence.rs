@@ -33,7 +33,7 @@ fn evidence_store_is_bounded() {
         headers.iter_mut().for_each(|signed| signed.header.author = author);
         // (As verified: the signatures were looked at before.)
         engine.convict(Evidence::new(headers[0], headers[1]).unwrap(), None);
-        engine.actions.clear();
+        engine.cx.actions.clear();
     }
     // Then bans and proofs stay within their caps, and the author that mattered is still among both.
     let convicted = engine.convicted();
@@ -170,7 +170,7 @@ fn a_proof_that_found_no_room_is_told_when_there_is_some() {
     let proofs: Vec<_> = (0..3_500).map(|number| evidence_of(&world, 100 + number, &rules)).collect();
     for proof in &proofs {
         let now = world.now(node);
-        world.nodes[node].engine.now = now;
+        world.nodes[node].engine.cx.now = now;
         world.nodes[node].engine.convict(*proof, None);
     }
     world.handle(node, Input::Tick);
@@ -233,7 +233,7 @@ fn what_is_gone_right_after_the_proof_is_no_strike() {
         world.says(honest, Lane::Control, wire::gone(&rules.id(), &[word.id()]));
         world.run(11_000);
     }
-    assert_eq!(world.engine(node).counters.pulls, 5);
+    assert_eq!(world.engine(node).cx.counters.pulls, 5);
     assert!(!world.engine(node).stats().links[0].last_resort);
 }
 
@@ -246,7 +246,7 @@ fn a_forgotten_ban_is_not_counted_as_a_forgotten_proof() {
     for number in 0..8_193u64 {
         let peer = PublicKey::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes());
         engine.offence(LinkId(1_000 + number), peer, Offence::Undecodable);
-        engine.actions.clear();
+        engine.cx.actions.clear();
     }
     let counters = engine.stats().counters;
     assert_eq!((counters.offences, counters.bans_shed, counters.evidence_shed), (8_193, 1, 0));

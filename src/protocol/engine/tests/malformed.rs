@@ -193,7 +193,7 @@ fn who_dials_again_before_its_offence_is_known_is_closed_with_it() {
     let again = world.silent_hostile(node);
     let (link, newer) = (LinkId(2 * wire as u64 + 1), LinkId(1_000_001));
     let engine = &mut world.nodes[node].engine;
-    let now = engine.now;
+    let now = engine.cx.now;
     engine.handle(now, Input::LinkUp { link: newer, peer: key, dialled: false });
     while engine.poll().is_some() {}
     // When it does, then the newer link goes too.

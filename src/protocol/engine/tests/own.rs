@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::hostile::{bundle, frame_of};
 use super::world::World;
 use crate::key::SecretKey;
-use crate::protocol::{Event, Impairment, Ledger, PublishError};
+use crate::protocol::{Event, Impairment, Input, Ledger, PublishError, Ticket};
 use crate::rumor::{Spans, Topic};
 use crate::wire::{Lane, Reason};
 
@@ -329,11 +329,58 @@ fn what_is_said_soon_after_goes_together() {
         world.publish(node, &rules, format!("{n}"));
     }
     assert!(world.nodes[node].has_heard("63"));
-    world.nodes[node].engine.hurry(&rules.id());
-    world.publish(node, &rules, "now");
+    let (topic, body, ticket) = (rules.id(), "now".into(), Ticket(1 << 40));
+    world.handle(node, Input::TryPublish { topic, body, ticket });
     assert!(world.nodes[node].has_heard("now"));
     world.run(100);
     assert_eq!(sizes(&world), [1, 1, 3, 1, 64, 1]);
+}
+
+#[test]
+fn what_does_not_wait_is_answered_at_once_or_when_the_ledger_has_answered() {
+    let mut world = World::new(26);
+    let rules = world.topic(&Topic::named("t").slots_per_tick(2));
+    let node = world.node();
+    world.hostile(node);
+    let topic = rules.id();
+    let tried = |world: &mut World, number: u64| {
+        let ticket = Ticket((1 << 40) + number);
+        world.handle(node, Input::TryPublish { topic, body: "word".into(), ticket });
+        ticket
+    };
+    // Its first word waits for the ledger, and for nothing else.
+    let first = tried(&mut world, 0);
+    assert!(!world.nodes[node].published.contains_key(&first));
+    world.run(100);
+    assert!(world.nodes[node].published[&first].is_ok());
+    // When the slots of the tick are used, then there is an answer at once; and nothing is left that could still be published.
+    let answers: Vec<_> = (1..4).map(|number| tried(&mut world, number)).collect();
+    let refused =
+        answers.iter().filter(|ticket| world.nodes[node].published[*ticket] == Err(PublishError::WouldWait));
+    assert!(refused.count() >= 2);
+    let delivered = world.nodes[node].published.values().filter(|answer| answer.is_ok()).count();
+    world.run(5_000);
+    let later = world.nodes[node].published.values().filter(|answer| answer.is_ok()).count();
+    assert_eq!(delivered, later);
+}
+
+#[test]
+fn what_is_taken_back_is_answered_once_and_never_published() {
+    let mut world = World::new(27);
+    let rules = world.topic(&Topic::named("t").slots_per_tick(1));
+    let node = world.node();
+    world.hostile(node);
+    let first = world.publish(node, &rules, "first");
+    let second = world.publish(node, &rules, "second");
+    world.run(10);
+    let topic = rules.id();
+    for ticket in [first, second, second] {
+        world.handle(node, Input::Withdraw { topic, ticket });
+    }
+    assert!(world.nodes[node].published[&first].is_ok());
+    assert_eq!(world.nodes[node].published[&second], Err(PublishError::WouldWait));
+    world.run(5_000);
+    assert!(!world.nodes[node].has_heard("second"));
 }
 
 #[test]

@@ -42,9 +42,9 @@ fn announce_flood_memory_is_bounded() {
     }
     world.run(40_000);
     let engine = world.engine(node);
-    assert_eq!((engine.stats().wants, engine.timers.len()), (0, 2));
+    assert_eq!((engine.stats().wants, engine.cx.timers.len()), (0, 2));
     assert!(engine.wants.starved_len() < 200);
-    assert!(engine.wants.room() <= 1_024 && engine.timers.room() <= 1_024, "room is given back, too");
+    assert!(engine.wants.room() <= 1_024 && engine.cx.timers.room() <= 1_024, "room is given back, too");
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn what_is_gone_with_its_convicted_author_is_no_strike() {
     let links = world.engine(node).stats().links;
     let link = links.iter().find(|link| link.peer == world.hostiles[honest].key).unwrap();
     assert!(!link.last_resort);
-    assert_eq!(world.engine(node).counters.pulls, 4);
+    assert_eq!(world.engine(node).cx.counters.pulls, 4);
 }
 
 #[test]

@@ -190,7 +190,7 @@ fn what_a_convicted_author_said_does_not_come_back_when_the_conviction_is_shed()
         let author = crate::key::PublicKey::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes());
         headers.iter_mut().for_each(|signed| signed.header.author = author);
         engine.convict(crate::rumor::Evidence::new(headers[0], headers[1]).unwrap(), None);
-        engine.actions.clear();
+        engine.cx.actions.clear();
     }
     assert!(!world.nodes[node].convicted(&author.public()));
     // Then the word, pushed again, is known as ever.

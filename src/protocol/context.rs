@@ -1,0 +1,41 @@
+//! What every part of the engine is given: the time, the choices of the operator, chance, and where it leaves what is to be done.
+
+use std::collections::VecDeque;
+
+use super::linkset::LinkSet;
+use super::random::{Keyed, Random};
+use super::timers::Timers;
+use super::{Action, Config, Counters, Event, Now};
+use crate::key::PublicKey;
+use crate::rumor::NetworkId;
+
+/// The context of an input.
+#[derive(Debug)]
+pub(super) struct Cx {
+    /// The network that all links and topics belong to.
+    pub(super) network: NetworkId,
+    /// Our node key, public half.
+    pub(super) node: PublicKey,
+    /// The time of the input.
+    pub(super) now: Now,
+    /// What the operator has chosen.
+    pub(super) config: Config,
+    pub(super) random: Random,
+    /// The secret of all hash tables.
+    pub(super) keyed: Keyed,
+    pub(super) timers: Timers,
+    pub(super) counters: Counters,
+    /// What the driver is to do, in order.
+    pub(super) actions: VecDeque<Action>,
+    /// Links with something to send.
+    pub(super) dirty: LinkSet,
+    /// Changes whenever the number of links of any topic may have changed.
+    pub(super) topology: u64,
+}
+
+impl Cx {
+    /// Tells the application.
+    pub(super) fn event(&mut self, event: Event) {
+        self.actions.push_back(Action::Event(event));
+    }
+}
