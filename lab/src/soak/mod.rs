@@ -46,8 +46,8 @@ use vouchsafe_cli::files;
 /// dials: a kept peer that won't have a node is dialled at most 16 times in a minute, and never twice at once;
 /// tables: with all attackers gone, a node comes to have nothing wanted, owed or waiting;
 /// memory: in runs of 20 minutes or more there are two lulls of 4 minutes, after a quarter of the run and at its end, in which
-/// nothing disturbs the nodes; in the last minute of the second, the median of the heap, and of resident memory, is less than
-/// 5 % above that in the last minute of the first;
+/// nothing disturbs the nodes; in the last minute of the second the median of the heap is less than 5 % above that in the last
+/// minute of the first (resident memory is shown: it has in it what the allocator keeps for later);
 /// descriptors: with all attackers gone and all nodes up, no more are open at the end than were at the beginning.
 ///
 /// Writes DIR/soak.jsonl, a line a second, and DIR/soak.svg; while it runs, DIR/soak.ledgers.

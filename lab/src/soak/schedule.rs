@@ -85,6 +85,7 @@ impl Soak {
         }
         if attack == Attack::Crowds {
             self.crowded_until = self.crowded_until.max(until + CROWD);
+            self.promises.excuse_unheard();
         }
         let tasks = attacks::start(attack, &Directory::new(up, Vec::new(), rules), &mut self.dice)?;
         let from = self.second(now);
