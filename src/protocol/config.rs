@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
+use super::dialler::DialConfig;
 use super::limits::MAX_LINKS;
 use crate::key::PublicKey;
 use crate::rumor::MAX_BODY;
@@ -39,6 +40,8 @@ pub struct Config {
     /// Without them, whoever dials everybody first keeps newcomers out of the network. At most half of
     /// [`max_inbound`](Self::max_inbound). Default 48.
     pub unaimed_inbound: usize,
+    /// How many links the node dials, and when it feels for others.
+    pub dialling: DialConfig,
     /// If given, links only to these node keys.
     pub allow: Option<Vec<PublicKey>>,
     /// Bytes per second that one link may send us, over time. Beyond it we stop reading. Default 32 MiB/s.
@@ -95,6 +98,7 @@ impl Default for Config {
             max_links: 128,
             max_inbound: 96,
             unaimed_inbound: 48,
+            dialling: DialConfig::default(),
             allow: None,
             link_bytes_per_s: 32 << 20,
             link_bytes_burst: 4 << 20,
@@ -150,6 +154,7 @@ impl Config {
     /// The first field that is out of range, and what to set it to.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.check_links()?;
+        self.dialling.check()?;
         self.check_budgets()?;
         self.check_capacities()?;
         self.check_times()
@@ -238,13 +243,17 @@ mod tests {
     fn configuration_that_cant_work_is_named_with_what_to_do() {
         Config::default().check().unwrap();
         let absurd = Duration::from_secs(1_000_000);
-        let bad: [(&str, Change); 22] = [
+        let bad: [(&str, Change); 26] = [
             ("expected_nodes", |config, _| config.expected_nodes = 0),
             ("eager", |config, _| config.eager = 0),
             ("eager_author", |config, _| config.eager_author = 0),
             ("max_links", |config, _| config.max_links = 0),
             ("max_links", |config, _| config.max_links = MAX_LINKS + 1),
             ("max_inbound", |config, _| config.max_inbound = config.max_links + 1),
+            ("dialling.outbound", |config, _| config.dialling.outbound = MAX_LINKS + 1),
+            ("dialling.feelers", |config, _| config.dialling.feelers = 17),
+            ("dialling.feel_after", |config, _| config.dialling.feel_after = Duration::ZERO),
+            ("dialling.feeler_life", |config, absurd| config.dialling.feeler_life = absurd),
             ("allow", |config, _| config.allow = Some(Vec::new())),
             ("link_bytes_per_s", |config, _| config.link_bytes_per_s = 0),
             ("link_bytes_burst", |config, _| config.link_bytes_burst = MAX_FRAME_LEN as u64 - 1),

@@ -79,7 +79,7 @@ pub use boundary::{Action, BatchId, Input, LinkId, Ticket, ValidationId, VerifyJ
 #[doc(hidden)]
 pub use check::Caps;
 pub use config::{Config, ConfigError};
-pub use dialler::{DialState, Dialler, KeepError, KeptPeer, Order};
+pub use dialler::{DialConfig, DialState, Dialler, Ending, KeepError, KeptPeer, Order, Origin};
 pub use down::DownReason;
 pub use engine::{Engine, Setup};
 pub use event::{Event, Offence, PublishError, Validation};
