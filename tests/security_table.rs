@@ -102,6 +102,8 @@ fn millis(time: Duration) -> u64 {
 fn field(name: &str) -> Option<u64> {
     let (config, gate) = (Config::default(), GateConfig::default());
     Some(match name {
+        "DialConfig::outbound" => config.dialling.outbound as u64,
+        "DialConfig::feelers" => config.dialling.feelers as u64,
         "Config::max_links" => config.max_links as u64,
         "Config::max_inbound" => config.max_inbound as u64,
         "Config::unaimed_inbound" => config.unaimed_inbound as u64,
@@ -179,9 +181,17 @@ fn every_limit_of_the_configuration_has_a_row() {
         "first_pull_margin",
         "seal_every",
         "weakness",
+        // A group with a table of its own, below.
+        "dialling",
+        "feel_after",
+        "feeler_life",
         "limit_local",
     ];
-    for (file, kind) in [("src/protocol/config.rs", "Config"), ("src/net/gate.rs", "GateConfig")] {
+    for (file, kind) in [
+        ("src/protocol/config.rs", "Config"),
+        ("src/protocol/dialler/config.rs", "DialConfig"),
+        ("src/net/gate.rs", "GateConfig"),
+    ] {
         let source = read(&root().join(file));
         let body = source.split_once(&format!("pub struct {kind} {{")).unwrap().1;
         let body = body.split_once("\n}").unwrap().0;
@@ -235,6 +245,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 7] = [
             "LEAST_BUNDLES",
             "LONGEST_LINGER",
             "RAREST_REPAIR",
+            "LONGEST_QUIET",
         ],
     ),
     (
@@ -275,6 +286,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 7] = [
             "QUICK_PASSES",
             "AT_ONCE",
             "MOST_DOUBLINGS",
+            "DOUBLINGS",
             "CLOCK_QUORUM",
             "STRIKES",
             "NEWCOMER_SHARE",
@@ -301,6 +313,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 7] = [
             "FIRST_PAUSE",
             "LONGEST_PAUSE",
             "STABLE",
+            "FULL_FOR",
             "ROUND_TRIPS",
             "ALONE",
             "EXPIRE_EVERY",

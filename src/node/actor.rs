@@ -25,8 +25,8 @@ use super::verifiers::LoneVerifier;
 use super::{Host, JoinError, VerifierPool};
 use crate::key::PublicKey;
 use crate::net::{Endpoint, Link, LinkEvent};
-use crate::protocol::{Dialler, Engine, Event, Input, JoinRefusal, LinkId, Mono, Now, PublishError};
-use crate::rumor::{RuleSet, TopicId};
+use crate::protocol::{Config, Dialler, Engine, Event, Input, JoinRefusal, LinkId, Mono, Now, PublishError};
+use crate::rumor::{NetworkId, RuleSet, TopicId};
 use crate::store::LedgerFile;
 
 /// Things taken from a channel before the engine is asked what to do: what is batched into one bundle, one batch of
@@ -55,6 +55,8 @@ pub(super) struct Parts {
     pub(super) outside: Outside,
     /// The node key.
     pub(super) key: PublicKey,
+    pub(super) network: NetworkId,
+    pub(super) config: Config,
 }
 
 pub(super) struct Actor {
@@ -97,7 +99,7 @@ impl Actor {
         let (taken_back_in, taken_back) = mpsc::unbounded_channel();
         let (notices_in, notices) = mpsc::unbounded_channel();
         Self {
-            dialler: Dialler::new(parts.key, &jitter),
+            dialler: Dialler::new(parts.key, parts.network, &parts.config, &jitter),
             own_key: OwnKey::default(),
             reach: Reach::new(Arc::clone(&parts.endpoint)),
             dials: JoinSet::new(),
@@ -232,6 +234,10 @@ impl Actor {
             Message::Connect { peer, answer } => {
                 // Whoever asked may have gone; the peer is kept all the same.
                 let _ = answer.send(self.keep(peer));
+            }
+            Message::Suggest { peer, answer } => {
+                // Whoever asked may have gone; the peer is remembered all the same.
+                let _ = answer.send(self.suggest(peer));
             }
             Message::Leave { topic, join } => self.leave(topic, join),
             Message::Forget(peer) => self.dialler.forget(&peer),
@@ -383,6 +389,8 @@ impl Actor {
             kept: self.dialler.list(self.now().mono),
             dials: self.dialler.dials(),
             dials_under_way: self.dialler.under_way(),
+            candidates: self.dialler.candidates(),
+            feelers: self.dialler.feelers(),
             socket: self.parts.endpoint.socket_errors(),
         }
     }

@@ -34,6 +34,7 @@ pub struct Builder {
     listen: String,
     advertise: Option<String>,
     bootstrap: Vec<PeerAddr>,
+    candidates: Vec<PeerAddr>,
     topics: Vec<Topic>,
     ledger: Option<PathBuf>,
     config: Config,
@@ -55,6 +56,7 @@ impl Builder {
             listen: "0.0.0.0:0".into(),
             advertise: None,
             bootstrap: Vec::new(),
+            candidates: Vec::new(),
             topics: Vec::new(),
             ledger: None,
             config: Config::default(),
@@ -91,6 +93,15 @@ impl Builder {
     /// be given with several addresses; they are tried in turn. The node's own key is skipped.
     pub fn bootstrap(mut self, peers: impl IntoIterator<Item = PeerAddr>) -> Self {
         self.bootstrap.extend(peers);
+        self
+    }
+
+    /// Nodes to link to if need be, at most 1 024. The node dials them while it has fewer links of its own than
+    /// [`DialConfig::outbound`](crate::protocol::DialConfig::outbound), and for a moment each when it hears nothing new: then all its
+    /// links may lead to liars. Name as many as you know, from as many sources as you can. The node begins with those that keep
+    /// places for it ([`Config::is_unaimed`]), and replaces one that refuses or hangs up. [`Node::suggest`] names more later.
+    pub fn candidates(mut self, peers: impl IntoIterator<Item = PeerAddr>) -> Self {
+        self.candidates.extend(peers);
         self
     }
 
@@ -227,6 +238,7 @@ impl Builder {
             }
         };
         let started = std::time::Instant::now();
+        let dialled_by = config.clone();
         let setup = Setup { network, node: self.key.public(), author, ledger, seed, config };
         let author = setup.author.public();
         let engine = Engine::new(setup, Now { mono: Mono::default(), unix_ms: now_ms });
@@ -247,6 +259,8 @@ impl Builder {
             capacity: self.capacity,
             outside: self.outside,
             key: self.key.public(),
+            network,
+            config: dialled_by,
         };
         let mut actor = Actor::new(parts);
         for rules in rules {
@@ -254,6 +268,9 @@ impl Builder {
         }
         for peer in self.bootstrap {
             actor.keep(peer)?;
+        }
+        for peer in self.candidates {
+            actor.suggest(peer)?;
         }
         let node = Node::new(
             self.key.public(),
@@ -314,7 +331,7 @@ pub enum SpawnError {
     /// Too many topics.
     #[error("{0} topics, where a node relays at most {max}: split the network", max = crate::protocol::MAX_TOPICS)]
     TooManyTopics(usize),
-    /// The bootstrap list is too long.
+    /// The bootstrap list, or that of candidates, is too long.
     #[error(transparent)]
     Bootstrap(#[from] KeepError),
     /// The ledger.

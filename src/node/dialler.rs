@@ -2,13 +2,14 @@
 
 use crate::key::PublicKey;
 use crate::net::Connection;
-use crate::protocol::{Event, KeepError, Order};
+use crate::protocol::{Ending, Event, KeepError, Order, Origin};
 use crate::wire::Reason;
 
 use super::actor::Actor;
 use super::message::Message;
 use super::reach::ReachError;
 use super::{Host, PeerAddr};
+use crate::net::DialError;
 
 /// Whether the application knows that it told the node to dial itself.
 #[derive(Debug, Default)]
@@ -26,23 +27,33 @@ impl Actor {
     /// Keeps a link to `peer` from now on. The node itself is skipped.
     pub(super) fn keep(&mut self, peer: PeerAddr) -> Result<(), KeepError> {
         let now = self.now().mono;
-        match self.dialler.keep(now, peer.key, peer.host.clone()) {
-            Err(KeepError::OwnKey) => {
-                if matches!(self.own_key, OwnKey::NotGiven) {
-                    self.own_key = OwnKey::Given(peer.host);
-                }
-                Ok(())
-            }
-            other => other,
-        }
+        let kept = self.dialler.keep(now, peer.key, peer.host.clone());
+        self.unless_own_key(kept, peer.host)
     }
 
-    /// Dials whoever is due. Never waits.
+    /// Remembers `peer` as one that the node may link to. The node itself is skipped.
+    pub(super) fn suggest(&mut self, peer: PeerAddr) -> Result<(), KeepError> {
+        let now = self.now().mono;
+        let known = self.dialler.suggest(now, peer.key, peer.host.clone(), Origin::Told);
+        self.unless_own_key(known, peer.host)
+    }
+
+    /// That the application names the node itself is no error. It is told of it, once.
+    fn unless_own_key(&mut self, result: Result<(), KeepError>, host: Host) -> Result<(), KeepError> {
+        if result != Err(KeepError::OwnKey) {
+            return result;
+        }
+        if matches!(self.own_key, OwnKey::NotGiven) {
+            self.own_key = OwnKey::Given(host);
+        }
+        Ok(())
+    }
+
+    /// Dials and hangs up, as the dialler orders. Never waits.
     pub(super) fn dial_due(&mut self) {
         self.tell_of_own_key();
         let now = self.now().mono;
-        let engine = &self.parts.engine;
-        while let Some(order) = self.dialler.poll(now, |peer| engine.would_refuse_dial(peer)) {
+        while let Some(order) = self.dialler.poll(now, &self.parts.engine) {
             match order {
                 Order::Dial { peer, addr } => {
                     let (reach, inbox) = (self.reach.clone(), self.parts.inbox_in.clone());
@@ -56,6 +67,12 @@ impl Actor {
                         }
                     });
                 }
+                Order::HangUp { link } => {
+                    // One that has ended has its last event on its way.
+                    if let Some(link) = self.links.get(&link) {
+                        link.close(Reason::Shutdown.code(), &Reason::Shutdown.to_string());
+                    }
+                }
                 // An error means that nobody listens.
                 Order::Refused { peer, reason } => {
                     drop(self.parts.events.send(Event::LinkRefused { peer, reason }));
@@ -68,8 +85,8 @@ impl Actor {
     pub(super) fn on_dialled(&mut self, peer: PublicKey, result: Result<Connection, ReachError>) {
         match result {
             Ok(connection) => {
-                let link = self.next_link();
-                if self.dialler.connected(&peer, link) {
+                let (now, link) = (self.now().mono, self.next_link());
+                if self.dialler.connected(now, &peer, link) {
                     self.on_link(link, connection);
                 } else {
                     // It was forgotten meanwhile.
@@ -78,7 +95,10 @@ impl Actor {
             }
             Err(error) => {
                 let now = self.now().mono;
-                if self.dialler.failed(now, &peer, &error) {
+                let refused =
+                    matches!(error, ReachError::Dial(DialError::Refused { .. } | DialError::WrongKey { .. }));
+                let how = if refused { Ending::Closed } else { Ending::Silent };
+                if self.dialler.failed(now, &peer, how, &error) {
                     self.tell(Event::DialFailed { peer, why: error.to_string() });
                 }
             }

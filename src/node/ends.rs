@@ -2,7 +2,7 @@
 
 use super::actor::Actor;
 use crate::net::{Connection, Link, LinkClosed};
-use crate::protocol::{DownReason, Event, Input, LinkId, Offence};
+use crate::protocol::{DownReason, Ending, Event, Input, LinkId, Offence};
 use crate::wire::Reason;
 
 impl Actor {
@@ -52,7 +52,7 @@ impl Actor {
         self.tell_refusal(link, why);
         let now = self.now().mono;
         let live_for = self.parts.engine.live_for(link, now);
-        self.dialler.link_down(now, link, live_for, why);
+        self.dialler.link_down(now, link, live_for, ending(why), why);
         let offence = matches!(why, LinkClosed::FrameTooLong { .. }).then_some(Offence::FrameTooLong);
         self.handle(Input::LinkDown { link, offence, why: down_reason(why) });
     }
@@ -68,6 +68,18 @@ impl Actor {
         {
             self.tell(Event::LinkRefused { peer, reason });
         }
+    }
+}
+
+/// Whether the peer has gone without a word, for the dialler.
+const fn ending(why: &LinkClosed) -> Ending {
+    match why {
+        LinkClosed::TimedOut | LinkClosed::Transport(_) => Ending::Silent,
+        LinkClosed::FrameTooLong { .. }
+        | LinkClosed::FrameTooSlow
+        | LinkClosed::ProtocolOrder
+        | LinkClosed::ByPeer { .. }
+        | LinkClosed::ByUs => Ending::Closed,
     }
 }
 

@@ -125,7 +125,19 @@ impl Node {
         Ok(kept.await.map_err(|_| Closed)??)
     }
 
-    /// No longer keeps a link to `peer`: a link that is up goes on until it ends, and is not dialled again. For peers that are
+    /// Names a peer that the node may link to, as [`Builder::candidates`] does. Does not wait for a link, and there may never be one:
+    /// the node dials candidates while it lacks links, or when it hears nothing new. Of a peer that it keeps it notes the address.
+    /// The node's own key is skipped, with an event.
+    ///
+    /// # Errors
+    /// If the node is closed, or remembers 1 024 candidates already, none of which it has tried in vain.
+    pub async fn suggest(&self, peer: PeerAddr) -> Result<(), ConnectError> {
+        let (answer, known) = oneshot::channel();
+        self.send(Message::Suggest { peer, answer }).await?;
+        Ok(known.await.map_err(|_| Closed)??)
+    }
+
+    /// No longer keeps a link to `peer`, nor tries it as a candidate: a link that is up goes on until it ends, and is not dialled again. For peers that are
     /// known to be gone; one that is not forgotten is dialled for ever, at last every 30 s.
     ///
     /// # Errors
@@ -178,11 +190,11 @@ impl Node {
 #[error("the node is closed: spawn a new one")]
 pub struct Closed;
 
-/// Why no link is kept to a peer.
+/// Why no link is kept to a peer, or why it is no candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The node keeps links to as many peers as it may.
+    /// The node keeps links to as many peers, or remembers as many candidates, as it may.
     #[error(transparent)]
     NotKept(#[from] KeepError),
     /// The node is closed.
@@ -222,6 +234,10 @@ pub struct NodeStats {
     pub dials: u64,
     /// Dials under way: one for a peer at the most, and 32 in all.
     pub dials_under_way: usize,
+    /// Candidates that the node remembers, linked ones included: at most 1 024.
+    pub candidates: usize,
+    /// Feelers since the start: dials of candidates beyond the links that the node wants, since it heard nothing new.
+    pub feelers: u64,
     /// Errors of the UDP socket.
     pub socket: SocketErrors,
 }

@@ -63,6 +63,10 @@ pub(super) enum Message {
         peer: PeerAddr,
         answer: oneshot::Sender<Result<(), KeepError>>,
     },
+    Suggest {
+        peer: PeerAddr,
+        answer: oneshot::Sender<Result<(), KeepError>>,
+    },
     Leave {
         topic: TopicId,
         join: JoinId,

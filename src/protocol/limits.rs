@@ -191,6 +191,12 @@ pub const MAX_KEPT: usize = 1024;
 /// open.)
 pub const MAX_DIALS: usize = 32;
 
+/// Most candidates that a node remembers: as many as peers that it keeps. At the bound a new one takes the place of one that was
+/// tried in vain, or is refused. (Guess: some 300 bytes each, so a third of a MiB.)
+pub const MAX_SUGGESTED: usize = 1024;
+/// Most feelers at a time, whatever is configured: half of the dials that may be under way.
+pub const MAX_FEELERS: usize = 16;
+
 /// Bytes of the last error that are kept of a peer: some of its words may be the peer's.
 pub(super) const MAX_ERROR_LEN: usize = 256;
 
@@ -200,6 +206,8 @@ pub const MAX_ADDRESSES: usize = 8;
 // Where two bounds must stand in an order, a wrong one is not built.
 const _: () = assert!(MAX_LINKS <= u8::MAX as usize + 1, "a slot is a byte");
 const _: () = assert!(MAX_DIALS <= MAX_KEPT);
+const _: () = assert!(MAX_FEELERS < MAX_DIALS, "feelers leave room for other dials");
+const _: () = assert!(MAX_SUGGESTED >= MAX_LINKS, "each link can have a candidate behind it");
 const _: () = assert!(LEAST_OWED <= FIRST_OWED && FIRST_OWED <= MAX_OWED);
 const _: () = assert!(REPLY_QUEUE < REPLIES_AND_CANCELLED && TOLD_AHEAD < LANE_CREDIT);
 const _: () = assert!(MAX_WAITING_PER_LINK <= MAX_WAITING, "one link can be read");

@@ -94,8 +94,8 @@ pub use boundary::{Action, BatchId, Input, LinkId, Ticket, ValidationId, VerifyJ
 #[cfg(feature = "sim")]
 #[doc(hidden)]
 pub use check::Caps;
-pub use config::{Config, ConfigError};
-pub use dialler::{DialState, Dialler, KeepError, KeptPeer, Order};
+pub use config::{Config, ConfigError, DialConfig};
+pub use dialler::{DialState, Dialler, Ending, KeepError, KeptPeer, Order, Origin};
 pub use down::DownReason;
 pub use engine::{Engine, Setup};
 pub use event::{Event, JoinRefusal, Offence, PublishError, Validation};

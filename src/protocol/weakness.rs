@@ -27,4 +27,6 @@ pub(crate) enum Weakness {
     LateBlamed,
     /// All inbound places go to whoever comes first.
     PlacesForAll,
+    /// Candidates are dialled in any order, not first those that keep inbound places for us.
+    AnyOrder,
 }

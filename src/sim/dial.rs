@@ -1,4 +1,4 @@
-//! Links at run time: who dials whom, who is refused, and who tries again.
+//! Links at run time: a node's dialler says whom to dial and when, and here it is done.
 //!
 //! ```text
 //!   dialler            peer
@@ -7,78 +7,90 @@
 //!     │ <──── delay ──── │  accepted: up there now, up here after the delay
 //! ```
 //!
-//! A node keeps as many outbound links as it was given. One that was lost in silence is dialled again and again, as
-//! `node/dialler.rs` does with the peers it was given: that is what heals partitions. One that was closed or refused for
-//! a reason is replaced: by what else the topology gives the node, then by anybody.
+//! All decisions are those of `protocol/dialler`, which a `Node` has too. What the topology gives a node are its candidates, and
+//! as many links as that it wants. A network that comes up from nothing tells each node of some others, too. A dialler that is
+//! short of candidates is told of random nodes, as a table of members would.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::drive::nanos;
-use super::feelers::Feelers;
 use super::liars::Acquaintance;
+use super::machine::Machine;
 use super::network::Network;
-use super::node::End;
+use super::node::{End, Node};
 use super::queue::{Happening, NodeIndex};
+use super::scenario::Start;
 use super::topology::Topology;
-use crate::protocol::{DownReason, Input, LinkId};
+use crate::key::PublicKey;
+use crate::protocol::dialler::View;
+use crate::protocol::{Config, Dialler, DownReason, Ending, Input, LinkId, Mono, Order, Origin};
+use crate::rumor::NetworkId;
 use crate::wire::Reason;
 
 /// A dial without an answer is given up after so long (quinn's initial time-out is of this order; a guess).
 const HANDSHAKE: Duration = Duration::from_secs(3);
-/// The pause before a peer is dialled again, doubled each time, and the longest: as in `node/dialler.rs`.
-const FIRST_PAUSE: u64 = 200_000_000;
-const LONGEST_PAUSE: u64 = 30_000_000_000;
-/// A link that lived this long ends the doubling.
-const STABLE: u64 = 10_000_000_000;
-/// Draws for a peer that is not linked, under way or paused, before the node waits for a second.
+/// Nodes of which a dialler is told when it is short of candidates, and a second later again if it still is.
 const DRAWS: usize = 32;
+const DRAW_AGAIN: u64 = 1_000_000_000;
+/// Other nodes of which a node is told in a network that comes up from nothing, beside its unaimed acceptors.
+const OTHERS: usize = 96;
 
-/// What a node knows about dialling.
-#[derive(Debug, Default)]
-pub(super) struct Dialler {
-    /// Outbound links to keep.
+/// What a node dials with.
+#[derive(Debug)]
+pub(super) struct Dialling {
+    pub(super) dialler: Dialler<NodeIndex>,
+    config: Config,
+    /// Links to dial, as the topology says.
     pub(super) wanted: usize,
-    /// Whom the topology gives it, in the order in which they are tried.
-    pub(super) listed: Vec<NodeIndex>,
-    under_way: BTreeSet<NodeIndex>,
-    /// Peers whose links were lost in silence.
-    lost: BTreeSet<NodeIndex>,
-    pauses: BTreeMap<NodeIndex, Pause>,
+    /// Whom the topology gives it, and of whom it is told at the beginning.
+    pub(super) told: Vec<(NodeIndex, Origin)>,
+    /// Peers that it dials though no dialler says so: what adversaries do.
+    knocking: BTreeSet<NodeIndex>,
     /// When it looks again, nanoseconds; 0 if that is not planned.
     looks_at: u64,
-    pub(super) feelers: Feelers,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Pause {
-    length: u64,
-    until: u64,
-}
-
-impl Dialler {
-    fn is_paused(&self, peer: NodeIndex, now: u64) -> bool {
-        self.pauses.get(&peer).is_some_and(|pause| pause.until > now)
+impl Dialling {
+    pub(super) fn new(key: PublicKey, network: NetworkId, config: Config) -> Self {
+        let dialler = Dialler::new(key, network, &config, key.as_bytes());
+        let knocking = BTreeSet::new();
+        Self { dialler, config, wanted: 0, told: Vec::new(), knocking, looks_at: 0 }
     }
 
-    fn pause(&mut self, peer: NodeIndex, now: u64) {
-        let length =
-            self.pauses.get(&peer).map_or(FIRST_PAUSE, |pause| (pause.length * 2).min(LONGEST_PAUSE));
-        self.pauses.insert(peer, Pause { length, until: now + length });
-    }
-
-    /// Leaves `peer` alone until then.
-    pub(super) fn rest(&mut self, peer: NodeIndex, until: u64) {
-        self.pauses.insert(peer, Pause { length: FIRST_PAUSE, until });
-    }
-
-    /// After a crash: what is under way comes to nothing.
-    pub(super) fn forget(&mut self) {
-        self.under_way.clear();
-        self.pauses.clear();
-        self.lost.clear();
+    /// A dialler that wants so many links, feels for others or does not, and knows nobody.
+    fn renew(&mut self, key: PublicKey, network: NetworkId, feels: bool) {
+        let mut config = self.config.clone();
+        config.dialling.outbound = self.wanted;
+        if !feels {
+            config.dialling.feelers = 0;
+        }
+        self.dialler = Dialler::new(key, network, &config, key.as_bytes());
+        self.knocking.clear();
         self.looks_at = 0;
-        self.feelers.forget();
+    }
+}
+
+/// What a dialler asks of a machine. One that is no engine refuses nobody, and nobody knows what it has heard.
+struct Of<'a>(&'a dyn Machine);
+
+impl View for Of<'_> {
+    fn refuses(&self, peer: &PublicKey) -> Option<Reason> {
+        self.0.engine().and_then(|engine| engine.would_refuse_dial(peer))
+    }
+
+    fn is_proven(&self, link: LinkId) -> bool {
+        self.0.engine().is_none_or(|engine| engine.is_proven(link))
+    }
+
+    fn heard_at(&self) -> Option<Mono> {
+        self.0.engine().and_then(crate::protocol::Engine::heard_at)
+    }
+}
+
+impl Node {
+    fn next_order(&mut self, now: Mono) -> Option<Order<NodeIndex>> {
+        self.dialling.dialler.poll(now, &Of(&*self.machine))
     }
 }
 
@@ -87,11 +99,15 @@ impl Network {
     /// The peer's engine says whether there is a place.
     pub fn dial(&mut self, node: usize, peer: usize) {
         let (from, to) = (node as NodeIndex, peer as NodeIndex);
-        let delay = self.delay(from, to);
         let Some(this) = self.nodes.get_mut(node).filter(|this| this.alive) else { return };
-        if from != to && this.dialler.under_way.insert(to) {
-            self.queue.plan(self.now + nanos(delay), to, Happening::Knock { from });
+        if from != to && this.dialling.knocking.insert(to) {
+            self.knock(from, to, false);
         }
+    }
+
+    fn knock(&mut self, from: NodeIndex, to: NodeIndex, ordered: bool) {
+        let delay = self.delay(from, to);
+        self.queue.plan(self.now + nanos(delay), to, Happening::Knock { from, ordered });
     }
 
     pub(super) fn delay(&self, from: NodeIndex, to: NodeIndex) -> Duration {
@@ -100,16 +116,16 @@ impl Network {
     }
 
     /// Somebody's handshake arrives.
-    pub(super) fn on_knock(&mut self, node: NodeIndex, from: NodeIndex) {
+    pub(super) fn on_knock(&mut self, node: NodeIndex, from: NodeIndex, ordered: bool) {
         let delay = self.delay(node, from);
         let Some(key) = self.nodes.get(from as usize).map(|from| from.key) else { return };
         let Some(this) = self.nodes.get(node as usize) else { return };
         if !this.alive || self.is_cut(node, from) {
             let after = self.now + nanos(HANDSHAKE);
-            return self.queue.plan(after, from, Happening::Refused { peer: node, reason: None });
+            return self.queue.plan(after, from, Happening::Refused { peer: node, ordered, reason: None });
         }
         if let Some(reason) = this.machine.would_refuse(&key) {
-            let refused = Happening::Refused { peer: node, reason: Some(reason) };
+            let refused = Happening::Refused { peer: node, ordered, reason: Some(reason) };
             return self.queue.plan(self.now + nanos(delay), from, refused);
         }
         let there = self.nodes.get(from as usize).map_or(LinkId(0), |from| from.next_link());
@@ -118,7 +134,7 @@ impl Network {
             this.ends.push(End::new(from, there, delay, false));
         }
         if let Some(from) = self.nodes.get_mut(from as usize) {
-            from.ends.push(End::new(node, here, delay, true));
+            from.ends.push(End { ordered, ..End::new(node, here, delay, true) });
         }
         self.queue.plan(self.now + nanos(delay), from, Happening::Connected { link: there });
         self.link_up(node, here);
@@ -130,117 +146,168 @@ impl Network {
         let Some(this) = self.nodes.get_mut(node as usize) else { return };
         let Some(end) = this.any_end_mut(link) else { return };
         (end.up, end.up_since) = (true, now);
-        let (peer, delay, dialled) = (end.peer, end.delay, end.dialled);
-        if dialled {
-            this.dialler.under_way.remove(&peer);
-            this.dialler.lost.remove(&peer);
-        }
+        let (peer, delay, dialled, ordered) = (end.peer, end.delay, end.dialled, end.ordered);
         let other = self.nodes.get(peer as usize).map(|peer| (peer.key, !peer.is_honest()));
         let Some((key, accomplice)) = other else { return };
-        if let Some(twist) = self.nodes.get_mut(node as usize).and_then(|this| this.twist.as_mut()) {
+        let Some(this) = self.nodes.get_mut(node as usize) else { return };
+        if dialled && !ordered {
+            this.dialling.knocking.remove(&peer);
+        }
+        let dialler = &mut this.dialling.dialler;
+        // (What was ordered before a restart is no longer known.)
+        if !ordered || !dialler.connected(Mono::from_nanos(now), &key, link) {
+            dialler.link_up(&key, link);
+        }
+        if let Some(twist) = this.twist.as_mut() {
             twist.meet(Acquaintance { link, peer: key, rtt: delay * 2, accomplice });
         }
         self.input(node, Input::LinkUp { link, peer: key, dialled });
         self.input(node, Input::RoundTrip { link, rtt: delay * 2 });
+        if ordered {
+            self.dial_due(node);
+        }
     }
 
     /// A dial came to nothing.
-    pub(super) fn on_refused(&mut self, node: NodeIndex, peer: NodeIndex, reason: Option<Reason>) {
-        let now = self.now;
+    pub(super) fn on_refused(
+        &mut self,
+        node: NodeIndex,
+        peer: NodeIndex,
+        ordered: bool,
+        reason: Option<Reason>,
+    ) {
+        let now = Mono::from_nanos(self.now);
+        let Some(key) = self.nodes.get(peer as usize).map(|peer| peer.key) else { return };
         let Some(this) = self.nodes.get_mut(node as usize) else { return };
-        this.dialler.under_way.remove(&peer);
-        this.dialler.pause(peer, now);
+        let dialling = &mut this.dialling;
+        match reason {
+            _ if !ordered => _ = dialling.knocking.remove(&peer),
+            Some(reason) => _ = dialling.dialler.failed(now, &key, Ending::Closed, &reason),
+            None => _ = dialling.dialler.failed(now, &key, Ending::Silent, &"no answer"),
+        }
         if let Some(reason) = reason {
-            this.dialler.lost.remove(&peer);
             self.ledger.refused_dials += 1;
             self.note(&[0xd0, reason.code() as u8]);
         }
-        self.seek(node);
+        self.dial_due(node);
     }
 
     /// A link is down at this end, for a reason or in silence.
     pub(super) fn link_down(&mut self, node: NodeIndex, link: LinkId, reason: Option<Reason>) {
-        let now = self.now;
+        let now = Mono::from_nanos(self.now);
         let Some(this) = self.nodes.get_mut(node as usize) else { return };
         let Some(end) = this.shut(link) else { return };
-        let (peer, dialled, stable) = (end.peer, end.dialled, now - end.up_since >= STABLE);
+        let lived = now.since(Mono::from_nanos(end.up_since));
         this.uplink.close(link);
-        if dialled {
-            if stable {
-                this.dialler.pauses.remove(&peer);
-            }
-            this.dialler.pause(peer, now);
-            if reason.is_none() {
-                this.dialler.lost.insert(peer);
-            }
-        }
         let why = reason.map_or(DownReason::Silent, DownReason::ClosedByPeer);
+        let how = if reason.is_some() { Ending::Closed } else { Ending::Silent };
+        this.dialling.dialler.link_down(now, link, Some(lived), how, &why);
         self.input(node, Input::LinkDown { link, offence: None, why });
-        if dialled {
-            self.seek(node);
-        }
+        self.dial_due(node);
     }
 
-    /// Whether `peer` may be dialled now.
-    pub(super) fn is_free(&self, index: NodeIndex, peer: NodeIndex) -> bool {
-        self.nodes.get(index as usize).is_some_and(|node| {
-            peer != index
-                && !node.dialler.under_way.contains(&peer)
-                && !node.dialler.is_paused(peer, self.now)
-                && !node.has_link_to(peer)
-        })
-    }
-
-    /// Dials until the node has the outbound links that it wants, or may have.
-    pub(super) fn seek(&mut self, index: NodeIndex) {
+    /// Does what the node's dialler orders, and plans when to ask it again.
+    pub(super) fn dial_due(&mut self, index: NodeIndex) {
         let now = self.now;
-        let Some(node) = self.nodes.get(index as usize).filter(|node| node.alive) else { return };
-        if node.dialler.wanted == 0 {
-            return;
+        self.carry_out(index);
+        if self.name_some(index) {
+            self.carry_out(index);
         }
-        let counts = |peer: NodeIndex| !node.dialler.is_feeler(peer);
-        let out = |end: &&End| end.up && end.dialled && counts(end.peer);
-        let under_way = node.dialler.under_way.iter().filter(|peer| counts(**peer)).count();
-        let mut missing =
-            node.dialler.wanted.saturating_sub(node.ends.iter().filter(out).count() + under_way);
-        let lost: Vec<_> = node.dialler.lost.iter().copied().collect();
-        let listed: Vec<_> = if missing > 0 { node.dialler.listed.clone() } else { Vec::new() };
-        for peer in lost.iter().copied().filter(|peer| self.is_free(index, *peer)).collect::<Vec<_>>() {
-            self.dial(index as usize, peer as usize);
-            missing = missing.saturating_sub(1);
+        let anybody = self.may_meet_anybody();
+        let Some(node) = self.nodes.get_mut(index as usize).filter(|node| node.alive) else { return };
+        let dialling = &mut node.dialling;
+        let short = anybody && dialling.dialler.is_short(Mono::from_nanos(now));
+        let due = dialling.dialler.next_deadline().map(Mono::as_nanos);
+        let next = due.into_iter().chain(short.then_some(now + DRAW_AGAIN)).min();
+        if let Some(next) = next.map(|next| next.max(now + 1))
+            && (dialling.looks_at <= now || next < dialling.looks_at)
+        {
+            dialling.looks_at = next;
+            self.queue.plan(next, index, Happening::Seek);
         }
-        for peer in listed {
-            if missing > 0 && self.is_free(index, peer) {
-                self.dial(index as usize, peer as usize);
-                missing -= 1;
+    }
+
+    fn carry_out(&mut self, index: NodeIndex) {
+        let now = Mono::from_nanos(self.now);
+        loop {
+            let Some(node) = self.nodes.get_mut(index as usize).filter(|node| node.alive) else { return };
+            match node.next_order(now) {
+                None => return,
+                Some(Order::Dial { addr, .. }) => self.knock(index, addr, true),
+                Some(Order::HangUp { link }) => self.close(index, link, Reason::Shutdown),
+                Some(Order::Refused { .. }) => {}
             }
         }
-        let anybody = !matches!(self.scenario.topology, Topology::Edges(_));
-        for _ in 0..if anybody { DRAWS } else { 0 } {
-            if missing == 0 {
-                break;
-            }
+    }
+
+    /// Whether nodes can come to know others than the topology gives them.
+    const fn may_meet_anybody(&self) -> bool {
+        !matches!(self.scenario.topology, Topology::Edges(_))
+    }
+
+    /// Tells a node of some others, if it knows of nobody that it could dial.
+    fn name_some(&mut self, index: NodeIndex) -> bool {
+        let now = Mono::from_nanos(self.now);
+        let short = |node: &Node| node.alive && node.dialling.dialler.is_short(now);
+        if !self.may_meet_anybody() || !self.nodes.get(index as usize).is_some_and(short) {
+            return false;
+        }
+        for _ in 0..DRAWS {
             let peer = self.dice.below(self.nodes.len()) as NodeIndex;
             // (Whoever names candidates does not name those that left.)
-            if !self.ledger.is_gone(peer) && self.is_free(index, peer) {
-                self.dial(index as usize, peer as usize);
-                missing -= 1;
+            if !self.ledger.is_gone(peer) {
+                self.name(index, peer, Origin::Found);
             }
         }
-        // Whoever is paused, or was not drawn, has another chance.
-        let Some(node) = self.nodes.get_mut(index as usize) else { return };
-        let dialler = &node.dialler;
-        // (One whose pause is over is under way, which ends with a look, or linked from the other side.)
-        let pauses = dialler.lost.iter().filter_map(|peer| Some(dialler.pauses.get(peer)?.until));
-        let mut next = pauses.filter(|until| *until > now).min();
-        if missing > 0 {
-            next = Some(next.map_or(now + 1_000_000_000, |next| next.min(now + 1_000_000_000)));
+        true
+    }
+
+    /// Tells a node of another. It may know it, or have no room for it.
+    fn name(&mut self, index: NodeIndex, peer: NodeIndex, origin: Origin) {
+        let now = Mono::from_nanos(self.now);
+        let Some(key) = self.nodes.get(peer as usize).map(|peer| peer.key) else { return };
+        if let Some(node) = self.nodes.get_mut(index as usize) {
+            let _ = node.dialling.dialler.suggest(now, key, peer, origin);
         }
-        if let Some(next) = next.map(|next| next.max(now + 1))
-            && (dialler.looks_at <= now || next < dialler.looks_at)
-        {
-            node.dialler.looks_at = next;
-            self.queue.plan(next, index, Happening::Seek);
+    }
+
+    /// Gives a node its dialler, which knows whom the topology names.
+    pub(super) fn give_dialler(&mut self, index: NodeIndex) {
+        let network = self.rules.network();
+        // Where links are given, they are what is looked at: nobody feels for others.
+        let feels = self.scenario.start == Start::Cold && self.is_honest(index as usize);
+        let Some(node) = self.nodes.get_mut(index as usize) else { return };
+        node.dialling.renew(node.key, network, feels);
+        for (peer, origin) in node.dialling.told.clone() {
+            self.name(index, peer, origin);
+        }
+    }
+
+    /// A link that was there from the beginning is one of those that the dialler wants.
+    pub(super) fn adopt(&mut self, node: NodeIndex, peer: NodeIndex, link: LinkId) {
+        if let Some(node) = self.nodes.get_mut(node as usize) {
+            node.dialling.dialler.adopt(link, peer);
+        }
+    }
+
+    /// In a network that comes up from nothing, a node is told of those that keep places for it, and of some others.
+    pub(super) fn tell_of_others(&mut self, at: usize) {
+        let network = self.rules.network();
+        let Some(key) = self.nodes.get(at).filter(|node| node.is_honest()).map(|node| node.key) else {
+            return;
+        };
+        let config = self.config();
+        let keeps_a_place = |(peer, node): (usize, &Node)| {
+            (peer != at && config.is_unaimed(&network, &key, &node.key))
+                .then_some((peer as NodeIndex, Origin::Found))
+        };
+        let mut told: Vec<_> = self.nodes.iter().enumerate().filter_map(keeps_a_place).collect();
+        if self.may_meet_anybody() {
+            let others = (0..OTHERS).map(|_| (self.dice.below(self.nodes.len()) as NodeIndex, Origin::Found));
+            told.extend(others);
+        }
+        if let Some(node) = self.nodes.get_mut(at) {
+            node.dialling.told.append(&mut told);
         }
     }
 

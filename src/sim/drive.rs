@@ -87,7 +87,7 @@ impl Network {
             Happening::TurnOver => return self.on_turn_over(node),
             Happening::Flushed { link } => return self.closed(node, link),
             Happening::Leaves { link, lane, payload } => self.enqueue(node, link, lane, payload, None),
-            Happening::Knock { from } => self.on_knock(node, from),
+            Happening::Knock { from, ordered } => self.on_knock(node, from, ordered),
             Happening::Connected { link } if !alive => {
                 // It crashed while it dialled: the peer finds out as it does with links.
                 let end = self.nodes.get_mut(node as usize).and_then(|node| node.any_end_mut(link));
@@ -96,10 +96,8 @@ impl Network {
                 return self.queue.plan(after, peer, Happening::Down { link: there, reason: None });
             }
             Happening::Connected { link } => self.link_up(node, link),
-            Happening::Refused { peer, reason } => self.on_refused(node, peer, reason),
-            Happening::Seek => self.seek(node),
-            Happening::Feel => self.feel(node),
-            Happening::FeelersDue => self.feelers_due(node),
+            Happening::Refused { peer, ordered, reason } => self.on_refused(node, peer, ordered, reason),
+            Happening::Seek => self.dial_due(node),
             Happening::Grasp => self.grasp(node),
             Happening::CutForLong { cut } => self.on_cut_for_long(cut),
             Happening::Gone => self.on_gone(node),

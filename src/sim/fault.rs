@@ -80,7 +80,6 @@ impl Network {
         this.uplink = Default::default();
         this.written.clear();
         this.written_bytes = 0;
-        this.dialler.forget();
         this.orphans = this.shut_all();
         for (peer, link) in &this.orphans {
             self.queue.plan(idle, *peer, Happening::Down { link: *link, reason: None });
@@ -113,8 +112,10 @@ impl Network {
         self.input(node as NodeIndex, Input::Shutdown);
         self.drive(node as NodeIndex);
         if let Some(this) = self.nodes.get_mut(node) {
-            this.dialler.wanted = 0;
+            this.dialling.wanted = 0;
+            this.dialling.told.clear();
         }
+        self.give_dialler(node as NodeIndex);
         self.ledger.gone(node as NodeIndex, self.now);
         self.queue.plan(self.now + nanos(LEAVING), node as NodeIndex, Happening::Gone);
     }
@@ -123,10 +124,10 @@ impl Network {
     pub fn join(&mut self) -> usize {
         let node = self.add_node(false, self.now);
         if let Some(this) = self.nodes.get_mut(node) {
-            this.dialler.wanted = self.scenario.links;
+            this.dialling.wanted = self.scenario.links;
         }
         if self.scenario.start == Start::Cold {
-            self.list_unaimed(node);
+            self.tell_of_others(node);
         }
         self.begin(node as NodeIndex);
         node

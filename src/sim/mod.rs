@@ -38,7 +38,6 @@ mod dice;
 mod drive;
 mod experiment;
 mod fault;
-mod feelers;
 mod invariants;
 mod latency;
 mod ledger;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::dial::Dialler;
+use super::dial::Dialling;
 use super::dice::Dice;
 use super::invariants::Broken;
 use super::ledger::Ledger;
@@ -19,7 +19,7 @@ use super::queue::{Happening, NodeIndex, Queue};
 use super::scenario::{Scenario, Start};
 use super::uplink::Uplink;
 use crate::key::{PublicKey, SecretKey, Signature};
-use crate::protocol::{Caps, Config, Engine, Input, LinkId, Mono, Now, Setup, Ticket};
+use crate::protocol::{Caps, Config, Engine, Input, LinkId, Mono, Now, Origin, Setup, Ticket};
 use crate::rumor::{BundleId, NetworkId, RuleSet};
 use crate::wire::{Lane, Reason};
 
@@ -141,6 +141,7 @@ impl Network {
         let ledger = crate::protocol::Ledger::fresh();
         let machine = self.machine(secret.clone(), ledger, seed, now);
         let key = secret.public();
+        let dialling = Dialling::new(key, self.rules.network(), self.config());
         self.by_key.insert(key, self.nodes.len() as NodeIndex);
         let place = self.scenario.latency.place(self.nodes.len(), &mut self.dice);
         self.nodes.push(Node {
@@ -149,7 +150,7 @@ impl Network {
             key,
             twist: None,
             ends: Vec::new(),
-            dialler: Dialler::default(),
+            dialling,
             alive: true,
             place,
             side: 0,
@@ -182,7 +183,7 @@ impl Network {
     }
 
     /// What every engine is configured with.
-    fn config(&self) -> Config {
+    pub(super) fn config(&self) -> Config {
         let mut config = self.scenario.config.clone();
         let nodes = u32::try_from(self.scenario.nodes).unwrap_or(u32::MAX);
         config.expected_nodes = self.scenario.expected_nodes.unwrap_or(nodes);
@@ -192,13 +193,13 @@ impl Network {
     fn connect(&mut self, edges: Vec<(usize, usize)>) {
         for (from, to) in &edges {
             if let Some(node) = self.nodes.get_mut(*from) {
-                node.dialler.listed.push(*to as NodeIndex);
+                node.dialling.told.push((*to as NodeIndex, Origin::Told));
             }
         }
         let cold = self.scenario.start == Start::Cold;
         for (at, node) in self.nodes.iter_mut().enumerate() {
             let dials = node.is_honest() || cold && self.scenario.grasping == 0;
-            node.dialler.wanted = if dials { node.dialler.listed.len() } else { 0 };
+            node.dialling.wanted = if dials { node.dialling.told.len() } else { 0 };
             if !node.is_honest() && self.scenario.grasping > 0 {
                 let after = self.dice.next() % BORN_WITHIN;
                 self.queue.plan(self.now + after, at as NodeIndex, Happening::Grasp);
@@ -207,34 +208,17 @@ impl Network {
         (0..self.nodes.len()).for_each(|node| self.join_topic(node as NodeIndex));
         if cold {
             for node in 0..self.nodes.len() {
-                self.list_unaimed(node);
+                self.tell_of_others(node);
+                self.give_dialler(node as NodeIndex);
                 let after = self.dice.next() % BORN_WITHIN;
                 self.queue.plan(self.now + after, node as NodeIndex, Happening::Seek);
-                self.feel_from_now(node as NodeIndex);
             }
         } else {
+            (0..self.nodes.len()).for_each(|node| self.give_dialler(node as NodeIndex));
             edges.into_iter().for_each(|(from, to)| self.link(from, to));
         }
         self.plan_churn();
         (0..self.nodes.len()).for_each(|node| self.drive(node as NodeIndex));
-    }
-
-    /// In a network that comes up from nothing, a node begins with those who keep places for it.
-    pub(super) fn list_unaimed(&mut self, at: usize) {
-        let network = self.rules.network();
-        let Some(key) = self.nodes.get(at).filter(|node| node.is_honest()).map(|node| node.key) else {
-            return;
-        };
-        let config = self.config();
-        let keeps_a_place = |(peer, node): (usize, &Node)| {
-            (peer != at && config.is_unaimed(&network, &key, &node.key)).then_some(peer as NodeIndex)
-        };
-        let mut listed: Vec<_> = self.nodes.iter().enumerate().filter_map(keeps_a_place).collect();
-        self.dice.shuffle(&mut listed);
-        if let Some(node) = self.nodes.get_mut(at) {
-            listed.append(&mut node.dialler.listed);
-            node.dialler.listed = listed;
-        }
     }
 
     /// A link that is up from the beginning.
@@ -250,6 +234,9 @@ impl Network {
                 this.ends.push(End::new(peer, other, delay, dialled));
             }
             self.link_up(node, link);
+            if dialled {
+                self.adopt(node, peer, link);
+            }
         }
     }
 
@@ -264,8 +251,8 @@ impl Network {
     /// A node that has just been made, or made again, takes up its work.
     pub(super) fn begin(&mut self, node: NodeIndex) {
         self.join_topic(node);
-        self.seek(node);
-        self.feel_from_now(node);
+        self.give_dialler(node);
+        self.dial_due(node);
         self.drive(node);
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::dial::Dialler;
+use super::dial::Dialling;
 use super::lying::Lying;
 use super::machine::Machine;
 use super::queue::NodeIndex;
@@ -24,7 +24,7 @@ pub(super) struct Node {
     pub(super) twist: Option<Box<Lying>>,
     /// Ends of its links, by their number at this node (from 0, never reused).
     pub(super) ends: Vec<End>,
-    pub(super) dialler: Dialler,
+    pub(super) dialling: Dialling,
     /// Running: neither crashed nor gone.
     pub(super) alive: bool,
     /// Where it is, for latencies.
@@ -61,6 +61,8 @@ pub(super) struct End {
     pub(super) there: LinkId,
     pub(super) delay: Duration,
     pub(super) dialled: bool,
+    /// Its dialler ordered it.
+    pub(super) ordered: bool,
     pub(super) up: bool,
     /// Nanoseconds.
     pub(super) up_since: u64,
@@ -85,6 +87,7 @@ impl End {
             there,
             delay,
             dialled,
+            ordered: false,
             up: false,
             up_since: 0,
             last: [0; Lane::COUNT],

@@ -34,17 +34,13 @@ pub(super) enum Happening {
     /// A frame that was held back by its liar wants to leave.
     Leaves { link: LinkId, lane: Lane, payload: Bytes },
     /// A handshake arrives.
-    Knock { from: NodeIndex },
+    Knock { from: NodeIndex, ordered: bool },
     /// A handshake was answered: the link is up.
     Connected { link: LinkId },
     /// A handshake was refused, or not answered.
-    Refused { peer: NodeIndex, reason: Option<Reason> },
-    /// A node looks whether it has the links that it wants.
+    Refused { peer: NodeIndex, ordered: bool, reason: Option<Reason> },
+    /// A node asks its dialler.
     Seek,
-    /// A node looks whether it hears anything.
-    Feel,
-    /// A node looks what its feelers have brought.
-    FeelersDue,
     /// A liar dials whomever it can.
     Grasp,
     /// A partition has lasted so long that links go down.

@@ -12,6 +12,7 @@ mod dialling;
 mod floods;
 mod forgery;
 mod frames;
+mod isolation;
 mod liar;
 mod processes;
 mod scene;

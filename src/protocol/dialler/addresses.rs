@@ -31,6 +31,13 @@ impl<A: Clone + PartialEq> Addresses<A> {
         true
     }
 
+    /// Adds one behind all others, if it is not known and there is room.
+    pub(super) fn add_spare(&mut self, addr: A) {
+        if self.all.len() < MAX_ADDRESSES && !self.all.contains(&addr) {
+            self.all.push(addr);
+        }
+    }
+
     pub(super) fn next(&self) -> Option<A> {
         self.all.get(self.next).or(self.all.first()).cloned()
     }

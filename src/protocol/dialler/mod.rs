@@ -1,33 +1,54 @@
-//! Whom to dial and when: at any time at most one dial, waiting or under way, for each peer that is kept.
+//! Whom to dial and when: at any time at most one dial, waiting or under way, for each peer.
 //!
 //! ```text
 //!             keep                    poll                    failed, or forgotten meanwhile
 //!   (unknown) ────> Waiting until ──────────> UnderWay ──────────────────────────────┐
-//!                     ^   ^     │                 │ connected                        │
-//!                     │   │     └── link up ──┐   │                                  │
-//!                     │   │                   v   v                                  │
-//!                     │   └── last link down ─ Linked                                │
-//!                     └──────────── after a pause that doubles ──────────────────────┘
+//!      │              ^   ^     │                ^│ connected                        │
+//!      │ suggest      │   │     └── link up ──┐  ││                                  │
+//!      v              │   │                   v  │v                                  │
+//!    Open ──poll──────│───│── last link down ─ Linked                                │
+//!      ^              │   │  (to UnderWay)                                           │
+//!      └── pause over ┴───┴──────── after a pause that doubles ──────────────────────┘
 //! ```
 //!
-//! Sans-I/O: time goes in, orders come out, and the driver looks names up, dials and reports. `A` is whatever the driver dials: an
-//! address, a name, a number. How often a peer is dialled depends on nothing but time and on how long links were live: neither
-//! closed links nor refused ones, whoever made them, add a dial.
+//! There are two kinds of peers:
+//!
+//! * A **kept** peer is dialled whenever it has no link, after pauses that double.
+//! * A **candidate** is dialled where the node lacks a link ([`DialConfig::outbound`]). Unaimed ones are first: they keep inbound
+//!   places for us ([`Config::is_unaimed`]). One that refuses or hangs up is replaced by the next. One that was lost in silence is
+//!   dialled again beside that, since it may be behind a partition.
+//!
+//! All links may lead to liars. So a node that has heard nothing new for a while dials *feelers*, candidates beyond its links, for
+//! a short time ([`feelers`](self) has its own file). One that brings something stays; only then is a link hung up that brought
+//! nothing.
+//!
+//! Sans-I/O: time goes in, orders come out, and the driver looks names up, dials, hangs up and reports. `A` is whatever the driver
+//! dials: an address, a name, a number. How often a peer is dialled depends on nothing but time and on how long links were live:
+//! neither closed links nor refused ones, whoever made them, add a dial.
 
 mod addresses;
-mod kept;
+mod candidate;
+mod feelers;
+mod peer;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-pub use super::limits::{MAX_ADDRESSES, MAX_DIALS, MAX_KEPT};
+pub use super::config::DialConfig;
+pub use super::limits::{MAX_ADDRESSES, MAX_DIALS, MAX_FEELERS, MAX_KEPT, MAX_SUGGESTED};
 use super::random::Random;
-use super::{LinkId, Mono};
+use super::{Config, LinkId, Mono};
 use crate::key::PublicKey;
+use crate::rumor::NetworkId;
 use crate::wire::Reason;
-use kept::Kept;
-pub use kept::{DialState, KeptPeer};
+pub use candidate::Origin;
+use candidate::{Candidate, Turn, is_aimed};
+use feelers::Feelers;
+pub use peer::{DialState, KeptPeer};
+use peer::{Peer, Queued, Role};
+pub use view::View;
 
 /// The first pause after a failed dial or a lost link; each further one doubles it. (Guess.)
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -35,16 +56,23 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A link that was live, both hellos said, for this long ends the doubling. (Guess: longer than a peer needs to find fault with us.)
 const STABLE: Duration = Duration::from_secs(10);
+/// A node without a place for a further link looks again after so long. (Guess.)
+const FULL_FOR: Duration = Duration::from_secs(1);
 
-/// What the driver is to do about a peer now.
+/// What the driver is to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order<A> {
-    /// Dial it there, and report with [`Dialler::connected`] or [`Dialler::failed`].
+    /// Dial a peer there, and report with [`Dialler::connected`] or [`Dialler::failed`].
     Dial {
         /// Who must answer.
         peer: PublicKey,
         /// Where.
         addr: A,
+    },
+    /// Close a link, and report with [`Dialler::link_down`]: it has brought nothing, or another takes its place.
+    HangUp {
+        /// The link.
+        link: LinkId,
     },
     /// Nothing: this node itself would refuse the link now, and it is tried again later. For the application to know.
     Refused {
@@ -55,40 +83,98 @@ pub enum Order<A> {
     },
 }
 
-/// Why a peer is not kept.
+/// How a dial or a link ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// The peer did not answer, or does no longer: it may be gone, or cut off.
+    Silent,
+    /// The peer refused, or one of the two closed the link.
+    Closed,
+}
+
+/// Why a peer is not kept, or no candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeepError {
     /// It is this node.
     #[error("this is the node's own key: it needs no link to itself")]
     OwnKey,
-    /// There are too many.
+    /// There are too many kept peers.
     #[error("{MAX_KEPT} peers are kept already, the most there may be: forget some first")]
     TooMany,
+    /// There are too many candidates.
+    #[error(
+        "{MAX_SUGGESTED} candidates are known already, the most there may be: suggest more when some were tried in vain"
+    )]
+    TooManyCandidates,
 }
 
-/// The peers that a node wants links to. See the [module](self).
+/// What a link is to the dialler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The peer dialled, or the driver did without being told to.
+    Foreign,
+    /// It was dialled here and is one of those that the node wants.
+    Chosen,
+    /// It was dialled here to find out whether it brings something.
+    Feeler,
+    /// It was dialled here and is being hung up.
+    Leaving,
+}
+
+#[derive(Debug)]
+struct Linked<A> {
+    peer: PublicKey,
+    /// Where it was dialled, if it was.
+    addr: Option<A>,
+    kind: Kind,
+}
+
+/// The peers that a node wants links to, and those that it may link to. See the [module](self).
 #[derive(Debug)]
 pub struct Dialler<A> {
     own: PublicKey,
-    peers: BTreeMap<PublicKey, Kept<A>>,
-    /// When each peer that waits is due.
+    network: NetworkId,
+    config: Config,
+    peers: BTreeMap<PublicKey, Peer<A>>,
+    /// How many of them are candidates.
+    candidates: usize,
+    /// When the pause of each peer that waits is over.
     due: BTreeSet<(Mono, PublicKey)>,
-    /// Every link that there is, to any peer, with the address at which it was dialled for a kept one. As many as the driver has.
-    links: BTreeMap<LinkId, (PublicKey, Option<A>)>,
+    /// Candidates whose pause is over.
+    open: BTreeSet<Turn>,
+    /// Every link that there is, to any peer. As many as the driver has.
+    links: BTreeMap<LinkId, Linked<A>>,
+    /// How many of them are chosen.
+    chosen: usize,
+    /// Links to hang up.
+    goodbyes: BTreeSet<LinkId>,
+    feelers: Feelers,
+    /// Until when no candidate is dialled, since the node itself has no place.
+    full_until: Option<Mono>,
     random: Random,
     dials: u64,
     under_way: usize,
 }
 
 impl<A: Clone + PartialEq> Dialler<A> {
-    /// A dialler that keeps nobody, for the node with the key `own`. `seed` decides the jitter.
-    pub fn new(own: PublicKey, seed: &[u8; 32]) -> Self {
+    /// A dialler that knows nobody, for the node with the key `own`. It heeds [`Config::dialling`], and what decides
+    /// [`Config::is_unaimed`]. `seed` decides jitter and the order of candidates.
+    pub fn new(own: PublicKey, network: NetworkId, config: &Config, seed: &[u8; 32]) -> Self {
         Self {
             own,
+            network,
+            // The engine heeds the allow-list, which may be long.
+            config: Config { allow: None, ..config.clone() },
             peers: BTreeMap::new(),
+            candidates: 0,
             due: BTreeSet::new(),
+            open: BTreeSet::new(),
             links: BTreeMap::new(),
+            chosen: 0,
+            goodbyes: BTreeSet::new(),
+            feelers: Feelers::default(),
+            full_until: None,
             random: Random::new(seed),
             dials: 0,
             under_way: 0,
@@ -104,93 +190,234 @@ impl<A: Clone + PartialEq> Dialler<A> {
         if peer == self.own {
             return Err(KeepError::OwnKey);
         }
-        let now_due = match self.peers.get_mut(&peer) {
-            Some(kept) => kept.add_address(addr),
-            None => self.keep_new(peer, addr)?,
-        };
-        if now_due {
-            self.reschedule(peer, Some(now));
+        let is_kept = self.peers.get(&peer).is_some_and(Peer::is_kept);
+        if !is_kept && self.peers.len() - self.candidates >= MAX_KEPT {
+            return Err(KeepError::TooMany);
+        }
+        let is_new = self.know(peer, addr, Role::Kept);
+        if !is_kept {
+            self.is_chosen(&peer);
+        }
+        if is_new || !is_kept {
+            self.queue(peer, Some(Queued::Until(now)));
         }
         Ok(())
     }
 
-    fn keep_new(&mut self, peer: PublicKey, addr: A) -> Result<bool, KeepError> {
-        if self.peers.len() >= MAX_KEPT {
-            return Err(KeepError::TooMany);
+    /// Names a peer that the node may link to. It is dialled when the node lacks a link or hears nothing. A new address of a
+    /// candidate is tried first, and its pauses start anew; of a kept peer it is tried last, if there is room for it.
+    ///
+    /// # Errors
+    /// [`KeepError`] says why it is not remembered.
+    pub fn suggest(&mut self, now: Mono, peer: PublicKey, addr: A, origin: Origin) -> Result<(), KeepError> {
+        if peer == self.own {
+            return Err(KeepError::OwnKey);
         }
-        let links = self.links.values().filter(|(other, _)| *other == peer).count();
-        self.peers.insert(peer, Kept::new(addr, links));
-        Ok(true)
+        if let Some(known) = self.peers.get_mut(&peer).filter(|known| !known.is_forgotten()) {
+            if known.is_kept() {
+                known.add_spare_address(addr);
+                return Ok(());
+            }
+        } else {
+            self.make_room(origin)?;
+        }
+        let before = self.peers.get(&peer).and_then(Peer::candidate).copied();
+        let candidate = match before {
+            Some(candidate) => candidate.named_by(origin),
+            None => {
+                let aimed = is_aimed(&self.config, &self.network, &self.own, &peer);
+                Candidate::new(origin, aimed, self.random.next_u64())
+            }
+        };
+        if self.know(peer, addr, Role::Candidate(candidate)) {
+            self.queue(peer, Some(Queued::Until(now)));
+        }
+        Ok(())
     }
 
-    /// No longer keeps a link to `peer`. A dial that is under way is not taken back; its connection will not be wanted.
+    /// Makes room for one candidate more.
+    fn make_room(&mut self, origin: Origin) -> Result<(), KeepError> {
+        if self.candidates < MAX_SUGGESTED {
+            return Ok(());
+        }
+        // What strangers named never drives out what the application named.
+        let may_go = |peer: &Peer<A>| {
+            let candidate = peer.candidate().filter(|candidate| candidate.origin >= origin)?;
+            peer.is_in_vain().then_some((candidate.origin, candidate.vain))
+        };
+        let all = self.peers.iter().filter_map(|(key, peer)| Some((may_go(peer)?, *key)));
+        let (_, worst) = all.max().ok_or(KeepError::TooManyCandidates)?;
+        self.forget(&worst);
+        Ok(())
+    }
+
+    /// Remembers a peer, in this role, with this address; true if it is to be dialled at once.
+    fn know(&mut self, peer: PublicKey, addr: A, role: Role) -> bool {
+        let is_candidate = matches!(role, Role::Candidate(_));
+        let Some(known) = self.peers.get_mut(&peer) else {
+            let links = self.links.values().filter(|link| link.peer == peer).count();
+            self.peers.insert(peer, Peer::new(role, addr, links));
+            self.candidates += usize::from(is_candidate);
+            return true;
+        };
+        self.candidates += usize::from(is_candidate);
+        self.candidates -= usize::from(!known.is_kept());
+        known.set_role(role);
+        known.add_address(addr)
+    }
+
+    /// No longer keeps a link to `peer`, and does not try it as a candidate. A dial that is under way is not taken back; its
+    /// connection will not be wanted.
     pub fn forget(&mut self, peer: &PublicKey) {
-        let Some(kept) = self.peers.get_mut(peer) else { return };
-        if let Some(until) = kept.is_waiting() {
-            self.due.remove(&(until, *peer));
-        }
-        if kept.forget() {
-            self.peers.remove(peer);
+        self.queue(*peer, None);
+        if self.peers.get_mut(peer).is_some_and(Peer::forget) {
+            self.drop_peer(peer);
         }
     }
 
-    /// Keeps nobody any more.
+    fn drop_peer(&mut self, peer: &PublicKey) {
+        if let Some(gone) = self.peers.remove(peer) {
+            self.candidates -= usize::from(!gone.is_kept());
+        }
+    }
+
+    /// Knows nobody any more.
     pub fn forget_all(&mut self) {
         let all: Vec<_> = self.peers.keys().copied().collect();
         all.iter().for_each(|peer| self.forget(peer));
     }
 
-    /// The next thing to do, or `None` when there is nothing before [`Dialler::next_deadline`] or the next report. `refuses` says
-    /// whether the node itself would refuse a link to a peer now.
-    pub fn poll(&mut self, now: Mono, refuses: impl Fn(&PublicKey) -> Option<Reason>) -> Option<Order<A>> {
+    /// The next thing to do, or `None` when there is nothing before [`Dialler::next_deadline`] or the next report.
+    pub fn poll(&mut self, now: Mono, view: &impl View) -> Option<Order<A>> {
+        self.feel(now, view);
+        if let Some(link) = self.goodbyes.pop_first() {
+            return Some(Order::HangUp { link });
+        }
         if self.under_way >= MAX_DIALS {
             return None;
         }
-        let (_, peer) = self.due.first().copied().filter(|(until, _)| *until <= now)?;
-        self.due.pop_first();
-        let kept = self.peers.get_mut(&peer)?;
-        if let Some(reason) = refuses(&peer) {
-            kept.pass_over(&reason);
-            self.reschedule(peer, None);
+        self.dial_due(now, view).or_else(|| self.dial_candidate(now, view))
+    }
+
+    /// Dials a peer whose pause is over, if it is wanted for its own sake; else its turn will come.
+    fn dial_due(&mut self, now: Mono, view: &impl View) -> Option<Order<A>> {
+        while let Some((_, peer)) = self.due.first().copied().filter(|(until, _)| *until <= now) {
+            let known = self.peers.get(&peer).filter(|known| !known.is_wanted());
+            if let Some(candidate) = known.and_then(Peer::candidate) {
+                let turn = candidate.turn(peer);
+                self.queue(peer, Some(Queued::Open(turn)));
+                continue;
+            }
+            self.queue(peer, None);
+            return self.begin(now, peer, false, view.refuses(&peer));
+        }
+        None
+    }
+
+    /// Dials the candidate whose turn it is, where a link is missing or there are feelers to send.
+    fn dial_candidate(&mut self, now: Mono, view: &impl View) -> Option<Order<A>> {
+        let feeler = self.missing() == 0;
+        if feeler && !self.feelers.wants_more() {
+            return None;
+        }
+        if self.full_until.is_some_and(|until| until > now) {
+            return None;
+        }
+        let (.., peer) = *self.open.first()?;
+        let refused = view.refuses(&peer);
+        if refused == Some(Reason::Full) {
+            self.full_until = Some(now.plus(FULL_FOR));
+            return None;
+        }
+        self.queue(peer, None);
+        self.begin(now, peer, feeler, refused)
+    }
+
+    fn begin(
+        &mut self,
+        now: Mono,
+        peer: PublicKey,
+        feeler: bool,
+        refused: Option<Reason>,
+    ) -> Option<Order<A>> {
+        let known = self.peers.get_mut(&peer)?;
+        if let Some(reason) = refused {
+            known.pass_over(&reason);
             self.wait(now, peer);
             return Some(Order::Refused { peer, reason });
         }
-        let addr = kept.begin()?;
+        let addr = known.begin(feeler)?;
         self.dials += 1;
         self.under_way += 1;
+        if feeler {
+            self.feelers.begun();
+        }
         Some(Order::Dial { peer, addr })
+    }
+
+    /// Links that are to be dialled beyond those that are dialled already.
+    fn missing(&self) -> usize {
+        let under_way = self.under_way.saturating_sub(self.feelers.under_way());
+        self.config.dialling.outbound.saturating_sub(self.chosen + under_way)
+    }
+
+    /// Whether it would dial another candidate if it knew one: the time to name some.
+    pub fn is_short(&self, now: Mono) -> bool {
+        let wants = self.missing() > 0 || self.feelers.wants_more();
+        let full = self.full_until.is_some_and(|until| until > now);
+        wants && self.open.is_empty() && self.under_way < MAX_DIALS && !full
     }
 
     /// When to call [`Dialler::poll`] again at the latest.
     pub fn next_deadline(&self) -> Option<Mono> {
-        let (until, _) = self.due.first()?;
-        (self.under_way < MAX_DIALS).then_some(*until)
+        let dials = self.due.first().map(|(until, _)| *until).filter(|_| self.under_way < MAX_DIALS);
+        let waits = (self.missing() > 0 || self.feelers.wants_more()) && !self.open.is_empty();
+        let full = self.full_until.filter(|_| waits && self.under_way < MAX_DIALS);
+        let feels = self.feelers.next_deadline().filter(|_| self.feels());
+        dials.into_iter().chain(full).chain(feels).min()
     }
 
     /// The dial of `peer` came to nothing. True if somebody should know: a link is wanted and there is none.
-    pub fn failed(&mut self, now: Mono, peer: &PublicKey, why: &dyn fmt::Display) -> bool {
-        let Some(kept) = self.end_dial(peer) else { return false };
-        let lacks_link = kept.dial_failed(why);
+    pub fn failed(&mut self, now: Mono, peer: &PublicKey, how: Ending, why: &dyn fmt::Display) -> bool {
+        let Some((known, _)) = self.end_dial(peer) else { return false };
+        let lacks_link = known.dial_failed(how, why);
         self.wait(now, *peer);
         lacks_link
     }
 
     /// The dial of `peer` has become `link`. False if it is no longer wanted: close it then, it does not count as a link.
-    pub fn connected(&mut self, peer: &PublicKey, link: LinkId) -> bool {
-        let Some(kept) = self.end_dial(peer) else { return false };
-        let addr = kept.dial_connected();
-        self.links.insert(link, (*peer, addr));
+    pub fn connected(&mut self, now: Mono, peer: &PublicKey, link: LinkId) -> bool {
+        let Some((known, feeler)) = self.end_dial(peer) else { return false };
+        let addr = known.dial_connected();
+        let feeler = feeler && !known.is_kept();
+        let kind = if feeler { Kind::Feeler } else { Kind::Chosen };
+        self.links.insert(link, Linked { peer: *peer, addr, kind });
+        if feeler {
+            self.feelers.linked(link, now.plus(self.config.dialling.feeler_life));
+        } else {
+            self.chosen += 1;
+        }
         true
     }
 
-    /// A peer has dialled us: `link` is there, whether or not it will be refused.
+    /// There is a link that the dialler did not order, whether or not it will be refused: in most cases a peer has dialled us.
     pub fn link_up(&mut self, peer: &PublicKey, link: LinkId) {
-        self.links.insert(link, (*peer, None));
-        let Some(kept) = self.peers.get_mut(peer) else { return };
-        if let Some(until) = kept.is_waiting() {
-            self.due.remove(&(until, *peer));
+        self.links.insert(link, Linked { peer: *peer, addr: None, kind: Kind::Foreign });
+        if self.peers.contains_key(peer) {
+            self.queue(*peer, None);
         }
-        kept.link_up();
+        if let Some(known) = self.peers.get_mut(peer) {
+            known.link_up();
+        }
+    }
+
+    /// A link of which [`Dialler::link_up`] has told was dialled to a candidate before there was a dialler: it counts as ordered.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn adopt(&mut self, link: LinkId, addr: A) {
+        if let Some(linked) = self.links.get_mut(&link) {
+            (linked.addr, linked.kind) = (Some(addr), Kind::Chosen);
+            self.chosen += 1;
+        }
     }
 
     /// A link is gone. `live_for` is how long both hellos had been said, if they ever were. Gives whose link it was.
@@ -199,22 +426,36 @@ impl<A: Clone + PartialEq> Dialler<A> {
         now: Mono,
         link: LinkId,
         live_for: Option<Duration>,
+        how: Ending,
         why: &dyn fmt::Display,
     ) -> Option<PublicKey> {
-        let (peer, addr) = self.links.remove(&link)?;
-        if let Some(kept) = self.peers.get_mut(&peer) {
-            kept.link_down(live_for, addr.as_ref(), why);
+        let Linked { peer, addr, kind } = self.links.remove(&link)?;
+        self.chosen -= usize::from(kind == Kind::Chosen);
+        self.feelers.ended(link);
+        self.goodbyes.remove(&link);
+        let lost = how == Ending::Silent && live_for.is_some_and(|lived| lived >= STABLE);
+        let is_missed = lost && kind == Kind::Chosen && self.missed() < self.config.dialling.outbound;
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.link_down(live_for, addr.as_ref(), why);
+            if let Some(candidate) = known.candidate_mut() {
+                candidate.missed |= is_missed;
+            }
             self.wait(now, peer);
         }
         Some(peer)
     }
 
-    /// Who is at the other end of a link.
-    pub fn peer_of(&self, link: LinkId) -> Option<PublicKey> {
-        self.links.get(&link).map(|(peer, _)| *peer)
+    /// Candidates that were lost in silence and are dialled again. As many as links that the node wants, at the most.
+    fn missed(&self) -> usize {
+        self.peers.values().filter_map(Peer::candidate).filter(|candidate| candidate.missed).count()
     }
 
-    /// Dials begun so far.
+    /// Who is at the other end of a link.
+    pub fn peer_of(&self, link: LinkId) -> Option<PublicKey> {
+        self.links.get(&link).map(|link| link.peer)
+    }
+
+    /// Dials begun so far, feelers included.
     pub const fn dials(&self) -> u64 {
         self.dials
     }
@@ -224,39 +465,59 @@ impl<A: Clone + PartialEq> Dialler<A> {
         self.under_way
     }
 
-    /// The peers that are kept, in the order of their keys.
-    pub fn list(&self, now: Mono) -> Vec<KeptPeer<A>> {
-        self.peers.iter().filter_map(|(peer, kept)| kept.show(*peer, now)).collect()
+    /// Feelers begun so far.
+    pub const fn feelers(&self) -> u64 {
+        self.feelers.begun_so_far()
     }
 
-    /// The dial of `peer` is over; `None` if it was forgotten meanwhile.
-    fn end_dial(&mut self, peer: &PublicKey) -> Option<&mut Kept<A>> {
-        let kept = self.peers.get_mut(peer).filter(|kept| kept.is_under_way())?;
+    /// Candidates that are remembered, linked ones included.
+    pub const fn candidates(&self) -> usize {
+        self.candidates
+    }
+
+    /// The peers that are kept, in the order of their keys.
+    pub fn list(&self, now: Mono) -> Vec<KeptPeer<A>> {
+        self.peers.iter().filter_map(|(peer, known)| known.show(*peer, now)).collect()
+    }
+
+    /// The dial of `peer` is over, and whether it was a feeler; `None` if the peer was forgotten meanwhile.
+    fn end_dial(&mut self, peer: &PublicKey) -> Option<(&mut Peer<A>, bool)> {
+        let known = self.peers.get(peer).filter(|known| known.is_under_way())?;
+        let feeler = known.is_feeling();
         self.under_way = self.under_way.saturating_sub(1);
-        if kept.is_forgotten() {
-            self.peers.remove(peer);
+        if feeler {
+            self.feelers.dial_over();
+        }
+        if known.is_forgotten() {
+            self.drop_peer(peer);
             return None;
         }
-        self.peers.get_mut(peer)
+        self.peers.get_mut(peer).map(|known| (known, feeler))
     }
 
     /// Lets a peer that is neither linked nor dialled wait: for its pause, or not at all where a new address has come meanwhile.
     fn wait(&mut self, now: Mono, peer: PublicKey) {
-        let Some(kept) = self.peers.get_mut(&peer).filter(|kept| kept.is_idle_without_link()) else { return };
-        let pause = kept.next_pause();
+        let Some(known) = self.peers.get_mut(&peer).filter(|known| known.is_idle_without_link()) else {
+            return;
+        };
+        let pause = known.next_pause();
         // Up to a fifth of jitter, so that two nodes that lost each other do not dial at the same moment for ever.
         let jitter = pause.mul_f64(self.random.below(1000) as f64 / 5000.0);
-        self.reschedule(peer, Some(now.plus(pause).plus(jitter)));
+        self.queue(peer, Some(Queued::Until(now.plus(pause).plus(jitter))));
     }
 
-    /// Moves a peer that may wait to `until`; with `None` it is not due any more.
-    fn reschedule(&mut self, peer: PublicKey, until: Option<Mono>) {
-        let Some(kept) = self.peers.get_mut(&peer) else { return };
-        if let Some(before) = kept.is_waiting() {
-            self.due.remove(&(before, peer));
+    /// Moves a peer to where it waits; with `None`, or if it is linked or dialled, it does not.
+    fn queue(&mut self, peer: PublicKey, at: Option<Queued>) {
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        match known.queued() {
+            Some(Queued::Until(before)) => _ = self.due.remove(&(before, peer)),
+            Some(Queued::Open(turn)) => _ = self.open.remove(&turn),
+            None => {}
         }
-        if let Some(until) = kept.wait_until(until) {
-            self.due.insert((until, peer));
+        match known.queue(at) {
+            Some(Queued::Until(until)) => _ = self.due.insert((until, peer)),
+            Some(Queued::Open(turn)) => _ = self.open.insert(turn),
+            None => {}
         }
     }
 }

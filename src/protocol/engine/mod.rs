@@ -5,6 +5,7 @@ mod accept;
 mod check;
 mod clock;
 mod debts;
+mod dialling;
 mod duplicates;
 mod greeting;
 mod health;

@@ -5,8 +5,8 @@
 //! pair and direction, whether the dialler may use them, and lets about half as many keys of the network through as there
 //! are such places. So they do not fill up by chance, and an honest dialler that begins with its unaimed acceptors gets in,
 //! whoever came before it. An attacker that can make keys at will needs some forty for each place at one victim (1 000
-//! nodes, 48 places). docs/decisions/0021-inbound-places-kept-for-unaimed-diallers.md has the figures. A `Node` dials all the
-//! peers that it is given; the simulator's cold networks, which choose among all nodes, begin with the unaimed.
+//! nodes, 48 places). docs/decisions/0021-inbound-places-kept-for-unaimed-diallers.md has the figures. The dialler
+//! begins with candidates for which it is unaimed.
 
 use crate::key::PublicKey;
 use crate::protocol::Config;

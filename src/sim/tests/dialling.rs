@@ -3,9 +3,16 @@
 use super::*;
 use crate::protocol::Config;
 
+/// Nobody feels for others: where links are counted while nobody speaks.
+fn without_feelers() -> Config {
+    let mut config = Config::default();
+    config.dialling.feelers = 0;
+    config
+}
+
 #[test]
 fn a_cold_network_finds_its_links_and_spreads() {
-    let mut network = Network::new(Scenario { start: Start::Cold, ..small() });
+    let mut network = Network::new(Scenario { start: Start::Cold, config: without_feelers(), ..small() });
     assert!((0..200).all(|node| network.links(node).is_empty()));
     network.run_checked(Duration::from_secs(3)).unwrap();
     for node in 0..network.len() {
@@ -19,7 +26,7 @@ fn a_cold_network_finds_its_links_and_spreads() {
 
 #[test]
 fn who_is_full_refuses_and_the_dialler_looks_elsewhere() {
-    let config = Config { max_inbound: 12, ..Config::default() };
+    let config = Config { max_inbound: 12, ..without_feelers() };
     let mut network = Network::new(Scenario { start: Start::Cold, links: 6, config, ..small() });
     network.run_checked(Duration::from_secs(10)).unwrap();
     let measures = network.measures();
@@ -69,12 +76,9 @@ fn grasping_liars_do_not_keep_a_cold_network_from_speaking() {
     assert!(measures.refused_dials > 0, "there was a place for every liar");
 }
 
-/// Four liars to one honest node: some nodes begin with liars only, on all their links.
 #[test]
 fn whoever_hears_nothing_feels_for_others() {
-    let scenario =
-        Scenario { nodes: 500, liars: 0.8, links: 6, liar: Liar::Slots, start: Start::Cold, ..small() };
-    let mut network = Network::new(scenario);
+    let mut network = Network::new(mostly_liars());
     network.run_for(Duration::from_secs(2));
     let honest: Vec<_> = (0..network.len()).filter(|node| network.is_honest(*node)).collect();
     let alone = |network: &Network, node: usize| {

@@ -53,6 +53,11 @@ fn edges() -> Scenario {
     }
 }
 
+/// Four liars to one honest node, from the first moment on: some nodes begin with liars only, on all their links.
+fn mostly_liars() -> Scenario {
+    Scenario { nodes: 500, liars: 0.8, links: 6, liar: Liar::Slots, start: Start::Cold, ..small() }
+}
+
 /// Lets time pass, and checks every invariant after each event. (Where a defence is taken out they need not hold.)
 fn pass(network: &mut Network, time: Duration) {
     if network.scenario.config.weakness.is_some() {

@@ -146,29 +146,56 @@ fn blame_for_being_late_hits_honest_relays() {
     assert!(with_it == 0 && without > 0, "{with_it} {without}");
 }
 
-/// Two liars to an honest node, that took every place they could get before honest newcomers dial.
+/// Two liars to an honest node, that took every place they could get before honest newcomers dial: gives how many links to honest
+/// nodes a newcomer then dials.
+fn honest_links_of_newcomers(weakness: Option<Weakness>) -> f64 {
+    let mut config = Config { max_inbound: 24, weakness, ..Config::default() };
+    // Nobody speaks, and feelers would be counted among the links.
+    config.dialling.feelers = 0;
+    let scenario = Scenario {
+        nodes: 300,
+        liars: 0.67,
+        liar: Liar::Slots,
+        start: Start::Cold,
+        config,
+        ..Scenario::default()
+    };
+    let mut network = Network::new(scenario);
+    network.run_for(Duration::from_secs(10));
+    let newcomers: Vec<_> = (0..20).map(|_| network.join()).collect();
+    network.run_for(Duration::from_secs(10));
+    let links = |node: &usize| {
+        let links = network.links(*node);
+        links.into_iter().filter(|(peer, dialled)| *dialled && network.is_honest(*peer)).count()
+    };
+    newcomers.iter().map(links).sum::<usize>() as f64 / newcomers.len() as f64
+}
+
 #[test]
 fn places_for_all_go_to_liars() {
-    let honest_links = |weakness| {
-        let config = Config { max_inbound: 24, weakness, ..Config::default() };
-        let scenario = Scenario {
-            nodes: 300,
-            liars: 0.67,
-            liar: Liar::Slots,
-            start: Start::Cold,
-            config,
-            ..Scenario::default()
-        };
-        let mut network = Network::new(scenario);
-        network.run_for(Duration::from_secs(10));
-        let newcomers: Vec<_> = (0..20).map(|_| network.join()).collect();
-        network.run_for(Duration::from_secs(10));
-        let links = |node: &usize| {
-            let links = network.links(*node);
-            links.into_iter().filter(|(peer, dialled)| *dialled && network.is_honest(*peer)).count()
-        };
-        newcomers.iter().map(links).sum::<usize>() as f64 / newcomers.len() as f64
-    };
-    let (with_it, without) = (honest_links(None), honest_links(Some(Weakness::PlacesForAll)));
+    let with_it = honest_links_of_newcomers(None);
+    let without = honest_links_of_newcomers(Some(Weakness::PlacesForAll));
+    println!("links to honest nodes: {with_it} with kept places, {without} without");
     assert!(with_it > 1.5 * without, "{with_it} {without}");
+}
+
+#[test]
+fn without_feelers_nodes_among_liars_hear_nothing() {
+    let coverage = |feelers| {
+        let mut scenario = mostly_liars();
+        scenario.config.dialling.feelers = feelers;
+        let mut network = Network::new(scenario);
+        network.run_for(Duration::from_secs(2));
+        for number in 0..10 {
+            let node = network.random_honest();
+            network.publish(node, vec![number; 300]);
+            network.run_for(Duration::from_secs(1) / 4);
+        }
+        network.run_for(Duration::from_secs(20));
+        let measures = network.measures();
+        (measures.coverage(), measures.delay(0.99), measures.delay(1.0))
+    };
+    let (with_them, without) = (coverage(Config::default().dialling.feelers), coverage(0));
+    println!("coverage, p99, longest: {with_them:?} with feelers, {without:?} without");
+    assert!(with_them.0 == 1.0 && without.0 < 1.0, "{with_them:?} {without:?}");
 }

@@ -1,11 +1,12 @@
-//! One peer that is kept: where it is, whether it is linked, waited for or dialled, and how long the next pause is.
+//! One peer: where it is, whether it is linked, waited for or dialled, and how long the next pause is.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::super::limits::MAX_ERROR_LEN;
 use super::addresses::Addresses;
-use super::{FIRST_PAUSE, LONGEST_PAUSE, STABLE};
+use super::candidate::{Candidate, Turn};
+use super::{Ending, FIRST_PAUSE, LONGEST_PAUSE, STABLE};
 use crate::key::PublicKey;
 use crate::protocol::Mono;
 
@@ -40,17 +41,40 @@ pub struct KeptPeer<A> {
     pub last_error: Option<String>,
 }
 
+/// Why a peer is dialled.
+#[derive(Debug)]
+pub(super) enum Role {
+    /// The application keeps it: whenever there is no link.
+    Kept,
+    /// It was named: when the node lacks links, or hears nothing.
+    Candidate(Candidate),
+}
+
 /// Where the one dial of a peer stands.
 #[derive(Debug)]
 enum Dial<A> {
     /// There is a link, or there will be a pause in a moment.
     Idle,
+    /// In a pause.
     Waiting(Mono),
-    UnderWay(A),
+    /// A candidate whose pause is over.
+    Open(Turn),
+    UnderWay {
+        addr: A,
+        feeler: bool,
+    },
+}
+
+/// Where a peer waits, for whoever keeps the order of those that do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Queued {
+    Until(Mono),
+    Open(Turn),
 }
 
 #[derive(Debug)]
-pub(super) struct Kept<A> {
+pub(super) struct Peer<A> {
+    role: Role,
     addresses: Addresses<A>,
     dial: Dial<A>,
     /// Links that there are, refused ones that are being closed included.
@@ -59,21 +83,25 @@ pub(super) struct Kept<A> {
     pause: Duration,
     /// A new address came while a dial was under way: if that fails, there is no pause.
     fresh: bool,
-    /// It is not kept any more, and its dial is still under way.
+    /// It is not wanted any more, and its dial is still under way.
     forgotten: bool,
+    /// Its link is being closed, since it has brought nothing or a better one is there.
+    dismissed: bool,
     dials: u64,
     last_error: Option<String>,
 }
 
-impl<A: Clone + PartialEq> Kept<A> {
-    pub(super) fn new(addr: A, links: usize) -> Self {
+impl<A: Clone + PartialEq> Peer<A> {
+    pub(super) fn new(role: Role, addr: A, links: usize) -> Self {
         Self {
+            role,
             addresses: Addresses::new(addr),
             dial: Dial::Idle,
             links,
             pause: FIRST_PAUSE,
             fresh: false,
             forgotten: false,
+            dismissed: false,
             dials: 0,
             last_error: None,
         }
@@ -91,15 +119,56 @@ impl<A: Clone + PartialEq> Kept<A> {
         new || revived
     }
 
-    pub(super) const fn is_waiting(&self) -> Option<Mono> {
+    /// Adds an address behind all others, if there is room.
+    pub(super) fn add_spare_address(&mut self, addr: A) {
+        self.addresses.add_spare(addr);
+    }
+
+    pub(super) const fn is_kept(&self) -> bool {
+        matches!(self.role, Role::Kept)
+    }
+
+    pub(super) const fn candidate(&self) -> Option<&Candidate> {
+        match &self.role {
+            Role::Kept => None,
+            Role::Candidate(candidate) => Some(candidate),
+        }
+    }
+
+    pub(super) const fn candidate_mut(&mut self) -> Option<&mut Candidate> {
+        match &mut self.role {
+            Role::Kept => None,
+            Role::Candidate(candidate) => Some(candidate),
+        }
+    }
+
+    pub(super) fn set_role(&mut self, role: Role) {
+        self.role = role;
+        // Whoever is kept is dialled again soon, though its link was just given up.
+        self.dismissed &= !self.is_kept();
+    }
+
+    /// Whether it is dialled for its own sake when its pause is over, however many links there are.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.candidate().is_none_or(|candidate| candidate.missed)
+    }
+
+    /// Where it waits, if it does.
+    pub(super) const fn queued(&self) -> Option<Queued> {
         match self.dial {
-            Dial::Waiting(until) => Some(until),
-            Dial::Idle | Dial::UnderWay(_) => None,
+            Dial::Waiting(until) => Some(Queued::Until(until)),
+            Dial::Open(turn) => Some(Queued::Open(turn)),
+            Dial::Idle | Dial::UnderWay { .. } => None,
         }
     }
 
     pub(super) const fn is_under_way(&self) -> bool {
-        matches!(self.dial, Dial::UnderWay(_))
+        matches!(self.dial, Dial::UnderWay { .. })
+    }
+
+    /// Whether the dial that is under way is a feeler.
+    pub(super) const fn is_feeling(&self) -> bool {
+        matches!(self.dial, Dial::UnderWay { feeler: true, .. })
     }
 
     pub(super) const fn is_forgotten(&self) -> bool {
@@ -110,19 +179,31 @@ impl<A: Clone + PartialEq> Kept<A> {
         matches!(self.dial, Dial::Idle) && self.links == 0
     }
 
-    /// Lets it wait until then, if it is neither linked nor dialled; with `None`, or if it is, it waits no more. Gives until when
-    /// it waits.
-    pub(super) fn wait_until(&mut self, until: Option<Mono>) -> Option<Mono> {
+    /// A candidate that was tried in vain, of which nothing is left that others would miss.
+    pub(super) fn is_in_vain(&self) -> bool {
+        let candidate = self.candidate().is_some_and(|candidate| candidate.vain > 0 && !candidate.missed);
+        candidate && self.links == 0 && !self.is_under_way()
+    }
+
+    /// Lets it wait, if it is neither linked nor dialled; with `None`, or if it is, it waits no more. Gives where it waits.
+    pub(super) fn queue(&mut self, at: Option<Queued>) -> Option<Queued> {
         if self.is_under_way() {
             return None;
         }
-        let until = until.filter(|_| self.links == 0);
-        self.dial = until.map_or(Dial::Idle, Dial::Waiting);
-        until
+        let at = at.filter(|_| self.links == 0);
+        self.dial = match at {
+            None => Dial::Idle,
+            Some(Queued::Until(until)) => Dial::Waiting(until),
+            Some(Queued::Open(turn)) => Dial::Open(turn),
+        };
+        at
     }
 
     /// The pause before the next dial.
     pub(super) fn next_pause(&mut self) -> Duration {
+        if std::mem::take(&mut self.dismissed) {
+            self.pause = LONGEST_PAUSE;
+        }
         if std::mem::take(&mut self.fresh) {
             return Duration::ZERO;
         }
@@ -131,11 +212,11 @@ impl<A: Clone + PartialEq> Kept<A> {
         pause
     }
 
-    /// Its pause is over: gives where it is dialled.
-    pub(super) fn begin(&mut self) -> Option<A> {
+    /// Its turn has come: gives where it is dialled.
+    pub(super) fn begin(&mut self, feeler: bool) -> Option<A> {
         debug_assert!(self.links == 0 && !self.is_under_way(), "one dial, and only where there is no link");
         let addr = self.addresses.next()?;
-        self.dial = Dial::UnderWay(addr.clone());
+        self.dial = Dial::UnderWay { addr: addr.clone(), feeler };
         self.fresh = false;
         self.dials += 1;
         Some(addr)
@@ -143,15 +224,20 @@ impl<A: Clone + PartialEq> Kept<A> {
 
     /// Its pause is over, and it is not dialled all the same.
     pub(super) fn pass_over(&mut self, why: &dyn fmt::Display) {
+        self.was_in_vain();
         self.note(why);
     }
 
     /// True if there is no link either.
-    pub(super) fn dial_failed(&mut self, why: &dyn fmt::Display) -> bool {
-        if let Dial::UnderWay(addr) = std::mem::replace(&mut self.dial, Dial::Idle)
+    pub(super) fn dial_failed(&mut self, how: Ending, why: &dyn fmt::Display) -> bool {
+        if let Dial::UnderWay { addr, .. } = std::mem::replace(&mut self.dial, Dial::Idle)
             && !self.fresh
         {
             self.addresses.failed(&addr);
+        }
+        self.was_in_vain();
+        if how == Ending::Closed {
+            self.is_not_missed();
         }
         self.note(why);
         self.links == 0
@@ -161,15 +247,17 @@ impl<A: Clone + PartialEq> Kept<A> {
     pub(super) fn dial_connected(&mut self) -> Option<A> {
         self.links += 1;
         self.fresh = false;
+        self.is_not_missed();
         match std::mem::replace(&mut self.dial, Dial::Idle) {
-            Dial::UnderWay(addr) => Some(addr),
-            Dial::Idle | Dial::Waiting(_) => None,
+            Dial::UnderWay { addr, .. } => Some(addr),
+            Dial::Idle | Dial::Waiting(_) | Dial::Open(_) => None,
         }
     }
 
     pub(super) fn link_up(&mut self) {
         self.links += 1;
-        if self.is_waiting().is_some() {
+        self.is_not_missed();
+        if self.queued().is_some() {
             self.dial = Dial::Idle;
         }
     }
@@ -177,8 +265,12 @@ impl<A: Clone + PartialEq> Kept<A> {
     pub(super) fn link_down(&mut self, live_for: Option<Duration>, addr: Option<&A>, why: &dyn fmt::Display) {
         debug_assert!(self.links > 0, "a link is counted once");
         self.links = self.links.saturating_sub(1);
+        let (dismissed, vain) = (self.dismissed, u8::from(self.dismissed));
         if live_for.is_some_and(|lived| lived >= STABLE) {
             self.pause = FIRST_PAUSE;
+            self.candidate_mut().into_iter().for_each(|candidate| candidate.vain = vain);
+        } else if dismissed || addr.is_some() {
+            self.was_in_vain();
         }
         match addr {
             Some(addr) if live_for.is_some() => self.addresses.worked(addr),
@@ -190,10 +282,25 @@ impl<A: Clone + PartialEq> Kept<A> {
         }
     }
 
-    /// Not kept any more; true if it can be dropped now.
+    /// Its link is given up: others come first from now on.
+    pub(super) const fn dismiss(&mut self) {
+        self.dismissed = true;
+    }
+
+    /// Not wanted any more; true if it can be dropped now.
     pub(super) const fn forget(&mut self) -> bool {
         self.forgotten = true;
         !self.is_under_way()
+    }
+
+    fn was_in_vain(&mut self) {
+        self.candidate_mut()
+            .into_iter()
+            .for_each(|candidate| candidate.vain = candidate.vain.saturating_add(1));
+    }
+
+    fn is_not_missed(&mut self) {
+        self.candidate_mut().into_iter().for_each(|candidate| candidate.missed = false);
     }
 
     fn note(&mut self, why: &dyn fmt::Display) {
@@ -207,8 +314,8 @@ impl<A: Clone + PartialEq> Kept<A> {
         let state = match self.dial {
             _ if self.links > 0 => DialState::Linked,
             Dial::Waiting(until) => DialState::Waiting { remaining: until.since(now) },
-            Dial::UnderWay(_) => DialState::Dialling,
-            Dial::Idle => DialState::Waiting { remaining: Duration::ZERO },
+            Dial::UnderWay { .. } => DialState::Dialling,
+            Dial::Idle | Dial::Open(_) => DialState::Waiting { remaining: Duration::ZERO },
         };
         let shown = KeptPeer {
             peer,
@@ -217,6 +324,6 @@ impl<A: Clone + PartialEq> Kept<A> {
             dials: self.dials,
             last_error: self.last_error.clone(),
         };
-        (!self.forgotten).then_some(shown)
+        (self.is_kept() && !self.forgotten).then_some(shown)
     }
 }

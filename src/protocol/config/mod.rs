@@ -1,11 +1,14 @@
 //! What an operator may choose. Limits whose breach is an offence are not here: they belong to the wire or the topic.
 
+mod dialling;
+
 use std::fmt::Debug;
 use std::time::Duration;
 
-use super::limits::MAX_LINKS;
-use super::weakness::Weakness;
+pub use self::dialling::DialConfig;
 use crate::key::PublicKey;
+use crate::protocol::limits::MAX_LINKS;
+use crate::protocol::weakness::Weakness;
 use crate::rumor::MAX_BODY;
 use crate::wire::MAX_FRAME_LEN;
 
@@ -19,7 +22,7 @@ const LONGEST_LINGER: Duration = Duration::from_secs(5);
 /// The rarest repair that comes round before what it repairs has left the window. (Guess.)
 const RAREST_REPAIR: Duration = Duration::from_secs(30);
 
-/// Parameters of an [`Engine`](super::Engine). Local choices only: two nodes with different configurations never blame
+/// Parameters of an [`Engine`](crate::protocol::Engine). Local choices only: two nodes with different configurations never blame
 /// each other for them.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -32,7 +35,7 @@ pub struct Config {
     pub eager: usize,
     /// Links that an own rumor is pushed to. Default 16: twice `eager`, since nobody else has it yet.
     pub eager_author: usize,
-    /// Most links in all, at most [`MAX_LINKS`](super::MAX_LINKS). Default 128.
+    /// Most links in all, at most [`MAX_LINKS`](crate::protocol::MAX_LINKS). Default 128.
     pub max_links: usize,
     /// Most links that others dialled. A hostile peer could otherwise fill every place. Default 96.
     pub max_inbound: usize,
@@ -40,6 +43,8 @@ pub struct Config {
     /// Without them, whoever dials everybody first keeps newcomers out of the network. At most half of
     /// [`max_inbound`](Self::max_inbound). Default 48.
     pub unaimed_inbound: usize,
+    /// How many links the node dials, and when it feels for others.
+    pub dialling: DialConfig,
     /// If given, links only to these node keys.
     pub allow: Option<Vec<PublicKey>>,
     /// Bytes per second that one link may send us, over time. Beyond it we stop reading. Default 32 MiB/s.
@@ -109,6 +114,7 @@ impl Default for Config {
             max_links: 128,
             max_inbound: 96,
             unaimed_inbound: 48,
+            dialling: DialConfig::default(),
             allow: None,
             link_bytes_per_s: 32 << 20,
             link_bytes_burst: 4 << 20,
@@ -164,6 +170,7 @@ impl Config {
     /// The first field that is out of range, and what to set it to.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.check_links()?;
+        self.dialling.check()?;
         self.check_budgets()?;
         self.check_capacities()?;
         self.check_times()
@@ -252,13 +259,17 @@ mod tests {
     fn configuration_that_cant_work_is_named_with_what_to_do() {
         Config::default().check().unwrap();
         let absurd = Duration::from_secs(1_000_000);
-        let bad: [(&str, Change); 22] = [
+        let bad: [(&str, Change); 26] = [
             ("expected_nodes", |config, _| config.expected_nodes = 0),
             ("eager", |config, _| config.eager = 0),
             ("eager_author", |config, _| config.eager_author = 0),
             ("max_links", |config, _| config.max_links = 0),
             ("max_links", |config, _| config.max_links = MAX_LINKS + 1),
             ("max_inbound", |config, _| config.max_inbound = config.max_links + 1),
+            ("dialling.outbound", |config, _| config.dialling.outbound = MAX_LINKS + 1),
+            ("dialling.feelers", |config, _| config.dialling.feelers = 17),
+            ("dialling.feel_after", |config, _| config.dialling.feel_after = Duration::ZERO),
+            ("dialling.feeler_life", |config, absurd| config.dialling.feeler_life = absurd),
             ("allow", |config, _| config.allow = Some(Vec::new())),
             ("link_bytes_per_s", |config, _| config.link_bytes_per_s = 0),
             ("link_bytes_burst", |config, _| config.link_bytes_burst = MAX_FRAME_LEN as u64 - 1),

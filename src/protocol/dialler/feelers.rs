@@ -1,0 +1,169 @@
+//! What a node does that hears nothing: it feels for others.
+//!
+//! All of a node's links may lead to liars, or to nodes that are cut off as well. It can't tell that from a quiet network by
+//! looking at its links, but it can find out: by dialling a few more nodes, for a short while.
+//!
+//! ```text
+//!   heard nothing for 2 s ──> a few feelers ──1 s──> brought nothing: hung up, others are tried, after twice the pause
+//!                                 └──> brought something genuine: stays, in place of a link that never did
+//! ```
+//!
+//! No link is given up before a better one is there, so a quiet network keeps its links. Bitcoin's nodes dial one more peer
+//! when their chain has not grown for long, for the same reason.
+
+use std::collections::BTreeMap;
+
+use super::{Dialler, Kind, LONGEST_PAUSE, Linked, View};
+use crate::key::PublicKey;
+use crate::protocol::{LinkId, Mono};
+
+/// Doublings of the pause between feelers; the longest pause comes first.
+const DOUBLINGS: u32 = 16;
+
+/// The feelers of one node.
+#[derive(Debug, Default)]
+pub(super) struct Feelers {
+    /// Since when there have been candidates to feel for.
+    since: Option<Mono>,
+    /// When the node looks next whether it has heard anything.
+    look_at: Option<Mono>,
+    /// Rounds since it last had.
+    rounds: u32,
+    /// Feelers of this round that are still to be dialled.
+    wanted: usize,
+    under_way: usize,
+    /// Those that are linked, with when their time is over. As many as are configured.
+    linked: BTreeMap<LinkId, Mono>,
+    begun: u64,
+}
+
+impl Feelers {
+    pub(super) const fn wants_more(&self) -> bool {
+        self.wanted > 0
+    }
+
+    pub(super) const fn under_way(&self) -> usize {
+        self.under_way
+    }
+
+    pub(super) const fn begun_so_far(&self) -> u64 {
+        self.begun
+    }
+
+    pub(super) const fn begun(&mut self) {
+        self.wanted = self.wanted.saturating_sub(1);
+        self.under_way += 1;
+        self.begun += 1;
+    }
+
+    pub(super) const fn dial_over(&mut self) {
+        self.under_way = self.under_way.saturating_sub(1);
+    }
+
+    pub(super) fn linked(&mut self, link: LinkId, until: Mono) {
+        self.linked.insert(link, until);
+    }
+
+    pub(super) fn ended(&mut self, link: LinkId) {
+        self.linked.remove(&link);
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Mono> {
+        self.linked.values().copied().chain(self.look_at).min()
+    }
+}
+
+impl<A: Clone + PartialEq> Dialler<A> {
+    /// Whether the node would feel for anybody.
+    pub(super) const fn feels(&self) -> bool {
+        self.config.dialling.feelers > 0 && self.candidates > 0
+    }
+
+    /// Looks what the feelers have brought, and whether there is reason for more.
+    pub(super) fn feel(&mut self, now: Mono, view: &impl View) {
+        if !self.feels() {
+            return;
+        }
+        self.judge_feelers(now, view);
+        let dialling = self.config.dialling;
+        let feelers = &mut self.feelers;
+        let since = *feelers.since.get_or_insert(now);
+        let look_at = *feelers.look_at.get_or_insert(now.plus(dialling.feel_after));
+        let heard = view.heard_at().map_or(since, |at| at.max(since));
+        if now.since(heard) < dialling.feel_after {
+            (feelers.rounds, feelers.wanted) = (0, 0);
+            feelers.look_at = Some(heard.plus(dialling.feel_after));
+            return;
+        }
+        if look_at > now {
+            return;
+        }
+        let out = feelers.under_way + feelers.linked.len();
+        feelers.wanted = dialling.feelers.saturating_sub(out);
+        let pause = dialling.feeler_life.saturating_mul(1 << feelers.rounds.min(DOUBLINGS));
+        feelers.rounds = feelers.rounds.saturating_add(1);
+        feelers.look_at = Some(now.plus(pause.min(LONGEST_PAUSE.max(dialling.feeler_life))));
+    }
+
+    /// Those that brought something stay; those that did not in their time go.
+    fn judge_feelers(&mut self, now: Mono, view: &impl View) {
+        let all: Vec<_> = self.feelers.linked.iter().map(|(link, until)| (*link, *until)).collect();
+        for (link, until) in all {
+            if view.is_proven(link) {
+                self.choose(link);
+                if let Some(worst) = self.surplus(link, view) {
+                    self.hang_up(worst);
+                }
+            } else if until <= now {
+                self.hang_up(link);
+            }
+        }
+    }
+
+    /// A feeler becomes one of the links that the node wants.
+    fn choose(&mut self, link: LinkId) {
+        if let Some(linked) = self.links.get_mut(&link).filter(|linked| linked.kind == Kind::Feeler) {
+            linked.kind = Kind::Chosen;
+            self.chosen += 1;
+            self.feelers.ended(link);
+        }
+    }
+
+    /// `peer` is kept from now on, so a feeler to it is none.
+    pub(super) fn is_chosen(&mut self, peer: &PublicKey) {
+        let feeler =
+            |(_, linked): &(&LinkId, &Linked<A>)| linked.peer == *peer && linked.kind == Kind::Feeler;
+        if let Some(link) = self.links.iter().find(feeler).map(|(link, _)| *link) {
+            self.choose(link);
+        }
+    }
+
+    /// What goes for `newest`, if there are more links than the node wants: the oldest that never brought anything. Where all have,
+    /// there may be twice as many; then the oldest goes. Links to kept peers stay.
+    fn surplus(&self, newest: LinkId, view: &impl View) -> Option<LinkId> {
+        let wanted = self.config.dialling.outbound;
+        if self.chosen <= wanted {
+            return None;
+        }
+        let is_candidate =
+            |peer: &PublicKey| self.peers.get(peer).is_some_and(|known| known.candidate().is_some());
+        let may_go = |linked: &Linked<A>| linked.kind == Kind::Chosen && is_candidate(&linked.peer);
+        let all = || {
+            let others = self.links.iter().filter(|(link, linked)| **link != newest && may_go(linked));
+            others.map(|(link, _)| *link)
+        };
+        let silent = all().find(|link| !view.is_proven(*link));
+        silent.or_else(|| all().next().filter(|_| self.chosen > 2 * wanted.max(1)))
+    }
+
+    fn hang_up(&mut self, link: LinkId) {
+        let Some(linked) = self.links.get_mut(&link) else { return };
+        self.chosen -= usize::from(linked.kind == Kind::Chosen);
+        linked.kind = Kind::Leaving;
+        self.feelers.ended(link);
+        self.goodbyes.insert(link);
+        if let Some(known) = self.peers.get_mut(&linked.peer) {
+            known.dismiss();
+        }
+    }
+}

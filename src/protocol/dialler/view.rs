@@ -1,0 +1,17 @@
+//! What a dialler asks of the node that it dials for.
+
+use super::super::{LinkId, Mono};
+use crate::key::PublicKey;
+use crate::wire::Reason;
+
+/// What a [`Dialler`](super::Dialler) asks of its node. An [`Engine`](crate::protocol::Engine) answers it.
+pub trait View {
+    /// Why the node itself would refuse a link to `peer` that it dials now, if it would.
+    fn refuses(&self, peer: &PublicKey) -> Option<Reason>;
+
+    /// Whether a link has ever brought anything genuine.
+    fn is_proven(&self, link: LinkId) -> bool;
+
+    /// When a peer last brought something genuine that was new, if one ever has.
+    fn heard_at(&self) -> Option<Mono>;
+}

@@ -1,0 +1,21 @@
+//! What the dialler asks of the engine.
+
+use crate::key::PublicKey;
+use crate::protocol::dialler::View;
+use crate::protocol::engine::Engine;
+use crate::protocol::{LinkId, Mono};
+use crate::wire::Reason;
+
+impl View for Engine {
+    fn refuses(&self, peer: &PublicKey) -> Option<Reason> {
+        self.would_refuse_dial(peer)
+    }
+
+    fn is_proven(&self, link: LinkId) -> bool {
+        Self::is_proven(self, link)
+    }
+
+    fn heard_at(&self) -> Option<Mono> {
+        Self::heard_at(self)
+    }
+}
