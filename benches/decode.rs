@@ -19,7 +19,7 @@ const START_MS: u64 = 1_700_000_000_000;
 const LINK: LinkId = LinkId(1);
 
 fn rules() -> Arc<RuleSet> {
-    Arc::new(Topic::named("bench").slots_per_tick(4096).on(NetworkId::of("bench")).unwrap())
+    Arc::new(Topic::named("bench").slots_per_tick(4096).bind(NetworkId::of("bench")).unwrap())
 }
 
 /// `count` bundles of `each` rumors, one after the other in the slots of one tick.

@@ -149,7 +149,7 @@ fn frames(topics: &[Arc<RuleSet>]) -> (Vec<Bytes>, Vec<Bytes>) {
 
 fn measure(group: &mut BenchmarkGroup<'_, WallTime>, value: usize, links: usize, topics: usize) {
     let topic =
-        |n| Topic::named(format!("topic {n}")).slots_per_tick(4096).on(NetworkId::of("bench")).unwrap();
+        |n| Topic::named(format!("topic {n}")).slots_per_tick(4096).bind(NetworkId::of("bench")).unwrap();
     let topics: Vec<_> = (0..topics).map(topic).map(Arc::new).collect();
     let (pushed, announced) = frames(&topics);
     group.throughput(Throughput::Elements(EVENTS as u64));

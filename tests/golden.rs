@@ -40,7 +40,7 @@ fn golden() -> Value {
     let network = NetworkId::of("golden");
     let key = SecretKey::from_seed(&[0x42; 32]);
     let other = SecretKey::from_seed(&[0x43; 32]);
-    let plain = Topic::named("plain").on(network).unwrap();
+    let plain = Topic::named("plain").bind(network).unwrap();
     let strict = Topic::named("strict")
         .slots_per_tick(1000)
         .tick_len(Duration::from_millis(250))
@@ -48,7 +48,7 @@ fn golden() -> Value {
         .retention(Duration::from_secs(3600))
         .guarantee(Guarantee::HoldBack(Duration::from_secs(2)))
         .authors(Authors::Listed(vec![key.public(), other.public()]))
-        .on(network)
+        .bind(network)
         .unwrap();
     let seal_at = |slot, bodies: &[&'static str]| {
         let bodies: Vec<_> = bodies.iter().map(|body| body.as_bytes().into()).collect();

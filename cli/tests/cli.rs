@@ -287,7 +287,7 @@ fn a_ledger_or_address_that_cant_be_used_is_a_usage_error() {
 // ---- inspect
 
 fn say(key: &SecretKey, texts: &[&str]) -> Bundle {
-    let topic = Topic::named("lobby").on(NetworkId::of("test")).unwrap();
+    let topic = Topic::named("lobby").bind(NetworkId::of("test")).unwrap();
     let bodies: Vec<_> = texts.iter().map(|text| Bytes::copy_from_slice(text.as_bytes())).collect();
     seal(key, topic.id(), Position { tick: 1_700_000_000, slot: 3 }, &bodies).unwrap()
 }

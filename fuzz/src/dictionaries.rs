@@ -15,7 +15,7 @@ pub fn all() -> Vec<(&'static str, String)> {
     let reasons = (0..=16u8).filter(|code| Reason::from_code(u64::from(*code)).is_some());
     let reasons = reasons.map(|code| (format!("goodbye_{code}"), vec![9, code]));
     let network = NetworkId::of("seeds");
-    let topic = Topic::named("lobby").on(network).expect("default rules");
+    let topic = Topic::named("lobby").bind(network).expect("default rules");
     let names = [
         ("alpn".into(), ALPN.to_vec()),
         ("network".into(), network.as_bytes().to_vec()),

@@ -139,12 +139,12 @@ impl Rules {
             keys.reverse();
             topic = topic.authors(Authors::Listed(keys));
             assert_eq!(
-                topic.on(network).ok(),
-                listed.on(network).ok(),
+                topic.bind(network).ok(),
+                listed.bind(network).ok(),
                 "the order of authors means something"
             );
         }
-        topic.on(network).ok()
+        topic.bind(network).ok()
     }
 }
 

@@ -74,7 +74,7 @@ pub fn all() -> Vec<Seed> {
         ("longest", Topic::named("n".repeat(255)).tick_len(Duration::from_secs(10)).max_body(65_536)),
     ];
     for (name, rules) in rules {
-        add("rules", name, &rules.on(network).unwrap().encode());
+        add("rules", name, &rules.bind(network).unwrap().encode());
     }
 
     let key = PublicKey::from_bytes([0xa7; 32]);

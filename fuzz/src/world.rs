@@ -39,7 +39,7 @@ pub static TOPICS: LazyLock<Vec<Arc<RuleSet>>> = LazyLock::new(|| {
             .retention(Duration::ZERO)
             .authors(Authors::Listed(listed)),
     ];
-    topics.iter().map(|topic| Arc::new(topic.on(NetworkId::of(NETWORK)).unwrap())).collect()
+    topics.iter().map(|topic| Arc::new(topic.bind(NetworkId::of(NETWORK)).unwrap())).collect()
 });
 
 /// What somebody says, in few bytes so that a fuzzer says the same thing twice, and almost the same thing often.

@@ -199,7 +199,7 @@ impl Builder {
             self.advertise.map(|text| text.parse()).transpose().map_err(SpawnError::Advertise)?;
         let author = self.author.unwrap_or_else(|| self.key.clone());
         let network = NetworkId::of(&self.network);
-        let rules = self.topics.iter().map(|topic| topic.on(network)).collect::<Result<Vec<_>, _>>()?;
+        let rules = self.topics.iter().map(|topic| topic.bind(network)).collect::<Result<Vec<_>, _>>()?;
         if rules.len() > crate::protocol::MAX_TOPICS {
             return Err(SpawnError::TooManyTopics(rules.len()));
         }

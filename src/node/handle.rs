@@ -106,7 +106,7 @@ impl Node {
     }
 
     async fn join_as(&self, topic: Topic, validator: Option<Validator>) -> Result<TopicHandle, JoinError> {
-        let rules = Arc::new(topic.on(self.network)?);
+        let rules = Arc::new(topic.bind(self.network)?);
         let (answer, joined) = oneshot::channel();
         self.send(Message::Join { rules, validator, answer }).await?;
         let joined = joined.await.map_err(|_| Closed)??;

@@ -74,7 +74,7 @@ mod tests {
         let builder = Node::builder(SecretKey::generate()).network("n").listen("127.0.0.1:0").config(config);
         let (mut actor, _node) = builder.topic(topic.clone()).assemble().await.unwrap();
         let (peer, link) = (SecretKey::generate(), LinkId(7));
-        let rules = topic.on(NetworkId::of("n")).unwrap();
+        let rules = topic.bind(NetworkId::of("n")).unwrap();
         let clock_ms = crate::node::builder::unix_ms();
         let hello =
             Hello { network: *rules.network().as_bytes(), clock_ms, topics: vec![*rules.id().as_bytes()] };

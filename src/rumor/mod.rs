@@ -4,7 +4,7 @@
 //! meaning has one encoding. Whether a signature holds is the question of [`verify`](crate::verify), one room up.
 //!
 //! ```text
-//!   Topic (rules) ── on(network) ──> RuleSet ── TopicId ─┐
+//!   Topic (rules) ─ bind(network) ─> RuleSet ── TopicId ─┐
 //!   Pen ── Position (tick, slot) ────────────────────────┼─> Header ── BundleId ── Signature
 //!   bodies ── (length, BLAKE3) list ── manifest ─────────┘        └─ Rumor: one body at one position
 //!                                                                    two overlapping Headers ─> Evidence

@@ -10,7 +10,7 @@ use super::*;
 use crate::key::SecretKey;
 
 fn rules() -> RuleSet {
-    Topic::named("lobby").on(NetworkId::of("test")).unwrap()
+    Topic::named("lobby").bind(NetworkId::of("test")).unwrap()
 }
 
 fn sealed(tick: u64, slot: u16, bodies: &[&str]) -> Bundle {
@@ -101,15 +101,15 @@ fn a_topic_id_commits_to_every_rule() {
     let key = SecretKey::from_seed(&[1; 32]).public();
     let base = || Topic::named("lobby");
     let all = [
-        base().on(network),
-        base().on(NetworkId::of("other")),
-        Topic::named("lobbY").on(network),
-        base().slots_per_tick(63).on(network),
-        base().tick_len(Duration::from_millis(999)).on(network),
-        base().max_body(1).on(network),
-        base().retention(Duration::from_secs(61)).on(network),
-        base().guarantee(Guarantee::HoldBack(Duration::from_secs(2))).on(network),
-        base().authors(Authors::Listed(vec![key])).on(network),
+        base().bind(network),
+        base().bind(NetworkId::of("other")),
+        Topic::named("lobbY").bind(network),
+        base().slots_per_tick(63).bind(network),
+        base().tick_len(Duration::from_millis(999)).bind(network),
+        base().max_body(1).bind(network),
+        base().retention(Duration::from_secs(61)).bind(network),
+        base().guarantee(Guarantee::HoldBack(Duration::from_secs(2))).bind(network),
+        base().authors(Authors::Listed(vec![key])).bind(network),
     ];
     let ids: std::collections::BTreeSet<_> = all.iter().map(|rules| rules.as_ref().unwrap().id()).collect();
     assert_eq!(ids.len(), all.len());
@@ -126,12 +126,12 @@ fn a_topic_id_commits_to_every_rule() {
 fn rules_out_of_range_are_named() {
     let network = NetworkId::of("test");
     let base = || Topic::named("lobby");
-    assert_eq!(Topic::named("").on(network), Err(RuleError::Name(0)));
-    assert_eq!(base().slots_per_tick(0).on(network), Err(RuleError::Slots));
-    assert!(matches!(base().tick_len(Duration::from_millis(99)).on(network), Err(RuleError::TickLen(_))));
-    assert_eq!(base().max_body(MAX_BODY + 1).on(network), Err(RuleError::MaxBody(MAX_BODY + 1)));
-    assert!(matches!(base().retention(Duration::from_millis(1)).on(network), Err(RuleError::Retention(_))));
-    assert_eq!(base().authors(Authors::Listed(vec![])).on(network), Err(RuleError::Authors(0)));
+    assert_eq!(Topic::named("").bind(network), Err(RuleError::Name(0)));
+    assert_eq!(base().slots_per_tick(0).bind(network), Err(RuleError::Slots));
+    assert!(matches!(base().tick_len(Duration::from_millis(99)).bind(network), Err(RuleError::TickLen(_))));
+    assert_eq!(base().max_body(MAX_BODY + 1).bind(network), Err(RuleError::MaxBody(MAX_BODY + 1)));
+    assert!(matches!(base().retention(Duration::from_millis(1)).bind(network), Err(RuleError::Retention(_))));
+    assert_eq!(base().authors(Authors::Listed(vec![])).bind(network), Err(RuleError::Authors(0)));
 }
 
 /// One step of an author's life, for the property below.

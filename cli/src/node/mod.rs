@@ -80,7 +80,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     // Checked before anything starts, so that a bad name is a usage error.
     let topic = Topic::named(&args.topic);
     topic
-        .on(NetworkId::of(&args.network))
+        .bind(NetworkId::of(&args.network))
         .map_err(|error| Failure::Usage(format!("--topic {:?}: {error}", args.topic)))?;
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::Failed(format!("the runtime can't start: {error}")))?;

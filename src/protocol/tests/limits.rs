@@ -96,7 +96,7 @@ fn topic_flood_is_refused() {
     assert_eq!(world.hostiles[greedy].closed, Some(Reason::TooManyTopics));
     assert!(world.engine(node).banned().is_empty());
     for n in 0..100 {
-        let rules = std::sync::Arc::new(Topic::named(format!("{n}")).on(rules.network()).unwrap());
+        let rules = std::sync::Arc::new(Topic::named(format!("{n}")).bind(rules.network()).unwrap());
         world.handle(node, super::super::Input::Join { rules, deliver: true, validate: false });
     }
     assert_eq!(world.engine(node).stats().topics.len(), super::super::MAX_TOPICS);

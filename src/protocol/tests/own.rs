@@ -218,7 +218,7 @@ fn publishing_is_refused_with_a_reason() {
     let closed = Topic::named("closed").authors(crate::rumor::Authors::Listed(vec![world.liar(1).public()]));
     let closed = world.topic(&closed);
     let node = world.node();
-    let other = Topic::named("other").on(rules.network()).unwrap();
+    let other = Topic::named("other").bind(rules.network()).unwrap();
     let alone = world.publish(node, &rules, "alone");
     world.hostile(node);
     let not_joined = world.publish(node, &other, "word");
