@@ -156,7 +156,7 @@ impl Builder {
 
     /// Decides the node's random choices, for tests that want to repeat them. Default: the operating system's entropy,
     /// which no peer can predict.
-    pub fn seed(mut self, seed: [u8; 32]) -> Self {
+    pub fn rng_seed(mut self, seed: [u8; 32]) -> Self {
         self.seed = Some(seed);
         self
     }

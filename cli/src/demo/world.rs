@@ -72,7 +72,7 @@ impl World {
                 .listen("127.0.0.1:0")
                 .topic(Topic::named(TOPIC))
                 .config(config.clone())
-                .seed(dice.bytes())
+                .rng_seed(dice.bytes())
                 .verifiers(verifiers.clone())
                 .spawn()
                 .await
