@@ -21,7 +21,7 @@
 //!
 //! let (here, there) = (alice.join(Topic::named("lobby")).await?, bob.join(Topic::named("lobby")).await?);
 //! let mut rumors = there.subscribe();
-//! here.ready(1).await?; // one link to somebody in the lobby
+//! here.wait_for_links(1).await?; // one link to somebody in the lobby
 //! let id = here.publish("hello").await?;
 //!
 //! let rumor = rumors.next().await.ok_or("closed")??;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use vouchsafe::node::SpawnError;
-use vouchsafe::node::{JoinError, ReadyError};
+use vouchsafe::node::{JoinError, WaitError};
 use vouchsafe::protocol::DownReason;
 use vouchsafe::wire::Reason;
 use vouchsafe::{
@@ -37,7 +37,7 @@ async fn mesh(count: usize, topic: &Topic) -> Vec<(Node, TopicHandle)> {
         nodes.push((node, handle));
     }
     for (_, handle) in &nodes {
-        soon("a full mesh", handle.ready(count - 1)).await.unwrap();
+        soon("a full mesh", handle.wait_for_links(count - 1)).await.unwrap();
     }
     nodes
 }
@@ -101,8 +101,8 @@ async fn publishing_what_cannot_be_published_says_why() {
     assert_eq!(topic.publish("hello, world").await, Err(PublishError::TooLarge { len: 12, max: 10 }));
     let other = node(&pool, &[alone.addr().unwrap()]).await;
     let there = other.join(Topic::named("lobby").max_body(10)).await.unwrap();
-    soon("a link", there.ready(1)).await.unwrap();
-    soon("a link", topic.ready(1)).await.unwrap();
+    soon("a link", there.wait_for_links(1)).await.unwrap();
+    soon("a link", topic.wait_for_links(1)).await.unwrap();
     for _ in 0..64 {
         topic.publish("x").await.unwrap();
     }
@@ -134,7 +134,7 @@ async fn try_publish_waits_for_the_ledger_and_for_nothing_else() {
         author.join(Topic::named("t").slots_per_tick(1).tick_len(Duration::from_secs(10))).await.unwrap();
     let topic_there = other.join(Topic::named("t").slots_per_tick(1).tick_len(Duration::from_secs(10)));
     let _relays = topic_there.await.unwrap();
-    soon("a link", topic.ready(1)).await.unwrap();
+    soon("a link", topic.wait_for_links(1)).await.unwrap();
     // Nothing is recorded yet, so this needs the disk; the second of a tick needs a slot. (A tick may end between them.)
     let mut results = Vec::new();
     for _ in 0..3 {
@@ -172,7 +172,7 @@ async fn only_allowed_keys_are_let_in_whatever_was_configured_first() {
     let friend =
         Node::builder(friend).network(NETWORK).listen("127.0.0.1:0").bootstrap([closed.addr().unwrap()]);
     let friend = friend.verifiers(pool).spawn().await.unwrap();
-    soon("a link", friend.ready(1)).await.unwrap();
+    soon("a link", friend.wait_for_links(1)).await.unwrap();
 }
 
 #[tokio::test]
@@ -204,11 +204,11 @@ async fn a_link_that_goes_down_comes_up_again() {
     let key = SecretKey::generate();
     let goes = Node::builder(key.clone()).network(NETWORK).listen("127.0.0.1:0").spawn().await.unwrap();
     stays.connect(goes.addr().unwrap()).await.unwrap();
-    soon("the first link", goes.ready(1)).await.unwrap();
+    soon("the first link", goes.wait_for_links(1)).await.unwrap();
     let addr = goes.local_addr();
     goes.shutdown().await;
     let back = Node::builder(key).network(NETWORK).listen(addr).spawn().await.unwrap();
-    soon("the second link", back.ready(1)).await.unwrap();
+    soon("the second link", back.wait_for_links(1)).await.unwrap();
 }
 
 #[tokio::test]
@@ -241,7 +241,7 @@ async fn a_slow_reader_is_told_how_much_it_missed() {
     let topic = Topic::named("lobby").slots_per_tick(1000);
     let from = quick.join(topic.clone()).await.unwrap();
     let to = slow.join(topic).await.unwrap();
-    soon("a link", from.ready(1)).await.unwrap();
+    soon("a link", from.wait_for_links(1)).await.unwrap();
     let mut lags = to.subscribe();
     let mut own = from.subscribe();
     for _ in 0..20 {
@@ -281,7 +281,7 @@ async fn a_peer_is_found_by_the_name_of_its_host() {
     let there = node(&pool, &[]).await;
     let named = format!("{}@localhost:{}", there.id(), there.local_addr().port());
     let here = node(&pool, &[named.parse().unwrap()]).await;
-    soon("a link", here.ready(1)).await.unwrap();
+    soon("a link", here.wait_for_links(1)).await.unwrap();
     // A name that nobody has is told as a dial that failed, and ends nothing.
     let mut events = here.events();
     let nobody = SecretKey::generate().public();
@@ -315,7 +315,7 @@ async fn a_publish_that_is_dropped_takes_back_what_is_not_sealed() {
     let builder = Node::builder(key).network(NETWORK).listen("127.0.0.1:0").verifiers(pool.clone());
     let author = builder.bootstrap([listener.addr().unwrap()]).spawn().await.unwrap();
     let speaker = author.join(topic).await.unwrap();
-    soon("a link", speaker.ready(1)).await.unwrap();
+    soon("a link", speaker.wait_for_links(1)).await.unwrap();
     // What it only tries says until when.
     let tried = soon("an answer", speaker.try_publish("tried")).await;
     let Err(PublishError::Silent { until_ms }) = tried else { panic!("{tried:?}") };
@@ -350,7 +350,7 @@ async fn a_node_that_ended_in_good_order_holds_up_its_next_life_for_no_more_than
     let topic = Topic::named("lobby");
     let _relays = listener.join(topic.clone()).await.unwrap();
     let speaker = author.join(topic).await.unwrap();
-    soon("a link", speaker.ready(1)).await.unwrap();
+    soon("a link", speaker.wait_for_links(1)).await.unwrap();
     speaker.publish("word").await.unwrap();
     let now_ms =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
@@ -398,7 +398,7 @@ async fn every_caller_of_shutdown_is_answered_when_the_port_is_free() {
     let pool = VerifierPool::new(1);
     let nodes = [node(&pool, &[]).await, node(&pool, &[]).await];
     nodes[0].connect(nodes[1].addr().unwrap()).await.unwrap();
-    soon("a link", nodes[0].ready(1)).await.unwrap();
+    soon("a link", nodes[0].wait_for_links(1)).await.unwrap();
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let node = nodes[0].clone();
@@ -474,7 +474,7 @@ async fn each_join_ends_by_itself_and_a_topic_with_the_last_of_them() {
     assert_eq!(soon("the end", of_first.next()).await, None);
     // A handle that has left does nothing more, whoever else has joined.
     let topic = first.id();
-    assert_eq!(first.ready(1).await, Err(ReadyError::NotJoined(topic)));
+    assert_eq!(first.wait_for_links(1).await, Err(WaitError::NotJoined(topic)));
     assert_eq!(first.publish("word").await, Err(PublishError::NotJoined(topic)));
     assert_eq!(first.subscribe().next().await, Some(Err(Gap::NotJoined(topic))));
     first.leave().await.unwrap();
@@ -514,7 +514,7 @@ async fn a_topic_of_the_builder_stays_relayed_and_is_read_by_who_joins_later() {
     let relay = relay.topic(Topic::named("lobby")).verifiers(pool.clone()).spawn().await.unwrap();
     let author = node(&pool, &[relay.addr().unwrap()]).await;
     let topic = author.join(Topic::named("lobby")).await.unwrap();
-    soon("a link", topic.ready(1)).await.unwrap();
+    soon("a link", topic.wait_for_links(1)).await.unwrap();
     let heard = async |count: u64| {
         while relay.stats().await.unwrap().counters.rumors_accepted < count {
             tokio::task::yield_now().await;

@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         mesh.push((node, handle));
     }
     for (_, handle) in &mesh {
-        handle.ready(nodes - 1).await?;
+        handle.wait_for_links(nodes - 1).await?;
     }
     let (accepted, delivered) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let lagged = Arc::new(AtomicU64::new(0));

@@ -138,7 +138,7 @@ impl Node {
     ///
     /// # Errors
     /// If the node is closed first.
-    pub async fn ready(&self, links: usize) -> Result<(), Closed> {
+    pub async fn wait_for_links(&self, links: usize) -> Result<(), Closed> {
         let mut count = self.links.clone();
         count.wait_for(|count| *count >= links).await.map(|_| ()).map_err(|_| Closed)
     }

@@ -32,5 +32,5 @@ pub use addr::{Host, HostName, MAX_NAME_LEN, ParseAddrError, PeerAddr};
 pub use builder::{Builder, SpawnError};
 pub use handle::{Closed, ConnectError, Node, NodeStats};
 pub use stream::{Delivery, Events, Gap, Lagged, Subscription};
-pub use topic::{JoinError, ReadyError, TopicHandle};
+pub use topic::{JoinError, TopicHandle, WaitError};
 pub use verifiers::VerifierPool;

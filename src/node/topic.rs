@@ -59,11 +59,11 @@ impl TopicHandle {
     ///
     /// # Errors
     /// If the node is closed, or the topic left over this handle, first.
-    pub async fn ready(&self, links: usize) -> Result<(), ReadyError> {
+    pub async fn wait_for_links(&self, links: usize) -> Result<(), WaitError> {
         let mut count = self.joined.membership.links.clone();
         let enough = count.wait_for(|count| *count >= links).await.map(drop);
         if self.has_left() {
-            return Err(ReadyError::NotJoined(self.id()));
+            return Err(WaitError::NotJoined(self.id()));
         }
         enough.map_err(|_| Closed.into())
     }
@@ -187,10 +187,10 @@ pub enum JoinError {
     Closed(#[from] Closed),
 }
 
-/// Why [`TopicHandle::ready`] waits no longer.
+/// Why [`TopicHandle::wait_for_links`] waits no longer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ReadyError {
+pub enum WaitError {
     /// The topic was left over this handle.
     #[error("topic {0} is not joined by this handle: join it again")]
     NotJoined(TopicId),

@@ -172,12 +172,14 @@ pub enum PublishError {
         max: u32,
     },
     /// No link to anybody who relays the topic: the rumor would reach nobody.
-    #[error("no link to anybody in this topic yet: wait for `ready(1)`, or check the bootstrap addresses")]
+    #[error(
+        "no link to anybody in this topic yet: wait for `wait_for_links(1)`, or check the bootstrap addresses"
+    )]
     NoLink,
     /// There are links, and none of these peers relays the topic. Peers tell each other ids of topics and not their rules, so
     /// this is all that a node can know of a peer that relays a topic of the same name with other rules.
     #[error(
-        "none of the {links} linked peers relays this topic: wait for `ready(1)`, or make all its rules alike on all nodes \
+        "none of the {links} linked peers relays this topic: wait for `wait_for_links(1)`, or make all its rules alike on all nodes \
          (name, slots, tick, max_body, retention, guarantee, authors): other rules are another topic"
     )]
     NotRelayed {

@@ -44,7 +44,7 @@ async fn a_key_off_the_allow_list_is_refused() {
     let mut events = closed.events();
     let mut friend = Member::join(friend, &topic).await;
     let closed = Member::join(closed, &topic).await;
-    soon("a link", closed.topic.ready(1)).await.unwrap();
+    soon("a link", closed.topic.wait_for_links(1)).await.unwrap();
     let liar = Liar::dial(&closed.node).await;
     assert_eq!(liar.closed_for().await, Reason::NotAdmitted);
     assert_eq!(event("a refusal", &mut events, refused).await, (liar.key.public(), Reason::NotAdmitted));
@@ -68,11 +68,11 @@ async fn a_peer_without_a_place_is_dialled_again() {
     let second = builder(&pool, &[]).spawn().await.unwrap();
     let small = builder(&pool, &[first.addr().unwrap()]).config(config).spawn().await.unwrap();
     let mut events = small.events();
-    soon("a link", first.ready(1)).await.unwrap();
+    soon("a link", first.wait_for_links(1)).await.unwrap();
     small.connect(second.addr().unwrap()).await.unwrap();
     assert_eq!(event("a refusal", &mut events, refused).await, (second.id(), Reason::Full));
     first.shutdown().await;
-    soon("a link", second.ready(1)).await.unwrap();
+    soon("a link", second.wait_for_links(1)).await.unwrap();
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ async fn equivocation_convicts_everywhere() {
         nodes.push((Member::join(node, &topic).await, events));
     }
     for (n, links) in [3, 3, 2, 3, 3, 2].into_iter().enumerate() {
-        soon("all links", nodes[n].0.topic.ready(links)).await.unwrap();
+        soon("all links", nodes[n].0.topic.wait_for_links(links)).await.unwrap();
     }
     let author = SecretKey::generate();
     let mut left = Liar::greet(&nodes[2].0.topic).await;
@@ -82,7 +82,7 @@ async fn a_second_writer_stops_before_it_equivocates() {
         let writer = writer.spawn().await.unwrap();
         let events = writer.events();
         let member = Member::join(writer, &Topic::named("lobby")).await;
-        soon("two links", member.topic.ready(2)).await.unwrap();
+        soon("two links", member.topic.wait_for_links(2)).await.unwrap();
         writers.push((member, events));
     }
     let (first, mut second) = (writers.remove(0), writers.remove(0));
@@ -119,7 +119,7 @@ async fn a_restart_with_a_ledger_never_convicts() {
         let writer = writer.spawn().await.unwrap();
         let events = writer.events();
         let member = Member::join(writer, &topic).await;
-        soon("two links", member.topic.ready(2)).await.unwrap();
+        soon("two links", member.topic.wait_for_links(2)).await.unwrap();
         (member, events)
     };
     let (mut first, _) = spawn().await;
@@ -161,7 +161,7 @@ async fn a_ledger_that_cannot_be_written_stops_the_author() {
         .await
         .unwrap();
     let writer = Member::join(writer, &Topic::named("lobby")).await;
-    soon("a link", writer.topic.ready(1)).await.unwrap();
+    soon("a link", writer.topic.wait_for_links(1)).await.unwrap();
     std::fs::remove_dir_all(&inside).unwrap();
     let failed = soon("an answer", writer.topic.publish("unrecorded")).await;
     assert!(matches!(&failed, Err(PublishError::Ledger(why)) if why.contains("ledger")), "{failed:?}");

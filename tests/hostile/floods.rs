@@ -209,7 +209,7 @@ async fn handshake_flood_is_bounded() {
     drop(connected);
     let late = builder(&scene.pool, &[scene.victim.node.addr().unwrap()]).spawn().await.unwrap();
     let mut late = Member::join(late, &Topic::named("lobby")).await;
-    soon("a link", late.topic.ready(1)).await.unwrap();
+    soon("a link", late.topic.wait_for_links(1)).await.unwrap();
     scene.victim.topic.publish("welcome").await.unwrap();
     late.hear(&"welcome".into()).await;
     scene.nobody_is_blamed().await;

@@ -111,7 +111,7 @@ impl Scene {
         let victim = Member::join(victim, topic).await;
         let pair = [Member::join(one, topic).await, Member::join(other, topic).await];
         for member in [&victim, &pair[0], &pair[1]] {
-            soon("three links", member.topic.ready(2)).await.unwrap();
+            soon("three links", member.topic.wait_for_links(2)).await.unwrap();
         }
         Self { victim, pair, events, pool, said: 0 }
     }

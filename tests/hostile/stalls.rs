@@ -70,9 +70,9 @@ async fn stalled_app_does_not_stop_gossip() {
     let lazy_topic = lazy.join(topic.clone()).await.unwrap();
     let mut unread = lazy_topic.subscribe();
     for handle in [&dull_topic, &lazy_topic] {
-        soon("two links", handle.ready(2)).await.unwrap();
+        soon("two links", handle.wait_for_links(2)).await.unwrap();
     }
-    soon("four links", scene.victim.topic.ready(4)).await.unwrap();
+    soon("four links", scene.victim.topic.wait_for_links(4)).await.unwrap();
     for n in 0..20 {
         let body = Bytes::from(format!("{n}"));
         scene.victim.topic.publish(body.clone()).await.unwrap();
@@ -94,7 +94,7 @@ async fn stalled_app_does_not_stop_gossip() {
     // A node behind the lazy one alone gets what is said next.
     let behind = builder(&pool, &[lazy.addr().unwrap()]).spawn().await.unwrap();
     let mut behind = Member::join(behind, &topic).await;
-    soon("a link", behind.topic.ready(1)).await.unwrap();
+    soon("a link", behind.topic.wait_for_links(1)).await.unwrap();
     scene.victim.topic.publish("through the lazy one").await.unwrap();
     behind.hear(&"through the lazy one".into()).await;
 }

@@ -97,7 +97,7 @@ impl World {
         }
         let all = async {
             for (topic, degree) in self.topics.iter().zip(plan.degrees()) {
-                topic.ready(degree).await.map_err(Failure::failed)?;
+                topic.wait_for_links(degree).await.map_err(Failure::failed)?;
             }
             Ok(())
         };

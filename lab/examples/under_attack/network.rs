@@ -86,7 +86,7 @@ impl Network {
             nodes.push((node, handle));
         }
         for (_, handle) in &nodes {
-            timeout(Duration::from_secs(30), handle.ready(count - 1)).await??;
+            timeout(Duration::from_secs(30), handle.wait_for_links(count - 1)).await??;
         }
         Ok(Self { nodes, readers, shared })
     }
