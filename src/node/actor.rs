@@ -237,7 +237,7 @@ impl Actor {
                 let _ = answer.send(self.keep(peer));
             }
             Message::Leave { topic, join } => self.leave(topic, join),
-            Message::Forget(peer) => self.dialler.forget(&peer),
+            Message::StopDialling(peer) => self.dialler.forget(&peer),
             Message::Stats(answer) => {
                 let _ = answer.send(self.stats());
             }

@@ -125,13 +125,13 @@ impl Node {
         Ok(kept.await.map_err(|_| Closed)??)
     }
 
-    /// No longer keeps a link to `peer`: a link that is up goes on until it ends, and is not dialled again. For peers that are
-    /// known to be gone; one that is not forgotten is dialled for ever, at last every 30 s.
+    /// No longer dials `peer`. A link that is up goes on until it ends, and the peer may still dial this node. For peers that
+    /// are known to be gone: a peer that a node was told of is dialled for ever, at last every 30 s.
     ///
     /// # Errors
     /// If the node is closed.
-    pub async fn forget(&self, peer: PublicKey) -> Result<(), Closed> {
-        self.send(Message::Forget(peer)).await
+    pub async fn stop_dialling(&self, peer: PublicKey) -> Result<(), Closed> {
+        self.send(Message::StopDialling(peer)).await
     }
 
     /// Waits until at least `links` links are up.

@@ -67,7 +67,7 @@ pub(super) enum Message {
         topic: TopicId,
         join: JoinId,
     },
-    Forget(PublicKey),
+    StopDialling(PublicKey),
     Stats(oneshot::Sender<NodeStats>),
     Shutdown,
     /// The socket fails, works again, or is lost.

@@ -313,7 +313,7 @@ impl Soak {
         }
         if let Some(node) = self.places[slot].life.as_ref().map(|life| life.node.clone()) {
             let key = peer.addr.key;
-            tokio::spawn(async move { node.forget(key).await });
+            tokio::spawn(async move { node.stop_dialling(key).await });
         }
     }
 }

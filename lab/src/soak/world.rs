@@ -143,7 +143,7 @@ impl Ground {
         tokio::spawn(async move {
             for node in nodes {
                 // A closed node dials nobody.
-                let _ = node.forget(key).await;
+                let _ = node.stop_dialling(key).await;
             }
         });
     }
