@@ -85,7 +85,7 @@ impl Log {
     pub(super) fn write(&mut self, seen: Seen) {
         match seen {
             Seen::Delivery { node, id, delivery, at } => match self.by_id.get(&id) {
-                Some(rumor) => self.received(*rumor, node, at, delivery.from),
+                Some(rumor) => self.received(*rumor, node, at, delivery.via),
                 None => self.strange.entry(id).or_default().push((node, delivery, at)),
             },
             Seen::Published { rumor, called, result } => self.published(rumor, called, result),
@@ -104,7 +104,7 @@ impl Log {
                 told.id = Some(id);
                 self.by_id.insert(id, rumor);
                 for (node, delivery, at) in self.strange.remove(&id).unwrap_or_default() {
-                    self.received(rumor, node, at, delivery.from);
+                    self.received(rumor, node, at, delivery.via);
                 }
             }
             Err(error) => {

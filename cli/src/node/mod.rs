@@ -204,7 +204,7 @@ async fn talk(
 }
 
 fn print(delivery: &Delivery) -> Result<(), Failure> {
-    if delivery.from.is_none() {
+    if delivery.via.is_none() {
         return Ok(());
     }
     let mut out = io::stdout().lock();
