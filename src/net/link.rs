@@ -204,11 +204,11 @@ impl Keeper {
                 // A stream that has ended gives its place in QUIC back at once; its reader may live on for a while.
                 opened = self.reader.connection.accept_uni(), if self.readers.len() < Lane::COUNT => match opened {
                     Ok(stream) => self.spawn_reader(stream),
-                    Err(error) => return End::Lost(error.into()),
+                    Err(error) => return End::Lost(LinkClosed::of(error)),
                 },
                 // Readers that are paused would not notice.
                 error = self.reader.connection.closed(), if self.readers.len() >= Lane::COUNT => {
-                    return End::Lost(error.into());
+                    return End::Lost(LinkClosed::of(error));
                 }
             }
         }
@@ -217,7 +217,7 @@ impl Keeper {
     fn end(&self, why: LinkClosed) -> End {
         match self.connection().close_reason() {
             Some(_) if why.is_offence() => End::Lost(why),
-            Some(error) => End::Lost(error.into()),
+            Some(error) => End::Lost(LinkClosed::of(error)),
             None => End::Found(why),
         }
     }

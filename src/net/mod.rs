@@ -31,7 +31,7 @@ mod writer;
 pub use bare::{BareError, BareListener, BarePeer};
 pub use closed::LinkClosed;
 pub use connection::Connection;
-pub use endpoint::{AcceptError, BindError, DialError, Endpoint};
+pub use endpoint::{AcceptError, BindError, Endpoint};
 pub use gate::{Gate, GateConfig, Refusal, Refusals};
 pub use group::NetGroup;
 pub use identity::{ALPN, TlsSetupError};

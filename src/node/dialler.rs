@@ -2,12 +2,11 @@
 
 use crate::key::PublicKey;
 use crate::net::Connection;
-use crate::protocol::{Event, KeepError, Order};
+use crate::protocol::{DialError, Event, KeepError, Order};
 use crate::wire::Reason;
 
 use super::actor::Actor;
 use super::message::Message;
-use super::reach::ReachError;
 use super::{Host, PeerAddr};
 
 /// Whether the application knows that it told the node to dial itself.
@@ -65,7 +64,7 @@ impl Actor {
     }
 
     /// A dial has ended.
-    pub(super) fn on_dialled(&mut self, peer: PublicKey, result: Result<Connection, ReachError>) {
+    pub(super) fn on_dialled(&mut self, peer: PublicKey, result: Result<Connection, DialError>) {
         match result {
             Ok(connection) => {
                 let link = self.next_link();
@@ -79,7 +78,7 @@ impl Actor {
             Err(error) => {
                 let now = self.now().mono;
                 if self.dialler.failed(now, &peer, &error) {
-                    self.tell(Event::DialFailed { peer, why: error.to_string() });
+                    self.tell(Event::DialFailed { peer, why: error });
                 }
             }
         }
@@ -89,7 +88,7 @@ impl Actor {
         if let OwnKey::Given(host) = &self.own_key
             && self.parts.events.receiver_count() > 0
         {
-            let why = format!("{host} is not dialled: {}", KeepError::OwnKey);
+            let why = DialError::OwnKey { host: host.to_string() };
             self.tell(Event::DialFailed { peer: self.parts.key, why });
             self.own_key = OwnKey::Told;
         }

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::actor::Actor;
 use super::message::Message;
 use crate::net::{Endpoint, SocketState};
-use crate::protocol::{Event, Impairment, Input};
+use crate::protocol::{Event, Impairment, Input, StopReason};
 
 /// The tasks that tell the actor. They end when the set is dropped.
 pub(super) fn listen(endpoint: &Arc<Endpoint>, inbox: &mpsc::WeakSender<Message>) -> JoinSet<()> {
@@ -27,7 +27,7 @@ async fn accept(endpoint: Arc<Endpoint>, inbox: mpsc::WeakSender<Message>) {
             // Failed handshakes are counted by the endpoint.
             Some(Err(_)) => continue,
             // Not by us: this task ends before the actor closes the endpoint.
-            None => Message::Socket(SocketState::Lost("the application's QUIC endpoint is closed".into())),
+            None => Message::Socket(SocketState::Lost(StopReason::EndpointClosed)),
         };
         let ends = matches!(message, Message::Socket(_));
         let Some(inbox) = inbox.upgrade() else { return };
@@ -68,7 +68,7 @@ mod tests {
 
     use crate::key::SecretKey;
     use crate::node::Node;
-    use crate::protocol::{Event, Impairment};
+    use crate::protocol::{Event, Impairment, StopReason};
 
     #[tokio::test]
     async fn node_whose_socket_is_lost_says_so_and_ends() {
@@ -86,10 +86,8 @@ mod tests {
         let impaired = Event::Impaired { what: Impairment::Socket, until_ms: None };
         assert_eq!(events.next().await.unwrap().unwrap(), impaired);
         let stopped = events.next().await.unwrap().unwrap();
-        assert!(
-            matches!(&stopped, Event::Stopped { why } if why.contains("can't be had again")),
-            "{stopped:?}"
-        );
+        let lost = |event: &Event| matches!(event, Event::Stopped { why: StopReason::SocketLost { addr, .. } } if *addr == node.local_addr());
+        assert!(lost(&stopped), "{stopped:?}");
         assert!(events.next().await.is_none());
         assert!(node.stats().await.is_err());
     }

@@ -1,9 +1,10 @@
 //! Offences, events and errors: what a node can hold against a peer, and what it tells its application.
 
 use core::net::SocketAddr;
+use std::fmt;
 use std::time::Duration;
 
-use super::{DownReason, Impairment};
+use super::{DialError, DownReason, Impairment, StopReason};
 use crate::key::PublicKey;
 use crate::rumor::{Evidence, TopicId};
 use crate::wire::Reason;
@@ -74,8 +75,8 @@ pub enum Event {
     DialFailed {
         /// The peer's node key.
         peer: PublicKey,
-        /// Why, and what to do, in words.
-        why: String,
+        /// Why. Its words say what to do.
+        why: DialError,
     },
     /// Two processes use one node key at the same time: links of it come from these addresses in turn, and take each other's place.
     /// Told for each key once a minute at the most. Of this node's own key, [`Impairment::NodeKeyInUse`] tells too.
@@ -129,9 +130,64 @@ pub enum Event {
     /// The node ends by itself, since its socket is lost for good: the application closed its QUIC endpoint, or the port can't be had
     /// again. Nothing more is published or heard. Check the network, then spawn a new node.
     Stopped {
-        /// Why, in words.
-        why: String,
+        /// Why.
+        why: StopReason,
     },
+}
+
+/// One line for a log or a status line: what happened, to which key (its first 8 digits), and what to do about it where there
+/// is something. The words of a peer are quoted and escaped.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PeerUp { peer, dialled: true } => write!(f, "link up: this node reached {}", peer.short()),
+            Self::PeerUp { peer, dialled: false } => {
+                write!(f, "link up: {} reached this node", peer.short())
+            }
+            Self::PeerDown { peer, why } => write!(f, "link down: {} ({why})", peer.short()),
+            Self::LinkRefused { peer, reason } => write!(f, "link refused: {} ({reason})", peer.short()),
+            Self::DialFailed { peer, why } => write!(f, "dial failed: {} ({why})", peer.short()),
+            Self::NodeKeyShared { key, addrs } => {
+                write!(f, "two processes use the node key {} at once: it is seen at ", key.short())?;
+                for (at, addr) in addrs.iter().enumerate() {
+                    let between = if at == 0 { "" } else { " and " };
+                    write!(f, "{between}{addr}")?;
+                }
+                f.write_str("; stop one of them")
+            }
+            Self::Offence { peer, offence } => {
+                write!(f, "offence: {} sent {offence}; its key is banned for a while", peer.short())
+            }
+            Self::Convicted { evidence } => {
+                let author = evidence.author();
+                write!(
+                    f,
+                    "convicted: {} said two things at one position and is not heard any more",
+                    author.short()
+                )
+            }
+            Self::DuplicateWriter { topic, tick } => write!(
+                f,
+                "another process writes under this author key (topic {topic}, tick {tick}): nothing more is published; \
+                 stop one of the two, then restart this one"
+            ),
+            Self::ClockSkew { ahead_ms } => {
+                let side = if *ahead_ms < 0 { "behind" } else { "ahead of" };
+                let by = ahead_ms.unsigned_abs();
+                write!(f, "this clock is {by} ms {side} the peers': set it, or rumors are ignored")
+            }
+            Self::Impaired { what, until_ms: None } => write!(f, "impaired: {what}; {}", what.remedy()),
+            Self::Impaired { what, until_ms: Some(until) } => {
+                write!(f, "impaired until {until} (Unix time, ms): {what}; {}", what.remedy())
+            }
+            Self::Recovered { what, lasted } => {
+                write!(f, "recovered after {:.1} s: it is no longer so that {what}", lasted.as_secs_f64())
+            }
+            Self::Stopped { why } => {
+                write!(f, "the node stops: {why}; check the network, then spawn a new node")
+            }
+        }
+    }
 }
 
 impl PublishError {
@@ -220,4 +276,99 @@ pub enum PublishError {
     /// The node has been shut down.
     #[error("the node is closed: spawn a new one")]
     Closed,
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::key::SecretKey;
+    use crate::rumor::{Position, Topic, seal};
+
+    /// One event of each variant. A variant that is new does not compile here until it has one.
+    pub(crate) fn one_of_each() -> Vec<Event> {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let peer = key.public();
+        let topic = TopicId::from_bytes([2; 32]);
+        let addr = SocketAddr::from(([192, 0, 2, 7], 4433));
+        let rules = Topic::named("t").bind(crate::rumor::NetworkId::of("n")).unwrap();
+        let signed = |word: &'static str| {
+            let position = Position { tick: 7, slot: 0 };
+            *seal(&key, rules.id(), position, &[word.into()]).unwrap().signed_header()
+        };
+        let evidence = Box::new(Evidence::new(signed("one"), signed("other")).unwrap());
+        let lasted = Duration::from_millis(1_500);
+        let every = |event: &Event| match event {
+            Event::PeerUp { .. }
+            | Event::PeerDown { .. }
+            | Event::LinkRefused { .. }
+            | Event::DialFailed { .. }
+            | Event::NodeKeyShared { .. }
+            | Event::Offence { .. }
+            | Event::Convicted { .. }
+            | Event::DuplicateWriter { .. }
+            | Event::ClockSkew { .. }
+            | Event::Impaired { .. }
+            | Event::Recovered { .. }
+            | Event::Stopped { .. } => 12,
+        };
+        let why = DownReason::PeerCode { code: 7, words: "bye\n".into() };
+        let events = vec![
+            Event::PeerUp { peer, dialled: true },
+            Event::PeerUp { peer, dialled: false },
+            Event::PeerDown { peer, why },
+            Event::LinkRefused { peer, reason: Reason::Full },
+            Event::DialFailed { peer, why: DialError::TimedOut { addr, peer } },
+            Event::NodeKeyShared { key: peer, addrs: vec![addr, addr] },
+            Event::Offence { peer, offence: Offence::BadSignature },
+            Event::Convicted { evidence },
+            Event::DuplicateWriter { topic, tick: 7 },
+            Event::ClockSkew { ahead_ms: -31_000 },
+            Event::Impaired { what: Impairment::Clock, until_ms: None },
+            Event::Impaired { what: Impairment::Silent, until_ms: Some(1_700_000_000_000) },
+            Event::Recovered { what: Impairment::Clock, lasted },
+            Event::Stopped { why: super::super::StopReason::SocketLost { addr, why: "in use".into() } },
+        ];
+        let kinds: std::collections::HashSet<_> = events.iter().map(std::mem::discriminant).collect();
+        assert_eq!(kinds.len(), every(&events[0]), "one variant has no event here");
+        events
+    }
+
+    #[test]
+    fn every_event_prints_as_one_line_that_names_whom_it_is_about() {
+        let short = SecretKey::from_seed(&[1; 32]).public().short();
+        for event in one_of_each() {
+            let line = event.to_string();
+            assert!(line.chars().all(|c| !c.is_control()), "{line:?}");
+            let about_a_key = matches!(
+                event,
+                Event::PeerUp { .. }
+                    | Event::PeerDown { .. }
+                    | Event::LinkRefused { .. }
+                    | Event::DialFailed { .. }
+                    | Event::NodeKeyShared { .. }
+                    | Event::Offence { .. }
+                    | Event::Convicted { .. }
+            );
+            assert_eq!(line.contains(&short), about_a_key, "{line}");
+            assert!(!line.contains("Some(") && !line.contains("{ "), "a debug form in {line}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_mended_says_how() {
+        let lines: Vec<_> = one_of_each().iter().map(ToString::to_string).collect();
+        for (start, remedy) in [
+            ("dial failed: ", "check that it runs"),
+            ("two processes use", "192.0.2.7:4433 and 192.0.2.7:4433; stop one"),
+            ("another process writes", "stop one of the two"),
+            ("this clock is 31000 ms behind", "set it"),
+            ("impaired: ", "set the clock"),
+            ("impaired until 1700000000000", "keep the ledger"),
+            ("recovered after 1.5 s", "no longer"),
+            ("the node stops: UDP 192.0.2.7:4433", "spawn a new node"),
+        ] {
+            let found = lines.iter().any(|line| line.starts_with(start) && line.contains(remedy));
+            assert!(found, "no line begins with {start:?} and says {remedy:?}: {lines:#?}");
+        }
+    }
 }

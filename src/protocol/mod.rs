@@ -80,7 +80,7 @@ pub use boundary::{Action, BatchId, Input, LinkId, Ticket, ValidationId, VerifyJ
 pub use check::Caps;
 pub use config::{Config, ConfigError};
 pub use dialler::{DialState, Dialler, KeepError, KeptPeer, Order};
-pub use down::DownReason;
+pub use down::{DialError, DownReason, StopReason};
 pub use engine::{Engine, Setup};
 pub use event::{Event, Offence, PublishError, Validation};
 pub use health::Impairment;
