@@ -16,13 +16,12 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::group::NetGroup;
-pub use super::half_open::Ticket;
-use super::half_open::{HalfOpen, Source};
+use super::half_open::{HalfOpen, Source, Ticket};
 use crate::protocol::ConfigError;
 
 /// Groups that are remembered. 4 096 entries are some 300 kB; a guess at what a botnet must exceed before we forget
 /// what one of its groups owes. Without it the table grows with every address that ever called.
-pub const MAX_GROUPS: usize = 4096;
+pub(crate) const MAX_GROUPS: usize = 4096;
 
 /// Limits on handshakes that others start with us, and on the links that come of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +92,7 @@ impl GateConfig {
 /// What to do with a connection attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a handshake that was let in must be told when it ends"]
-pub enum Admission {
+pub(crate) enum Admission {
     /// Begin the handshake, end those that [`Gate::next_ended`] names, and call [`Gate::finished`] with this ticket when it has
     /// ended, either way.
     Accept(Ticket),
@@ -106,7 +105,7 @@ pub enum Admission {
 /// Why a handshake was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// Too many handshakes are under way in all, and no group has more than this one.
     HalfOpen,
     /// Too many handshakes of this network group are under way, none for longer than a second.
@@ -167,7 +166,7 @@ impl Bucket {
 /// The admission of handshakes: ask [`admit`](Self::admit) for each attempt, end what [`next_ended`](Self::next_ended) names,
 /// and tell [`shaken`](Self::shaken) and [`finished`](Self::finished) how far an accepted one has come.
 #[derive(Debug)]
-pub struct Gate {
+pub(crate) struct Gate {
     config: GateConfig,
     handshakes: HalfOpen,
     /// Taken out of the table, for the driver to end.
@@ -180,7 +179,7 @@ pub struct Gate {
 impl Gate {
     /// A gate with nobody in it.
     #[must_use]
-    pub fn new(config: GateConfig, now: Instant) -> Self {
+    pub(crate) fn new(config: GateConfig, now: Instant) -> Self {
         let unproven = Bucket::full(config.unproven_rate, now);
         Self {
             config,
@@ -194,7 +193,7 @@ impl Gate {
 
     /// Decides on an attempt from `address`, which is `proven` if it has shown that it receives what we send there. It may end
     /// other handshakes: see [`next_ended`](Self::next_ended).
-    pub fn admit(&mut self, now: Instant, address: IpAddr, proven: bool) -> Admission {
+    pub(crate) fn admit(&mut self, now: Instant, address: IpAddr, proven: bool) -> Admission {
         self.expire(now);
         let admission = self.decide(now, address, proven);
         match admission {
@@ -264,7 +263,7 @@ impl Gate {
 
     /// The next handshake that the gate has ended, for another to have its slot or because its time was over. The driver drops
     /// it; giving its ticket back changes nothing.
-    pub fn next_ended(&mut self) -> Option<Ticket> {
+    pub(crate) fn next_ended(&mut self) -> Option<Ticket> {
         self.ended.pop()
     }
 
@@ -275,31 +274,31 @@ impl Gate {
 
     /// The handshake has succeeded, and the connection waits for the application. It keeps its slot until it is
     /// [`finished`](Self::finished), and nobody displaces it: the peer has done its part.
-    pub fn shaken(&mut self, ticket: Ticket) {
+    pub(crate) fn shaken(&mut self, ticket: Ticket) {
         self.handshakes.finish(ticket);
     }
 
     /// Gives back the ticket of a handshake that has ended, or whose connection was taken.
-    pub fn finished(&mut self, ticket: Ticket) {
+    pub(crate) fn finished(&mut self, ticket: Ticket) {
         self.handshakes.remove(ticket);
     }
 
     /// How many links at once `group` may have dialled, if there is a limit.
     #[must_use]
-    pub fn links_of(&self, group: NetGroup) -> Option<u32> {
+    pub(crate) fn links_of(&self, group: NetGroup) -> Option<u32> {
         let limited = group != NetGroup::Local || self.config.limit_local;
         limited.then_some(self.config.links_per_group)
     }
 
     /// Handshakes under way.
-    #[must_use]
-    pub fn half_open(&self) -> u32 {
+    #[cfg(test)]
+    pub(crate) fn half_open(&self) -> u32 {
         self.handshakes.len()
     }
 
     /// What was refused so far.
     #[must_use]
-    pub fn refusals(&self) -> Refusals {
+    pub(crate) fn refusals(&self) -> Refusals {
         self.refusals
     }
 

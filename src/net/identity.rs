@@ -25,7 +25,7 @@ use rustls::{
 use super::transport;
 use crate::key::{PublicKey, SecretKey};
 
-pub use crate::wire::ALPN;
+use crate::wire::ALPN;
 
 /// TLS wants a name; ours is never sent (SNI is off) and never checked (the key is). RFC 6761 keeps it from meaning any host.
 pub(crate) const SERVER_NAME: &str = "vouchsafe.invalid";

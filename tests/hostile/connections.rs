@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
-use vouchsafe::net::closed::code;
+use vouchsafe::net::code;
 use vouchsafe::net::{BarePeer, GateConfig};
 use vouchsafe::node::NodeStats;
 use vouchsafe::wire::{self, Lane, Reason};

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use vouchsafe::net::closed::code;
+use vouchsafe::net::code;
 use vouchsafe::net::{BarePeer, GateConfig};
 use vouchsafe::node::NodeStats;
 use vouchsafe::protocol::{Config, LinkStats};

@@ -1,7 +1,7 @@
 //! Bytes that are no frames, and frames at every limit.
 
 use bytes::Bytes;
-use vouchsafe::net::closed::code;
+use vouchsafe::net::code;
 use vouchsafe::protocol::Offence;
 use vouchsafe::rumor::{BundleId, Header, MAX_BODY, Position, SIGNED_HEADER_LEN, seal};
 use vouchsafe::wire::{self, Frame, Hello, Lane, MAX_FRAME_LEN, Reason};
