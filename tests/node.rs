@@ -453,7 +453,7 @@ async fn configuration_that_cant_work_is_refused_at_spawn() {
     config.topic_bytes = 0;
     let error = Node::builder(SecretKey::generate()).config(config).spawn().await.unwrap_err();
     assert!(matches!(error, SpawnError::Config(_)) && error.to_string().contains("topic_bytes"), "{error}");
-    let gate = vouchsafe::net::GateConfig { half_open: 0, ..Default::default() };
+    let gate = vouchsafe::net::GateConfig::default().half_open(0);
     let error = Node::builder(SecretKey::generate()).gate(gate).spawn().await.unwrap_err();
     assert!(matches!(error, SpawnError::Config(_)) && error.to_string().contains("half_open"), "{error}");
 }

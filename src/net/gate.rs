@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::group::NetGroup;
 use super::half_open::{HalfOpen, Source, Ticket};
-use crate::protocol::ConfigError;
+use crate::protocol::{ConfigError, setters};
 
 /// Groups that are remembered. 4 096 entries are some 300 kB; a guess at what a botnet must exceed before we forget
 /// what one of its groups owes. Without it the table grows with every address that ever called.
@@ -25,17 +25,18 @@ pub(crate) const MAX_GROUPS: usize = 4096;
 
 /// Limits on handshakes that others start with us, and on the links that come of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GateConfig {
     /// Handshakes under way at once, in all. Default 64. Without it a flood of handshakes takes memory and a signature's
     /// worth of CPU each, without end. One more ends the oldest of the group that has most; on our own network each address
     /// counts as a group.
     pub half_open: u32,
     /// Handshakes under way at once from one network group. Default 16. Without it one /24 that starts handshakes and
-    /// never ends them takes memory for [`half_open`](Self::half_open) of them. One more ends the group's oldest, once that
+    /// never ends them takes memory for `half_open` of them. One more ends the group's oldest, once that
     /// has had a second.
     pub half_open_per_group: u32,
     /// From this many handshakes under way on, an address must first prove that it is not forged (Retry). Default 16: what
-    /// forgers can occupy. Without it forged first packets fill [`half_open`](Self::half_open) for 10 s each.
+    /// forgers can occupy. Without it forged first packets fill `half_open` for 10 s each.
     pub retry_from: u32,
     /// Handshakes that one group may start in a burst. Default 32: a small network that comes back after a power cut.
     pub burst_per_group: u32,
@@ -51,6 +52,19 @@ pub struct GateConfig {
     /// Whether addresses on our own machine or network ([`NetGroup::Local`]) are limited like a group. Default false: a
     /// test or a home network runs hundreds of nodes on one address. Set it where strangers share your network.
     pub limit_local: bool,
+}
+
+setters! {
+    GateConfig {
+        half_open: u32,
+        half_open_per_group: u32,
+        retry_from: u32,
+        burst_per_group: u32,
+        per_minute_per_group: u32,
+        links_per_group: u32,
+        unproven_rate: u32,
+        limit_local: bool,
+    }
 }
 
 impl Default for GateConfig {
@@ -116,6 +130,7 @@ pub(crate) enum Refusal {
 
 /// How many connection attempts ended early, by reason, since the endpoint began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Refusals {
     /// Refused with [`Refusal::HalfOpen`].

@@ -51,6 +51,7 @@ pub enum SocketState {
 
 /// Errors of the socket so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct SocketErrors {
     /// Receives and sends that failed. What was to be sent counts as lost on the way.

@@ -192,6 +192,7 @@ pub enum ConnectError {
 
 /// A snapshot of a node.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct NodeStats {
     /// Everything counted since the start.
@@ -224,4 +225,79 @@ pub struct NodeStats {
     pub dials_under_way: usize,
     /// Errors of the UDP socket.
     pub socket: SocketErrors,
+}
+
+#[cfg(all(test, feature = "serde"))]
+mod tests {
+    use super::*;
+    use crate::protocol::DialState;
+    use crate::rumor::TopicId;
+
+    fn stats() -> NodeStats {
+        let key = PublicKey::from_bytes([7; 32]);
+        let second = Duration::from_millis(1_250);
+        let link = LinkStats {
+            peer: key,
+            dialled: true,
+            live: true,
+            rtt: second,
+            copies_in: 1,
+            accepted_first: 2,
+            queued_bytes: 3,
+            owed_pulls: 4,
+            wanted_from: 5,
+            serve_delay: Some(second),
+            last_resort: false,
+            waiting_verification: 6,
+            waiting_bytes: 7,
+        };
+        let kept = KeptPeer {
+            peer: key,
+            addresses: vec!["node.example:1".parse().unwrap()],
+            state: DialState::Waiting { remaining: second },
+            dials: 8,
+            last_error: Some("no".into()),
+        };
+        NodeStats {
+            counters: Counters { frames_in: 9, ..Counters::default() },
+            links: vec![link],
+            topics: vec![TopicStats {
+                topic: TopicId::from_bytes([8; 32]),
+                bundles: 1,
+                body_bytes: 2,
+                links: 3,
+            }],
+            waiting_verification: 10,
+            wants: 11,
+            heard_ago: Some(second),
+            impaired: vec![(Impairment::Clock, second)],
+            banned: vec![key],
+            convicted: vec![key],
+            refusals: Refusals { half_open: 12, ..Refusals::default() },
+            kept: vec![kept],
+            dials: 13,
+            dials_under_way: 14,
+            socket: SocketErrors { errors: 15, rebound: 16 },
+        }
+    }
+
+    #[test]
+    fn statistics_survive_json_and_postcard() {
+        let json = serde_json::to_value(stats()).unwrap();
+        let back: NodeStats = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&back).unwrap(), json);
+        assert_eq!(format!("{back:?}"), format!("{:?}", stats()));
+        let packed = postcard::to_allocvec(&stats()).unwrap();
+        let back: NodeStats = postcard::from_bytes(&packed).unwrap();
+        assert_eq!(serde_json::to_value(&back).unwrap(), json);
+        assert_eq!(json["links"][0]["peer"], "07".repeat(32));
+        assert_eq!(json["kept"][0]["addresses"][0], "node.example:1");
+    }
+
+    #[test]
+    fn counters_of_an_older_version_are_read_with_zero_for_what_it_did_not_count() {
+        let old = serde_json::json!({ "frames_in": 9 });
+        let counters: Counters = serde_json::from_value(old).unwrap();
+        assert_eq!(counters, Counters { frames_in: 9, ..Counters::default() });
+    }
 }

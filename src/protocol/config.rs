@@ -18,6 +18,23 @@ const LONGEST_LINGER: Duration = Duration::from_secs(5);
 /// The rarest repair that comes round before what it repairs has left the window. (Guess.)
 const RAREST_REPAIR: Duration = Duration::from_secs(30);
 
+/// A setter for each public field of a configuration, so that one can be made in a chain: `Config::default().eager(6)`.
+macro_rules! setters {
+    ($config:ident { $($field:ident: $kind:ty,)* }) => {
+        impl $config {
+            $(
+                #[doc = concat!("Sets the field `", stringify!($field), "`.")]
+                #[must_use = "a setter gives a changed configuration back"]
+                pub fn $field(mut self, $field: $kind) -> Self {
+                    self.$field = $field;
+                    self
+                }
+            )*
+        }
+    };
+}
+pub(crate) use setters;
+
 /// Parameters of an [`Engine`](super::Engine). Local choices only: two nodes with different configurations never blame
 /// each other for them.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@ use crate::wire::Reason;
 
 /// Why a link ended, as [`Event::PeerDown`](super::Event::PeerDown) tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum DownReason {
     /// This node closed the link.
@@ -72,6 +73,7 @@ const fn here(reason: Reason) -> &'static str {
 /// [`net`](crate::net) gives it. The variants say what to do; the words that QUIC, TLS or the resolver used are kept beside
 /// them as text, so that none of their types is part of this API.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum DialError {
     /// The node was told to keep a link to itself. It does not dial itself.
@@ -159,6 +161,7 @@ pub enum DialError {
 
 /// Why a node ended by itself, as [`Event::Stopped`](super::Event::Stopped) tells it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum StopReason {
     /// The application closed the QUIC endpoint that it had given to the node.

@@ -12,6 +12,8 @@ use crate::wire::Reason;
 /// Bytes that no correct node sends, whatever its clock, state or configuration. Each closes the link and bans the key.
 /// Nothing else ever does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Offence {
     /// A frame whose declared length is zero or over the wire's constant.
     #[error("a frame longer than any may be")]
@@ -36,6 +38,7 @@ pub enum Offence {
 /// The application's judgement of a bundle. It stands or falls as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a verdict that nobody looks at protects nobody"]
+#[non_exhaustive]
 pub enum Validation {
     /// Deliver and forward it.
     Accept,
@@ -47,6 +50,7 @@ pub enum Validation {
 
 /// What an application may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Event {
     /// A peer is linked: both sides have said hello. Told once, until [`Event::PeerDown`], however many links follow each other.
@@ -279,7 +283,7 @@ pub enum PublishError {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::key::SecretKey;
     use crate::rumor::{Position, Topic, seal};
@@ -370,5 +374,27 @@ pub(super) mod tests {
             let found = lines.iter().any(|line| line.starts_with(start) && line.contains(remedy));
             assert!(found, "no line begins with {start:?} and says {remedy:?}: {lines:#?}");
         }
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn events_survive_json_and_postcard_and_keys_in_json_are_text() {
+        for event in one_of_each() {
+            let json = serde_json::to_string(&event).unwrap();
+            assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event, "{json}");
+            let bytes = postcard::to_allocvec(&event).unwrap();
+            assert_eq!(postcard::from_bytes::<Event>(&bytes).unwrap(), event, "{json}");
+        }
+        let peer = SecretKey::from_seed(&[1; 32]).public();
+        let json = serde_json::to_value(Event::PeerUp { peer, dialled: true }).unwrap();
+        assert_eq!(json, serde_json::json!({ "PeerUp": { "peer": peer.to_string(), "dialled": true } }));
+        // Evidence that does not hold together is not read back.
+        let convicted =
+            one_of_each().into_iter().find(|event| matches!(event, Event::Convicted { .. })).unwrap();
+        let json = serde_json::to_string(&convicted).unwrap();
+        assert!(serde_json::from_str::<Event>(&json.replace(&peer.to_string(), &"00".repeat(32))).is_ok());
+        assert!(
+            serde_json::from_str::<Event>(&json.replacen(&peer.to_string(), &"00".repeat(32), 1)).is_err()
+        );
     }
 }

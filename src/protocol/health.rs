@@ -10,6 +10,7 @@ use super::{Event, Mono};
 /// Something that keeps a node from doing its work. None of them blames a peer. [`Event::Impaired`] tells when one begins,
 /// [`Event::Recovered`] when it has ended, and [`Stats::impaired`](super::Stats::impaired) lists those of now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Impairment {
     /// The wall clock is wrong: more than 30 s off the median of the links', or so far off each of fewer than three that

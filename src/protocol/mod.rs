@@ -78,6 +78,7 @@ pub use boundary::{Action, BatchId, Input, LinkId, Ticket, ValidationId, VerifyJ
 #[cfg(feature = "sim")]
 #[doc(hidden)]
 pub use check::Caps;
+pub(crate) use config::setters;
 pub use config::{Config, ConfigError};
 pub use dialler::{DialState, Dialler, KeepError, KeptPeer, Order};
 pub use down::{DialError, DownReason, StopReason};

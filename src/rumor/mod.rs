@@ -18,6 +18,7 @@ mod bundle;
 mod domain;
 mod evidence;
 mod header;
+mod id;
 mod pen;
 mod position;
 mod proof;
@@ -30,8 +31,10 @@ pub use evidence::{EVIDENCE_LEN, Evidence, EvidenceError};
 pub use header::{
     BundleId, HEADER_LEN, Header, RumorId, SIGNED_HEADER_LEN, SIGNED_MESSAGE_LEN, SignedHeader,
 };
+pub use id::ParseIdError;
+pub(crate) use id::id32;
 pub use pen::{LEDGER_LEAD, Pen, Reservation};
-pub use position::{MAX_TICK_LEN, MIN_TICK_LEN, Position, TickLen};
+pub use position::{MAX_TICK_LEN, MIN_TICK_LEN, ParsePositionError, Position, TickLen};
 pub use proof::{Proof, ProofError};
 pub use spans::{MAX_SPANS, Spans};
 pub use topic::{
@@ -46,48 +49,6 @@ pub const MAX_RUMORS: usize = 64;
 /// Most body bytes, in all, of a bundle of more than one rumor, and the most that is ever pushed unasked. A larger body
 /// travels alone and is announced first. 16 KiB is a guess at where a second copy starts to hurt.
 pub const MAX_INLINE: usize = 16 * 1024;
-
-/// Declares a 32-byte identifier: printed as hexadecimal, ordered and hashed as bytes.
-macro_rules! id32 {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-        pub struct $name([u8; 32]);
-
-        /// All 32 bytes, since an id that is only announced is whatever a peer has chosen: were a part left out, ids that
-        /// differ only there would share one bucket. (Without the length that an array's own hash begins with.)
-        impl std::hash::Hash for $name {
-            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-                state.write(&self.0);
-            }
-        }
-
-        impl $name {
-            /// Wraps the 32 bytes.
-            pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-                Self(bytes)
-            }
-
-            /// The 32 bytes.
-            pub const fn as_bytes(&self) -> &[u8; 32] {
-                &self.0
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&hex::encode(self.0))
-            }
-        }
-
-        impl std::fmt::Debug for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                write!(f, "{}({})", stringify!($name), hex::encode(&self.0[..4]))
-            }
-        }
-    };
-}
-pub(crate) use id32;
 
 #[cfg(test)]
 mod tests;

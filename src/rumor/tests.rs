@@ -7,7 +7,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::key::SecretKey;
+use crate::key::{PublicKey, SecretKey};
 
 fn rules() -> RuleSet {
     Topic::named("lobby").bind(NetworkId::of("test")).unwrap()
@@ -16,6 +16,46 @@ fn rules() -> RuleSet {
 fn sealed(tick: u64, slot: u16, bodies: &[&str]) -> Bundle {
     let bodies: Vec<_> = bodies.iter().map(|body| Bytes::copy_from_slice(body.as_bytes())).collect();
     seal(&SecretKey::from_seed(&[1; 32]), rules().id(), Position { tick, slot }, &bodies).unwrap()
+}
+
+#[test]
+fn ids_and_positions_survive_their_text_and_bad_texts_name_the_fault() {
+    let bytes: [u8; 32] = std::array::from_fn(|n| n as u8 * 7);
+    let text = hex::encode(bytes);
+    assert_eq!(text.parse(), Ok(TopicId::from_bytes(bytes)));
+    assert_eq!(text.parse(), Ok(NetworkId::from_bytes(bytes)));
+    assert_eq!(text.parse(), Ok(BundleId::from_bytes(bytes)));
+    assert_eq!(text.parse(), Ok(RumorId::from_bytes(bytes)));
+    let id = RumorId::from_bytes(bytes);
+    assert_eq!((id.to_string(), id.as_ref()), (text, bytes.as_slice()));
+    assert_eq!("abc".parse::<RumorId>(), Err(ParseIdError::Length(3)));
+    assert_eq!("x".repeat(64).parse::<TopicId>(), Err(ParseIdError::Digit('x', 0)));
+
+    let position = Position { tick: u64::MAX, slot: u16::MAX };
+    assert_eq!(position.to_string().parse(), Ok(position));
+    for bad in ["", "7", "7/", "/7", "7/65536", "-1/0", "7/0/0"] {
+        assert!(bad.parse::<Position>().is_err(), "{bad:?}");
+    }
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn ids_and_keys_are_text_in_json_and_32_bytes_in_postcard() {
+    let bytes: [u8; 32] = std::array::from_fn(|n| n as u8 * 7);
+    let (text, id, key) = (hex::encode(bytes), TopicId::from_bytes(bytes), PublicKey::from_bytes(bytes));
+    assert_eq!(serde_json::to_value((id, key)).unwrap(), serde_json::json!([text, text]));
+    let json = serde_json::to_string(&(id, key)).unwrap();
+    assert_eq!(serde_json::from_str::<(TopicId, PublicKey)>(&json).unwrap(), (id, key));
+    let packed = postcard::to_allocvec(&(id, key)).unwrap();
+    assert_eq!(packed, [bytes, bytes].concat());
+    assert_eq!(postcard::from_bytes::<(TopicId, PublicKey)>(&packed).unwrap(), (id, key));
+    for bad in ["", "00", "zz"] {
+        assert!(serde_json::from_value::<RumorId>(bad.into()).is_err(), "{bad:?}");
+        assert!(serde_json::from_value::<PublicKey>(bad.into()).is_err(), "{bad:?}");
+    }
+    let position = Position { tick: 7, slot: 3 };
+    let json = serde_json::to_string(&position).unwrap();
+    assert_eq!(serde_json::from_str::<Position>(&json).unwrap(), position);
 }
 
 #[test]

@@ -121,7 +121,7 @@ async fn two_nodes_that_dial_each_other_keep_one_link() {
 async fn one_neighbourhood_has_a_few_places_and_no_more() {
     // Given a node that treats its own network like any other, and lets each group have two links.
     let pool = VerifierPool::new(1);
-    let gate = GateConfig { limit_local: true, links_per_group: 2, ..GateConfig::default() };
+    let gate = GateConfig::default().limit_local(true).links_per_group(2);
     let node = builder(&pool, &[]).gate(gate).spawn().await.unwrap();
     let mut events = node.events();
     // When a third key of the group dials, then it is refused with a reason, and the others stay.

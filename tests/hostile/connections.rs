@@ -151,7 +151,7 @@ async fn one_key_on_many_connections_has_one_link() {
 #[tokio::test]
 async fn a_thousand_connections_from_one_address_are_few_links() {
     const TRIES: usize = 1000;
-    let gate = GateConfig { limit_local: true, ..GateConfig::default() };
+    let gate = GateConfig::default().limit_local(true);
     let (places, burst) = (gate.links_per_group as usize, gate.burst_per_group + gate.unproven_rate);
     let mut scene = Scene::with(&Topic::named("lobby"), |victim| victim.gate(gate)).await;
     let (key, addr) = (scene.victim.node.id(), scene.victim.node.local_addr());

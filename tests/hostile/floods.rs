@@ -181,13 +181,11 @@ async fn handshake_flood_is_bounded() {
     const UNPROVEN: u32 = 4;
     const BURST: u32 = 6;
     const PER_MINUTE: u32 = 300;
-    let gate = GateConfig {
-        limit_local: true,
-        unproven_rate: UNPROVEN,
-        burst_per_group: BURST,
-        per_minute_per_group: PER_MINUTE,
-        ..GateConfig::default()
-    };
+    let gate = GateConfig::default()
+        .limit_local(true)
+        .unproven_rate(UNPROVEN)
+        .burst_per_group(BURST)
+        .per_minute_per_group(PER_MINUTE);
     let mut scene = Scene::with(&Topic::named("lobby"), |victim| victim.gate(gate)).await;
     let started = Instant::now();
     let mut flood = tokio::task::JoinSet::new();

@@ -67,7 +67,7 @@ impl Network {
         config.expected_nodes = count as u32;
         config.link_cpu_per_s = plan.link_cpu.unwrap_or(config.link_cpu_per_s);
         // The honest share the attacker's address, so they need places of their own.
-        let gate = GateConfig { limit_local, links_per_group: 64, ..GateConfig::default() };
+        let gate = GateConfig::default().limit_local(limit_local).links_per_group(64);
         let (mut nodes, mut readers): (Vec<(Node, TopicHandle)>, _) = (Vec::new(), JoinSet::new());
         for number in 0..count {
             let peers: Vec<_> = nodes.iter().filter_map(|(node, _)| node.addr()).collect();

@@ -38,6 +38,7 @@ const STABLE: Duration = Duration::from_secs(10);
 
 /// What the driver is to do about a peer now.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Order<A> {
     /// Dial it there, and report with [`Dialler::connected`] or [`Dialler::failed`].
     Dial {
