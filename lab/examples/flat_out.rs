@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use vouchsafe::protocol::Config;
-use vouchsafe::rumor::Topic;
-use vouchsafe::{Gap, Node, SecretKey, TopicHandle, VerifierPool};
+use vouchsafe::{Config, Gap, Node, SecretKey, Topic, TopicHandle, VerifierPool};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::group::NetGroup;
 use super::half_open::{HalfOpen, Source, Ticket};
-use crate::protocol::{ConfigError, setters};
+use crate::protocol::ConfigError;
 
 /// Groups that are remembered. 4 096 entries are some 300 kB; a guess at what a botnet must exceed before we forget
 /// what one of its groups owes. Without it the table grows with every address that ever called.
@@ -54,19 +54,6 @@ pub struct GateConfig {
     pub limit_local: bool,
 }
 
-setters! {
-    GateConfig {
-        half_open: u32,
-        half_open_per_group: u32,
-        retry_from: u32,
-        burst_per_group: u32,
-        per_minute_per_group: u32,
-        links_per_group: u32,
-        unproven_rate: u32,
-        limit_local: bool,
-    }
-}
-
 impl Default for GateConfig {
     fn default() -> Self {
         Self {
@@ -83,6 +70,13 @@ impl Default for GateConfig {
 }
 
 impl GateConfig {
+    /// Changes some fields, in a chain: `GateConfig::default().with(|gate| gate.limit_local = true)`.
+    #[must_use = "it gives the changed configuration back"]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
     /// Checks that peers can dial a node with this.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 //! | `transport` | what may a connection take up? |
 //! | `socket` | what if the socket fails, and when is its port free? |
 //! | `link` | what happens on it? (`reader`, `writer`: one lane; `closed`: its end) |
+//! | `trace` | what is written of it? (feature `tracing`) |
 //! | `bare` | what does a liar look like? (feature `sim`) |
 //!
 //! The network knows nothing of rumors: payloads are opaque bytes here. Whatever decides lives above.
@@ -28,6 +29,7 @@ mod identity;
 mod link;
 mod reader;
 mod socket;
+mod trace;
 mod transport;
 mod writer;
 
@@ -41,6 +43,7 @@ pub use group::NetGroup;
 pub use identity::TlsSetupError;
 pub use link::{FramePermit, Link, LinkEvent};
 pub use socket::{SocketErrors, SocketState};
+pub(crate) use trace::handshake_failed;
 
 #[cfg(test)]
 mod tests;

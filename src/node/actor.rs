@@ -22,7 +22,7 @@ use super::reach::Reach;
 use super::requests::Requests;
 use super::unread::Unread;
 use super::verifiers::LoneVerifier;
-use super::{Host, JoinError, VerifierPool};
+use super::{Host, JoinError, VerifierPool, trace};
 use crate::key::PublicKey;
 use crate::net::{Endpoint, Link, LinkEvent};
 use crate::protocol::{Dialler, Engine, Event, Input, JoinRefusal, LinkId, Mono, Now, PublishError, Ticket};
@@ -133,6 +133,9 @@ impl Actor {
     }
 
     pub(super) async fn run(mut self) {
+        if let Ok(addr) = self.parts.endpoint.local_addr() {
+            trace::started(addr);
+        }
         let mut listening = listen(&self.parts.endpoint, &self.parts.inbox_in);
         let mut messages = Vec::with_capacity(TURN);
         let mut events = Vec::with_capacity(TURN);
@@ -160,6 +163,7 @@ impl Actor {
         }
         listening.shutdown().await;
         self.end().await;
+        trace::ended();
     }
 
     /// Sends what is queued, closes all links and the socket. With the actor goes the count of links, by which

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use crate::key::{ParseKeyError, PublicKey};
 
 /// Most bytes of a host's name: what DNS can carry (RFC 1035, without the root's dot).
-pub const MAX_NAME_LEN: usize = 253;
+pub(super) const MAX_NAME_LEN: usize = 253;
 
 /// A node's address: its key and where it listens. Written `KEY@HOST:PORT`, as in `9d61...@192.0.2.7:4433`,
 /// `9d61...@[2001:db8::7]:4433` or `9d61...@node.example.org:4433`. Whoever answers must prove the key.

@@ -55,9 +55,11 @@ impl Actor {
                         }
                     });
                 }
-                // An error means that nobody listens.
                 Order::Refused { peer, reason } => {
-                    drop(self.parts.events.send(Event::LinkRefused { peer, reason }));
+                    let refused = Event::LinkRefused { peer, reason };
+                    super::trace::told(&refused);
+                    // An error means that nobody listens.
+                    drop(self.parts.events.send(refused));
                 }
             }
         }
@@ -96,6 +98,7 @@ impl Actor {
 
     /// Tells the application. An error means that nobody listens.
     pub(super) fn tell(&self, event: Event) {
+        super::trace::told(&event);
         drop(self.parts.events.send(event));
     }
 }

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::actor::Actor;
 use super::message::Message;
-use crate::net::{Endpoint, SocketState};
+use crate::net::{Endpoint, SocketState, handshake_failed};
 use crate::protocol::{Event, Impairment, Input, StopReason};
 
 /// The tasks that tell the actor. They end when the set is dropped.
@@ -25,7 +25,10 @@ async fn accept(endpoint: Arc<Endpoint>, inbox: mpsc::WeakSender<Message>) {
         let message = match endpoint.accept().await {
             Some(Ok(connection)) => Message::Accepted(connection),
             // Failed handshakes are counted by the endpoint.
-            Some(Err(_)) => continue,
+            Some(Err(error)) => {
+                handshake_failed(&error);
+                continue;
+            }
             // Not by us: this task ends before the actor closes the endpoint.
             None => Message::Socket(SocketState::Lost(StopReason::EndpointClosed)),
         };
@@ -56,8 +59,7 @@ impl Actor {
         self.handle(Input::Impaired { what: Impairment::Socket, holds });
         self.act();
         let SocketState::Lost(why) = state else { return ControlFlow::Continue(()) };
-        // An error means that nobody listens.
-        let _ = self.parts.events.send(Event::Stopped { why });
+        self.tell(Event::Stopped { why });
         ControlFlow::Break(())
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
+use super::engine::Engine;
 use super::limits::MAX_LINKS;
 use crate::key::PublicKey;
 use crate::rumor::MAX_BODY;
@@ -18,24 +19,7 @@ const LONGEST_LINGER: Duration = Duration::from_secs(5);
 /// The rarest repair that comes round before what it repairs has left the window. (Guess.)
 const RAREST_REPAIR: Duration = Duration::from_secs(30);
 
-/// A setter for each public field of a configuration, so that one can be made in a chain: `Config::default().eager(6)`.
-macro_rules! setters {
-    ($config:ident { $($field:ident: $kind:ty,)* }) => {
-        impl $config {
-            $(
-                #[doc = concat!("Sets the field `", stringify!($field), "`.")]
-                #[must_use = "a setter gives a changed configuration back"]
-                pub fn $field(mut self, $field: $kind) -> Self {
-                    self.$field = $field;
-                    self
-                }
-            )*
-        }
-    };
-}
-pub(crate) use setters;
-
-/// Parameters of an [`Engine`](super::Engine). Local choices only: two nodes with different configurations never blame
+/// Parameters of an [`Engine`]. Local choices only: two nodes with different configurations never blame
 /// each other for them.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -56,8 +40,8 @@ pub struct Config {
     /// Without them, whoever dials everybody first keeps newcomers out of the network. At most half of
     /// [`max_inbound`](Self::max_inbound). Default 48.
     pub unaimed_inbound: usize,
-    /// If given, links only to these node keys.
-    pub allow: Option<Vec<PublicKey>>,
+    /// If given, links only to these node keys. See [`Engine::allow_only`].
+    pub(crate) allow: Option<Vec<PublicKey>>,
     /// Bytes per second that one link may send us, over time. Beyond it we stop reading. Default 32 MiB/s.
     pub link_bytes_per_s: u64,
     /// Bytes that a link may send ahead of that rate. Default 4 MiB.
@@ -75,9 +59,8 @@ pub struct Config {
     pub topic_bytes: usize,
     /// Most of those bytes that one author may have, in the same way. Default 128 MiB.
     pub author_bytes: usize,
-    /// Batches of signatures under way at once: the number of verifier threads. A `Node` sets it to that of its pool.
-    /// Default 1.
-    pub verifiers: usize,
+    /// Batches of signatures under way at once. See [`Engine::set_verifiers`].
+    pub(crate) verifiers: usize,
     /// Most signatures in one batch. Default 64: larger ones save a quarter to a third where all authors differ, and one bad
     /// signature spoils more (docs/performance.md).
     pub batch: usize,
@@ -159,7 +142,28 @@ impl ConfigError {
     }
 }
 
+/// What a driver, as [`Node`](crate::Node) is one, sets on the engine itself, since it has its home there: the builder of a node has
+/// `allow` and `verifiers`.
+impl Engine {
+    /// Takes links with these node keys only, from now on. Links that are up stay.
+    pub fn allow_only(&mut self, keys: impl IntoIterator<Item = PublicKey>) {
+        self.config.allow = Some(keys.into_iter().collect());
+    }
+
+    /// Hands out at most `threads` batches of signatures at once, and one at least. Before: 1.
+    pub fn set_verifiers(&mut self, threads: usize) {
+        self.config.verifiers = threads.max(1);
+    }
+}
+
 impl Config {
+    /// Changes some fields, in a chain: `Config::default().with(|config| config.max_links = 64)`.
+    #[must_use = "it gives the changed configuration back"]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
     /// Checks that a node can work with this: that it can have links, that something may come in and go out, and that what is
     /// said fits into what is kept.
     ///

@@ -19,6 +19,10 @@
 //! Three things are kept apart: an [`Offence`] (wrong as bytes: closes the link and bans the key), [`Evidence`]
 //! (convicts an author by its own signatures), and service (how well a link serves: orders our choices only).
 //!
+//! **This is the lower level.** Apps drive it through a [`Node`](crate::Node). What an app names of it ([`Event`], [`Config`], the errors)
+//! stands at the root of the crate; the rest, [`Input`] and [`Action`] foremost, is for drivers and may change in a minor version
+//! ([stability](crate#stability)).
+//!
 //! [`Evidence`]: crate::rumor::Evidence
 
 mod accept;
@@ -78,7 +82,6 @@ pub use boundary::{Action, BatchId, Input, LinkId, Ticket, ValidationId, VerifyJ
 #[cfg(feature = "sim")]
 #[doc(hidden)]
 pub use check::Caps;
-pub(crate) use config::setters;
 pub use config::{Config, ConfigError};
 pub use dialler::{DialState, Dialler, KeepError, KeptPeer, Order};
 pub use down::{DialError, DownReason, StopReason};
@@ -98,6 +101,9 @@ pub use window::{DELIVER_FUTURE, DELIVER_PAST, MAX_SKEW};
     allow(unused_imports, reason = "outside of this room only the simulator asks")
 )]
 pub(crate) use weakness::Weakness;
+
+#[cfg(all(test, feature = "tracing"))]
+pub(crate) use event::tests::one_of_each as events_of_each_kind;
 
 #[cfg(test)]
 mod tests;

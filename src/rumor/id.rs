@@ -39,7 +39,7 @@ macro_rules! id32 {
             type Err = $crate::rumor::ParseIdError;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Ok(Self($crate::key::parse_hex32(text)?))
+                $crate::key::parse_hex32(text).map(Self).map_err($crate::rumor::ParseIdError::of)
             }
         }
 
@@ -72,8 +72,8 @@ pub enum ParseIdError {
     Digit(char, usize),
 }
 
-impl From<ParseKeyError> for ParseIdError {
-    fn from(error: ParseKeyError) -> Self {
+impl ParseIdError {
+    pub(crate) fn of(error: ParseKeyError) -> Self {
         match error {
             ParseKeyError::Length(len) => Self::Length(len),
             ParseKeyError::Digit(bad, at) => Self::Digit(bad, at),

@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use tokio::time::sleep;
 use vouchsafe::net::BarePeer;
-use vouchsafe::rumor::{Bundle, BundleId, HEADER_LEN, NetworkId, Position, RuleSet, seal};
+use vouchsafe::rumor::{Bundle, BundleId, HEADER_LEN, RuleSet, seal};
 use vouchsafe::wire::{self, FrameWriter, Hello, Lane, MAX_BUNDLES_PER_FRAME, MAX_IDS_PER_FRAME};
-use vouchsafe::{PeerAddr, PublicKey, SecretKey};
+use vouchsafe::{NetworkId, PeerAddr, Position, PublicKey, SecretKey};
 
 use crate::network::{NETWORK, topic};
 
