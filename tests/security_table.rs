@@ -5,8 +5,7 @@ mod sources;
 use std::time::Duration;
 
 use sources::{read, root, tested};
-use vouchsafe::net::GateConfig;
-use vouchsafe::protocol::Config;
+use vouchsafe::{Config, GateConfig};
 
 /// Before it are the bounds; behind it, among others, a table of what happens, which also ends in the tests.
 const COSTS: &str = "## What each attack costs";
@@ -171,8 +170,6 @@ fn every_limit_of_the_configuration_has_a_row() {
     let not_bounds = [
         "expected_nodes",
         "eager_author",
-        "allow",
-        "verifiers",
         "batch",
         "announce_linger",
         "repair_every",

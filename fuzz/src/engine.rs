@@ -8,15 +8,10 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
-use vouchsafe::key::{PublicKey, SecretKey};
-use vouchsafe::protocol::{
-    Action, BatchId, Caps, Config, DownReason, Engine, Event, FRAME_OVERHEAD, Input, LANE_CREDIT, Ledger,
-    LinkId, Mono, Now, Offence, PublishError, Setup, Ticket, Validation, ValidationId,
-};
-use vouchsafe::rumor::{Bundle, BundleId, Evidence, NetworkId, RumorId, TopicId};
-use vouchsafe::wire::{self, Frame, Hello, Lane, TopicChange};
-
-use vouchsafe::rumor::{Position, seal};
+use vouchsafe::protocol::{Action, BatchId, Caps, Engine, FRAME_OVERHEAD, Input, LANE_CREDIT, Ledger, LinkId, Mono, Now, Setup, Ticket, ValidationId};
+use vouchsafe::rumor::{Bundle, BundleId, seal};
+use vouchsafe::wire::{Frame, Hello, Lane, TopicChange, self};
+use vouchsafe::{Config, DownReason, Event, Evidence, NetworkId, Offence, Position, PublicKey, PublishError, RumorId, SecretKey, TopicId, Validation};
 
 use crate::world::{AUTHORS, NETWORK, OWN, START_MS, TOPICS, Told, World, frame_of};
 
@@ -272,7 +267,6 @@ impl Driver {
     fn new(run: &Run) -> Self {
         let mut config = config();
         config.author_bytes = AUTHOR_BYTES;
-        config.verifiers = 2;
         config.batch = 8;
         config.validators = 2;
         config.eager = 2;
@@ -292,8 +286,10 @@ impl Driver {
             seed: [run.seed; 32],
             config,
         };
+        let mut engine = Engine::new(setup, now);
+        engine.set_verifiers(2);
         Self {
-            engine: Engine::new(setup, now),
+            engine,
             now,
             world: World::recall(),
             peers: Vec::new(),

@@ -116,7 +116,7 @@ impl Builder {
         self
     }
 
-    /// Allows links with these node keys only, whatever [`Config::allow`] says.
+    /// Allows links with these node keys only, whoever dials. An empty list is refused by [`Builder::spawn`]. Default: all keys.
     pub fn allow(mut self, keys: impl IntoIterator<Item = PublicKey>) -> Self {
         self.allow = Some(keys.into_iter().collect());
         self
@@ -136,6 +136,9 @@ impl Builder {
 
     /// Uses the application's QUIC endpoint instead of a socket of its own; `listen` is then ignored. The node takes all
     /// connections that come in on it, and ends with [`Event::Stopped`](crate::Event::Stopped) when the application closes it.
+    ///
+    /// This is the one place where a type of quinn is part of the app's level: a new major version of quinn is a new major version
+    /// of this crate. Apps that do not share a socket should leave it.
     pub fn endpoint(mut self, endpoint: quinn::Endpoint) -> Self {
         self.endpoint = Some(endpoint);
         self
@@ -180,6 +183,8 @@ impl Builder {
 
     /// Starts the node on the current tokio runtime.
     ///
+    /// Dropping this future before it is done starts no node and frees the port. A ledger that was being opened may have been made.
+    ///
     /// # Errors
     /// If an address, a topic, the ledger or a parameter is not usable; the error names it and says what to do.
     pub async fn spawn(self) -> Result<Node, SpawnError> {
@@ -191,8 +196,7 @@ impl Builder {
     pub(super) async fn assemble(self) -> Result<(Actor, Node), SpawnError> {
         let now_ms = self.outside.unix_ms();
         let verifiers = self.verifiers.unwrap_or_default();
-        let allow = self.allow.map(|keys| keys.into_iter().collect()).or(self.config.allow);
-        let config = Config { verifiers: verifiers.threads(), allow, ..self.config };
+        let config = Config { verifiers: verifiers.threads(), allow: self.allow, ..self.config };
         config.check()?;
         self.gate.check()?;
         let advertised: Option<Host> =
