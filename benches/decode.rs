@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use vouchsafe::key::{PublicKey, SecretKey};
-use vouchsafe::protocol::{Action, Config, Engine, Input, Ledger, LinkId, Mono, Now, Setup};
-use vouchsafe::rumor::{Bundle, MAX_INLINE, NetworkId, Position, RuleSet, Topic, seal};
+use vouchsafe::protocol::{Action, Engine, Input, Ledger, LinkId, Mono, Now, Setup};
+use vouchsafe::rumor::{Bundle, MAX_INLINE, RuleSet, seal};
 use vouchsafe::wire::{self, Frame, FrameWriter, Hello, Lane};
+use vouchsafe::{Config, NetworkId, Position, PublicKey, SecretKey, Topic};
 
 const LEN: usize = 256;
 const START_MS: u64 = 1_700_000_000_000;

@@ -14,12 +14,12 @@ use criterion::measurement::WallTime;
 use criterion::{
     BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
 };
-use vouchsafe::key::{PublicKey, SecretKey};
 use vouchsafe::protocol::{
-    Action, Config, Engine, FRAME_OVERHEAD, Input, Ledger, LinkId, MAX_LINKS, MAX_TOPICS, Mono, Now, Setup,
+    Action, Engine, FRAME_OVERHEAD, Input, Ledger, LinkId, MAX_LINKS, MAX_TOPICS, Mono, Now, Setup,
 };
-use vouchsafe::rumor::{Bundle, NetworkId, Position, RuleSet, Topic, seal};
+use vouchsafe::rumor::{Bundle, RuleSet, seal};
 use vouchsafe::wire::{self, FrameWriter, Hello, Lane};
+use vouchsafe::{Config, NetworkId, Position, PublicKey, SecretKey, Topic};
 
 const START_MS: u64 = 1_700_000_000_000;
 /// Events of one run: 100 ms, at the pace below.

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vouchsafe::rumor::{
-    Authors, Bundle, Evidence, Guarantee, NetworkId, Position, Proof, RuleSet, Topic, seal,
-};
-use vouchsafe::{SecretKey, verify};
+use vouchsafe::rumor::{Bundle, RuleSet, seal};
+use vouchsafe::{Authors, Evidence, Guarantee, NetworkId, Position, Proof, SecretKey, Topic, verify};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/rumors.json");
 

@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use vouchsafe::node::SpawnError;
-use vouchsafe::node::{JoinError, WaitError};
-use vouchsafe::protocol::{DialError, DownReason, StopReason};
-use vouchsafe::wire::Reason;
 use vouchsafe::{
-    Event, Gap, Node, PeerAddr, PublishError, SecretKey, Subscription, Topic, TopicHandle, VerifierPool,
+    DialError, DownReason, Event, Gap, JoinError, Node, PeerAddr, PublishError, Reason, SecretKey,
+    SpawnError, StopReason, Subscription, Topic, TopicHandle, VerifierPool, WaitError,
 };
 
 const NETWORK: &str = "test";
@@ -163,7 +160,7 @@ async fn only_allowed_keys_are_let_in_whatever_was_configured_first() {
     let pool = VerifierPool::new(1);
     let friend = SecretKey::generate();
     let builder = Node::builder(SecretKey::generate()).network(NETWORK).listen("127.0.0.1:0");
-    let closed = builder.allow([friend.public()]).config(vouchsafe::protocol::Config::default());
+    let closed = builder.allow([friend.public()]).config(vouchsafe::Config::default());
     let closed = closed.verifiers(pool.clone()).spawn().await.unwrap();
     let stranger = node(&pool, &[]).await;
     let mut events = stranger.events();
@@ -449,11 +446,11 @@ async fn node_whose_endpoint_the_application_closes_says_so_and_ends() {
 
 #[tokio::test]
 async fn configuration_that_cant_work_is_refused_at_spawn() {
-    let mut config = vouchsafe::protocol::Config::default();
+    let mut config = vouchsafe::Config::default();
     config.topic_bytes = 0;
     let error = Node::builder(SecretKey::generate()).config(config).spawn().await.unwrap_err();
     assert!(matches!(error, SpawnError::Config(_)) && error.to_string().contains("topic_bytes"), "{error}");
-    let gate = vouchsafe::net::GateConfig::default().half_open(0);
+    let gate = vouchsafe::GateConfig::default().with(|gate| gate.half_open = 0);
     let error = Node::builder(SecretKey::generate()).gate(gate).spawn().await.unwrap_err();
     assert!(matches!(error, SpawnError::Config(_)) && error.to_string().contains("half_open"), "{error}");
 }

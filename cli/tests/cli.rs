@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
-use vouchsafe::key::SecretKey;
-use vouchsafe::rumor::{Bundle, Evidence, NetworkId, Position, Topic, seal};
+use vouchsafe::rumor::{Bundle, seal};
+use vouchsafe::{Evidence, NetworkId, Position, SecretKey, Topic};
 use vouchsafe_testkit::command::{assert_usage, code, stderr, stdout};
 
 /// Longest wait for anything a process should do at once.

@@ -4,11 +4,9 @@ use bytes::Bytes;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use vouchsafe::key::{PublicKey, SecretKey};
-use vouchsafe::rumor::{
-    Authors, Bundle, BundleId, Evidence, Guarantee, MAX_RUMORS, NetworkId, Position, Topic, TopicId, seal,
-};
-use vouchsafe::wire::{self, FrameWriter, Hello, Reason, TopicChange};
+use vouchsafe::rumor::{Bundle, BundleId, MAX_RUMORS, seal};
+use vouchsafe::wire::{FrameWriter, Hello, TopicChange, self};
+use vouchsafe::{Authors, Evidence, Guarantee, NetworkId, Position, PublicKey, Reason, SecretKey, Topic, TopicId};
 
 /// One file of a corpus.
 pub struct Seed {

@@ -7,12 +7,9 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;
-use vouchsafe::key::{PublicKey, SecretKey, Signature};
-use vouchsafe::rumor::{
-    Authors, Bundle, Guarantee, NetworkId, Position, RuleSet, SIGNED_HEADER_LEN, SignedHeader, Topic, seal,
-};
-use vouchsafe::verify;
+use vouchsafe::rumor::{Bundle, RuleSet, SIGNED_HEADER_LEN, Signature, SignedHeader, seal};
 use vouchsafe::wire::{Frame, FrameWriter};
+use vouchsafe::{Authors, Guarantee, NetworkId, Position, PublicKey, SecretKey, Topic, verify};
 
 /// The network of all of it.
 pub const NETWORK: &str = "fuzz";

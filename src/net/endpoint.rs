@@ -124,7 +124,7 @@ impl Endpoint {
         self.quinn.local_addr()
     }
 
-    /// Dials `addr` and succeeds only if it proves to hold the key `peer`, within 10 s.
+    /// Dials `addr` and succeeds only if it proves to hold the key `peer`, within 10 s. Dropping the future ends the handshake.
     ///
     /// # Errors
     /// [`DialError`] says what happened and what to do about it.
@@ -135,7 +135,7 @@ impl Endpoint {
     /// The next peer that dialled us, with its handshake done; `None` once the endpoint is closed. Handshakes go on
     /// side by side whether or not this is called, and a connection that nobody takes in 10 s is closed again.
     ///
-    /// An error is one failed handshake, for the log: keep calling.
+    /// An error is one failed handshake, for the log: keep calling. Cancel safe.
     pub async fn accept(&self) -> Option<Result<Connection, AcceptError>> {
         self.ready.lock().await.recv().await
     }
@@ -153,7 +153,7 @@ impl Endpoint {
     }
 
     /// Waits until the socket does otherwise than `known`. Of an endpoint of the app nothing is known but that
-    /// [`accept`](Self::accept) ends with it.
+    /// [`accept`](Self::accept) ends with it. Cancel safe.
     pub async fn state_other_than(&self, known: &SocketState) -> SocketState {
         let mut state = self.state.clone();
         let changed = state.wait_for(|state| state != known).await.map(|state| state.clone());
@@ -178,6 +178,8 @@ impl Endpoint {
     /// Closes all connections and the socket. Waits at most 1 s for the peers to learn of it; then the port is free, even where a
     /// peer did not answer or a clone of a connection lives on. On an endpoint of the app
     /// ([`from_quinn`](Self::from_quinn)) it only stops accepting, since other connections on it are not ours. Idempotent.
+    ///
+    /// Dropping the future may leave the port bound: call it again.
     pub async fn close(&self) {
         self.tasks.lock().await.shutdown().await;
         let Some(socket) = &self.socket else {

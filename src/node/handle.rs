@@ -94,6 +94,9 @@ impl Node {
     /// [`Impairment::ValidatorsSlow`](crate::protocol::Impairment::ValidatorsSlow). Joining again replaces the judge, which
     /// stays until no join of the topic is left. What the node holds already is judged before it is delivered.
     ///
+    /// Dropping this future joins nothing, but the validator may have replaced one of an earlier join. The validator's own futures are
+    /// dropped where they stand once their time is over.
+    ///
     /// # Errors
     /// As [`Node::join`].
     pub async fn join_with<F, V>(&self, topic: Topic, validator: V) -> Result<TopicHandle, JoinError>
@@ -117,6 +120,8 @@ impl Node {
     /// and [`Node::events`] tells of each, and when the link is up. A new address of a peer is dialled at once, and known ones are
     /// tried in turn with it, at most 8; while a link is up it is only noted. The node's own key is skipped, with an event.
     ///
+    /// Dropping this future before it is done may leave the peer kept or not. [`Node::stop_dialling`] takes it back.
+    ///
     /// # Errors
     /// If the node is closed, or keeps links to 1 024 peers already.
     pub async fn connect(&self, peer: PeerAddr) -> Result<(), ConnectError> {
@@ -128,13 +133,15 @@ impl Node {
     /// No longer dials `peer`. A link that is up goes on until it ends, and the peer may still dial this node. For peers that
     /// are known to be gone: a peer that a node was told of is dialled for ever, at last every 30 s.
     ///
+    /// Dropping this future before it is done may leave the peer kept: call it again.
+    ///
     /// # Errors
     /// If the node is closed.
     pub async fn stop_dialling(&self, peer: PublicKey) -> Result<(), Closed> {
         self.send(Message::StopDialling(peer)).await
     }
 
-    /// Waits until at least `links` links are up.
+    /// Waits until at least `links` links are up. Cancel safe.
     ///
     /// # Errors
     /// If the node is closed first.
@@ -148,7 +155,7 @@ impl Node {
         Events::of(&self.events)
     }
 
-    /// Counters, links and topics at this moment.
+    /// Counters, links and topics at this moment. Cancel safe.
     ///
     /// # Errors
     /// If the node is closed.
@@ -160,6 +167,8 @@ impl Node {
 
     /// Sends what is queued, says goodbye to all links, and ends. Takes at most a few seconds, and answers every caller when the
     /// socket is closed, so that its port can be bound again. Idempotent.
+    ///
+    /// Dropping this future stops the waiting and not the shutdown, once it was polled and the node's inbox had room for the request.
     pub async fn shutdown(&self) {
         // An error means that it is ending already.
         let _ = self.send(Message::Shutdown).await;

@@ -1,5 +1,8 @@
 //! What is said: topics, positions, rumors, the signed bundles they travel in, and the evidence that two of them give.
 //!
+//! **This is the lower level.** What an app names of it stands at the root of the crate; headers, bundles, the pen and the formats are
+//! for drivers and other implementations ([stability](crate#stability)).
+//!
 //! Pure data, no I/O, no clock. Everything that is hashed or signed is of fixed width and little-endian, so that one
 //! meaning has one encoding. Whether a signature holds is the question of [`verify`](crate::verify), one room up.
 //!
@@ -25,6 +28,7 @@ mod proof;
 mod spans;
 mod topic;
 
+pub use crate::key::Signature;
 pub use author::{SealError, seal};
 pub use bundle::{Bundle, BundleError, Rumor, Rumors};
 pub use evidence::{EVIDENCE_LEN, Evidence, EvidenceError};

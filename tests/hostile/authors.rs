@@ -1,11 +1,7 @@
 //! Authors who say two things, and authors who must never seem to.
 
-use vouchsafe::node::Events;
-use vouchsafe::rumor::Evidence;
 use vouchsafe::store::LedgerFile;
-use vouchsafe::{Event, Node, PublishError, SecretKey, Topic, VerifierPool, verify};
-
-use vouchsafe::wire;
+use vouchsafe::{Event, Events, Evidence, Node, PublishError, SecretKey, Topic, VerifierPool, verify, wire};
 
 use crate::liar::{Liar, bundle, bundle_at};
 use crate::scene::{Member, Scene, builder, builder_as, event, soon, until};
@@ -49,7 +45,7 @@ async fn equivocation_convicts_everywhere() {
     }
     // Nobody listens to that author any more, whoever brings it; nobody blames those who do.
     left.push(bundle(&author, &left_topic(&nodes), 7, "but listen").encoded()).await;
-    let deaf = |stats: &vouchsafe::node::NodeStats| stats.counters.convicted_author > 0;
+    let deaf = |stats: &vouchsafe::NodeStats| stats.counters.convicted_author > 0;
     until("a refusal", &nodes[2].0.node, deaf).await;
     nodes[0].0.topic.publish("honest words").await.unwrap();
     for (member, _) in &mut nodes {
@@ -191,7 +187,7 @@ async fn a_flood_of_evidence_is_one_check_more_for_each_author_and_no_word_less(
     let stats = until("the convictions", &scene.victim.node, |stats| stats.counters.convictions == 100).await;
     // What came again was known, or its author convicted, before it was its turn to be checked.
     assert!(stats.counters.verified <= 3 * 100, "{} signatures", stats.counters.verified);
-    let told = |stats: &vouchsafe::node::NodeStats| stats.counters.convictions == 100;
+    let told = |stats: &vouchsafe::NodeStats| stats.counters.convictions == 100;
     for member in &scene.pair {
         until("the proofs", &member.node, told).await;
     }

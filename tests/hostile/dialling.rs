@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use vouchsafe::node::NodeStats;
-use vouchsafe::protocol::{Config, DialError, DialState, Impairment};
-use vouchsafe::wire::Reason;
-use vouchsafe::{Event, Node, PeerAddr, PublishError, RumorId, SecretKey, Topic, TopicHandle, VerifierPool};
+use vouchsafe::{
+    Config, DialError, DialState, Event, Impairment, Node, NodeStats, PeerAddr, PublishError, Reason,
+    RumorId, SecretKey, Topic, TopicHandle, VerifierPool,
+};
 
 use crate::scene::{Member, builder, builder_as, event, soon, until};
 

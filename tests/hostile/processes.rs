@@ -7,10 +7,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use vouchsafe::key::KeyFileError;
-use vouchsafe::node::SpawnError;
-use vouchsafe::store::{LedgerError, LedgerFile};
-use vouchsafe::{PublishError, SecretKey, Topic, VerifierPool};
+use vouchsafe::store::LedgerFile;
+use vouchsafe::{KeyFileError, LedgerError, PublishError, SecretKey, SpawnError, Topic, VerifierPool};
 
 use crate::scene::{Member, builder, builder_as, soon};
 

@@ -4,10 +4,9 @@ use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use vouchsafe::node::{Builder, Events, NodeStats};
-use vouchsafe::protocol::Offence;
 use vouchsafe::{
-    Event, Node, PeerAddr, PublicKey, SecretKey, Subscription, Topic, TopicHandle, VerifierPool,
+    Builder, Event, Events, Node, NodeStats, Offence, PeerAddr, PublicKey, SecretKey, Subscription, Topic,
+    TopicHandle, VerifierPool,
 };
 
 pub(crate) const NETWORK: &str = "hostile";

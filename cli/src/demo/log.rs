@@ -4,8 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 use bytes::Bytes;
-use vouchsafe::protocol::Offence;
-use vouchsafe::{Delivery, Event, PublicKey, RumorId};
+use vouchsafe::{Delivery, Event, Offence, PublicKey, RumorId};
 
 use super::liars::Fate;
 use super::plan::{Catch, Plan};

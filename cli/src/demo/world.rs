@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use vouchsafe::protocol::{Config, MAX_LINKS};
+use vouchsafe::protocol::MAX_LINKS;
 use vouchsafe::rumor::RuleSet;
-use vouchsafe::{Node, PeerAddr, PublicKey, SecretKey, Topic, TopicHandle, VerifierPool};
+use vouchsafe::{Config, Node, PeerAddr, PublicKey, SecretKey, Topic, TopicHandle, VerifierPool};
 
 use super::plan::{Dice, Plan};
 use crate::exit::Failure;

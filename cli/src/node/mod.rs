@@ -11,9 +11,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use vouchsafe::key::{KeyFileError, SecretKey};
-use vouchsafe::rumor::NetworkId;
-use vouchsafe::{Delivery, Event, Gap, Node, PeerAddr, Topic, TopicHandle};
+use vouchsafe::{
+    Delivery, Event, Gap, KeyFileError, NetworkId, Node, PeerAddr, SecretKey, Topic, TopicHandle,
+};
 
 use crate::exit::Failure;
 use crate::files::is_dash;

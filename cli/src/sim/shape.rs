@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use vouchsafe::rumor::NetworkId;
+use vouchsafe::NetworkId;
 use vouchsafe::sim::{Churn, Placement, Scenario, Topology};
 
 use crate::exit::Failure;

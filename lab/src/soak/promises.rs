@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use vouchsafe::node::NodeStats;
-use vouchsafe::protocol::{Config, LANE_CREDIT};
+use vouchsafe::protocol::LANE_CREDIT;
 use vouchsafe::rumor::SIGNED_HEADER_LEN;
 use vouchsafe::wire::MAX_FRAME_LEN;
-use vouchsafe::{Delivery, Event, PublicKey, RumorId};
+use vouchsafe::{Config, Delivery, Event, NodeStats, PublicKey, RumorId};
 
 /// A rumor is owed as long as it can reach everybody inside the delivery window, 60 s, though clocks of threads differ.
 const OWED: Duration = Duration::from_secs(45);
@@ -306,7 +305,7 @@ mod tests {
         let (honest, liar) = (SecretKey::generate().public(), SecretKey::generate().public());
         let mut promises = Promises::new(2, Duration::from_secs(15));
         promises.is_honest(honest, 1);
-        let offence = |peer| Event::Offence { peer, offence: vouchsafe::protocol::Offence::Undecodable };
+        let offence = |peer| Event::Offence { peer, offence: vouchsafe::Offence::Undecodable };
         promises.event(0, &offence(liar));
         assert!(promises.broken.is_empty());
         promises.event(0, &offence(honest));
