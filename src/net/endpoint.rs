@@ -207,7 +207,7 @@ pub(crate) async fn dial(
     addr: SocketAddr,
 ) -> Result<Connection, DialError> {
     let config = identity.client_config(peer);
-    let (config, answered) = config.map_err(|TlsSetupError(why)| DialError::Tls { why })?;
+    let (config, answered) = config.map_err(|error| DialError::Tls { why: error.to_string() })?;
     let connecting = endpoint.connect_with(config, addr, SERVER_NAME).map_err(|error| match error {
         ConnectError::EndpointStopping => DialError::Closed,
         error => DialError::Address { addr, why: error.to_string() },

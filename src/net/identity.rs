@@ -113,7 +113,7 @@ pub(crate) fn peer_key(connection: &quinn::Connection) -> Option<PublicKey> {
 /// TLS could not be set up: a fault of the build, not of a peer. It prints what TLS said.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("TLS can't be set up: {0}; build rustls with its `ring` provider")]
-pub struct TlsSetupError(pub(crate) String);
+pub struct TlsSetupError(String);
 
 impl TlsSetupError {
     /// The types of rustls and quinn end here: a new major version of theirs is not one of ours.

@@ -152,9 +152,9 @@ pub enum DialError {
         why: String,
     },
     /// TLS could not be set up: a fault of the build, not of a peer.
-    #[error("TLS can't be set up: {why}; build rustls with its `ring` provider")]
+    #[error("{why}")]
     Tls {
-        /// What TLS said.
+        /// What TLS said, and what to do.
         why: String,
     },
 }
