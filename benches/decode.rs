@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use vouchsafe::key::{PublicKey, SecretKey};
-use vouchsafe::protocol::{Action, Config, Engine, Input, Ledger, LinkId, Mono, Now, Setup};
-use vouchsafe::rumor::{Bundle, MAX_INLINE, NetworkId, Position, RuleSet, Topic, seal};
+use vouchsafe::protocol::{Action, Engine, Input, Ledger, LinkId, Mono, Now, Setup};
+use vouchsafe::rumor::{Bundle, MAX_INLINE, RuleSet, seal};
 use vouchsafe::wire::{self, Frame, FrameWriter, Hello, Lane};
+use vouchsafe::{Config, NetworkId, Position, PublicKey, SecretKey, Topic};
 
 const LEN: usize = 256;
 const START_MS: u64 = 1_700_000_000_000;
 const LINK: LinkId = LinkId(1);
 
 fn rules() -> Arc<RuleSet> {
-    Arc::new(Topic::named("bench").slots_per_tick(4096).on(NetworkId::of("bench")).unwrap())
+    Arc::new(Topic::named("bench").slots_per_tick(4096).bind(NetworkId::of("bench")).unwrap())
 }
 
 /// `count` bundles of `each` rumors, one after the other in the slots of one tick.
@@ -81,8 +81,8 @@ fn decode(c: &mut Criterion) {
 fn engine(rules: &Arc<RuleSet>, now: Now) -> Engine {
     let mut config = Config::default();
     // A link that may cost whatever it likes: pausing is not what is measured.
-    config.link_cpu_per_s = Duration::from_secs(1_000_000);
-    config.link_bytes_per_s = u64::MAX;
+    config.budget.cpu_per_s = Duration::from_secs(1_000_000);
+    config.budget.bytes_per_s = u64::MAX;
     let network = NetworkId::of("bench");
     let setup = Setup {
         network,

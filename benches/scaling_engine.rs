@@ -14,12 +14,12 @@ use criterion::measurement::WallTime;
 use criterion::{
     BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
 };
-use vouchsafe::key::{PublicKey, SecretKey};
 use vouchsafe::protocol::{
-    Action, Config, Engine, FRAME_OVERHEAD, Input, Ledger, LinkId, MAX_LINKS, MAX_TOPICS, Mono, Now, Setup,
+    Action, Engine, FRAME_OVERHEAD, Input, Ledger, LinkId, MAX_LINKS, MAX_TOPICS, Mono, Now, Setup,
 };
-use vouchsafe::rumor::{Bundle, NetworkId, Position, RuleSet, Topic, seal};
+use vouchsafe::rumor::{Bundle, RuleSet, seal};
 use vouchsafe::wire::{self, FrameWriter, Hello, Lane};
+use vouchsafe::{Config, NetworkId, Position, PublicKey, SecretKey, Topic};
 
 const START_MS: u64 = 1_700_000_000_000;
 /// Events of one run: 100 ms, at the pace below.
@@ -61,9 +61,9 @@ impl Scene {
     fn new(links: usize, topics: &[Arc<RuleSet>]) -> Self {
         let mut config = Config::default();
         // Links that may cost whatever they like: pausing is not what is measured.
-        config.link_cpu_per_s = Duration::from_secs(1_000_000);
-        config.link_bytes_per_s = u64::MAX;
-        config.max_links = MAX_LINKS;
+        config.budget.cpu_per_s = Duration::from_secs(1_000_000);
+        config.budget.bytes_per_s = u64::MAX;
+        config.links.max = MAX_LINKS;
         let setup = Setup {
             network: NetworkId::of("bench"),
             node: PublicKey::from_bytes([1; 32]),
@@ -149,7 +149,7 @@ fn frames(topics: &[Arc<RuleSet>]) -> (Vec<Bytes>, Vec<Bytes>) {
 
 fn measure(group: &mut BenchmarkGroup<'_, WallTime>, value: usize, links: usize, topics: usize) {
     let topic =
-        |n| Topic::named(format!("topic {n}")).slots_per_tick(4096).on(NetworkId::of("bench")).unwrap();
+        |n| Topic::named(format!("topic {n}")).slots_per_tick(4096).bind(NetworkId::of("bench")).unwrap();
     let topics: Vec<_> = (0..topics).map(topic).map(Arc::new).collect();
     let (pushed, announced) = frames(&topics);
     group.throughput(Throughput::Elements(EVENTS as u64));

@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Bencher, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use vouchsafe::key::Signature;
+use vouchsafe::rumor::Signature;
 use vouchsafe::verify::Verifier;
 
 #[path = "common/signatures.rs"]

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use vouchsafe::key::SecretKey;
-use vouchsafe::rumor::{Bundle, Position, SignedHeader, TopicId, seal};
+use vouchsafe::rumor::{Bundle, SignedHeader, seal};
 use vouchsafe::verify::{Item, Verifier, verify_single};
+use vouchsafe::{Position, SecretKey, TopicId};
 
 #[path = "common/signatures.rs"]
 mod signatures;

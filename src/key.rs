@@ -48,6 +48,12 @@ impl PublicKey {
     }
 }
 
+impl AsRef<[u8]> for PublicKey {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))
@@ -68,6 +74,33 @@ impl FromStr for PublicKey {
     }
 }
 
+/// Serialises 32 bytes as their text in formats for people, as JSON is one, and as the bytes in all others.
+macro_rules! serde_as_text {
+    ($name:ident) => {
+        #[cfg(feature = "serde")]
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                if to.is_human_readable() { to.collect_str(self) } else { self.as_bytes().serialize(to) }
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                if from.is_human_readable() {
+                    let text = <String as serde::Deserialize>::deserialize(from)?;
+                    text.parse().map_err(serde::de::Error::custom)
+                } else {
+                    <[u8; 32] as serde::Deserialize>::deserialize(from).map(Self::from_bytes)
+                }
+            }
+        }
+    };
+}
+pub(crate) use serde_as_text;
+
+serde_as_text!(PublicKey);
+
 /// An Ed25519 signature: 64 bytes, `R || s`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Signature([u8; 64]);
@@ -82,6 +115,12 @@ impl Signature {
     /// The 64 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 64] {
+        &self.0
+    }
+}
+
+impl AsRef<[u8]> for Signature {
+    fn as_ref(&self) -> &[u8] {
         &self.0
     }
 }
@@ -388,7 +427,7 @@ pub enum KeyFileError {
     },
 }
 
-fn parse_hex32(text: &str) -> Result<[u8; 32], ParseKeyError> {
+pub(crate) fn parse_hex32(text: &str) -> Result<[u8; 32], ParseKeyError> {
     let count = text.chars().count();
     if count != 64 {
         return Err(ParseKeyError::Length(count));

@@ -21,7 +21,7 @@
 //!
 //! let (here, there) = (alice.join(Topic::named("lobby")).await?, bob.join(Topic::named("lobby")).await?);
 //! let mut rumors = there.subscribe();
-//! here.ready(1).await?; // one link to somebody in the lobby
+//! here.wait_for_links(1).await?; // one link to somebody in the lobby
 //! let id = here.publish("hello").await?;
 //!
 //! let rumor = rumors.next().await.ok_or("closed")??;
@@ -30,20 +30,76 @@
 //! # }
 //! ```
 //!
+//! # I want to ...
+//!
+//! | I want to ... | Type |
+//! |---|---|
+//! | start a node, and stop it | [`Node`], [`Builder`], [`SpawnError`] |
+//! | keep an identity | [`SecretKey`], [`PublicKey`]; [`Builder::ledger`] |
+//! | find other nodes | [`PeerAddr`], [`Host`]; [`Node::connect`], [`Node::stop_dialling`] |
+//! | say who may write, and how much | [`Topic`], [`Authors`], [`Guarantee`] |
+//! | publish | [`TopicHandle`], [`PublishError`] |
+//! | read | [`Subscription`], [`Delivery`], [`Rumor`], [`Gap`] |
+//! | accept or refuse what others publish | [`Node::join_with`], [`Validation`] |
+//! | know what happens to a node | [`Events`], [`Event`], [`Impairment`] |
+//! | know why a link ended, never came, or was refused | [`DownReason`], [`DialError`], [`Reason`], [`Offence`] |
+//! | show a third party who said what | [`Proof`], [`RumorId`], [`Position`] |
+//! | show a third party that an author cheats | [`Evidence`] |
+//! | watch a node | [`NodeStats`], [`LinkStats`], [`TopicStats`], [`protocol::Counters`] |
+//! | set budgets and caps | [`Config`], [`GateConfig`], [`VerifierPool`] |
+//!
+//! # What it needs, and what it costs
+//!
+//! * **Runtime:** tokio. [`Builder::spawn`] runs the node on the current runtime, in one task beside six for each link. Time and
+//!   I/O must be enabled. Any flavor will do.
+//! * **Threads:** a [`VerifierPool`] of half the processors, unless the app gives its own. Nodes of one process can share a pool.
+//! * **Compiler:** Rust 1.89 or later, and a C compiler for ring.
+//! * **CPU:** one signature for each bundle, some 50 us alone and some 16 us in a batch. A bundle has up to 64 rumors.
+//! * **Memory:** at most 256 MiB of bodies and some 50 MiB of index for each topic at the default [`Config`], and some MiB for each
+//!   link. `docs/security.md` in the repository has every bound.
+//! * **Debug builds** are some 30 times slower at curve arithmetic. The README has the four lines for `Cargo.toml`.
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | Feature | What it adds |
+//! |---|---|
+//! | `serde` | `Serialize` and `Deserialize` for ids, keys, addresses, [`Event`] and [`NodeStats`] |
+//! | `tracing` | a span for each link and a line for each event, through the `tracing` crate |
+//! | `sim` | the simulator and hostile peers, for apps that test themselves against liars |
+//!
+//! # Cancellation
+//!
+//! Each async method says what happens when its future is dropped before it is done.
+//!
+//! # Stability
+//!
+//! What the root of this crate names is the **app's level**. It changes in a way that breaks an app only with a new major version
+//! (before 1.0: a new minor version). Enums that may grow are `non_exhaustive`; configurations have setters.
+//!
+//! The modules are the **lower level**, for drivers, tests and other implementations: the engine ([`protocol`]), its frames
+//! ([`wire`]), QUIC ([`net`]), the rule for signatures ([`verify`]), the data ([`rumor`]), the ledger ([`store`]) and the simulator
+//! (`sim`). Their names, signatures and fields may change in a minor version; `CHANGELOG.md` says so. Two things do not change
+//! there without a new major version: the bytes of the wire version that [`wire::ALPN`] names, and which signatures are genuine.
+//!
+//! [`Builder::endpoint`] takes a `quinn::Endpoint`, so a new major version of quinn is one of this crate. No other type of quinn
+//! or rustls is part of the app's level.
+//!
 //! # The map
 //!
 //! Imports point only downwards in this table; a room knows nothing of those above it.
 //!
 //! | Room | Question | What is in it |
 //! |---|---|---|
-//! | [`node`] | the async face | builder, handles, subscriptions, the task that owns the engine |
+//! | `node` | the async face | builder, handles, subscriptions, the task that owns the engine |
 //! | [`net`] | QUIC | endpoint, TLS identity by raw public key, gate, links |
 //! | [`store`] | what is kept | the author's ledger |
 //! | [`protocol`] | what to do | the sans-I/O engine: intake, spread, pulls, evidence, budgets |
 //! | [`wire`] | how it travels | frames, strict codec, limits |
 //! | [`verify`] | is it genuine | the rule, alone and in batches |
 //! | [`rumor`] | what is said | topics, positions, bundles, proofs, evidence |
-//! | [`key`] | who | node and author keys |
+//! | `key` | who | node and author keys |
 
 #![deny(
     clippy::unwrap_used,
@@ -67,9 +123,9 @@
     )
 )]
 
-pub mod key;
+mod key;
 pub mod net;
-pub mod node;
+mod node;
 pub mod protocol;
 pub mod rumor;
 #[cfg(feature = "sim")]
@@ -78,10 +134,33 @@ pub mod store;
 pub mod verify;
 pub mod wire;
 
-pub use key::{PublicKey, SecretKey};
-pub use node::{Delivery, Gap, Lagged, Node, PeerAddr, Subscription, TopicHandle, VerifierPool};
-pub use protocol::{Event, Impairment, PublishError, Validation};
-pub use rumor::{Authors, Guarantee, Rumor, RumorId, Topic, TopicId};
+pub use key::{KeyFileError, ParseKeyError, PublicKey, ReadKeyError, SecretKey};
+pub use node::{
+    Builder, Closed, ConnectError, Delivery, Events, Gap, Host, HostName, JoinError, Lagged, Node, NodeStats,
+    ParseAddrError, PeerAddr, SpawnError, Subscription, TopicHandle, VerifierPool, WaitError,
+};
+
+#[doc(inline)]
+pub use net::{BindError, GateConfig, TlsSetupError};
+#[doc(inline)]
+pub use protocol::{
+    BudgetConfig, Config, ConfigError, DialConfig, LinkConfig, PublishConfig, PullConfig, TopicConfig,
+    ValidatorConfig,
+};
+#[doc(inline)]
+pub use protocol::{
+    DialError, DialState, DownReason, Event, Impairment, KeepError, KeptPeer, LinkStats, Offence,
+    PublishError, StopReason, TopicStats, Validation,
+};
+#[doc(inline)]
+pub use rumor::{
+    Authors, Evidence, EvidenceError, Guarantee, NetworkId, ParseIdError, ParsePositionError, Position,
+    Proof, ProofError, RuleError, Rumor, RumorId, Topic, TopicId,
+};
+#[doc(inline)]
+pub use store::LedgerError;
+#[doc(inline)]
+pub use wire::Reason;
 
 /// The README's code compiles and runs.
 #[cfg(doctest)]

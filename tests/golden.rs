@@ -6,10 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vouchsafe::rumor::{
-    Authors, Bundle, Evidence, Guarantee, NetworkId, Position, Proof, RuleSet, Topic, seal,
-};
-use vouchsafe::{SecretKey, verify};
+use vouchsafe::rumor::{Bundle, RuleSet, seal};
+use vouchsafe::{Authors, Evidence, Guarantee, NetworkId, Position, Proof, SecretKey, Topic, verify};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/rumors.json");
 
@@ -40,7 +38,7 @@ fn golden() -> Value {
     let network = NetworkId::of("golden");
     let key = SecretKey::from_seed(&[0x42; 32]);
     let other = SecretKey::from_seed(&[0x43; 32]);
-    let plain = Topic::named("plain").on(network).unwrap();
+    let plain = Topic::named("plain").bind(network).unwrap();
     let strict = Topic::named("strict")
         .slots_per_tick(1000)
         .tick_len(Duration::from_millis(250))
@@ -48,7 +46,7 @@ fn golden() -> Value {
         .retention(Duration::from_secs(3600))
         .guarantee(Guarantee::HoldBack(Duration::from_secs(2)))
         .authors(Authors::Listed(vec![key.public(), other.public()]))
-        .on(network)
+        .bind(network)
         .unwrap();
     let seal_at = |slot, bodies: &[&'static str]| {
         let bodies: Vec<_> = bodies.iter().map(|body| body.as_bytes().into()).collect();

@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use vouchsafe::node::SpawnError;
-use vouchsafe::node::{JoinError, ReadyError};
-use vouchsafe::protocol::DownReason;
-use vouchsafe::wire::Reason;
 use vouchsafe::{
-    Event, Gap, Node, PeerAddr, PublishError, SecretKey, Subscription, Topic, TopicHandle, VerifierPool,
+    DialError, DownReason, Event, Gap, JoinError, Node, PeerAddr, PublishError, Reason, SecretKey,
+    SpawnError, StopReason, Subscription, Topic, TopicHandle, VerifierPool, WaitError,
 };
 
 const NETWORK: &str = "test";
@@ -37,7 +34,7 @@ async fn mesh(count: usize, topic: &Topic) -> Vec<(Node, TopicHandle)> {
         nodes.push((node, handle));
     }
     for (_, handle) in &nodes {
-        soon("a full mesh", handle.ready(count - 1)).await.unwrap();
+        soon("a full mesh", handle.wait_for_links(count - 1)).await.unwrap();
     }
     nodes
 }
@@ -101,8 +98,8 @@ async fn publishing_what_cannot_be_published_says_why() {
     assert_eq!(topic.publish("hello, world").await, Err(PublishError::TooLarge { len: 12, max: 10 }));
     let other = node(&pool, &[alone.addr().unwrap()]).await;
     let there = other.join(Topic::named("lobby").max_body(10)).await.unwrap();
-    soon("a link", there.ready(1)).await.unwrap();
-    soon("a link", topic.ready(1)).await.unwrap();
+    soon("a link", there.wait_for_links(1)).await.unwrap();
+    soon("a link", topic.wait_for_links(1)).await.unwrap();
     for _ in 0..64 {
         topic.publish("x").await.unwrap();
     }
@@ -134,7 +131,7 @@ async fn try_publish_waits_for_the_ledger_and_for_nothing_else() {
         author.join(Topic::named("t").slots_per_tick(1).tick_len(Duration::from_secs(10))).await.unwrap();
     let topic_there = other.join(Topic::named("t").slots_per_tick(1).tick_len(Duration::from_secs(10)));
     let _relays = topic_there.await.unwrap();
-    soon("a link", topic.ready(1)).await.unwrap();
+    soon("a link", topic.wait_for_links(1)).await.unwrap();
     // Nothing is recorded yet, so this needs the disk; the second of a tick needs a slot. (A tick may end between them.)
     let mut results = Vec::new();
     for _ in 0..3 {
@@ -154,7 +151,8 @@ async fn who_can_not_be_dialled_is_named_and_why() {
     let failed = soon("an event", events.next()).await.unwrap().unwrap();
     let Event::DialFailed { peer, why } = failed else { panic!("{failed:?}") };
     assert_eq!(peer, wrong.key);
-    assert!(why.contains(&other.id().to_string()), "{why}");
+    let (addr, expected, answered) = (other.local_addr(), wrong.key, other.id());
+    assert_eq!(why, DialError::WrongKey { addr, expected, answered });
 }
 
 #[tokio::test]
@@ -162,7 +160,7 @@ async fn only_allowed_keys_are_let_in_whatever_was_configured_first() {
     let pool = VerifierPool::new(1);
     let friend = SecretKey::generate();
     let builder = Node::builder(SecretKey::generate()).network(NETWORK).listen("127.0.0.1:0");
-    let closed = builder.allow([friend.public()]).config(vouchsafe::protocol::Config::default());
+    let closed = builder.allow([friend.public()]).config(vouchsafe::Config::default());
     let closed = closed.verifiers(pool.clone()).spawn().await.unwrap();
     let stranger = node(&pool, &[]).await;
     let mut events = stranger.events();
@@ -172,7 +170,7 @@ async fn only_allowed_keys_are_let_in_whatever_was_configured_first() {
     let friend =
         Node::builder(friend).network(NETWORK).listen("127.0.0.1:0").bootstrap([closed.addr().unwrap()]);
     let friend = friend.verifiers(pool).spawn().await.unwrap();
-    soon("a link", friend.ready(1)).await.unwrap();
+    soon("a link", friend.wait_for_links(1)).await.unwrap();
 }
 
 #[tokio::test]
@@ -204,11 +202,11 @@ async fn a_link_that_goes_down_comes_up_again() {
     let key = SecretKey::generate();
     let goes = Node::builder(key.clone()).network(NETWORK).listen("127.0.0.1:0").spawn().await.unwrap();
     stays.connect(goes.addr().unwrap()).await.unwrap();
-    soon("the first link", goes.ready(1)).await.unwrap();
+    soon("the first link", goes.wait_for_links(1)).await.unwrap();
     let addr = goes.local_addr();
     goes.shutdown().await;
     let back = Node::builder(key).network(NETWORK).listen(addr).spawn().await.unwrap();
-    soon("the second link", back.ready(1)).await.unwrap();
+    soon("the second link", back.wait_for_links(1)).await.unwrap();
 }
 
 #[tokio::test]
@@ -241,7 +239,7 @@ async fn a_slow_reader_is_told_how_much_it_missed() {
     let topic = Topic::named("lobby").slots_per_tick(1000);
     let from = quick.join(topic.clone()).await.unwrap();
     let to = slow.join(topic).await.unwrap();
-    soon("a link", from.ready(1)).await.unwrap();
+    soon("a link", from.wait_for_links(1)).await.unwrap();
     let mut lags = to.subscribe();
     let mut own = from.subscribe();
     for _ in 0..20 {
@@ -281,7 +279,7 @@ async fn a_peer_is_found_by_the_name_of_its_host() {
     let there = node(&pool, &[]).await;
     let named = format!("{}@localhost:{}", there.id(), there.local_addr().port());
     let here = node(&pool, &[named.parse().unwrap()]).await;
-    soon("a link", here.ready(1)).await.unwrap();
+    soon("a link", here.wait_for_links(1)).await.unwrap();
     // A name that nobody has is told as a dial that failed, and ends nothing.
     let mut events = here.events();
     let nobody = SecretKey::generate().public();
@@ -289,7 +287,7 @@ async fn a_peer_is_found_by_the_name_of_its_host() {
     let failed = soon("an event", events.next()).await.unwrap().unwrap();
     let Event::DialFailed { peer, why } = failed else { panic!("{failed:?}") };
     assert_eq!(peer, nobody);
-    assert!(why.contains("no-such-host.invalid"), "{why}");
+    assert!(matches!(&why, DialError::Lookup { host, .. } if host == "no-such-host.invalid:1"), "{why}");
 }
 
 #[tokio::test]
@@ -315,7 +313,7 @@ async fn a_publish_that_is_dropped_takes_back_what_is_not_sealed() {
     let builder = Node::builder(key).network(NETWORK).listen("127.0.0.1:0").verifiers(pool.clone());
     let author = builder.bootstrap([listener.addr().unwrap()]).spawn().await.unwrap();
     let speaker = author.join(topic).await.unwrap();
-    soon("a link", speaker.ready(1)).await.unwrap();
+    soon("a link", speaker.wait_for_links(1)).await.unwrap();
     // What it only tries says until when.
     let tried = soon("an answer", speaker.try_publish("tried")).await;
     let Err(PublishError::Silent { until_ms }) = tried else { panic!("{tried:?}") };
@@ -350,7 +348,7 @@ async fn a_node_that_ended_in_good_order_holds_up_its_next_life_for_no_more_than
     let topic = Topic::named("lobby");
     let _relays = listener.join(topic.clone()).await.unwrap();
     let speaker = author.join(topic).await.unwrap();
-    soon("a link", speaker.ready(1)).await.unwrap();
+    soon("a link", speaker.wait_for_links(1)).await.unwrap();
     speaker.publish("word").await.unwrap();
     let now_ms =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
@@ -398,7 +396,7 @@ async fn every_caller_of_shutdown_is_answered_when_the_port_is_free() {
     let pool = VerifierPool::new(1);
     let nodes = [node(&pool, &[]).await, node(&pool, &[]).await];
     nodes[0].connect(nodes[1].addr().unwrap()).await.unwrap();
-    soon("a link", nodes[0].ready(1)).await.unwrap();
+    soon("a link", nodes[0].wait_for_links(1)).await.unwrap();
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let node = nodes[0].clone();
@@ -439,8 +437,8 @@ async fn node_whose_endpoint_the_application_closes_says_so_and_ends() {
     while let Some(event) = soon("an event", events.next()).await {
         told.push(event.unwrap());
     }
-    assert!(matches!(told.last(), Some(Event::Stopped { .. })), "{told:?}");
-    let families = |event: &Event| matches!(event, Event::DialFailed { why, .. } if why.contains("family"));
+    assert!(matches!(told.last(), Some(Event::Stopped { why: StopReason::EndpointClosed })), "{told:?}");
+    let families = |event: &Event| matches!(event, Event::DialFailed { why: DialError::Address { .. }, .. });
     assert!(!told.iter().any(families), "{told:?}");
     assert_eq!(soon("an answer", topic.publish("too late")).await, Err(PublishError::Closed));
     soon("an answer", node.shutdown()).await;
@@ -448,11 +446,11 @@ async fn node_whose_endpoint_the_application_closes_says_so_and_ends() {
 
 #[tokio::test]
 async fn configuration_that_cant_work_is_refused_at_spawn() {
-    let mut config = vouchsafe::protocol::Config::default();
-    config.topic_bytes = 0;
+    let mut config = vouchsafe::Config::default();
+    config.topics.bytes = 0;
     let error = Node::builder(SecretKey::generate()).config(config).spawn().await.unwrap_err();
-    assert!(matches!(error, SpawnError::Config(_)) && error.to_string().contains("topic_bytes"), "{error}");
-    let gate = vouchsafe::net::GateConfig { half_open: 0, ..Default::default() };
+    assert!(matches!(error, SpawnError::Config(_)) && error.to_string().contains("topics.bytes"), "{error}");
+    let gate = vouchsafe::GateConfig::default().with(|gate| gate.half_open = 0);
     let error = Node::builder(SecretKey::generate()).gate(gate).spawn().await.unwrap_err();
     assert!(matches!(error, SpawnError::Config(_)) && error.to_string().contains("half_open"), "{error}");
 }
@@ -474,7 +472,7 @@ async fn each_join_ends_by_itself_and_a_topic_with_the_last_of_them() {
     assert_eq!(soon("the end", of_first.next()).await, None);
     // A handle that has left does nothing more, whoever else has joined.
     let topic = first.id();
-    assert_eq!(first.ready(1).await, Err(ReadyError::NotJoined(topic)));
+    assert_eq!(first.wait_for_links(1).await, Err(WaitError::NotJoined(topic)));
     assert_eq!(first.publish("word").await, Err(PublishError::NotJoined(topic)));
     assert_eq!(first.subscribe().next().await, Some(Err(Gap::NotJoined(topic))));
     first.leave().await.unwrap();
@@ -514,7 +512,7 @@ async fn a_topic_of_the_builder_stays_relayed_and_is_read_by_who_joins_later() {
     let relay = relay.topic(Topic::named("lobby")).verifiers(pool.clone()).spawn().await.unwrap();
     let author = node(&pool, &[relay.addr().unwrap()]).await;
     let topic = author.join(Topic::named("lobby")).await.unwrap();
-    soon("a link", topic.ready(1)).await.unwrap();
+    soon("a link", topic.wait_for_links(1)).await.unwrap();
     let heard = async |count: u64| {
         while relay.stats().await.unwrap().counters.rumors_accepted < count {
             tokio::task::yield_now().await;

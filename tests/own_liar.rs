@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use vouchsafe::Position;
 use vouchsafe::protocol::{LinkId, Mono};
-use vouchsafe::rumor::Position;
 use vouchsafe::sim::{Adversary, Experiment, Liar, Me, Network, Outgoing, Scenario};
 use vouchsafe::wire::{Kind, Lane};
 

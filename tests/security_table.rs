@@ -5,8 +5,7 @@ mod sources;
 use std::time::Duration;
 
 use sources::{read, root, tested};
-use vouchsafe::net::GateConfig;
-use vouchsafe::protocol::Config;
+use vouchsafe::{Config, GateConfig};
 
 /// Before it are the bounds; behind it, among others, a table of what happens, which also ends in the tests.
 const COSTS: &str = "## What each attack costs";
@@ -104,19 +103,19 @@ fn field(name: &str) -> Option<u64> {
     Some(match name {
         "DialConfig::outbound" => config.dialling.outbound as u64,
         "DialConfig::feelers" => config.dialling.feelers as u64,
-        "Config::max_links" => config.max_links as u64,
-        "Config::max_inbound" => config.max_inbound as u64,
-        "Config::unaimed_inbound" => config.unaimed_inbound as u64,
-        "Config::link_bytes_per_s" => config.link_bytes_per_s,
-        "Config::link_bytes_burst" => config.link_bytes_burst,
-        "Config::link_cpu_per_s" => millis(config.link_cpu_per_s),
-        "Config::link_cpu_burst" => millis(config.link_cpu_burst),
-        "Config::topic_bundles" => config.topic_bundles as u64,
-        "Config::topic_bytes" => config.topic_bytes as u64,
-        "Config::author_bytes" => config.author_bytes as u64,
-        "Config::validators" => config.validators as u64,
-        "Config::validator_patience" => millis(config.validator_patience),
-        "Config::eager" => config.eager as u64,
+        "Config::links.max" => config.links.max as u64,
+        "Config::links.inbound" => config.links.inbound as u64,
+        "Config::links.unaimed" => config.links.unaimed as u64,
+        "Config::budget.bytes_per_s" => config.budget.bytes_per_s,
+        "Config::budget.bytes_burst" => config.budget.bytes_burst,
+        "Config::budget.cpu_per_s" => millis(config.budget.cpu_per_s),
+        "Config::budget.cpu_burst" => millis(config.budget.cpu_burst),
+        "Config::topics.bundles" => config.topics.bundles as u64,
+        "Config::topics.bytes" => config.topics.bytes as u64,
+        "Config::topics.author_bytes" => config.topics.author_bytes as u64,
+        "Config::validators.at_once" => config.validators.at_once as u64,
+        "Config::validators.patience" => millis(config.validators.patience),
+        "Config::publishing.eager" => config.publishing.eager as u64,
         "GateConfig::half_open" => gate.half_open.into(),
         "GateConfig::half_open_per_group" => gate.half_open_per_group.into(),
         "GateConfig::retry_from" => gate.retry_from.into(),
@@ -173,8 +172,6 @@ fn every_limit_of_the_configuration_has_a_row() {
     let not_bounds = [
         "expected_nodes",
         "eager_author",
-        "allow",
-        "verifiers",
         "batch",
         "announce_linger",
         "repair_every",

@@ -2,7 +2,8 @@
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::Value;
-use vouchsafe::key::{PublicKey, Signature};
+use vouchsafe::PublicKey;
+use vouchsafe::rumor::Signature;
 use vouchsafe::verify::{Item, Verifier, is_signing_key, verify_raw, verify_single};
 
 const WYCHEPROOF: &str = include_str!("vectors/wycheproof_ed25519.json");

@@ -1,7 +1,8 @@
 //! Signatures to verify, for the benches that need many.
 
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
-use vouchsafe::key::{PublicKey, Signature};
+use vouchsafe::PublicKey;
+use vouchsafe::rumor::Signature;
 use vouchsafe::verify::Item;
 
 pub(crate) struct Signed {

@@ -5,9 +5,7 @@ use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use vouchsafe::net::BindError;
-use vouchsafe::node::SpawnError;
-use vouchsafe::store::LedgerError;
+use vouchsafe::{BindError, LedgerError, SpawnError};
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use vouchsafe::key::{KeyFileError, SecretKey};
 use vouchsafe::store::LedgerFile;
+use vouchsafe::{KeyFileError, SecretKey};
 
 use crate::exit::Failure;
 use crate::files::is_dash;

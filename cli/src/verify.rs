@@ -4,7 +4,8 @@ use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use vouchsafe::key::{PublicKey, Signature};
+use vouchsafe::PublicKey;
+use vouchsafe::rumor::Signature;
 use vouchsafe::verify::{Item, Verifier, verify_raw};
 
 use crate::exit::Failure;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
-use vouchsafe::key::SecretKey;
-use vouchsafe::rumor::{Bundle, Evidence, NetworkId, Position, Topic, seal};
+use vouchsafe::rumor::{Bundle, seal};
+use vouchsafe::{Evidence, NetworkId, Position, SecretKey, Topic};
 use vouchsafe_testkit::command::{assert_usage, code, stderr, stdout};
 
 /// Longest wait for anything a process should do at once.
@@ -287,7 +287,7 @@ fn a_ledger_or_address_that_cant_be_used_is_a_usage_error() {
 // ---- inspect
 
 fn say(key: &SecretKey, texts: &[&str]) -> Bundle {
-    let topic = Topic::named("lobby").on(NetworkId::of("test")).unwrap();
+    let topic = Topic::named("lobby").bind(NetworkId::of("test")).unwrap();
     let bodies: Vec<_> = texts.iter().map(|text| Bytes::copy_from_slice(text.as_bytes())).collect();
     seal(key, topic.id(), Position { tick: 1_700_000_000, slot: 3 }, &bodies).unwrap()
 }

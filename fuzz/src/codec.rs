@@ -6,13 +6,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use vouchsafe::key::PublicKey;
-use vouchsafe::node::PeerAddr;
-use vouchsafe::rumor::{
-    Bundle, BundleError, EVIDENCE_LEN, Evidence, HEADER_LEN, Header, MAX_RULES_LEN, Proof, ProofError,
-    RuleSet, SIGNED_HEADER_LEN, SignedHeader,
-};
-use vouchsafe::wire::{self, Frame, FrameWriter, MAX_FRAME_LEN, MAX_HOPS};
+use vouchsafe::rumor::{Bundle, BundleError, EVIDENCE_LEN, HEADER_LEN, Header, MAX_RULES_LEN, RuleSet, SIGNED_HEADER_LEN, SignedHeader};
+use vouchsafe::wire::{Frame, FrameWriter, MAX_FRAME_LEN, MAX_HOPS, self};
+use vouchsafe::{Evidence, PeerAddr, Proof, ProofError, PublicKey};
 
 /// [`Frame::decode`] and a walk over the bundles: what decodes is what its meaning encodes to.
 pub fn frame(data: &[u8]) {

@@ -2,11 +2,9 @@
 //!
 //! Taken from the library's own constants, so that a dictionary is never older than the wire.
 
-use vouchsafe::rumor::{MAX_BODY, MAX_RUMORS, NetworkId, Topic};
-use vouchsafe::wire::{
-    ALPN, Lane, MAX_BUNDLES_PER_FRAME, MAX_FRAME_LEN, MAX_HEADERS_PER_FRAME, MAX_HOPS, MAX_IDS_PER_FRAME,
-    MAX_TOPICS_PER_FRAME, Reason,
-};
+use vouchsafe::rumor::{MAX_BODY, MAX_RUMORS};
+use vouchsafe::wire::{ALPN, Lane, MAX_BUNDLES_PER_FRAME, MAX_FRAME_LEN, MAX_HEADERS_PER_FRAME, MAX_HOPS, MAX_IDS_PER_FRAME, MAX_TOPICS_PER_FRAME};
+use vouchsafe::{NetworkId, Reason, Topic};
 
 /// A target, and the text of its dictionary in the fuzzer's format.
 pub fn all() -> Vec<(&'static str, String)> {
@@ -15,7 +13,7 @@ pub fn all() -> Vec<(&'static str, String)> {
     let reasons = (0..=16u8).filter(|code| Reason::from_code(u64::from(*code)).is_some());
     let reasons = reasons.map(|code| (format!("goodbye_{code}"), vec![9, code]));
     let network = NetworkId::of("seeds");
-    let topic = Topic::named("lobby").on(network).expect("default rules");
+    let topic = Topic::named("lobby").bind(network).expect("default rules");
     let names = [
         ("alpn".into(), ALPN.to_vec()),
         ("network".into(), network.as_bytes().to_vec()),

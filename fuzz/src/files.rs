@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arbitrary::{Arbitrary, Unstructured};
-use vouchsafe::key::{KeyFileError, PublicKey, SecretKey};
 use vouchsafe::rumor::Spans;
-use vouchsafe::store::{LedgerError, LedgerFile};
+use vouchsafe::store::LedgerFile;
+use vouchsafe::{KeyFileError, LedgerError, PublicKey, SecretKey};
 
 /// A folder of one run's own, gone after it. In memory where that can be had: ledgers are synced, and disks are slow.
 struct Folder(PathBuf);

@@ -9,16 +9,9 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
-use vouchsafe::key::{PublicKey, SecretKey, Signature};
-use vouchsafe::node::PeerAddr;
-use vouchsafe::rumor::{
-    Authors, Bundle, BundleId, Evidence, Guarantee, Header, MAX_BODY, MAX_RUMORS, NetworkId, Position, Proof,
-    RuleSet, SignedHeader, Topic, TopicId, seal,
-};
-use vouchsafe::wire::{
-    self, Announced, Frame, FrameWriter, Goodbye, Hello, Ids, MAX_BUNDLES_PER_FRAME, MAX_HEADERS_PER_FRAME,
-    MAX_HOPS, MAX_IDS_PER_FRAME, MAX_TOPICS_PER_FRAME, Reason, TopicChange,
-};
+use vouchsafe::rumor::{Bundle, BundleId, Header, MAX_BODY, MAX_RUMORS, RuleSet, Signature, SignedHeader, seal};
+use vouchsafe::wire::{Announced, Frame, FrameWriter, Goodbye, Hello, Ids, MAX_BUNDLES_PER_FRAME, MAX_HEADERS_PER_FRAME, MAX_HOPS, MAX_IDS_PER_FRAME, MAX_TOPICS_PER_FRAME, TopicChange, self};
+use vouchsafe::{Authors, Evidence, Guarantee, NetworkId, PeerAddr, Position, Proof, PublicKey, Reason, SecretKey, Topic, TopicId};
 
 use crate::world::AUTHORS;
 
@@ -139,12 +132,12 @@ impl Rules {
             keys.reverse();
             topic = topic.authors(Authors::Listed(keys));
             assert_eq!(
-                topic.on(network).ok(),
-                listed.on(network).ok(),
+                topic.bind(network).ok(),
+                listed.bind(network).ok(),
                 "the order of authors means something"
             );
         }
-        topic.on(network).ok()
+        topic.bind(network).ok()
     }
 }
 

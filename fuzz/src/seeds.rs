@@ -4,11 +4,9 @@ use bytes::Bytes;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use vouchsafe::key::{PublicKey, SecretKey};
-use vouchsafe::rumor::{
-    Authors, Bundle, BundleId, Evidence, Guarantee, MAX_RUMORS, NetworkId, Position, Topic, TopicId, seal,
-};
-use vouchsafe::wire::{self, FrameWriter, Hello, Reason, TopicChange};
+use vouchsafe::rumor::{Bundle, BundleId, MAX_RUMORS, seal};
+use vouchsafe::wire::{FrameWriter, Hello, TopicChange, self};
+use vouchsafe::{Authors, Evidence, Guarantee, NetworkId, Position, PublicKey, Reason, SecretKey, Topic, TopicId};
 
 /// One file of a corpus.
 pub struct Seed {
@@ -74,7 +72,7 @@ pub fn all() -> Vec<Seed> {
         ("longest", Topic::named("n".repeat(255)).tick_len(Duration::from_secs(10)).max_body(65_536)),
     ];
     for (name, rules) in rules {
-        add("rules", name, &rules.on(network).unwrap().encode());
+        add("rules", name, &rules.bind(network).unwrap().encode());
     }
 
     let key = PublicKey::from_bytes([0xa7; 32]);

@@ -12,14 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use vouchsafe::key::{PublicKey, SecretKey};
-use vouchsafe::protocol::{
-    Action, Config, DownReason, Engine, Event, FRAME_OVERHEAD, Input, Ledger, LinkId, Mono, Now, Setup,
-    Ticket,
-};
-use vouchsafe::rumor::{Bundle, BundleId, NetworkId, Position, SignedHeader, seal};
-use vouchsafe::verify;
-use vouchsafe::wire::{self, Frame, FrameWriter, Hello, Kind, Lane, MAX_HOPS};
+use vouchsafe::protocol::{Action, Engine, FRAME_OVERHEAD, Input, Ledger, LinkId, Mono, Now, Setup, Ticket};
+use vouchsafe::rumor::{Bundle, BundleId, SignedHeader, seal};
+use vouchsafe::wire::{Frame, FrameWriter, Hello, Kind, Lane, MAX_HOPS, self};
+use vouchsafe::{Config, DownReason, Event, NetworkId, Position, PublicKey, SecretKey, verify};
 
 use crate::seeds::Seed;
 use crate::world::{NETWORK, START_MS, TOPICS};

@@ -7,12 +7,9 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;
-use vouchsafe::key::{PublicKey, SecretKey, Signature};
-use vouchsafe::rumor::{
-    Authors, Bundle, Guarantee, NetworkId, Position, RuleSet, SIGNED_HEADER_LEN, SignedHeader, Topic, seal,
-};
-use vouchsafe::verify;
+use vouchsafe::rumor::{Bundle, RuleSet, SIGNED_HEADER_LEN, Signature, SignedHeader, seal};
 use vouchsafe::wire::{Frame, FrameWriter};
+use vouchsafe::{Authors, Guarantee, NetworkId, Position, PublicKey, SecretKey, Topic, verify};
 
 /// The network of all of it.
 pub const NETWORK: &str = "fuzz";
@@ -39,7 +36,7 @@ pub static TOPICS: LazyLock<Vec<Arc<RuleSet>>> = LazyLock::new(|| {
             .retention(Duration::ZERO)
             .authors(Authors::Listed(listed)),
     ];
-    topics.iter().map(|topic| Arc::new(topic.on(NetworkId::of(NETWORK)).unwrap())).collect()
+    topics.iter().map(|topic| Arc::new(topic.bind(NetworkId::of(NETWORK)).unwrap())).collect()
 });
 
 /// What somebody says, in few bytes so that a fuzzer says the same thing twice, and almost the same thing often.

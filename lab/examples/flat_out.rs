@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use vouchsafe::protocol::Config;
-use vouchsafe::rumor::Topic;
-use vouchsafe::{Gap, Node, SecretKey, TopicHandle, VerifierPool};
+use vouchsafe::{Config, Gap, Node, SecretKey, Topic, TopicHandle, VerifierPool};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -35,7 +33,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         mesh.push((node, handle));
     }
     for (_, handle) in &mesh {
-        handle.ready(nodes - 1).await?;
+        handle.wait_for_links(nodes - 1).await?;
     }
     let (accepted, delivered) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let lagged = Arc::new(AtomicU64::new(0));

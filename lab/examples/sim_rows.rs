@@ -10,8 +10,8 @@
 
 use std::time::{Duration, Instant};
 
-use vouchsafe::rumor::{Guarantee, Topic};
 use vouchsafe::sim::{Liar, Measures, Network, Scenario, Start};
+use vouchsafe::{Guarantee, Topic};
 
 const SECOND: Duration = Duration::from_secs(1);
 

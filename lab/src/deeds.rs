@@ -8,10 +8,10 @@ use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use vouchsafe::SecretKey;
 use vouchsafe::net::BarePeer;
-use vouchsafe::rumor::{Bundle, BundleId, Evidence, HEADER_LEN, Position, RuleSet, seal};
+use vouchsafe::rumor::{Bundle, BundleId, HEADER_LEN, RuleSet, seal};
 use vouchsafe::wire::{self, Frame, Hello, Lane, MAX_IDS_PER_FRAME, TopicChange};
+use vouchsafe::{Evidence, Position, SecretKey};
 use vouchsafe_cli::demo::liars::target::{Target, clock_ms, dial, greet};
 
 /// Between two tries of one attacker: all of them together must leave this machine's few cores to the nodes.

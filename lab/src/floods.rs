@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use vouchsafe::SecretKey;
 use vouchsafe::net::BarePeer;
-use vouchsafe::rumor::{Bundle, BundleId, MAX_RUMORS, Position, RuleSet, seal};
+use vouchsafe::rumor::{Bundle, BundleId, MAX_RUMORS, RuleSet, seal};
 use vouchsafe::wire::{self, Frame, FrameWriter, Lane, TopicChange};
+use vouchsafe::{Position, SecretKey};
 use vouchsafe_cli::demo::liars::target::{Target, clock_ms, greet};
 
 use crate::deeds::{BREATH, listen};

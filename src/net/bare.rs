@@ -9,9 +9,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::endpoint::{BindError, DialError, HANDSHAKE_DEADLINE, dial};
+use super::endpoint::{BindError, HANDSHAKE_DEADLINE, dial};
 use super::identity::{Identity, peer_key};
 use crate::key::{PublicKey, SecretKey};
+use crate::protocol::DialError;
 use crate::wire::{FrameBuffer, Lane};
 
 /// Frames that wait for [`BarePeer::recv_frame`]; above that the peer stops reading by itself.

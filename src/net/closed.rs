@@ -97,8 +97,9 @@ impl LinkClosed {
     }
 }
 
-impl From<ConnectionError> for LinkClosed {
-    fn from(error: ConnectionError) -> Self {
+impl LinkClosed {
+    /// What the end of a connection means for its link. Not a `From`, which would make quinn's type part of the API.
+    pub(crate) fn of(error: ConnectionError) -> Self {
         match error {
             ConnectionError::ApplicationClosed(close) => Self::ByPeer {
                 code: u32::try_from(close.error_code.into_inner()).unwrap_or(u32::MAX),
@@ -106,13 +107,21 @@ impl From<ConnectionError> for LinkClosed {
             },
             ConnectionError::LocallyClosed => Self::ByUs,
             ConnectionError::TimedOut => Self::TimedOut,
-            ConnectionError::ConnectionClosed(close) => Self::Transport(format!(
-                "the peer's QUIC gave up: {} {}",
-                close.error_code,
-                peer_words(&close.reason)
-            )),
-            other => Self::Transport(other.to_string()),
+            other => Self::Transport(in_words(&other)),
         }
+    }
+}
+
+/// What QUIC says of the end of a connection, for an error or a log. The peer's own words are cut, quoted and escaped.
+pub(crate) fn in_words(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::ConnectionClosed(close) => {
+            format!("the peer's QUIC gave up: {} {:?}", close.error_code, peer_words(&close.reason))
+        }
+        ConnectionError::ApplicationClosed(close) => {
+            format!("the peer closed it: {} {:?}", close.error_code, peer_words(&close.reason))
+        }
+        other => other.to_string(),
     }
 }
 

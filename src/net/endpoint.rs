@@ -19,17 +19,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::closed::code;
+use super::closed::{code, in_words};
 use super::connection::Connection;
-use super::gate::{Admission, Gate, GateConfig, Refusals, Ticket};
+use super::gate::{Admission, Gate, GateConfig, Refusals};
 use super::group::NetGroup;
+use super::half_open::Ticket;
 use super::identity::{Identity, SERVER_NAME, TlsSetupError, peer_key};
 use super::socket::{self, Socket, SocketErrors, SocketState};
 use crate::key::{PublicKey, SecretKey};
+use crate::protocol::DialError;
 
 /// Time for a handshake, ours or another's, and for the app to take the connection. A handshake is two round trips; the
 /// rest is for lost packets. Others' have less of it while many are under way. Without it a peer that stops in the middle keeps its place for the idle timeout, 30 s.
-pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Connections that are ready and not yet taken by [`Endpoint::accept`]. The same as the default of half-open ones, a guess.
 const READY: usize = 64;
@@ -122,7 +124,7 @@ impl Endpoint {
         self.quinn.local_addr()
     }
 
-    /// Dials `addr` and succeeds only if it proves to hold the key `peer`, within 10 s.
+    /// Dials `addr` and succeeds only if it proves to hold the key `peer`, within 10 s. Dropping the future ends the handshake.
     ///
     /// # Errors
     /// [`DialError`] says what happened and what to do about it.
@@ -133,7 +135,7 @@ impl Endpoint {
     /// The next peer that dialled us, with its handshake done; `None` once the endpoint is closed. Handshakes go on
     /// side by side whether or not this is called, and a connection that nobody takes in 10 s is closed again.
     ///
-    /// An error is one failed handshake, for the log: keep calling.
+    /// An error is one failed handshake, for the log: keep calling. Cancel safe.
     pub async fn accept(&self) -> Option<Result<Connection, AcceptError>> {
         self.ready.lock().await.recv().await
     }
@@ -151,7 +153,7 @@ impl Endpoint {
     }
 
     /// Waits until the socket does otherwise than `known`. Of an endpoint of the app nothing is known but that
-    /// [`accept`](Self::accept) ends with it.
+    /// [`accept`](Self::accept) ends with it. Cancel safe.
     pub async fn state_other_than(&self, known: &SocketState) -> SocketState {
         let mut state = self.state.clone();
         let changed = state.wait_for(|state| state != known).await.map(|state| state.clone());
@@ -176,6 +178,8 @@ impl Endpoint {
     /// Closes all connections and the socket. Waits at most 1 s for the peers to learn of it; then the port is free, even where a
     /// peer did not answer or a clone of a connection lives on. On an endpoint of the app
     /// ([`from_quinn`](Self::from_quinn)) it only stops accepting, since other connections on it are not ours. Idempotent.
+    ///
+    /// Dropping the future may leave the port bound: call it again.
     pub async fn close(&self) {
         self.tasks.lock().await.shutdown().await;
         let Some(socket) = &self.socket else {
@@ -202,10 +206,11 @@ pub(crate) async fn dial(
     peer: PublicKey,
     addr: SocketAddr,
 ) -> Result<Connection, DialError> {
-    let (config, answered) = identity.client_config(peer)?;
-    let connecting = endpoint.connect_with(config, addr, SERVER_NAME).map_err(|source| match source {
+    let config = identity.client_config(peer);
+    let (config, answered) = config.map_err(|error| DialError::Tls { why: error.to_string() })?;
+    let connecting = endpoint.connect_with(config, addr, SERVER_NAME).map_err(|error| match error {
         ConnectError::EndpointStopping => DialError::Closed,
-        source => DialError::Address { addr, source },
+        error => DialError::Address { addr, why: error.to_string() },
     })?;
     let outcome = timeout(HANDSHAKE_DEADLINE, connecting).await;
     if let Some(answered) = answered.get().filter(|answered| *answered != peer) {
@@ -220,7 +225,7 @@ pub(crate) async fn dial(
             // The second is what a handshake ends with that had to make room for others.
             Err(DialError::Refused { addr, peer })
         }
-        Ok(Err(source)) => Err(DialError::Handshake { addr, peer, source }),
+        Ok(Err(error)) => Err(DialError::Handshake { addr, peer, why: in_words(&error) }),
         // The verifier lets no other key pass.
         Ok(Ok(quinn)) => Ok(Connection::new(quinn, peer, true)),
     }
@@ -282,7 +287,7 @@ async fn handshake(incoming: Incoming, place: Place, ready: mpsc::Sender<Result<
             }
             None => AcceptError::NoKey { remote },
         },
-        Ok(Err(source)) => AcceptError::Handshake { remote, source },
+        Ok(Err(error)) => AcceptError::Handshake { remote, why: in_words(&error) },
         Err(_) => AcceptError::TooSlow { remote },
     };
     place.count(|refusals| match error {
@@ -352,83 +357,17 @@ pub enum BindError {
     Tls(#[from] TlsSetupError),
 }
 
-/// Why a dial failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DialError {
-    /// The address can't be dialled from this socket.
-    #[error(
-        "can't dial {addr}: {source}; use an address of the same family as the local socket, with a port"
-    )]
-    Address {
-        /// The address.
-        addr: SocketAddr,
-        /// What quinn said.
-        source: ConnectError,
-    },
-    /// The endpoint is closed, or its driver has ended.
-    #[error("the QUIC endpoint is closed, so nobody can be dialled: spawn a new node")]
-    Closed,
-    /// Somebody else answered.
-    #[error(
-        "{addr} answered with the key {answered}, expected {expected}: ask its owner for the key or the address of now"
-    )]
-    WrongKey {
-        /// The address.
-        addr: SocketAddr,
-        /// The key that was dialled.
-        expected: PublicKey,
-        /// The key that answered. It is not proven: the handshake ended there.
-        answered: PublicKey,
-    },
-    /// Nobody answered in time.
-    #[error(
-        "{addr} (key {peer}) did not finish the handshake in 10 s: check that it runs and that UDP reaches it"
-    )]
-    TimedOut {
-        /// The address.
-        addr: SocketAddr,
-        /// The key that was dialled.
-        peer: PublicKey,
-    },
-    /// The peer takes no more handshakes, or none of our network.
-    #[error(
-        "{addr} (key {peer}) refused the handshake: it is busy or limits your network, try again in some seconds"
-    )]
-    Refused {
-        /// The address.
-        addr: SocketAddr,
-        /// The key that was dialled.
-        peer: PublicKey,
-    },
-    /// The handshake failed.
-    #[error(
-        "the handshake with {addr} (key {peer}) failed: {source}; check that it runs the same version of the protocol"
-    )]
-    Handshake {
-        /// The address.
-        addr: SocketAddr,
-        /// The key that was dialled.
-        peer: PublicKey,
-        /// What quinn said.
-        source: ConnectionError,
-    },
-    /// TLS could not be set up.
-    #[error(transparent)]
-    Tls(#[from] TlsSetupError),
-}
-
 /// Why the handshake of a peer that dialled us failed. Nothing to do but to go on: anybody can fail a handshake.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptError {
     /// TLS or QUIC failed.
-    #[error("a handshake from {remote} failed: {source}; nothing to do unless it is a peer you expect")]
+    #[error("a handshake from {remote} failed: {why}; nothing to do unless it is a peer you expect")]
     Handshake {
         /// Where it came from.
         remote: SocketAddr,
-        /// What quinn said.
-        source: ConnectionError,
+        /// What QUIC said.
+        why: String,
     },
     /// It took too long.
     #[error("a handshake from {remote} did not finish in 10 s; nothing to do unless it is a peer you expect")]

@@ -16,27 +16,27 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::group::NetGroup;
-pub use super::half_open::Ticket;
-use super::half_open::{HalfOpen, Source};
+use super::half_open::{HalfOpen, Source, Ticket};
 use crate::protocol::ConfigError;
 
 /// Groups that are remembered. 4 096 entries are some 300 kB; a guess at what a botnet must exceed before we forget
 /// what one of its groups owes. Without it the table grows with every address that ever called.
-pub const MAX_GROUPS: usize = 4096;
+pub(crate) const MAX_GROUPS: usize = 4096;
 
 /// Limits on handshakes that others start with us, and on the links that come of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GateConfig {
     /// Handshakes under way at once, in all. Default 64. Without it a flood of handshakes takes memory and a signature's
     /// worth of CPU each, without end. One more ends the oldest of the group that has most; on our own network each address
     /// counts as a group.
     pub half_open: u32,
     /// Handshakes under way at once from one network group. Default 16. Without it one /24 that starts handshakes and
-    /// never ends them takes memory for [`half_open`](Self::half_open) of them. One more ends the group's oldest, once that
+    /// never ends them takes memory for `half_open` of them. One more ends the group's oldest, once that
     /// has had a second.
     pub half_open_per_group: u32,
     /// From this many handshakes under way on, an address must first prove that it is not forged (Retry). Default 16: what
-    /// forgers can occupy. Without it forged first packets fill [`half_open`](Self::half_open) for 10 s each.
+    /// forgers can occupy. Without it forged first packets fill `half_open` for 10 s each.
     pub retry_from: u32,
     /// Handshakes that one group may start in a burst. Default 32: a small network that comes back after a power cut.
     pub burst_per_group: u32,
@@ -70,6 +70,13 @@ impl Default for GateConfig {
 }
 
 impl GateConfig {
+    /// Changes some fields, in a chain: `GateConfig::default().with(|gate| gate.limit_local = true)`.
+    #[must_use = "it gives the changed configuration back"]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
     /// Checks that peers can dial a node with this.
     ///
     /// # Errors
@@ -83,7 +90,7 @@ impl GateConfig {
             ("links_per_group", self.links_per_group),
         ] {
             let remedy =
-                "give at least 1, or nobody can dial this node; `Config::max_inbound` = 0 takes no links";
+                "give at least 1, or nobody can dial this node; `Config::links.inbound` = 0 takes no links";
             ConfigError::unless(value > 0, field, value, remedy)?;
         }
         Ok(())
@@ -93,7 +100,7 @@ impl GateConfig {
 /// What to do with a connection attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a handshake that was let in must be told when it ends"]
-pub enum Admission {
+pub(crate) enum Admission {
     /// Begin the handshake, end those that [`Gate::next_ended`] names, and call [`Gate::finished`] with this ticket when it has
     /// ended, either way.
     Accept(Ticket),
@@ -106,7 +113,7 @@ pub enum Admission {
 /// Why a handshake was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// Too many handshakes are under way in all, and no group has more than this one.
     HalfOpen,
     /// Too many handshakes of this network group are under way, none for longer than a second.
@@ -117,6 +124,7 @@ pub enum Refusal {
 
 /// How many connection attempts ended early, by reason, since the endpoint began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Refusals {
     /// Refused with [`Refusal::HalfOpen`].
@@ -167,7 +175,7 @@ impl Bucket {
 /// The admission of handshakes: ask [`admit`](Self::admit) for each attempt, end what [`next_ended`](Self::next_ended) names,
 /// and tell [`shaken`](Self::shaken) and [`finished`](Self::finished) how far an accepted one has come.
 #[derive(Debug)]
-pub struct Gate {
+pub(crate) struct Gate {
     config: GateConfig,
     handshakes: HalfOpen,
     /// Taken out of the table, for the driver to end.
@@ -180,7 +188,7 @@ pub struct Gate {
 impl Gate {
     /// A gate with nobody in it.
     #[must_use]
-    pub fn new(config: GateConfig, now: Instant) -> Self {
+    pub(crate) fn new(config: GateConfig, now: Instant) -> Self {
         let unproven = Bucket::full(config.unproven_rate, now);
         Self {
             config,
@@ -194,7 +202,7 @@ impl Gate {
 
     /// Decides on an attempt from `address`, which is `proven` if it has shown that it receives what we send there. It may end
     /// other handshakes: see [`next_ended`](Self::next_ended).
-    pub fn admit(&mut self, now: Instant, address: IpAddr, proven: bool) -> Admission {
+    pub(crate) fn admit(&mut self, now: Instant, address: IpAddr, proven: bool) -> Admission {
         self.expire(now);
         let admission = self.decide(now, address, proven);
         match admission {
@@ -264,7 +272,7 @@ impl Gate {
 
     /// The next handshake that the gate has ended, for another to have its slot or because its time was over. The driver drops
     /// it; giving its ticket back changes nothing.
-    pub fn next_ended(&mut self) -> Option<Ticket> {
+    pub(crate) fn next_ended(&mut self) -> Option<Ticket> {
         self.ended.pop()
     }
 
@@ -275,31 +283,31 @@ impl Gate {
 
     /// The handshake has succeeded, and the connection waits for the application. It keeps its slot until it is
     /// [`finished`](Self::finished), and nobody displaces it: the peer has done its part.
-    pub fn shaken(&mut self, ticket: Ticket) {
+    pub(crate) fn shaken(&mut self, ticket: Ticket) {
         self.handshakes.finish(ticket);
     }
 
     /// Gives back the ticket of a handshake that has ended, or whose connection was taken.
-    pub fn finished(&mut self, ticket: Ticket) {
+    pub(crate) fn finished(&mut self, ticket: Ticket) {
         self.handshakes.remove(ticket);
     }
 
     /// How many links at once `group` may have dialled, if there is a limit.
     #[must_use]
-    pub fn links_of(&self, group: NetGroup) -> Option<u32> {
+    pub(crate) fn links_of(&self, group: NetGroup) -> Option<u32> {
         let limited = group != NetGroup::Local || self.config.limit_local;
         limited.then_some(self.config.links_per_group)
     }
 
     /// Handshakes under way.
-    #[must_use]
-    pub fn half_open(&self) -> u32 {
+    #[cfg(test)]
+    pub(crate) fn half_open(&self) -> u32 {
         self.handshakes.len()
     }
 
     /// What was refused so far.
     #[must_use]
-    pub fn refusals(&self) -> Refusals {
+    pub(crate) fn refusals(&self) -> Refusals {
         self.refusals
     }
 

@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// Bitcoin groups by /16 against eclipses (Heilman et al., USENIX Security 2015), go-ethereum's table by /24. Here /24, since
 /// small networks of people who know each other often share a /16; /48 is the guess for IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum NetGroup {
     /// The first 24 bits of an IPv4 address.
     V4([u8; 3]),

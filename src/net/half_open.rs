@@ -29,7 +29,7 @@ pub(super) const FAIR_CHANCE: Duration = Duration::from_secs(1);
 /// A handshake under way, to be given back once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use = "a ticket that is never given back takes one slot for ever"]
-pub struct Ticket(u64);
+pub(crate) struct Ticket(u64);
 
 /// Who a handshake counts for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

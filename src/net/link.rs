@@ -23,6 +23,7 @@ use super::closed::{LinkClosed, code};
 use super::connection::Connection;
 pub use super::reader::FramePermit;
 use super::reader::ReaderContext;
+use super::trace::{LinkSpan, link_ended};
 use super::writer::{Closing, WriterContext};
 use crate::protocol::LinkId;
 use crate::wire::{Lane, MAX_FRAME_LEN, Reason};
@@ -82,6 +83,7 @@ impl Link {
     /// Starts the tasks of a link on the current tokio runtime. They end by themselves, with one
     /// [`LinkEvent::Closed`], and wait for room in `events` whenever it is full.
     pub fn spawn(id: LinkId, connection: Connection, events: mpsc::Sender<LinkEvent>) -> Self {
+        let span = LinkSpan::new(id, &connection);
         let connection = connection.into_quinn();
         let (paused, paused_in) = watch::channel(false);
         let (closing, closing_in) = watch::channel(Closing::No);
@@ -106,7 +108,7 @@ impl Link {
             opened: Arc::new(AtomicU8::new(0)),
         };
         let keeper = Keeper { reader, readers: JoinSet::new(), writers, closing, close: close_in };
-        tokio::spawn(keeper.run());
+        tokio::spawn(span.around(keeper.run()));
         Self { close, connection, lanes, paused }
     }
 
@@ -179,6 +181,7 @@ impl Keeper {
         // Nothing may follow `Closed`, so every task that could send an event must be gone first.
         self.readers.shutdown().await;
         self.writers.shutdown().await;
+        link_ended(&why);
         let _ = self.reader.events.send(LinkEvent::Closed { link: self.reader.link, why }).await;
     }
 
@@ -204,11 +207,11 @@ impl Keeper {
                 // A stream that has ended gives its place in QUIC back at once; its reader may live on for a while.
                 opened = self.reader.connection.accept_uni(), if self.readers.len() < Lane::COUNT => match opened {
                     Ok(stream) => self.spawn_reader(stream),
-                    Err(error) => return End::Lost(error.into()),
+                    Err(error) => return End::Lost(LinkClosed::of(error)),
                 },
                 // Readers that are paused would not notice.
                 error = self.reader.connection.closed(), if self.readers.len() >= Lane::COUNT => {
-                    return End::Lost(error.into());
+                    return End::Lost(LinkClosed::of(error));
                 }
             }
         }
@@ -217,7 +220,7 @@ impl Keeper {
     fn end(&self, why: LinkClosed) -> End {
         match self.connection().close_reason() {
             Some(_) if why.is_offence() => End::Lost(why),
-            Some(error) => End::Lost(error.into()),
+            Some(error) => End::Lost(LinkClosed::of(error)),
             None => End::Found(why),
         }
     }

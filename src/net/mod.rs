@@ -2,41 +2,48 @@
 //!
 //! | File | Question |
 //! |---|---|
-//! | [`endpoint`] | how do connections begin? |
-//! | [`gate`], [`group`] | who may begin one, and who counts as a neighbour? (`half_open`: whose ends when too many have) |
+//! | `endpoint` | how do connections begin? |
+//! | `gate`, `group` | who may begin one, and who counts as a neighbour? (`half_open`: whose ends when too many have) |
 //! | `identity` | whose connection is it? |
 //! | `transport` | what may a connection take up? |
 //! | `socket` | what if the socket fails, and when is its port free? |
-//! | [`link`] | what happens on it? (`reader`, `writer`: one lane; [`closed`]: its end) |
+//! | `link` | what happens on it? (`reader`, `writer`: one lane; `closed`: its end) |
+//! | `trace` | what is written of it? (feature `tracing`) |
 //! | `bare` | what does a liar look like? (feature `sim`) |
 //!
 //! The network knows nothing of rumors: payloads are opaque bytes here. Whatever decides lives above.
+//!
+//! **This is the lower level.** An app needs [`GateConfig`] of it, and reads [`Refusals`] and [`SocketErrors`] in its statistics.
+//! The rest is for drivers that run an [`Engine`](crate::protocol::Engine) without a [`Node`](crate::Node).
+//! [Stability](crate#stability) says what may change.
 
 #[cfg(any(test, feature = "sim"))]
-pub mod bare;
-pub mod closed;
+mod bare;
+mod closed;
 mod connection;
-pub mod endpoint;
-pub mod gate;
-pub mod group;
+mod endpoint;
+mod gate;
+mod group;
 mod half_open;
 mod identity;
-pub mod link;
+mod link;
 mod reader;
 mod socket;
+mod trace;
 mod transport;
 mod writer;
 
 #[cfg(any(test, feature = "sim"))]
 pub use bare::{BareError, BareListener, BarePeer};
-pub use closed::LinkClosed;
+pub use closed::{LinkClosed, code};
 pub use connection::Connection;
-pub use endpoint::{AcceptError, BindError, DialError, Endpoint};
-pub use gate::{Gate, GateConfig, Refusal, Refusals};
+pub use endpoint::{AcceptError, BindError, Endpoint};
+pub use gate::{GateConfig, Refusals};
 pub use group::NetGroup;
-pub use identity::{ALPN, TlsSetupError};
+pub use identity::TlsSetupError;
 pub use link::{FramePermit, Link, LinkEvent};
 pub use socket::{SocketErrors, SocketState};
+pub(crate) use trace::handshake_failed;
 
 #[cfg(test)]
 mod tests;

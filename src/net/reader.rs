@@ -74,7 +74,7 @@ impl ReaderContext {
         if ended {
             // Either the peer is about to close, and then the connection's own end says it better, or it broke the order.
             return match timeout(FINISH_GRACE, self.connection.closed()).await {
-                Ok(error) => error.into(),
+                Ok(error) => LinkClosed::of(error),
                 Err(_) => why,
             };
         }
@@ -176,7 +176,7 @@ impl From<ReadError> for End {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Reset(_) => Self(LinkClosed::ProtocolOrder, true),
-            ReadError::ConnectionLost(error) => Self(error.into(), false),
+            ReadError::ConnectionLost(error) => Self(LinkClosed::of(error), false),
             other => Self(LinkClosed::Transport(other.to_string()), false),
         }
     }

@@ -27,6 +27,8 @@ use tokio::io::Interest;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
+use crate::protocol::StopReason;
+
 /// The first pause after the socket could not be bound anew; each further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest pause: a network that is back is used again within it.
@@ -43,12 +45,13 @@ pub enum SocketState {
     Works,
     /// Receiving fails, or it is being bound anew.
     Fails,
-    /// It is lost for good, for the reason given: nothing will ever be received.
-    Lost(String),
+    /// It is lost for good: nothing will ever be received.
+    Lost(StopReason),
 }
 
 /// Errors of the socket so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct SocketErrors {
     /// Receives and sends that failed. What was to be sent counts as lost on the way.
@@ -305,7 +308,7 @@ pub(super) async fn keep(socket: Arc<Socket>) {
         let lost = mended.is_err();
         socket.state.send_replace(match mended {
             Ok(()) => SocketState::Works,
-            Err(why) => SocketState::Lost(format!("UDP {} can't be had again: {why}", socket.addr)),
+            Err(why) => SocketState::Lost(StopReason::SocketLost { addr: socket.addr, why: why.to_string() }),
         });
         if lost {
             return;

@@ -57,7 +57,7 @@ impl WriterContext {
         tokio::select! {
             biased;
             () = give_up => None,
-            written = self.write_lane(lane, queue) => written.err().map(LinkClosed::from),
+            written = self.write_lane(lane, queue) => written.err().map(stopped_by),
         }
     }
 
@@ -130,13 +130,12 @@ fn gather(frames: &mut Vec<Bytes>) -> Vec<Bytes> {
     chunks
 }
 
-impl From<WriteError> for LinkClosed {
-    fn from(error: WriteError) -> Self {
-        match error {
-            WriteError::Stopped(_) => Self::ProtocolOrder,
-            WriteError::ConnectionLost(error) => error.into(),
-            other => Self::Transport(other.to_string()),
-        }
+/// Why a link ended whose stream takes no more bytes.
+fn stopped_by(error: WriteError) -> LinkClosed {
+    match error {
+        WriteError::Stopped(_) => LinkClosed::ProtocolOrder,
+        WriteError::ConnectionLost(error) => LinkClosed::of(error),
+        other => LinkClosed::Transport(other.to_string()),
     }
 }
 

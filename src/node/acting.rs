@@ -57,10 +57,7 @@ impl Actor {
                 }
                 Action::Record { from_ms, until_ms } => self.record(from_ms, until_ms),
                 Action::Published { ticket, result } => self.requests.settle(ticket, result),
-                Action::Event(event) => {
-                    // An error means that nobody listens.
-                    let _ = self.parts.events.send(event);
-                }
+                Action::Event(event) => self.tell(event),
             }
         }
         self.publish_counts();

@@ -22,7 +22,7 @@ use super::reach::Reach;
 use super::requests::Requests;
 use super::unread::Unread;
 use super::verifiers::LoneVerifier;
-use super::{Host, JoinError, VerifierPool};
+use super::{Host, JoinError, VerifierPool, trace};
 use crate::key::PublicKey;
 use crate::net::{Endpoint, Link, LinkEvent};
 use crate::protocol::{Config, Dialler, Engine, Event, Input, JoinRefusal, LinkId, Mono, Now, PublishError};
@@ -132,6 +132,9 @@ impl Actor {
     }
 
     pub(super) async fn run(mut self) {
+        if let Ok(addr) = self.parts.endpoint.local_addr() {
+            trace::started(addr);
+        }
         let mut listening = listen(&self.parts.endpoint, &self.parts.inbox_in);
         let mut messages = Vec::with_capacity(TURN);
         let mut events = Vec::with_capacity(TURN);
@@ -159,6 +162,7 @@ impl Actor {
         }
         listening.shutdown().await;
         self.end().await;
+        trace::ended();
     }
 
     /// Sends what is queued, closes all links and the socket. With the actor goes the count of links, by which
@@ -240,7 +244,7 @@ impl Actor {
                 let _ = answer.send(self.suggest(peer));
             }
             Message::Leave { topic, join } => self.leave(topic, join),
-            Message::Forget(peer) => self.dialler.forget(&peer),
+            Message::StopDialling(peer) => self.dialler.forget(&peer),
             Message::Stats(answer) => {
                 let _ = answer.send(self.stats());
             }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use crate::key::{ParseKeyError, PublicKey};
 
 /// Most bytes of a host's name: what DNS can carry (RFC 1035, without the root's dot).
-pub const MAX_NAME_LEN: usize = 253;
+pub(super) const MAX_NAME_LEN: usize = 253;
 
 /// A node's address: its key and where it listens. Written `KEY@HOST:PORT`, as in `9d61...@192.0.2.7:4433`,
 /// `9d61...@[2001:db8::7]:4433` or `9d61...@node.example.org:4433`. Whoever answers must prove the key.
@@ -21,6 +21,7 @@ pub struct PeerAddr {
 
 /// A place on the network: an address, or a name that stands for some.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Host {
     /// UDP address and port.
     Socket(SocketAddr),
@@ -29,7 +30,7 @@ pub enum Host {
 }
 
 /// A host's name with a UDP port, as in `node.example.org:4433`: 1 to 253 bytes of ASCII letters (small ones, since DNS knows
-/// no others), digits, `-`, `_` and `.`. Made by parsing a [`Host`].
+/// no others), digits, `-`, `_` and `.`. Made by parsing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HostName {
     name: Box<str>,
@@ -80,11 +81,48 @@ impl From<SocketAddr> for Host {
     }
 }
 
+/// Serialises as the text that a [`PeerAddr`] or [`Host`] prints.
+macro_rules! serde_by_text {
+    ($($name:ident),*) => {$(
+        #[cfg(feature = "serde")]
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = <String as serde::Deserialize>::deserialize(from)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+serde_by_text!(Host, HostName, PeerAddr);
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.name, self.port)
+    }
+}
+
+impl FromStr for HostName {
+    type Err = ParseAddrError;
+
+    /// Reads `NAME:PORT`, the port 1 to 65535. IP addresses are no names.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text).ok_or_else(|| ParseAddrError::Host(text.into()))
+    }
+}
+
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Socket(addr) => addr.fmt(f),
-            Self::Name(HostName { name, port }) => write!(f, "{name}:{port}"),
+            Self::Name(name) => name.fmt(f),
         }
     }
 }
@@ -97,7 +135,7 @@ impl FromStr for Host {
         match text.parse::<SocketAddr>() {
             Ok(addr) if addr.port() > 0 => Ok(Self::Socket(addr)),
             Ok(_) => Err(ParseAddrError::Host(text.into())),
-            Err(_) => HostName::parse(text).map(Self::Name).ok_or_else(|| ParseAddrError::Host(text.into())),
+            Err(_) => text.parse().map(Self::Name),
         }
     }
 }
@@ -172,5 +210,24 @@ mod tests {
             assert!(matches!(parsed, Err(ParseAddrError::Host(_))), "{text}: {parsed:?}");
         }
         assert!(format!("{KEY}@{}:1", "a".repeat(MAX_NAME_LEN)).parse::<PeerAddr>().is_ok());
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn an_address_serialises_as_its_text() {
+        for text in ["192.0.2.7:4433", "node.example.org:4433", "[2001:db8::7]:4433"] {
+            let peer: PeerAddr = format!("{KEY}@{text}").parse().unwrap();
+            let json = serde_json::to_string(&peer).unwrap();
+            assert_eq!(json, format!("\"{KEY}@{text}\""));
+            assert_eq!(serde_json::from_str::<PeerAddr>(&json).unwrap(), peer);
+            let packed = postcard::to_allocvec(&peer.host).unwrap();
+            assert_eq!(postcard::from_bytes::<Host>(&packed).unwrap(), peer.host);
+        }
+        assert!(serde_json::from_str::<PeerAddr>("\"127.0.0.1:1\"").is_err());
+        assert!("127.0.0.1:1".parse::<HostName>().is_err());
+        assert_eq!(
+            "Node.Example:1".parse::<HostName>().map(|name| name.to_string()),
+            Ok("node.example:1".into())
+        );
     }
 }

@@ -127,7 +127,7 @@ impl Builder {
         self
     }
 
-    /// Allows links with these node keys only, whatever [`Config::allow`] says.
+    /// Allows links with these node keys only, whoever dials. An empty list is refused by [`Builder::spawn`]. Default: all keys.
     pub fn allow(mut self, keys: impl IntoIterator<Item = PublicKey>) -> Self {
         self.allow = Some(keys.into_iter().collect());
         self
@@ -147,6 +147,9 @@ impl Builder {
 
     /// Uses the application's QUIC endpoint instead of a socket of its own; `listen` is then ignored. The node takes all
     /// connections that come in on it, and ends with [`Event::Stopped`](crate::Event::Stopped) when the application closes it.
+    ///
+    /// This is the one place where a type of quinn is part of the app's level: a new major version of quinn is a new major version
+    /// of this crate. Apps that do not share a socket should leave it.
     pub fn endpoint(mut self, endpoint: quinn::Endpoint) -> Self {
         self.endpoint = Some(endpoint);
         self
@@ -167,7 +170,7 @@ impl Builder {
 
     /// Decides the node's random choices, for tests that want to repeat them. Default: the operating system's entropy,
     /// which no peer can predict.
-    pub fn seed(mut self, seed: [u8; 32]) -> Self {
+    pub fn rng_seed(mut self, seed: [u8; 32]) -> Self {
         self.seed = Some(seed);
         self
     }
@@ -191,6 +194,8 @@ impl Builder {
 
     /// Starts the node on the current tokio runtime.
     ///
+    /// Dropping this future before it is done starts no node and frees the port. A ledger that was being opened may have been made.
+    ///
     /// # Errors
     /// If an address, a topic, the ledger or a parameter is not usable; the error names it and says what to do.
     pub async fn spawn(self) -> Result<Node, SpawnError> {
@@ -202,15 +207,14 @@ impl Builder {
     pub(super) async fn assemble(self) -> Result<(Actor, Node), SpawnError> {
         let now_ms = self.outside.unix_ms();
         let verifiers = self.verifiers.unwrap_or_default();
-        let allow = self.allow.map(|keys| keys.into_iter().collect()).or(self.config.allow);
-        let config = Config { verifiers: verifiers.threads(), allow, ..self.config };
+        let config = Config { verifiers: verifiers.threads(), allow: self.allow, ..self.config };
         config.check()?;
         self.gate.check()?;
         let advertised: Option<Host> =
             self.advertise.map(|text| text.parse()).transpose().map_err(SpawnError::Advertise)?;
         let author = self.author.unwrap_or_else(|| self.key.clone());
         let network = NetworkId::of(&self.network);
-        let rules = self.topics.iter().map(|topic| topic.on(network)).collect::<Result<Vec<_>, _>>()?;
+        let rules = self.topics.iter().map(|topic| topic.bind(network)).collect::<Result<Vec<_>, _>>()?;
         if rules.len() > crate::protocol::MAX_TOPICS {
             return Err(SpawnError::TooManyTopics(rules.len()));
         }

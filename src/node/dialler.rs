@@ -2,14 +2,12 @@
 
 use crate::key::PublicKey;
 use crate::net::Connection;
-use crate::protocol::{Ending, Event, KeepError, Order, Origin};
+use crate::protocol::{DialError, Ending, Event, KeepError, Order, Origin};
 use crate::wire::Reason;
 
 use super::actor::Actor;
 use super::message::Message;
-use super::reach::ReachError;
 use super::{Host, PeerAddr};
-use crate::net::DialError;
 
 /// Whether the application knows that it told the node to dial itself.
 #[derive(Debug, Default)]
@@ -73,16 +71,18 @@ impl Actor {
                         link.close(Reason::Shutdown.code(), &Reason::Shutdown.to_string());
                     }
                 }
-                // An error means that nobody listens.
                 Order::Refused { peer, reason } => {
-                    drop(self.parts.events.send(Event::LinkRefused { peer, reason }));
+                    let refused = Event::LinkRefused { peer, reason };
+                    super::trace::told(&refused);
+                    // An error means that nobody listens.
+                    drop(self.parts.events.send(refused));
                 }
             }
         }
     }
 
     /// A dial has ended.
-    pub(super) fn on_dialled(&mut self, peer: PublicKey, result: Result<Connection, ReachError>) {
+    pub(super) fn on_dialled(&mut self, peer: PublicKey, result: Result<Connection, DialError>) {
         match result {
             Ok(connection) => {
                 let (now, link) = (self.now().mono, self.next_link());
@@ -95,11 +95,10 @@ impl Actor {
             }
             Err(error) => {
                 let now = self.now().mono;
-                let refused =
-                    matches!(error, ReachError::Dial(DialError::Refused { .. } | DialError::WrongKey { .. }));
+                let refused = matches!(error, DialError::Refused { .. } | DialError::WrongKey { .. });
                 let how = if refused { Ending::Closed } else { Ending::Silent };
                 if self.dialler.failed(now, &peer, how, &error) {
-                    self.tell(Event::DialFailed { peer, why: error.to_string() });
+                    self.tell(Event::DialFailed { peer, why: error });
                 }
             }
         }
@@ -109,7 +108,7 @@ impl Actor {
         if let OwnKey::Given(host) = &self.own_key
             && self.parts.events.receiver_count() > 0
         {
-            let why = format!("{host} is not dialled: {}", KeepError::OwnKey);
+            let why = DialError::OwnKey { host: host.to_string() };
             self.tell(Event::DialFailed { peer: self.parts.key, why });
             self.own_key = OwnKey::Told;
         }
@@ -117,6 +116,7 @@ impl Actor {
 
     /// Tells the application. An error means that nobody listens.
     pub(super) fn tell(&self, event: Event) {
+        super::trace::told(&event);
         drop(self.parts.events.send(event));
     }
 }

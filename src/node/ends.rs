@@ -95,6 +95,6 @@ fn down_reason(why: &LinkClosed) -> DownReason {
         },
         LinkClosed::TimedOut => DownReason::Silent,
         LinkClosed::Transport(why) => DownReason::Transport(why.clone()),
-        LinkClosed::ByUs => DownReason::Transport("this node dropped it".into()),
+        LinkClosed::ByUs => DownReason::Dropped,
     }
 }

@@ -88,11 +88,14 @@ impl Node {
 
     /// As [`Node::join`], with a judge that sees rumors of others before they are delivered or forwarded. Bundled rumors stand or
     /// fall together: the judge is asked for one after the other (64 at most), until it does not accept one, and all of it may take
-    /// [`Config::validator_patience`](crate::protocol::Config::validator_patience), 250 ms, for each rumor. What is not
+    /// [`Config::validators.patience`](crate::protocol::Config::validators), 250 ms, for each rumor. What is not
     /// accepted is neither delivered nor forwarded by this node, and nobody is blamed. What takes longer is asked for again
     /// after a pause, while it can still be delivered, and an event tells of
     /// [`Impairment::ValidatorsSlow`](crate::protocol::Impairment::ValidatorsSlow). Joining again replaces the judge, which
     /// stays until no join of the topic is left. What the node holds already is judged before it is delivered.
+    ///
+    /// Dropping this future joins nothing, but the validator may have replaced one of an earlier join. The validator's own futures are
+    /// dropped where they stand once their time is over.
     ///
     /// # Errors
     /// As [`Node::join`].
@@ -106,7 +109,7 @@ impl Node {
     }
 
     async fn join_as(&self, topic: Topic, validator: Option<Validator>) -> Result<TopicHandle, JoinError> {
-        let rules = Arc::new(topic.on(self.network)?);
+        let rules = Arc::new(topic.bind(self.network)?);
         let (answer, joined) = oneshot::channel();
         self.send(Message::Join { rules, validator, answer }).await?;
         let joined = joined.await.map_err(|_| Closed)??;
@@ -116,6 +119,8 @@ impl Node {
     /// Keeps a link to `peer` from now on, as if it were on the bootstrap list. Does not wait for the link: failures are retried,
     /// and [`Node::events`] tells of each, and when the link is up. A new address of a peer is dialled at once, and known ones are
     /// tried in turn with it, at most 8; while a link is up it is only noted. The node's own key is skipped, with an event.
+    ///
+    /// Dropping this future before it is done may leave the peer kept or not. [`Node::stop_dialling`] takes it back.
     ///
     /// # Errors
     /// If the node is closed, or keeps links to 1 024 peers already.
@@ -137,20 +142,22 @@ impl Node {
         Ok(known.await.map_err(|_| Closed)??)
     }
 
-    /// No longer keeps a link to `peer`, nor tries it as a candidate: a link that is up goes on until it ends, and is not dialled again. For peers that are
-    /// known to be gone; one that is not forgotten is dialled for ever, at last every 30 s.
+    /// No longer dials `peer`, neither as a kept peer nor as a candidate. A link that is up goes on until it ends, and the peer may still dial this node. For peers that
+    /// are known to be gone: a peer that a node was told of is dialled for ever, at last every 30 s.
+    ///
+    /// Dropping this future before it is done may leave the peer kept: call it again.
     ///
     /// # Errors
     /// If the node is closed.
-    pub async fn forget(&self, peer: PublicKey) -> Result<(), Closed> {
-        self.send(Message::Forget(peer)).await
+    pub async fn stop_dialling(&self, peer: PublicKey) -> Result<(), Closed> {
+        self.send(Message::StopDialling(peer)).await
     }
 
-    /// Waits until at least `links` links are up.
+    /// Waits until at least `links` links are up. Cancel safe.
     ///
     /// # Errors
     /// If the node is closed first.
-    pub async fn ready(&self, links: usize) -> Result<(), Closed> {
+    pub async fn wait_for_links(&self, links: usize) -> Result<(), Closed> {
         let mut count = self.links.clone();
         count.wait_for(|count| *count >= links).await.map(|_| ()).map_err(|_| Closed)
     }
@@ -160,7 +167,7 @@ impl Node {
         Events::of(&self.events)
     }
 
-    /// Counters, links and topics at this moment.
+    /// Counters, links and topics at this moment. Cancel safe.
     ///
     /// # Errors
     /// If the node is closed.
@@ -172,6 +179,8 @@ impl Node {
 
     /// Sends what is queued, says goodbye to all links, and ends. Takes at most a few seconds, and answers every caller when the
     /// socket is closed, so that its port can be bound again. Idempotent.
+    ///
+    /// Dropping this future stops the waiting and not the shutdown, once it was polled and the node's inbox had room for the request.
     pub async fn shutdown(&self) {
         // An error means that it is ending already.
         let _ = self.send(Message::Shutdown).await;
@@ -204,6 +213,7 @@ pub enum ConnectError {
 
 /// A snapshot of a node.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct NodeStats {
     /// Everything counted since the start.
@@ -240,4 +250,81 @@ pub struct NodeStats {
     pub feelers: u64,
     /// Errors of the UDP socket.
     pub socket: SocketErrors,
+}
+
+#[cfg(all(test, feature = "serde"))]
+mod tests {
+    use super::*;
+    use crate::protocol::DialState;
+    use crate::rumor::TopicId;
+
+    fn stats() -> NodeStats {
+        let key = PublicKey::from_bytes([7; 32]);
+        let second = Duration::from_millis(1_250);
+        let link = LinkStats {
+            peer: key,
+            dialled: true,
+            live: true,
+            rtt: second,
+            copies_in: 1,
+            accepted_first: 2,
+            queued_bytes: 3,
+            owed_pulls: 4,
+            wanted_from: 5,
+            serve_delay: Some(second),
+            last_resort: false,
+            waiting_verification: 6,
+            waiting_bytes: 7,
+        };
+        let kept = KeptPeer {
+            peer: key,
+            addresses: vec!["node.example:1".parse().unwrap()],
+            state: DialState::Waiting { remaining: second },
+            dials: 8,
+            last_error: Some("no".into()),
+        };
+        NodeStats {
+            counters: Counters { frames_in: 9, ..Counters::default() },
+            links: vec![link],
+            topics: vec![TopicStats {
+                topic: TopicId::from_bytes([8; 32]),
+                bundles: 1,
+                body_bytes: 2,
+                links: 3,
+            }],
+            waiting_verification: 10,
+            wants: 11,
+            heard_ago: Some(second),
+            impaired: vec![(Impairment::Clock, second)],
+            banned: vec![key],
+            convicted: vec![key],
+            refusals: Refusals { half_open: 12, ..Refusals::default() },
+            kept: vec![kept],
+            candidates: 17,
+            feelers: 18,
+            dials: 13,
+            dials_under_way: 14,
+            socket: SocketErrors { errors: 15, rebound: 16 },
+        }
+    }
+
+    #[test]
+    fn statistics_survive_json_and_postcard() {
+        let json = serde_json::to_value(stats()).unwrap();
+        let back: NodeStats = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&back).unwrap(), json);
+        assert_eq!(format!("{back:?}"), format!("{:?}", stats()));
+        let packed = postcard::to_allocvec(&stats()).unwrap();
+        let back: NodeStats = postcard::from_bytes(&packed).unwrap();
+        assert_eq!(serde_json::to_value(&back).unwrap(), json);
+        assert_eq!(json["links"][0]["peer"], "07".repeat(32));
+        assert_eq!(json["kept"][0]["addresses"][0], "node.example:1");
+    }
+
+    #[test]
+    fn counters_of_an_older_version_are_read_with_zero_for_what_it_did_not_count() {
+        let old = serde_json::json!({ "frames_in": 9 });
+        let counters: Counters = serde_json::from_value(old).unwrap();
+        assert_eq!(counters, Counters { frames_in: 9, ..Counters::default() });
+    }
 }

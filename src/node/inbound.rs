@@ -8,8 +8,8 @@ use tokio::task::JoinSet;
 
 use super::actor::Actor;
 use super::message::Message;
-use crate::net::{Endpoint, SocketState};
-use crate::protocol::{Event, Impairment, Input};
+use crate::net::{Endpoint, SocketState, handshake_failed};
+use crate::protocol::{Event, Impairment, Input, StopReason};
 
 /// The tasks that tell the actor. They end when the set is dropped.
 pub(super) fn listen(endpoint: &Arc<Endpoint>, inbox: &mpsc::WeakSender<Message>) -> JoinSet<()> {
@@ -25,9 +25,12 @@ async fn accept(endpoint: Arc<Endpoint>, inbox: mpsc::WeakSender<Message>) {
         let message = match endpoint.accept().await {
             Some(Ok(connection)) => Message::Accepted(connection),
             // Failed handshakes are counted by the endpoint.
-            Some(Err(_)) => continue,
+            Some(Err(error)) => {
+                handshake_failed(&error);
+                continue;
+            }
             // Not by us: this task ends before the actor closes the endpoint.
-            None => Message::Socket(SocketState::Lost("the application's QUIC endpoint is closed".into())),
+            None => Message::Socket(SocketState::Lost(StopReason::EndpointClosed)),
         };
         let ends = matches!(message, Message::Socket(_));
         let Some(inbox) = inbox.upgrade() else { return };
@@ -56,8 +59,7 @@ impl Actor {
         self.handle(Input::Impaired { what: Impairment::Socket, holds });
         self.act();
         let SocketState::Lost(why) = state else { return ControlFlow::Continue(()) };
-        // An error means that nobody listens.
-        let _ = self.parts.events.send(Event::Stopped { why });
+        self.tell(Event::Stopped { why });
         ControlFlow::Break(())
     }
 }
@@ -68,7 +70,7 @@ mod tests {
 
     use crate::key::SecretKey;
     use crate::node::Node;
-    use crate::protocol::{Event, Impairment};
+    use crate::protocol::{Event, Impairment, StopReason};
 
     #[tokio::test]
     async fn node_whose_socket_is_lost_says_so_and_ends() {
@@ -86,10 +88,8 @@ mod tests {
         let impaired = Event::Impaired { what: Impairment::Socket, until_ms: None };
         assert_eq!(events.next().await.unwrap().unwrap(), impaired);
         let stopped = events.next().await.unwrap().unwrap();
-        assert!(
-            matches!(&stopped, Event::Stopped { why } if why.contains("can't be had again")),
-            "{stopped:?}"
-        );
+        let lost = |event: &Event| matches!(event, Event::Stopped { why: StopReason::SocketLost { addr, .. } } if *addr == node.local_addr());
+        assert!(lost(&stopped), "{stopped:?}");
         assert!(events.next().await.is_none());
         assert!(node.stats().await.is_err());
     }

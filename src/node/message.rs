@@ -8,13 +8,12 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot};
 
 use super::handle::NodeStats;
 use super::membership::{JoinId, Membership};
-use super::reach::ReachError;
 use super::stream::Delivered;
 use super::tally::Tally;
 use super::{JoinError, PeerAddr};
 use crate::key::PublicKey;
 use crate::net::{Connection, SocketState};
-use crate::protocol::{BatchId, KeepError, PublishError, Validation, ValidationId};
+use crate::protocol::{BatchId, DialError, KeepError, PublishError, Validation, ValidationId};
 use crate::rumor::{RuleSet, Rumor, RumorId, TopicId};
 use crate::store::LedgerError;
 
@@ -71,7 +70,7 @@ pub(super) enum Message {
         topic: TopicId,
         join: JoinId,
     },
-    Forget(PublicKey),
+    StopDialling(PublicKey),
     Stats(oneshot::Sender<NodeStats>),
     Shutdown,
     /// The socket fails, works again, or is lost.
@@ -81,7 +80,7 @@ pub(super) enum Message {
     /// A dial ended.
     Dialled {
         peer: PublicKey,
-        result: Result<Connection, ReachError>,
+        result: Result<Connection, DialError>,
     },
     /// A batch is judged.
     Verdicts {

@@ -25,12 +25,13 @@ mod stream;
 mod sync;
 mod tally;
 mod topic;
+mod trace;
 mod unread;
 mod verifiers;
 
-pub use addr::{Host, HostName, MAX_NAME_LEN, ParseAddrError, PeerAddr};
+pub use addr::{Host, HostName, ParseAddrError, PeerAddr};
 pub use builder::{Builder, SpawnError};
 pub use handle::{Closed, ConnectError, Node, NodeStats};
 pub use stream::{Delivery, Events, Gap, Lagged, Subscription};
-pub use topic::{JoinError, ReadyError, TopicHandle};
+pub use topic::{JoinError, TopicHandle, WaitError};
 pub use verifiers::VerifierPool;

@@ -76,8 +76,8 @@ impl Port {
     }
 
     /// Hands a bundle to all who read; false if nobody does.
-    pub(super) fn deliver(&mut self, bundle: Arc<Bundle>, from: Option<PublicKey>) -> bool {
-        self.reading = self.tell(bundle.len() as u64, Told::Bundle { bundle, from });
+    pub(super) fn deliver(&mut self, bundle: Arc<Bundle>, via: Option<PublicKey>) -> bool {
+        self.reading = self.tell(bundle.len() as u64, Told::Bundle { bundle, via });
         self.reading
     }
 

@@ -8,7 +8,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::{Host, HostName, PeerAddr};
-use crate::net::{Connection, DialError, Endpoint};
+use crate::net::{Connection, Endpoint};
+use crate::protocol::DialError;
 
 /// Time for looking up one name, as long as for a handshake. A resolver that gets no answer gives up after some 10 s by itself.
 const LOOKUP_DEADLINE: Duration = Duration::from_secs(10);
@@ -31,23 +32,23 @@ impl Reach {
     }
 
     /// Dials `peer` at the first of its addresses that answers with its key.
-    pub(super) async fn reach(self, peer: PeerAddr) -> Result<Connection, ReachError> {
+    pub(super) async fn reach(self, peer: PeerAddr) -> Result<Connection, DialError> {
         let addrs = match peer.host {
             Host::Socket(addr) => vec![addr],
             Host::Name(ref host) => self.look_up(host).await?,
         };
-        let mut failed = ReachError::NoAddress(peer.host);
+        let mut failed = DialError::NoAddress { host: peer.host.to_string() };
         for addr in addrs {
             match self.endpoint.connect(peer.key, addr).await {
                 Ok(connection) => return Ok(connection),
-                Err(error) => failed = ReachError::Dial(error),
+                Err(error) => failed = error,
             }
         }
         Err(failed)
     }
 
-    async fn look_up(&self, host: &HostName) -> Result<Vec<SocketAddr>, ReachError> {
-        let fail = |why: String| ReachError::Lookup { host: Host::Name(host.clone()), why };
+    async fn look_up(&self, host: &HostName) -> Result<Vec<SocketAddr>, DialError> {
+        let fail = |why: String| DialError::Lookup { host: Host::Name(host.clone()).to_string(), why };
         let (lookups, asked) = (Arc::clone(&self.lookups), (host.name().to_owned(), host.port()));
         let lookup = async move {
             let place = lookups.acquire_owned().await.ok();
@@ -73,23 +74,4 @@ impl Reach {
         addrs.truncate(ADDRESSES_OF_A_NAME);
         addrs
     }
-}
-
-/// Why a peer was not reached.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ReachError {
-    /// The name was not found.
-    #[error("can't look up {host}: {why}; check the name, and the DNS of this machine")]
-    Lookup {
-        /// The name and port.
-        host: Host,
-        /// What the resolver said.
-        why: String,
-    },
-    /// The name stands for nothing that can be dialled.
-    #[error("{0} has no address that this node's socket can dial: listen on [::]:0 to reach IPv6")]
-    NoAddress(Host),
-    /// The dial failed.
-    #[error(transparent)]
-    Dial(#[from] DialError),
 }

@@ -48,8 +48,8 @@ pub enum Gap {
 pub struct Delivery {
     /// The rumor.
     pub rumor: Rumor,
-    /// The peer whose copy was accepted; `None` for what this node published.
-    pub from: Option<PublicKey>,
+    /// The peer whose copy was accepted; `None` for what this node published. It is not the author, and need not be near to it.
+    pub via: Option<PublicKey>,
 }
 
 /// What goes through a topic's channel.
@@ -63,7 +63,7 @@ pub(super) struct Delivered {
 #[derive(Clone, Debug)]
 pub(super) enum Told {
     /// A bundle, so that the node's loop hands over sixty-four rumors as quickly as one.
-    Bundle { bundle: Arc<Bundle>, from: Option<PublicKey> },
+    Bundle { bundle: Arc<Bundle>, via: Option<PublicKey> },
     /// What this node has missed, Unix milliseconds.
     Missed { from_ms: u64, to_ms: u64 },
 }
@@ -189,9 +189,9 @@ impl Subscription {
             return Poll::Ready(Some(Err(Gap::NotJoined(self.membership.topic))));
         }
         loop {
-            if let Some((rumors, from)) = &mut self.rumors {
+            if let Some((rumors, via)) = &mut self.rumors {
                 if let Some(rumor) = rumors.next() {
-                    return Poll::Ready(Some(Ok(Delivery { rumor, from: *from })));
+                    return Poll::Ready(Some(Ok(Delivery { rumor, via: *via })));
                 }
                 self.rumors = None;
             }
@@ -218,15 +218,15 @@ impl Subscription {
                 self.held = Some(next);
                 return Poll::Ready(Some(Err(Gap::Lagged(rumors))));
             }
-            let (bundle, from) = match next.told {
-                Told::Bundle { bundle, from } => (bundle, from),
+            let (bundle, via) = match next.told {
+                Told::Bundle { bundle, via } => (bundle, via),
                 Told::Missed { from_ms, to_ms } => {
                     self.seen.read(next.before, 0);
                     return Poll::Ready(Some(Err(Gap::Missed { from_ms, to_ms })));
                 }
             };
             self.seen.read(next.before, bundle.len() as u64);
-            self.rumors = Some((bundle.rumors(), from));
+            self.rumors = Some((bundle.rumors(), via));
         }
     }
 }

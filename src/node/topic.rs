@@ -55,15 +55,15 @@ impl TopicHandle {
         Subscription::new(&self.joined)
     }
 
-    /// Waits until at least `links` links relay this topic.
+    /// Waits until at least `links` links relay this topic. Cancel safe.
     ///
     /// # Errors
     /// If the node is closed, or the topic left over this handle, first.
-    pub async fn ready(&self, links: usize) -> Result<(), ReadyError> {
+    pub async fn wait_for_links(&self, links: usize) -> Result<(), WaitError> {
         let mut count = self.joined.membership.links.clone();
         let enough = count.wait_for(|count| *count >= links).await.map(drop);
         if self.has_left() {
-            return Err(ReadyError::NotJoined(self.id()));
+            return Err(WaitError::NotJoined(self.id()));
         }
         enough.map_err(|_| Closed.into())
     }
@@ -87,7 +87,8 @@ impl TopicHandle {
     /// waiting for company: each call makes a bundle. [`PublishError::Silent`] says instead until when the author is silent, and
     /// [`PublishError::ClockWrong`] that its clock is. Only the ledger is waited for, if there is one: some two seconds' positions are
     /// recorded at a time. From 512 bundles of one rumor a second on, busy nodes make the links pay for them
-    /// that bring them, and announce them instead of pushing them: use `publish` for that much.
+    /// that bring them, and announce them instead of pushing them: use `publish` for that much. Dropping the future takes back what is
+    /// not sealed yet.
     ///
     /// # Errors
     /// [`PublishError`] says what to do.
@@ -97,7 +98,8 @@ impl TopicHandle {
     }
 
     /// Publishes many rumors in order, packed into as few bundles as they fit, and gives their ids in order. Waits as
-    /// [`TopicHandle::publish`] does.
+    /// [`TopicHandle::publish`] does. Dropping the future takes back what is not sealed yet: an unknown number of bodies, from the
+    /// first on, is published then.
     ///
     /// # Errors
     /// The first error. Each body stands for itself, so others before and after it may have been published: where that
@@ -119,7 +121,7 @@ impl TopicHandle {
 
     /// Ends what this handle has joined: its clones answer [`PublishError::NotJoined`] from now on, and their subscriptions end
     /// with what was delivered before. If no other join of the topic is left, it is no longer relayed, unless the node was
-    /// built with it. Leaving twice is leaving once.
+    /// built with it. Idempotent. Dropping this future before it is done may leave the topic joined: call it again, or drop the handle.
     ///
     /// # Errors
     /// If the node is closed.
@@ -187,10 +189,10 @@ pub enum JoinError {
     Closed(#[from] Closed),
 }
 
-/// Why [`TopicHandle::ready`] waits no longer.
+/// Why [`TopicHandle::wait_for_links`] waits no longer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ReadyError {
+pub enum WaitError {
     /// The topic was left over this handle.
     #[error("topic {0} is not joined by this handle: join it again")]
     NotJoined(TopicId),

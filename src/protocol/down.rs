@@ -1,11 +1,14 @@
-//! Why a link, and with its last link a peer, is gone.
+//! Why a link is gone, why it never came, and why a node ends: the reasons that events carry.
 
+use core::net::SocketAddr;
 use std::fmt;
 
+use crate::key::PublicKey;
 use crate::wire::Reason;
 
 /// Why a link ended, as [`Event::PeerDown`](super::Event::PeerDown) tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum DownReason {
     /// This node closed the link.
@@ -28,7 +31,9 @@ pub enum DownReason {
     FrameTooSlow,
     /// The peer's streams were out of order.
     OutOfOrder,
-    /// QUIC failed: the peer lost its state, the path broke, or this node dropped the connection.
+    /// This node dropped the connection without a reason of the protocol, as it does when a task of the link ends early.
+    Dropped,
+    /// QUIC failed: the peer lost its state, the path broke, or the peer breaks QUIC. In QUIC's words, for a log.
     Transport(String),
 }
 
@@ -42,6 +47,7 @@ impl fmt::Display for DownReason {
             Self::FrameTooLong => f.write_str("the peer declared a frame longer than any may be"),
             Self::FrameTooSlow => f.write_str("the peer began a frame and did not finish it in time"),
             Self::OutOfOrder => f.write_str("the peer's streams were out of order"),
+            Self::Dropped => f.write_str("this node dropped the connection"),
             Self::Transport(why) => write!(f, "the connection failed: {why}"),
         }
     }
@@ -61,6 +67,114 @@ const fn here(reason: Reason) -> &'static str {
         Reason::OutOfOrder => "the peer's frames or streams were out of order",
         Reason::Stalled => "the link made no progress",
     }
+}
+
+/// Why a dial failed, as [`Event::DialFailed`](super::Event::DialFailed) tells it and as an endpoint of
+/// [`net`](crate::net) gives it. The variants say what to do; the words that QUIC, TLS or the resolver used are kept beside
+/// them as text, so that none of their types is part of this API.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum DialError {
+    /// The node was told to keep a link to itself. It does not dial itself.
+    #[error("{host} is not dialled: this is the node's own key: it needs no link to itself")]
+    OwnKey {
+        /// The address that was given, `HOST:PORT`.
+        host: String,
+    },
+    /// The resolver did not find the name.
+    #[error("can't look up {host}: {why}; check the name, and the DNS of this machine")]
+    Lookup {
+        /// The name and the port.
+        host: String,
+        /// What the resolver said.
+        why: String,
+    },
+    /// The name has no address that the socket can dial.
+    #[error("{host} has no address that this node's socket can dial: listen on [::]:0 to reach IPv6")]
+    NoAddress {
+        /// The name and the port.
+        host: String,
+    },
+    /// The socket can't dial the address.
+    #[error("can't dial {addr}: {why}; use an address of the same family as the local socket, with a port")]
+    Address {
+        /// The address.
+        addr: SocketAddr,
+        /// What QUIC said.
+        why: String,
+    },
+    /// The endpoint is closed, or the task that drives it has ended.
+    #[error("the QUIC endpoint is closed, so nobody can be dialled: spawn a new node")]
+    Closed,
+    /// Another key answered.
+    #[error(
+        "{addr} answered with the key {answered}, expected {expected}: ask its owner for the current key or address"
+    )]
+    WrongKey {
+        /// The address.
+        addr: SocketAddr,
+        /// The key that was dialled.
+        expected: PublicKey,
+        /// The key that answered. It is not proven: the handshake ended there.
+        answered: PublicKey,
+    },
+    /// The handshake did not finish in time.
+    #[error(
+        "{addr} (key {peer}) did not finish the handshake in 10 s: check that it runs and that UDP reaches it"
+    )]
+    TimedOut {
+        /// The address.
+        addr: SocketAddr,
+        /// The key that was dialled.
+        peer: PublicKey,
+    },
+    /// The peer takes no more handshakes, or none of our network group.
+    #[error(
+        "{addr} (key {peer}) refused the handshake: it is busy or limits your network, try again in some seconds"
+    )]
+    Refused {
+        /// The address.
+        addr: SocketAddr,
+        /// The key that was dialled.
+        peer: PublicKey,
+    },
+    /// The handshake failed.
+    #[error(
+        "the handshake with {addr} (key {peer}) failed: {why}; check that it runs the same version of the protocol"
+    )]
+    Handshake {
+        /// The address.
+        addr: SocketAddr,
+        /// The key that was dialled.
+        peer: PublicKey,
+        /// What QUIC said.
+        why: String,
+    },
+    /// TLS could not be set up: a fault of the build, not of a peer.
+    #[error("{why}")]
+    Tls {
+        /// What TLS said, and what to do.
+        why: String,
+    },
+}
+
+/// Why a node ended by itself, as [`Event::Stopped`](super::Event::Stopped) tells it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum StopReason {
+    /// The application closed the QUIC endpoint that it had given to the node.
+    #[error("the application's QUIC endpoint is closed")]
+    EndpointClosed,
+    /// The socket failed, and its port can't be bound again.
+    #[error("UDP {addr} can't be had again: {why}")]
+    SocketLost {
+        /// The address that the socket had.
+        addr: SocketAddr,
+        /// What the operating system said.
+        why: String,
+    },
 }
 
 #[cfg(test)]

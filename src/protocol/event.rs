@@ -1,9 +1,10 @@
 //! Offences, events and errors: what a node can hold against a peer, and what it tells its application.
 
 use core::net::SocketAddr;
+use std::fmt;
 use std::time::Duration;
 
-use super::{DownReason, Impairment};
+use super::{DialError, DownReason, Impairment, StopReason};
 use crate::key::PublicKey;
 use crate::rumor::{Evidence, TopicId};
 use crate::wire::Reason;
@@ -11,6 +12,8 @@ use crate::wire::Reason;
 /// Bytes that no correct node sends, whatever its clock, state or configuration. Each closes the link and bans the key.
 /// Nothing else ever does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Offence {
     /// A frame whose declared length is zero or over the wire's constant.
     #[error("a frame longer than any may be")]
@@ -35,6 +38,7 @@ pub enum Offence {
 /// The application's judgement of a bundle. It stands or falls as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a verdict that nobody looks at protects nobody"]
+#[non_exhaustive]
 pub enum Validation {
     /// Deliver and forward it.
     Accept,
@@ -46,6 +50,7 @@ pub enum Validation {
 
 /// What an application may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Event {
     /// A peer is linked: both sides have said hello. Told once, until [`Event::PeerDown`], however many links follow each other.
@@ -74,8 +79,8 @@ pub enum Event {
     DialFailed {
         /// The peer's node key.
         peer: PublicKey,
-        /// Why, and what to do, in words.
-        why: String,
+        /// Why. Its words say what to do.
+        why: DialError,
     },
     /// Two processes use one node key at the same time: links of it come from these addresses in turn, and take each other's place.
     /// Told for each key once a minute at the most. Of this node's own key, [`Impairment::NodeKeyInUse`] tells too.
@@ -129,9 +134,64 @@ pub enum Event {
     /// The node ends by itself, since its socket is lost for good: the application closed its QUIC endpoint, or the port can't be had
     /// again. Nothing more is published or heard. Check the network, then spawn a new node.
     Stopped {
-        /// Why, in words.
-        why: String,
+        /// Why.
+        why: StopReason,
     },
+}
+
+/// One line for a log or a status line: what happened, to which key (its first 8 digits), and what to do about it where there
+/// is something. The words of a peer are quoted and escaped.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PeerUp { peer, dialled: true } => write!(f, "link up: this node reached {}", peer.short()),
+            Self::PeerUp { peer, dialled: false } => {
+                write!(f, "link up: {} reached this node", peer.short())
+            }
+            Self::PeerDown { peer, why } => write!(f, "link down: {} ({why})", peer.short()),
+            Self::LinkRefused { peer, reason } => write!(f, "link refused: {} ({reason})", peer.short()),
+            Self::DialFailed { peer, why } => write!(f, "dial failed: {} ({why})", peer.short()),
+            Self::NodeKeyShared { key, addrs } => {
+                write!(f, "two processes use the node key {} at once: it is seen at ", key.short())?;
+                for (at, addr) in addrs.iter().enumerate() {
+                    let between = if at == 0 { "" } else { " and " };
+                    write!(f, "{between}{addr}")?;
+                }
+                f.write_str("; stop one of them")
+            }
+            Self::Offence { peer, offence } => {
+                write!(f, "offence: {} sent {offence}; its key is banned for a while", peer.short())
+            }
+            Self::Convicted { evidence } => {
+                let author = evidence.author();
+                write!(
+                    f,
+                    "convicted: {} said two things at one position and is not heard any more",
+                    author.short()
+                )
+            }
+            Self::DuplicateWriter { topic, tick } => write!(
+                f,
+                "another process writes under this author key (topic {topic}, tick {tick}): nothing more is published; \
+                 stop one of the two, then restart this one"
+            ),
+            Self::ClockSkew { ahead_ms } => {
+                let side = if *ahead_ms < 0 { "behind" } else { "ahead of" };
+                let by = ahead_ms.unsigned_abs();
+                write!(f, "this clock is {by} ms {side} the peers': set it, or rumors are ignored")
+            }
+            Self::Impaired { what, until_ms: None } => write!(f, "impaired: {what}; {}", what.remedy()),
+            Self::Impaired { what, until_ms: Some(until) } => {
+                write!(f, "impaired until {until} (Unix time, ms): {what}; {}", what.remedy())
+            }
+            Self::Recovered { what, lasted } => {
+                write!(f, "recovered after {:.1} s: it is no longer so that {what}", lasted.as_secs_f64())
+            }
+            Self::Stopped { why } => {
+                write!(f, "the node stops: {why}; check the network, then spawn a new node")
+            }
+        }
+    }
 }
 
 impl PublishError {
@@ -172,12 +232,14 @@ pub enum PublishError {
         max: u32,
     },
     /// No link to anybody who relays the topic: the rumor would reach nobody.
-    #[error("no link to anybody in this topic yet: wait for `ready(1)`, or check the bootstrap addresses")]
+    #[error(
+        "no link to anybody in this topic yet: wait for `wait_for_links(1)`, or check the bootstrap addresses"
+    )]
     NoLink,
     /// There are links, and none of these peers relays the topic. Peers tell each other ids of topics and not their rules, so
     /// this is all that a node can know of a peer that relays a topic of the same name with other rules.
     #[error(
-        "none of the {links} linked peers relays this topic: wait for `ready(1)`, or make all its rules alike on all nodes \
+        "none of the {links} linked peers relays this topic: wait for `wait_for_links(1)`, or make all its rules alike on all nodes \
          (name, slots, tick, max_body, retention, guarantee, authors): other rules are another topic"
     )]
     NotRelayed {
@@ -231,4 +293,121 @@ pub enum JoinRefusal {
     TooManyLeft,
     /// The rules belong to another network.
     OtherNetwork,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::key::SecretKey;
+    use crate::rumor::{Position, Topic, seal};
+
+    /// One event of each variant. A variant that is new does not compile here until it has one.
+    pub(crate) fn one_of_each() -> Vec<Event> {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let peer = key.public();
+        let topic = TopicId::from_bytes([2; 32]);
+        let addr = SocketAddr::from(([192, 0, 2, 7], 4433));
+        let rules = Topic::named("t").bind(crate::rumor::NetworkId::of("n")).unwrap();
+        let signed = |word: &'static str| {
+            let position = Position { tick: 7, slot: 0 };
+            *seal(&key, rules.id(), position, &[word.into()]).unwrap().signed_header()
+        };
+        let evidence = Box::new(Evidence::new(signed("one"), signed("other")).unwrap());
+        let lasted = Duration::from_millis(1_500);
+        let every = |event: &Event| match event {
+            Event::PeerUp { .. }
+            | Event::PeerDown { .. }
+            | Event::LinkRefused { .. }
+            | Event::DialFailed { .. }
+            | Event::NodeKeyShared { .. }
+            | Event::Offence { .. }
+            | Event::Convicted { .. }
+            | Event::DuplicateWriter { .. }
+            | Event::ClockSkew { .. }
+            | Event::Impaired { .. }
+            | Event::Recovered { .. }
+            | Event::Stopped { .. } => 12,
+        };
+        let why = DownReason::PeerCode { code: 7, words: "bye\n".into() };
+        let events = vec![
+            Event::PeerUp { peer, dialled: true },
+            Event::PeerUp { peer, dialled: false },
+            Event::PeerDown { peer, why },
+            Event::LinkRefused { peer, reason: Reason::Full },
+            Event::DialFailed { peer, why: DialError::TimedOut { addr, peer } },
+            Event::NodeKeyShared { key: peer, addrs: vec![addr, addr] },
+            Event::Offence { peer, offence: Offence::BadSignature },
+            Event::Convicted { evidence },
+            Event::DuplicateWriter { topic, tick: 7 },
+            Event::ClockSkew { ahead_ms: -31_000 },
+            Event::Impaired { what: Impairment::Clock, until_ms: None },
+            Event::Impaired { what: Impairment::Silent, until_ms: Some(1_700_000_000_000) },
+            Event::Recovered { what: Impairment::Clock, lasted },
+            Event::Stopped { why: super::super::StopReason::SocketLost { addr, why: "in use".into() } },
+        ];
+        let kinds: std::collections::HashSet<_> = events.iter().map(std::mem::discriminant).collect();
+        assert_eq!(kinds.len(), every(&events[0]), "one variant has no event here");
+        events
+    }
+
+    #[test]
+    fn every_event_prints_as_one_line_that_names_whom_it_is_about() {
+        let short = SecretKey::from_seed(&[1; 32]).public().short();
+        for event in one_of_each() {
+            let line = event.to_string();
+            assert!(line.chars().all(|c| !c.is_control()), "{line:?}");
+            let about_a_key = matches!(
+                event,
+                Event::PeerUp { .. }
+                    | Event::PeerDown { .. }
+                    | Event::LinkRefused { .. }
+                    | Event::DialFailed { .. }
+                    | Event::NodeKeyShared { .. }
+                    | Event::Offence { .. }
+                    | Event::Convicted { .. }
+            );
+            assert_eq!(line.contains(&short), about_a_key, "{line}");
+            assert!(!line.contains("Some(") && !line.contains("{ "), "a debug form in {line}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_mended_says_how() {
+        let lines: Vec<_> = one_of_each().iter().map(ToString::to_string).collect();
+        for (start, remedy) in [
+            ("dial failed: ", "check that it runs"),
+            ("two processes use", "192.0.2.7:4433 and 192.0.2.7:4433; stop one"),
+            ("another process writes", "stop one of the two"),
+            ("this clock is 31000 ms behind", "set it"),
+            ("impaired: ", "set the clock"),
+            ("impaired until 1700000000000", "keep the ledger"),
+            ("recovered after 1.5 s", "no longer"),
+            ("the node stops: UDP 192.0.2.7:4433", "spawn a new node"),
+        ] {
+            let found = lines.iter().any(|line| line.starts_with(start) && line.contains(remedy));
+            assert!(found, "no line begins with {start:?} and says {remedy:?}: {lines:#?}");
+        }
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn events_survive_json_and_postcard_and_keys_in_json_are_text() {
+        for event in one_of_each() {
+            let json = serde_json::to_string(&event).unwrap();
+            assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event, "{json}");
+            let bytes = postcard::to_allocvec(&event).unwrap();
+            assert_eq!(postcard::from_bytes::<Event>(&bytes).unwrap(), event, "{json}");
+        }
+        let peer = SecretKey::from_seed(&[1; 32]).public();
+        let json = serde_json::to_value(Event::PeerUp { peer, dialled: true }).unwrap();
+        assert_eq!(json, serde_json::json!({ "PeerUp": { "peer": peer.to_string(), "dialled": true } }));
+        // Evidence that does not hold together is not read back.
+        let convicted =
+            one_of_each().into_iter().find(|event| matches!(event, Event::Convicted { .. })).unwrap();
+        let json = serde_json::to_string(&convicted).unwrap();
+        assert!(serde_json::from_str::<Event>(&json.replace(&peer.to_string(), &"00".repeat(32))).is_ok());
+        assert!(
+            serde_json::from_str::<Event>(&json.replacen(&peer.to_string(), &"00".repeat(32), 1)).is_err()
+        );
+    }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 /// Something that keeps a node from doing its work. None of them blames a peer. [`Event::Impaired`] tells when one begins,
 /// [`Event::Recovered`] when it has ended, and [`Stats::impaired`](crate::protocol::Stats::impaired) lists those of now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Impairment {
     /// The wall clock is wrong: more than 30 s off the median of the links', or so far off each of fewer than three that
@@ -43,7 +44,7 @@ impl Impairment {
             Self::RecordSlow => "move the ledger to a faster disk, or find what keeps this one busy",
             Self::RecordFailing => "make room on the disk of the ledger, or make its folder writable",
             Self::ValidatorsSlow => {
-                "make the validator faster, or raise `validator_patience` and `validators`"
+                "make the validator faster, or raise `validators.patience` and `validators.at_once`"
             }
             Self::Unheard => "check the clock of this machine and the peers that it is linked to",
             Self::Socket => "check the network of this machine; the node binds its socket again by itself",

@@ -59,6 +59,10 @@
 //! Three things are kept apart: an [`Offence`] (wrong as bytes: closes the link and bans the key), [`Evidence`]
 //! (convicts an author by its own signatures), and service (how well a link serves: orders our choices only).
 //!
+//! **This is the lower level.** Apps drive it through a [`Node`](crate::Node). What an app names of it ([`Event`], [`Config`], the errors)
+//! stands at the root of the crate; the rest, [`Input`] and [`Action`] foremost, is for drivers and may change in a minor version
+//! ([stability](crate#stability)).
+//!
 //! [`Evidence`]: crate::rumor::Evidence
 
 mod boundary;
@@ -94,9 +98,12 @@ pub use boundary::{Action, BatchId, Input, LinkId, Ticket, ValidationId, VerifyJ
 #[cfg(feature = "sim")]
 #[doc(hidden)]
 pub use check::Caps;
-pub use config::{Config, ConfigError, DialConfig};
+pub use config::{
+    BudgetConfig, Config, ConfigError, DialConfig, LinkConfig, PublishConfig, PullConfig, TopicConfig,
+    ValidatorConfig,
+};
 pub use dialler::{DialState, Dialler, Ending, KeepError, KeptPeer, Order, Origin};
-pub use down::DownReason;
+pub use down::{DialError, DownReason, StopReason};
 pub use engine::{Engine, Setup};
 pub use event::{Event, JoinRefusal, Offence, PublishError, Validation};
 pub use impairment::Impairment;
@@ -112,3 +119,6 @@ pub use topics::window::{DELIVER_FUTURE, DELIVER_PAST, MAX_SKEW};
     allow(unused_imports, reason = "outside of this room only the simulator asks")
 )]
 pub(crate) use weakness::Weakness;
+
+#[cfg(all(test, feature = "tracing"))]
+pub(crate) use event::tests::one_of_each as events_of_each_kind;

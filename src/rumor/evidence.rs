@@ -70,6 +70,34 @@ impl Evidence {
     }
 }
 
+/// As the hexadecimal digits of its 352 bytes in formats for people, and as a sequence of bytes in all others.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Evidence {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let bytes = self.encode();
+        if to.is_human_readable() {
+            to.serialize_str(&hex::encode(bytes))
+        } else {
+            bytes.as_slice().serialize(to)
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Evidence {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        use serde::de::Error as _;
+        let bytes = if from.is_human_readable() {
+            hex::decode(<String as serde::Deserialize>::deserialize(from)?).map_err(D::Error::custom)?
+        } else {
+            <Vec<u8> as serde::Deserialize>::deserialize(from)?
+        };
+        let bytes: &[u8; EVIDENCE_LEN] =
+            bytes.as_slice().try_into().map_err(|_| D::Error::custom("evidence has 352 bytes"))?;
+        Self::decode(bytes).map_err(D::Error::custom)
+    }
+}
+
 /// Why two headers convict nobody.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -1,10 +1,13 @@
 //! What is said: topics, positions, rumors, the signed bundles they travel in, and the evidence that two of them give.
 //!
+//! **This is the lower level.** What an app names of it stands at the root of the crate; headers, bundles, the pen and the formats are
+//! for drivers and other implementations ([stability](crate#stability)).
+//!
 //! Pure data, no I/O, no clock. Everything that is hashed or signed is of fixed width and little-endian, so that one
 //! meaning has one encoding. Whether a signature holds is the question of [`verify`](crate::verify), one room up.
 //!
 //! ```text
-//!   Topic (rules) ── on(network) ──> RuleSet ── TopicId ─┐
+//!   Topic (rules) ─ bind(network) ─> RuleSet ── TopicId ─┐
 //!   Pen ── Position (tick, slot) ────────────────────────┼─> Header ── BundleId ── Signature
 //!   bodies ── (length, BLAKE3) list ── manifest ─────────┘        └─ Rumor: one body at one position
 //!                                                                    two overlapping Headers ─> Evidence
@@ -18,20 +21,24 @@ mod bundle;
 mod domain;
 mod evidence;
 mod header;
+mod id;
 mod pen;
 mod position;
 mod proof;
 mod spans;
 mod topic;
 
+pub use crate::key::Signature;
 pub use author::{SealError, seal};
 pub use bundle::{Bundle, BundleError, Rumor, Rumors};
 pub use evidence::{EVIDENCE_LEN, Evidence, EvidenceError};
 pub use header::{
     BundleId, HEADER_LEN, Header, RumorId, SIGNED_HEADER_LEN, SIGNED_MESSAGE_LEN, SignedHeader,
 };
+pub use id::ParseIdError;
+pub(crate) use id::id32;
 pub use pen::{LEDGER_LEAD, Pen, Reservation};
-pub use position::{MAX_TICK_LEN, MIN_TICK_LEN, Position, TickLen};
+pub use position::{MAX_TICK_LEN, MIN_TICK_LEN, ParsePositionError, Position, TickLen};
 pub use proof::{Proof, ProofError};
 pub use spans::{MAX_SPANS, Spans};
 pub use topic::{
@@ -46,48 +53,6 @@ pub const MAX_RUMORS: usize = 64;
 /// Most body bytes, in all, of a bundle of more than one rumor, and the most that is ever pushed unasked. A larger body
 /// travels alone and is announced first. 16 KiB is a guess at where a second copy starts to hurt.
 pub const MAX_INLINE: usize = 16 * 1024;
-
-/// Declares a 32-byte identifier: printed as hexadecimal, ordered and hashed as bytes.
-macro_rules! id32 {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-        pub struct $name([u8; 32]);
-
-        /// All 32 bytes, since an id that is only announced is whatever a peer has chosen: were a part left out, ids that
-        /// differ only there would share one bucket. (Without the length that an array's own hash begins with.)
-        impl std::hash::Hash for $name {
-            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-                state.write(&self.0);
-            }
-        }
-
-        impl $name {
-            /// Wraps the 32 bytes.
-            pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-                Self(bytes)
-            }
-
-            /// The 32 bytes.
-            pub const fn as_bytes(&self) -> &[u8; 32] {
-                &self.0
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&hex::encode(self.0))
-            }
-        }
-
-        impl std::fmt::Debug for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                write!(f, "{}({})", stringify!($name), hex::encode(&self.0[..4]))
-            }
-        }
-    };
-}
-pub(crate) use id32;
 
 #[cfg(test)]
 mod tests;

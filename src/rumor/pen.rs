@@ -40,6 +40,7 @@ struct Used {
 /// What [`Pen::reserve`] answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use = "slots that were reserved are gone, used or not"]
+#[non_exhaustive]
 pub enum Reservation {
     /// These are yours: `count` slots from `first` on, never given out again.
     Slots {

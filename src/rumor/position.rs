@@ -1,6 +1,7 @@
 //! Positions: where in time an author says something. `(tick, slot)`, each owned once.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// Shortest tick, milliseconds. Below it, clock granularity and spread time make a tick meaningless (guess).
 pub const MIN_TICK_LEN: u32 = 100;
@@ -57,12 +58,31 @@ impl Default for TickLen {
 
 /// A position `(tick, slot)` of one author in one topic. The author owns it once.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Position {
     /// Unix time divided by the topic's tick length.
     pub tick: u64,
     /// Which of the topic's slots in that tick.
     pub slot: u16,
 }
+
+impl FromStr for Position {
+    type Err = ParsePositionError;
+
+    /// Reads `TICK/SLOT`, as a position prints.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parse = || {
+            let (tick, slot) = text.split_once('/')?;
+            Some(Self { tick: tick.parse().ok()?, slot: slot.parse().ok()? })
+        };
+        parse().ok_or_else(|| ParsePositionError(text.into()))
+    }
+}
+
+/// A text is not a position. It keeps the text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not TICK/SLOT, as in 1700000000/3, the slot at most 65535")]
+pub struct ParsePositionError(String);
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,15 +7,55 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::key::SecretKey;
+use crate::key::{PublicKey, SecretKey};
 
 fn rules() -> RuleSet {
-    Topic::named("lobby").on(NetworkId::of("test")).unwrap()
+    Topic::named("lobby").bind(NetworkId::of("test")).unwrap()
 }
 
 fn sealed(tick: u64, slot: u16, bodies: &[&str]) -> Bundle {
     let bodies: Vec<_> = bodies.iter().map(|body| Bytes::copy_from_slice(body.as_bytes())).collect();
     seal(&SecretKey::from_seed(&[1; 32]), rules().id(), Position { tick, slot }, &bodies).unwrap()
+}
+
+#[test]
+fn ids_and_positions_survive_their_text_and_bad_texts_name_the_fault() {
+    let bytes: [u8; 32] = std::array::from_fn(|n| n as u8 * 7);
+    let text = hex::encode(bytes);
+    assert_eq!(text.parse(), Ok(TopicId::from_bytes(bytes)));
+    assert_eq!(text.parse(), Ok(NetworkId::from_bytes(bytes)));
+    assert_eq!(text.parse(), Ok(BundleId::from_bytes(bytes)));
+    assert_eq!(text.parse(), Ok(RumorId::from_bytes(bytes)));
+    let id = RumorId::from_bytes(bytes);
+    assert_eq!((id.to_string(), id.as_ref()), (text, bytes.as_slice()));
+    assert_eq!("abc".parse::<RumorId>(), Err(ParseIdError::Length(3)));
+    assert_eq!("x".repeat(64).parse::<TopicId>(), Err(ParseIdError::Digit('x', 0)));
+
+    let position = Position { tick: u64::MAX, slot: u16::MAX };
+    assert_eq!(position.to_string().parse(), Ok(position));
+    for bad in ["", "7", "7/", "/7", "7/65536", "-1/0", "7/0/0"] {
+        assert!(bad.parse::<Position>().is_err(), "{bad:?}");
+    }
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn ids_and_keys_are_text_in_json_and_32_bytes_in_postcard() {
+    let bytes: [u8; 32] = std::array::from_fn(|n| n as u8 * 7);
+    let (text, id, key) = (hex::encode(bytes), TopicId::from_bytes(bytes), PublicKey::from_bytes(bytes));
+    assert_eq!(serde_json::to_value((id, key)).unwrap(), serde_json::json!([text, text]));
+    let json = serde_json::to_string(&(id, key)).unwrap();
+    assert_eq!(serde_json::from_str::<(TopicId, PublicKey)>(&json).unwrap(), (id, key));
+    let packed = postcard::to_allocvec(&(id, key)).unwrap();
+    assert_eq!(packed, [bytes, bytes].concat());
+    assert_eq!(postcard::from_bytes::<(TopicId, PublicKey)>(&packed).unwrap(), (id, key));
+    for bad in ["", "00", "zz"] {
+        assert!(serde_json::from_value::<RumorId>(bad.into()).is_err(), "{bad:?}");
+        assert!(serde_json::from_value::<PublicKey>(bad.into()).is_err(), "{bad:?}");
+    }
+    let position = Position { tick: 7, slot: 3 };
+    let json = serde_json::to_string(&position).unwrap();
+    assert_eq!(serde_json::from_str::<Position>(&json).unwrap(), position);
 }
 
 #[test]
@@ -101,15 +141,15 @@ fn a_topic_id_commits_to_every_rule() {
     let key = SecretKey::from_seed(&[1; 32]).public();
     let base = || Topic::named("lobby");
     let all = [
-        base().on(network),
-        base().on(NetworkId::of("other")),
-        Topic::named("lobbY").on(network),
-        base().slots_per_tick(63).on(network),
-        base().tick_len(Duration::from_millis(999)).on(network),
-        base().max_body(1).on(network),
-        base().retention(Duration::from_secs(61)).on(network),
-        base().guarantee(Guarantee::HoldBack(Duration::from_secs(2))).on(network),
-        base().authors(Authors::Listed(vec![key])).on(network),
+        base().bind(network),
+        base().bind(NetworkId::of("other")),
+        Topic::named("lobbY").bind(network),
+        base().slots_per_tick(63).bind(network),
+        base().tick_len(Duration::from_millis(999)).bind(network),
+        base().max_body(1).bind(network),
+        base().retention(Duration::from_secs(61)).bind(network),
+        base().guarantee(Guarantee::HoldBack(Duration::from_secs(2))).bind(network),
+        base().authors(Authors::Listed(vec![key])).bind(network),
     ];
     let ids: std::collections::BTreeSet<_> = all.iter().map(|rules| rules.as_ref().unwrap().id()).collect();
     assert_eq!(ids.len(), all.len());
@@ -126,12 +166,12 @@ fn a_topic_id_commits_to_every_rule() {
 fn rules_out_of_range_are_named() {
     let network = NetworkId::of("test");
     let base = || Topic::named("lobby");
-    assert_eq!(Topic::named("").on(network), Err(RuleError::Name(0)));
-    assert_eq!(base().slots_per_tick(0).on(network), Err(RuleError::Slots));
-    assert!(matches!(base().tick_len(Duration::from_millis(99)).on(network), Err(RuleError::TickLen(_))));
-    assert_eq!(base().max_body(MAX_BODY + 1).on(network), Err(RuleError::MaxBody(MAX_BODY + 1)));
-    assert!(matches!(base().retention(Duration::from_millis(1)).on(network), Err(RuleError::Retention(_))));
-    assert_eq!(base().authors(Authors::Listed(vec![])).on(network), Err(RuleError::Authors(0)));
+    assert_eq!(Topic::named("").bind(network), Err(RuleError::Name(0)));
+    assert_eq!(base().slots_per_tick(0).bind(network), Err(RuleError::Slots));
+    assert!(matches!(base().tick_len(Duration::from_millis(99)).bind(network), Err(RuleError::TickLen(_))));
+    assert_eq!(base().max_body(MAX_BODY + 1).bind(network), Err(RuleError::MaxBody(MAX_BODY + 1)));
+    assert!(matches!(base().retention(Duration::from_millis(1)).bind(network), Err(RuleError::Retention(_))));
+    assert_eq!(base().authors(Authors::Listed(vec![])).bind(network), Err(RuleError::Authors(0)));
 }
 
 /// One step of an author's life, for the property below.

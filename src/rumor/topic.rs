@@ -72,7 +72,7 @@ pub enum Authors {
 /// ```
 /// use vouchsafe::rumor::{NetworkId, Topic};
 /// let topic = Topic::named("lobby").slots_per_tick(8).max_body(1024);
-/// let rules = topic.on(NetworkId::of("chat.example"))?;
+/// let rules = topic.bind(NetworkId::of("chat.example"))?;
 /// println!("everyone with these rules meets at {}", rules.id());
 /// # Ok::<(), vouchsafe::rumor::RuleError>(())
 /// ```
@@ -146,7 +146,7 @@ impl Topic {
     ///
     /// # Errors
     /// Names the rule that is out of its range.
-    pub fn on(&self, network: NetworkId) -> Result<RuleSet, RuleError> {
+    pub fn bind(&self, network: NetworkId) -> Result<RuleSet, RuleError> {
         let name_len = self.name.len();
         if name_len == 0 || name_len > MAX_NAME {
             return Err(RuleError::Name(name_len));
@@ -345,7 +345,7 @@ impl RuleSet {
             topic =
                 topic.authors(Authors::Listed(keys.iter().map(|key| PublicKey::from_bytes(*key)).collect()));
         }
-        let rules = topic.on(network)?;
+        let rules = topic.bind(network)?;
         // Catches unsorted or repeated authors and trailing bytes: one meaning, one encoding.
         if rules.encode() == bytes { Ok(rules) } else { Err(RuleError::Encoding) }
     }

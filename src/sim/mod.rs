@@ -1,6 +1,8 @@
 //! A deterministic network of production engines, in one process: for tests of this crate, and for applications that
 //! want to see what liars can do to them.
 //!
+//! **This is the lower level**, behind the feature `sim`: anything here may change in a minor version ([stability](crate#stability)).
+//!
 //! Not a model of the protocol: each node is an [`Engine`](crate::protocol::Engine) that reads and writes the frames of
 //! [`wire`](crate::wire). Only the links, the clocks and the threads are simulated. Signatures are real; a verdict is a
 //! pure function of bytes, so the nodes share a memory of verdicts.

@@ -70,7 +70,7 @@ impl Network {
     )]
     pub fn new(scenario: Scenario) -> Self {
         let mut dice = Dice::new(scenario.seed);
-        let rules = match scenario.topic.on(NetworkId::of(NETWORK)) {
+        let rules = match scenario.topic.bind(NetworkId::of(NETWORK)) {
             Ok(rules) => Arc::new(rules),
             Err(error) => panic!("the scenario's topic: {error}"),
         };

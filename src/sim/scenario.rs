@@ -86,6 +86,7 @@ impl Default for Scenario {
 
 /// How a network begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Start {
     /// With all its links up at once.
     #[default]

@@ -26,6 +26,9 @@
 //! vouchsafe::verify::verify_raw(b"key", b"message", b"signature");
 //! ```
 //!
+//! **This is the lower level.** Which signatures are genuine never changes within a wire version; the functions and types here may
+//! change in a minor version ([stability](crate#stability)).
+//!
 //! `rule.rs` is the predicate, `batch.rs` the sum of many, `cache.rs` the decoded keys, `signed.rs` applies it to bundles,
 //! proofs and evidence.
 

@@ -7,6 +7,9 @@ use super::decode::{Bundles, DecodeError};
 use crate::rumor::{BundleId, Evidence, SignedHeader, TopicId};
 
 /// Everything that travels on a link. The comment names the lane.
+///
+/// Exhaustive on purpose, as [`Kind`] and [`Lane`](super::Lane) are: a new kind of frame is a new version of the wire, and whoever
+/// handles frames has to look at it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
     /// "This is who I am and what I relay": the first frame, once. Control.

@@ -9,6 +9,9 @@
 //! decoding a body; the rare frames ([`Hello`], [`TopicChange`], [`Goodbye`]) are postcard, re-encoded to prove that
 //! they were canonical. Each limit here is a constant of the wire version: a reader treats its breach as an offence, so a
 //! writer must never exceed it. A new kind of frame means a new [`ALPN`].
+//!
+//! **This is the lower level.** The bytes are fixed by the wire version; the functions and types here may change in a minor version
+//! ([stability](crate#stability)).
 
 // Lengths and times here are a peer's. Where they run over, a release build would go on with what is left of them.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]

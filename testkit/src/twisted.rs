@@ -10,7 +10,8 @@ use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::IsIdentity as _;
 use sha2::{Digest as _, Sha512};
-use vouchsafe::key::{PublicKey, Signature};
+use vouchsafe::PublicKey;
+use vouchsafe::rumor::Signature;
 use vouchsafe::verify::{Item, Verifier, is_signing_key, verify_single};
 
 /// The group order l = 2^252 + 27742317777372353535851937790883648493 (RFC 8032, section 5.1), little endian.

@@ -2,7 +2,7 @@
 
 use curve25519_dalek::scalar::Scalar;
 use proptest::prelude::*;
-use vouchsafe::key::Signature;
+use vouchsafe::rumor::Signature;
 use vouchsafe::verify::{Item, Verifier, verify_single};
 use vouchsafe_testkit::twisted::{Made, Plan, Twist, check, make, plain_rule};
 

@@ -1,9 +1,7 @@
 //! Who may link: the network, the allow-list, and one link per pair.
 
-use vouchsafe::net::GateConfig;
-use vouchsafe::rumor::NetworkId;
-use vouchsafe::wire::{self, Hello, Reason};
-use vouchsafe::{Event, Node, SecretKey, Topic, VerifierPool};
+use vouchsafe::wire::{self, Hello};
+use vouchsafe::{Event, GateConfig, NetworkId, Node, Reason, SecretKey, Topic, VerifierPool};
 
 use crate::liar::{Liar, hello};
 use crate::scene::{Member, Scene, builder, event, soon, until};
@@ -44,7 +42,7 @@ async fn a_key_off_the_allow_list_is_refused() {
     let mut events = closed.events();
     let mut friend = Member::join(friend, &topic).await;
     let closed = Member::join(closed, &topic).await;
-    soon("a link", closed.topic.ready(1)).await.unwrap();
+    soon("a link", closed.topic.wait_for_links(1)).await.unwrap();
     let liar = Liar::dial(&closed.node).await;
     assert_eq!(liar.closed_for().await, Reason::NotAdmitted);
     assert_eq!(event("a refusal", &mut events, refused).await, (liar.key.public(), Reason::NotAdmitted));
@@ -62,17 +60,17 @@ async fn a_key_off_the_allow_list_is_refused() {
 #[tokio::test]
 async fn a_peer_without_a_place_is_dialled_again() {
     let pool = VerifierPool::new(1);
-    let mut config = vouchsafe::protocol::Config::default();
-    (config.max_links, config.max_inbound) = (1, 1);
+    let mut config = vouchsafe::Config::default();
+    (config.links.max, config.links.inbound) = (1, 1);
     let first = builder(&pool, &[]).spawn().await.unwrap();
     let second = builder(&pool, &[]).spawn().await.unwrap();
     let small = builder(&pool, &[first.addr().unwrap()]).config(config).spawn().await.unwrap();
     let mut events = small.events();
-    soon("a link", first.ready(1)).await.unwrap();
+    soon("a link", first.wait_for_links(1)).await.unwrap();
     small.connect(second.addr().unwrap()).await.unwrap();
     assert_eq!(event("a refusal", &mut events, refused).await, (second.id(), Reason::Full));
     first.shutdown().await;
-    soon("a link", second.ready(1)).await.unwrap();
+    soon("a link", second.wait_for_links(1)).await.unwrap();
 }
 
 #[tokio::test]
@@ -89,7 +87,7 @@ async fn two_nodes_that_dial_each_other_keep_one_link() {
         first.and(second).unwrap();
         pairs.push((one, other));
     }
-    let dialled = |stats: &vouchsafe::node::NodeStats| match stats.links.as_slice() {
+    let dialled = |stats: &vouchsafe::NodeStats| match stats.links.as_slice() {
         [link] if link.live => Some(link.dialled),
         _ => None,
     };
@@ -121,7 +119,7 @@ async fn two_nodes_that_dial_each_other_keep_one_link() {
 async fn one_neighbourhood_has_a_few_places_and_no_more() {
     // Given a node that treats its own network like any other, and lets each group have two links.
     let pool = VerifierPool::new(1);
-    let gate = GateConfig { limit_local: true, links_per_group: 2, ..GateConfig::default() };
+    let gate = GateConfig::default().with(|gate| (gate.limit_local, gate.links_per_group) = (true, 2));
     let node = builder(&pool, &[]).gate(gate).spawn().await.unwrap();
     let mut events = node.events();
     // When a third key of the group dials, then it is refused with a reason, and the others stay.

@@ -1,11 +1,7 @@
 //! Authors who say two things, and authors who must never seem to.
 
-use vouchsafe::node::Events;
-use vouchsafe::rumor::Evidence;
 use vouchsafe::store::LedgerFile;
-use vouchsafe::{Event, Node, PublishError, SecretKey, Topic, VerifierPool, verify};
-
-use vouchsafe::wire;
+use vouchsafe::{Event, Events, Evidence, Node, PublishError, SecretKey, Topic, VerifierPool, verify, wire};
 
 use crate::liar::{Liar, bundle, bundle_at};
 use crate::scene::{Member, Scene, builder, builder_as, event, soon, until};
@@ -31,7 +27,7 @@ async fn equivocation_convicts_everywhere() {
         nodes.push((Member::join(node, &topic).await, events));
     }
     for (n, links) in [3, 3, 2, 3, 3, 2].into_iter().enumerate() {
-        soon("all links", nodes[n].0.topic.ready(links)).await.unwrap();
+        soon("all links", nodes[n].0.topic.wait_for_links(links)).await.unwrap();
     }
     let author = SecretKey::generate();
     let mut left = Liar::greet(&nodes[2].0.topic).await;
@@ -49,7 +45,7 @@ async fn equivocation_convicts_everywhere() {
     }
     // Nobody listens to that author any more, whoever brings it; nobody blames those who do.
     left.push(bundle(&author, &left_topic(&nodes), 7, "but listen").encoded()).await;
-    let deaf = |stats: &vouchsafe::node::NodeStats| stats.counters.convicted_author > 0;
+    let deaf = |stats: &vouchsafe::NodeStats| stats.counters.convicted_author > 0;
     until("a refusal", &nodes[2].0.node, deaf).await;
     nodes[0].0.topic.publish("honest words").await.unwrap();
     for (member, _) in &mut nodes {
@@ -82,7 +78,7 @@ async fn a_second_writer_stops_before_it_equivocates() {
         let writer = writer.spawn().await.unwrap();
         let events = writer.events();
         let member = Member::join(writer, &Topic::named("lobby")).await;
-        soon("two links", member.topic.ready(2)).await.unwrap();
+        soon("two links", member.topic.wait_for_links(2)).await.unwrap();
         writers.push((member, events));
     }
     let (first, mut second) = (writers.remove(0), writers.remove(0));
@@ -119,7 +115,7 @@ async fn a_restart_with_a_ledger_never_convicts() {
         let writer = writer.spawn().await.unwrap();
         let events = writer.events();
         let member = Member::join(writer, &topic).await;
-        soon("two links", member.topic.ready(2)).await.unwrap();
+        soon("two links", member.topic.wait_for_links(2)).await.unwrap();
         (member, events)
     };
     let (mut first, _) = spawn().await;
@@ -161,7 +157,7 @@ async fn a_ledger_that_cannot_be_written_stops_the_author() {
         .await
         .unwrap();
     let writer = Member::join(writer, &Topic::named("lobby")).await;
-    soon("a link", writer.topic.ready(1)).await.unwrap();
+    soon("a link", writer.topic.wait_for_links(1)).await.unwrap();
     std::fs::remove_dir_all(&inside).unwrap();
     let failed = soon("an answer", writer.topic.publish("unrecorded")).await;
     assert!(matches!(&failed, Err(PublishError::Ledger(why)) if why.contains("ledger")), "{failed:?}");
@@ -191,7 +187,7 @@ async fn a_flood_of_evidence_is_one_check_more_for_each_author_and_no_word_less(
     let stats = until("the convictions", &scene.victim.node, |stats| stats.counters.convictions == 100).await;
     // What came again was known, or its author convicted, before it was its turn to be checked.
     assert!(stats.counters.verified <= 3 * 100, "{} signatures", stats.counters.verified);
-    let told = |stats: &vouchsafe::node::NodeStats| stats.counters.convictions == 100;
+    let told = |stats: &vouchsafe::NodeStats| stats.counters.convictions == 100;
     for member in &scene.pair {
         until("the proofs", &member.node, told).await;
     }

@@ -5,11 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
-use vouchsafe::net::closed::code;
-use vouchsafe::net::{BarePeer, GateConfig};
-use vouchsafe::node::NodeStats;
-use vouchsafe::wire::{self, Lane, Reason};
-use vouchsafe::{PublicKey, SecretKey, Topic};
+use vouchsafe::net::{BarePeer, code};
+use vouchsafe::wire::{self, Lane};
+use vouchsafe::{GateConfig, NodeStats, PublicKey, Reason, SecretKey, Topic};
 
 use crate::liar::{Liar, bundle, hello, pushed};
 use crate::scene::{Scene, soon, until};
@@ -151,7 +149,7 @@ async fn one_key_on_many_connections_has_one_link() {
 #[tokio::test]
 async fn a_thousand_connections_from_one_address_are_few_links() {
     const TRIES: usize = 1000;
-    let gate = GateConfig { limit_local: true, ..GateConfig::default() };
+    let gate = GateConfig::default().with(|gate| gate.limit_local = true);
     let (places, burst) = (gate.links_per_group as usize, gate.burst_per_group + gate.unproven_rate);
     let mut scene = Scene::with(&Topic::named("lobby"), |victim| victim.gate(gate)).await;
     let (key, addr) = (scene.victim.node.id(), scene.victim.node.local_addr());

@@ -16,7 +16,7 @@ async fn what_a_crashed_node_said_is_delivered_by_others() {
     let crashing = process.spawn(async move {
         let node = builder_as(key, &pool, &[peer]).spawn().await.unwrap();
         let handle = node.join(its_topic).await.unwrap();
-        soon("a link", handle.ready(1)).await.unwrap();
+        soon("a link", handle.wait_for_links(1)).await.unwrap();
         handle.publish("last words").await.unwrap();
         // Handed out so that the node is not shut down in order.
         (node, handle)

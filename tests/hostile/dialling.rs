@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use vouchsafe::node::NodeStats;
-use vouchsafe::protocol::{Config, DialState, Impairment};
-use vouchsafe::wire::Reason;
-use vouchsafe::{Event, Node, PeerAddr, PublishError, RumorId, SecretKey, Topic, TopicHandle, VerifierPool};
+use vouchsafe::{
+    Config, DialError, DialState, Event, Impairment, Node, NodeStats, PeerAddr, PublishError, Reason,
+    RumorId, SecretKey, Topic, TopicHandle, VerifierPool,
+};
 
 use crate::scene::{Member, builder, builder_as, event, soon, until};
 
@@ -47,12 +47,12 @@ async fn a_node_that_is_told_to_dial_itself_does_not_and_says_so_once() {
         _ => None,
     };
     let (peer, why) = event("a word about it", &mut events, failed).await;
-    assert!(peer == node.id() && why.contains("own key") && why.contains("4433"), "{why}");
+    assert_eq!((peer, why), (node.id(), DialError::OwnKey { host: own.host.to_string() }));
     node.connect(own).await.unwrap();
     let stats = node.stats().await.unwrap();
     assert_eq!((stats.dials, stats.kept.len()), (0, 0));
     let other = builder(&pool, &[node.addr().unwrap()]).spawn().await.unwrap();
-    soon("a link", other.ready(1)).await.unwrap();
+    soon("a link", other.wait_for_links(1)).await.unwrap();
     let next = event("the next event", &mut events, Some).await;
     assert!(matches!(next, Event::PeerUp { peer, .. } if peer == other.id()), "{next:?}");
 }
@@ -74,7 +74,7 @@ async fn peers_that_refuse_are_dialled_ever_more_rarely() {
     let mut crowd: Vec<Node> = Vec::new();
     for _ in 0..6 {
         let mut config = Config::default();
-        (config.max_links, config.max_inbound) = (3, 3);
+        (config.links.max, config.links.inbound) = (3, 3);
         let node = builder(&pool, &[]).config(config).spawn().await.unwrap();
         for other in &crowd {
             node.connect(other.addr().unwrap()).await.unwrap();
@@ -101,8 +101,8 @@ async fn connecting_to_whom_is_linked_changes_nothing() {
     let addr = one.node.addr().unwrap();
     let mut other =
         Member::join(builder(&pool, std::slice::from_ref(&addr)).spawn().await.unwrap(), &topic).await;
-    soon("a link", other.topic.ready(1)).await.unwrap();
-    soon("a link", one.topic.ready(1)).await.unwrap();
+    soon("a link", other.topic.wait_for_links(1)).await.unwrap();
+    soon("a link", one.topic.wait_for_links(1)).await.unwrap();
     let (mut here, mut there) = (one.node.events(), other.node.events());
     for _ in 0..20 {
         other.node.connect(addr.clone()).await.unwrap();
@@ -127,12 +127,12 @@ async fn a_peer_is_found_again_where_it_was_whatever_else_was_said() {
     let dead = PeerAddr::new(key.public(), silent.local_addr().unwrap());
     // Given a peer with two addresses, at one of which nobody answers.
     let here = builder(&pool, &[good.clone(), dead]).spawn().await.unwrap();
-    soon("a link", there.ready(1)).await.unwrap();
+    soon("a link", there.wait_for_links(1)).await.unwrap();
     // When it restarts, then it is found where it was.
     there.shutdown().await;
     let back = Node::builder(key).network(crate::scene::NETWORK).listen(good.host).spawn().await.unwrap();
-    soon("a second link", back.ready(1)).await.unwrap();
-    soon("a second link", here.ready(1)).await.unwrap();
+    soon("a second link", back.wait_for_links(1)).await.unwrap();
+    soon("a second link", here.wait_for_links(1)).await.unwrap();
     // And one that is kept where another answers is dialled at once when its address is known.
     let friend = builder(&pool, &[]).spawn().await.unwrap();
     let wrong = PeerAddr::new(friend.id(), back.local_addr());
@@ -149,12 +149,12 @@ async fn a_peer_is_found_again_where_it_was_whatever_else_was_said() {
         std::mem::discriminant(&kept.state),
         std::mem::discriminant(&DialState::Waiting { remaining: Duration::ZERO })
     );
-    soon("a link to the friend", friend.ready(1)).await.unwrap();
+    soon("a link to the friend", friend.wait_for_links(1)).await.unwrap();
 }
 
 /// Says something as soon as there is a link.
 async fn speak(topic: &TopicHandle) -> Result<RumorId, PublishError> {
-    soon("a link", topic.ready(1)).await.unwrap();
+    soon("a link", topic.wait_for_links(1)).await.unwrap();
     topic.publish("hello").await
 }
 
@@ -200,8 +200,8 @@ async fn two_processes_with_one_node_key_are_named_by_both_and_by_a_third() {
     let peers = [hub.addr().unwrap()];
     let one = builder_as(key.clone(), &pool, &peers).spawn().await.unwrap();
     let mut told = one.events();
-    soon("a link", one.ready(1)).await.unwrap();
-    soon("a link", hub.ready(1)).await.unwrap();
+    soon("a link", one.wait_for_links(1)).await.unwrap();
+    soon("a link", hub.wait_for_links(1)).await.unwrap();
     let other = builder_as(key.clone(), &pool, &peers).spawn().await.unwrap();
     let impaired =
         |event| matches!(event, Event::Impaired { what: Impairment::NodeKeyInUse, .. }).then_some(());

@@ -3,13 +3,10 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use vouchsafe::net::closed::code;
-use vouchsafe::net::{BarePeer, GateConfig};
-use vouchsafe::node::NodeStats;
-use vouchsafe::protocol::{Config, LinkStats};
-use vouchsafe::rumor::{BundleId, MAX_BODY, Position, seal};
-use vouchsafe::wire::{self, Frame, Lane, MAX_IDS_PER_FRAME, Reason, TopicChange};
-use vouchsafe::{SecretKey, Topic};
+use vouchsafe::net::{BarePeer, code};
+use vouchsafe::rumor::{BundleId, MAX_BODY, seal};
+use vouchsafe::wire::{self, Frame, Lane, MAX_IDS_PER_FRAME, TopicChange};
+use vouchsafe::{Config, GateConfig, LinkStats, NodeStats, Position, Reason, SecretKey, Topic};
 
 use crate::liar::{Liar, bundle, hello, pushed, tick_ago};
 use crate::scene::{Member, Scene, builder, soon, until};
@@ -18,7 +15,7 @@ use crate::scene::{Member, Scene, builder, soon, until};
 async fn pull_amplification_is_bounded() {
     const RATE: usize = 1 << 20;
     let mut config = Config::default();
-    (config.link_bytes_per_s, config.link_bytes_burst) = (RATE as u64, RATE as u64);
+    (config.budget.bytes_per_s, config.budget.bytes_burst) = (RATE as u64, RATE as u64);
     let topic = Topic::named("large").max_body(MAX_BODY);
     let mut scene = Scene::with(&topic, |victim| victim.config(config)).await;
     let topic = scene.victim.topic.clone();
@@ -161,7 +158,7 @@ async fn announce_flood_memory_is_bounded() {
             assert!(link.owed_pulls <= 256, "{} pulls owed", link.owed_pulls);
         }
     }
-    let refused = |stats: &vouchsafe::node::NodeStats| stats.counters.wants_refused > 0;
+    let refused = |stats: &vouchsafe::NodeStats| stats.counters.wants_refused > 0;
     let stats = until("refused announcements", &scene.victim.node, refused).await;
     wants = wants.max(stats.wants);
     assert!((1..=2 * PER_LINK).contains(&wants), "{wants} wanted ids");
@@ -181,13 +178,12 @@ async fn handshake_flood_is_bounded() {
     const UNPROVEN: u32 = 4;
     const BURST: u32 = 6;
     const PER_MINUTE: u32 = 300;
-    let gate = GateConfig {
-        limit_local: true,
-        unproven_rate: UNPROVEN,
-        burst_per_group: BURST,
-        per_minute_per_group: PER_MINUTE,
-        ..GateConfig::default()
-    };
+    let gate = GateConfig::default().with(|gate| {
+        gate.limit_local = true;
+        gate.unproven_rate = UNPROVEN;
+        gate.burst_per_group = BURST;
+        gate.per_minute_per_group = PER_MINUTE;
+    });
     let mut scene = Scene::with(&Topic::named("lobby"), |victim| victim.gate(gate)).await;
     let started = Instant::now();
     let mut flood = tokio::task::JoinSet::new();
@@ -209,7 +205,7 @@ async fn handshake_flood_is_bounded() {
     drop(connected);
     let late = builder(&scene.pool, &[scene.victim.node.addr().unwrap()]).spawn().await.unwrap();
     let mut late = Member::join(late, &Topic::named("lobby")).await;
-    soon("a link", late.topic.ready(1)).await.unwrap();
+    soon("a link", late.topic.wait_for_links(1)).await.unwrap();
     scene.victim.topic.publish("welcome").await.unwrap();
     late.hear(&"welcome".into()).await;
     scene.nobody_is_blamed().await;

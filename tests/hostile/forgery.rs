@@ -1,9 +1,7 @@
 //! Forged signatures and false evidence.
 
-use vouchsafe::SecretKey;
-use vouchsafe::protocol::Offence;
-use vouchsafe::rumor::{Evidence, Header};
-use vouchsafe::wire::{self, Reason};
+use vouchsafe::rumor::Header;
+use vouchsafe::{Evidence, Offence, Reason, SecretKey, wire};
 
 use crate::liar::{Liar, bundle, forged, tick_ago, unsigned};
 use crate::scene::{Scene, until};

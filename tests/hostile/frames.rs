@@ -1,11 +1,10 @@
 //! Bytes that are no frames, and frames at every limit.
 
 use bytes::Bytes;
-use vouchsafe::net::closed::code;
-use vouchsafe::protocol::Offence;
-use vouchsafe::rumor::{BundleId, Header, MAX_BODY, Position, SIGNED_HEADER_LEN, seal};
-use vouchsafe::wire::{self, Frame, Hello, Lane, MAX_FRAME_LEN, Reason};
-use vouchsafe::{PublishError, SecretKey, Topic, TopicHandle};
+use vouchsafe::net::code;
+use vouchsafe::rumor::{BundleId, Header, MAX_BODY, SIGNED_HEADER_LEN, seal};
+use vouchsafe::wire::{self, Frame, Hello, Lane, MAX_FRAME_LEN};
+use vouchsafe::{Offence, Position, PublishError, Reason, SecretKey, Topic, TopicHandle};
 
 use crate::liar::{Liar, bundle, hello, pushed, tick_ago, unsigned};
 use crate::scene::{Scene, until};

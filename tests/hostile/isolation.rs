@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use vouchsafe::NodeStats;
 use vouchsafe::net::BarePeer;
-use vouchsafe::node::NodeStats;
 use vouchsafe::protocol::{Config, DialState};
 use vouchsafe::rumor::{NetworkId, TopicId};
 use vouchsafe::wire::{self, Frame, Lane, Reason};
@@ -72,7 +72,7 @@ async fn honest_pair(pool: &VerifierPool, topic: &Topic, body: &Bytes) -> [Membe
     let mut one = Member::join(builder(pool, &[]).spawn().await.unwrap(), topic).await;
     let peers = [one.node.addr().unwrap()];
     let other = Member::join(builder(pool, &peers).spawn().await.unwrap(), topic).await;
-    soon("a link", other.topic.ready(1)).await.unwrap();
+    soon("a link", other.topic.wait_for_links(1)).await.unwrap();
     other.topic.publish(body.clone()).await.unwrap();
     one.hear(body).await;
     [one, other]
@@ -87,7 +87,7 @@ fn impatient() -> Config {
 }
 
 fn id_of(topic: &Topic) -> TopicId {
-    topic.on(NetworkId::of(NETWORK)).unwrap().id()
+    topic.bind(NetworkId::of(NETWORK)).unwrap().id()
 }
 
 #[tokio::test]
@@ -150,8 +150,8 @@ async fn a_candidate_stands_in_for_a_peer_that_refuses() {
     let peers = [one.addr().unwrap()];
     let victim = builder(&pool, &peers).candidates(named).config(config).spawn().await.unwrap();
     // then each that refuses is replaced, until one does not.
-    soon("a link", victim.ready(1)).await.unwrap();
-    soon("a link", honest.ready(1)).await.unwrap();
+    soon("a link", victim.wait_for_links(1)).await.unwrap();
+    soon("a link", honest.wait_for_links(1)).await.unwrap();
     // It keeps trying the peer that it keeps, as rarely as ever.
     let stats = victim.stats().await.unwrap();
     assert_eq!((stats.kept.len(), stats.candidates), (1, 3));

@@ -3,13 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use vouchsafe::key::Signature;
 use vouchsafe::net::BarePeer;
-use vouchsafe::rumor::{
-    Bundle, BundleId, HEADER_LEN, Header, NetworkId, Position, SignedHeader, TopicId, seal,
-};
-use vouchsafe::wire::{self, Frame, Hello, Lane, Reason};
-use vouchsafe::{Node, SecretKey, TopicHandle};
+use vouchsafe::rumor::{Bundle, BundleId, HEADER_LEN, Header, Signature, SignedHeader, seal};
+use vouchsafe::wire::{self, Frame, Hello, Lane};
+use vouchsafe::{NetworkId, Node, Position, Reason, SecretKey, TopicHandle, TopicId};
 
 use crate::scene::{NETWORK, soon, unix_ms};
 

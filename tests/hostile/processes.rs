@@ -7,10 +7,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use vouchsafe::key::KeyFileError;
-use vouchsafe::node::SpawnError;
-use vouchsafe::store::{LedgerError, LedgerFile};
-use vouchsafe::{PublishError, SecretKey, Topic, VerifierPool};
+use vouchsafe::store::LedgerFile;
+use vouchsafe::{KeyFileError, LedgerError, PublishError, SecretKey, SpawnError, Topic, VerifierPool};
 
 use crate::scene::{Member, builder, builder_as, soon};
 
@@ -155,8 +153,8 @@ async fn full_disk(ledger: &Path) {
     let author = author.ledger(ledger).spawn().await.unwrap();
     let mut listener = Member::join(listener, &Topic::named("lobby")).await;
     let author = Member::join(author, &Topic::named("lobby")).await;
-    soon("a link", author.topic.ready(1)).await.unwrap();
-    soon("a link", listener.topic.ready(1)).await.unwrap();
+    soon("a link", author.topic.wait_for_links(1)).await.unwrap();
+    soon("a link", listener.topic.wait_for_links(1)).await.unwrap();
     let failed = soon("an answer", author.topic.publish("unrecorded")).await;
     assert!(matches!(&failed, Err(PublishError::Ledger(why)) if why.contains("ledger")), "{failed:?}");
     // It hears and relays all the same.
@@ -210,7 +208,7 @@ async fn a_folder_that_goes_away_stops_the_author_until_it_is_back() {
         builder(&pool, &[listener.addr().unwrap()]).ledger(home.join("author.ledger")).spawn().await.unwrap();
     let mut listener = Member::join(listener, &Topic::named("lobby")).await;
     let author = Member::join(author, &Topic::named("lobby")).await;
-    soon("a link", author.topic.ready(1)).await.unwrap();
+    soon("a link", author.topic.wait_for_links(1)).await.unwrap();
     std::fs::remove_dir_all(&home).unwrap();
     let failed = soon("an answer", author.topic.publish("unrecorded")).await;
     assert!(matches!(failed, Err(PublishError::Ledger(_))), "{failed:?}");
@@ -228,8 +226,8 @@ async fn no_descriptors(ledger: &Path) {
     let author = author.ledger(ledger).spawn().await.unwrap();
     let mut listener = Member::join(listener, &Topic::named("lobby")).await;
     let mut author = Member::join(author, &Topic::named("lobby")).await;
-    soon("a link", author.topic.ready(1)).await.unwrap();
-    soon("a link", listener.topic.ready(1)).await.unwrap();
+    soon("a link", author.topic.wait_for_links(1)).await.unwrap();
+    soon("a link", listener.topic.wait_for_links(1)).await.unwrap();
     let mut taken = Vec::new();
     while let Ok(file) = std::fs::File::open("/dev/null") {
         taken.push(file);
@@ -247,7 +245,7 @@ async fn no_descriptors(ledger: &Path) {
     listener.hear(&"recorded".into()).await;
     assert!(!listener.heard.contains(&"unrecorded".into()));
     let third = builder(&pool, &[author.node.addr().unwrap()]).spawn().await.unwrap();
-    soon("a link", third.ready(1)).await.unwrap();
+    soon("a link", third.wait_for_links(1)).await.unwrap();
 }
 
 #[test]

@@ -4,10 +4,9 @@ use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use vouchsafe::node::{Builder, Events, NodeStats};
-use vouchsafe::protocol::Offence;
 use vouchsafe::{
-    Event, Node, PeerAddr, PublicKey, SecretKey, Subscription, Topic, TopicHandle, VerifierPool,
+    Builder, Event, Events, Node, NodeStats, Offence, PeerAddr, PublicKey, SecretKey, Subscription, Topic,
+    TopicHandle, VerifierPool,
 };
 
 pub(crate) const NETWORK: &str = "hostile";
@@ -111,7 +110,7 @@ impl Scene {
         let victim = Member::join(victim, topic).await;
         let pair = [Member::join(one, topic).await, Member::join(other, topic).await];
         for member in [&victim, &pair[0], &pair[1]] {
-            soon("three links", member.topic.ready(2)).await.unwrap();
+            soon("three links", member.topic.wait_for_links(2)).await.unwrap();
         }
         Self { victim, pair, events, pool, said: 0 }
     }

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use vouchsafe::rumor::{Position, seal};
-use vouchsafe::wire::{self, Frame, Lane, Reason};
-use vouchsafe::{Gap, Topic, Validation, VerifierPool};
+use vouchsafe::rumor::seal;
+use vouchsafe::wire::{self, Frame, Lane};
+use vouchsafe::{Gap, Position, Reason, Topic, Validation, VerifierPool};
 
 use crate::liar::{Liar, pushed, tick_ago};
 use crate::scene::{Member, Scene, builder, soon, until};
@@ -70,9 +70,9 @@ async fn stalled_app_does_not_stop_gossip() {
     let lazy_topic = lazy.join(topic.clone()).await.unwrap();
     let mut unread = lazy_topic.subscribe();
     for handle in [&dull_topic, &lazy_topic] {
-        soon("two links", handle.ready(2)).await.unwrap();
+        soon("two links", handle.wait_for_links(2)).await.unwrap();
     }
-    soon("four links", scene.victim.topic.ready(4)).await.unwrap();
+    soon("four links", scene.victim.topic.wait_for_links(4)).await.unwrap();
     for n in 0..20 {
         let body = Bytes::from(format!("{n}"));
         scene.victim.topic.publish(body.clone()).await.unwrap();
@@ -80,13 +80,13 @@ async fn stalled_app_does_not_stop_gossip() {
         scene.pair[1].hear(&body).await;
     }
     // Whose validator is silent ignores what it was asked about, and can speak and answer for itself all the same.
-    let timed_out = |stats: &vouchsafe::node::NodeStats| stats.counters.validator_timed_out >= 20;
+    let timed_out = |stats: &vouchsafe::NodeStats| stats.counters.validator_timed_out >= 20;
     let stats = until("twenty time-outs", &dull, timed_out).await;
     assert_eq!((stats.counters.accepted, stats.counters.delivered), (0, 0));
     dull_topic.publish("dull but not dumb").await.unwrap();
     scene.pair[1].hear(&"dull but not dumb".into()).await;
     // Whose subscriber is slow relays all of it, and tells the subscriber how much it missed.
-    let relayed = |stats: &vouchsafe::node::NodeStats| stats.counters.accepted >= 21;
+    let relayed = |stats: &vouchsafe::NodeStats| stats.counters.accepted >= 21;
     until("all rumors", &lazy, relayed).await;
     assert_eq!(unread.next().await, Some(Err(Gap::Lagged(17))));
     scene.nobody_is_blamed().await;
@@ -94,7 +94,7 @@ async fn stalled_app_does_not_stop_gossip() {
     // A node behind the lazy one alone gets what is said next.
     let behind = builder(&pool, &[lazy.addr().unwrap()]).spawn().await.unwrap();
     let mut behind = Member::join(behind, &topic).await;
-    soon("a link", behind.topic.ready(1)).await.unwrap();
+    soon("a link", behind.topic.wait_for_links(1)).await.unwrap();
     scene.victim.topic.publish("through the lazy one").await.unwrap();
     behind.hear(&"through the lazy one".into()).await;
 }

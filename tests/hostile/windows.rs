@@ -1,6 +1,6 @@
 //! What is old, or not yet: ignored, and nobody is blamed.
 
-use vouchsafe::rumor::Position;
+use vouchsafe::Position;
 use vouchsafe::wire::{self, Frame, FrameWriter, Lane};
 
 use crate::liar::{Liar, bundle, bundle_at, tick_ago};
@@ -18,7 +18,7 @@ async fn expired_rumor_is_ignored_without_blame() {
         let at = Position { tick, slot: slot as u16 };
         liar.push(bundle_at(&liar.key, &topic, at, "from another time").encoded()).await;
     }
-    let ignored = |stats: &vouchsafe::node::NodeStats| stats.counters.outside_relay_window == 6;
+    let ignored = |stats: &vouchsafe::NodeStats| stats.counters.outside_relay_window == 6;
     let stats = until("six refusals", &scene.victim.node, ignored).await;
     assert_eq!((stats.counters.verified, stats.topics[0].bundles), (0, 0), "no signature, no memory");
     scene.nobody_is_blamed().await;
@@ -46,14 +46,14 @@ async fn old_bundles_never_come_back() {
     let mut reply = FrameWriter::with_capacity(0);
     reply.push(0, &old);
     liar.send(Lane::Replies, &reply.finish()).await;
-    let refused = |stats: &vouchsafe::node::NodeStats| stats.counters.outside_relay_window == 1;
+    let refused = |stats: &vouchsafe::NodeStats| stats.counters.outside_relay_window == 1;
     until("a refusal", &scene.victim.node, refused).await;
     // Announced and pushed again and again, it costs no pull and no signature.
     for _ in 0..5 {
         liar.control(wire::announce(&topic.id(), &[(old.id(), 9)])).await;
         liar.push(old.encoded()).await;
     }
-    let again = |stats: &vouchsafe::node::NodeStats| stats.counters.refused_again == 10;
+    let again = |stats: &vouchsafe::NodeStats| stats.counters.refused_again == 10;
     let stats = until("ten refusals", &scene.victim.node, again).await;
     assert_eq!((stats.counters.pulls, stats.counters.verified, stats.wants), (1, 0, 0));
     // What was delivered just now is not delivered again, by whatever way it comes.

@@ -4,8 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 use bytes::Bytes;
-use vouchsafe::protocol::Offence;
-use vouchsafe::{Delivery, Event, PublicKey, RumorId};
+use vouchsafe::{Delivery, Event, Offence, PublicKey, RumorId};
 
 use super::liars::Fate;
 use super::plan::{Catch, Plan};
@@ -85,7 +84,7 @@ impl Log {
     pub(super) fn write(&mut self, seen: Seen) {
         match seen {
             Seen::Delivery { node, id, delivery, at } => match self.by_id.get(&id) {
-                Some(rumor) => self.received(*rumor, node, at, delivery.from),
+                Some(rumor) => self.received(*rumor, node, at, delivery.via),
                 None => self.strange.entry(id).or_default().push((node, delivery, at)),
             },
             Seen::Published { rumor, called, result } => self.published(rumor, called, result),
@@ -104,7 +103,7 @@ impl Log {
                 told.id = Some(id);
                 self.by_id.insert(id, rumor);
                 for (node, delivery, at) in self.strange.remove(&id).unwrap_or_default() {
-                    self.received(rumor, node, at, delivery.from);
+                    self.received(rumor, node, at, delivery.via);
                 }
             }
             Err(error) => {

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use vouchsafe::protocol::{Config, MAX_LINKS};
+use vouchsafe::protocol::MAX_LINKS;
 use vouchsafe::rumor::RuleSet;
-use vouchsafe::{Node, PeerAddr, PublicKey, SecretKey, Topic, TopicHandle, VerifierPool};
+use vouchsafe::{Config, Node, PeerAddr, PublicKey, SecretKey, Topic, TopicHandle, VerifierPool};
 
 use super::plan::{Dice, Plan};
 use crate::exit::Failure;
@@ -57,12 +57,12 @@ impl World {
         let verifiers = VerifierPool::new(threads);
         let mut config = Config::default();
         config.expected_nodes = u32::try_from(plan.nodes).unwrap_or(u32::MAX);
-        config.eager = plan.fanout;
+        config.publishing.eager = plan.fanout;
         // The author pushes to more, since nobody else has it yet (as many as an author has against relays,
         // twice over: a node here has only some eight links, and an announced copy comes a round trip later).
-        config.eager_author = 4 * plan.fanout;
-        config.max_links = MAX_LINKS;
-        config.max_inbound = MAX_LINKS;
+        config.publishing.eager_author = 4 * plan.fanout;
+        config.links.max = MAX_LINKS;
+        config.links.inbound = MAX_LINKS;
         let mut dice = Dice::new(plan.seed, "nodes");
         let mut nodes = Vec::with_capacity(plan.nodes);
         let mut topics = Vec::with_capacity(plan.nodes);
@@ -72,7 +72,7 @@ impl World {
                 .listen("127.0.0.1:0")
                 .topic(Topic::named(TOPIC))
                 .config(config.clone())
-                .seed(dice.bytes())
+                .rng_seed(dice.bytes())
                 .verifiers(verifiers.clone())
                 .spawn()
                 .await
@@ -97,7 +97,7 @@ impl World {
         }
         let all = async {
             for (topic, degree) in self.topics.iter().zip(plan.degrees()) {
-                topic.ready(degree).await.map_err(Failure::failed)?;
+                topic.wait_for_links(degree).await.map_err(Failure::failed)?;
             }
             Ok(())
         };

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use vouchsafe::rumor::{Bundle, BundleError, EVIDENCE_LEN, Evidence, EvidenceError, Proof, ProofError};
+use vouchsafe::rumor::{Bundle, BundleError, EVIDENCE_LEN};
+use vouchsafe::{Evidence, EvidenceError, Proof, ProofError};
 
 /// What the bytes turned out to be.
 pub(super) enum Found {

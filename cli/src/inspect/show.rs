@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use vouchsafe::rumor::{Bundle, Evidence, Header, Proof};
-use vouchsafe::verify;
+use vouchsafe::rumor::{Bundle, Header};
+use vouchsafe::{Evidence, Proof, verify};
 
 use super::kinds::Found;
 use crate::text::{printable, shortened};

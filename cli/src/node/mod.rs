@@ -11,9 +11,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use vouchsafe::key::{KeyFileError, SecretKey};
-use vouchsafe::rumor::NetworkId;
-use vouchsafe::{Delivery, Event, Gap, Node, PeerAddr, Topic, TopicHandle};
+use vouchsafe::{
+    Delivery, Event, Gap, KeyFileError, NetworkId, Node, PeerAddr, SecretKey, Topic, TopicHandle,
+};
 
 use crate::exit::Failure;
 use crate::files::is_dash;
@@ -80,7 +80,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     // Checked before anything starts, so that a bad name is a usage error.
     let topic = Topic::named(&args.topic);
     topic
-        .on(NetworkId::of(&args.network))
+        .bind(NetworkId::of(&args.network))
         .map_err(|error| Failure::Usage(format!("--topic {:?}: {error}", args.topic)))?;
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::Failed(format!("the runtime can't start: {error}")))?;
@@ -204,7 +204,7 @@ async fn talk(
 }
 
 fn print(delivery: &Delivery) -> Result<(), Failure> {
-    if delivery.from.is_none() {
+    if delivery.via.is_none() {
         return Ok(());
     }
     let mut out = io::stdout().lock();

@@ -50,11 +50,11 @@ async fn say(topic: &TopicHandle, line: Vec<u8>) -> Result<bool, Failure> {
     let mut told_of_error = false;
     let mut pause = TRY_AGAIN.0;
     loop {
-        if !told_of_links && tokio::time::timeout(LOOK_AGAIN, topic.ready(1)).await.is_err() {
+        if !told_of_links && tokio::time::timeout(LOOK_AGAIN, topic.wait_for_links(1)).await.is_err() {
             status("no link to anybody in this topic yet: the line waits");
             told_of_links = true;
         }
-        topic.ready(1).await.map_err(Failure::failed)?;
+        topic.wait_for_links(1).await.map_err(Failure::failed)?;
         match topic.publish(line.clone()).await {
             Ok(_) if told_of_error => status("the line that waited was published"),
             Ok(_) => {}

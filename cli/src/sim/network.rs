@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use vouchsafe::Topic;
-use vouchsafe::rumor::{Guarantee, MAX_BODY};
+use vouchsafe::rumor::MAX_BODY;
 use vouchsafe::sim::{Churn, Experiment, Latency, Placement, Scenario, Start, Topology};
+use vouchsafe::{Guarantee, Topic};
 
 use super::{flags, shape};
 use crate::exit::Failure;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use vouchsafe::rumor::NetworkId;
+use vouchsafe::NetworkId;
 use vouchsafe::sim::{Churn, Placement, Scenario, Topology};
 
 use crate::exit::Failure;
@@ -175,7 +175,7 @@ fn hundredfold(part: f64) -> f64 {
 }
 
 fn hold_back(scenario: &Scenario) -> Option<Duration> {
-    scenario.topic.on(NetworkId::of("any")).ok()?.hold_back()
+    scenario.topic.bind(NetworkId::of("any")).ok()?.hold_back()
 }
 
 #[cfg(test)]

@@ -186,7 +186,7 @@ async fn row(name: &str, start: Option<Start>, time: Duration, limited: bool) ->
             Node::builder(SecretKey::generate()).listen("127.0.0.1:0").bootstrap([victim.peer.clone()]);
         let node = node.verifiers(pool.clone()).spawn().await?;
         let topic = node.join(Topic::named("lobby")).await?;
-        topic.ready(1).await?;
+        topic.wait_for_links(1).await?;
         topics.push(topic);
     }
     let [speaker, listener] = &topics[..] else { return Err("two honest nodes".into()) };

@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, EndpointConfig, Runtime as _, TokioRuntime, UdpPoller};
-use vouchsafe::net::GateConfig;
-use vouchsafe::{Node, PeerAddr, SecretKey, Topic};
+use vouchsafe::{GateConfig, Node, PeerAddr, SecretKey, Topic};
 
 use super::Failure;
 
@@ -71,7 +70,7 @@ pub(crate) async fn run(limited: bool) -> Result<(), Failure> {
     let socket = Arc::new(CountingSocket { inner, bytes: Arc::clone(&bytes) });
     let (config, runtime) = (EndpointConfig::default(), Arc::new(TokioRuntime));
     let endpoint = quinn::Endpoint::new_with_abstract_socket(config, None, socket, runtime)?;
-    let gate = GateConfig { limit_local: limited, ..GateConfig::default() };
+    let gate = GateConfig::default().with(|gate| gate.limit_local = limited);
     let node = Node::builder(SecretKey::generate()).endpoint(endpoint).gate(gate).spawn().await?;
     let _topic = node.join(Topic::named("lobby")).await?;
     println!("{} {}", node.id(), node.local_addr());

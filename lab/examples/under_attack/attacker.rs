@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use tokio::time::sleep;
 use vouchsafe::net::BarePeer;
-use vouchsafe::rumor::{Bundle, BundleId, HEADER_LEN, NetworkId, Position, RuleSet, seal};
+use vouchsafe::rumor::{Bundle, BundleId, HEADER_LEN, RuleSet, seal};
 use vouchsafe::wire::{self, FrameWriter, Hello, Lane, MAX_BUNDLES_PER_FRAME, MAX_IDS_PER_FRAME};
-use vouchsafe::{PeerAddr, PublicKey, SecretKey};
+use vouchsafe::{NetworkId, PeerAddr, Position, PublicKey, SecretKey};
 
 use crate::network::{NETWORK, topic};
 
@@ -74,7 +74,7 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box
     let attack: Attack = arguments.next().unwrap_or_default().parse()?;
     let victims = arguments.map(|text| text.parse()).collect::<Result<Vec<PeerAddr>, _>>()?;
     let victims: Vec<_> = victims.iter().filter_map(|peer| Some((peer.key, peer.socket()?))).collect();
-    let rules = topic().on(NetworkId::of(NETWORK))?;
+    let rules = topic().bind(NetworkId::of(NETWORK))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut links = tokio::task::JoinSet::new();

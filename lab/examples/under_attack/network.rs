@@ -9,9 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use vouchsafe::net::GateConfig;
-use vouchsafe::protocol::Config;
-use vouchsafe::{Node, PeerAddr, SecretKey, Topic, TopicHandle, VerifierPool};
+use vouchsafe::{Config, GateConfig, Node, PeerAddr, SecretKey, Topic, TopicHandle, VerifierPool};
 
 use crate::Plan;
 
@@ -65,9 +63,10 @@ impl Network {
         let pool = VerifierPool::default();
         let mut config = Config::default();
         config.expected_nodes = count as u32;
-        config.link_cpu_per_s = plan.link_cpu.unwrap_or(config.link_cpu_per_s);
+        config.budget.cpu_per_s = plan.link_cpu.unwrap_or(config.budget.cpu_per_s);
         // The honest share the attacker's address, so they need places of their own.
-        let gate = GateConfig { limit_local, links_per_group: 64, ..GateConfig::default() };
+        let gate =
+            GateConfig::default().with(|gate| (gate.limit_local, gate.links_per_group) = (limit_local, 64));
         let (mut nodes, mut readers): (Vec<(Node, TopicHandle)>, _) = (Vec::new(), JoinSet::new());
         for number in 0..count {
             let peers: Vec<_> = nodes.iter().filter_map(|(node, _)| node.addr()).collect();
@@ -86,7 +85,7 @@ impl Network {
             nodes.push((node, handle));
         }
         for (_, handle) in &nodes {
-            timeout(Duration::from_secs(30), handle.ready(count - 1)).await??;
+            timeout(Duration::from_secs(30), handle.wait_for_links(count - 1)).await??;
         }
         Ok(Self { nodes, readers, shared })
     }

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use vouchsafe::node::NodeStats;
-use vouchsafe::protocol::{Caps, Config};
-use vouchsafe::{Delivery, Event, PublicKey, RumorId};
+use vouchsafe::protocol::Caps;
+use vouchsafe::{Config, Delivery, Event, NodeStats, PublicKey, RumorId};
 
 /// A rumor is owed as long as it can reach everybody inside the delivery window, 60 s, though clocks of threads differ.
 const OWED: Duration = Duration::from_secs(45);
@@ -174,7 +173,7 @@ impl Promises {
         let caps = Caps::default();
         let links = stats.links.len();
         let mut gauges = vec![
-            ("links", links, config.max_links),
+            ("links", links, config.links.max),
             ("wants", stats.wants, caps.wants),
             ("dials under way", stats.dials_under_way, stats.kept.len()),
             ("signatures waiting", stats.waiting_verification, caps.waiting),
@@ -189,8 +188,8 @@ impl Promises {
             ]);
         }
         for topic in &stats.topics {
-            gauges.push(("bundles of a topic", topic.bundles, config.topic_bundles));
-            gauges.push(("bytes of a topic", topic.body_bytes, config.topic_bytes));
+            gauges.push(("bundles of a topic", topic.bundles, config.topics.bundles));
+            gauges.push(("bytes of a topic", topic.body_bytes, config.topics.bytes));
         }
         for (what, value, cap) in gauges {
             if value > cap {
@@ -324,7 +323,7 @@ mod tests {
         let (honest, liar) = (SecretKey::generate().public(), SecretKey::generate().public());
         let mut promises = Promises::new(2, Duration::from_secs(15));
         promises.is_honest(honest, 1);
-        let offence = |peer| Event::Offence { peer, offence: vouchsafe::protocol::Offence::Undecodable };
+        let offence = |peer| Event::Offence { peer, offence: vouchsafe::Offence::Undecodable };
         promises.event(0, &offence(liar));
         assert!(promises.broken.is_empty());
         promises.event(0, &offence(honest));

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use vouchsafe::net::{BareListener, BarePeer};
 use vouchsafe::rumor::RuleSet;
-use vouchsafe::wire::{self, Hello, Lane, Reason};
-use vouchsafe::{PeerAddr, SecretKey};
+use vouchsafe::wire::{self, Hello, Lane};
+use vouchsafe::{PeerAddr, Reason, SecretKey};
 use vouchsafe_cli::demo::liars::target::clock_ms;
 use vouchsafe_cli::demo::plan::Dice;
 
@@ -313,7 +313,7 @@ impl Soak {
         }
         if let Some(node) = self.places[slot].life.as_ref().map(|life| life.node.clone()) {
             let key = peer.addr.key;
-            tokio::spawn(async move { node.forget(key).await });
+            tokio::spawn(async move { node.stop_dialling(key).await });
         }
     }
 }

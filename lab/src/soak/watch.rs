@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use vouchsafe::node::NodeStats;
-use vouchsafe::{Event, PublicKey, PublishError};
+use vouchsafe::{Event, NodeStats, PublicKey, PublishError};
 use vouchsafe_cli::exit::Failure;
 
 use super::run::Soak;

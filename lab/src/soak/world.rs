@@ -7,11 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use vouchsafe::node::NodeStats;
-use vouchsafe::protocol::Config;
 use vouchsafe::{
-    Delivery, Event, Gap, Node, PeerAddr, PublicKey, PublishError, RumorId, SecretKey, Topic, TopicHandle,
-    Validation, VerifierPool,
+    Config, Delivery, Event, Gap, Node, NodeStats, PeerAddr, PublicKey, PublishError, RumorId, SecretKey,
+    Topic, TopicHandle, Validation, VerifierPool,
 };
 use vouchsafe_cli::demo::plan::Dice;
 use vouchsafe_cli::exit::Failure;
@@ -143,7 +141,7 @@ impl Ground {
         tokio::spawn(async move {
             for node in nodes {
                 // A closed node dials nobody.
-                let _ = node.forget(key).await;
+                let _ = node.stop_dialling(key).await;
             }
         });
     }
@@ -258,7 +256,7 @@ async fn join(
     node: &Node,
     validates: bool,
     switches: &Arc<Switches>,
-) -> Result<TopicHandle, vouchsafe::node::JoinError> {
+) -> Result<TopicHandle, vouchsafe::JoinError> {
     if !validates {
         return node.join(Topic::named(TOPIC)).await;
     }

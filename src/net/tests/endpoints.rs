@@ -1,7 +1,8 @@
 use tokio::net::UdpSocket;
 
 use super::*;
-use crate::net::{AcceptError, DialError, NetGroup};
+use crate::net::{AcceptError, NetGroup};
+use crate::protocol::DialError;
 
 #[tokio::test]
 async fn both_ends_know_each_other_by_key() {

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::net::endpoint::HANDSHAKE_DEADLINE;
-use crate::net::gate::{Admission, Gate, GateConfig, Ticket};
+use crate::net::gate::{Admission, Gate, GateConfig};
+use crate::net::half_open::Ticket;
 
 /// A slow line, for the honest: half a second from the first packet of a handshake to the last.
 const ROUND_TRIP: Duration = Duration::from_millis(500);

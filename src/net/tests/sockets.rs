@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use super::*;
-use crate::net::{DialError, SocketState};
+use crate::net::SocketState;
+use crate::protocol::{DialError, StopReason};
 
 /// Sends until the other side hears it.
 async fn hears(from: &mut Side, to: &mut Side, words: &'static [u8]) {
@@ -50,7 +51,10 @@ async fn socket_that_cant_be_had_again_is_lost() {
     assert_eq!(other.state_other_than(&SocketState::Works).await, SocketState::Fails);
     tokio::time::pause();
     let lost = other.state_other_than(&SocketState::Fails).await;
-    assert!(matches!(&lost, SocketState::Lost(why) if why.contains(&addr.to_string())), "{lost:?}");
+    assert!(
+        matches!(&lost, SocketState::Lost(StopReason::SocketLost { addr: lost, .. }) if *lost == addr),
+        "{lost:?}"
+    );
     assert!(matches!(dial.await.unwrap(), Err(DialError::TimedOut { .. })));
 }
 

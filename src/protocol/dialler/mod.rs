@@ -61,6 +61,7 @@ const FULL_FOR: Duration = Duration::from_secs(1);
 
 /// What the driver is to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Order<A> {
     /// Dial a peer there, and report with [`Dialler::connected`] or [`Dialler::failed`].
     Dial {

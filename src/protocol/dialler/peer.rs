@@ -12,6 +12,7 @@ use crate::protocol::Mono;
 
 /// What a dialler is doing about a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum DialState {
     /// There is a link, whoever dialled.
@@ -27,6 +28,7 @@ pub enum DialState {
 
 /// A peer that a node keeps a link to.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct KeptPeer<A> {
     /// Its node key.

@@ -99,7 +99,7 @@ impl Engine {
     fn validate_held(&mut self, topic: TopicId, id: BundleId) {
         let Some(window) = self.topics.get_mut(&topic) else { return };
         let Some(entry) = window.entry_mut(&id) else { return };
-        if !self.questions.takes(entry.signed.header.bytes, self.cx.config.validators) {
+        if !self.questions.takes(entry.signed.header.bytes, self.cx.config.validators.at_once) {
             self.cx.counters.validator_overload += 1;
             return;
         }
@@ -141,7 +141,7 @@ impl Engine {
     pub(super) fn on_leave(&mut self, topic: TopicId) {
         let Some(mut window) = self.topics.remove(&topic) else { return };
         window.leave();
-        self.left.add(window, self.cx.config.topic_bytes);
+        self.left.add(window, self.cx.config.topics.bytes);
         self.fail_publishes(topic, &PublishError::NotJoined(topic));
         self.publisher.left(&topic);
         for id in self.wants.of_topic(&topic) {

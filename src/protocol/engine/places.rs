@@ -19,7 +19,7 @@ use crate::wire::Reason;
 impl Config {
     /// Inbound places that are kept for unaimed diallers.
     fn kept_inbound(&self) -> usize {
-        self.unaimed_inbound.min(self.max_inbound / 2)
+        self.links.unaimed.min(self.links.inbound / 2)
     }
 
     /// Whether `dialler` may use the inbound places of `acceptor` that are kept for diallers which did not choose it. Both
@@ -35,6 +35,20 @@ impl Config {
         // Half the places: of 1 000 acceptors with 48 each, none meets more than 48 such keys by chance (Poisson, mean 24).
         let share = (u64::MAX / keys).saturating_mul(self.kept_inbound() as u64 / 2);
         u64::from_le_bytes(draw) < share
+    }
+}
+
+/// What a driver, as [`Node`](crate::Node) is one, sets on the engine itself, since it has its home there: the builder of a node has
+/// `allow` and `verifiers`.
+impl Engine {
+    /// Takes links with these node keys only, from now on. Links that are up stay.
+    pub fn allow_only(&mut self, keys: impl IntoIterator<Item = PublicKey>) {
+        self.cx.config.allow = Some(keys.into_iter().collect());
+    }
+
+    /// Hands out at most `threads` batches of signatures at once, and one at least. Before: 1.
+    pub fn set_verifiers(&mut self, threads: usize) {
+        self.cx.config.verifiers = threads.max(1);
     }
 }
 
@@ -57,7 +71,7 @@ impl Engine {
             links if links < LINKS_OF_A_KEY => return None,
             _ => return Some(Reason::Duplicate),
         }
-        let full = self.links.len() >= self.cx.config.max_links || (inbound && !self.has_inbound_place(peer));
+        let full = self.links.len() >= self.cx.config.links.max || (inbound && !self.has_inbound_place(peer));
         full.then_some(Reason::Full)
     }
 
@@ -67,9 +81,9 @@ impl Engine {
             inbound += 1;
             aimed += usize::from(!link.unaimed);
         }
-        let open = self.cx.config.max_inbound - self.cx.config.kept_inbound();
+        let open = self.cx.config.links.inbound - self.cx.config.kept_inbound();
         let for_all = self.cx.config.lacks(Weakness::PlacesForAll);
-        inbound < self.cx.config.max_inbound
+        inbound < self.cx.config.links.inbound
             && (for_all || aimed < open || self.cx.config.is_unaimed(&self.cx.network, peer, &self.cx.node))
     }
 }

@@ -48,7 +48,7 @@ impl Engine {
     }
 
     /// Group commit: whatever waits goes into as few bundles as it fits, as soon as there are slots and room. An idle
-    /// author's single rumor goes at once; what it says soon after goes together ([`Config::seal_every`](crate::protocol::Config::seal_every)).
+    /// author's single rumor goes at once; what it says soon after goes together ([`Config::publishing.seal_every`](crate::protocol::Config::publishing)).
     pub(super) fn seal_waiting(&mut self) {
         for topic in self.publisher.take_awake() {
             if let Some(error) = self.publisher.halted().cloned() {
@@ -72,7 +72,7 @@ impl Engine {
     /// Seals one bundle; false when nothing more can be said now.
     fn seal_one(&mut self, topic: TopicId) -> bool {
         let now = self.cx.now;
-        let Some(next) = self.publisher.next(&topic, now.mono, self.cx.config.seal_every) else {
+        let Some(next) = self.publisher.next(&topic, now.mono, self.cx.config.publishing.seal_every) else {
             return false;
         };
         if let Some(rest) = next.gathers {

@@ -226,7 +226,7 @@ impl Engine {
             .rtt
             .saturating_add(link.rtt / 4)
             .saturating_add(line)
-            .saturating_add(self.cx.config.first_pull_margin);
+            .saturating_add(self.cx.config.pulls.first_margin);
         first.min(self.patience(slot))
     }
 

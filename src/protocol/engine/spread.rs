@@ -36,9 +36,11 @@ impl Engine {
         let mut targets = self.links.relaying(&topic, &have);
         let wish = match (bundle.header().is_large(), own, hops) {
             (true, _, _) | (_, false, 0) => 0,
-            (false, true, _) => self.cx.config.eager_author,
-            (false, false, _) if self.cx.config.lacks(Weakness::RedundancyUnheeded) => self.cx.config.eager,
-            (false, false, _) => self.redundancy.reduce(self.cx.config.eager.min(MAX_LINKS)),
+            (false, true, _) => self.cx.config.publishing.eager_author,
+            (false, false, _) if self.cx.config.lacks(Weakness::RedundancyUnheeded) => {
+                self.cx.config.publishing.eager
+            }
+            (false, false, _) => self.redundancy.reduce(self.cx.config.publishing.eager.min(MAX_LINKS)),
         };
         let mut eager = wish.min(targets.len());
         let unpaced = self.cx.config.lacks(Weakness::UnpacedPushes);
@@ -77,7 +79,7 @@ impl Engine {
 
     /// Tells a link that we hold `id`, after a linger, if there is room: then the caller marks it as told.
     fn announce(&mut self, slot: Slot, topic: TopicId, turn: PublicKey, id: BundleId, size: u8) -> bool {
-        let due = self.cx.now.mono.plus(self.cx.config.announce_linger);
+        let due = self.cx.now.mono.plus(self.cx.config.publishing.announce_linger);
         let Some(link) = self.links.at_mut(slot) else { return false };
         if !link.outbox.announce(topic, turn, id, size) {
             self.cx.counters.announce_degraded += 1;

@@ -25,6 +25,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// What is known about earlier use of the author key.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ledger {
     /// Nothing is recorded. A key made by this process speaks at once, the first time that an author writes under it; any other
     /// stays mute for clock skew + 1 tick, after which whatever it said in an earlier life is refused everywhere or lies before.

@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_silent_are_forgotten_when_there_are_too_many_authors_and_newcomers_first() {
-        let rules = Topic::named("t").on(NetworkId::of("n")).unwrap();
+        let rules = Topic::named("t").bind(NetworkId::of("n")).unwrap();
         let mut authors = Authors::new(Arc::new(rules), Keyed::default());
         let at = |seconds| Mono::default().plus(Duration::from_secs(seconds));
         // Given one that we have known for long, and as many newcomers as are remembered.
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn the_ticks_of_an_author_are_those_that_it_has_claimed_something_in() {
-        let rules = Topic::named("t").on(NetworkId::of("n")).unwrap();
+        let rules = Topic::named("t").bind(NetworkId::of("n")).unwrap();
         let mut authors = Authors::new(Arc::new(rules), Keyed::default());
         let now = Mono::default();
         for tick in (0..1_000).rev() {

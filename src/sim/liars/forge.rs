@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn torsion_signatures_hold_by_our_rule_and_are_not_what_the_key_would_sign() {
         let key = SecretKey::from_seed(&[3; 32]);
-        let topic = Topic::named("t").on(NetworkId::of("n")).unwrap().id();
+        let topic = Topic::named("t").bind(NetworkId::of("n")).unwrap().id();
         let bundle = seal(&key, topic, Position { tick: 1, slot: 0 }, &[Bytes::from_static(b"x")]).unwrap();
         let message = SignedHeader::message(&bundle.id());
         for which in 0..7 {

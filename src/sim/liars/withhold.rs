@@ -23,6 +23,7 @@ impl Adversary for Silent {
 
 /// Whom a [`Censor`] silences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Censored {
     /// What the victim says.
     Author,

@@ -32,7 +32,7 @@ fn equivocation_convicts_everywhere() {
                 verify::verify_single(&signed.header.author, &message, &signed.signature)
             }));
         }
-        if network.scenario.topic.on(crate::rumor::NetworkId::of("n")).unwrap().hold_back().is_some() {
+        if network.scenario.topic.bind(crate::rumor::NetworkId::of("n")).unwrap().hold_back().is_some() {
             pass(&mut network, PATIENCE);
             let told: usize = network.measures().lies.iter().map(|lie| lie.delays.len()).sum();
             assert_eq!(told, 0, "neither version is delivered");

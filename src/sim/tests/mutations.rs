@@ -149,7 +149,10 @@ fn blame_for_being_late_hits_honest_relays() {
 /// Two liars to an honest node, that took every place they could get before honest newcomers dial: gives how many links to honest
 /// nodes a newcomer then dials.
 fn honest_links_of_newcomers(weakness: Option<Weakness>) -> f64 {
-    let mut config = Config { max_inbound: 24, weakness, ..Config::default() };
+    let mut config = Config::default().with(|config| {
+        config.links.inbound = 24;
+        config.weakness = weakness;
+    });
     // Nobody speaks, and feelers would be counted among the links.
     config.dialling.feelers = 0;
     let scenario = Scenario {

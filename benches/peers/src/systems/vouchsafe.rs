@@ -53,7 +53,7 @@ impl Mesh for Vouchsafe {
         }
         let links = setup.nodes - 1;
         for (_, handle) in &nodes {
-            tokio::time::timeout(READY, handle.ready(links)).await??;
+            tokio::time::timeout(READY, handle.wait_for_links(links)).await??;
         }
         Ok(Self { nodes })
     }

@@ -1,9 +1,9 @@
 //! What the liars send. Each kind in proper frames, wrong in exactly the way that it is about.
 
 use bytes::Bytes;
-use vouchsafe::key::{PublicKey, SecretKey};
-use vouchsafe::rumor::{Bundle, Position, RuleSet, SealError, seal};
+use vouchsafe::rumor::{Bundle, RuleSet, SealError, seal};
 use vouchsafe::wire::{self, FrameWriter, Lane};
+use vouchsafe::{Position, PublicKey, SecretKey};
 
 use super::super::plan::Kind;
 use super::super::world::Directory;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
-use vouchsafe::key::{PublicKey, SecretKey};
 use vouchsafe::net::BarePeer;
 use vouchsafe::rumor::RuleSet;
-use vouchsafe::wire::{self, Frame, Lane, Reason};
+use vouchsafe::wire::{self, Frame, Lane};
+use vouchsafe::{PublicKey, Reason, SecretKey};
 
 use super::super::plan::{Catch, Kind};
 use super::super::watch::Seen;

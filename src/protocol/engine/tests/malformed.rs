@@ -29,7 +29,7 @@ fn judged(frames: &[(Lane, Bytes)]) -> (Option<Offence>, Option<Reason>) {
 
 fn rules() -> crate::rumor::RuleSet {
     let network = crate::rumor::NetworkId::of(super::world::NETWORK);
-    Topic::named("t").slots_per_tick(8).max_body(100).on(network).unwrap()
+    Topic::named("t").slots_per_tick(8).max_body(100).bind(network).unwrap()
 }
 
 fn world_tick() -> u64 {
@@ -152,7 +152,7 @@ fn what_comes_out_of_order_is_closed_and_not_banned() {
 #[test]
 fn ids_that_mean_nothing_to_us_are_no_offence() {
     let rules = rules();
-    let elsewhere = Topic::named("elsewhere").on(rules.network()).unwrap();
+    let elsewhere = Topic::named("elsewhere").bind(rules.network()).unwrap();
     let author = super::node::secret("liar", 1);
     let ids: Vec<BundleId> = (0..256).map(fake_id).collect();
     let announce = |topic| wire::announce(&topic, &[(fake_id(1), 200)]);

@@ -219,7 +219,7 @@ fn publishing_is_refused_with_a_reason() {
     let closed = Topic::named("closed").authors(crate::rumor::Authors::Listed(vec![world.liar(1).public()]));
     let closed = world.topic(&closed);
     let node = world.node();
-    let other = Topic::named("other").on(rules.network()).unwrap();
+    let other = Topic::named("other").bind(rules.network()).unwrap();
     let alone = world.publish(node, &rules, "alone");
     world.hostile(node);
     let not_joined = world.publish(node, &other, "word");
@@ -261,7 +261,7 @@ fn an_author_keeps_a_pace_that_others_can_store() {
     let mut world = World::new(21);
     let rules = world.topic(&Topic::named("t"));
     for _ in 0..2 {
-        world.node_with(|spec| spec.config.topic_bytes = 1_600_000);
+        world.node_with(|spec| spec.config.topics.bytes = 1_600_000);
     }
     world.connect(0, 1);
     world.run(100);

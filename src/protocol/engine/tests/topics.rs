@@ -10,7 +10,7 @@ use crate::rumor::{Guarantee, NetworkId, RuleSet, Topic};
 use crate::wire::{self, Lane, TopicChange};
 
 fn rules(name: &str) -> Arc<RuleSet> {
-    Arc::new(Topic::named(name).on(NetworkId::of(NETWORK)).unwrap())
+    Arc::new(Topic::named(name).bind(NetworkId::of(NETWORK)).unwrap())
 }
 
 fn join(world: &mut World, node: usize, rules: &Arc<RuleSet>) {
@@ -308,7 +308,7 @@ fn peers_that_relay_other_rules_of_the_name_are_told_apart_from_no_peers() {
     // Given two nodes that are linked, one of which allows for larger bodies in a topic of the same name.
     let mut world = World::new(12);
     world.nodes(2);
-    let ours = Topic::named("t").max_body(4_096).on(NetworkId::of(NETWORK)).unwrap();
+    let ours = Topic::named("t").max_body(4_096).bind(NetworkId::of(NETWORK)).unwrap();
     join(&mut world, 0, &Arc::new(ours.clone()));
     join(&mut world, 1, &rules("t"));
     let alone = world.publish(0, &ours, "word");

@@ -112,7 +112,7 @@ impl World {
 
     /// A topic that nodes made from now on join and read.
     pub(super) fn topic(&mut self, topic: &Topic) -> Arc<RuleSet> {
-        let rules = Arc::new(topic.on(NetworkId::of(NETWORK)).unwrap());
+        let rules = Arc::new(topic.bind(NetworkId::of(NETWORK)).unwrap());
         self.topics.push(rules.clone());
         rules
     }
