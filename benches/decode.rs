@@ -81,8 +81,8 @@ fn decode(c: &mut Criterion) {
 fn engine(rules: &Arc<RuleSet>, now: Now) -> Engine {
     let mut config = Config::default();
     // A link that may cost whatever it likes: pausing is not what is measured.
-    config.link_cpu_per_s = Duration::from_secs(1_000_000);
-    config.link_bytes_per_s = u64::MAX;
+    config.budget.cpu_per_s = Duration::from_secs(1_000_000);
+    config.budget.bytes_per_s = u64::MAX;
     let network = NetworkId::of("bench");
     let setup = Setup {
         network,

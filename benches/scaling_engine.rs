@@ -61,9 +61,9 @@ impl Scene {
     fn new(links: usize, topics: &[Arc<RuleSet>]) -> Self {
         let mut config = Config::default();
         // Links that may cost whatever they like: pausing is not what is measured.
-        config.link_cpu_per_s = Duration::from_secs(1_000_000);
-        config.link_bytes_per_s = u64::MAX;
-        config.max_links = MAX_LINKS;
+        config.budget.cpu_per_s = Duration::from_secs(1_000_000);
+        config.budget.bytes_per_s = u64::MAX;
+        config.links.max = MAX_LINKS;
         let setup = Setup {
             network: NetworkId::of("bench"),
             node: PublicKey::from_bytes([1; 32]),

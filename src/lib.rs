@@ -144,8 +144,12 @@ pub use node::{
 pub use net::{BindError, GateConfig, TlsSetupError};
 #[doc(inline)]
 pub use protocol::{
-    Config, ConfigError, DialError, DialState, DownReason, Event, Impairment, KeepError, KeptPeer, LinkStats,
-    Offence, PublishError, StopReason, TopicStats, Validation,
+    BudgetConfig, Config, ConfigError, LinkConfig, PublishConfig, PullConfig, TopicConfig, ValidatorConfig,
+};
+#[doc(inline)]
+pub use protocol::{
+    DialError, DialState, DownReason, Event, Impairment, KeepError, KeptPeer, LinkStats, Offence,
+    PublishError, StopReason, TopicStats, Validation,
 };
 #[doc(inline)]
 pub use rumor::{

@@ -447,9 +447,9 @@ async fn node_whose_endpoint_the_application_closes_says_so_and_ends() {
 #[tokio::test]
 async fn configuration_that_cant_work_is_refused_at_spawn() {
     let mut config = vouchsafe::Config::default();
-    config.topic_bytes = 0;
+    config.topics.bytes = 0;
     let error = Node::builder(SecretKey::generate()).config(config).spawn().await.unwrap_err();
-    assert!(matches!(error, SpawnError::Config(_)) && error.to_string().contains("topic_bytes"), "{error}");
+    assert!(matches!(error, SpawnError::Config(_)) && error.to_string().contains("topics.bytes"), "{error}");
     let gate = vouchsafe::GateConfig::default().with(|gate| gate.half_open = 0);
     let error = Node::builder(SecretKey::generate()).gate(gate).spawn().await.unwrap_err();
     assert!(matches!(error, SpawnError::Config(_)) && error.to_string().contains("half_open"), "{error}");

@@ -101,19 +101,19 @@ fn millis(time: Duration) -> u64 {
 fn field(name: &str) -> Option<u64> {
     let (config, gate) = (Config::default(), GateConfig::default());
     Some(match name {
-        "Config::max_links" => config.max_links as u64,
-        "Config::max_inbound" => config.max_inbound as u64,
-        "Config::unaimed_inbound" => config.unaimed_inbound as u64,
-        "Config::link_bytes_per_s" => config.link_bytes_per_s,
-        "Config::link_bytes_burst" => config.link_bytes_burst,
-        "Config::link_cpu_per_s" => millis(config.link_cpu_per_s),
-        "Config::link_cpu_burst" => millis(config.link_cpu_burst),
-        "Config::topic_bundles" => config.topic_bundles as u64,
-        "Config::topic_bytes" => config.topic_bytes as u64,
-        "Config::author_bytes" => config.author_bytes as u64,
-        "Config::validators" => config.validators as u64,
-        "Config::validator_patience" => millis(config.validator_patience),
-        "Config::eager" => config.eager as u64,
+        "Config::links.max" => config.links.max as u64,
+        "Config::links.inbound" => config.links.inbound as u64,
+        "Config::links.unaimed" => config.links.unaimed as u64,
+        "Config::budget.bytes_per_s" => config.budget.bytes_per_s,
+        "Config::budget.bytes_burst" => config.budget.bytes_burst,
+        "Config::budget.cpu_per_s" => millis(config.budget.cpu_per_s),
+        "Config::budget.cpu_burst" => millis(config.budget.cpu_burst),
+        "Config::topics.bundles" => config.topics.bundles as u64,
+        "Config::topics.bytes" => config.topics.bytes as u64,
+        "Config::topics.author_bytes" => config.topics.author_bytes as u64,
+        "Config::validators.at_once" => config.validators.at_once as u64,
+        "Config::validators.patience" => millis(config.validators.patience),
+        "Config::publishing.eager" => config.publishing.eager as u64,
         "GateConfig::half_open" => gate.half_open.into(),
         "GateConfig::half_open_per_group" => gate.half_open_per_group.into(),
         "GateConfig::retry_from" => gate.retry_from.into(),
@@ -168,25 +168,41 @@ fn every_limit_of_the_configuration_has_a_row() {
     let document = read(&root().join("docs/security.md"));
     // What is not a bound on what an outsider can make us spend.
     let not_bounds = [
-        "expected_nodes",
-        "eager_author",
-        "batch",
-        "announce_linger",
-        "repair_every",
-        "first_pull_margin",
-        "seal_every",
-        "weakness",
-        "limit_local",
+        "Config::expected_nodes",
+        "Config::batch",
+        "Config::publishing.eager_author",
+        "Config::publishing.announce_linger",
+        "Config::publishing.seal_every",
+        "Config::pulls.repair_every",
+        "Config::pulls.first_margin",
+        "GateConfig::limit_local",
     ];
-    for (file, kind) in [("src/protocol/config.rs", "Config"), ("src/net/gate.rs", "GateConfig")] {
-        let source = read(&root().join(file));
-        let body = source.split_once(&format!("pub struct {kind} {{")).unwrap().1;
-        let body = body.split_once("\n}").unwrap().0;
-        let fields = body.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split(':').next());
-        for field in fields.filter(|field| !not_bounds.contains(field) && !field.starts_with('(')) {
-            assert!(document.contains(&format!("`{kind}::{field}`")), "{kind}::{field} has no row");
+    let config = read(&root().join("src/protocol/config.rs"));
+    let mut all = Vec::new();
+    for (name, kind) in fields(&config, "Config") {
+        match kind.ends_with("Config") {
+            true => {
+                all.extend(fields(&config, kind).into_iter().map(|(of, _)| format!("Config::{name}.{of}")))
+            }
+            false => all.push(format!("Config::{name}")),
         }
     }
+    assert!(all.len() >= 20, "{all:?}");
+    let gate = read(&root().join("src/net/gate.rs"));
+    all.extend(fields(&gate, "GateConfig").into_iter().map(|(name, _)| format!("GateConfig::{name}")));
+    for field in all.iter().filter(|field| !not_bounds.contains(&field.as_str())) {
+        assert!(document.contains(&format!("`{field}`")), "{field} has no row");
+    }
+    for field in not_bounds {
+        assert!(all.iter().any(|other| other == field), "{field} is no longer in the code");
+    }
+}
+
+/// The public fields of a struct, each with its type.
+fn fields<'a>(source: &'a str, kind: &str) -> Vec<(&'a str, &'a str)> {
+    let body = source.split_once(&format!("pub struct {kind} {{")).unwrap().1.split_once("\n}").unwrap().0;
+    let declared = body.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(": "));
+    declared.map(|(name, kind)| (name, kind.trim_end_matches(','))).collect()
 }
 
 /// Numbers and times that bound nothing that an outsider can make us spend, and why.

@@ -8,10 +8,16 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
-use vouchsafe::protocol::{Action, BatchId, Caps, Engine, FRAME_OVERHEAD, Input, LANE_CREDIT, Ledger, LinkId, Mono, Now, Setup, Ticket, ValidationId};
+use vouchsafe::protocol::{
+    Action, BatchId, Caps, Engine, FRAME_OVERHEAD, Input, LANE_CREDIT, Ledger, LinkId, Mono, Now, Setup,
+    Ticket, ValidationId,
+};
 use vouchsafe::rumor::{Bundle, BundleId, seal};
-use vouchsafe::wire::{Frame, Hello, Lane, TopicChange, self};
-use vouchsafe::{Config, DownReason, Event, Evidence, NetworkId, Offence, Position, PublicKey, PublishError, RumorId, SecretKey, TopicId, Validation};
+use vouchsafe::wire::{self, Frame, Hello, Lane, TopicChange};
+use vouchsafe::{
+    Config, DownReason, Event, Evidence, NetworkId, Offence, Position, PublicKey, PublishError, RumorId,
+    SecretKey, TopicId, Validation,
+};
 
 use crate::world::{AUTHORS, NETWORK, OWN, START_MS, TOPICS, Told, World, frame_of};
 
@@ -256,24 +262,24 @@ pub fn engine_ops(data: &[u8]) {
 /// The caps that an engine is given, small so that they are met.
 fn config() -> Config {
     let mut config = Config::default();
-    config.max_links = MAX_LINKS;
-    config.max_inbound = MAX_LINKS - 1;
-    config.topic_bundles = TOPIC_BUNDLES;
-    config.topic_bytes = TOPIC_BYTES;
+    config.links.max = MAX_LINKS;
+    config.links.inbound = MAX_LINKS - 1;
+    config.topics.bundles = TOPIC_BUNDLES;
+    config.topics.bytes = TOPIC_BYTES;
     config
 }
 
 impl Driver {
     fn new(run: &Run) -> Self {
         let mut config = config();
-        config.author_bytes = AUTHOR_BYTES;
+        config.topics.author_bytes = AUTHOR_BYTES;
         config.batch = 8;
-        config.validators = 2;
-        config.eager = 2;
-        config.eager_author = 2;
+        config.validators.at_once = 2;
+        config.publishing.eager = 2;
+        config.publishing.eager_author = 2;
         if run.tight {
-            config.link_bytes_per_s = 4_096;
-            config.link_bytes_burst = 8_192;
+            config.budget.bytes_per_s = 4_096;
+            config.budget.bytes_burst = 8_192;
         }
         let now = Now { mono: Mono::from_nanos(1), unix_ms: START_MS };
         let ledger = if run.ledger { Ledger::fresh() } else { Ledger::None };

@@ -90,7 +90,7 @@ impl GateConfig {
             ("links_per_group", self.links_per_group),
         ] {
             let remedy =
-                "give at least 1, or nobody can dial this node; `Config::max_inbound` = 0 takes no links";
+                "give at least 1, or nobody can dial this node; `Config::links.inbound` = 0 takes no links";
             ConfigError::unless(value > 0, field, value, remedy)?;
         }
         Ok(())

@@ -88,7 +88,7 @@ impl Node {
 
     /// As [`Node::join`], with a judge that sees rumors of others before they are delivered or forwarded. Bundled rumors stand or
     /// fall together: the judge is asked for one after the other (64 at most), until it does not accept one, and all of it may take
-    /// [`Config::validator_patience`](crate::protocol::Config::validator_patience), 250 ms, for each rumor. What is not
+    /// [`Config::validators.patience`](crate::protocol::Config::validators), 250 ms, for each rumor. What is not
     /// accepted is neither delivered nor forwarded by this node, and nobody is blamed. What takes longer is asked for again
     /// after a pause, while it can still be delivered, and an event tells of
     /// [`Impairment::ValidatorsSlow`](crate::protocol::Impairment::ValidatorsSlow). Joining again replaces the judge, which

@@ -69,7 +69,8 @@ mod tests {
     async fn what_came_in_before_a_pause_waits_and_is_not_lost() {
         // Given a node that lets a link cost it a millisecond, and a link with a hundred bundles, all read already.
         let mut config = Config::default();
-        (config.link_cpu_per_s, config.link_cpu_burst) = (Duration::from_millis(1), Duration::from_millis(1));
+        (config.budget.cpu_per_s, config.budget.cpu_burst) =
+            (Duration::from_millis(1), Duration::from_millis(1));
         let topic = Topic::named("t").slots_per_tick(100);
         let builder = Node::builder(SecretKey::generate()).network("n").listen("127.0.0.1:0").config(config);
         let (mut actor, _node) = builder.topic(topic.clone()).assemble().await.unwrap();

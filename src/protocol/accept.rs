@@ -179,7 +179,7 @@ impl Engine {
         // Keys cost nothing, so newcomers share the turn of the peer that brings them.
         let newcomer = window.authors.is_newcomer(&header.author, now);
         let turn = from.filter(|_| newcomer).unwrap_or(header.author);
-        if self.questions.is_free(&turn, self.config.validators.max(1)) {
+        if self.questions.is_free(&turn, self.config.validators.at_once.max(1)) {
             return self.question(turn, topic, id);
         }
         for gone in self.questions.wait(turn, Waiting { topic, id, bytes: header.bytes }) {
@@ -211,7 +211,7 @@ impl Engine {
     /// How long a validator may think about a bundle: the time for one rumor, for each. A bundle stands or falls as one, so a
     /// fixed time would mean that none passes of which sixty-four rumors take longer than one may.
     pub(crate) fn validator_patience_for(&self, bundle: &Bundle) -> Duration {
-        self.config.validator_patience.saturating_mul(u32::from(bundle.header().count))
+        self.config.validators.patience.saturating_mul(u32::from(bundle.header().count))
     }
 
     pub(super) fn on_validated(&mut self, question: ValidationId, verdict: Validation) {
@@ -244,7 +244,7 @@ impl Engine {
     }
 
     fn ask_next(&mut self) {
-        while let Some((turn, next)) = self.questions.next(self.config.validators.max(1)) {
+        while let Some((turn, next)) = self.questions.next(self.config.validators.at_once.max(1)) {
             self.question(turn, next.topic, next.id);
         }
     }

@@ -69,9 +69,9 @@ pub(super) struct Budget {
 impl Budget {
     pub(super) fn new(config: &super::Config) -> Self {
         Self {
-            bytes: Meter::new(config.link_bytes_per_s, config.link_bytes_burst),
-            pulled: Meter::new(config.link_bytes_per_s, config.link_bytes_burst),
-            cpu: Meter::new(nanos(config.link_cpu_per_s), nanos(config.link_cpu_burst)),
+            bytes: Meter::new(config.budget.bytes_per_s, config.budget.bytes_burst),
+            pulled: Meter::new(config.budget.bytes_per_s, config.budget.bytes_burst),
+            cpu: Meter::new(nanos(config.budget.cpu_per_s), nanos(config.budget.cpu_burst)),
         }
     }
 

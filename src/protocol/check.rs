@@ -85,16 +85,16 @@ impl Engine {
         let stats = self.stats();
         let inbound = stats.links.iter().filter(|link| !link.dialled).count();
         let mut gauges = vec![
-            ("links", stats.links.len(), config.max_links.min(MAX_LINKS)),
-            ("inbound links", inbound, config.max_inbound),
+            ("links", stats.links.len(), config.links.max.min(MAX_LINKS)),
+            ("inbound links", inbound, config.links.inbound),
             ("signatures waiting", stats.waiting_verification, caps.waiting),
             ("wanted ids", stats.wants, caps.wants),
             ("banned keys", self.standing.len(), caps.bans),
             ("convicted authors", self.book.len(), caps.convictions),
         ];
         for topic in &stats.topics {
-            gauges.push(("bytes of bodies", topic.body_bytes, config.topic_bytes));
-            gauges.push(("index entries", topic.bundles, config.topic_bundles));
+            gauges.push(("bytes of bodies", topic.body_bytes, config.topics.bytes));
+            gauges.push(("index entries", topic.bundles, config.topics.bundles));
         }
         for link in &stats.links {
             gauges.extend([

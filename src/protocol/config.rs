@@ -19,51 +19,98 @@ const LONGEST_LINGER: Duration = Duration::from_secs(5);
 /// The rarest repair that comes round before what it repairs has left the window. (Guess.)
 const RAREST_REPAIR: Duration = Duration::from_secs(30);
 
-/// Parameters of an [`Engine`]. Local choices only: two nodes with different configurations never blame
-/// each other for them.
+/// Parameters of an [`Engine`], in groups. Local choices only: two nodes with different configurations never blame each other for
+/// them. Begin with [`Config::default`], [`Config::local`] or [`Config::hardened`], and change fields by [`Config::with`]:
+///
+/// ```
+/// use vouchsafe::Config;
+/// let config = Config::hardened().with(|config| {
+///     config.expected_nodes = 5_000;
+///     config.topics.bytes = 64 << 20;
+/// });
+/// assert!(config.check().is_ok());
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
     /// About how many nodes the network has. Decides the hop budget of own rumors: wrong by a factor of eight, a rumor is
-    /// pushed one round too many or too few. And how many keys may use [`unaimed_inbound`](Self::unaimed_inbound) places: set
+    /// pushed one round too many or too few. And how many keys may use the places of [`LinkConfig::unaimed`]: set
     /// to less than half, these can be filled by chance; to more, fewer are used. Default 1 000.
     pub expected_nodes: u32,
+    /// Most signatures in one batch. Default 64: larger ones save a quarter to a third where all authors differ, and one bad
+    /// signature spoils more (docs/performance.md).
+    pub batch: usize,
+    /// How many links there may be.
+    pub links: LinkConfig,
+    /// What one link may cost.
+    pub budget: BudgetConfig,
+    /// What is kept of a topic.
+    pub topics: TopicConfig,
+    /// How rumors leave this node.
+    pub publishing: PublishConfig,
+    /// How rumors that were announced, or missed, are asked for.
+    pub pulls: PullConfig,
+    /// What the application's validators may take.
+    pub validators: ValidatorConfig,
+    /// If given, links only to these node keys. See [`Engine::allow_only`].
+    pub(crate) allow: Option<Vec<PublicKey>>,
+    /// Batches of signatures under way at once. See [`Engine::set_verifiers`].
+    pub(crate) verifiers: usize,
+    #[cfg(test)]
+    pub(crate) weakness: Option<super::Weakness>,
+}
+
+/// How many links there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LinkConfig {
+    /// Most links in all, at most [`MAX_LINKS`](super::MAX_LINKS). Default 128.
+    pub max: usize,
+    /// Most links that others dialled. A hostile peer could otherwise fill every place. Default 96.
+    pub inbound: usize,
+    /// Of those, kept for diallers that did not choose us, unless they made keys for it ([`Config::is_unaimed`]).
+    /// Without them, whoever dials everybody first keeps newcomers out of the network. At most half of
+    /// [`inbound`](Self::inbound). Default 48.
+    pub unaimed: usize,
+}
+
+/// What one link may cost this node. Beyond it the node stops reading, and QUIC's flow control stops the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BudgetConfig {
+    /// Bytes per second that a link may send us, over time. Default 32 MiB/s.
+    pub bytes_per_s: u64,
+    /// Bytes that a link may send ahead of that rate. Default 4 MiB.
+    pub bytes_burst: u64,
+    /// CPU time per second that a link may cost us. Default 250 ms: a quarter of one core.
+    pub cpu_per_s: Duration,
+    /// CPU time that a link may cost ahead of that rate. Default 100 ms.
+    pub cpu_burst: Duration,
+}
+
+/// What is kept of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TopicConfig {
+    /// Most bundles that a topic keeps an index entry for. Without the bound an attacker with many keys fills memory;
+    /// at the bound new bundles are refused for now, newcomers' first; an author may have
+    /// twice what is free, and a quarter at the most, the newcomers that one link brings four times what is free, and own authors wait from half of what is free on. Default 131 072 (some 50 MiB).
+    pub bundles: usize,
+    /// Most bytes of bodies that a topic keeps. Bodies older than 10 s make room for new ones; a topic in which more than
+    /// this is said in 10 s refuses some of it, and own authors wait from 7/16 of it on. Default 256 MiB.
+    pub bytes: usize,
+    /// Most of those bytes that one author may have, in the same way. Default 128 MiB.
+    pub author_bytes: usize,
+}
+
+/// How rumors leave this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PublishConfig {
     /// Links that a relayed rumor is pushed to while its hop budget lasts. Default 8 (simulated).
     pub eager: usize,
     /// Links that an own rumor is pushed to. Default 16: twice `eager`, since nobody else has it yet.
     pub eager_author: usize,
-    /// Most links in all, at most [`MAX_LINKS`](super::MAX_LINKS). Default 128.
-    pub max_links: usize,
-    /// Most links that others dialled. A hostile peer could otherwise fill every place. Default 96.
-    pub max_inbound: usize,
-    /// Of those, kept for diallers that did not choose us, unless they made keys for it ([`Config::is_unaimed`]).
-    /// Without them, whoever dials everybody first keeps newcomers out of the network. At most half of
-    /// [`max_inbound`](Self::max_inbound). Default 48.
-    pub unaimed_inbound: usize,
-    /// If given, links only to these node keys. See [`Engine::allow_only`].
-    pub(crate) allow: Option<Vec<PublicKey>>,
-    /// Bytes per second that one link may send us, over time. Beyond it we stop reading. Default 32 MiB/s.
-    pub link_bytes_per_s: u64,
-    /// Bytes that a link may send ahead of that rate. Default 4 MiB.
-    pub link_bytes_burst: u64,
-    /// CPU time per second that one link may cost us. Default 250 ms: a quarter of one core.
-    pub link_cpu_per_s: Duration,
-    /// CPU time that a link may cost ahead of that rate. Default 100 ms.
-    pub link_cpu_burst: Duration,
-    /// Most bundles that a topic keeps an index entry for. Without the bound an attacker with many keys fills memory;
-    /// at the bound new bundles are refused for now, newcomers' first; an author may have
-    /// twice what is free, and a quarter at the most, the newcomers that one link brings four times what is free, and own authors wait from half of what is free on. Default 131 072 (some 50 MiB).
-    pub topic_bundles: usize,
-    /// Most bytes of bodies that a topic keeps. Bodies older than 10 s make room for new ones; a topic in which more than
-    /// this is said in 10 s refuses some of it, and own authors wait from 7/16 of it on. Default 256 MiB.
-    pub topic_bytes: usize,
-    /// Most of those bytes that one author may have, in the same way. Default 128 MiB.
-    pub author_bytes: usize,
-    /// Batches of signatures under way at once. See [`Engine::set_verifiers`].
-    pub(crate) verifiers: usize,
-    /// Most signatures in one batch. Default 64: larger ones save a quarter to a third where all authors differ, and one bad
-    /// signature spoils more (docs/performance.md).
-    pub batch: usize,
     /// What an author says within so long of its last bundle waits so long for company, to share one signature, one id and one
     /// announcement, unless it fills a bundle by itself. Whoever has been silent for longer is heard at once, and who
     /// never has company soon waits no more. Too long, and a busy author is late; too short, and every receiver checks a
@@ -71,49 +118,114 @@ pub struct Config {
     pub seal_every: Duration,
     /// How long announcements wait for company. Default 5 ms, since a pull round trip costs more.
     pub announce_linger: Duration,
+}
+
+/// How rumors that were announced, or missed, are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PullConfig {
     /// What a link that has never served may take for its first pull beyond a round trip, a quarter of it for its
     /// variance, and its line. Too short, slow honest links are asked twice; too long, each announce-liar costs every
     /// newcomer that much time. Default 50 ms (guess; docs/performance.md, Parameters, has what others cost).
-    pub first_pull_margin: Duration,
+    pub first_margin: Duration,
     /// Time between two rounds of the repair cycle, before jitter. Default 1 s (a guess).
     pub repair_every: Duration,
-    /// How long an application's validator may think about one rumor; about a bundle, so long for each of its rumors.
+}
+
+/// What the application's validators may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ValidatorConfig {
+    /// How long a validator may think about one rumor; about a bundle, so long for each of its rumors.
     /// Default 250 ms (a guess).
-    pub validator_patience: Duration,
+    pub patience: Duration,
     /// Runs at once of the application's validators. Half of them are for authors that have none running. Default 256 (a guess).
-    pub validators: usize,
-    #[cfg(test)]
-    pub(crate) weakness: Option<super::Weakness>,
+    pub at_once: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             expected_nodes: 1_000,
-            eager: 8,
-            eager_author: 16,
-            max_links: 128,
-            max_inbound: 96,
-            unaimed_inbound: 48,
-            allow: None,
-            link_bytes_per_s: 32 << 20,
-            link_bytes_burst: 4 << 20,
-            link_cpu_per_s: Duration::from_millis(250),
-            link_cpu_burst: Duration::from_millis(100),
-            topic_bundles: 131_072,
-            topic_bytes: 256 << 20,
-            author_bytes: 128 << 20,
-            verifiers: 1,
             batch: 64,
-            seal_every: Duration::from_millis(4),
-            announce_linger: Duration::from_millis(5),
-            first_pull_margin: Duration::from_millis(50),
-            repair_every: Duration::from_secs(1),
-            validator_patience: Duration::from_millis(250),
-            validators: 256,
+            links: LinkConfig { max: 128, inbound: 96, unaimed: 48 },
+            budget: BudgetConfig {
+                bytes_per_s: 32 << 20,
+                bytes_burst: 4 << 20,
+                cpu_per_s: Duration::from_millis(250),
+                cpu_burst: Duration::from_millis(100),
+            },
+            topics: TopicConfig { bundles: 131_072, bytes: 256 << 20, author_bytes: 128 << 20 },
+            publishing: PublishConfig {
+                eager: 8,
+                eager_author: 16,
+                seal_every: Duration::from_millis(4),
+                announce_linger: Duration::from_millis(5),
+            },
+            pulls: PullConfig {
+                first_margin: Duration::from_millis(50),
+                repair_every: Duration::from_secs(1),
+            },
+            validators: ValidatorConfig { patience: Duration::from_millis(250), at_once: 256 },
+            allow: None,
+            verifiers: 1,
             #[cfg(test)]
             weakness: None,
         }
+    }
+}
+
+impl Config {
+    /// For nodes that trust each other on one fast network: it waits less and lets a link cost more. Every figure is a guess, and a
+    /// hostile peer gains by each.
+    ///
+    /// | Field | Value | Why |
+    /// |---|---|---|
+    /// | `expected_nodes` | 50 | such networks are small; one round of pushing is enough |
+    /// | `publishing.seal_every`, `publishing.announce_linger` | 1 ms | a pull takes less than that there |
+    /// | `pulls.first_margin` | 10 ms | a peer that does not answer by then is not going to |
+    /// | `pulls.repair_every` | 250 ms | what was missed is noticed sooner, for more lists of ids |
+    /// | `budget.bytes_per_s`, `budget.bytes_burst` | 128 MiB, 16 MiB | about one gigabit line |
+    /// | `budget.cpu_per_s`, `budget.cpu_burst` | 1 s, 400 ms | one peer may keep one core busy |
+    #[must_use]
+    pub fn local() -> Self {
+        Self::default().with(|config| {
+            config.expected_nodes = 50;
+            config.publishing.seal_every = Duration::from_millis(1);
+            config.publishing.announce_linger = Duration::from_millis(1);
+            config.pulls.first_margin = Duration::from_millis(10);
+            config.pulls.repair_every = Duration::from_millis(250);
+            config.budget.bytes_per_s = 128 << 20;
+            config.budget.bytes_burst = 16 << 20;
+            config.budget.cpu_per_s = Duration::from_secs(1);
+            config.budget.cpu_burst = Duration::from_millis(400);
+        })
+    }
+
+    /// For networks that anybody may join: each stranger can cost less. An honest peer that sends more than this is read more slowly,
+    /// and an author that says more waits. Every figure is a guess; the default already bounds the same resources.
+    ///
+    /// | Field | Value | Why |
+    /// |---|---|---|
+    /// | `links.inbound`, `links.unaimed` | 64, 32 | half of all links are ones that this node chose |
+    /// | `budget.bytes_per_s`, `budget.bytes_burst` | 8 MiB, 2 MiB | twelve links that flood fill one gigabit line no more |
+    /// | `budget.cpu_per_s`, `budget.cpu_burst` | 100 ms, 50 ms | ten hostile links cost one core, not two and a half |
+    /// | `topics.bundles`, `topics.bytes` | 65 536, 128 MiB | a topic that strangers fill takes half of the memory |
+    /// | `topics.author_bytes` | 32 MiB | one author has a quarter of a topic, not half |
+    /// | `validators.at_once` | 128 | bundles of strangers wait for validators with their bodies in memory |
+    #[must_use]
+    pub fn hardened() -> Self {
+        Self::default().with(|config| {
+            (config.links.inbound, config.links.unaimed) = (64, 32);
+            config.budget.bytes_per_s = 8 << 20;
+            config.budget.bytes_burst = 2 << 20;
+            config.budget.cpu_per_s = Duration::from_millis(100);
+            config.budget.cpu_burst = Duration::from_millis(50);
+            config.topics.bundles = 65_536;
+            config.topics.bytes = 128 << 20;
+            config.topics.author_bytes = 32 << 20;
+            config.validators.at_once = 128;
+        })
     }
 }
 
@@ -157,7 +269,7 @@ impl Engine {
 }
 
 impl Config {
-    /// Changes some fields, in a chain: `Config::default().with(|config| config.max_links = 64)`.
+    /// Changes some fields, in a chain: `Config::default().with(|config| config.links.max = 64)`.
     #[must_use = "it gives the changed configuration back"]
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
@@ -178,63 +290,78 @@ impl Config {
 
     fn check_links(&self) -> Result<(), ConfigError> {
         use ConfigError as E;
-        let links = self.max_links;
+        let links = self.links.max;
         let allowed = self.allow.as_ref().map_or(1, Vec::len);
         E::unless(self.expected_nodes > 0, "expected_nodes", self.expected_nodes, "give at least 1")?;
-        E::unless(self.eager > 0, "eager", self.eager, "push to at least 1 link")?;
-        E::unless(self.eager_author > 0, "eager_author", self.eager_author, "push to at least 1 link")?;
-        E::unless((1..=MAX_LINKS).contains(&links), "max_links", links, "give 1 to 256")?;
         E::unless(
-            self.max_inbound <= links,
-            "max_inbound",
-            self.max_inbound,
-            "give at most `max_links`, and less if this node dials: others could take every slot",
+            self.publishing.eager > 0,
+            "publishing.eager",
+            self.publishing.eager,
+            "push to at least 1 link",
+        )?;
+        E::unless(
+            self.publishing.eager_author > 0,
+            "publishing.eager_author",
+            self.publishing.eager_author,
+            "push to at least 1 link",
+        )?;
+        E::unless((1..=MAX_LINKS).contains(&links), "links.max", links, "give 1 to 256")?;
+        E::unless(
+            self.links.inbound <= links,
+            "links.inbound",
+            self.links.inbound,
+            "give at most `links.max`, and less if this node dials: others could take every slot",
         )?;
         E::unless(allowed > 0, "allow", "empty", "name the peers that may link, or give `None` for all")
     }
 
     fn check_budgets(&self) -> Result<(), ConfigError> {
         use ConfigError as E;
-        let (rate, burst) = (self.link_bytes_per_s, self.link_bytes_burst);
-        let (cpu, cpu_burst) = (self.link_cpu_per_s, self.link_cpu_burst);
-        E::unless(rate > 0, "link_bytes_per_s", rate, "let a link send something: the default is 32 MiB")?;
+        let (rate, burst) = (self.budget.bytes_per_s, self.budget.bytes_burst);
+        let (cpu, cpu_burst) = (self.budget.cpu_per_s, self.budget.cpu_burst);
+        E::unless(rate > 0, "budget.bytes_per_s", rate, "let a link send something: the default is 32 MiB")?;
         E::unless(
             burst >= MAX_FRAME_LEN as u64,
-            "link_bytes_burst",
+            "budget.bytes_burst",
             burst,
             "give at least 131072, one frame of the longest kind",
         )?;
-        E::unless(!cpu.is_zero(), "link_cpu_per_s", cpu, "give a link some CPU: the default is 250 ms")?;
-        E::unless(!cpu_burst.is_zero(), "link_cpu_burst", cpu_burst, "give some: the default is 100 ms")
+        E::unless(!cpu.is_zero(), "budget.cpu_per_s", cpu, "give a link some CPU: the default is 250 ms")?;
+        E::unless(!cpu_burst.is_zero(), "budget.cpu_burst", cpu_burst, "give some: the default is 100 ms")
     }
 
     fn check_capacities(&self) -> Result<(), ConfigError> {
         use ConfigError as E;
-        let (bundles, bytes, author) = (self.topic_bundles, self.topic_bytes, self.author_bytes);
+        let (bundles, bytes, author) = (self.topics.bundles, self.topics.bytes, self.topics.author_bytes);
         let hold = "give at least 1048576, sixteen bodies of the longest kind";
-        E::unless(bundles >= LEAST_BUNDLES, "topic_bundles", bundles, "give at least 64")?;
-        E::unless(bytes >= LEAST_BYTES, "topic_bytes", bytes, hold)?;
-        E::unless(author >= LEAST_BYTES, "author_bytes", author, hold)?;
+        E::unless(bundles >= LEAST_BUNDLES, "topics.bundles", bundles, "give at least 64")?;
+        E::unless(bytes >= LEAST_BYTES, "topics.bytes", bytes, hold)?;
+        E::unless(author >= LEAST_BYTES, "topics.author_bytes", author, hold)?;
         E::unless(self.verifiers > 0, "verifiers", self.verifiers, "give at least 1 thread")?;
         E::unless(self.batch > 0, "batch", self.batch, "give at least 1 signature")?;
-        E::unless(self.validators > 0, "validators", self.validators, "give at least 1")
+        E::unless(
+            self.validators.at_once > 0,
+            "validators.at_once",
+            self.validators.at_once,
+            "give at least 1",
+        )
     }
 
     fn check_times(&self) -> Result<(), ConfigError> {
         use ConfigError as E;
         let short = "give at most 5 s: rumors would leave the window while they wait";
         for (field, time) in [
-            ("seal_every", self.seal_every),
-            ("announce_linger", self.announce_linger),
-            ("first_pull_margin", self.first_pull_margin),
+            ("publishing.seal_every", self.publishing.seal_every),
+            ("publishing.announce_linger", self.publishing.announce_linger),
+            ("pulls.first_margin", self.pulls.first_margin),
         ] {
             E::unless(time <= LONGEST_LINGER, field, time, short)?;
         }
-        let (repair, patience) = (self.repair_every, self.validator_patience);
+        let (repair, patience) = (self.pulls.repair_every, self.validators.patience);
         let often = Duration::from_millis(10)..=RAREST_REPAIR;
-        E::unless(often.contains(&repair), "repair_every", repair, "give 10 ms to 30 s")?;
+        E::unless(often.contains(&repair), "pulls.repair_every", repair, "give 10 ms to 30 s")?;
         let patient = Duration::from_millis(1)..=RAREST_REPAIR;
-        E::unless(patient.contains(&patience), "validator_patience", patience, "give 1 ms to 30 s")
+        E::unless(patient.contains(&patience), "validators.patience", patience, "give 1 ms to 30 s")
     }
 }
 
@@ -261,33 +388,66 @@ mod tests {
         let absurd = Duration::from_secs(1_000_000);
         let bad: [(&str, Change); 22] = [
             ("expected_nodes", |config, _| config.expected_nodes = 0),
-            ("eager", |config, _| config.eager = 0),
-            ("eager_author", |config, _| config.eager_author = 0),
-            ("max_links", |config, _| config.max_links = 0),
-            ("max_links", |config, _| config.max_links = MAX_LINKS + 1),
-            ("max_inbound", |config, _| config.max_inbound = config.max_links + 1),
+            ("publishing.eager", |config, _| config.publishing.eager = 0),
+            ("publishing.eager_author", |config, _| config.publishing.eager_author = 0),
+            ("links.max", |config, _| config.links.max = 0),
+            ("links.max", |config, _| config.links.max = MAX_LINKS + 1),
+            ("links.inbound", |config, _| config.links.inbound = config.links.max + 1),
             ("allow", |config, _| config.allow = Some(Vec::new())),
-            ("link_bytes_per_s", |config, _| config.link_bytes_per_s = 0),
-            ("link_bytes_burst", |config, _| config.link_bytes_burst = MAX_FRAME_LEN as u64 - 1),
-            ("link_cpu_per_s", |config, _| config.link_cpu_per_s = Duration::ZERO),
-            ("link_cpu_burst", |config, _| config.link_cpu_burst = Duration::ZERO),
-            ("topic_bundles", |config, _| config.topic_bundles = 0),
-            ("topic_bytes", |config, _| config.topic_bytes = 0),
-            ("author_bytes", |config, _| config.author_bytes = 0),
+            ("budget.bytes_per_s", |config, _| config.budget.bytes_per_s = 0),
+            ("budget.bytes_burst", |config, _| config.budget.bytes_burst = MAX_FRAME_LEN as u64 - 1),
+            ("budget.cpu_per_s", |config, _| config.budget.cpu_per_s = Duration::ZERO),
+            ("budget.cpu_burst", |config, _| config.budget.cpu_burst = Duration::ZERO),
+            ("topics.bundles", |config, _| config.topics.bundles = 0),
+            ("topics.bytes", |config, _| config.topics.bytes = 0),
+            ("topics.author_bytes", |config, _| config.topics.author_bytes = 0),
             ("verifiers", |config, _| config.verifiers = 0),
             ("batch", |config, _| config.batch = 0),
-            ("validators", |config, _| config.validators = 0),
-            ("seal_every", |config, absurd| config.seal_every = absurd),
-            ("announce_linger", |config, absurd| config.announce_linger = absurd),
-            ("first_pull_margin", |config, absurd| config.first_pull_margin = absurd),
-            ("repair_every", |config, _| config.repair_every = Duration::ZERO),
-            ("validator_patience", |config, _| config.validator_patience = Duration::ZERO),
+            ("validators.at_once", |config, _| config.validators.at_once = 0),
+            ("publishing.seal_every", |config, absurd| config.publishing.seal_every = absurd),
+            ("publishing.announce_linger", |config, absurd| config.publishing.announce_linger = absurd),
+            ("pulls.first_margin", |config, absurd| config.pulls.first_margin = absurd),
+            ("pulls.repair_every", |config, _| config.pulls.repair_every = Duration::ZERO),
+            ("validators.patience", |config, _| config.validators.patience = Duration::ZERO),
         ];
         for (field, spoil) in bad {
             let mut config = Config::default();
             spoil(&mut config, absurd);
             let error = config.check().expect_err(field);
             assert_eq!(error.field, field);
+        }
+    }
+
+    /// What an outsider can make a node spend, by field.
+    fn caps(config: &Config) -> [(&'static str, u128); 11] {
+        let Config { links, budget, topics, validators, .. } = config;
+        [
+            ("links.max", links.max as u128),
+            ("links.inbound", links.inbound as u128),
+            ("links.unaimed", links.unaimed as u128),
+            ("budget.bytes_per_s", budget.bytes_per_s.into()),
+            ("budget.bytes_burst", budget.bytes_burst.into()),
+            ("budget.cpu_per_s", budget.cpu_per_s.as_nanos()),
+            ("budget.cpu_burst", budget.cpu_burst.as_nanos()),
+            ("topics.bundles", topics.bundles as u128),
+            ("topics.bytes", topics.bytes as u128),
+            ("topics.author_bytes", topics.author_bytes as u128),
+            ("validators.at_once", validators.at_once as u128),
+        ]
+    }
+
+    #[test]
+    fn hardened_bounds_nothing_more_loosely_and_local_nothing_more_tightly() {
+        let (default, hardened, local) = (Config::default(), Config::hardened(), Config::local());
+        for ((field, usual), ((_, tight), (_, wide))) in
+            caps(&default).into_iter().zip(caps(&hardened).into_iter().zip(caps(&local)))
+        {
+            assert!(tight <= usual && usual <= wide, "{field}: {tight}, {usual}, {wide}");
+        }
+        assert_ne!(caps(&hardened), caps(&default));
+        assert!(local.publishing.seal_every < default.publishing.seal_every);
+        for config in [hardened, local] {
+            config.check().unwrap();
         }
     }
 }

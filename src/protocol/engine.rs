@@ -104,7 +104,7 @@ impl Engine {
         let keyed = Keyed::new(&mut random);
         let mut timers = Timers::default();
         timers.set(now.mono.plus(EXPIRE_EVERY), Timer::SomethingExpires);
-        timers.set(now.mono.plus(setup.config.repair_every), Timer::CycleDue);
+        timers.set(now.mono.plus(setup.config.pulls.repair_every), Timer::CycleDue);
         Self {
             network: setup.network,
             node: setup.node,
@@ -208,7 +208,7 @@ impl Engine {
                     self.check_links();
                     self.repair_cycle();
                     // Up to a tenth of jitter, so that the nodes of a network do not all talk at once.
-                    let every = self.config.repair_every.clamp(SHORTEST_CYCLE, LONGEST_CYCLE);
+                    let every = self.config.pulls.repair_every.clamp(SHORTEST_CYCLE, LONGEST_CYCLE);
                     let jitter = (every / 10).mul_f64((self.random.below(1000) as f64) / 1000.0);
                     self.timers.set(self.now.mono.plus(every).plus(jitter), Timer::CycleDue);
                 }
@@ -365,7 +365,7 @@ impl Engine {
     /// How long a validator may think about one rumor.
     #[must_use]
     pub const fn validator_patience(&self) -> Duration {
-        self.config.validator_patience
+        self.config.validators.patience
     }
 
     /// Whether nothing waits to be published here, and no link waits for a bundle, announcement, header or proof, or has bytes with

@@ -49,7 +49,7 @@ impl Impairment {
             Self::RecordSlow => "move the ledger to a faster disk, or find what keeps this one busy",
             Self::RecordFailing => "make room on the disk of the ledger, or make its folder writable",
             Self::ValidatorsSlow => {
-                "make the validator faster, or raise `validator_patience` and `validators`"
+                "make the validator faster, or raise `validators.patience` and `validators.at_once`"
             }
             Self::Unheard => "check the clock of this machine and the peers that it is linked to",
             Self::Socket => "check the network of this machine; the node binds its socket again by itself",

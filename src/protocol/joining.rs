@@ -114,7 +114,7 @@ impl Engine {
     fn validate_held(&mut self, topic: TopicId, id: BundleId) {
         let Some(window) = self.topics.get_mut(&topic) else { return };
         let Some(entry) = window.entry_mut(&id) else { return };
-        if !self.questions.takes(entry.signed.header.bytes, self.config.validators) {
+        if !self.questions.takes(entry.signed.header.bytes, self.config.validators.at_once) {
             self.counters.validator_overload += 1;
             return;
         }
@@ -158,7 +158,7 @@ impl Engine {
     pub(super) fn on_leave(&mut self, topic: TopicId) {
         let Some(mut window) = self.topics.remove(&topic) else { return };
         window.leave();
-        self.left.add(window, self.config.topic_bytes);
+        self.left.add(window, self.config.topics.bytes);
         self.fail_publishes(topic, &PublishError::NotJoined(topic));
         self.desk.left(&topic);
         for id in self.wants.of_topic(&topic) {

@@ -82,7 +82,9 @@ pub use boundary::{Action, BatchId, Input, LinkId, Ticket, ValidationId, VerifyJ
 #[cfg(feature = "sim")]
 #[doc(hidden)]
 pub use check::Caps;
-pub use config::{Config, ConfigError};
+pub use config::{
+    BudgetConfig, Config, ConfigError, LinkConfig, PublishConfig, PullConfig, TopicConfig, ValidatorConfig,
+};
 pub use dialler::{DialState, Dialler, KeepError, KeptPeer, Order};
 pub use down::{DialError, DownReason, StopReason};
 pub use engine::{Engine, Setup};

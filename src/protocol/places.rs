@@ -19,7 +19,7 @@ use crate::wire::Reason;
 impl Config {
     /// Inbound places that are kept for unaimed diallers.
     fn kept_inbound(&self) -> usize {
-        self.unaimed_inbound.min(self.max_inbound / 2)
+        self.links.unaimed.min(self.links.inbound / 2)
     }
 
     /// Whether `dialler` may use the inbound places of `acceptor` that are kept for diallers which did not choose it. Both
@@ -57,7 +57,7 @@ impl Engine {
             links if links < LINKS_OF_A_KEY => return None,
             _ => return Some(Reason::Duplicate),
         }
-        let full = self.links.len() >= self.config.max_links || (inbound && !self.has_inbound_place(peer));
+        let full = self.links.len() >= self.config.links.max || (inbound && !self.has_inbound_place(peer));
         full.then_some(Reason::Full)
     }
 
@@ -67,9 +67,9 @@ impl Engine {
             inbound += 1;
             aimed += usize::from(!link.unaimed);
         }
-        let open = self.config.max_inbound - self.config.kept_inbound();
+        let open = self.config.links.inbound - self.config.kept_inbound();
         let for_all = self.config.lacks(Weakness::PlacesForAll);
-        inbound < self.config.max_inbound
+        inbound < self.config.links.inbound
             && (for_all || aimed < open || self.config.is_unaimed(&self.network, peer, &self.node))
     }
 }

@@ -267,7 +267,7 @@ impl Engine {
     }
 
     /// Group commit: whatever waits goes into as few bundles as it fits, as soon as there are slots and room. An idle
-    /// author's single rumor goes at once; what it says soon after goes together ([`Config::seal_every`](super::Config::seal_every)).
+    /// author's single rumor goes at once; what it says soon after goes together ([`Config::publishing.seal_every`](super::Config::publishing)).
     pub(super) fn seal_waiting(&mut self) {
         for topic in std::mem::take(&mut self.desk.awake) {
             if let Some(error) = self.desk.halted.clone() {
@@ -300,7 +300,7 @@ impl Engine {
         let want = waiting.iter().take(MAX_RUMORS).take_while(fits).count().max(1).min(waiting.len());
         let bytes: usize = waiting.iter().take(want).map(|(_, body)| body.len()).sum();
         let full = want < waiting.len() || want == MAX_RUMORS || bytes >= MAX_INLINE;
-        let (now, every) = (self.now.mono, self.config.seal_every);
+        let (now, every) = (self.now.mono, self.config.publishing.seal_every);
         let gathering = self.desk.gathering.get_mut(&topic).filter(|_| !full);
         if let Some(rest) = gathering.and_then(|gathering| gathering.waits(now, every)) {
             return self.sleep(topic, rest);

@@ -244,7 +244,7 @@ impl Engine {
             .rtt
             .saturating_add(link.rtt / 4)
             .saturating_add(line)
-            .saturating_add(self.config.first_pull_margin);
+            .saturating_add(self.config.pulls.first_margin);
         first.min(self.patience(slot))
     }
 

@@ -61,9 +61,11 @@ impl Engine {
         let mut targets = self.links.relaying(&topic, &have);
         let wish = match (bundle.header().is_large(), own, hops) {
             (true, _, _) | (_, false, 0) => 0,
-            (false, true, _) => self.config.eager_author,
-            (false, false, _) if self.config.lacks(Weakness::RedundancyUnheeded) => self.config.eager,
-            (false, false, _) => self.redundancy.reduce(self.config.eager.min(super::MAX_LINKS)),
+            (false, true, _) => self.config.publishing.eager_author,
+            (false, false, _) if self.config.lacks(Weakness::RedundancyUnheeded) => {
+                self.config.publishing.eager
+            }
+            (false, false, _) => self.redundancy.reduce(self.config.publishing.eager.min(super::MAX_LINKS)),
         };
         let mut eager = wish.min(targets.len());
         let unpaced = self.config.lacks(Weakness::UnpacedPushes);
@@ -102,7 +104,7 @@ impl Engine {
 
     /// Tells a link that we hold `id`, after a linger, if there is room: then the caller marks it as told.
     fn announce(&mut self, slot: Slot, topic: TopicId, turn: PublicKey, id: BundleId, size: u8) -> bool {
-        let due = self.now.mono.plus(self.config.announce_linger);
+        let due = self.now.mono.plus(self.config.publishing.announce_linger);
         let Some(link) = self.links.at_mut(slot) else { return false };
         if !link.outbox.announce(topic, turn, id, size) {
             self.counters.announce_degraded += 1;

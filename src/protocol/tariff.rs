@@ -1,10 +1,10 @@
 //! What a signature costs the link it came over: more, while others wait, for authors that sign more often than they need to.
 //!
 //! A rumor within its author's quota is genuine, so everybody checks it and passes it on. But a quota counts rumors, and what
-//! costs is signatures, of which up to 64 rumors need one. An honest author that says a lot gathers ([`Config::seal_every`]).
+//! costs is signatures, of which up to 64 rumors need one. An honest author that says a lot gathers ([`Config::publishing.seal_every`]).
 //! One that does not could have a whole network check rumor by rumor, as fast as one link is read.
 //!
-//! [`Config::seal_every`]: super::Config::seal_every
+//! [`Config::publishing.seal_every`]: super::Config::publishing
 
 use std::time::Duration;
 

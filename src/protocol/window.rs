@@ -153,9 +153,9 @@ impl Window {
             spent: Spent::new(keyed),
             delivered_below: 0,
             bodies,
-            pace: pace(share_of(config.topic_bytes, true)),
-            known_pace: pace(share_of(config.topic_bytes, true)),
-            own_pace: pace(config.author_bytes),
+            pace: pace(share_of(config.topics.bytes, true)),
+            known_pace: pace(share_of(config.topics.bytes, true)),
+            own_pace: pace(config.topics.author_bytes),
             refused: Refused::new(keyed),
             debts: Debts::new(keyed),
             passed: Passed::default(),
@@ -241,8 +241,8 @@ impl Window {
     pub(super) fn has_room(&mut self, author: &PublicKey, bytes: usize, now: Mono, config: &Config) -> bool {
         let (of_author, newcomer) = self.authors.standing(author, now);
         let pace = if newcomer { &self.pace } else { &self.known_pace };
-        let free = share_of(config.topic_bundles, newcomer).saturating_sub(self.claimed());
-        let place = of_author < config.topic_bundles.div_ceil(4) && of_author < free.div_ceil(2);
+        let free = share_of(config.topics.bundles, newcomer).saturating_sub(self.claimed());
+        let place = of_author < config.topics.bundles.div_ceil(4) && of_author < free.div_ceil(2);
         place
             && self.bodies.has_room(author, None, bytes, caps(config, newcomer), SHARE_OF_FREE / 2, now)
             && pace.overdrawn_until(now).is_none()
@@ -256,9 +256,9 @@ impl Window {
     /// that. So however many authors and links fill the index, each leaves something for who comes after them.
     fn place(&self, header: &Header, link: LinkId, now: Now, config: &Config) -> Option<Option<LinkId>> {
         let (of_author, newcomer) = self.authors.standing(&header.author, now.mono);
-        let mut share = share_of(config.topic_bundles, newcomer);
+        let mut share = share_of(config.topics.bundles, newcomer);
         if newcomer && self.rules.tick_len().start_of(header.tick) >= millis_from(now, DELIVER_FUTURE) {
-            share = config.topic_bundles / 16 * AHEAD_SHARE;
+            share = config.topics.bundles / 16 * AHEAD_SHARE;
         }
         let free = share.saturating_sub(self.claimed());
         // Of what is free to a link's newcomers each may have its part, so they leave room for those that come after them as well.
@@ -267,7 +267,7 @@ impl Window {
             _ => free,
         };
         let place =
-            of_author < config.topic_bundles.div_ceil(4) && of_author < open.saturating_mul(SHARE_OF_FREE);
+            of_author < config.topics.bundles.div_ceil(4) && of_author < open.saturating_mul(SHARE_OF_FREE);
         place.then_some(newcomer.then_some(link))
     }
 
@@ -423,7 +423,7 @@ impl Window {
             return Vec::new();
         }
         let mut debts = std::mem::replace(&mut self.debts, Debts::new(self.keyed));
-        let most = config.topic_bundles.saturating_sub(self.claimed()).min(DEBTS_A_ROUND);
+        let most = config.topics.bundles.saturating_sub(self.claimed()).min(DEBTS_A_ROUND);
         let taken = debts.take(most, now.mono, |id, debt| self.verdict(id, debt, now, config));
         self.debts = debts;
         taken
@@ -656,7 +656,7 @@ fn pace(cap: usize) -> Meter {
 }
 
 fn caps(config: &Config, newcomer: bool) -> Caps {
-    Caps { topic: share_of(config.topic_bytes, newcomer), author: config.author_bytes }
+    Caps { topic: share_of(config.topics.bytes, newcomer), author: config.topics.author_bytes }
 }
 
 /// The part of a cap that an author may use: newcomers are refused before the known are.

@@ -61,7 +61,7 @@ async fn a_key_off_the_allow_list_is_refused() {
 async fn a_peer_without_a_place_is_dialled_again() {
     let pool = VerifierPool::new(1);
     let mut config = vouchsafe::Config::default();
-    (config.max_links, config.max_inbound) = (1, 1);
+    (config.links.max, config.links.inbound) = (1, 1);
     let first = builder(&pool, &[]).spawn().await.unwrap();
     let second = builder(&pool, &[]).spawn().await.unwrap();
     let small = builder(&pool, &[first.addr().unwrap()]).config(config).spawn().await.unwrap();

@@ -74,7 +74,7 @@ async fn peers_that_refuse_are_dialled_ever_more_rarely() {
     let mut crowd: Vec<Node> = Vec::new();
     for _ in 0..6 {
         let mut config = Config::default();
-        (config.max_links, config.max_inbound) = (3, 3);
+        (config.links.max, config.links.inbound) = (3, 3);
         let node = builder(&pool, &[]).config(config).spawn().await.unwrap();
         for other in &crowd {
             node.connect(other.addr().unwrap()).await.unwrap();

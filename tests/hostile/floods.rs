@@ -15,7 +15,7 @@ use crate::scene::{Member, Scene, builder, soon, until};
 async fn pull_amplification_is_bounded() {
     const RATE: usize = 1 << 20;
     let mut config = Config::default();
-    (config.link_bytes_per_s, config.link_bytes_burst) = (RATE as u64, RATE as u64);
+    (config.budget.bytes_per_s, config.budget.bytes_burst) = (RATE as u64, RATE as u64);
     let topic = Topic::named("large").max_body(MAX_BODY);
     let mut scene = Scene::with(&topic, |victim| victim.config(config)).await;
     let topic = scene.victim.topic.clone();

@@ -57,12 +57,12 @@ impl World {
         let verifiers = VerifierPool::new(threads);
         let mut config = Config::default();
         config.expected_nodes = u32::try_from(plan.nodes).unwrap_or(u32::MAX);
-        config.eager = plan.fanout;
+        config.publishing.eager = plan.fanout;
         // The author pushes to more, since nobody else has it yet (as many as an author has against relays,
         // twice over: a node here has only some eight links, and an announced copy comes a round trip later).
-        config.eager_author = 4 * plan.fanout;
-        config.max_links = MAX_LINKS;
-        config.max_inbound = MAX_LINKS;
+        config.publishing.eager_author = 4 * plan.fanout;
+        config.links.max = MAX_LINKS;
+        config.links.inbound = MAX_LINKS;
         let mut dice = Dice::new(plan.seed, "nodes");
         let mut nodes = Vec::with_capacity(plan.nodes);
         let mut topics = Vec::with_capacity(plan.nodes);

@@ -12,7 +12,7 @@
 //! * **burner**: a process that burns as much processor time as the attacker did and sends nothing.
 //!
 //! `--links N` attacks N of the nodes at once. `--limit-local` limits handshakes from loopback as a stranger's are.
-//! `--link-cpu` is the processor time a second that one link may cost a node (`Config::link_cpu_per_s`).
+//! `--link-cpu` is the processor time a second that one link may cost a node (`Config::budget.cpu_per_s`).
 
 mod attacker;
 mod network;

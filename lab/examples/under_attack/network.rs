@@ -63,7 +63,7 @@ impl Network {
         let pool = VerifierPool::default();
         let mut config = Config::default();
         config.expected_nodes = count as u32;
-        config.link_cpu_per_s = plan.link_cpu.unwrap_or(config.link_cpu_per_s);
+        config.budget.cpu_per_s = plan.link_cpu.unwrap_or(config.budget.cpu_per_s);
         // The honest share the attacker's address, so they need places of their own.
         let gate =
             GateConfig::default().with(|gate| (gate.limit_local, gate.links_per_group) = (limit_local, 64));

@@ -170,7 +170,7 @@ impl Promises {
         let queue = 3 * LANE_CREDIT + (8 << 20) + (1 << 20) + (256 << 10);
         let links = stats.links.len();
         let mut gauges = vec![
-            ("links", links, config.max_links),
+            ("links", links, config.links.max),
             ("wants", stats.wants, 65_536 + 256 * links),
             ("dials under way", stats.dials_under_way, stats.kept.len()),
             ("signatures waiting", stats.waiting_verification, 4_096 + waiting * links),
@@ -185,8 +185,8 @@ impl Promises {
             ]);
         }
         for topic in &stats.topics {
-            gauges.push(("bundles of a topic", topic.bundles, config.topic_bundles));
-            gauges.push(("bytes of a topic", topic.body_bytes, config.topic_bytes));
+            gauges.push(("bundles of a topic", topic.bundles, config.topics.bundles));
+            gauges.push(("bytes of a topic", topic.body_bytes, config.topics.bytes));
         }
         for (what, value, cap) in gauges {
             if value > cap {

@@ -22,11 +22,11 @@ static ALL: [Parameter; 5] = [
     Parameter {
         name: "eager",
         label: "links that a relay pushes to",
-        meaning: "`Config::eager`: links that a relayed rumor is pushed to while its hop budget lasts. (An author pushes to 16.)",
+        meaning: "`Config::publishing.eager`: links that a relayed rumor is pushed to while its hop budget lasts. (An author pushes to 16.)",
         values: &[2, 4, 8, 12, 16],
         by_ratio: true,
-        get: |scenario| scenario.config.eager as u64,
-        set: |scenario, value| scenario.config.eager = value as usize,
+        get: |scenario| scenario.config.publishing.eager as u64,
+        set: |scenario, value| scenario.config.publishing.eager = value as usize,
     },
     Parameter {
         name: "links",
@@ -40,11 +40,11 @@ static ALL: [Parameter; 5] = [
     Parameter {
         name: "linger",
         label: "linger of announcements, ms",
-        meaning: "`Config::announce_linger`: how long announcements wait for company.",
+        meaning: "`Config::publishing.announce_linger`: how long announcements wait for company.",
         values: &[0, 2, 5, 10, 20],
         by_ratio: false,
-        get: |scenario| scenario.config.announce_linger.as_millis() as u64,
-        set: |scenario, value| scenario.config.announce_linger = Duration::from_millis(value),
+        get: |scenario| scenario.config.publishing.announce_linger.as_millis() as u64,
+        set: |scenario, value| scenario.config.publishing.announce_linger = Duration::from_millis(value),
     },
     Parameter {
         name: "hops",
@@ -64,12 +64,12 @@ static ALL: [Parameter; 5] = [
     Parameter {
         name: "patience",
         label: "margin of a first pull, ms",
-        meaning: "`Config::first_pull_margin`: what a link that has never served may take beyond its round trip and its line \
+        meaning: "`Config::pulls.first_margin`: what a link that has never served may take beyond its round trip and its line \
                   before somebody else is asked too.",
         values: &[0, 25, 50, 100, 200],
         by_ratio: false,
-        get: |scenario| scenario.config.first_pull_margin.as_millis() as u64,
-        set: |scenario, value| scenario.config.first_pull_margin = Duration::from_millis(value),
+        get: |scenario| scenario.config.pulls.first_margin.as_millis() as u64,
+        set: |scenario, value| scenario.config.pulls.first_margin = Duration::from_millis(value),
     },
 ];
 

@@ -18,8 +18,8 @@ fn world() -> (World, std::sync::Arc<RuleSet>, usize) {
     world.latency = (std::time::Duration::from_millis(1), std::time::Duration::from_millis(1));
     let rules = world.topic(&Topic::named("t").max_body(60_000).slots_per_tick(1_024));
     let node = world.node_with(|spec| {
-        spec.config.link_bytes_per_s = RATE;
-        spec.config.link_bytes_burst = RATE;
+        spec.config.budget.bytes_per_s = RATE;
+        spec.config.budget.bytes_burst = RATE;
     });
     (world, rules, node)
 }

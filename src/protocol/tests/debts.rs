@@ -61,7 +61,10 @@ fn what_found_no_room_is_asked_for_when_there_is_some() {
     // that its link finds no more room.
     let mut world = World::new(3);
     let rules = world.topic(&Topic::named("t"));
-    let small = Config { topic_bundles: 128, expected_nodes: 20, ..Config::default() };
+    let small = Config::default().with(|config| {
+        config.topics.bundles = 128;
+        config.expected_nodes = 20;
+    });
     let node = world.node_with(|spec| spec.config = small);
     let honest = world.node();
     world.connect(node, honest);
@@ -85,7 +88,10 @@ fn a_body_that_found_no_room_is_asked_for_when_there_is_some() {
     // Given room for sixteen bodies, all verified at once: eighteen of different authors.
     let mut world = World::new(4);
     let rules = world.topic(&Topic::named("t"));
-    let small = Config { topic_bytes: 16 * 10_000, expected_nodes: 20, ..Config::default() };
+    let small = Config::default().with(|config| {
+        config.topics.bytes = 16 * 10_000;
+        config.expected_nodes = 20;
+    });
     let node = world.node_with(|spec| spec.config = small);
     world.verify_takes = Duration::from_millis(50);
     let authors: Vec<_> = (0..18).map(|_| world.node()).collect();
@@ -114,7 +120,10 @@ fn a_link_with_more_than_the_list_of_debts_takes_is_asked_for_all_it_has() {
     // Given a full index, and words that find no place in it, more of them than a link may have in the list.
     let mut world = World::new(5);
     let rules = world.topic(&Topic::named("t").slots_per_tick(5_000));
-    let small = Config { topic_bundles: 128, expected_nodes: 20, ..Config::default() };
+    let small = Config::default().with(|config| {
+        config.topics.bundles = 128;
+        config.expected_nodes = 20;
+    });
     let node = world.node_with(|spec| spec.config = small);
     let (flood, hostile) = (world.hostile(node), world.hostile(node));
     for number in 0..112 {
@@ -140,7 +149,10 @@ fn what_a_link_had_long_ago_is_not_pulled_from_it() {
     // Given an index that is full until 40 s from now, and a word that found no place in it, of a topic that keeps words 10 s.
     let mut world = World::new(6);
     let rules = world.topic(&Topic::named("t").retention(Duration::from_secs(10)));
-    let small = Config { topic_bundles: 128, expected_nodes: 20, ..Config::default() };
+    let small = Config::default().with(|config| {
+        config.topics.bundles = 128;
+        config.expected_nodes = 20;
+    });
     let node = world.node_with(|spec| spec.config = small);
     let hostile = world.hostile(node);
     let tick = world.tick(&rules);
@@ -186,7 +198,10 @@ fn what_lost_its_place_while_it_was_verified_is_asked_for_when_there_is_one() {
     // Given words that lost their places.
     let mut world = World::new(7);
     world.topic(&Topic::named("t").retention(Duration::from_secs(120)));
-    let small = Config { topic_bundles: 128, expected_nodes: 20, ..Config::default() };
+    let small = Config::default().with(|config| {
+        config.topics.bundles = 128;
+        config.expected_nodes = 20;
+    });
     let node = world.node_with(|spec| spec.config = small);
     let words = crowd(&mut world, node);
     let pulled = |world: &World| {
@@ -195,7 +210,7 @@ fn what_lost_its_place_while_it_was_verified_is_asked_for_when_there_is_one() {
     };
     assert_eq!(pulled(&world), 0);
     // When the index is made larger, then those are pulled.
-    world.nodes[node].engine.config.topic_bundles = 4_096;
+    world.nodes[node].engine.config.topics.bundles = 4_096;
     world.run(3_000);
     assert!(pulled(&world) > 0);
 }
@@ -204,7 +219,10 @@ fn what_lost_its_place_while_it_was_verified_is_asked_for_when_there_is_one() {
 fn a_header_that_lost_its_place_while_it_was_verified_is_passed_on() {
     let mut world = World::new(8);
     world.topic(&Topic::named("t").guarantee(Guarantee::HoldBack(Duration::from_secs(3))));
-    let small = Config { topic_bundles: 128, expected_nodes: 20, ..Config::default() };
+    let small = Config::default().with(|config| {
+        config.topics.bundles = 128;
+        config.expected_nodes = 20;
+    });
     let node = world.node_with(|spec| spec.config = small);
     let witness = world.hostile(node);
     let words = crowd(&mut world, node);

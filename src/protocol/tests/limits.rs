@@ -35,7 +35,10 @@ fn pull_amplification_is_bounded() {
     let mut world = World::new(1);
     world.topic(&Topic::named("t").slots_per_tick(200));
     let node = world.node_with(|spec| {
-        spec.config = Config { link_bytes_per_s: 100_000, link_bytes_burst: 2_000_000, ..Config::default() };
+        spec.config = Config::default().with(|config| {
+            config.budget.bytes_per_s = 100_000;
+            config.budget.bytes_burst = 2_000_000;
+        });
     });
     let (rules, ids) = stocked(&mut world, node, 100, 16_000);
     let (greedy, modest) = (world.hostile(node), world.hostile(node));
@@ -61,7 +64,10 @@ fn bodies_that_come_at_once_keep_the_cap_together() {
     let mut world = World::new(15);
     let rules = world.topic(&Topic::named("t"));
     let node = world.node_with(|spec| {
-        spec.config = Config { topic_bytes: 16 * 10_000, author_bytes: 100_000, ..Config::default() };
+        spec.config = Config::default().with(|config| {
+            config.topics.bytes = 16 * 10_000;
+            config.topics.author_bytes = 100_000;
+        });
     });
     world.verify_takes = Duration::from_millis(50);
     let hostiles: Vec<_> = (0..20).map(|_| world.hostile(node)).collect();
@@ -241,7 +247,10 @@ fn bodies_that_wait_for_a_stalled_app_are_bounded() {
     let rules = world.topic(&Topic::named("t").slots_per_tick(700).max_body(64 * 1024));
     let node = world.node_with(|spec| {
         let (validator_patience, validators) = (Duration::from_secs(3_600), 1);
-        spec.config = Config { validator_patience, validators, ..Config::default() };
+        spec.config = Config::default().with(|config| {
+            config.validators.patience = validator_patience;
+            config.validators.at_once = validators;
+        });
         spec.validator = Some(Box::new(|_| None));
     });
     let source = world.hostile(node);
@@ -265,7 +274,10 @@ fn questions_to_a_stalled_app_are_bounded() {
     let rules = world.topic(&Topic::named("t").slots_per_tick(4_300));
     let node = world.node_with(|spec| {
         let (validator_patience, validators) = (Duration::from_secs(3_600), 1);
-        spec.config = Config { validator_patience, validators, ..Config::default() };
+        spec.config = Config::default().with(|config| {
+            config.validators.patience = validator_patience;
+            config.validators.at_once = validators;
+        });
         spec.validator = Some(Box::new(|_| None));
     });
     let source = world.hostile(node);
@@ -313,7 +325,10 @@ fn replies_that_nobody_asked_for_are_paid_from_the_budget() {
     let mut world = World::new(11);
     let rules = world.topic(&Topic::named("t"));
     let node = world.node_with(|spec| {
-        spec.config = Config { link_bytes_per_s: 10_000, link_bytes_burst: 100_000, ..Config::default() };
+        spec.config = Config::default().with(|config| {
+            config.budget.bytes_per_s = 10_000;
+            config.budget.bytes_burst = 100_000;
+        });
     });
     let hostile = world.hostile(node);
     world.announces(hostile, &rules, &(0..200).map(fake_id).collect::<Vec<_>>());

@@ -260,7 +260,7 @@ fn an_author_keeps_a_pace_that_others_can_store() {
     let mut world = World::new(21);
     let rules = world.topic(&Topic::named("t"));
     for _ in 0..2 {
-        world.node_with(|spec| spec.config.topic_bytes = 1_600_000);
+        world.node_with(|spec| spec.config.topics.bytes = 1_600_000);
     }
     world.connect(0, 1);
     world.run(100);

@@ -12,7 +12,10 @@ fn a_relay_without_room_hides_no_conflict() {
     // Given a hold-back topic, an author that the two ends of a chain know, and a node between them that has restarted.
     let mut world = World::new(1);
     let rules = world.topic(&Topic::named("t").guarantee(Guarantee::HoldBack(Duration::from_secs(3))));
-    let small = Config { topic_bundles: 1_024, expected_nodes: 20, ..Config::default() };
+    let small = Config::default().with(|config| {
+        config.topics.bundles = 1_024;
+        config.expected_nodes = 20;
+    });
     let [left, middle, right] = [0; 3].map(|_| world.node_with(|spec| spec.config = small.clone()));
     world.chain();
     let (of_left, of_right) = (world.hostile(left), world.hostile(right));
@@ -51,7 +54,10 @@ fn a_relay_without_room_hides_no_conflict() {
 /// A node whose index has no place for another newcomer's word over the link of the hostile peer that is given with it.
 fn full(world: &mut World, topic: &Topic) -> (usize, usize) {
     let rules = world.topic(topic);
-    let small = Config { topic_bundles: 128, expected_nodes: 20, ..Config::default() };
+    let small = Config::default().with(|config| {
+        config.topics.bundles = 128;
+        config.expected_nodes = 20;
+    });
     let node = world.node_with(|spec| spec.config = small);
     let hostile = world.hostile(node);
     for number in 0..100 {
@@ -173,7 +179,10 @@ fn what_is_not_verified_takes_no_place_from_what_is() {
     // Given an index of 128 and four links whose words wait for a verifier that takes its time.
     let mut world = World::new(5);
     let rules = world.topic(&Topic::named("t"));
-    let small = Config { topic_bundles: 128, expected_nodes: 20, ..Config::default() };
+    let small = Config::default().with(|config| {
+        config.topics.bundles = 128;
+        config.expected_nodes = 20;
+    });
     let node = world.node_with(|spec| spec.config = small);
     let liars: Vec<_> = (0..4).map(|_| world.hostile(node)).collect();
     let honest = world.hostile(node);

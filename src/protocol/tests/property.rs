@@ -49,26 +49,26 @@ fn config() -> impl Strategy<Value = Config> {
     (limits, paces).prop_map(|(limits, paces)| {
         let (eager, eager_author, link_bytes_per_s, link_bytes_burst, topic_bundles, topic_bytes) = limits;
         let (verifiers, batch, linger, repair, patience, validators) = paces;
-        Config {
-            expected_nodes: (eager * eager * eager) as u32,
-            announce_linger: Duration::from_millis(linger),
-            repair_every: Duration::from_millis(repair),
-            validator_patience: Duration::from_millis(patience),
-            author_bytes: topic_bytes / 2,
-            link_cpu_burst: Duration::from_millis(1 + patience),
-            ..Config {
-                eager,
-                eager_author,
-                link_bytes_per_s,
-                link_bytes_burst,
-                topic_bundles,
-                topic_bytes,
-                verifiers,
-                batch,
-                validators,
-                ..Config::default()
-            }
-        }
+        Config::default()
+            .with(|config| {
+                config.publishing.eager = eager;
+                config.publishing.eager_author = eager_author;
+                config.budget.bytes_per_s = link_bytes_per_s;
+                config.budget.bytes_burst = link_bytes_burst;
+                config.topics.bundles = topic_bundles;
+                config.topics.bytes = topic_bytes;
+                config.verifiers = verifiers;
+                config.batch = batch;
+                config.validators.at_once = validators;
+            })
+            .with(|config| {
+                config.expected_nodes = (eager * eager * eager) as u32;
+                config.publishing.announce_linger = Duration::from_millis(linger);
+                config.pulls.repair_every = Duration::from_millis(repair);
+                config.validators.patience = Duration::from_millis(patience);
+                config.topics.author_bytes = topic_bytes / 2;
+                config.budget.cpu_burst = Duration::from_millis(1 + patience);
+            })
     })
 }
 

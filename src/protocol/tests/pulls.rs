@@ -355,8 +355,8 @@ fn pulls_that_come_to_nothing_are_on_the_links_bill() {
     world.latency = (Duration::from_micros(100), Duration::from_micros(100));
     let rules = world.topic(&Topic::named("t"));
     let node = world.node_with(|spec| {
-        spec.config.link_cpu_per_s = Duration::from_micros(1);
-        spec.config.link_cpu_burst = Duration::from_millis(30);
+        spec.config.budget.cpu_per_s = Duration::from_micros(1);
+        spec.config.budget.cpu_burst = Duration::from_millis(30);
     });
     let hostile = world.hostile(node);
     for round in 0..400 {

@@ -13,7 +13,10 @@ fn an_author_that_fills_the_validators_holds_nobody_else_up() {
     let rules = world.topic(&Topic::named("t").slots_per_tick(5_000));
     world.validator_takes = Duration::from_millis(200);
     let node = world.node_with(|spec| {
-        spec.config = Config { validators: 2, expected_nodes: 20, ..Config::default() };
+        spec.config = Config::default().with(|config| {
+            config.validators.at_once = 2;
+            config.expected_nodes = 20;
+        });
         spec.validator = Some(Box::new(|_| Some(Validation::Accept)));
     });
     let honest = world.node();
@@ -108,7 +111,10 @@ fn newcomers_share_the_turn_of_the_link_that_brings_them() {
     let rules = world.topic(&Topic::named("t"));
     world.validator_takes = Duration::from_millis(200);
     let node = world.node_with(|spec| {
-        spec.config = Config { validators: 2, expected_nodes: 20, ..Config::default() };
+        spec.config = Config::default().with(|config| {
+            config.validators.at_once = 2;
+            config.expected_nodes = 20;
+        });
         spec.validator = Some(Box::new(|_| Some(Validation::Accept)));
     });
     let (flood, honest) = (world.hostile(node), world.hostile(node));

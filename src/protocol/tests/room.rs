@@ -13,7 +13,8 @@ fn one_authors_quota_does_not_fill_the_index() {
     // Given a topic whose quota allows an author more bundles than the index has places.
     let mut world = World::new(12);
     let rules = world.topic(&Topic::named("t").slots_per_tick(10_000));
-    let node = world.node_with(|spec| spec.config = Config { topic_bundles: 1_000, ..Config::default() });
+    let node =
+        world.node_with(|spec| spec.config = Config::default().with(|config| config.topics.bundles = 1_000));
     let hostile = world.hostile(node);
     let greedy = world.liar(1);
     for slot in 0..1_200 {
@@ -40,7 +41,8 @@ fn history_makes_room_for_what_is_new() {
     // Given room for sixteen bodies, all taken by words that are older than an announcement is good for.
     let mut world = World::new(17);
     let rules = world.topic(&Topic::named("t").retention(Duration::from_secs(300)));
-    let node = world.node_with(|spec| spec.config = Config { topic_bytes: 16 * 10_000, ..Config::default() });
+    let node = world
+        .node_with(|spec| spec.config = Config::default().with(|config| config.topics.bytes = 16 * 10_000));
     let source = world.hostile(node);
     let says = |world: &mut World, from: u16, count: u16| {
         for slot in from..from + count {
@@ -65,7 +67,8 @@ fn what_is_held_back_for_long_is_delivered() {
     let mut world = World::new(18);
     let topic = Topic::named("t").retention(Duration::from_secs(1));
     let rules = world.topic(&topic.guarantee(Guarantee::HoldBack(Duration::from_secs(45))));
-    let node = world.node_with(|spec| spec.config = Config { topic_bytes: 16 * 10_000, ..Config::default() });
+    let node = world
+        .node_with(|spec| spec.config = Config::default().with(|config| config.topics.bytes = 16 * 10_000));
     let source = world.hostile(node);
     for slot in 0..20 {
         let word = world.says_at(&world.liar(slot.into()), &rules, slot, &"x".repeat(10_000));
@@ -81,13 +84,12 @@ fn inbound_sybils_cannot_evict_outbound() {
     // Given a node of a network of 300 whose places were taken by as many strangers as it lets in.
     let mut world = World::new(19);
     world.topic(&Topic::named("t"));
-    let small = Config {
-        expected_nodes: 300,
-        max_inbound: 32,
-        unaimed_inbound: 16,
-        max_links: 40,
-        ..Config::default()
-    };
+    let small = Config::default().with(|config| {
+        config.expected_nodes = 300;
+        config.links.inbound = 32;
+        config.links.unaimed = 16;
+        config.links.max = 40;
+    });
     let node = world.node_with(|spec| spec.config = small.clone());
     let strangers: Vec<_> = (0..200).map(|_| world.hostile(node)).collect();
     let kept = |world: &World, who: &usize| world.hostiles[*who].closed.is_none();
@@ -118,7 +120,7 @@ fn a_topic_left_and_joined_again_validates_nothing_unverified() {
     let mut world = World::new(20);
     let rules = world.topic(&Topic::named("t"));
     let node = world.node_with(|spec| {
-        spec.config = Config { validators: 1, ..Config::default() };
+        spec.config = Config::default().with(|config| config.validators.at_once = 1);
         spec.validator =
             Some(Box::new(|bundle| (!bundle.encoded().ends_with(b"first")).then_some(Validation::Accept)));
     });
@@ -143,7 +145,8 @@ fn authors_who_fill_the_index_leave_room_for_others() {
     // Given so many newcomers over one link, each within its quota, that together they say more than the index holds.
     let mut world = World::new(41);
     let rules = world.topic(&Topic::named("t"));
-    let node = world.node_with(|spec| spec.config = Config { topic_bundles: 1_000, ..Config::default() });
+    let node =
+        world.node_with(|spec| spec.config = Config::default().with(|config| config.topics.bundles = 1_000));
     let hostile = world.hostile(node);
     let tick = world.tick(&rules);
     for slot in 0..64 {
@@ -169,7 +172,8 @@ fn what_there_was_no_room_for_may_come_again() {
     // Given an author who has as much of the index as it may, and says one thing more.
     let mut world = World::new(42);
     let rules = world.topic(&Topic::named("t").slots_per_tick(200));
-    let node = world.node_with(|spec| spec.config = Config { topic_bundles: 100, ..Config::default() });
+    let node =
+        world.node_with(|spec| spec.config = Config::default().with(|config| config.topics.bundles = 100));
     let hostile = world.hostile(node);
     let author = world.liar(1);
     let words: Vec<_> =
@@ -199,7 +203,8 @@ fn a_flood_of_others_does_not_silence_us_for_long_after_it() {
     // Given a minute in which newcomers say as much as their share of the bytes allows.
     let mut world = World::new(43);
     let rules = world.topic(&Topic::named("t").max_body(16_000));
-    let node = world.node_with(|spec| spec.config = Config { topic_bytes: 1_000_000, ..Config::default() });
+    let node = world
+        .node_with(|spec| spec.config = Config::default().with(|config| config.topics.bytes = 1_000_000));
     let hostile = world.hostile(node);
     let body = "x".repeat(15_000);
     for round in 0..600u64 {
@@ -237,7 +242,11 @@ fn inbound_links_are_bounded_though_all_are_unaimed() {
     // Given a network so small that any dialler may use the places that are kept for the unaimed.
     let mut world = World::new(45);
     world.topic(&Topic::named("t"));
-    let config = Config { expected_nodes: 1, max_inbound: 8, unaimed_inbound: 4, ..Config::default() };
+    let config = Config::default().with(|config| {
+        config.expected_nodes = 1;
+        config.links.inbound = 8;
+        config.links.unaimed = 4;
+    });
     let node = world.node_with(|spec| spec.config = config);
     // When twenty dial, then eight get in.
     let diallers: Vec<_> = (0..20).map(|_| world.hostile(node)).collect();
@@ -252,7 +261,10 @@ fn newcomers_that_flood_displace_what_their_own_links_bring() {
         // Given four links that bring nothing but lone words under fresh keys, dated ahead, more than the index takes.
         let mut world = World::new(46);
         let rules = world.topic(&Topic::named("t"));
-        let small = Config { topic_bundles: 1_024, expected_nodes: 20, ..Config::default() };
+        let small = Config::default().with(|config| {
+            config.topics.bundles = 1_024;
+            config.expected_nodes = 20;
+        });
         let node = world.node_with(|spec| spec.config = small);
         let liars: Vec<_> = (0..4).map(|_| world.hostile(node)).collect();
         let honest = world.node();

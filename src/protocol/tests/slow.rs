@@ -53,8 +53,8 @@ fn two_nodes_that_flood_each_other_do_not_wedge() {
     let rules = world.topic(&Topic::named("t").slots_per_tick(500));
     for _ in 0..3 {
         world.node_with(|spec| {
-            spec.config.link_bytes_per_s = 200_000;
-            spec.config.link_bytes_burst = 50_000;
+            spec.config.budget.bytes_per_s = 200_000;
+            spec.config.budget.bytes_burst = 50_000;
         });
     }
     world.mesh();
@@ -121,7 +121,7 @@ fn a_link_that_is_late_but_works_is_not_struck() {
     let mut world = World::new(5);
     let rules = world.topic(&Topic::named("t").slots_per_tick(1_000));
     for _ in 0..2 {
-        world.node_with(|spec| spec.config.seal_every = Duration::ZERO);
+        world.node_with(|spec| spec.config.publishing.seal_every = Duration::ZERO);
     }
     let other = world.hostile(0);
     world.run(50);

@@ -130,7 +130,7 @@ fn an_announcement_that_finds_no_room_is_caught_up_by_a_resync() {
     let mut world = World::new(6);
     let rules = world.topic(&Topic::named("t").slots_per_tick(20_000));
     for _ in 0..2 {
-        world.node_with(|spec| spec.config.seal_every = Duration::ZERO);
+        world.node_with(|spec| spec.config.publishing.seal_every = Duration::ZERO);
     }
     let wire = world.connect(0, 1);
     world.hostile(0);

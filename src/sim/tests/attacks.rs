@@ -224,7 +224,7 @@ fn cold_boot_under_attack() {
         liars: 0.5,
         liar: Liar::Slots,
         start: Start::Cold,
-        config: Config { max_inbound: 36, ..Config::default() },
+        config: Config::default().with(|config| config.links.inbound = 36),
         ..Scenario::default()
     };
     let mut network = Network::new(scenario);

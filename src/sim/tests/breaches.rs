@@ -146,19 +146,19 @@ fn every_gauge_above_its_cap_is_seen() {
         ..small()
     };
     let lower: [(&str, Lower); 7] = [
-        ("links:", |network| network.scenario.config.max_links = 1),
+        ("links:", |network| network.scenario.config.links.max = 1),
         ("signatures waiting:", |network| network.caps.waiting = 0),
         ("bytes waiting for a verdict:", |network| network.caps.waiting_bytes = 0),
         ("wanted ids:", |network| network.caps.wants = 0),
-        ("bytes of bodies:", |network| network.scenario.config.topic_bytes = 0),
-        ("index entries:", |network| network.scenario.config.topic_bundles = 0),
+        ("bytes of bodies:", |network| network.scenario.config.topics.bytes = 0),
+        ("index entries:", |network| network.scenario.config.topics.bundles = 0),
         ("bytes queued for a link:", |network| network.caps.queued = 0),
     ];
     let of_a_link: [(&str, Lower); 4] = [
         ("pulls owed by a link:", |network| network.caps.owed_pulls = 0),
         ("ids wanted from a link:", |network| network.caps.wanted_from = 0),
         ("signatures of a link waiting:", |network| network.caps.waiting_of_link = 0),
-        ("inbound links:", |network| network.scenario.config.max_inbound = 0),
+        ("inbound links:", |network| network.scenario.config.links.inbound = 0),
     ];
     let books: [(&str, Lower, Liar); 2] = [
         ("banned keys:", |network| network.caps.bans = 0, Liar::BadSignature),

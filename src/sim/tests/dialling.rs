@@ -19,7 +19,7 @@ fn a_cold_network_finds_its_links_and_spreads() {
 
 #[test]
 fn who_is_full_refuses_and_the_dialler_looks_elsewhere() {
-    let config = Config { max_inbound: 12, ..Config::default() };
+    let config = Config::default().with(|config| config.links.inbound = 12);
     let mut network = Network::new(Scenario { start: Start::Cold, links: 6, config, ..small() });
     network.run_checked(Duration::from_secs(10)).unwrap();
     let measures = network.measures();
@@ -53,7 +53,7 @@ fn grasping_liars_do_not_keep_a_cold_network_from_speaking() {
         liar: Liar::Silent,
         start: Start::Cold,
         grasping: 20,
-        config: Config { max_inbound: 36, ..Config::default() },
+        config: Config::default().with(|config| config.links.inbound = 36),
         ..small()
     };
     let mut network = Network::new(scenario);

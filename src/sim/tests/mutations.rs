@@ -150,7 +150,10 @@ fn blame_for_being_late_hits_honest_relays() {
 #[test]
 fn places_for_all_go_to_liars() {
     let honest_links = |weakness| {
-        let config = Config { max_inbound: 24, weakness, ..Config::default() };
+        let config = Config::default().with(|config| {
+            config.links.inbound = 24;
+            config.weakness = weakness;
+        });
         let scenario = Scenario {
             nodes: 300,
             liars: 0.67,

@@ -19,7 +19,10 @@ fn unread(network: &Network, node: usize) -> usize {
 }
 
 fn thrifty() -> Config {
-    Config { link_bytes_per_s: 50_000, link_bytes_burst: 20_000, ..Config::default() }
+    Config::default().with(|config| {
+        config.budget.bytes_per_s = 50_000;
+        config.budget.bytes_burst = 20_000;
+    })
 }
 
 #[test]
