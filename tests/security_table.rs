@@ -101,8 +101,8 @@ fn millis(time: Duration) -> u64 {
 fn field(name: &str) -> Option<u64> {
     let (config, gate) = (Config::default(), GateConfig::default());
     Some(match name {
-        "DialConfig::outbound" => config.dialling.outbound as u64,
-        "DialConfig::feelers" => config.dialling.feelers as u64,
+        "Config::dialling.outbound" => config.dialling.outbound as u64,
+        "Config::dialling.feelers" => config.dialling.feelers as u64,
         "Config::links.max" => config.links.max as u64,
         "Config::links.inbound" => config.links.inbound as u64,
         "Config::links.unaimed" => config.links.unaimed as u64,
@@ -170,33 +170,44 @@ fn every_limit_of_the_configuration_has_a_row() {
     let document = read(&root().join("docs/security.md"));
     // What is not a bound on what an outsider can make us spend.
     let not_bounds = [
-        "expected_nodes",
-        "eager_author",
-        "batch",
-        "announce_linger",
-        "repair_every",
-        "first_pull_margin",
-        "seal_every",
-        "weakness",
-        // A group with a table of its own, below.
-        "dialling",
-        "feel_after",
-        "feeler_life",
-        "limit_local",
+        "Config::expected_nodes",
+        "Config::batch",
+        "Config::publishing.eager_author",
+        "Config::publishing.announce_linger",
+        "Config::publishing.seal_every",
+        "Config::pulls.repair_every",
+        "Config::pulls.first_margin",
+        "Config::dialling.feel_after",
+        "Config::dialling.feeler_life",
+        "GateConfig::limit_local",
     ];
-    for (file, kind) in [
-        ("src/protocol/config.rs", "Config"),
-        ("src/protocol/dialler/config.rs", "DialConfig"),
-        ("src/net/gate.rs", "GateConfig"),
-    ] {
-        let source = read(&root().join(file));
-        let body = source.split_once(&format!("pub struct {kind} {{")).unwrap().1;
-        let body = body.split_once("\n}").unwrap().0;
-        let fields = body.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split(':').next());
-        for field in fields.filter(|field| !not_bounds.contains(field) && !field.starts_with('(')) {
-            assert!(document.contains(&format!("`{kind}::{field}`")), "{kind}::{field} has no row");
+    let config =
+        ["mod", "dialling"].map(|file| read(&root().join(format!("src/protocol/config/{file}.rs")))).concat();
+    let mut all = Vec::new();
+    for (name, kind) in fields(&config, "Config") {
+        match kind.ends_with("Config") {
+            true => {
+                all.extend(fields(&config, kind).into_iter().map(|(of, _)| format!("Config::{name}.{of}")))
+            }
+            false => all.push(format!("Config::{name}")),
         }
     }
+    assert!(all.len() >= 20, "{all:?}");
+    let gate = read(&root().join("src/net/gate.rs"));
+    all.extend(fields(&gate, "GateConfig").into_iter().map(|(name, _)| format!("GateConfig::{name}")));
+    for field in all.iter().filter(|field| !not_bounds.contains(&field.as_str())) {
+        assert!(document.contains(&format!("`{field}`")), "{field} has no row");
+    }
+    for field in not_bounds {
+        assert!(all.iter().any(|other| other == field), "{field} is no longer in the code");
+    }
+}
+
+/// The public fields of a struct, each with its type.
+fn fields<'a>(source: &'a str, kind: &str) -> Vec<(&'a str, &'a str)> {
+    let body = source.split_once(&format!("pub struct {kind} {{")).unwrap().1.split_once("\n}").unwrap().0;
+    let declared = body.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(": "));
+    declared.map(|(name, kind)| (name, kind.trim_end_matches(','))).collect()
 }
 
 /// Numbers and times that bound nothing that an outsider can make us spend, and why.

@@ -6,8 +6,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use vouchsafe::rumor::{Bundle, BundleError, EVIDENCE_LEN, HEADER_LEN, Header, MAX_RULES_LEN, RuleSet, SIGNED_HEADER_LEN, SignedHeader};
-use vouchsafe::wire::{Frame, FrameWriter, MAX_FRAME_LEN, MAX_HOPS, self};
+use vouchsafe::rumor::{
+    Bundle, BundleError, EVIDENCE_LEN, HEADER_LEN, Header, MAX_RULES_LEN, RuleSet, SIGNED_HEADER_LEN,
+    SignedHeader,
+};
+use vouchsafe::wire::{self, Frame, FrameWriter, MAX_FRAME_LEN, MAX_HOPS};
 use vouchsafe::{Evidence, PeerAddr, Proof, ProofError, PublicKey};
 
 /// [`Frame::decode`] and a walk over the bundles: what decodes is what its meaning encodes to.

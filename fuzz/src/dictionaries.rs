@@ -3,7 +3,10 @@
 //! Taken from the library's own constants, so that a dictionary is never older than the wire.
 
 use vouchsafe::rumor::{MAX_BODY, MAX_RUMORS};
-use vouchsafe::wire::{ALPN, Lane, MAX_BUNDLES_PER_FRAME, MAX_FRAME_LEN, MAX_HEADERS_PER_FRAME, MAX_HOPS, MAX_IDS_PER_FRAME, MAX_TOPICS_PER_FRAME};
+use vouchsafe::wire::{
+    ALPN, Lane, MAX_BUNDLES_PER_FRAME, MAX_FRAME_LEN, MAX_HEADERS_PER_FRAME, MAX_HOPS, MAX_IDS_PER_FRAME,
+    MAX_TOPICS_PER_FRAME,
+};
 use vouchsafe::{NetworkId, Reason, Topic};
 
 /// A target, and the text of its dictionary in the fuzzer's format.

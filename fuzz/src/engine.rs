@@ -8,10 +8,16 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
-use vouchsafe::protocol::{Action, BatchId, Caps, Engine, FRAME_OVERHEAD, Input, LANE_CREDIT, Ledger, LinkId, Mono, Now, Setup, Ticket, ValidationId};
+use vouchsafe::protocol::{
+    Action, BatchId, Caps, Engine, FRAME_OVERHEAD, Input, LANE_CREDIT, Ledger, LinkId, Mono, Now, Setup,
+    Ticket, ValidationId,
+};
 use vouchsafe::rumor::{Bundle, BundleId, seal};
-use vouchsafe::wire::{Frame, Hello, Lane, TopicChange, self};
-use vouchsafe::{Config, DownReason, Event, Evidence, NetworkId, Offence, Position, PublicKey, PublishError, RumorId, SecretKey, TopicId, Validation};
+use vouchsafe::wire::{self, Frame, Hello, Lane, TopicChange};
+use vouchsafe::{
+    Config, DownReason, Event, Evidence, NetworkId, Offence, Position, PublicKey, PublishError, RumorId,
+    SecretKey, TopicId, Validation,
+};
 
 use crate::world::{AUTHORS, NETWORK, OWN, START_MS, TOPICS, Told, World, frame_of};
 

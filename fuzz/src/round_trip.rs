@@ -9,9 +9,17 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
-use vouchsafe::rumor::{Bundle, BundleId, Header, MAX_BODY, MAX_RUMORS, RuleSet, Signature, SignedHeader, seal};
-use vouchsafe::wire::{Announced, Frame, FrameWriter, Goodbye, Hello, Ids, MAX_BUNDLES_PER_FRAME, MAX_HEADERS_PER_FRAME, MAX_HOPS, MAX_IDS_PER_FRAME, MAX_TOPICS_PER_FRAME, TopicChange, self};
-use vouchsafe::{Authors, Evidence, Guarantee, NetworkId, PeerAddr, Position, Proof, PublicKey, Reason, SecretKey, Topic, TopicId};
+use vouchsafe::rumor::{
+    Bundle, BundleId, Header, MAX_BODY, MAX_RUMORS, RuleSet, Signature, SignedHeader, seal,
+};
+use vouchsafe::wire::{
+    self, Announced, Frame, FrameWriter, Goodbye, Hello, Ids, MAX_BUNDLES_PER_FRAME, MAX_HEADERS_PER_FRAME,
+    MAX_HOPS, MAX_IDS_PER_FRAME, MAX_TOPICS_PER_FRAME, TopicChange,
+};
+use vouchsafe::{
+    Authors, Evidence, Guarantee, NetworkId, PeerAddr, Position, Proof, PublicKey, Reason, SecretKey, Topic,
+    TopicId,
+};
 
 use crate::world::AUTHORS;
 

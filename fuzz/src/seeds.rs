@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use vouchsafe::rumor::{Bundle, BundleId, MAX_RUMORS, seal};
-use vouchsafe::wire::{FrameWriter, Hello, TopicChange, self};
-use vouchsafe::{Authors, Evidence, Guarantee, NetworkId, Position, PublicKey, Reason, SecretKey, Topic, TopicId};
+use vouchsafe::wire::{self, FrameWriter, Hello, TopicChange};
+use vouchsafe::{
+    Authors, Evidence, Guarantee, NetworkId, Position, PublicKey, Reason, SecretKey, Topic, TopicId,
+};
 
 /// One file of a corpus.
 pub struct Seed {

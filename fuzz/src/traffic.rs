@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use vouchsafe::protocol::{Action, Engine, FRAME_OVERHEAD, Input, Ledger, LinkId, Mono, Now, Setup, Ticket};
 use vouchsafe::rumor::{Bundle, BundleId, SignedHeader, seal};
-use vouchsafe::wire::{Frame, FrameWriter, Hello, Kind, Lane, MAX_HOPS, self};
+use vouchsafe::wire::{self, Frame, FrameWriter, Hello, Kind, Lane, MAX_HOPS};
 use vouchsafe::{Config, DownReason, Event, NetworkId, Position, PublicKey, SecretKey, verify};
 
 use crate::seeds::Seed;

@@ -127,11 +127,11 @@ pub(crate) enum Refusal {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Refusals {
-    /// Refused with [`Refusal::HalfOpen`].
+    /// Refused: as many handshakes are under way as there may be, and none may be ended for this one.
     pub half_open: u64,
-    /// Refused with [`Refusal::GroupHalfOpen`].
+    /// Refused: as many of the address's group are under way as there may be.
     pub group_half_open: u64,
-    /// Refused with [`Refusal::GroupRate`].
+    /// Refused: the address's group began too many of late.
     pub group_rate: u64,
     /// Asked to prove their address first. Not a refusal: the honest come back at once.
     pub retries: u64,
