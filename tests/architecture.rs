@@ -159,7 +159,9 @@ fn cycle(mut imports: BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
 }
 
 /// Modules whose units import each other in one direction only.
-const ORDERED: [&str; 7] = [
+const ORDERED: [&str; 9] = [
+    "net",
+    "wire",
     "protocol",
     "protocol::condition",
     "protocol::links",

@@ -193,7 +193,7 @@ fn every_limit_of_the_configuration_has_a_row() {
         }
     }
     assert!(all.len() >= 20, "{all:?}");
-    let gate = read(&root().join("src/net/gate.rs"));
+    let gate = read(&root().join("src/net/config.rs"));
     all.extend(fields(&gate, "GateConfig").into_iter().map(|(name, _)| format!("GateConfig::{name}")));
     for field in all.iter().filter(|field| !not_bounds.contains(&field.as_str())) {
         assert!(document.contains(&format!("`{field}`")), "{field} has no row");

@@ -9,7 +9,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::endpoint::{BindError, HANDSHAKE_DEADLINE, dial};
+use super::config::HANDSHAKE_DEADLINE;
+use super::endpoint::{BindError, dial};
 use super::identity::{Identity, peer_key};
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::DialError;

@@ -20,18 +20,15 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::closed::{code, in_words};
+use super::config::{GateConfig, HANDSHAKE_DEADLINE};
 use super::connection::Connection;
-use super::gate::{Admission, Gate, GateConfig, Refusals};
+use super::gate::{Admission, Gate, Refusals};
 use super::group::NetGroup;
 use super::half_open::Ticket;
 use super::identity::{Identity, SERVER_NAME, TlsSetupError, peer_key};
 use super::socket::{self, Socket, SocketErrors, SocketState};
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::DialError;
-
-/// Time for a handshake, ours or another's, and for the app to take the connection. A handshake is two round trips; the
-/// rest is for lost packets. Others' have less of it while many are under way. Without it a peer that stops in the middle keeps its place for the idle timeout, 30 s.
-pub(crate) const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Connections that are ready and not yet taken by [`Endpoint::accept`]. The same as the default of half-open ones, a guess.
 const READY: usize = 64;

@@ -13,8 +13,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::endpoint::HANDSHAKE_DEADLINE;
-use super::gate::{GateConfig, Refusal};
+use super::config::{GateConfig, HANDSHAKE_DEADLINE, Refusal};
 use super::group::NetGroup;
 
 /// Time for a handshake while the table is full: a lost packet of the first flight is repeated after 1 s, and the next after

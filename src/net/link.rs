@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 use super::closed::{LinkClosed, code};
 use super::connection::Connection;
-pub use super::reader::FramePermit;
+use super::event::LinkEvent;
 use super::reader::ReaderContext;
 use super::trace::{LinkSpan, link_ended};
 use super::writer::{Closing, WriterContext};
@@ -34,40 +34,6 @@ pub(crate) const CLOSE_FLUSH: Duration = Duration::from_secs(1);
 
 /// Time for the readers to hand over what had arrived before the peer closed: a proof may come just before a goodbye.
 const DRAIN: Duration = Duration::from_secs(1);
-
-/// What happens on a link.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum LinkEvent {
-    /// Whole frames arrived on a lane, in the order they were sent.
-    Frames {
-        /// The link they came over.
-        link: LinkId,
-        /// The lane they came on.
-        lane: Lane,
-        /// The payloads, without their lengths. **All of them share one buffer**: copy what is kept for long, or a small
-        /// frame keeps its large neighbours in memory, which a hostile peer can arrange.
-        frames: Vec<Bytes>,
-        /// Drop it when the frames are handled.
-        permit: FramePermit,
-    },
-    /// Frames, or parts of them, were handed over to quinn, which keeps at most 1 MiB unacknowledged per link.
-    Written {
-        /// The link they were sent on.
-        link: LinkId,
-        /// The lane they were sent on.
-        lane: Lane,
-        /// Their bytes: payload, and 4 for the length of each frame.
-        bytes: usize,
-    },
-    /// The link has ended. The last event of a link, and there is exactly one.
-    Closed {
-        /// The link that ended.
-        link: LinkId,
-        /// Why.
-        why: LinkClosed,
-    },
-}
 
 /// The node's end of a link. No method blocks or waits. Dropping it closes the link as [`close`](Self::close) does.
 #[derive(Debug)]

@@ -20,8 +20,10 @@
 #[cfg(any(test, feature = "sim"))]
 mod bare;
 mod closed;
+mod config;
 mod connection;
 mod endpoint;
+mod event;
 mod gate;
 mod group;
 mod half_open;
@@ -36,12 +38,14 @@ mod writer;
 #[cfg(any(test, feature = "sim"))]
 pub use bare::{BareError, BareListener, BarePeer};
 pub use closed::{LinkClosed, code};
+pub use config::GateConfig;
 pub use connection::Connection;
 pub use endpoint::{AcceptError, BindError, Endpoint};
-pub use gate::{GateConfig, Refusals};
+pub use event::{FramePermit, LinkEvent};
+pub use gate::Refusals;
 pub use group::NetGroup;
 pub use identity::TlsSetupError;
-pub use link::{FramePermit, Link, LinkEvent};
+pub use link::Link;
 pub use socket::{SocketErrors, SocketState};
 pub(crate) use trace::handshake_failed;
 

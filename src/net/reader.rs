@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::{ReadError, RecvStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout};
 
 use super::closed::LinkClosed;
-use super::link::LinkEvent;
+use super::event::{FramePermit, LinkEvent};
 use crate::protocol::LinkId;
 use crate::wire::{BadLength, FrameBuffer, Lane, MAX_FRAME_LEN};
 
@@ -40,21 +40,6 @@ pub(crate) const FINISH_GRACE: Duration = Duration::from_secs(3);
 
 /// Chunks taken from quinn in one read. Each is what one packet carried, so this is some 20 KiB.
 const CHUNKS_PER_READ: usize = 16;
-
-/// Keeps a place in the inbox of a link until it is dropped: hold it for as long as the frames of its event are
-/// unhandled. The sender is slowed down by what is held.
-#[derive(Debug)]
-pub struct FramePermit {
-    _held: Option<OwnedSemaphorePermit>,
-}
-
-#[cfg(test)]
-impl FramePermit {
-    /// Keeps no place.
-    pub(crate) const fn of_nothing() -> Self {
-        Self { _held: None }
-    }
-}
 
 /// What the readers of one link share.
 #[derive(Clone, Debug)]
@@ -109,7 +94,7 @@ impl ReaderContext {
         // The longest frame and its overhead may cost a little more than the share: then it takes the whole share.
         let places = u32::try_from(cost.min(LANE_INBOX)).unwrap_or(u32::MAX);
         let held = inbox.clone().acquire_many_owned(places).await.ok();
-        let event = LinkEvent::Frames { link: self.link, lane, frames, permit: FramePermit { _held: held } };
+        let event = LinkEvent::Frames { link: self.link, lane, frames, permit: FramePermit::of(held) };
         self.events.send(event).await.map_err(|_| End(LinkClosed::ByUs, false))
     }
 

@@ -5,7 +5,7 @@ use quinn::{SendStream, WriteError};
 use tokio::sync::{mpsc, watch};
 
 use super::closed::LinkClosed;
-use super::link::LinkEvent;
+use super::event::LinkEvent;
 use crate::protocol::LinkId;
 use crate::wire::{Lane, PREFIX_LEN};
 

@@ -1,9 +1,8 @@
 //! The frames: what two nodes can say to each other.
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::decode::{Bundles, DecodeError};
+use super::bundles::Bundles;
 use crate::rumor::{BundleId, Evidence, SignedHeader, TopicId};
 
 /// Everything that travels on a link. The comment names the lane.
@@ -81,16 +80,6 @@ impl Kind {
             9 => Self::Goodbye,
             _ => return None,
         })
-    }
-}
-
-impl Frame {
-    /// Decodes one frame's payload (kind and content, without the length), strictly.
-    ///
-    /// # Errors
-    /// Any is an offence: a correct node never sends such bytes.
-    pub fn decode(payload: Bytes) -> Result<Self, DecodeError> {
-        super::decode::frame(payload)
     }
 }
 

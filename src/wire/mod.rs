@@ -17,12 +17,13 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 mod buffer;
+mod bundles;
 mod decode;
 mod encode;
 mod frame;
 
 pub use buffer::{BadLength, FrameBuffer, PREFIX_LEN};
-pub use decode::{Bundles, DecodeError, RawBundle};
+pub use bundles::{Bundles, DecodeError, RawBundle};
 pub use encode::{
     FrameWriter, announce, bundle_item_len, cancel, evidence, gone, goodbye, headers, hello, pull, topics,
 };

@@ -5,8 +5,8 @@ use std::collections::BinaryHeap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::net::endpoint::HANDSHAKE_DEADLINE;
-use crate::net::gate::{Admission, Gate, GateConfig};
+use crate::net::config::{GateConfig, HANDSHAKE_DEADLINE};
+use crate::net::gate::{Admission, Gate};
 use crate::net::half_open::Ticket;
 
 /// A slow line, for the honest: half a second from the first packet of a handshake to the last.
