@@ -45,7 +45,7 @@
 //! | know why a link ended, never came, or was refused | [`DownReason`], [`DialError`], [`Reason`], [`Offence`] |
 //! | show a third party who said what | [`Proof`], [`RumorId`], [`Position`] |
 //! | show a third party that an author cheats | [`Evidence`] |
-//! | watch a node | [`NodeStats`], [`LinkStats`], [`TopicStats`], [`protocol::Counters`] |
+//! | watch a node | [`NodeStats`], with [`protocol::LinkStats`], [`protocol::TopicStats`], [`protocol::Counters`] |
 //! | set budgets and caps | [`Config`], [`GateConfig`], [`VerifierPool`] |
 //!
 //! # What it needs, and what it costs
@@ -149,8 +149,8 @@ pub use protocol::{
 };
 #[doc(inline)]
 pub use protocol::{
-    DialError, DialState, DownReason, Event, Impairment, KeepError, KeptPeer, LinkStats, Offence,
-    PublishError, StopReason, TopicStats, Validation,
+    DialError, DialState, DownReason, Event, Impairment, KeepError, Offence, PublishError, StopReason,
+    Validation,
 };
 #[doc(inline)]
 pub use rumor::{

@@ -34,7 +34,7 @@ pub struct GateConfig {
     /// Handshakes per second, and in a burst, for which no proof of address is asked, over all groups. Default 32: what
     /// a calm node sees, so that in calm nobody pays the extra round trip.
     pub unproven_rate: u32,
-    /// Whether addresses on our own machine or network ([`NetGroup::Local`]) are limited like a group. Default false: a
+    /// Whether addresses on our own machine or network ([`NetGroup::Local`](super::NetGroup::Local)) are limited like a group. Default false: a
     /// test or a home network runs hundreds of nodes on one address. Set it where strangers share your network.
     pub limit_local: bool,
 }

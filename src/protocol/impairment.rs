@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Something that keeps a node from doing its work. None of them blames a peer. [`Event::Impaired`] tells when one begins,
-/// [`Event::Recovered`] when it has ended, and [`Stats::impaired`](crate::protocol::Stats::impaired) lists those of now.
+/// Something that keeps a node from doing its work. None of them blames a peer. [`Event::Impaired`](super::Event::Impaired) tells when one begins,
+/// [`Event::Recovered`](super::Event::Recovered) when it has ended, and [`Stats::impaired`](crate::protocol::Stats::impaired) lists those of now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use vouchsafe::net::{BarePeer, code};
+use vouchsafe::protocol::LinkStats;
 use vouchsafe::rumor::{BundleId, MAX_BODY, seal};
 use vouchsafe::wire::{self, Frame, Lane, MAX_IDS_PER_FRAME, TopicChange};
-use vouchsafe::{Config, GateConfig, LinkStats, NodeStats, Position, Reason, SecretKey, Topic};
+use vouchsafe::{Config, GateConfig, NodeStats, Position, Reason, SecretKey, Topic};
 
 use crate::liar::{Liar, bundle, hello, pushed, tick_ago};
 use crate::scene::{Member, Scene, builder, soon, until};
