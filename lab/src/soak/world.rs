@@ -22,6 +22,8 @@ const TOPIC: &str = "rumors";
 /// A socket of the life before is open for as long as QUIC drains its connections: three times what it takes to miss an
 /// answer, which after a partition may be minutes. Who comes back earlier comes back at another address.
 const REBINDING: Duration = Duration::from_secs(2);
+/// Bundles that wait for the soak, which shares the processors with all nodes: some seconds of a flood of new keys.
+const UNREAD: usize = 65_536;
 /// What a life has to say to its peers at its end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -176,6 +178,7 @@ impl Ground {
             .endpoint(endpoint.clone())
             .config(self.config.clone())
             .verifiers(self.verifiers.clone())
+            .subscription_capacity(UNREAD)
             .spawn()
             .await
             .map_err(Failure::failed)?;
