@@ -74,7 +74,7 @@ impl Actor {
                 Order::Refused { peer, reason } => {
                     let refused = Event::LinkRefused { peer, reason };
                     super::trace::told(&refused);
-                    // An error means that nobody listens.
+                    // No receivers: ignored.
                     drop(self.parts.events.send(refused));
                 }
             }

@@ -278,12 +278,15 @@ impl Publisher {
         if waiting.is_empty() {
             self.waiting.remove(&topic);
         }
+        // Or tries that are taken back while the ledger is slow would pile up.
+        self.tries.retain(|other| *other != (topic, ticket));
         found
     }
 
     /// The publish requests of a topic, which wait no longer.
     pub(super) fn give_up(&mut self, topic: &TopicId) -> Vec<Ticket> {
         let waiting = self.waiting.remove(topic).unwrap_or_default();
+        self.tries.retain(|(other, _)| other != topic);
         waiting.into_iter().map(|(ticket, _)| ticket).collect()
     }
 

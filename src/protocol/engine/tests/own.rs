@@ -351,6 +351,10 @@ fn what_does_not_wait_is_answered_at_once_or_when_the_ledger_has_answered() {
     // Its first word waits for the ledger, and for nothing else.
     let first = tried(&mut world, 0);
     assert!(!world.nodes[node].published.contains_key(&first));
+    // One that is taken back meanwhile leaves nothing behind.
+    let (remembered, gone) = (world.engine(node).publisher.remembers(), tried(&mut world, 9));
+    world.handle(node, Input::Withdraw { topic, ticket: gone });
+    assert_eq!(world.engine(node).publisher.remembers(), remembered);
     world.run(100);
     assert!(world.nodes[node].published[&first].is_ok());
     // When the slots of the tick are used, then there is an answer at once; and nothing is left that could still be published.
