@@ -105,7 +105,7 @@ fn field(name: &str) -> Option<u64> {
         "Config::dialling.feelers" => config.dialling.feelers as u64,
         "Config::links.max" => config.links.max as u64,
         "Config::links.inbound" => config.links.inbound as u64,
-        "Config::links.unaimed" => config.links.unaimed as u64,
+        "Config::links.hash_selected" => config.links.hash_selected as u64,
         "Config::budget.bytes_per_s" => config.budget.bytes_per_s,
         "Config::budget.bytes_burst" => config.budget.bytes_burst,
         "Config::budget.cpu_per_s" => millis(config.budget.cpu_per_s),

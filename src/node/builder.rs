@@ -99,7 +99,7 @@ impl Builder {
     /// Nodes to link to if need be, at most 1 024. The node dials them while it has fewer links of its own than
     /// [`DialConfig::outbound`](crate::protocol::DialConfig::outbound), and for a moment each when it hears nothing new: then all its
     /// links may lead to liars. Name as many as you know, from as many sources as you can. The node begins with those that keep
-    /// places for it ([`Config::is_unaimed`]), and replaces one that refuses or hangs up. [`Node::suggest`] names more later.
+    /// places for it ([`Config::is_hash_selected`]), and replaces one that refuses or hangs up. [`Node::suggest`] names more later.
     pub fn candidates(mut self, peers: impl IntoIterator<Item = PeerAddr>) -> Self {
         self.candidates.extend(peers);
         self

@@ -76,6 +76,7 @@ mod down;
 mod engine;
 mod event;
 mod evidence;
+mod failpoint;
 mod impairment;
 mod limits;
 mod links;
@@ -92,7 +93,6 @@ mod timers;
 mod topics;
 mod total;
 mod verification;
-mod weakness;
 
 pub use boundary::{Action, BatchId, Input, LinkId, Ticket, ValidationId, VerifyJob};
 #[cfg(feature = "sim")]
@@ -118,7 +118,7 @@ pub use topics::window::{DELIVER_FUTURE, DELIVER_PAST, MAX_SKEW};
     not(feature = "sim"),
     allow(unused_imports, reason = "outside of this room only the simulator asks")
 )]
-pub(crate) use weakness::Weakness;
+pub(crate) use failpoint::Failpoint;
 
 #[cfg(all(test, feature = "tracing"))]
 pub(crate) use event::tests::one_of_each as events_of_each_kind;

@@ -33,7 +33,7 @@ const HANDSHAKE: Duration = Duration::from_secs(3);
 /// Nodes of which a dialler is told when it is short of candidates, and a second later again if it still is.
 const DRAWS: usize = 32;
 const DRAW_AGAIN: u64 = 1_000_000_000;
-/// Other nodes of which a node is told in a network that comes up from nothing, beside its unaimed acceptors.
+/// Other nodes of which a node is told in a network that comes up from nothing, beside its hash-selected acceptors.
 const OTHERS: usize = 96;
 
 /// What a node dials with.
@@ -298,7 +298,7 @@ impl Network {
         };
         let config = self.config();
         let keeps_a_place = |(peer, node): (usize, &Node)| {
-            (peer != at && config.is_unaimed(&network, &key, &node.key))
+            (peer != at && config.is_hash_selected(&network, &key, &node.key))
                 .then_some((peer as NodeIndex, Origin::Found))
         };
         let mut told: Vec<_> = self.nodes.iter().enumerate().filter_map(keeps_a_place).collect();

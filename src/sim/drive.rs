@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::liars::Outgoing;
 use super::network::{Network, unix_ms};
 use super::queue::{Happening, NodeIndex, Planned};
-use crate::protocol::{Action, Event, FRAME_OVERHEAD, Input, LinkId, Mono, Now, VerifyJob, Weakness};
+use crate::protocol::{Action, Event, FRAME_OVERHEAD, Failpoint, Input, LinkId, Mono, Now, VerifyJob};
 use crate::rumor::SignedHeader;
 use crate::verify::verify_single;
 use crate::wire::{Lane, Reason};
@@ -231,7 +231,7 @@ impl Network {
 
     pub(super) fn judge(&mut self, node: NodeIndex, job: &VerifyJob) -> bool {
         let message = SignedHeader::message(&job.id);
-        if node % 2 == 1 && self.scenario.config.lacks(Weakness::TwoRules) {
+        if node % 2 == 1 && self.scenario.config.lacks(Failpoint::TwoRules) {
             return is_cofactorless(job, &message);
         }
         let judge = || verify_single(&job.author, &message, &job.signature);

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 pub use self::dialling::DialConfig;
 use crate::key::PublicKey;
+use crate::protocol::failpoint::Failpoint;
 use crate::protocol::limits::MAX_LINKS;
-use crate::protocol::weakness::Weakness;
 use crate::rumor::MAX_BODY;
 use crate::wire::MAX_FRAME_LEN;
 
@@ -37,7 +37,7 @@ const RAREST_REPAIR: Duration = Duration::from_secs(30);
 #[non_exhaustive]
 pub struct Config {
     /// About how many nodes the network has. Decides the hop budget of own rumors: wrong by a factor of eight, a rumor is
-    /// pushed one round too many or too few. And how many keys may use the places of [`LinkConfig::unaimed`]: set
+    /// pushed one round too many or too few. And how many keys may use the places of [`LinkConfig::hash_selected`]: set
     /// to less than half, these can be filled by chance; to more, fewer are used. Default 1 000.
     pub expected_nodes: u32,
     /// Most signatures in one batch. Default 64: larger ones save a quarter to a third where all authors differ, and one bad
@@ -62,7 +62,7 @@ pub struct Config {
     /// Batches of signatures under way at once. See [`Engine::set_verifiers`](crate::protocol::Engine::set_verifiers).
     pub(crate) verifiers: usize,
     #[cfg(test)]
-    pub(crate) weakness: Option<Weakness>,
+    pub(crate) failpoint: Option<Failpoint>,
 }
 
 /// How many links there may be.
@@ -73,10 +73,10 @@ pub struct LinkConfig {
     pub max: usize,
     /// Most links that others dialled. A hostile peer could otherwise fill every place. Default 96.
     pub inbound: usize,
-    /// Of those, kept for diallers that did not choose us, unless they made keys for it ([`Config::is_unaimed`]).
+    /// Of those, kept for diallers that did not choose us, unless they made keys for it ([`Config::is_hash_selected`]).
     /// Without them, whoever dials everybody first keeps newcomers out of the network. At most half of
     /// [`inbound`](Self::inbound). Default 48.
-    pub unaimed: usize,
+    pub hash_selected: usize,
 }
 
 /// What one link may cost this node. Beyond it the node stops reading, and QUIC's flow control stops the peer.
@@ -151,12 +151,12 @@ pub struct ValidatorConfig {
 impl Config {
     /// Whether this configuration leaves out a defence: never outside tests.
     #[cfg(test)]
-    pub(crate) fn lacks(&self, weakness: Weakness) -> bool {
-        self.weakness == Some(weakness)
+    pub(crate) fn lacks(&self, failpoint: Failpoint) -> bool {
+        self.failpoint == Some(failpoint)
     }
 
     #[cfg(not(test))]
-    pub(crate) const fn lacks(&self, _: Weakness) -> bool {
+    pub(crate) const fn lacks(&self, _: Failpoint) -> bool {
         false
     }
 }
@@ -166,7 +166,7 @@ impl Default for Config {
         Self {
             expected_nodes: 1_000,
             batch: 64,
-            links: LinkConfig { max: 128, inbound: 96, unaimed: 48 },
+            links: LinkConfig { max: 128, inbound: 96, hash_selected: 48 },
             dialling: DialConfig::default(),
             budget: BudgetConfig {
                 bytes_per_s: 32 << 20,
@@ -189,7 +189,7 @@ impl Default for Config {
             allow: None,
             verifiers: 1,
             #[cfg(test)]
-            weakness: None,
+            failpoint: None,
         }
     }
 }
@@ -226,7 +226,7 @@ impl Config {
     ///
     /// | Field | Value | Why |
     /// |---|---|---|
-    /// | `links.inbound`, `links.unaimed` | 64, 32 | half of all links are ones that this node chose |
+    /// | `links.inbound`, `links.hash_selected` | 64, 32 | half of all links are ones that this node chose |
     /// | `budget.bytes_per_s`, `budget.bytes_burst` | 8 MiB, 2 MiB | twelve links that flood fill one gigabit line no more |
     /// | `budget.cpu_per_s`, `budget.cpu_burst` | 100 ms, 50 ms | ten hostile links cost one core, not two and a half |
     /// | `topics.bundles`, `topics.bytes` | 65 536, 128 MiB | a topic that strangers fill takes half of the memory |
@@ -235,7 +235,7 @@ impl Config {
     #[must_use]
     pub fn hardened() -> Self {
         Self::default().with(|config| {
-            (config.links.inbound, config.links.unaimed) = (64, 32);
+            (config.links.inbound, config.links.hash_selected) = (64, 32);
             config.budget.bytes_per_s = 8 << 20;
             config.budget.bytes_burst = 2 << 20;
             config.budget.cpu_per_s = Duration::from_millis(100);
@@ -434,7 +434,7 @@ mod tests {
         [
             ("links.max", links.max as u128),
             ("links.inbound", links.inbound as u128),
-            ("links.unaimed", links.unaimed as u128),
+            ("links.hash_selected", links.hash_selected as u128),
             ("budget.bytes_per_s", budget.bytes_per_s.into()),
             ("budget.bytes_burst", budget.bytes_burst.into()),
             ("budget.cpu_per_s", budget.cpu_per_s.as_nanos()),

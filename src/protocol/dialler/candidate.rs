@@ -1,7 +1,7 @@
 //! Candidates: peers that a node may link to, and the order in which it tries them.
 
 use super::super::Config;
-use super::super::weakness::Weakness;
+use super::super::failpoint::Failpoint;
 use crate::key::PublicKey;
 use crate::rumor::NetworkId;
 
@@ -29,7 +29,7 @@ pub(super) struct Candidate {
     pub(super) missed: bool,
 }
 
-/// The order in which candidates are tried: those that were tried in vain most rarely, of these the unaimed, of these those that
+/// The order in which candidates are tried: those that were tried in vain most rarely, of these the hash-selected, of these those that
 /// were told.
 pub(super) type Turn = (u8, bool, Origin, u64, PublicKey);
 
@@ -50,5 +50,5 @@ impl Candidate {
 
 /// Whether `own` may be refused by `peer` though it has kept places left.
 pub(super) fn is_aimed(config: &Config, network: &NetworkId, own: &PublicKey, peer: &PublicKey) -> bool {
-    !config.lacks(Weakness::AnyOrder) && !config.is_unaimed(network, own, peer)
+    !config.lacks(Failpoint::AnyOrder) && !config.is_hash_selected(network, own, peer)
 }

@@ -14,8 +14,8 @@
 //! There are two kinds of peers:
 //!
 //! * A **kept** peer is dialled whenever it has no link, after pauses that double.
-//! * A **candidate** is dialled where the node lacks a link ([`DialConfig::outbound`]). Unaimed ones are first: they keep inbound
-//!   places for us ([`Config::is_unaimed`]). One that refuses or hangs up is replaced by the next. One that was lost in silence is
+//! * A **candidate** is dialled where the node lacks a link ([`DialConfig::outbound`]). Hash-selected ones are first: they keep inbound
+//!   places for us ([`Config::is_hash_selected`]). One that refuses or hangs up is replaced by the next. One that was lost in silence is
 //!   dialled again beside that, since it may be behind a partition.
 //!
 //! All links may lead to liars. So a node that has heard nothing new for a while dials *feelers*, candidates beyond its links, for
@@ -160,7 +160,7 @@ pub struct Dialler<A> {
 
 impl<A: Clone + PartialEq> Dialler<A> {
     /// A dialler that knows nobody, for the node with the key `own`. It heeds [`Config::dialling`], and what decides
-    /// [`Config::is_unaimed`]. `seed` decides jitter and the order of candidates.
+    /// [`Config::is_hash_selected`]. `seed` decides jitter and the order of candidates.
     pub fn new(own: PublicKey, network: NetworkId, config: &Config, seed: &[u8; 32]) -> Self {
         Self {
             own,

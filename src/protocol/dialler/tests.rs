@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
+use super::super::failpoint::Failpoint;
 use super::super::limits::{MAX_ADDRESSES, MAX_DIALS, MAX_KEPT, MAX_SUGGESTED};
-use super::super::weakness::Weakness;
 use super::*;
 
 const OWN: PublicKey = PublicKey::from_bytes([0; 32]);
@@ -481,17 +481,17 @@ fn candidates_fill_what_is_missing_and_the_next_replaces_one_that_refuses() {
 fn candidates_that_keep_a_place_for_us_are_dialled_first() {
     let config = wanting(12);
     let all: Vec<_> = (0..1000).map(key).collect();
-    let is_unaimed = |peer: &PublicKey| config.is_unaimed(&NETWORK, &OWN, peer);
-    let unaimed = all.iter().filter(|peer| is_unaimed(peer)).count();
-    assert!((12..50).contains(&unaimed), "{unaimed}");
+    let is_hash_selected = |peer: &PublicKey| config.is_hash_selected(&NETWORK, &OWN, peer);
+    let hash_selected = all.iter().filter(|peer| is_hash_selected(peer)).count();
+    assert!((12..50).contains(&hash_selected), "{hash_selected}");
     let first = |config: &Config| {
         let mut world = World::with(config);
         world.suggest(all.iter().copied(), Origin::Told);
-        world.dials.keys().filter(|peer| is_unaimed(peer)).count()
+        world.dials.keys().filter(|peer| is_hash_selected(peer)).count()
     };
     assert_eq!(first(&config), 12);
     // Without the order a few are among them by chance.
-    assert!(first(&Config { weakness: Some(Weakness::AnyOrder), ..config.clone() }) < 4);
+    assert!(first(&Config { failpoint: Some(Failpoint::AnyOrder), ..config.clone() }) < 4);
     // Of those that keep none, what was told comes before what was found.
     let mut world = World::with(&Config { expected_nodes: u32::MAX, ..wanting(3) });
     world.suggest((0..30).map(key), Origin::Found);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::key::PublicKey;
 use crate::protocol::engine::Engine;
+use crate::protocol::failpoint::Failpoint;
 use crate::protocol::limits::REMIND_EVERY;
 use crate::protocol::links::Sender;
 use crate::protocol::linkset::Slot;
@@ -13,7 +14,6 @@ use crate::protocol::topics::entry::Entry;
 use crate::protocol::topics::window::{Taker, Unclaimed};
 use crate::protocol::verification::questions::Waiting;
 use crate::protocol::verification::queue::Work;
-use crate::protocol::weakness::Weakness;
 use crate::protocol::{
     Action, BatchId, Event, Impairment, LinkId, Offence, Validation, ValidationId, VerifyJob,
 };
@@ -57,7 +57,7 @@ impl Engine {
         let Some(first) = entry.first_copy_mut() else { return };
         let mut vouched = std::mem::take(&mut first.same);
         vouched.push((first.link, first.peer));
-        if self.cx.config.lacks(Weakness::SeenBeforeVerified) {
+        if self.cx.config.lacks(Failpoint::SeenBeforeVerified) {
             entry.refuse();
         } else {
             self.next_candidate(&topic, &id);
@@ -321,7 +321,7 @@ impl Engine {
         // Our own is at a position that was never used, whatever was delivered before the topic was left.
         let deliverable = from.is_none()
             || window.is_deliverable(header.tick, now)
-            || self.cx.config.lacks(Weakness::LateDelivered);
+            || self.cx.config.lacks(Failpoint::LateDelivered);
         let until = hold.map(|delay| now.mono.plus(delay));
         let read = window.deliver && hold.is_none();
         let Some(entry) = window.entry_mut(&id) else { return };
@@ -386,7 +386,7 @@ impl Engine {
             self.drop_want(&wanted);
         }
         self.on_conviction(&author);
-        if self.cx.config.lacks(Weakness::EvidenceUntold) {
+        if self.cx.config.lacks(Failpoint::EvidenceUntold) {
             return;
         }
         let live: Vec<_> = self.links.iter().filter(|link| link.is_open()).map(|link| link.slot).collect();
@@ -420,7 +420,7 @@ impl Engine {
 
     /// Sends the proof of an author's conviction over a link, once. False if there is no room for it.
     pub(super) fn tell_evidence(&mut self, slot: Slot, author: &PublicKey) -> bool {
-        if self.cx.config.lacks(Weakness::EvidenceUntold) {
+        if self.cx.config.lacks(Failpoint::EvidenceUntold) {
             return true;
         }
         let Some(conviction) = self.evidence.get_mut(author) else { return true };

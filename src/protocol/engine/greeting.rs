@@ -39,7 +39,7 @@ impl Engine {
             return;
         };
         let mut link = Link::new(id, slot, peer, dialled, self.cx.now.mono, &self.cx.config, self.cx.keyed);
-        link.unaimed = self.cx.config.is_unaimed(&self.cx.network, &peer, &self.cx.node);
+        link.hash_selected = self.cx.config.is_hash_selected(&self.cx.network, &peer, &self.cx.node);
         let topics = self.topics.keys().map(|topic| *topic.as_bytes()).collect();
         let hello = Hello { network: *self.cx.network.as_bytes(), clock_ms: self.cx.now.unix_ms, topics };
         link.outbox.frame(wire::hello(&hello));

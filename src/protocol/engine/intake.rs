@@ -8,13 +8,13 @@ use bytes::Bytes;
 
 use crate::key::PublicKey;
 use crate::protocol::engine::Engine;
+use crate::protocol::failpoint::Failpoint;
 use crate::protocol::links::Pause;
 use crate::protocol::linkset::Slot;
 use crate::protocol::time::Mono;
 use crate::protocol::topics::entry::{Copy, Entry, Stage};
 use crate::protocol::topics::window::{Taker, Unclaimed, Unfit};
 use crate::protocol::verification::queue::Work;
-use crate::protocol::weakness::Weakness;
 use crate::protocol::{FRAME_OVERHEAD, LinkId, Offence};
 use crate::rumor::{Bundle, BundleId, Evidence, SignedHeader, TopicId};
 use crate::wire::{DecodeError, Frame, Lane, RawBundle, Reason};
@@ -300,7 +300,7 @@ impl Engine {
                 match unfit {
                     Unfit::OutsideWindow => {
                         self.cx.counters.outside_relay_window += 1;
-                        if self.cx.config.lacks(Weakness::LateBlamed) {
+                        if self.cx.config.lacks(Failpoint::LateBlamed) {
                             self.offence(sender.link, sender.peer, Offence::RuleBroken);
                             return false;
                         }
@@ -360,7 +360,7 @@ impl Engine {
             let work = Work::bundle(topic, id, &entry);
             let signed = entry.signed;
             window.insert(id, entry, self.cx.now);
-            if self.cx.config.lacks(Weakness::ClaimedBeforeVerified)
+            if self.cx.config.lacks(Failpoint::ClaimedBeforeVerified)
                 && let Err(Unclaimed::Conflict(Some(evidence))) =
                     window.claim(id, &signed, Taker::Link(sender.link), self.cx.now, &self.cx.config)
             {

@@ -1,30 +1,30 @@
 //! Who may have a link to us: how many, and which places are kept for diallers that did not choose us.
 //!
 //! Places for inbound links are what an attacker takes first: it dials everybody, at once and again and again, so whoever
-//! comes later finds them full. So part of them is kept for *unaimed* pairs: a hash of both node keys decides, for each
+//! comes later finds them full. So part of them is kept for *hash-selected* pairs: a hash of both node keys decides, for each
 //! pair and direction, whether the dialler may use them, and lets about half as many keys of the network through as there
-//! are such places. So they do not fill up by chance, and an honest dialler that begins with its unaimed acceptors gets in,
+//! are such places. So they do not fill up by chance, and an honest dialler that begins with its hash-selected acceptors gets in,
 //! whoever came before it. An attacker that can make keys at will needs some forty for each place at one victim (1 000
 //! nodes, 48 places). docs/decisions/0021-inbound-places-kept-for-unaimed-diallers.md has the figures. The dialler
-//! begins with candidates for which it is unaimed.
+//! begins with candidates for which it is hash-selected.
 
 use crate::key::PublicKey;
 use crate::protocol::Config;
 use crate::protocol::engine::Engine;
+use crate::protocol::failpoint::Failpoint;
 use crate::protocol::limits::LINKS_OF_A_KEY;
-use crate::protocol::weakness::Weakness;
 use crate::rumor::NetworkId;
 use crate::wire::Reason;
 
 impl Config {
-    /// Inbound places that are kept for unaimed diallers.
+    /// Inbound places that are kept for hash-selected diallers.
     fn kept_inbound(&self) -> usize {
-        self.links.unaimed.min(self.links.inbound / 2)
+        self.links.hash_selected.min(self.links.inbound / 2)
     }
 
     /// Whether `dialler` may use the inbound places of `acceptor` that are kept for diallers which did not choose it. Both
     /// sides compute it, so a dialler with many candidates begins with those for which it holds.
-    pub fn is_unaimed(&self, network: &NetworkId, dialler: &PublicKey, acceptor: &PublicKey) -> bool {
+    pub fn is_hash_selected(&self, network: &NetworkId, dialler: &PublicKey, acceptor: &PublicKey) -> bool {
         let mut hasher = blake3::Hasher::new_derive_key("vouchsafe unaimed pair v1");
         for part in [network.as_bytes(), dialler.as_bytes(), acceptor.as_bytes()] {
             hasher.update(part);
@@ -79,11 +79,13 @@ impl Engine {
         let (mut inbound, mut aimed) = (0, 0);
         for link in self.links.iter().filter(|link| !link.dialled) {
             inbound += 1;
-            aimed += usize::from(!link.unaimed);
+            aimed += usize::from(!link.hash_selected);
         }
         let open = self.cx.config.links.inbound - self.cx.config.kept_inbound();
-        let for_all = self.cx.config.lacks(Weakness::PlacesForAll);
+        let for_all = self.cx.config.lacks(Failpoint::PlacesForAll);
         inbound < self.cx.config.links.inbound
-            && (for_all || aimed < open || self.cx.config.is_unaimed(&self.cx.network, peer, &self.cx.node))
+            && (for_all
+                || aimed < open
+                || self.cx.config.is_hash_selected(&self.cx.network, peer, &self.cx.node))
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::protocol::LinkId;
 use crate::protocol::engine::Engine;
+use crate::protocol::failpoint::Failpoint;
 use crate::protocol::limits::{MAX_OWED, MAX_OWED_BYTES};
 use crate::protocol::links::Link;
 use crate::protocol::links::Sender;
@@ -16,7 +17,6 @@ use crate::protocol::time::Mono;
 use crate::protocol::timers::Timer;
 use crate::protocol::topics::entry::Stage;
 use crate::protocol::total::Total as _;
-use crate::protocol::weakness::Weakness;
 use crate::rumor::{BundleId, TopicId};
 use crate::wire::{self, Announced, Ids};
 
@@ -125,7 +125,7 @@ impl Engine {
         // Where pulls go unserved, there are liars: then who has never brought anything may be one, and so may whoever has
         // just failed. They are asked like others, but not waited for if somebody better announces the same.
         let wary = self.wants.estimates().is_wary(now);
-        let trusting = self.cx.config.lacks(Weakness::NobodyDoubted);
+        let trusting = self.cx.config.lacks(Failpoint::NobodyDoubted);
         let doubtful = |slot: &Slot| {
             let link = self.links.at(*slot).filter(|_| !trusting);
             link.is_some_and(|link| {

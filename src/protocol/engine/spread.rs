@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::key::PublicKey;
 use crate::protocol::engine::Engine;
+use crate::protocol::failpoint::Failpoint;
 use crate::protocol::limits::MAX_LINKS;
 use crate::protocol::links::outbox::Push;
 use crate::protocol::linkset::{LinkSet, Slot};
 use crate::protocol::timers::Timer;
-use crate::protocol::weakness::Weakness;
 use crate::protocol::{Action, LinkId};
 use crate::rumor::{BundleId, TopicId};
 
@@ -37,13 +37,13 @@ impl Engine {
         let wish = match (bundle.header().is_large(), own, hops) {
             (true, _, _) | (_, false, 0) => 0,
             (false, true, _) => self.cx.config.publishing.eager_author,
-            (false, false, _) if self.cx.config.lacks(Weakness::RedundancyUnheeded) => {
+            (false, false, _) if self.cx.config.lacks(Failpoint::RedundancyUnheeded) => {
                 self.cx.config.publishing.eager
             }
             (false, false, _) => self.redundancy.reduce(self.cx.config.publishing.eager.min(MAX_LINKS)),
         };
         let mut eager = wish.min(targets.len());
-        let unpaced = self.cx.config.lacks(Weakness::UnpacedPushes);
+        let unpaced = self.cx.config.lacks(Failpoint::UnpacedPushes);
         if eager > 0 && !own && !unpaced && !window.authors.may_push(&author, bundle.header().count, now) {
             self.cx.counters.push_degraded += eager as u64;
             eager = 0;

@@ -1,10 +1,10 @@
 //! Signatures that wait to be verified: fair over senders, and batched so that nobody can spoil another's batch.
 
 use crate::protocol::engine::Engine;
+use crate::protocol::failpoint::Failpoint;
 use crate::protocol::limits::MAX_WAITING;
 use crate::protocol::links::Pause;
 use crate::protocol::verification::queue::Work;
-use crate::protocol::weakness::Weakness;
 use crate::protocol::{Action, LinkId};
 use crate::rumor::{BundleId, TopicId};
 
@@ -21,7 +21,7 @@ impl Engine {
     fn start_batches(&mut self) {
         while self.verifying.under_way() < self.cx.config.verifiers.max(1) {
             let links = &self.links;
-            let shared = self.cx.config.lacks(Weakness::SharedBatches);
+            let shared = self.cx.config.lacks(Failpoint::SharedBatches);
             let alone = |id: LinkId| match links.slot_of(id).and_then(|slot| links.at(slot)) {
                 _ if shared => None,
                 Some(link) => link.verified_alone(),

@@ -45,7 +45,7 @@ pub(in crate::protocol) struct Link {
     pub(in crate::protocol) peer: PublicKey,
     pub(in crate::protocol) dialled: bool,
     /// As a dialler, the peer may use the places kept for those that did not choose us.
-    pub(in crate::protocol) unaimed: bool,
+    pub(in crate::protocol) hash_selected: bool,
     phase: Phase,
     pub(in crate::protocol) up_since: Mono,
     /// It has taken the place of another.
@@ -96,7 +96,7 @@ impl Link {
             slot,
             peer,
             dialled,
-            unaimed: false,
+            hash_selected: false,
             phase: Phase::Greeting,
             up_since: now,
             replaces: false,

@@ -60,7 +60,7 @@ fn mostly_liars() -> Scenario {
 
 /// Lets time pass, and checks every invariant after each event. (Where a defence is taken out they need not hold.)
 fn pass(network: &mut Network, time: Duration) {
-    if network.scenario.config.weakness.is_some() {
+    if network.scenario.config.failpoint.is_some() {
         return network.run_for(time);
     }
     network.check().unwrap();

@@ -1,11 +1,11 @@
 //! What each defence is good for: taken out, one at a time, a promise breaks or a figure does.
 
 use super::*;
-use crate::protocol::{Config, Weakness};
+use crate::protocol::{Config, Failpoint};
 
 /// One defence, who attacks it, and what is then no longer true.
 struct Mutation {
-    defence: Option<Weakness>,
+    defence: Option<Failpoint>,
     scenario: Scenario,
     /// Rumors, and how long to wait after the last of them.
     rumors: usize,
@@ -15,7 +15,7 @@ struct Mutation {
 impl Mutation {
     fn run(self) -> Network {
         let Self { defence, mut scenario, rumors, wait } = self;
-        scenario.config.weakness = defence;
+        scenario.config.failpoint = defence;
         let mut network = Network::new(scenario);
         network.run_for(GREETED);
         publish(&mut network, rumors);
@@ -26,7 +26,7 @@ impl Mutation {
 
 /// Runs a scenario with all defences and without one, and gives what `figure` says of both.
 fn compare<T>(
-    weakness: Weakness,
+    failpoint: Failpoint,
     scenario: &Scenario,
     rumors: usize,
     figure: impl Fn(&Network, &Measures) -> T,
@@ -37,7 +37,7 @@ fn compare<T>(
         let measures = network.measures();
         figure(&network, &measures)
     };
-    (run(None), run(Some(weakness)))
+    (run(None), run(Some(failpoint)))
 }
 
 fn hostile(liar: Liar) -> Scenario {
@@ -47,7 +47,7 @@ fn hostile(liar: Liar) -> Scenario {
 #[test]
 fn seen_before_verified_loses_rumors() {
     let lost = |_: &Network, measures: &Measures| 1.0 - measures.coverage();
-    let (with_it, without) = compare(Weakness::SeenBeforeVerified, &hostile(Liar::WrongFirst), 5, lost);
+    let (with_it, without) = compare(Failpoint::SeenBeforeVerified, &hostile(Liar::WrongFirst), 5, lost);
     assert!(with_it == 0.0 && without > 0.01, "{with_it} {without}");
 }
 
@@ -66,7 +66,7 @@ fn claimed_before_verified_convicts_the_innocent() {
     };
     let run = |defence| {
         let mut scenario = scenario.clone();
-        scenario.config.weakness = defence;
+        scenario.config.failpoint = defence;
         let mut network = Network::new(scenario);
         network.run_for(GREETED);
         for number in 0..8u8 {
@@ -76,7 +76,7 @@ fn claimed_before_verified_convicts_the_innocent() {
         let measures = network.measures();
         innocent(&network, &measures)
     };
-    let (with_it, without) = (run(None), run(Some(Weakness::ClaimedBeforeVerified)));
+    let (with_it, without) = (run(None), run(Some(Failpoint::ClaimedBeforeVerified)));
     assert!(with_it == 0 && without > 0, "{with_it} {without}");
 }
 
@@ -84,14 +84,14 @@ fn claimed_before_verified_convicts_the_innocent() {
 fn two_rules_have_honest_nodes_ban_each_other() {
     let scenario = Scenario { liar_count: Some(3), ..hostile(Liar::Torsion) };
     let banned = |_: &Network, measures: &Measures| measures.false_bans;
-    let (with_it, without) = compare(Weakness::TwoRules, &scenario, 5, banned);
+    let (with_it, without) = compare(Failpoint::TwoRules, &scenario, 5, banned);
     assert!(with_it == 0 && without > 0, "{with_it} {without}");
 }
 
 #[test]
 fn unheeded_redundancy_multiplies_copies() {
     let copies = |_: &Network, measures: &Measures| measures.copies;
-    let (with_it, without) = compare(Weakness::RedundancyUnheeded, &with(Liar::Hops), 10, copies);
+    let (with_it, without) = compare(Failpoint::RedundancyUnheeded, &with(Liar::Hops), 10, copies);
     assert!(without > with_it * 1.3, "{with_it} {without}");
 }
 
@@ -100,7 +100,7 @@ fn shared_batches_are_spoiled() {
     let spoiled = |_: &Network, measures: &Measures| measures.spoiled;
     // A busy verifier, so that there are batches.
     let scenario = Scenario { verify_takes: millis(200), ..hostile(Liar::BadSignature) };
-    let (with_it, without) = compare(Weakness::SharedBatches, &scenario, 20, spoiled);
+    let (with_it, without) = compare(Failpoint::SharedBatches, &scenario, 20, spoiled);
     // What the liars themselves had passed on before is in their own batches.
     assert!(without > 5 * with_it, "{with_it} {without}");
 }
@@ -108,7 +108,7 @@ fn shared_batches_are_spoiled() {
 #[test]
 fn where_nobody_is_doubted_liars_cost_a_time_out_each_time() {
     let later = |_: &Network, measures: &Measures| delay(&measures.spreads[10..], 0.99);
-    let (with_it, without) = compare(Weakness::NobodyDoubted, &hostile(Liar::Announce), 20, later);
+    let (with_it, without) = compare(Failpoint::NobodyDoubted, &hostile(Liar::Announce), 20, later);
     assert!(without > with_it.mul_f64(1.2), "{with_it:?} {without:?}");
 }
 
@@ -116,7 +116,7 @@ fn where_nobody_is_doubted_liars_cost_a_time_out_each_time() {
 fn unpaced_pushes_carry_a_burst_many_times() {
     let scenario = Scenario { uplink: Some(10_000_000), liar_count: Some(2), ..hostile(Liar::BackDated) };
     let copies = |_: &Network, measures: &Measures| measures.copies;
-    let (with_it, without) = compare(Weakness::UnpacedPushes, &scenario, 5, copies);
+    let (with_it, without) = compare(Failpoint::UnpacedPushes, &scenario, 5, copies);
     assert!(without > with_it * 1.3, "{with_it} {without}");
 }
 
@@ -124,17 +124,21 @@ fn unpaced_pushes_carry_a_burst_many_times() {
 fn evidence_untold_leaves_the_other_half_believing() {
     let scenario = Scenario { liar_count: Some(1), ..hostile(Liar::Equivocate) };
     let innocent = |_: &Network, measures: &Measures| measures.honest - measures.convicted;
-    let (with_it, without) = compare(Weakness::EvidenceUntold, &scenario, 5, innocent);
+    let (with_it, without) = compare(Failpoint::EvidenceUntold, &scenario, 5, innocent);
     assert!(with_it == 0 && without > 0, "{with_it} {without}");
 }
 
 /// What `figure` says with all defences and without one, when the words at the edges of the windows are all said.
-fn compare_at_the_edge(weakness: Weakness, scenario: &Scenario, figure: fn(&Measures) -> u64) -> (u64, u64) {
+fn compare_at_the_edge(
+    failpoint: Failpoint,
+    scenario: &Scenario,
+    figure: fn(&Measures) -> u64,
+) -> (u64, u64) {
     let run = |defence| {
         let wait = Duration::from_secs(200);
         figure(&Mutation { defence, scenario: scenario.clone(), rumors: 0, wait }.run().measures())
     };
-    (run(None), run(Some(weakness)))
+    (run(None), run(Some(failpoint)))
 }
 
 #[test]
@@ -142,16 +146,16 @@ fn blame_for_being_late_hits_honest_relays() {
     let clock_spread = Duration::from_secs(15);
     let scenario = Scenario { nodes: 60, liar_count: Some(3), clock_spread, ..hostile(Liar::Edge) };
     let false_bans = |measures: &Measures| measures.false_bans;
-    let (with_it, without) = compare_at_the_edge(Weakness::LateBlamed, &scenario, false_bans);
+    let (with_it, without) = compare_at_the_edge(Failpoint::LateBlamed, &scenario, false_bans);
     assert!(with_it == 0 && without > 0, "{with_it} {without}");
 }
 
 /// Two liars to an honest node, that took every place they could get before honest newcomers dial: gives how many links to honest
 /// nodes a newcomer then dials.
-fn honest_links_of_newcomers(weakness: Option<Weakness>) -> f64 {
+fn honest_links_of_newcomers(failpoint: Option<Failpoint>) -> f64 {
     let mut config = Config::default().with(|config| {
         config.links.inbound = 24;
-        config.weakness = weakness;
+        config.failpoint = failpoint;
     });
     // Nobody speaks, and feelers would be counted among the links.
     config.dialling.feelers = 0;
@@ -177,7 +181,7 @@ fn honest_links_of_newcomers(weakness: Option<Weakness>) -> f64 {
 #[test]
 fn places_for_all_go_to_liars() {
     let with_it = honest_links_of_newcomers(None);
-    let without = honest_links_of_newcomers(Some(Weakness::PlacesForAll));
+    let without = honest_links_of_newcomers(Some(Failpoint::PlacesForAll));
     println!("links to honest nodes: {with_it} with kept places, {without} without");
     assert!(with_it > 1.5 * without, "{with_it} {without}");
 }

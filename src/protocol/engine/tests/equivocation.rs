@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::hostile::{bundle, forged, frame_of, header_frame};
 use super::world::World;
 use crate::key::SecretKey;
-use crate::protocol::{Event, Input, Weakness};
+use crate::protocol::{Event, Failpoint, Input};
 use crate::rumor::{Evidence, Guarantee, RuleSet, Topic};
 use crate::wire::{Lane, Reason};
 
@@ -229,13 +229,13 @@ fn a_copy_that_is_not_verified_proves_nothing_after_a_topic_was_left_and_joined_
 
 /// What the two ends of a chain deliver of conflicting words, one for each, that are 91 s old. The clocks of the ends are 7 s behind:
 /// they relay both. The clock between them is 7 s ahead: it relays neither, so nobody sees the conflict.
-fn delivered_at_the_edge(weakness: Option<Weakness>) -> Vec<Bytes> {
+fn delivered_at_the_edge(failpoint: Option<Failpoint>) -> Vec<Bytes> {
     let mut world = World::new(9);
     let rules = world.topic(&Topic::named("t").guarantee(Guarantee::HoldBack(Duration::from_secs(2))));
     for skew_ms in [-7_000, 7_000, -7_000] {
         world.node_with(|spec| {
             spec.skew_ms = skew_ms;
-            spec.config.weakness = weakness;
+            spec.config.failpoint = failpoint;
         });
     }
     world.chain();
@@ -255,5 +255,5 @@ fn delivered_at_the_edge(weakness: Option<Weakness>) -> Vec<Bytes> {
 fn late_words_delivered_break_agreement() {
     // What is relayed longer than it is delivered reaches everybody who may deliver it.
     assert!(delivered_at_the_edge(None).is_empty());
-    assert_eq!(delivered_at_the_edge(Some(Weakness::LateDelivered)), ["yes", "no"]);
+    assert_eq!(delivered_at_the_edge(Some(Failpoint::LateDelivered)), ["yes", "no"]);
 }

@@ -87,7 +87,7 @@ fn inbound_sybils_cannot_evict_outbound() {
     let small = Config::default().with(|config| {
         config.expected_nodes = 300;
         config.links.inbound = 32;
-        config.links.unaimed = 16;
+        config.links.hash_selected = 16;
         config.links.max = 40;
     });
     let node = world.node_with(|spec| spec.config = small.clone());
@@ -101,9 +101,14 @@ fn inbound_sybils_cannot_evict_outbound() {
     for _ in 0..60 {
         let honest = world.hostile(node);
         let (dialler, acceptor) = (world.hostiles[honest].key, world.nodes[node].key);
-        let unaimed = small.is_unaimed(&network, &dialler, &acceptor);
-        assert_eq!(kept(&world, &honest), unaimed, "{inside} {let_in:?} {:?}", world.hostiles[honest].closed);
-        let_in[usize::from(unaimed)] += 1;
+        let hash_selected = small.is_hash_selected(&network, &dialler, &acceptor);
+        assert_eq!(
+            kept(&world, &honest),
+            hash_selected,
+            "{inside} {let_in:?} {:?}",
+            world.hostiles[honest].closed
+        );
+        let_in[usize::from(hash_selected)] += 1;
     }
     assert!(let_in[1] >= 1 && let_in[0] >= 50, "{let_in:?}");
     // And what the node dialled itself is untouched by all that.
@@ -238,14 +243,14 @@ fn one_key_that_connects_again_and_again_takes_no_more_places() {
 }
 
 #[test]
-fn inbound_links_are_bounded_though_all_are_unaimed() {
-    // Given a network so small that any dialler may use the places that are kept for the unaimed.
+fn inbound_links_are_bounded_though_all_are_hash_selected() {
+    // Given a network so small that any dialler may use the places that are kept for the hash-selected.
     let mut world = World::new(45);
     world.topic(&Topic::named("t"));
     let config = Config::default().with(|config| {
         config.expected_nodes = 1;
         config.links.inbound = 8;
-        config.links.unaimed = 4;
+        config.links.hash_selected = 4;
     });
     let node = world.node_with(|spec| spec.config = config);
     // When twenty dial, then eight get in.
