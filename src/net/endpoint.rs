@@ -24,7 +24,7 @@ use super::config::{GateConfig, HANDSHAKE_DEADLINE};
 use super::connection::Connection;
 use super::gate::{Admission, Gate, Refusals};
 use super::group::NetGroup;
-use super::half_open::Ticket;
+use super::half_open::HandshakePermit;
 use super::identity::{Identity, SERVER_NAME, TlsSetupError, peer_key};
 use super::socket::{self, Socket, SocketErrors, SocketState};
 use crate::key::{PublicKey, SecretKey};
@@ -235,7 +235,7 @@ async fn accept_loop(
 ) {
     // Ends with this task, so that a closed endpoint leaves no handshake behind. The gate bounds it.
     let mut handshakes = JoinSet::new();
-    let mut handles: HashMap<Ticket, AbortHandle> = HashMap::new();
+    let mut handles: HashMap<HandshakePermit, AbortHandle> = HashMap::new();
     loop {
         let incoming = tokio::select! {
             incoming = endpoint.accept() => incoming,
@@ -249,10 +249,10 @@ async fn accept_loop(
             handles.remove(&ended).iter().for_each(AbortHandle::abort);
         }
         match admission {
-            Admission::Accept(ticket) => {
-                let place = Place { gate: gate.clone(), ticket };
+            Admission::Accept(permit) => {
+                let place = Place { gate: gate.clone(), permit };
                 handles.retain(|_, handle| !handle.is_finished());
-                handles.insert(ticket, handshakes.spawn(handshake(incoming, place, ready.clone())));
+                handles.insert(permit, handshakes.spawn(handshake(incoming, place, ready.clone())));
             }
             Admission::Retry => {
                 if let Err(not_possible) = incoming.retry() {
@@ -265,7 +265,7 @@ async fn accept_loop(
 }
 
 /// What the gate says to an attempt, and which handshakes end for it.
-fn admit(gate: &Mutex<Gate>, address: IpAddr, proven: bool) -> (Admission, Vec<Ticket>) {
+fn admit(gate: &Mutex<Gate>, address: IpAddr, proven: bool) -> (Admission, Vec<HandshakePermit>) {
     let mut gate = lock(gate);
     let admission = gate.admit(Instant::now(), address, proven);
     (admission, std::iter::from_fn(|| gate.next_ended()).collect())
@@ -279,7 +279,7 @@ async fn handshake(incoming: Incoming, place: Place, ready: mpsc::Sender<Result<
     let error = match timeout(HANDSHAKE_DEADLINE, shaken).await {
         Ok(Ok(quinn)) => match peer_key(&quinn) {
             Some(peer) => {
-                lock(&place.gate).shaken(place.ticket);
+                lock(&place.gate).shaken(place.permit);
                 return hand_over(Connection::new(quinn, peer, false), &place, &ready).await;
             }
             None => AcceptError::NoKey { remote },
@@ -314,7 +314,7 @@ async fn hand_over(
 /// A place in the gate, given back however the handshake ends.
 struct Place {
     gate: Arc<Mutex<Gate>>,
-    ticket: Ticket,
+    permit: HandshakePermit,
 }
 
 impl Place {
@@ -325,7 +325,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        lock(&self.gate).finished(self.ticket);
+        lock(&self.gate).finished(self.permit);
     }
 }
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::config::{GateConfig, Refusal};
 use super::group::NetGroup;
-use super::half_open::{HalfOpen, Source, Ticket};
+use super::half_open::{HalfOpen, HandshakePermit, Source};
 
 /// Groups that are remembered. 4 096 entries are some 300 kB; a guess at what a botnet must exceed before we forget
 /// what one of its groups owes. Without it the table grows with every address that ever called.
@@ -27,9 +27,9 @@ pub(crate) const MAX_GROUPS: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a handshake that was let in must be told when it ends"]
 pub(crate) enum Admission {
-    /// Begin the handshake, end those that [`Gate::next_ended`] names, and call [`Gate::finished`] with this ticket when it has
+    /// Begin the handshake, end those that [`Gate::next_ended`] names, and call [`Gate::finished`] with this permit when it has
     /// ended, either way.
-    Accept(Ticket),
+    Accept(HandshakePermit),
     /// Ask the address to prove that it can receive, and forget it meanwhile.
     Retry,
     /// Refuse, for the reason given.
@@ -93,7 +93,7 @@ pub(crate) struct Gate {
     config: GateConfig,
     handshakes: HalfOpen,
     /// Taken out of the table, for the driver to end.
-    ended: Vec<Ticket>,
+    ended: Vec<HandshakePermit>,
     unproven: Bucket,
     groups: HashMap<NetGroup, Bucket>,
     refusals: Refusals,
@@ -185,8 +185,8 @@ impl Gate {
     }
 
     /// The next handshake that the gate has ended, for another to have its slot or because its time was over. The driver drops
-    /// it; giving its ticket back changes nothing.
-    pub(crate) fn next_ended(&mut self) -> Option<Ticket> {
+    /// it; giving its permit back changes nothing.
+    pub(crate) fn next_ended(&mut self) -> Option<HandshakePermit> {
         self.ended.pop()
     }
 
@@ -197,13 +197,13 @@ impl Gate {
 
     /// The handshake has succeeded, and the connection waits for the application. It keeps its slot until it is
     /// [`finished`](Self::finished), and nobody displaces it: the peer has done its part.
-    pub(crate) fn shaken(&mut self, ticket: Ticket) {
-        self.handshakes.finish(ticket);
+    pub(crate) fn shaken(&mut self, permit: HandshakePermit) {
+        self.handshakes.finish(permit);
     }
 
-    /// Gives back the ticket of a handshake that has ended, or whose connection was taken.
-    pub(crate) fn finished(&mut self, ticket: Ticket) {
-        self.handshakes.remove(ticket);
+    /// Gives back the permit of a handshake that has ended, or whose connection was taken.
+    pub(crate) fn finished(&mut self, permit: HandshakePermit) {
+        self.handshakes.remove(permit);
     }
 
     /// How many links at once `group` may have dialled, if there is a limit.
@@ -268,9 +268,9 @@ mod tests {
         (Gate::new(config, now), now)
     }
 
-    fn accepted(admission: Admission) -> Ticket {
+    fn accepted(admission: Admission) -> HandshakePermit {
         match admission {
-            Admission::Accept(ticket) => ticket,
+            Admission::Accept(permit) => permit,
             other => panic!("expected to be accepted: {other:?}"),
         }
     }
@@ -279,9 +279,9 @@ mod tests {
     fn churn(gate: &mut Gate, now: Instant, address: IpAddr, tries: u32) -> u32 {
         let mut through = 0;
         for _ in 0..tries {
-            if let Admission::Accept(ticket) = gate.admit(now, address, true) {
+            if let Admission::Accept(permit) = gate.admit(now, address, true) {
                 through += 1;
-                gate.finished(ticket);
+                gate.finished(permit);
             }
         }
         through
@@ -335,8 +335,8 @@ mod tests {
     fn in_calm_nobody_has_to_prove_an_address() {
         let (mut gate, mut now) = gate(GateConfig::default());
         for _ in 0..100 {
-            let ticket = accepted(gate.admit(now, STRANGER, false));
-            gate.finished(ticket);
+            let permit = accepted(gate.admit(now, STRANGER, false));
+            gate.finished(permit);
             now += Duration::from_millis(100);
         }
         assert_eq!(gate.refusals(), Refusals::default());

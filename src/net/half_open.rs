@@ -27,8 +27,8 @@ pub(super) const FAIR_CHANCE: Duration = Duration::from_secs(1);
 
 /// A handshake under way, to be given back once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[must_use = "a ticket that is never given back takes one slot for ever"]
-pub(crate) struct Ticket(u64);
+#[must_use = "a permit that is never given back takes one slot for ever"]
+pub(crate) struct HandshakePermit(u64);
 
 /// Who a handshake counts for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,7 +43,7 @@ pub(super) enum Source {
 
 #[derive(Debug)]
 struct Handshake {
-    ticket: Ticket,
+    permit: HandshakePermit,
     source: Source,
     began: Instant,
     /// The peer has done its part, and the connection waits for the application.
@@ -72,7 +72,7 @@ impl HalfOpen {
         now: Instant,
         source: Source,
         config: &GateConfig,
-    ) -> Result<Option<Ticket>, Refusal> {
+    ) -> Result<Option<HandshakePermit>, Refusal> {
         let of_group = self.sources().filter(|other| *other == source).count();
         if matches!(source, Source::Group(_)) && of_group >= config.half_open_per_group as usize {
             return self.after_fair_chance(now, source).map(Some).ok_or(Refusal::GroupHalfOpen);
@@ -86,39 +86,39 @@ impl HalfOpen {
             .ok_or(Refusal::HalfOpen)
     }
 
-    pub(super) fn begin(&mut self, now: Instant, source: Source) -> Ticket {
-        let ticket = Ticket(self.next);
+    pub(super) fn begin(&mut self, now: Instant, source: Source) -> HandshakePermit {
+        let permit = HandshakePermit(self.next);
         self.next += 1;
-        self.handshakes.push(Handshake { ticket, source, began: now, finished: false });
-        ticket
+        self.handshakes.push(Handshake { permit, source, began: now, finished: false });
+        permit
     }
 
     /// The peer has done its part: nobody takes this slot away any more.
-    pub(super) fn finish(&mut self, ticket: Ticket) {
-        if let Some(handshake) = self.handshakes.iter_mut().find(|handshake| handshake.ticket == ticket) {
+    pub(super) fn finish(&mut self, permit: HandshakePermit) {
+        if let Some(handshake) = self.handshakes.iter_mut().find(|handshake| handshake.permit == permit) {
             handshake.finished = true;
         }
     }
 
-    pub(super) fn remove(&mut self, ticket: Ticket) {
-        self.handshakes.retain(|handshake| handshake.ticket != ticket);
+    pub(super) fn remove(&mut self, permit: HandshakePermit) {
+        self.handshakes.retain(|handshake| handshake.permit != permit);
     }
 
     /// Takes out the handshakes that have had their time: 10 s while fewer than `retry_from` are under way, and less the
     /// fuller the table is.
-    pub(super) fn expire(&mut self, now: Instant, config: &GateConfig) -> Vec<Ticket> {
+    pub(super) fn expire(&mut self, now: Instant, config: &GateConfig) -> Vec<HandshakePermit> {
         let allowed = allowed(self.len(), config);
         let late = |handshake: &Handshake| {
             !handshake.finished && now.saturating_duration_since(handshake.began) >= allowed
         };
         self.handshakes
             .extract_if(.., |handshake| late(handshake))
-            .map(|handshake| handshake.ticket)
+            .map(|handshake| handshake.permit)
             .collect()
     }
 
     /// The oldest handshake of the source that holds most slots, if that is more than `newcomer` holds.
-    fn of_the_fullest(&self, newcomer: Source) -> Option<Ticket> {
+    fn of_the_fullest(&self, newcomer: Source) -> Option<HandshakePermit> {
         let mut held: HashMap<Source, usize> = HashMap::new();
         for handshake in self.unfinished() {
             *held.entry(handshake.source).or_default() += 1;
@@ -128,14 +128,14 @@ impl HalfOpen {
             return None;
         }
         let fullest = |handshake: &&Handshake| held.get(&handshake.source) == Some(&most);
-        self.unfinished().find(fullest).map(|handshake| handshake.ticket)
+        self.unfinished().find(fullest).map(|handshake| handshake.permit)
     }
 
     /// The oldest handshake of `source`, once it has had a fair chance.
-    fn after_fair_chance(&self, now: Instant, source: Source) -> Option<Ticket> {
+    fn after_fair_chance(&self, now: Instant, source: Source) -> Option<HandshakePermit> {
         let oldest = self.unfinished().find(|handshake| handshake.source == source)?;
         let had = now.saturating_duration_since(oldest.began) >= FAIR_CHANCE;
-        had.then_some(oldest.ticket)
+        had.then_some(oldest.permit)
     }
 
     fn unfinished(&self) -> impl Iterator<Item = &Handshake> {
@@ -189,7 +189,7 @@ mod tests {
         let source = |number| Source::Local(IpAddr::from([127, 0, 0, number]));
         let mut table = HalfOpen::default();
         let all: Vec<_> = (0..config.half_open).map(|_| table.begin(now, source(1))).collect();
-        all.iter().for_each(|ticket| table.finish(*ticket));
+        all.iter().for_each(|permit| table.finish(*permit));
         let later = now + HANDSHAKE_DEADLINE;
         assert_eq!(table.room(later, source(2), &config), Err(Refusal::HalfOpen));
         assert!(table.expire(later, &config).is_empty());

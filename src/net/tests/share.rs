@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::net::config::{GateConfig, HANDSHAKE_DEADLINE};
 use crate::net::gate::{Admission, Gate};
-use crate::net::half_open::Ticket;
+use crate::net::half_open::HandshakePermit;
 
 /// A slow line, for the honest: half a second from the first packet of a handshake to the last.
 const ROUND_TRIP: Duration = Duration::from_millis(500);
@@ -40,7 +40,7 @@ fn share(hostile: &[IpAddr], honest: IpAddr) -> (u32, u32) {
     }
     // After the attack has filled what it can.
     steps.push(Reverse((Duration::from_secs(20), Step::Honest { proven: false })));
-    let mut tickets: Vec<Ticket> = Vec::new();
+    let mut permits: Vec<HandshakePermit> = Vec::new();
     let (mut live, mut honest_tried, mut honest_done) = (std::collections::HashSet::new(), 0, 0);
     while let Some(Reverse((at, step))) = steps.pop() {
         if at > LENGTH {
@@ -60,10 +60,10 @@ fn share(hostile: &[IpAddr], honest: IpAddr) -> (u32, u32) {
                 (honest, proven)
             }
             Step::Done(id) | Step::Over(id) => {
-                let ticket = tickets[id as usize];
-                if live.remove(&ticket) {
+                let permit = permits[id as usize];
+                if live.remove(&permit) {
                     honest_done += u32::from(matches!(step, Step::Done(_)));
-                    gate.finished(ticket);
+                    gate.finished(permit);
                 }
                 continue;
             }
@@ -73,10 +73,10 @@ fn share(hostile: &[IpAddr], honest: IpAddr) -> (u32, u32) {
             assert!(live.remove(&ended), "a handshake ends once");
         }
         match admission {
-            Admission::Accept(ticket) => {
-                let id = tickets.len() as u64;
-                tickets.push(ticket);
-                live.insert(ticket);
+            Admission::Accept(permit) => {
+                let id = permits.len() as u64;
+                permits.push(permit);
+                live.insert(permit);
                 steps.push(Reverse((at + HANDSHAKE_DEADLINE, Step::Over(id))));
                 if address == honest {
                     steps.push(Reverse((at + ROUND_TRIP, Step::Done(id))));
