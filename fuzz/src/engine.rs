@@ -9,8 +9,8 @@ use std::time::Duration;
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use vouchsafe::protocol::{
-    Action, BatchId, Caps, Engine, FRAME_OVERHEAD, Input, LANE_CREDIT, Ledger, LinkId, Mono, Now, Setup,
-    Ticket, ValidationId,
+    Action, BatchId, Caps, Engine, FRAME_OVERHEAD, Input, LANE_CREDIT, Ledger, LinkId, Mono, Now, PublishId,
+    Setup, ValidationId,
 };
 use vouchsafe::rumor::{Bundle, BundleId, seal};
 use vouchsafe::wire::{self, Frame, Hello, Lane, TopicChange};
@@ -208,8 +208,8 @@ struct Driver {
     liars: HashSet<PublicKey>,
     batches: VecDeque<(BatchId, Vec<bool>)>,
     questions: VecDeque<ValidationId>,
-    tickets: BTreeMap<u64, TopicId>,
-    next_ticket: u64,
+    publish_ids: BTreeMap<u64, TopicId>,
+    next_publish_id: u64,
     record: Option<(u64, u64)>,
     delivered: HashMap<RumorId, TopicId>,
     held: Vec<(TopicId, BundleId)>,
@@ -303,8 +303,8 @@ impl Driver {
             liars: HashSet::new(),
             batches: VecDeque::new(),
             questions: VecDeque::new(),
-            tickets: BTreeMap::new(),
-            next_ticket: 0,
+            publish_ids: BTreeMap::new(),
+            next_publish_id: 0,
             record: None,
             delivered: HashMap::new(),
             held: Vec::new(),
@@ -449,23 +449,23 @@ impl Driver {
             }
             Op::Leave { topic: of } => self.leave(topic(of).id()),
             Op::Publish { topic: of, len } => {
-                let ticket = Ticket(self.next_ticket);
-                self.next_ticket += 1;
+                let publish_id = PublishId(self.next_publish_id);
+                self.next_publish_id += 1;
                 let topic = topic(of).id();
-                self.tickets.insert(ticket.0, topic);
-                let body = Bytes::from(vec![ticket.0 as u8; usize::from(len)]);
+                self.publish_ids.insert(publish_id.0, topic);
+                let body = Bytes::from(vec![publish_id.0 as u8; usize::from(len)]);
                 self.handle(match len % 4 {
-                    3 => Input::TryPublish { topic, body, ticket },
-                    _ => Input::Publish { topic, body, ticket },
+                    3 => Input::TryPublish { topic, body, publish_id },
+                    _ => Input::Publish { topic, body, publish_id },
                 });
             }
             Op::Withdraw { which } => {
-                let Some(at) = usize::from(which).checked_rem(self.tickets.len()) else { return };
-                let (ticket, topic) =
-                    self.tickets.iter().nth(at).map(|(ticket, topic)| (*ticket, *topic)).unwrap();
-                self.handle(Input::Withdraw { topic, ticket: Ticket(ticket) });
+                let Some(at) = usize::from(which).checked_rem(self.publish_ids.len()) else { return };
+                let (publish_id, topic) =
+                    self.publish_ids.iter().nth(at).map(|(publish_id, topic)| (*publish_id, *topic)).unwrap();
+                self.handle(Input::Withdraw { topic, publish_id: PublishId(publish_id) });
                 // Whatever is not answered yet waits, so it is answered now.
-                assert!(!self.tickets.contains_key(&ticket), "a request was lost");
+                assert!(!self.publish_ids.contains_key(&publish_id), "a request was lost");
             }
             Op::Validated { which, verdict } => {
                 let Some(at) = usize::from(which).checked_rem(self.questions.len()) else { return };
@@ -486,7 +486,7 @@ impl Driver {
             Op::Shutdown => {
                 self.closed = true;
                 self.handle(Input::Shutdown);
-                assert!(self.tickets.is_empty(), "requests without an answer: {:?}", self.tickets);
+                assert!(self.publish_ids.is_empty(), "requests without an answer: {:?}", self.publish_ids);
             }
         }
     }
@@ -514,7 +514,7 @@ impl Driver {
 
     fn leave(&mut self, topic: TopicId) {
         self.handle(Input::Leave { topic });
-        assert!(self.tickets.values().all(|of| *of != topic), "requests of a topic that was left");
+        assert!(self.publish_ids.values().all(|of| *of != topic), "requests of a topic that was left");
         self.held.retain(|(of, _)| *of != topic);
     }
 
@@ -634,8 +634,11 @@ impl Driver {
                 let other = self.record.replace((from_ms, until_ms));
                 assert_eq!(other, None, "two records under way at once");
             }
-            Action::Published { ticket, result } => {
-                assert!(self.tickets.remove(&ticket.0).is_some(), "an answer to nothing: {ticket:?}");
+            Action::Published { publish_id, result } => {
+                assert!(
+                    self.publish_ids.remove(&publish_id.0).is_some(),
+                    "an answer to nothing: {publish_id:?}"
+                );
                 assert!(result.is_err() || !self.closed);
                 if let Err(PublishError::DuplicateWriter | PublishError::Convicted) = result {
                     assert!(self.stolen, "our own key is suspected for nothing");
@@ -731,7 +734,7 @@ impl Driver {
             self.rests();
         }
         self.handle(Input::Shutdown);
-        assert!(self.tickets.is_empty(), "requests without an answer: {:?}", self.tickets);
+        assert!(self.publish_ids.is_empty(), "requests without an answer: {:?}", self.publish_ids);
         assert!(self.peers.iter().all(|peer| peer.closing), "open after the end");
     }
 
@@ -778,7 +781,7 @@ impl Driver {
         self.step(Op::Publish { topic: 0, len: 5 });
         self.settle();
         self.pass(Duration::from_secs(3));
-        assert!(self.tickets.is_empty(), "requests that wait for nothing: {:?}", self.tickets);
+        assert!(self.publish_ids.is_empty(), "requests that wait for nothing: {:?}", self.publish_ids);
         if self.stolen {
             return;
         }

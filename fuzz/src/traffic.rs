@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use vouchsafe::protocol::{Action, Engine, FRAME_OVERHEAD, Input, Ledger, LinkId, Mono, Now, Setup, Ticket};
+use vouchsafe::protocol::{
+    Action, Engine, FRAME_OVERHEAD, Input, Ledger, LinkId, Mono, Now, PublishId, Setup,
+};
 use vouchsafe::rumor::{Bundle, BundleId, SignedHeader, seal};
 use vouchsafe::wire::{self, Frame, FrameWriter, Hello, Kind, Lane, MAX_HOPS};
 use vouchsafe::{Config, DownReason, Event, NetworkId, Position, PublicKey, SecretKey, verify};
@@ -170,9 +172,9 @@ impl Net {
         self.rest();
     }
 
-    fn publish(&mut self, node: usize, topic: usize, ticket: u64, len: usize) {
+    fn publish(&mut self, node: usize, topic: usize, publish_id: u64, len: usize) {
         let body = Bytes::from(vec![b'a' + node as u8; len]);
-        self.put(node, Input::Publish { topic: TOPICS[topic].id(), body, ticket: Ticket(ticket) });
+        self.put(node, Input::Publish { topic: TOPICS[topic].id(), body, publish_id: PublishId(publish_id) });
     }
 }
 
@@ -217,9 +219,14 @@ pub fn traffic() -> Vec<Seed> {
     net.run(Duration::from_secs(1));
 
     // Small and prompt, several at once, held back, and one that is announced and pulled.
-    for ticket in 0..12u64 {
-        net.publish(ticket as usize % ENGINES, usize::from(ticket % 4 == 3), ticket, 8 * ticket as usize);
-        net.run(Duration::from_millis(10 * (ticket % 3)));
+    for publish_id in 0..12u64 {
+        net.publish(
+            publish_id as usize % ENGINES,
+            usize::from(publish_id % 4 == 3),
+            publish_id,
+            8 * publish_id as usize,
+        );
+        net.run(Duration::from_millis(10 * (publish_id % 3)));
     }
     net.publish(1, 1, 12, 20_000);
     net.run(Duration::from_secs(2));

@@ -5,10 +5,10 @@
 #![cfg(test)]
 
 // By path, and not as a dependency: the same source must be compiled a second time, over `sync` as it stands below.
+#[path = "../../src/node/delivered.rs"]
+mod delivered;
 #[path = "../../src/node/jobs.rs"]
 mod jobs;
-#[path = "../../src/node/tally.rs"]
-mod tally;
 
 /// What stands in `../src/node/sync.rs`, as loom has it.
 mod sync {

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
+use crate::delivered::{DeliveredCount, Seen};
 use crate::model;
-use crate::tally::{Seen, Tally};
 
 /// Rumors of each bundle: not one, so that bundles and rumors are told apart.
 const RUMORS: u64 = 10;
@@ -88,22 +88,24 @@ fn read(receiver: &mut Receiver, seen: &mut Seen) -> (u64, u64) {
 /// A reader subscribes, and may read, while `bundles` are delivered after `before` others; then it reads the rest.
 fn subscribe_meanwhile(before: u64, bundles: u64, capacity: usize, reads_meanwhile: bool) {
     model(move || {
-        let (tally, channel) = (Tally::default(), Channel::new(capacity));
-        let deliver = |tally: &Tally, channel: &Channel| tally.deliver(RUMORS, |before| channel.send(before));
+        let (delivered, channel) = (DeliveredCount::default(), Channel::new(capacity));
+        let deliver = |delivered: &DeliveredCount, channel: &Channel| {
+            delivered.deliver(RUMORS, |before| channel.send(before))
+        };
         for _ in 0..before {
-            deliver(&tally, &channel);
+            deliver(&delivered, &channel);
         }
         let reader = thread::spawn({
-            let (tally, channel) = (tally.clone(), channel.clone());
+            let (delivered, channel) = (delivered.clone(), channel.clone());
             move || {
-                let (mut receiver, mut seen) = tally.begin(|| channel.subscribe(), Receiver::is_empty);
+                let (mut receiver, mut seen) = delivered.begin(|| channel.subscribe(), Receiver::is_empty);
                 let since = receiver.next;
                 let so_far = if reads_meanwhile { read(&mut receiver, &mut seen) } else { (0, 0) };
                 (receiver, seen, since, so_far)
             }
         });
         for _ in 0..bundles {
-            deliver(&tally, &channel);
+            deliver(&delivered, &channel);
         }
         let (mut receiver, mut seen, since, so_far) = reader.join().unwrap();
         let rest = read(&mut receiver, &mut seen);

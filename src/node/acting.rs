@@ -25,7 +25,7 @@ impl Actor {
                 }
                 Action::Verify { batch, jobs } => {
                     let idle = self.is_idle();
-                    if let Some(verdict) = self.lone.verify(&jobs, idle, Instant::now()) {
+                    if let Some(verdict) = self.inline.verify(&jobs, idle, Instant::now()) {
                         self.handle(Input::Verdicts { batch, verdicts: vec![verdict] });
                         continue;
                     }
@@ -56,7 +56,7 @@ impl Actor {
                     }
                 }
                 Action::Record { from_ms, until_ms } => self.record(from_ms, until_ms),
-                Action::Published { ticket, result } => self.requests.settle(ticket, result),
+                Action::Published { publish_id, result } => self.requests.settle(publish_id, result),
                 Action::Event(event) => self.tell(event),
             }
         }

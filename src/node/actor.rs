@@ -21,7 +21,7 @@ use super::port::Port;
 use super::reach::Reach;
 use super::requests::Requests;
 use super::unread::Unread;
-use super::verifiers::LoneVerifier;
+use super::verifiers::InlineVerifier;
 use super::{Host, JoinError, VerifierPool, trace};
 use crate::key::PublicKey;
 use crate::net::{Endpoint, Link, LinkEvent};
@@ -64,7 +64,7 @@ pub(super) struct Actor {
     pub(super) links: HashMap<LinkId, Link>,
     pub(super) groups: Groups,
     pub(super) key_watch: KeyWatch,
-    pub(super) lone: LoneVerifier,
+    pub(super) inline: InlineVerifier,
     pub(super) links_made: u64,
     pub(super) link_events_in: mpsc::Sender<LinkEvent>,
     link_events: mpsc::Receiver<LinkEvent>,
@@ -107,7 +107,7 @@ impl Actor {
             links: HashMap::new(),
             groups: Groups::default(),
             key_watch: KeyWatch::default(),
-            lone: LoneVerifier::default(),
+            inline: InlineVerifier::default(),
             links_made: 0,
             link_events_in,
             link_events,
@@ -353,8 +353,8 @@ impl Actor {
 
     /// Whoever published has stopped waiting: what is not sealed yet is not published.
     fn take_back(&mut self, request: u64) {
-        for (topic, ticket) in self.requests.open_of(request) {
-            self.handle(Input::Withdraw { topic, ticket });
+        for (topic, publish_id) in self.requests.open_of(request) {
+            self.handle(Input::Withdraw { topic, publish_id });
         }
     }
 
@@ -364,15 +364,17 @@ impl Actor {
             return;
         }
         let (topic, join, try_only) = (request.topic, request.join, request.try_only);
-        let tickets = self.requests.begin(request);
+        let publish_ids = self.requests.begin(request);
         if !self.topics.get(&topic).is_some_and(|port| port.has(join)) {
             let refused = || Err(PublishError::NotJoined(topic));
-            return tickets.iter().for_each(|(ticket, _)| self.requests.settle(*ticket, refused()));
+            return publish_ids
+                .iter()
+                .for_each(|(publish_id, _)| self.requests.settle(*publish_id, refused()));
         }
-        for (ticket, body) in tickets {
+        for (publish_id, body) in publish_ids {
             self.handle(match try_only {
-                true => Input::TryPublish { topic, body, ticket },
-                false => Input::Publish { topic, body, ticket },
+                true => Input::TryPublish { topic, body, publish_id },
+                false => Input::Publish { topic, body, publish_id },
             });
         }
     }

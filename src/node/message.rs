@@ -6,10 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot};
 
+use super::delivered::DeliveredCount;
 use super::handle::NodeStats;
 use super::membership::{JoinId, Membership};
 use super::stream::Delivered;
-use super::tally::Tally;
 use super::{JoinError, PeerAddr};
 use crate::key::PublicKey;
 use crate::net::{Connection, SocketState};
@@ -28,7 +28,7 @@ pub(super) struct Joined {
     /// Weak, so that subscriptions end with the topic and not with its last handle.
     pub(super) rumors: broadcast::WeakSender<Delivered>,
     /// Rumors delivered so far.
-    pub(super) delivered: Tally,
+    pub(super) delivered: DeliveredCount,
     pub(super) membership: Arc<Membership>,
     /// For publish requests that nobody waits for any more. Bounded by the places that requests have.
     pub(super) taken_back: mpsc::UnboundedSender<u64>,

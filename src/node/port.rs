@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{broadcast, mpsc};
 
+use super::delivered::DeliveredCount;
 use super::membership::{JoinId, Member, Membership, Notice};
 use super::message::Validator;
 use super::stream::{Delivered, Told};
-use super::tally::Tally;
 use crate::key::PublicKey;
 use crate::rumor::{Bundle, TopicId};
 
 pub(super) struct Port {
     pub(super) rumors: broadcast::Sender<Delivered>,
     /// Rumors delivered so far, for readers that missed some.
-    pub(super) delivered: Tally,
+    pub(super) delivered: DeliveredCount,
     pub(super) validator: Option<Validator>,
     joins: HashMap<JoinId, Member>,
     /// Somebody has subscribed since the node last looked.
@@ -29,7 +29,7 @@ impl Port {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             rumors: broadcast::channel(capacity).0,
-            delivered: Tally::default(),
+            delivered: DeliveredCount::default(),
             validator: None,
             joins: HashMap::new(),
             subscribed: Arc::default(),

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::message::{Publish, PublishAnswer};
-use crate::protocol::{PublishError, Ticket};
+use crate::protocol::{PublishError, PublishId};
 use crate::rumor::{RumorId, TopicId};
 
-/// Each request has a row of tickets, one per body.
+/// Each request has a row of publish ids, one per body.
 #[derive(Default)]
 pub(super) struct Requests {
-    /// By the first ticket of each.
+    /// By the first publish id of each.
     pending: BTreeMap<u64, Pending>,
-    next_ticket: u64,
+    next_publish_id: u64,
 }
 
 struct Pending {
@@ -24,37 +24,37 @@ struct Pending {
 }
 
 impl Requests {
-    /// Takes a request in and gives its bodies, each with the ticket under which the engine answers.
-    pub(super) fn begin(&mut self, mut request: Publish) -> Vec<(Ticket, Bytes)> {
-        let first = self.next_ticket;
+    /// Takes a request in and gives its bodies, each with the publish id under which the engine answers.
+    pub(super) fn begin(&mut self, mut request: Publish) -> Vec<(PublishId, Bytes)> {
+        let first = self.next_publish_id;
         let bodies = std::mem::take(&mut request.bodies);
-        self.next_ticket += bodies.len() as u64;
+        self.next_publish_id += bodies.len() as u64;
         let open = bodies.len();
         self.pending.insert(first, Pending { results: vec![None; open], open, request });
         if bodies.is_empty() {
             self.answer(first);
         }
-        (first..).map(Ticket).zip(bodies).collect()
+        (first..).map(PublishId).zip(bodies).collect()
     }
 
-    /// The tickets of a request that have no result.
-    pub(super) fn open_of(&self, request: u64) -> Vec<(TopicId, Ticket)> {
+    /// The publish ids of a request that have no result.
+    pub(super) fn open_of(&self, request: u64) -> Vec<(TopicId, PublishId)> {
         // Rare, and requests are few: no index is worth its upkeep.
         let Some((first, pending)) = self.pending.iter().find(|(_, pending)| pending.request.id == request)
         else {
             return Vec::new();
         };
-        let tickets = (*first..).map(Ticket).zip(&pending.results);
-        tickets
+        let publish_ids = (*first..).map(PublishId).zip(&pending.results);
+        publish_ids
             .filter(|(_, result)| result.is_none())
-            .map(|(ticket, _)| (pending.request.topic, ticket))
+            .map(|(publish_id, _)| (pending.request.topic, publish_id))
             .collect()
     }
 
-    /// The engine has answered one ticket; the last one answers the request.
-    pub(super) fn settle(&mut self, ticket: Ticket, result: Result<RumorId, PublishError>) {
-        let Some((&first, pending)) = self.pending.range_mut(..=ticket.0).next_back() else { return };
-        let at = usize::try_from(ticket.0 - first).unwrap_or(usize::MAX);
+    /// The engine has answered one publish id; the last one answers the request.
+    pub(super) fn settle(&mut self, publish_id: PublishId, result: Result<RumorId, PublishError>) {
+        let Some((&first, pending)) = self.pending.range_mut(..=publish_id.0).next_back() else { return };
+        let at = usize::try_from(publish_id.0 - first).unwrap_or(usize::MAX);
         if let Some(place) = pending.results.get_mut(at)
             && place.replace(result).is_none()
         {

@@ -9,9 +9,9 @@ use futures_core::Stream;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
+use super::delivered::Seen;
 use super::membership::Membership;
 use super::message::Joined;
-use super::tally::Seen;
 use crate::key::PublicKey;
 use crate::protocol::Event;
 use crate::rumor::{Bundle, Rumor, Rumors, TopicId};

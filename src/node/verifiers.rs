@@ -64,7 +64,7 @@ impl Default for VerifierPool {
 /// it takes about as long as the check. Where several come within a while, they go to the pool, which makes batches of
 /// them.
 #[derive(Debug, Default)]
-pub(super) struct LoneVerifier {
+pub(super) struct InlineVerifier {
     verifier: Verifier,
     last: Option<Instant>,
 }
@@ -73,7 +73,7 @@ pub(super) struct LoneVerifier {
 /// (some 50 us each), whatever peers do, and a node that takes in more than a thousand bundles a second batches all of them.
 const ALONE: Duration = Duration::from_millis(1);
 
-impl LoneVerifier {
+impl InlineVerifier {
     /// The verdict, if there is one job and it is alone.
     pub(super) fn verify(&mut self, jobs: &[VerifyJob], idle: bool, now: Instant) -> Option<bool> {
         let alone = self.last.replace(now).is_none_or(|last| now.duration_since(last) >= ALONE);
@@ -125,7 +125,7 @@ mod tests {
         let (key, id) = (SecretKey::from_seed(&[1; 32]), BundleId::from_bytes([2; 32]));
         let good = VerifyJob { author: key.public(), id, signature: key.sign(&SignedHeader::message(&id)) };
         let bad = VerifyJob { id: BundleId::from_bytes([3; 32]), ..good };
-        let mut lone = LoneVerifier::default();
+        let mut lone = InlineVerifier::default();
         let mut now = Instant::now();
         assert_eq!(lone.verify(&[good], true, now), Some(true));
         assert_eq!(lone.verify(&[good], true, now + ALONE / 2), None, "too soon after the last");

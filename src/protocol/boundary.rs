@@ -16,7 +16,7 @@ pub struct LinkId(pub u64);
 
 /// Names a publish request; the driver's to choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub u64);
+pub struct PublishId(pub u64);
 
 /// Names a batch of signatures that is being verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,7 +95,7 @@ pub enum Input {
         /// What.
         body: Bytes,
         /// How to answer.
-        ticket: Ticket,
+        publish_id: PublishId,
     },
     /// The same for an application that does not wait: if it can't be sealed now, or as soon as the ledger has answered, it is
     /// answered with an error that says why.
@@ -105,7 +105,7 @@ pub enum Input {
         /// What.
         body: Bytes,
         /// How to answer.
-        ticket: Ticket,
+        publish_id: PublishId,
     },
     /// The application takes a publish request back. If it still waits, it is answered with [`PublishError::WouldWait`]; one that was
     /// answered stays so.
@@ -113,7 +113,7 @@ pub enum Input {
         /// Where.
         topic: TopicId,
         /// Which.
-        ticket: Ticket,
+        publish_id: PublishId,
     },
     /// The application wants a topic relayed and, if `deliver`, delivered: first what is held of it and was not delivered, in
     /// the order of positions. Nothing happens if [`Engine::join_refusal`](super::Engine::join_refusal) says so.
@@ -238,7 +238,7 @@ pub enum Action {
     /// The answer to a publish request.
     Published {
         /// Which request.
-        ticket: Ticket,
+        publish_id: PublishId,
         /// The id of the rumor, or why there is none.
         result: Result<RumorId, PublishError>,
     },

@@ -94,7 +94,7 @@ mod topics;
 mod total;
 mod verification;
 
-pub use boundary::{Action, BatchId, Input, LinkId, Ticket, ValidationId, VerifyJob};
+pub use boundary::{Action, BatchId, Input, LinkId, PublishId, ValidationId, VerifyJob};
 #[cfg(feature = "sim")]
 #[doc(hidden)]
 pub use check::Caps;

@@ -218,9 +218,9 @@ impl Network {
                 self.note(bundle.id().as_bytes());
                 self.validate(index, question);
             }
-            Action::Published { ticket, result } => {
+            Action::Published { publish_id, result } => {
                 self.note(&[6, u8::from(result.is_ok())]);
-                self.ledger.answered(index, ticket, result, self.now);
+                self.ledger.answered(index, publish_id, result, self.now);
             }
             Action::Event(event) => {
                 self.note(&[12]);

@@ -8,7 +8,7 @@ use super::count;
 use super::measure::Refused;
 use super::queue::NodeIndex;
 use crate::key::PublicKey;
-use crate::protocol::{PublishError, Ticket};
+use crate::protocol::{PublishError, PublishId};
 use crate::rumor::{Bundle, BundleId, Position, RumorId, SignedHeader};
 
 /// Not delivered; not gone.
@@ -30,7 +30,7 @@ pub(super) struct Ledger {
     pub(super) announced: u64,
     /// Dials that were refused.
     pub(super) refused_dials: u64,
-    asked: HashMap<Ticket, (NodeIndex, u64)>,
+    asked: HashMap<PublishId, (NodeIndex, u64)>,
     /// From asking to publish to publishing.
     pub(super) waits: Vec<u64>,
     pub(super) refused: Vec<Refused>,
@@ -216,18 +216,18 @@ impl Ledger {
         }
     }
 
-    pub(super) fn asked(&mut self, ticket: Ticket, node: NodeIndex, now: u64) {
-        self.asked.insert(ticket, (node, now));
+    pub(super) fn asked(&mut self, publish_id: PublishId, node: NodeIndex, now: u64) {
+        self.asked.insert(publish_id, (node, now));
     }
 
     pub(super) fn answered(
         &mut self,
         node: NodeIndex,
-        ticket: Ticket,
+        publish_id: PublishId,
         result: Result<RumorId, PublishError>,
         now: u64,
     ) {
-        let asked = self.asked.remove(&ticket);
+        let asked = self.asked.remove(&publish_id);
         match result {
             Ok(_) => self.waits.extend(asked.map(|(_, asked)| now - asked)),
             Err(error) => self.refused.push(Refused { node: node as usize, error }),
@@ -235,12 +235,12 @@ impl Ledger {
     }
 
     /// Publish requests without an answer, in order, and whose they are. Those of a life that has crashed are not.
-    pub(super) fn unanswered(&self) -> Vec<(Ticket, NodeIndex)> {
+    pub(super) fn unanswered(&self) -> Vec<(PublishId, NodeIndex)> {
         let alive = |node: NodeIndex, asked: u64| {
             self.lives.get(node as usize).is_some_and(|life| asked >= life.since)
         };
         let waiting = self.asked.iter().filter(|(_, (node, asked))| alive(*node, *asked));
-        let mut all: Vec<_> = waiting.map(|(ticket, (node, _))| (*ticket, *node)).collect();
+        let mut all: Vec<_> = waiting.map(|(publish_id, (node, _))| (*publish_id, *node)).collect();
         all.sort_unstable();
         all
     }

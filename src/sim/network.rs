@@ -19,7 +19,7 @@ use super::queue::{Happening, NodeIndex, Queue};
 use super::scenario::{Scenario, Start};
 use super::uplink::Uplink;
 use crate::key::{PublicKey, SecretKey, Signature};
-use crate::protocol::{Caps, Config, Engine, Input, LinkId, Mono, Now, Origin, Setup, Ticket};
+use crate::protocol::{Caps, Config, Engine, Input, LinkId, Mono, Now, Origin, PublishId, Setup};
 use crate::rumor::{BundleId, NetworkId, RuleSet};
 use crate::wire::{Lane, Reason};
 
@@ -45,7 +45,7 @@ pub struct Network {
     pub(super) genuine: HashSet<BundleId>,
     pub(super) ledger: Ledger,
     pub(super) trace: blake3::Hasher,
-    pub(super) tickets: u64,
+    pub(super) publish_ids: u64,
     /// What a partition has swallowed, in order.
     pub(super) lost: Vec<(NodeIndex, Happening)>,
     /// Counts partitions and heals.
@@ -89,7 +89,7 @@ impl Network {
             genuine: HashSet::new(),
             ledger: Ledger::default(),
             trace: blake3::Hasher::new(),
-            tickets: 0,
+            publish_ids: 0,
             lost: Vec::new(),
             cuts: 0,
             last: 0,
@@ -317,11 +317,11 @@ impl Network {
 
     /// Lets a node publish now. The answer is in [`Measures::refused`] if it is an error.
     pub fn publish(&mut self, node: usize, body: impl Into<Bytes>) {
-        let (topic, ticket) = (self.rules.id(), Ticket(self.tickets));
-        self.tickets += 1;
+        let (topic, publish_id) = (self.rules.id(), PublishId(self.publish_ids));
+        self.publish_ids += 1;
         self.last = node as NodeIndex;
-        self.ledger.asked(ticket, node as NodeIndex, self.now);
-        self.input(node as NodeIndex, Input::Publish { topic, body: body.into(), ticket });
+        self.ledger.asked(publish_id, node as NodeIndex, self.now);
+        self.input(node as NodeIndex, Input::Publish { topic, body: body.into(), publish_id });
         self.drive(node as NodeIndex);
     }
 

@@ -120,8 +120,8 @@ impl Network {
         for refused in self.ledger.refused.iter().skip(refused) {
             wrong(refused.node, format!("can't publish after its recovery: {}", refused.error));
         }
-        for (ticket, node) in self.ledger.unanswered() {
-            wrong(node as usize, format!("has never answered publish request {}", ticket.0));
+        for (publish_id, node) in self.ledger.unanswered() {
+            wrong(node as usize, format!("has never answered publish request {}", publish_id.0));
         }
         let authors =
             self.ledger.rumors.iter().filter(|told| told.published >= began).map(|told| told.author);

@@ -155,9 +155,11 @@ impl Engine {
             }
             Input::Verdicts { batch, verdicts } => self.on_verdicts(batch, &verdicts),
             Input::Validated { question, verdict } => self.on_validated(question, verdict),
-            Input::Publish { topic, body, ticket } => self.on_publish(topic, body, ticket, false),
-            Input::TryPublish { topic, body, ticket } => self.on_publish(topic, body, ticket, true),
-            Input::Withdraw { topic, ticket } => self.withdraw(topic, ticket, PublishError::WouldWait),
+            Input::Publish { topic, body, publish_id } => self.on_publish(topic, body, publish_id, false),
+            Input::TryPublish { topic, body, publish_id } => self.on_publish(topic, body, publish_id, true),
+            Input::Withdraw { topic, publish_id } => {
+                self.withdraw(topic, publish_id, PublishError::WouldWait)
+            }
             Input::Join { rules, deliver, validate } => self.on_join(rules, deliver, validate),
             Input::Read { topic } => self.on_read(topic),
             Input::Undelivered { topic, id } => self.on_undelivered(topic, &id),

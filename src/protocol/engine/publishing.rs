@@ -11,7 +11,7 @@ use crate::protocol::publisher::silence::Silence;
 use crate::protocol::timers::Timer;
 use crate::protocol::topics::entry::Entry;
 use crate::protocol::topics::window::{Taker, Window};
-use crate::protocol::{Action, PublishError, Ticket};
+use crate::protocol::{Action, PublishError, PublishId};
 use crate::rumor::{Bundle, Position, Reservation, TopicId};
 
 /// When an author who waits for room looks again whether expiry has made some.
@@ -24,10 +24,10 @@ impl Engine {
         self.publisher.author()
     }
 
-    pub(super) fn on_publish(&mut self, topic: TopicId, body: Bytes, ticket: Ticket, try_only: bool) {
+    pub(super) fn on_publish(&mut self, topic: TopicId, body: Bytes, publish_id: PublishId, try_only: bool) {
         match self.refuses_to_publish(&topic, body.len()) {
-            Some(error) => self.cx.actions.push_back(Action::Published { ticket, result: Err(error) }),
-            None => self.publisher.submit(topic, body, ticket, try_only),
+            Some(error) => self.cx.actions.push_back(Action::Published { publish_id, result: Err(error) }),
+            None => self.publisher.submit(topic, body, publish_id, try_only),
         }
     }
 
@@ -96,20 +96,20 @@ impl Engine {
     /// Seals what waits at its positions.
     fn seal_at(&mut self, topic: TopicId, first: Position, count: u16) -> bool {
         let taken = self.publisher.take(topic, count, self.cx.now.mono);
-        let (tickets, bodies): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
+        let (publish_ids, bodies): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
         let Ok(bundle) = self.publisher.seal(topic, first, &bodies) else { return false };
         let bundle = Arc::new(bundle);
         if !self.hold_own(&bundle) {
             // Somebody has written at our position: we must not say a second thing there.
-            for ticket in tickets {
+            for publish_id in publish_ids {
                 let result = Err(PublishError::DuplicateWriter);
-                self.cx.actions.push_back(Action::Published { ticket, result });
+                self.cx.actions.push_back(Action::Published { publish_id, result });
             }
             self.halt_duplicate(&topic, first.tick);
             return false;
         }
-        for (ticket, rumor) in tickets.into_iter().zip(bundle.rumors()) {
-            self.cx.actions.push_back(Action::Published { ticket, result: Ok(rumor.id()) });
+        for (publish_id, rumor) in publish_ids.into_iter().zip(bundle.rumors()) {
+            self.cx.actions.push_back(Action::Published { publish_id, result: Ok(rumor.id()) });
         }
         let holds_back = |window: &Window| window.rules.hold_back().is_some();
         if self.topics.get(&topic).is_some_and(holds_back) {
@@ -165,23 +165,23 @@ impl Engine {
     }
 
     /// Answers a publish request that still waits.
-    pub(super) fn withdraw(&mut self, topic: TopicId, ticket: Ticket, why: PublishError) {
-        if self.publisher.withdraw(topic, ticket) {
-            self.cx.actions.push_back(Action::Published { ticket, result: Err(why) });
+    pub(super) fn withdraw(&mut self, topic: TopicId, publish_id: PublishId, why: PublishError) {
+        if self.publisher.withdraw(topic, publish_id) {
+            self.cx.actions.push_back(Action::Published { publish_id, result: Err(why) });
         }
     }
 
     /// What was only tried and still waits is answered; or, while the ledger is being written, once that is done.
     pub(super) fn end_tries(&mut self) {
-        for (topic, ticket) in self.publisher.take_tries() {
+        for (topic, publish_id) in self.publisher.take_tries() {
             let why = self.why_waiting(&topic);
-            self.withdraw(topic, ticket, why);
+            self.withdraw(topic, publish_id, why);
         }
     }
 
     pub(super) fn fail_publishes(&mut self, topic: TopicId, error: &PublishError) {
-        for ticket in self.publisher.give_up(&topic) {
-            self.cx.actions.push_back(Action::Published { ticket, result: Err(error.clone()) });
+        for publish_id in self.publisher.give_up(&topic) {
+            self.cx.actions.push_back(Action::Published { publish_id, result: Err(error.clone()) });
         }
     }
 

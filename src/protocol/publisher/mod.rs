@@ -14,7 +14,7 @@ use self::records::{Records, SLOW_RECORD};
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::random::{Keyed, KeyedMap};
 use crate::protocol::topics::window::MAX_SKEW;
-use crate::protocol::{Action, Mono, Now, PublishError, Ticket};
+use crate::protocol::{Action, Mono, Now, PublishError, PublishId};
 use crate::rumor::{
     Bundle, MAX_INLINE, MAX_RUMORS, Pen, Position, Reservation, RuleSet, SealError, Spans, TickLen, TopicId,
     seal,
@@ -61,9 +61,9 @@ pub(super) struct Next {
 pub(super) struct Publisher {
     key: SecretKey,
     pens: KeyedMap<TopicId, Pen>,
-    waiting: KeyedMap<TopicId, VecDeque<(Ticket, Bytes)>>,
+    waiting: KeyedMap<TopicId, VecDeque<(PublishId, Bytes)>>,
     /// Those of the waiting that don't wait: they are answered at the next occasion, whatever the answer is.
-    tries: Vec<(TopicId, Ticket)>,
+    tries: Vec<(TopicId, PublishId)>,
     /// Topics whose waiting rumors are worth another try.
     awake: Vec<TopicId>,
     /// Topics whose waiting rumors wait for room.
@@ -157,12 +157,12 @@ impl Publisher {
 
     /// Takes a publish request. (The driver bounds how many wait: it gives a place in this queue to few at a time.)
     /// With `try_only` it does not wait, for company neither.
-    pub(super) fn submit(&mut self, topic: TopicId, body: Bytes, ticket: Ticket, try_only: bool) {
+    pub(super) fn submit(&mut self, topic: TopicId, body: Bytes, publish_id: PublishId, try_only: bool) {
         if try_only {
-            self.tries.push((topic, ticket));
-            self.hurry(&topic);
+            self.tries.push((topic, publish_id));
+            self.seal_now(&topic);
         }
-        self.waiting.entry(topic).or_default().push_back((ticket, body));
+        self.waiting.entry(topic).or_default().push_back((publish_id, body));
         self.wake(topic);
     }
 
@@ -176,7 +176,7 @@ impl Publisher {
     pub(super) fn next(&mut self, topic: &TopicId, now: Mono, every: Duration) -> Option<Next> {
         let waiting = self.waiting.get(topic)?;
         let mut bytes = 0;
-        let fits = |(_, body): &&(Ticket, Bytes)| {
+        let fits = |(_, body): &&(PublishId, Bytes)| {
             bytes += body.len();
             bytes <= MAX_INLINE
         };
@@ -226,7 +226,7 @@ impl Publisher {
     }
 
     /// Takes the first `count` waiting rumors of a topic, to be sealed as one bundle.
-    pub(super) fn take(&mut self, topic: TopicId, count: u16, now: Mono) -> Vec<(Ticket, Bytes)> {
+    pub(super) fn take(&mut self, topic: TopicId, count: u16, now: Mono) -> Vec<(PublishId, Bytes)> {
         let Some(waiting) = self.waiting.get_mut(&topic) else { return Vec::new() };
         let taken: Vec<_> = waiting.drain(..usize::from(count).min(waiting.len())).collect();
         if waiting.is_empty() {
@@ -260,34 +260,34 @@ impl Publisher {
     }
 
     /// Those requests that should not wait, when they have had their chance: not while the ledger is being written.
-    pub(super) fn take_tries(&mut self) -> Vec<(TopicId, Ticket)> {
+    pub(super) fn take_tries(&mut self) -> Vec<(TopicId, PublishId)> {
         if self.is_recording() { Vec::new() } else { std::mem::take(&mut self.tries) }
     }
 
     /// What is said next in a topic does not wait for company.
-    pub(super) fn hurry(&mut self, topic: &TopicId) {
+    pub(super) fn seal_now(&mut self, topic: &TopicId) {
         self.gathering.remove(topic);
     }
 
     /// Takes back a publish request that still waits; true if there was one.
-    pub(super) fn withdraw(&mut self, topic: TopicId, ticket: Ticket) -> bool {
+    pub(super) fn withdraw(&mut self, topic: TopicId, publish_id: PublishId) -> bool {
         let Some(waiting) = self.waiting.get_mut(&topic) else { return false };
         let before = waiting.len();
-        waiting.retain(|(other, _)| *other != ticket);
+        waiting.retain(|(other, _)| *other != publish_id);
         let found = waiting.len() < before;
         if waiting.is_empty() {
             self.waiting.remove(&topic);
         }
         // Or tries that are taken back while the ledger is slow would pile up.
-        self.tries.retain(|other| *other != (topic, ticket));
+        self.tries.retain(|other| *other != (topic, publish_id));
         found
     }
 
     /// The publish requests of a topic, which wait no longer.
-    pub(super) fn give_up(&mut self, topic: &TopicId) -> Vec<Ticket> {
+    pub(super) fn give_up(&mut self, topic: &TopicId) -> Vec<PublishId> {
         let waiting = self.waiting.remove(topic).unwrap_or_default();
         self.tries.retain(|(other, _)| other != topic);
-        waiting.into_iter().map(|(ticket, _)| ticket).collect()
+        waiting.into_iter().map(|(publish_id, _)| publish_id).collect()
     }
 
     /// Topics in which publish requests wait.
@@ -298,7 +298,7 @@ impl Publisher {
     /// A stretch of time is durable in the ledger. True if that took longer than it should.
     pub(super) fn recorded(&mut self, from_ms: u64, until_ms: u64, now: Mono) -> bool {
         let slow = self.records.done(from_ms, until_ms, now) > SLOW_RECORD;
-        self.hurry_tries();
+        self.seal_tries_now();
         self.wake_all();
         slow
     }
@@ -306,10 +306,10 @@ impl Publisher {
     /// The ledger can't be written: the next request tries again.
     pub(super) fn record_failed(&mut self) {
         self.records.failed();
-        self.hurry_tries();
+        self.seal_tries_now();
     }
 
-    fn hurry_tries(&mut self) {
+    fn seal_tries_now(&mut self) {
         for (topic, _) in &self.tries {
             self.gathering.remove(topic);
         }

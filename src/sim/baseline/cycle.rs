@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::desk::Desk;
+use super::publisher::Publisher;
 use crate::key::SecretKey;
 use crate::protocol::{Action, Input, Mono, Now};
 use crate::rumor::BundleId;
@@ -14,7 +14,7 @@ const MORE_CYCLES: f64 = 2.0;
 
 #[derive(Debug)]
 pub(in crate::sim) struct Cycle {
-    desk: Desk,
+    publisher: Publisher,
     fanout: usize,
     /// For how many cycles a node repeats a rumor.
     cycles: u32,
@@ -31,18 +31,18 @@ impl Cycle {
         seed: &[u8; 32],
         now: Now,
     ) -> Self {
-        let mut desk = Desk::new(key, seed, now);
-        let next = desk.about_a_second();
-        Self { desk, fanout, cycles: cycles(nodes, fanout), hot: BTreeMap::new(), next }
+        let mut publisher = Publisher::new(key, seed, now);
+        let next = publisher.about_a_second();
+        Self { publisher, fanout, cycles: cycles(nodes, fanout), hot: BTreeMap::new(), next }
     }
 
     fn cycle(&mut self) {
-        self.next = self.desk.about_a_second();
+        self.next = self.publisher.about_a_second();
         let hot: Vec<_> = self.hot.keys().copied().collect();
         for id in hot {
-            if let Some(bundle) = self.desk.held.get(&id).cloned() {
-                let links = self.desk.some_but(None, self.fanout);
-                self.desk.tell(&links, &bundle);
+            if let Some(bundle) = self.publisher.held.get(&id).cloned() {
+                let links = self.publisher.some_but(None, self.fanout);
+                self.publisher.tell(&links, &bundle);
             }
             if let Some(left) = self.hot.get_mut(&id) {
                 *left = left.saturating_sub(1);
@@ -61,16 +61,16 @@ fn cycles(nodes: usize, fanout: usize) -> u32 {
 
 impl Machine for Cycle {
     fn handle(&mut self, now: Now, input: Input) {
-        let new = match (self.desk.handle(now, &input), input) {
+        let new = match (self.publisher.handle(now, &input), input) {
             (Some(own), _) => vec![own],
             (None, Input::Frame { link, payload, .. }) => match Frame::decode(payload) {
-                Ok(Frame::Bundles(bundles)) => self.desk.take(link, bundles),
+                Ok(Frame::Bundles(bundles)) => self.publisher.take(link, bundles),
                 _ => Vec::new(),
             },
             _ => Vec::new(),
         };
         if self.hot.is_empty() {
-            self.next = self.desk.in_step(self.next);
+            self.next = self.publisher.in_step(self.next);
         }
         self.hot.extend(new.iter().map(|bundle| (bundle.id(), self.cycles)));
         if self.next <= now.mono {
@@ -79,7 +79,7 @@ impl Machine for Cycle {
     }
 
     fn poll(&mut self) -> Option<Action> {
-        self.desk.poll()
+        self.publisher.poll()
     }
 
     fn next_deadline(&self) -> Option<Mono> {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::desk::Desk;
+use super::publisher::Publisher;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::{Action, Input, LinkId, Mono, Now};
 use crate::rumor::{Bundle, BundleId};
@@ -21,7 +21,7 @@ const PULL_AGAIN: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 pub(in crate::sim) struct Mesh {
-    desk: Desk,
+    publisher: Publisher,
     me: PublicKey,
     degree: usize,
     /// Links in the mesh, until links change.
@@ -35,16 +35,16 @@ pub(in crate::sim) struct Mesh {
 impl Mesh {
     pub(in crate::sim) fn new(degree: usize, key: SecretKey, seed: &[u8; 32], now: Now) -> Self {
         let me = key.public();
-        let mut desk = Desk::new(key, seed, now);
-        let next = desk.about_a_second();
+        let mut publisher = Publisher::new(key, seed, now);
+        let next = publisher.about_a_second();
         let recent = VecDeque::from([Vec::new()]);
-        Self { desk, me, degree, mesh: None, recent, pulled: BTreeMap::new(), next }
+        Self { publisher, me, degree, mesh: None, recent, pulled: BTreeMap::new(), next }
     }
 
     /// The links of least rank. Both ends of a link give it the same rank, so what one chooses the other mostly chooses
     /// too: that stands for GRAFT and PRUNE, for which this wire has no frames.
     fn mesh(&mut self) -> Vec<LinkId> {
-        let (me, degree, links) = (self.me, self.degree, &self.desk.links);
+        let (me, degree, links) = (self.me, self.degree, &self.publisher.links);
         let choose = || {
             let mut ranked: Vec<_> = links.iter().map(|(link, peer)| (rank(&me, peer), *link)).collect();
             ranked.sort_unstable();
@@ -65,13 +65,13 @@ impl Mesh {
         }
         let mut links = self.mesh();
         links.retain(|link| Some(*link) != from);
-        self.desk.tell(&links, bundle);
+        self.publisher.tell(&links, bundle);
     }
 
     fn heartbeat(&mut self) {
-        self.next = self.desk.about_a_second();
+        self.next = self.publisher.about_a_second();
         let mesh = self.mesh();
-        let held = &self.desk.held;
+        let held = &self.publisher.held;
         let ids = self.recent.iter().flatten().filter_map(|id| {
             let bundle = held.get(id)?;
             Some((*id, bundle.encoded().len().next_power_of_two().trailing_zeros() as u8))
@@ -81,41 +81,44 @@ impl Mesh {
         if self.recent.len() > ANNOUNCED_FOR {
             self.recent.pop_front();
         }
-        let others: Vec<_> = self.desk.links.keys().copied().filter(|link| !mesh.contains(link)).collect();
+        let others: Vec<_> =
+            self.publisher.links.keys().copied().filter(|link| !mesh.contains(link)).collect();
         let count = LAZY.max(others.len() / 4);
-        let (Some(topic), lucky) = (self.desk.topic(), self.desk.some(others, count)) else { return };
+        let (Some(topic), lucky) = (self.publisher.topic(), self.publisher.some(others, count)) else {
+            return;
+        };
         for part in ids.chunks(MAX_IDS_PER_FRAME) {
             let frame = wire::announce(&topic, part);
-            lucky.iter().for_each(|link| self.desk.send(*link, Lane::Control, frame.clone()));
+            lucky.iter().for_each(|link| self.publisher.send(*link, Lane::Control, frame.clone()));
         }
     }
 
     fn on_frame(&mut self, link: LinkId, frame: Frame) {
         match frame {
             Frame::Bundles(bundles) => {
-                for bundle in self.desk.take(link, bundles) {
+                for bundle in self.publisher.take(link, bundles) {
                     self.new_here(Some(link), &bundle);
                 }
             }
             Frame::Announce(announced) => {
-                let now = self.desk.now.mono;
+                let now = self.publisher.now.mono;
                 let mut wanted = Vec::new();
                 for (id, _) in announced.items {
                     let asked = self.pulled.get(&id).is_some_and(|at| now.since(*at) < PULL_AGAIN);
-                    if !asked && !self.desk.held.contains_key(&id) {
+                    if !asked && !self.publisher.held.contains_key(&id) {
                         self.pulled.insert(id, now);
                         wanted.push(id);
                     }
                 }
                 if !wanted.is_empty() {
-                    self.desk.send(link, Lane::Control, wire::pull(&announced.topic, &wanted));
+                    self.publisher.send(link, Lane::Control, wire::pull(&announced.topic, &wanted));
                 }
             }
             Frame::Pull(pull) => {
                 for bundle in
-                    pull.ids.iter().filter_map(|id| self.desk.held.get(id).cloned()).collect::<Vec<_>>()
+                    pull.ids.iter().filter_map(|id| self.publisher.held.get(id).cloned()).collect::<Vec<_>>()
                 {
-                    self.desk.tell(&[link], &bundle);
+                    self.publisher.tell(&[link], &bundle);
                 }
             }
             _ => {}
@@ -136,9 +139,9 @@ impl Machine for Mesh {
         if matches!(input, Input::LinkUp { .. } | Input::LinkDown { .. }) {
             self.mesh = None;
         }
-        let own = self.desk.handle(now, &input);
+        let own = self.publisher.handle(now, &input);
         if !self.is_busy() {
-            self.next = self.desk.in_step(self.next);
+            self.next = self.publisher.in_step(self.next);
         }
         if let Some(own) = own {
             self.new_here(None, &own);
@@ -153,7 +156,7 @@ impl Machine for Mesh {
     }
 
     fn poll(&mut self) -> Option<Action> {
-        self.desk.poll()
+        self.publisher.poll()
     }
 
     fn next_deadline(&self) -> Option<Mono> {

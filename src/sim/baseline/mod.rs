@@ -4,8 +4,8 @@
 //! it can be read: no signatures, no budgets, no bans. So what they cost is the least that their kind costs.
 
 mod cycle;
-mod desk;
 mod mesh;
+mod publisher;
 mod push;
 
 pub(super) use cycle::Cycle;

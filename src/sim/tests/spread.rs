@@ -30,14 +30,14 @@ fn everybody_hears_and_copies_are_few() {
 
 #[test]
 fn what_a_machine_wants_done_is_told_apart_in_the_trace() {
-    use crate::protocol::{Action, Event, LinkId, PublishError, Ticket};
+    use crate::protocol::{Action, Event, LinkId, PublishError, PublishId};
     let trace = |action: &dyn Fn() -> Action| {
         let mut network = Network::new(Scenario { nodes: 4, links: 2, ..small() });
         network.act(0, network.now_of(0), action());
         network.trace()
     };
     let event = |ahead_ms| Action::Event(Event::ClockSkew { ahead_ms });
-    let published = |result: Result<_, PublishError>| Action::Published { ticket: Ticket(9), result };
+    let published = |result: Result<_, PublishError>| Action::Published { publish_id: PublishId(9), result };
     let actions: [&dyn Fn() -> Action; 8] = [
         &|| Action::PauseReading(LinkId(1)),
         &|| Action::PauseReading(LinkId(2)),

@@ -24,12 +24,12 @@ fn a_clock_that_jumps_is_known_at_once_and_nothing_is_said_by_it() {
             world.run(1_000);
             // When one clock jumps while its links live, and its node publishes for ten minutes.
             world.nodes[0].skew_ms = jump_ms;
-            let mut tickets = Vec::new();
+            let mut publish_ids = Vec::new();
             for n in 0..120 {
-                tickets.push(world.publish(0, &rules, format!("wrong {n}")));
+                publish_ids.push(world.publish(0, &rules, format!("wrong {n}")));
                 world.run(5_000);
                 if n == 12 {
-                    let answer = world.nodes[0].published.get(&tickets[0]);
+                    let answer = world.nodes[0].published.get(&publish_ids[0]);
                     let Some(Err(PublishError::ClockWrong { ahead_ms })) = answer else {
                         panic!("{answer:?}")
                     };
@@ -37,15 +37,15 @@ fn a_clock_that_jumps_is_known_at_once_and_nothing_is_said_by_it() {
                 }
             }
             // Then each request was answered with an error, and it was told once.
-            assert!(tickets.iter().all(|ticket| world.nodes[0].published[ticket].is_err()));
+            assert!(publish_ids.iter().all(|publish_id| world.nodes[0].published[publish_id].is_err()));
             let told = world.nodes[0].events.iter().filter(is_of(Impairment::Clock)).count();
             assert_eq!(told, 1, "{nodes} nodes, {jump_ms} ms");
             // When it is right again, then it speaks and is heard at once.
             world.nodes[0].skew_ms = 0;
-            let ticket = world.publish(0, &rules, "right");
+            let publish_id = world.publish(0, &rules, "right");
             world.publish(1, &rules, "of another");
             world.run(1_000);
-            assert!(world.nodes[0].published[&ticket].is_ok(), "{nodes} nodes, {jump_ms} ms");
+            assert!(world.nodes[0].published[&publish_id].is_ok(), "{nodes} nodes, {jump_ms} ms");
             assert!(world.nodes.iter().all(|node| node.has_heard("right") && node.has_heard("of another")));
             let told = world.nodes[0].events.iter().filter(is_of(Impairment::Clock)).count();
             assert_eq!(told, 2, "{nodes} nodes, {jump_ms} ms");
@@ -87,17 +87,17 @@ fn an_author_whose_clock_was_ahead_speaks_within_a_minute_of_its_being_right() {
             world.run(100);
         }
         world.publish(0, &rules, "to the other");
-        let ticket = world.publish(node, &rules, "right");
+        let publish_id = world.publish(node, &rules, "right");
         world.run(1_000);
         assert!(world.nodes[node].has_heard("to the other"));
         world.run(60_000);
         assert!(
-            matches!(world.nodes[node].published[&ticket], Ok(_) | Err(PublishError::NoLink)),
+            matches!(world.nodes[node].published[&publish_id], Ok(_) | Err(PublishError::NoLink)),
             "{ahead_ms}"
         );
-        let ticket = world.publish(node, &rules, "and again");
+        let publish_id = world.publish(node, &rules, "and again");
         world.run(1_000);
-        assert!(world.nodes[node].published[&ticket].is_ok(), "{ahead_ms}");
+        assert!(world.nodes[node].published[&publish_id].is_ok(), "{ahead_ms}");
         assert!(world.nodes[0].has_heard("and again"));
     }
 }
@@ -123,10 +123,10 @@ fn a_wrong_hour_that_nobody_noticed_costs_a_restarted_author_what_it_said_in_it_
         world.restart(0, true);
         world.connect(0, 1);
         world.run(100);
-        let ticket = world.publish(0, &rules, "right");
+        let publish_id = world.publish(0, &rules, "right");
         world.run(3_000);
         // Then it speaks at once, unless it has spoken at the time that it is now: then it says at once when that is over,
-        let wait = match &world.nodes[0].published[&ticket] {
+        let wait = match &world.nodes[0].published[&publish_id] {
             Ok(_) => 0,
             Err(PublishError::Silent { until_ms }) => {
                 assert!((end..end + 5_000).contains(until_ms), "{begun} to {end}, silent until {until_ms}");
@@ -139,9 +139,9 @@ fn a_wrong_hour_that_nobody_noticed_costs_a_restarted_author_what_it_said_in_it_
         world.publish(1, &rules, "to it");
         world.run(wait + 1_000);
         assert!(world.nodes[0].has_heard("to it"));
-        let ticket = world.publish(0, &rules, "at last");
+        let publish_id = world.publish(0, &rules, "at last");
         world.run(1_000);
-        assert!(world.nodes[0].published[&ticket].is_ok());
+        assert!(world.nodes[0].published[&publish_id].is_ok());
         assert!(world.nodes[1].has_heard("at last"));
     }
 }
@@ -160,10 +160,10 @@ fn links_made_while_a_peers_clock_was_wrong_silence_nobody_when_it_is_right() {
         world.nodes[wrong].skew_ms = 0;
         world.run(3_000);
         // Then both speak.
-        let tickets = [0, wrong].map(|node| (node, world.publish(node, &rules, format!("of {node}"))));
+        let publish_ids = [0, wrong].map(|node| (node, world.publish(node, &rules, format!("of {node}"))));
         world.run(1_000);
-        for (node, ticket) in tickets {
-            assert!(world.nodes[node].published[&ticket].is_ok(), "node {node}, {ahead_ms} ms");
+        for (node, publish_id) in publish_ids {
+            assert!(world.nodes[node].published[&publish_id].is_ok(), "node {node}, {ahead_ms} ms");
         }
         assert!(world.nodes.iter().all(|node| node.has_heard("of 0") && node.has_heard("of 1")));
     }
@@ -184,9 +184,9 @@ fn neighbours_with_wrong_clocks_that_came_to_us_do_not_silence_us() {
         world.says(hostile, Lane::Control, wire::hello(&hello));
     }
     world.run(1_000);
-    let ticket = world.publish(0, &rules, "word");
+    let publish_id = world.publish(0, &rules, "word");
     world.run(1_000);
-    assert!(world.nodes[0].published[&ticket].is_ok());
+    assert!(world.nodes[0].published[&publish_id].is_ok());
     assert!(world.nodes[1].has_heard("word"));
 }
 

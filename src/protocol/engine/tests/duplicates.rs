@@ -54,21 +54,21 @@ fn dial_each_other(seed: u64, apart: u64, slowest: u64) {
     world.connect(0, 1);
     world.run(apart);
     world.connect(1, 0);
-    let mut tickets = [None, None];
+    let mut publish_ids = [None, None];
     for _ in 0..4_000 {
         world.run(1);
-        for (node, ticket) in tickets.iter_mut().enumerate() {
+        for (node, publish_id) in publish_ids.iter_mut().enumerate() {
             let links = world.engine(node).links_of(&rules.id());
-            assert!(links == 1 || ticket.is_none(), "{links} links, seed {seed}, {apart} ms apart");
-            if links == 1 && ticket.is_none() {
-                *ticket = Some(world.publish(node, &rules, format!("from {node}")));
+            assert!(links == 1 || publish_id.is_none(), "{links} links, seed {seed}, {apart} ms apart");
+            if links == 1 && publish_id.is_none() {
+                *publish_id = Some(world.publish(node, &rules, format!("from {node}")));
             }
         }
     }
     let lesser_dialled = world.nodes[0].key < world.nodes[1].key;
     assert_eq!(world.the_link(), [lesser_dialled, !lesser_dialled], "the lesser key's link stays");
-    for (node, ticket) in tickets.into_iter().enumerate() {
-        let said = ticket.expect("it had a link");
+    for (node, publish_id) in publish_ids.into_iter().enumerate() {
+        let said = publish_id.expect("it had a link");
         assert!(world.nodes[node].published[&said].is_ok(), "{:?}", world.nodes[node].published);
         assert!(world.nodes[1 - node].has_heard(format!("from {node}")));
         assert_eq!(world.edges(node), (1, 0), "up once, and never down");

@@ -9,7 +9,7 @@ use super::check::Judge;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::{
     Action, Config, Counters, Engine, Event, FRAME_OVERHEAD, Ledger, LinkId, MAX_SKEW, Now, PublishError,
-    Setup, Ticket, Validation, VerifyJob,
+    PublishId, Setup, Validation, VerifyJob,
 };
 use crate::rumor::{Bundle, NetworkId, Position, RumorId, Spans};
 use crate::wire::Lane;
@@ -78,7 +78,7 @@ pub(super) struct Node {
     pub(super) events: Vec<Event>,
     /// Times that it was told to have missed.
     pub(super) missed: Vec<(u64, u64)>,
-    pub(super) published: BTreeMap<Ticket, Result<RumorId, PublishError>>,
+    pub(super) published: BTreeMap<PublishId, Result<RumorId, PublishError>>,
     /// Batches of signatures that were judged.
     pub(super) batches: Vec<Vec<VerifyJob>>,
     /// Bytes with the transport.
@@ -154,8 +154,8 @@ impl Node {
                     self.delivered.push(Delivered { position, body: rumor.body().clone(), at });
                 }
             }
-            Action::Published { ticket, result } => {
-                assert!(self.published.insert(*ticket, result.clone()).is_none(), "answered twice");
+            Action::Published { publish_id, result } => {
+                assert!(self.published.insert(*publish_id, result.clone()).is_none(), "answered twice");
             }
             Action::Missed { from_ms, to_ms, .. } => self.missed.push((*from_ms, *to_ms)),
             Action::Event(event) => self.events.push(event.clone()),

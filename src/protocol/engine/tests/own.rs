@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::hostile::{bundle, frame_of};
 use super::world::World;
 use crate::key::SecretKey;
-use crate::protocol::{Event, Impairment, Input, Ledger, PublishError, Ticket};
+use crate::protocol::{Event, Impairment, Input, Ledger, PublishError, PublishId};
 use crate::rumor::{Spans, Topic};
 use crate::wire::{Lane, Reason};
 
@@ -25,9 +25,9 @@ fn a_restart_with_its_ledger_speaks_within_seconds_and_repeats_no_position() {
         world.restart(0, true);
         world.connect(0, 1);
         world.run(50);
-        let ticket = world.publish(0, &rules, format!("back in life {life}"));
+        let publish_id = world.publish(0, &rules, format!("back in life {life}"));
         world.run(5_000);
-        assert!(world.nodes[0].published[&ticket].is_ok());
+        assert!(world.nodes[0].published[&publish_id].is_ok());
     }
     // Then the other heard all of it, and convicted nobody (the world checks).
     assert_eq!(world.nodes[1].delivered.len(), 10);
@@ -46,11 +46,11 @@ fn a_restart_without_its_ledger_waits_until_nothing_said_before_can_be_repeated(
     world.restart(0, false);
     world.connect(0, 1);
     world.run(100);
-    let ticket = world.publish(0, &rules, "after");
+    let publish_id = world.publish(0, &rules, "after");
     world.run(29_500);
-    assert!(!world.nodes[0].published.contains_key(&ticket));
+    assert!(!world.nodes[0].published.contains_key(&publish_id));
     world.run(3_000);
-    assert!(world.nodes[0].published[&ticket].is_ok());
+    assert!(world.nodes[0].published[&publish_id].is_ok());
     assert_eq!(world.nodes[1].heard(), ["before", "after"]);
 }
 
@@ -125,9 +125,9 @@ fn a_second_writer_is_noticed_and_publishing_stops() {
     world.run(1_500);
     // When the second has heard the first, it stops before it can contradict it.
     assert!(world.nodes[twin].told_of_duplicate_writer());
-    let ticket = world.publish(twin, &rules, "from the second");
+    let publish_id = world.publish(twin, &rules, "from the second");
     world.run(1_500);
-    assert_eq!(world.nodes[twin].published[&ticket], Err(PublishError::DuplicateWriter));
+    assert_eq!(world.nodes[twin].published[&publish_id], Err(PublishError::DuplicateWriter));
     assert!(world.engine(1).convicted().is_empty());
     // The first never heard the second, and goes on.
     assert!(!world.nodes[0].told_of_duplicate_writer());
@@ -156,9 +156,9 @@ fn a_neighbour_that_replays_our_own_old_words_is_not_a_second_writer() {
         // Then nothing is made of it, and the node still publishes.
         assert!(!world.nodes[node].told_of_duplicate_writer());
         world.run(45_000);
-        let ticket = world.publish(node, &rules, "new");
+        let publish_id = world.publish(node, &rules, "new");
         world.run(2_000);
-        assert!(world.nodes[node].published[&ticket].is_ok(), "{:?}", world.nodes[node].published);
+        assert!(world.nodes[node].published[&publish_id].is_ok(), "{:?}", world.nodes[node].published);
     }
 }
 
@@ -175,10 +175,10 @@ fn words_that_only_another_process_can_have_written_stop_us_before_we_contradict
     world.pushes(hostile, &[&theirs]);
     world.run(100);
     // When we want to speak.
-    let ticket = world.publish(node, &rules, "ours");
+    let publish_id = world.publish(node, &rules, "ours");
     world.run(5_000);
     // Then we do not.
-    assert_eq!(world.nodes[node].published[&ticket], Err(PublishError::DuplicateWriter));
+    assert_eq!(world.nodes[node].published[&publish_id], Err(PublishError::DuplicateWriter));
     assert!(!world.nodes[node].has_heard("ours"));
     assert!(world.hostiles[hostile].bundles().is_empty());
 }
@@ -287,12 +287,12 @@ fn one_record_is_under_way_at_a_time() {
     let node = world.node_with(|spec| spec.ledger = Ledger::fresh());
     world.hostile(node);
     // When something is said in both at once (the world asserts that no second record is asked for).
-    let tickets = [world.publish(node, &short, "one"), world.publish(node, &long, "two")];
+    let publish_ids = [world.publish(node, &short, "one"), world.publish(node, &long, "two")];
     assert!(world.nodes[node].is_recording);
     // Then both are said in the end.
     world.run(100);
-    for ticket in tickets {
-        assert!(world.nodes[node].published[&ticket].is_ok());
+    for publish_id in publish_ids {
+        assert!(world.nodes[node].published[&publish_id].is_ok());
     }
 }
 
@@ -323,14 +323,14 @@ fn what_is_said_soon_after_goes_together() {
     assert!(world.nodes[node].has_heard("second") && world.nodes[node].has_heard("fourth"));
     world.run(100);
     assert_eq!(sizes(&world), [1, 1, 3]);
-    // What fills a bundle does not wait, nor does what is in a hurry.
+    // What fills a bundle does not wait, nor does what has to be sealed now.
     world.publish(node, &rules, "fifth");
     for n in 0..64 {
         world.publish(node, &rules, format!("{n}"));
     }
     assert!(world.nodes[node].has_heard("63"));
-    let (topic, body, ticket) = (rules.id(), "now".into(), Ticket(1 << 40));
-    world.handle(node, Input::TryPublish { topic, body, ticket });
+    let (topic, body, publish_id) = (rules.id(), "now".into(), PublishId(1 << 40));
+    world.handle(node, Input::TryPublish { topic, body, publish_id });
     assert!(world.nodes[node].has_heard("now"));
     world.run(100);
     assert_eq!(sizes(&world), [1, 1, 3, 1, 64, 1]);
@@ -344,23 +344,24 @@ fn what_does_not_wait_is_answered_at_once_or_when_the_ledger_has_answered() {
     world.hostile(node);
     let topic = rules.id();
     let tried = |world: &mut World, number: u64| {
-        let ticket = Ticket((1 << 40) + number);
-        world.handle(node, Input::TryPublish { topic, body: "word".into(), ticket });
-        ticket
+        let publish_id = PublishId((1 << 40) + number);
+        world.handle(node, Input::TryPublish { topic, body: "word".into(), publish_id });
+        publish_id
     };
     // Its first word waits for the ledger, and for nothing else.
     let first = tried(&mut world, 0);
     assert!(!world.nodes[node].published.contains_key(&first));
     // One that is taken back meanwhile leaves nothing behind.
     let (remembered, gone) = (world.engine(node).publisher.remembers(), tried(&mut world, 9));
-    world.handle(node, Input::Withdraw { topic, ticket: gone });
+    world.handle(node, Input::Withdraw { topic, publish_id: gone });
     assert_eq!(world.engine(node).publisher.remembers(), remembered);
     world.run(100);
     assert!(world.nodes[node].published[&first].is_ok());
     // When the slots of the tick are used, then there is an answer at once; and nothing is left that could still be published.
     let answers: Vec<_> = (1..4).map(|number| tried(&mut world, number)).collect();
-    let refused =
-        answers.iter().filter(|ticket| world.nodes[node].published[*ticket] == Err(PublishError::WouldWait));
+    let refused = answers
+        .iter()
+        .filter(|publish_id| world.nodes[node].published[*publish_id] == Err(PublishError::WouldWait));
     assert!(refused.count() >= 2);
     let delivered = world.nodes[node].published.values().filter(|answer| answer.is_ok()).count();
     world.run(5_000);
@@ -378,8 +379,8 @@ fn what_is_taken_back_is_answered_once_and_never_published() {
     let second = world.publish(node, &rules, "second");
     world.run(10);
     let topic = rules.id();
-    for ticket in [first, second, second] {
-        world.handle(node, Input::Withdraw { topic, ticket });
+    for publish_id in [first, second, second] {
+        world.handle(node, Input::Withdraw { topic, publish_id });
     }
     assert!(world.nodes[node].published[&first].is_ok());
     assert_eq!(world.nodes[node].published[&second], Err(PublishError::WouldWait));
@@ -398,8 +399,8 @@ fn whoever_waits_for_each_answer_is_not_held_up() {
     // When an author says the next word only once it has the answer to the last one.
     let begun = world.millis();
     for n in 0..500 {
-        let ticket = world.publish(node, &rules, format!("{n}"));
-        while !world.nodes[node].published.contains_key(&ticket) {
+        let publish_id = world.publish(node, &rules, format!("{n}"));
+        while !world.nodes[node].published.contains_key(&publish_id) {
             world.run(1);
         }
     }
@@ -444,20 +445,23 @@ fn a_slow_ledger_delays_what_is_published_and_loses_nothing() {
         world.connect(0, 1);
         world.run(100);
         // When a word is published each second for a minute, and then nothing for two records' time,
-        let tickets: Vec<_> = (0..60)
+        let publish_ids: Vec<_> = (0..60)
             .map(|n| {
-                let ticket = world.publish(0, &rules, format!("{n}"));
+                let publish_id = world.publish(0, &rules, format!("{n}"));
                 world.run(100);
                 // Once it is known how long a record takes, the next is asked for in time: nobody waits for it any more.
-                let waits = !world.nodes[0].published.contains_key(&ticket);
+                let waits = !world.nodes[0].published.contains_key(&publish_id);
                 assert!(!waits || n < 35 || takes > 10_000, "{takes} ms, word {n}");
                 world.run(900);
-                ticket
+                publish_id
             })
             .collect();
         world.run(takes * 2);
         // Then all of it is out, and a slow one was told, once.
-        assert!(tickets.iter().all(|ticket| world.nodes[0].published[ticket].is_ok()), "{takes} ms");
+        assert!(
+            publish_ids.iter().all(|publish_id| world.nodes[0].published[publish_id].is_ok()),
+            "{takes} ms"
+        );
         assert_eq!(world.nodes[1].delivered.len(), 60, "{takes} ms");
         let told = |event: &&Event| matches!(event, Event::Impaired { what: Impairment::RecordSlow, .. });
         let told = world.nodes[0].events.iter().filter(told).count();
@@ -475,16 +479,16 @@ fn a_ledger_that_fails_is_told_once_until_it_works_again() {
     // Given a disk that answers none of three requests but with an error.
     world.nodes[0].record_takes = Duration::from_secs(3_600);
     for n in 0..3 {
-        let ticket = world.publish(0, &rules, format!("{n}"));
+        let publish_id = world.publish(0, &rules, format!("{n}"));
         world.nodes[0].is_recording = false;
         world.handle(0, crate::protocol::Input::RecordFailed { why: "full".into() });
-        assert_eq!(world.nodes[0].published[&ticket], Err(PublishError::Ledger("full".into())));
+        assert_eq!(world.nodes[0].published[&publish_id], Err(PublishError::Ledger("full".into())));
     }
     // When it works again.
     world.nodes[0].record_takes = Duration::from_millis(1);
-    let ticket = world.publish(0, &rules, "word");
+    let publish_id = world.publish(0, &rules, "word");
     world.run(100);
-    assert!(world.nodes[0].published[&ticket].is_ok());
+    assert!(world.nodes[0].published[&publish_id].is_ok());
     let told = |event: &&Event| match event {
         Event::Impaired { what, .. } | Event::Recovered { what, .. } => *what == Impairment::RecordFailing,
         _ => false,
@@ -500,9 +504,9 @@ fn an_author_that_ended_in_good_order_speaks_after_one_tick_of_listening() {
     world.connect(0, 1);
     world.run(100);
     for life in 0..20 {
-        let ticket = world.publish(0, &rules, format!("{life}"));
+        let publish_id = world.publish(0, &rules, format!("{life}"));
         world.run(1_200);
-        assert!(world.nodes[0].published[&ticket].is_ok(), "{life}");
+        assert!(world.nodes[0].published[&publish_id].is_ok(), "{life}");
         world.run(137);
         // When it ends, what was recorded ahead is taken back.
         world.nodes[0].settle();
@@ -535,13 +539,13 @@ fn a_key_that_was_used_before_listens_before_it_speaks() {
     // When it wants to speak as soon as it has a link, while the first goes on.
     world.connect(twin, 1);
     world.run(25);
-    let ticket = world.publish(twin, &rules, "the twin");
+    let publish_id = world.publish(twin, &rules, "the twin");
     for n in 10..20 {
         world.publish(0, &rules, format!("{n}"));
         world.run(300);
     }
     // Then it hears the other before it has said anything, and nobody is convicted.
-    assert_eq!(world.nodes[twin].published[&ticket], Err(PublishError::DuplicateWriter));
+    assert_eq!(world.nodes[twin].published[&publish_id], Err(PublishError::DuplicateWriter));
     assert!(
         world.nodes[twin]
             .engine
@@ -571,13 +575,13 @@ fn where_the_record_of_an_earlier_life_ends_an_author_listens_for_another_writer
     let twin = world.node_with(|spec| (spec.author, spec.ledger) = (shared, Ledger::Kept { used }));
     world.connect(twin, 1);
     world.run(25);
-    let ticket = world.publish(twin, &rules, "the twin");
+    let publish_id = world.publish(twin, &rules, "the twin");
     for n in 0..30 {
         world.publish(0, &rules, format!("{n}"));
         world.run(300);
     }
     // Then it hears the other at the first tick that is nobody's, and nobody is convicted.
-    assert_eq!(world.nodes[twin].published[&ticket], Err(PublishError::DuplicateWriter));
+    assert_eq!(world.nodes[twin].published[&publish_id], Err(PublishError::DuplicateWriter));
     assert!(world.nodes.iter().all(|node| node.engine.convicted().is_empty()));
     assert_eq!(world.nodes[1].delivered.len(), 30);
 }
@@ -593,9 +597,9 @@ fn an_author_that_is_silent_for_long_says_until_when() {
     let node = world.node_with(|spec| spec.ledger = Ledger::Kept { used });
     world.hostile(node);
     // When it wants to speak, then it learns when it may; the event says the same.
-    let ticket = world.publish(node, &rules, "word");
+    let publish_id = world.publish(node, &rules, "word");
     world.run(2_000);
-    let answer = world.nodes[node].published[&ticket].clone();
+    let answer = world.nodes[node].published[&publish_id].clone();
     let Err(PublishError::Silent { until_ms }) = answer else { panic!("{answer:?}") };
     assert!((now + 3_600_000..now + 3_603_000).contains(&until_ms));
     assert_eq!(world.nodes[node].engine.why_waiting(&rules.id()), PublishError::Silent { until_ms });
@@ -603,9 +607,9 @@ fn an_author_that_is_silent_for_long_says_until_when() {
     assert_eq!(world.nodes[node].events.iter().filter(|event| **event == told).count(), 1);
     // And then it may.
     world.run(3_603_000);
-    let ticket = world.publish(node, &rules, "word");
+    let publish_id = world.publish(node, &rules, "word");
     world.run(100);
-    assert!(world.nodes[node].published[&ticket].is_ok());
+    assert!(world.nodes[node].published[&publish_id].is_ok());
     assert!(world.nodes[node].engine.stats().impaired.is_empty());
 }
 
@@ -624,8 +628,8 @@ fn a_loaded_key_without_a_ledger_tells_at_its_start_until_when_it_is_silent() {
     assert_eq!(until / 10_000, (super::world::BEGIN_MS + 32_000) / 10_000);
     assert!(matches!(world.nodes[node].engine.why_waiting(&rules.id()), PublishError::Silent { .. }));
     // A publish request waits for it: that is less than a minute.
-    let ticket = world.publish(node, &rules, "word");
+    let publish_id = world.publish(node, &rules, "word");
     world.run(32_000);
-    assert!(world.nodes[node].published[&ticket].is_ok());
+    assert!(world.nodes[node].published[&publish_id].is_ok());
     assert!(world.nodes[node].engine.stats().impaired.is_empty());
 }

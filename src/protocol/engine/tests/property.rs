@@ -10,7 +10,7 @@ use crate::rumor::{Evidence, Guarantee, Topic};
 
 /// What happens to a network of correct nodes.
 #[derive(Clone, Debug)]
-enum Deed {
+enum Op {
     /// Somebody says so many words at once, of such a length.
     Say(usize, usize, usize),
     /// A link's end stops reading, or reads again.
@@ -25,14 +25,14 @@ enum Deed {
     Wait(u64),
 }
 
-fn deed() -> impl Strategy<Value = Deed> {
+fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        4 => (0usize..5, 1usize..40, 1usize..3_000).prop_map(|(who, count, len)| Deed::Say(who, count, len)),
-        1 => (0usize..20, 0usize..2, any::<bool>()).prop_map(|(link, end, reads)| Deed::Reading(link, end, reads)),
-        1 => (0usize..20).prop_map(Deed::Relink),
-        1 => (0usize..5).prop_map(Deed::Restart),
-        1 => (0usize..5).prop_map(Deed::Convict),
-        4 => (1u64..2_500).prop_map(Deed::Wait),
+        4 => (0usize..5, 1usize..40, 1usize..3_000).prop_map(|(who, count, len)| Op::Say(who, count, len)),
+        1 => (0usize..20, 0usize..2, any::<bool>()).prop_map(|(link, end, reads)| Op::Reading(link, end, reads)),
+        1 => (0usize..20).prop_map(Op::Relink),
+        1 => (0usize..5).prop_map(Op::Restart),
+        1 => (0usize..5).prop_map(Op::Convict),
+        4 => (1u64..2_500).prop_map(Op::Wait),
     ]
 }
 
@@ -81,7 +81,7 @@ proptest! {
         seed in 0u64..1_000,
         nodes in prop::collection::vec((config(), -15_000i64..15_000, 0u8..6), 5),
         hold_back in any::<bool>(),
-        deeds in prop::collection::vec(deed(), 1..60),
+        ops in prop::collection::vec(op(), 1..60),
     ) {
         let mut world = World::new(seed);
         world.latency = (Duration::from_millis(1), Duration::from_millis(90));
@@ -102,26 +102,26 @@ proptest! {
             });
         }
         world.mesh();
-        for (number, deed) in deeds.into_iter().enumerate() {
-            match deed {
-                Deed::Say(who, count, len) => (0..count).for_each(|n| {
+        for (number, op) in ops.into_iter().enumerate() {
+            match op {
+                Op::Say(who, count, len) => (0..count).for_each(|n| {
                     world.publish(who, &rules, format!("{number} {n:0>len$}"));
                 }),
-                Deed::Reading(link, end, reads) => {
+                Op::Reading(link, end, reads) => {
                     let link = link % world.wires.len();
                     world.set_reading(link, end, reads);
                 }
-                Deed::Relink(link) => {
+                Op::Relink(link) => {
                     let (a, b) = (link % 5, (link / 5 + 1 + link % 5) % 5);
                     world.connect(a, if a == b { (a + 1) % 5 } else { b });
                 }
-                Deed::Restart(who) => {
+                Op::Restart(who) => {
                     world.restart(who, true);
                     (0..5).filter(|other| *other != who).for_each(|other| {
                         world.connect(who, other);
                     });
                 }
-                Deed::Convict(who) => {
+                Op::Convict(who) => {
                     let author = world.liar(number as u64);
                     let [yes, no] = ["yes", "no"].map(|word| world.says_at(&author, &rules, 0, word));
                     let evidence = Evidence::new(*yes.signed_header(), *no.signed_header()).unwrap();
@@ -136,7 +136,7 @@ proptest! {
                         world.cut(wire);
                     }
                 }
-                Deed::Wait(millis) => world.run(millis),
+                Op::Wait(millis) => world.run(millis),
             }
         }
         world.run(15_000);

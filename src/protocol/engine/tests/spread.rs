@@ -196,9 +196,10 @@ fn links_that_go_down_and_up_again_lose_nothing() {
         let (node, wire) = wires[at];
         world.cut(wire);
         for author in 0..5 {
-            let ticket = world.publish(author, &rules, format!("{round} of {author}"));
-            said +=
-                usize::from(world.nodes[author].published.get(&ticket) != Some(&Err(PublishError::NoLink)));
+            let publish_id = world.publish(author, &rules, format!("{round} of {author}"));
+            said += usize::from(
+                world.nodes[author].published.get(&publish_id) != Some(&Err(PublishError::NoLink)),
+            );
         }
         world.run(60);
         wires[at].1 = world.connect(node, node + 1);
@@ -261,7 +262,7 @@ fn the_largest_body_crosses_by_announcement_and_pull() {
     for len in [MAX_INLINE, MAX_INLINE + 1, 65_536] {
         world.publish(0, &rules, vec![b'x'; len]);
     }
-    let ticket = world.publish(0, &rules, vec![b'x'; 65_537]);
+    let publish_id = world.publish(0, &rules, vec![b'x'; 65_537]);
     world.run(1_000);
     // Then all arrive, only the first is pushed, and one byte too many is a typed error.
     assert_eq!(world.nodes[1].delivered.len(), 3);
@@ -271,5 +272,5 @@ fn the_largest_body_crosses_by_announcement_and_pull() {
     let announced = |frame: &&Frame| matches!(frame, Frame::Announce(_));
     assert!(world.hostiles[hostile].frames.iter().any(|frame| announced(&frame)));
     let error = PublishError::TooLarge { len: 65_537, max: 65_536 };
-    assert_eq!(world.nodes[0].published[&ticket], Err(error));
+    assert_eq!(world.nodes[0].published[&publish_id], Err(error));
 }

@@ -332,10 +332,14 @@ fn topics_that_were_joined_spoken_in_and_left_leave_nothing_behind() {
         let joined = TopicChange { joined: vec![topic], left: vec![] };
         world.says(hostile, Lane::Control, wire::topics(&joined));
         world.run(11);
-        let ticket = world.publish(node, &other, "word");
+        let publish_id = world.publish(node, &other, "word");
         // It waits for the next tick, since it has spoken in the topic before in this one.
-        world.until(2_000, |world| world.nodes[node].published.contains_key(&ticket));
-        assert!(world.nodes[node].published[&ticket].is_ok(), "{:?}", world.nodes[node].published[&ticket]);
+        world.until(2_000, |world| world.nodes[node].published.contains_key(&publish_id));
+        assert!(
+            world.nodes[node].published[&publish_id].is_ok(),
+            "{:?}",
+            world.nodes[node].published[&publish_id]
+        );
         leave(&mut world, node, &other);
         let left = TopicChange { joined: vec![], left: vec![topic] };
         world.says(hostile, Lane::Control, wire::topics(&left));
@@ -352,9 +356,9 @@ fn topics_that_were_joined_spoken_in_and_left_leave_nothing_behind() {
     world.says(hostile, Lane::Control, wire::topics(&joined));
     world.nodes[node].skew_ms = -601_000;
     world.run(11);
-    let ticket = world.publish(node, &first, "other word");
+    let publish_id = world.publish(node, &first, "other word");
     world.run(100);
-    assert!(!matches!(world.nodes[node].published.get(&ticket), Some(Ok(_))), "it waits for its clock");
+    assert!(!matches!(world.nodes[node].published.get(&publish_id), Some(Ok(_))), "it waits for its clock");
 }
 
 /// Two linked nodes that read a topic; gives their link too.

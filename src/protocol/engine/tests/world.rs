@@ -20,7 +20,7 @@ use super::node::{Node, Spec};
 use crate::key::PublicKey;
 use crate::protocol::random::Random;
 use crate::protocol::{
-    Action, BatchId, DownReason, Input, LinkId, Mono, Now, Ticket, Validation, ValidationId, VerifyJob,
+    Action, BatchId, DownReason, Input, LinkId, Mono, Now, PublishId, Validation, ValidationId, VerifyJob,
 };
 use crate::rumor::{NetworkId, RuleSet, Topic};
 use crate::wire::{Lane, Reason};
@@ -81,7 +81,7 @@ pub(super) struct World {
     happenings: BTreeMap<u64, Happening>,
     pub(super) at: u64,
     count: u64,
-    tickets: u64,
+    publish_ids: u64,
     pub(super) random: Random,
     trace: blake3::Hasher,
 }
@@ -104,7 +104,7 @@ impl World {
             happenings: BTreeMap::new(),
             at: 1_000_000_000,
             count: 0,
-            tickets: 0,
+            publish_ids: 0,
             random: Random::new(&bytes),
             trace: blake3::Hasher::new(),
         }
@@ -195,12 +195,12 @@ impl World {
         }
     }
 
-    pub(super) fn publish(&mut self, node: usize, rules: &RuleSet, body: impl AsRef<[u8]>) -> Ticket {
-        let ticket = Ticket(self.tickets);
-        self.tickets += 1;
+    pub(super) fn publish(&mut self, node: usize, rules: &RuleSet, body: impl AsRef<[u8]>) -> PublishId {
+        let publish_id = PublishId(self.publish_ids);
+        self.publish_ids += 1;
         let body = Bytes::copy_from_slice(body.as_ref());
-        self.handle(node, Input::Publish { topic: rules.id(), body, ticket });
-        ticket
+        self.handle(node, Input::Publish { topic: rules.id(), body, publish_id });
+        publish_id
     }
 
     /// Lets so many milliseconds pass.

@@ -5,13 +5,13 @@ use super::sync::{Arc, AtomicU64, Ordering};
 
 /// Rumors delivered so far. One task counts, any number of readers begin at what it has counted.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tally(Arc<AtomicU64>);
+pub(super) struct DeliveredCount(Arc<AtomicU64>);
 
 /// Rumors that a reader has read, missed, or that were before its time.
 #[derive(Debug)]
 pub(super) struct Seen(u64);
 
-impl Tally {
+impl DeliveredCount {
     /// Counts `rumors` that `send` puts into the channel; it is told how many came before.
     pub(super) fn deliver(&self, rumors: u64, send: impl FnOnce(u64)) {
         let before = self.0.load(Ordering::Relaxed);

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::key::{PublicKey, SecretKey};
-use crate::protocol::{Action, Input, LinkId, Mono, Now, PublishError, Ticket};
+use crate::protocol::{Action, Input, LinkId, Mono, Now, PublishError, PublishId};
 use crate::rumor::{Bundle, BundleId, Pen, Reservation, RuleSet, TopicId, seal};
 use crate::sim::dice::Dice;
 use crate::wire::{Bundles, FrameWriter, Lane};
 
 /// A node without a protocol.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct Publisher {
     key: SecretKey,
     topic: Option<(Arc<RuleSet>, Pen)>,
     pub(super) links: BTreeMap<LinkId, PublicKey>,
@@ -24,7 +24,7 @@ pub(super) struct Desk {
     pub(super) now: Now,
 }
 
-impl Desk {
+impl Publisher {
     pub(super) fn new(key: SecretKey, seed: &[u8; 32], now: Now) -> Self {
         Self {
             key,
@@ -58,13 +58,13 @@ impl Desk {
             Input::Join { rules, .. } if self.topic.is_none() => {
                 self.topic = Some((Arc::clone(rules), Pen::new(rules, crate::rumor::Spans::default())));
             }
-            Input::Publish { body, ticket, .. } => return self.publish(body.clone(), *ticket),
+            Input::Publish { body, publish_id, .. } => return self.publish(body.clone(), *publish_id),
             _ => {}
         }
         None
     }
 
-    fn publish(&mut self, body: Bytes, ticket: Ticket) -> Option<Arc<Bundle>> {
+    fn publish(&mut self, body: Bytes, publish_id: PublishId) -> Option<Arc<Bundle>> {
         let (rules, pen) = self.topic.as_mut()?;
         let sealed = match pen.reserve(self.now.unix_ms, 1, None) {
             Reservation::Slots { first, .. } => seal(&self.key, rules.id(), first, &[body]).ok(),
@@ -73,7 +73,8 @@ impl Desk {
         let bundle = sealed.map(Arc::new);
         let rumor = bundle.as_ref().and_then(|bundle| bundle.rumors().next().map(|rumor| rumor.id()));
         // None of them makes anybody wait.
-        self.actions.push_back(Action::Published { ticket, result: rumor.ok_or(PublishError::WouldWait) });
+        self.actions
+            .push_back(Action::Published { publish_id, result: rumor.ok_or(PublishError::WouldWait) });
         let bundle = bundle?;
         self.held.insert(bundle.id(), Arc::clone(&bundle));
         self.actions.push_back(Action::Deliver { bundle: Arc::clone(&bundle), from: None });
