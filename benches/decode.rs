@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use vouchsafe::protocol::{Action, Engine, Input, Ledger, LinkId, Mono, Now, Setup};
+use vouchsafe::protocol::{Action, Engine, Input, LinkId, Mono, Now, Setup, UsedPositions};
 use vouchsafe::rumor::{Bundle, MAX_INLINE, RuleSet, seal};
 use vouchsafe::wire::{self, Frame, FrameWriter, Hello, Lane};
 use vouchsafe::{Config, NetworkId, Position, PublicKey, SecretKey, Topic};
@@ -88,7 +88,7 @@ fn engine(rules: &Arc<RuleSet>, now: Now) -> Engine {
         network,
         node: PublicKey::from_bytes([1; 32]),
         author: SecretKey::from_seed(&[2; 32]),
-        ledger: Ledger::None,
+        position_log: UsedPositions::None,
         seed: [3; 32],
         config,
     };

@@ -15,7 +15,7 @@ use criterion::{
     BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
 };
 use vouchsafe::protocol::{
-    Action, Engine, FRAME_OVERHEAD, Input, Ledger, LinkId, MAX_LINKS, MAX_TOPICS, Mono, Now, Setup,
+    Action, Engine, FRAME_OVERHEAD, Input, LinkId, MAX_LINKS, MAX_TOPICS, Mono, Now, Setup, UsedPositions,
 };
 use vouchsafe::rumor::{Bundle, RuleSet, seal};
 use vouchsafe::wire::{self, FrameWriter, Hello, Lane};
@@ -68,7 +68,7 @@ impl Scene {
             network: NetworkId::of("bench"),
             node: PublicKey::from_bytes([1; 32]),
             author: SecretKey::from_seed(&[2; 32]),
-            ledger: Ledger::None,
+            position_log: UsedPositions::None,
             seed: [3; 32],
             config,
         };

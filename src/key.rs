@@ -178,7 +178,7 @@ impl SecretKey {
     }
 
     /// Whether this process generated the key, and no node has written under it yet, nor under a clone of it. Any other key may
-    /// have signed rumors in an earlier life, so without a ledger its author waits out the clock skew before it speaks.
+    /// have signed rumors in an earlier life, so without a position log its author waits out the clock skew before it speaks.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.fresh.load(Ordering::Relaxed)
@@ -551,7 +551,7 @@ mod tests {
         assert!(matches!(fault(folder.path()), KeyFileError::NotAFile { what: "a folder", .. }));
         assert!(matches!(fault("/dev/zero".as_ref()), KeyFileError::NotAFile { .. }));
         // Readable by all, and no key: the mode is not what is wrong with it.
-        let path = folder.path().join("node.ledger");
+        let path = folder.path().join("node.positions");
         for (bytes, chars) in [(&b"vs-ldg-1"[..], 8), (&b"\xff\xfe"[..], 2), (&b""[..], 0)] {
             std::fs::write(&path, bytes).unwrap();
             chmod(&path, 0o644);

@@ -35,7 +35,7 @@
 //! | I want to ... | Type |
 //! |---|---|
 //! | start a node, and stop it | [`Node`], [`Builder`], [`SpawnError`] |
-//! | keep an identity | [`SecretKey`], [`PublicKey`]; [`Builder::ledger`] |
+//! | keep an identity | [`SecretKey`], [`PublicKey`]; [`Builder::position_log`] |
 //! | find other nodes | [`PeerAddr`], [`Host`]; [`Node::connect`], [`Node::stop_dialling`] |
 //! | say who may write, and how much | [`Topic`], [`Authors`], [`Guarantee`] |
 //! | publish | [`TopicHandle`], [`PublishError`] |
@@ -79,7 +79,7 @@
 //! (before 1.0: a new minor version). Enums that may grow are `non_exhaustive`; configurations have setters.
 //!
 //! The modules are the **lower level**, for drivers, tests and other implementations: the engine ([`protocol`]), its frames
-//! ([`wire`]), QUIC ([`net`]), the rule for signatures ([`verify`]), the data ([`rumor`]), the ledger ([`store`]) and the simulator
+//! ([`wire`]), QUIC ([`net`]), the rule for signatures ([`verify`]), the data ([`rumor`]), the position log ([`store`]) and the simulator
 //! (`sim`). Their names, signatures and fields may change in a minor version; `CHANGELOG.md` says so. Two things do not change
 //! there without a new major version: the bytes of the wire version that [`wire::ALPN`] names, and which signatures are genuine.
 //!
@@ -94,7 +94,7 @@
 //! |---|---|---|
 //! | `node` | the async face | builder, handles, subscriptions, the task that owns the engine |
 //! | [`net`] | QUIC | endpoint, TLS identity by raw public key, gate, links |
-//! | [`store`] | what is kept | the author's ledger |
+//! | [`store`] | what is kept | the author's position log |
 //! | [`protocol`] | what to do | the sans-I/O engine: intake, spread, pulls, evidence, budgets |
 //! | [`wire`] | how it travels | frames, strict codec, limits |
 //! | [`verify`] | is it genuine | the rule, alone and in batches |
@@ -158,7 +158,7 @@ pub use rumor::{
     Proof, ProofError, RuleError, Rumor, RumorId, Topic, TopicId,
 };
 #[doc(inline)]
-pub use store::LedgerError;
+pub use store::PositionLogError;
 #[doc(inline)]
 pub use wire::Reason;
 

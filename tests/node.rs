@@ -120,12 +120,12 @@ async fn try_publish_does_not_wait_for_a_slot() {
 }
 
 #[tokio::test]
-async fn try_publish_waits_for_the_ledger_and_for_nothing_else() {
+async fn try_publish_waits_for_the_position_log_and_for_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let pool = VerifierPool::new(1);
     let other = node(&pool, &[]).await;
     let builder = Node::builder(SecretKey::generate()).network(NETWORK).listen("127.0.0.1:0");
-    let builder = builder.bootstrap([other.addr().unwrap()]).ledger(folder.path().join("a.ledger"));
+    let builder = builder.bootstrap([other.addr().unwrap()]).position_log(folder.path().join("a.positions"));
     let author = builder.verifiers(pool).spawn().await.unwrap();
     let topic =
         author.join(Topic::named("t").slots_per_tick(1).tick_len(Duration::from_secs(10))).await.unwrap();
@@ -308,7 +308,7 @@ async fn a_publish_that_is_dropped_takes_back_what_is_not_sealed() {
     let listener = node(&pool, &[]).await;
     let topic = Topic::named("lobby");
     let mut heard = listener.join(topic.clone()).await.unwrap().subscribe();
-    // Given a loaded key without a ledger, which is silent for half a minute.
+    // Given a loaded key without a position log, which is silent for half a minute.
     let key = SecretKey::from_seed(&SecretKey::generate().to_seed());
     let builder = Node::builder(key).network(NETWORK).listen("127.0.0.1:0").verifiers(pool.clone());
     let author = builder.bootstrap([listener.addr().unwrap()]).spawn().await.unwrap();
@@ -340,11 +340,11 @@ async fn a_publish_that_is_dropped_takes_back_what_is_not_sealed() {
 async fn a_node_that_ended_in_good_order_holds_up_its_next_life_for_no_more_than_it_used() {
     let pool = VerifierPool::new(1);
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("author.ledger");
+    let path = folder.path().join("author.positions");
     let listener = node(&pool, &[]).await;
     let key = SecretKey::generate();
     let builder = Node::builder(key.clone()).network(NETWORK).listen("127.0.0.1:0").verifiers(pool.clone());
-    let author = builder.ledger(&path).bootstrap([listener.addr().unwrap()]).spawn().await.unwrap();
+    let author = builder.position_log(&path).bootstrap([listener.addr().unwrap()]).spawn().await.unwrap();
     let topic = Topic::named("lobby");
     let _relays = listener.join(topic.clone()).await.unwrap();
     let speaker = author.join(topic).await.unwrap();
@@ -353,7 +353,7 @@ async fn a_node_that_ended_in_good_order_holds_up_its_next_life_for_no_more_than
     let now_ms =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
     soon("the end", author.shutdown()).await;
-    let (_, used) = vouchsafe::store::LedgerFile::open(&path, key.public(), false, 0).unwrap();
+    let (_, used) = vouchsafe::store::PositionLog::open(&path, key.public(), false, 0).unwrap();
     assert!(!used.is_empty() && used.end() <= now_ms / 1_000 * 1_000 + 1_000, "{used:?} after {now_ms}");
 }
 

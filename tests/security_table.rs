@@ -298,7 +298,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 7] = [
             "CLOCK_QUORUM",
             "STRIKES",
             "NEWCOMER_SHARE",
-            "LEDGER_LEAD",
+            "POSITION_LOG_LEAD",
             "LOOKUPS",
             "ADDRESSES_OF_A_NAME",
             "DEBT_SHARE",

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use vouchsafe::{BindError, LedgerError, SpawnError};
+use vouchsafe::{BindError, PositionLogError, SpawnError};
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]
@@ -72,16 +72,16 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Addresses, topics and ledgers are given by flags: a node that can't start because of one of them was not given what it needs.
+/// Addresses, topics and position logs are given by flags: a node that can't start because of one of them was not given what it needs.
 impl From<SpawnError> for Failure {
     fn from(error: SpawnError) -> Self {
         match &error {
             SpawnError::Bind(BindError::Socket { source, .. })
-            | SpawnError::Ledger(LedgerError::Io { source, .. }) => Self::by_kind(source, &error),
+            | SpawnError::PositionLog(PositionLogError::Io { source, .. }) => Self::by_kind(source, &error),
             SpawnError::Listen { .. }
             | SpawnError::Topic(_)
             | SpawnError::TooManyTopics(_)
-            | SpawnError::Ledger(_) => Self::usage(&error),
+            | SpawnError::PositionLog(_) => Self::usage(&error),
             _ => Self::failed(&error),
         }
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use vouchsafe::store::LedgerFile;
+use vouchsafe::store::PositionLog;
 use vouchsafe::{KeyFileError, SecretKey};
 
 use crate::exit::Failure;
@@ -11,8 +11,8 @@ use crate::files::is_dash;
 
 /// Make a new key
 ///
-/// With --out: writes the secret to a new file that only you can read (mode 0600), a ledger beside it (the same name, ending in
-/// .ledger: nothing has been said under this key yet, so a node may speak at once), and prints the public key on stdout.
+/// With --out: writes the secret to a new file that only you can read (mode 0600), a position log beside it (the same name, ending in
+/// .position_log: nothing has been said under this key yet, so a node may speak at once), and prints the public key on stdout.
 ///
 /// Without --out, or with --out -: prints the secret on stdout and the public key on stderr, so that `umask 077; vouchsafe
 /// keygen > FILE` makes a key file too.
@@ -58,23 +58,23 @@ pub(crate) fn key_file(error: &KeyFileError) -> Failure {
 }
 
 fn make_files(path: &Path, key: &SecretKey) -> Result<(), Failure> {
-    let ledger = ledger_beside(path);
+    let position_log = position_log_beside(path);
     if path.exists() {
         return Err(Failure::Usage(format!(
             "{} exists and is not overwritten, since it may be a key in use: choose another name, or move it away",
             path.display()
         )));
     }
-    if ledger == path {
+    if position_log == path {
         return Err(Failure::Usage(format!(
-            "{} is where the key's ledger goes: choose a name that does not end in .ledger",
+            "{} is where the key's position log goes: choose a name that does not end in .positions",
             path.display()
         )));
     }
-    if ledger.exists() {
+    if position_log.exists() {
         return Err(Failure::Usage(format!(
-            "{} exists, and may be the ledger of a key in use: choose another name, or move it away",
-            ledger.display()
+            "{} exists, and may be the position log of a key in use: choose another name, or move it away",
+            position_log.display()
         )));
     }
     key.save(path).map_err(|error| key_file(&error))?;
@@ -84,7 +84,7 @@ fn make_files(path: &Path, key: &SecretKey) -> Result<(), Failure> {
             path = path.display()
         ))
     };
-    if let Err(error) = LedgerFile::open(ledger, key.public(), true, 0) {
+    if let Err(error) = PositionLog::open(position_log, key.public(), true, 0) {
         return Err(made(format!("{error}: a node will make another, and wait 30 s before its first line")));
     }
     print_public(key).map_err(|error| made(format!("the output can't be written: {error}")))
@@ -114,14 +114,14 @@ fn untold(error: &io::Error, so: &str) -> Failure {
     Failure::Failed(format!("the output can't be written ({error}), so {so}"))
 }
 
-/// Where the ledger of a key file is, unless it is told otherwise. Of two keys in one folder each has its own: `.key` is replaced,
+/// Where the position log of a key file is, unless it is told otherwise. Of two keys in one folder each has its own: `.key` is replaced,
 /// and what else a name may end in stays.
-pub(crate) fn ledger_beside(key: &Path) -> PathBuf {
+pub(crate) fn position_log_beside(key: &Path) -> PathBuf {
     if key.extension().is_some_and(|ending| ending == "key") {
-        return key.with_extension("ledger");
+        return key.with_extension("positions");
     }
     let mut name = key.as_os_str().to_owned();
-    name.push(".ledger");
+    name.push(".positions");
     name.into()
 }
 
@@ -170,8 +170,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_key_of_a_folder_has_a_ledger_of_its_own() {
-        let names = ["a.key", "r.alice", "r.bob", "plain"].map(|name| ledger_beside(Path::new(name)));
-        assert_eq!(names, ["a.ledger", "r.alice.ledger", "r.bob.ledger", "plain.ledger"].map(PathBuf::from));
+    fn each_key_of_a_folder_has_a_position_log_of_its_own() {
+        let names = ["a.key", "r.alice", "r.bob", "plain"].map(|name| position_log_beside(Path::new(name)));
+        assert_eq!(
+            names,
+            ["a.positions", "r.alice.positions", "r.bob.positions", "plain.positions"].map(PathBuf::from)
+        );
     }
 }

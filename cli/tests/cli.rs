@@ -214,7 +214,10 @@ fn a_dash_is_stdin_or_stdout_and_never_a_file() {
         assert_usage(&here(&[command, "--out", "-"]), &["--out -", "--json", "./-"]);
     }
     assert_usage(&here(&["node", "--key", "-"]), &["--key -", "path of a key file"]);
-    assert_usage(&here(&["node", "--key", "x", "--ledger", "-"]), &["--ledger -", "path of a file"]);
+    assert_usage(
+        &here(&["node", "--key", "x", "--position-log", "-"]),
+        &["--position-log -", "path of a file"],
+    );
     assert_usage(&run_with(&["demo", "--text", "-"], b"\n\n"), &["at least one line"]);
     assert_usage(&run_with(&["sim", "--latency", "table:-"], b"1 2\n"), &["as many rows as columns"]);
     assert_usage(&run_with(&["sim", "--topology", "edges:-"], b"1 1\n"), &["two different node numbers"]);
@@ -256,29 +259,29 @@ fn what_is_wrong_with_a_key_file_is_said_and_nothing_else() {
     }
     let (_, missing) = path(&folder, "missing.key");
     assert_usage(&run(&["node", "--key", &missing]), &["no such key file", "vouchsafe keygen --out"]);
-    // A key is no ledger, by whatever name it goes.
+    // A key is no position log, by whatever name it goes.
     let (file, key) = path(&folder, "node.key");
     assert_eq!(code(&run(&["keygen", "--out", &key])), 0);
-    unfit(run(&["node", "--key", &key, "--ledger", &key]), &["both the key and its ledger"]);
+    unfit(run(&["node", "--key", &key, "--position-log", &key]), &["both the key and its position log"]);
     #[cfg(unix)]
     {
-        let (link, text) = path(&folder, "link.ledger");
+        let (link, text) = path(&folder, "link.positions");
         std::os::unix::fs::symlink(&file, link).unwrap();
-        unfit(run(&["node", "--key", &key, "--ledger", &text]), &["both the key and its ledger"]);
+        unfit(run(&["node", "--key", &key, "--position-log", &text]), &["both the key and its position log"]);
     }
     assert!(SecretKey::load(file).is_ok());
 }
 
 #[test]
-fn a_ledger_or_address_that_cant_be_used_is_a_usage_error() {
+fn a_position_log_or_address_that_cant_be_used_is_a_usage_error() {
     let folder = tempfile::tempdir().unwrap();
     let (_, key) = path(&folder, "node.key");
     assert_eq!(code(&run(&["keygen", "--out", &key])), 0);
     let node = |flags: &[&str]| run(&[&["node", "--key", &key], flags].concat());
     let (garbage, text) = path(&folder, "garbage");
     std::fs::write(garbage, "garbage").unwrap();
-    for ledger in [folder.path().to_str().unwrap(), &text, "/nonexistent/x.ledger"] {
-        assert_usage(&node(&["--ledger", ledger]), &[ledger]);
+    for position_log in [folder.path().to_str().unwrap(), &text, "/nonexistent/x.positions"] {
+        assert_usage(&node(&["--position-log", position_log]), &[position_log]);
     }
     // Of a network for documentation: no machine has it.
     assert_usage(&node(&["--listen", "192.0.2.1:4433"]), &["192.0.2.1:4433"]);
@@ -419,21 +422,21 @@ fn a_node_with_bad_values_does_not_start() {
 }
 
 #[test]
-fn a_key_whose_ledger_is_gone_waits_before_it_speaks() {
+fn a_key_whose_position_log_is_gone_waits_before_it_speaks() {
     let folder = tempfile::tempdir().unwrap();
     let (_, key) = path(&folder, "node.key");
     assert_eq!(code(&run(&["keygen", "--out", &key])), 0);
-    let (ledger, text) = path(&folder, "node.ledger");
-    // A key is not made where another's ledger lies.
+    let (position_log, text) = path(&folder, "node.positions");
+    // A key is not made where another's position log lies.
     std::fs::remove_file(&key).unwrap();
     assert_usage(&run(&["keygen", "--out", &key]), &[&text, "key in use"]);
-    std::fs::remove_file(&ledger).unwrap();
+    std::fs::remove_file(&position_log).unwrap();
     assert_eq!(code(&run(&["keygen", "--out", &key])), 0);
-    std::fs::remove_file(&ledger).unwrap();
+    std::fs::remove_file(&position_log).unwrap();
     let output = run_with(&["node", "--key", &key, "--listen", "127.0.0.1:0", "--exit-on-eof"], b"");
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     assert!(stderr(&output).contains("silent for 30 s"), "{}", stderr(&output));
-    assert!(ledger.exists());
+    assert!(position_log.exists());
 }
 
 #[test]
@@ -445,7 +448,7 @@ fn a_key_that_another_node_speaks_under_is_not_used_twice() {
     wait_for(&first.err, "listening as");
     assert_usage(
         &run(&["node", "--key", &key, "--listen", "127.0.0.1:0"]),
-        &["node.ledger", "in use by another node"],
+        &["node.positions", "in use by another node"],
     );
 }
 
@@ -602,7 +605,7 @@ fn two_nodes_exchange_lines_and_leave_cleanly() {
 /// A line that needs a record waits until there can be one, in its order, though its author has said all it had to say.
 #[cfg(unix)]
 #[test]
-fn lines_wait_for_a_ledger_that_cant_be_written_and_none_is_lost() {
+fn lines_wait_for_a_position_log_that_cant_be_written_and_none_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let [(_, key1), (_, key2)] = ["one.key", "two.key"].map(|name| path(&folder, name));
     let [_, _] = [&key1, &key2].map(|key| assert_eq!(code(&run(&["keygen", "--out", key])), 0));
@@ -610,16 +613,16 @@ fn lines_wait_for_a_ledger_that_cant_be_written_and_none_is_lost() {
     let listening = wait_for(&one.err, "listening as");
     let addr = listening.rsplit(' ').next().unwrap().to_owned();
 
-    let ([(disk, _), (gone, _)], (_, ledger)) =
-        (["disk", "gone"].map(|name| path(&folder, name)), path(&folder, "disk/two.ledger"));
+    let ([(disk, _), (gone, _)], (_, position_log)) =
+        (["disk", "gone"].map(|name| path(&folder, name)), path(&folder, "disk/two.positions"));
     std::fs::create_dir(&disk).unwrap();
-    std::fs::rename(folder.path().join("two.ledger"), &ledger).unwrap();
+    std::fs::rename(folder.path().join("two.positions"), &position_log).unwrap();
     let flags = [
         "node",
         "--key",
         &key2,
-        "--ledger",
-        &ledger,
+        "--position-log",
+        &position_log,
         "--listen",
         "127.0.0.1:0",
         "--peer",
@@ -628,7 +631,7 @@ fn lines_wait_for_a_ledger_that_cant_be_written_and_none_is_lost() {
     ];
     let mut two = Running::start(&flags);
     wait_for(&two.err, "listening as");
-    // The ledger has recorded nothing yet, so the first line needs a record.
+    // The position log has recorded nothing yet, so the first line needs a record.
     std::fs::rename(&disk, &gone).unwrap();
     let mut stdin = two.child.stdin.take().unwrap();
     let lines: Vec<_> = (0..40).map(|number| format!("line {number}")).collect();

@@ -51,7 +51,7 @@ pub fn all() -> Vec<(&'static str, String)> {
             .chain(counts),
     );
     let stream = words(lanes.chain(lengths));
-    let ledger = words([("magic".into(), b"vs-ldg-1".to_vec())].into_iter().chain(ticks));
+    let position_log = words([("magic".into(), b"vs-ldg-1".to_vec())].into_iter().chain(ticks));
     let texts = ["@", ":", "[", "]", "[::1]:", "%", "0.0.0.0:", ":65535", ":65536", "7f7f7f7f"];
     let texts =
         words(texts.iter().enumerate().map(|(n, text)| (format!("text_{n}"), text.as_bytes().to_vec())));
@@ -65,7 +65,7 @@ pub fn all() -> Vec<(&'static str, String)> {
         ("evidence", bundle),
         ("rules", rules),
         ("stream", stream),
-        ("ledger", ledger),
+        ("position_log", position_log),
         ("texts", texts),
         ("key_file", key_file),
     ]

@@ -9,8 +9,8 @@ use std::time::Duration;
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use vouchsafe::protocol::{
-    Action, BatchId, Caps, Engine, FRAME_OVERHEAD, Input, LANE_CREDIT, Ledger, LinkId, Mono, Now, PublishId,
-    Setup, ValidationId,
+    Action, BatchId, Caps, Engine, FRAME_OVERHEAD, Input, LANE_CREDIT, LinkId, Mono, Now, PublishId, Setup,
+    UsedPositions, ValidationId,
 };
 use vouchsafe::rumor::{Bundle, BundleId, seal};
 use vouchsafe::wire::{self, Frame, Hello, Lane, TopicChange};
@@ -45,7 +45,7 @@ const RESTING: Duration = Duration::from_secs(30);
 #[derive(Arbitrary, Debug)]
 struct Run {
     seed: u8,
-    ledger: bool,
+    position_log: bool,
     /// A link's budget: tight ones pause and resume often.
     tight: bool,
     joined: u8,
@@ -282,13 +282,13 @@ impl Driver {
             config.budget.bytes_burst = 8_192;
         }
         let now = Now { mono: Mono::from_nanos(1), unix_ms: START_MS };
-        let ledger = if run.ledger { Ledger::fresh() } else { Ledger::None };
+        let position_log = if run.position_log { UsedPositions::fresh() } else { UsedPositions::None };
         let author: SecretKey = AUTHORS[OWN].clone();
         let setup = Setup {
             network: NetworkId::of(NETWORK),
             node: PublicKey::from_bytes([0x84; 32]),
             author,
-            ledger,
+            position_log,
             seed: [run.seed; 32],
             config,
         };
@@ -807,7 +807,7 @@ mod tests {
 
     fn run(ops: Vec<Op>) {
         let mut driver =
-            Driver::new(&Run { seed: 1, ledger: true, tight: false, joined: 7, ops: Vec::new() });
+            Driver::new(&Run { seed: 1, position_log: true, tight: false, joined: 7, ops: Vec::new() });
         for rules in TOPICS.iter() {
             driver.handle(Input::Join { rules: rules.clone(), deliver: true, validate: false });
         }

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arbitrary::{Arbitrary, Unstructured};
 use vouchsafe::rumor::Spans;
-use vouchsafe::store::LedgerFile;
-use vouchsafe::{KeyFileError, LedgerError, PublicKey, SecretKey};
+use vouchsafe::store::PositionLog;
+use vouchsafe::{KeyFileError, PositionLogError, PublicKey, SecretKey};
 
-/// A folder of one run's own, gone after it. In memory where that can be had: ledgers are synced, and disks are slow.
+/// A folder of one run's own, gone after it. In memory where that can be had: position logs are synced, and disks are slow.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -74,13 +74,13 @@ fn right(author: &PublicKey, used: &Spans) -> Vec<u8> {
     let times = used.iter().flat_map(|(from, until)| [from.to_le_bytes(), until.to_le_bytes()].concat());
     let mut bytes = b"vs-ldg-2".to_vec();
     bytes.extend(times);
-    let mut check = blake3::Hasher::new_derive_key("vouchsafe ledger v2");
+    let mut check = blake3::Hasher::new_derive_key("vouchsafe position log v2");
     check.update(author.as_bytes()).update(&bytes);
     bytes.extend(check.finalize().as_bytes());
     bytes
 }
 
-/// What a ledger of this author with these bytes tells.
+/// What a position log of this author with these bytes tells.
 fn meaning(author: &PublicKey, bytes: &[u8]) -> Option<Spans> {
     let mut used = Spans::default();
     for span in bytes.get(8..bytes.len().checked_sub(32)?)?.chunks_exact(16) {
@@ -90,11 +90,11 @@ fn meaning(author: &PublicKey, bytes: &[u8]) -> Option<Spans> {
     (right(author, &used) == bytes).then_some(used)
 }
 
-/// [`LedgerFile`] on a file of any bytes: the time that was recorded, or damage; and then records, the latest of which stays.
-pub fn ledger(data: &[u8]) {
+/// [`PositionLog`] on a file of any bytes: the time that was recorded, or damage; and then records, the latest of which stays.
+pub fn position_log(data: &[u8]) {
     let Ok(stored) = Stored::arbitrary_take_rest(Unstructured::new(data)) else { return };
     let (folder, owner) = (Folder::new(), author(stored.author));
-    let path = folder.0.join("author.ledger");
+    let path = folder.0.join("author.positions");
     let (mut fresh, mut now_ms) = (false, 0);
     let bytes = match stored.file {
         Content::Missing { fresh: is, now_ms: at } => {
@@ -126,12 +126,12 @@ pub fn ledger(data: &[u8]) {
         None if fresh => Some(Spans::default()),
         None => Some(Spans::before(now_ms.saturating_add(30_000))),
     };
-    let (file, mut recorded) = match (LedgerFile::open(&path, owner, fresh, now_ms), expected) {
+    let (file, mut recorded) = match (PositionLog::open(&path, owner, fresh, now_ms), expected) {
         (Ok((file, recorded)), Some(expected)) => {
             assert_eq!(recorded, expected);
             (file, recorded)
         }
-        (Err(LedgerError::Damaged(named)), None) => {
+        (Err(PositionLogError::Damaged(named)), None) => {
             assert_eq!((named, fs::read(&path).ok()), (path, bytes), "damage is left as it was found");
             return;
         }
@@ -141,13 +141,13 @@ pub fn ledger(data: &[u8]) {
         file.record(from_ms, until_ms).unwrap();
         recorded.add(from_ms, until_ms);
         assert_eq!(fs::read(&path).unwrap(), right(&owner, &recorded));
-        let again = LedgerFile::open(&path, owner, false, 0);
-        assert!(matches!(again, Err(LedgerError::InUse(_))), "it is open already");
+        let again = PositionLog::open(&path, owner, false, 0);
+        assert!(matches!(again, Err(PositionLogError::InUse(_))), "it is open already");
     }
     drop(file);
-    let other = LedgerFile::open(&path, author(stored.author.wrapping_add(1)), false, 0);
-    assert!(matches!(other, Err(LedgerError::Damaged(_))), "somebody else's ledger");
-    assert_eq!(LedgerFile::open(&path, owner, false, 0).unwrap().1, recorded);
+    let other = PositionLog::open(&path, author(stored.author.wrapping_add(1)), false, 0);
+    assert!(matches!(other, Err(PositionLogError::Damaged(_))), "somebody else's position log");
+    assert_eq!(PositionLog::open(&path, owner, false, 0).unwrap().1, recorded);
     assert_eq!(folder.files(), 2, "something else was left behind than it and its lock");
 }
 

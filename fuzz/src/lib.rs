@@ -20,7 +20,7 @@ mod world;
 pub use codec::{bundle, evidence, frame, proof, rules, texts};
 pub use dictionaries::all as dictionaries;
 pub use engine::engine_ops;
-pub use files::{key_file, ledger};
+pub use files::{key_file, position_log};
 pub use round_trip::round_trip;
 pub use seeds::{Seed, all as seeds};
 pub use signatures::verify_agree;
@@ -42,6 +42,6 @@ pub const TARGETS: [(&str, Harness); 12] = [
     ("engine_ops", engine_ops),
     ("round_trip", round_trip),
     ("stream", stream),
-    ("ledger", ledger),
+    ("position_log", position_log),
     ("key_file", key_file),
 ];

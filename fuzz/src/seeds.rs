@@ -96,7 +96,7 @@ pub fn all() -> Vec<Seed> {
     add("key_file", "empty", b"");
 
     for (target, count) in
-        [("verify_agree", 16), ("engine_ops", 16), ("round_trip", 32), ("stream", 16), ("ledger", 16)]
+        [("verify_agree", 16), ("engine_ops", 16), ("round_trip", 32), ("stream", 16), ("position_log", 16)]
     {
         for n in 0..count {
             let mut bytes = vec![0; 256 << (n % 4)];

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use vouchsafe::protocol::{
-    Action, Engine, FRAME_OVERHEAD, Input, Ledger, LinkId, Mono, Now, PublishId, Setup,
+    Action, Engine, FRAME_OVERHEAD, Input, LinkId, Mono, Now, PublishId, Setup, UsedPositions,
 };
 use vouchsafe::rumor::{Bundle, BundleId, SignedHeader, seal};
 use vouchsafe::wire::{self, Frame, FrameWriter, Hello, Kind, Lane, MAX_HOPS};
@@ -62,7 +62,7 @@ impl Net {
                 network: NetworkId::of(NETWORK),
                 node: node_key(node),
                 author: author(node),
-                ledger: Ledger::fresh(),
+                position_log: UsedPositions::fresh(),
                 seed: [node as u8; 32],
                 config: Config::default(),
             };

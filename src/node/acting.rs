@@ -10,7 +10,7 @@ use crate::key::PublicKey;
 use crate::net::Link;
 use crate::protocol::{Action, Input, Validation, ValidationId};
 use crate::rumor::Bundle;
-use crate::store::{LedgerError, LedgerFile};
+use crate::store::{PositionLog, PositionLogError};
 
 impl Actor {
     /// Does whatever the engine wants done. Nothing here waits.
@@ -96,10 +96,10 @@ impl Actor {
     }
 
     fn record(&mut self, from_ms: u64, until_ms: u64) {
-        let Some(ledger) = self.parts.ledger.clone() else { return };
+        let Some(position_log) = self.parts.position_log.clone() else { return };
         let (inbox, outside) = (self.parts.inbox_in.clone(), self.parts.outside.clone());
         let recording = tokio::task::spawn_blocking(move || {
-            let result = record(&outside, &ledger, from_ms, until_ms);
+            let result = record(&outside, &position_log, from_ms, until_ms);
             if let Some(inbox) = inbox.upgrade() {
                 let _ = inbox.blocking_send(Message::Recorded { from_ms, until_ms, result });
             }
@@ -119,7 +119,12 @@ impl Actor {
     }
 }
 
-fn record(outside: &Outside, ledger: &LedgerFile, from_ms: u64, until_ms: u64) -> Result<(), LedgerError> {
-    outside.before_record().map_err(|source| ledger.io(source))?;
-    ledger.record(from_ms, until_ms)
+fn record(
+    outside: &Outside,
+    position_log: &PositionLog,
+    from_ms: u64,
+    until_ms: u64,
+) -> Result<(), PositionLogError> {
+    outside.before_record().map_err(|source| position_log.io(source))?;
+    position_log.record(from_ms, until_ms)
 }

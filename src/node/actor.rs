@@ -27,7 +27,7 @@ use crate::key::PublicKey;
 use crate::net::{Endpoint, Link, LinkEvent};
 use crate::protocol::{Config, Dialler, Engine, Event, Input, JoinRefusal, LinkId, Mono, Now, PublishError};
 use crate::rumor::{NetworkId, RuleSet, TopicId};
-use crate::store::LedgerFile;
+use crate::store::PositionLog;
 
 /// Things taken from a channel before the engine is asked what to do: what is batched into one bundle, one batch of
 /// signatures, one write.
@@ -50,7 +50,7 @@ pub(super) struct Parts {
     pub(super) events: broadcast::Sender<Event>,
     pub(super) links: watch::Sender<usize>,
     pub(super) verifiers: VerifierPool,
-    pub(super) ledger: Option<LedgerFile>,
+    pub(super) position_log: Option<PositionLog>,
     pub(super) capacity: usize,
     pub(super) outside: Outside,
     /// The node key.
@@ -184,16 +184,16 @@ impl Actor {
             self.wait_for_links(&mut events, closed).await;
         }
         self.parts.endpoint.close().await;
-        // However long the disk takes: a next life that opens the ledger must not be overtaken by a record of this one. The
+        // However long the disk takes: a next life that opens the position log must not be overtaken by a record of this one. The
         // inbox is closed, so the record's answer waits for nobody.
         if let Some(recording) = self.recording.take() {
             let _ = recording.await;
         }
         // Nothing more is said, so what was recorded ahead of it need not hold up the next life. If it can't be written the next
         // life waits.
-        if let Some(ledger) = self.parts.ledger.take() {
+        if let Some(position_log) = self.parts.position_log.take() {
             let used = self.parts.engine.used_times();
-            let _ = tokio::task::spawn_blocking(move || ledger.settle(&used)).await;
+            let _ = tokio::task::spawn_blocking(move || position_log.settle(&used)).await;
         }
     }
 

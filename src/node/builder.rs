@@ -12,9 +12,9 @@ use super::outside::Outside;
 use super::{Host, Node, ParseAddrError, PeerAddr, VerifierPool};
 use crate::key::{PublicKey, SecretKey};
 use crate::net::{BindError, Endpoint, GateConfig};
-use crate::protocol::{Config, ConfigError, Engine, KeepError, Ledger, Mono, Now, Setup};
+use crate::protocol::{Config, ConfigError, Engine, KeepError, Mono, Now, Setup, UsedPositions};
 use crate::rumor::{NetworkId, RuleError, Topic};
-use crate::store::{LedgerError, LedgerFile};
+use crate::store::{PositionLog, PositionLogError};
 
 /// Messages that may wait for the actor; whoever has one more waits.
 const INBOX: usize = 1024;
@@ -36,7 +36,7 @@ pub struct Builder {
     bootstrap: Vec<PeerAddr>,
     candidates: Vec<PeerAddr>,
     topics: Vec<Topic>,
-    ledger: Option<PathBuf>,
+    position_log: Option<PathBuf>,
     config: Config,
     gate: GateConfig,
     endpoint: Option<quinn::Endpoint>,
@@ -58,7 +58,7 @@ impl Builder {
             bootstrap: Vec::new(),
             candidates: Vec::new(),
             topics: Vec::new(),
-            ledger: None,
+            position_log: None,
             config: Config::default(),
             gate: GateConfig::default(),
             endpoint: None,
@@ -115,8 +115,8 @@ impl Builder {
     /// Without it, an author key that was loaded (not generated) stays silent for half a minute after each start. A file
     /// that is missing is made; then a loaded key is silent for that long this once. A file beside it, of the same name and
     /// `.lock`, is locked until the node has ended, so that no second node writes under the same key.
-    pub fn ledger(mut self, path: impl Into<PathBuf>) -> Self {
-        self.ledger = Some(path.into());
+    pub fn position_log(mut self, path: impl Into<PathBuf>) -> Self {
+        self.position_log = Some(path.into());
         self
     }
 
@@ -183,7 +183,7 @@ impl Builder {
         self
     }
 
-    /// Calls `hook` before each record of the ledger, on the thread that writes it. It may take its time, and its error is
+    /// Calls `hook` before each record of the position log, on the thread that writes it. It may take its time, and its error is
     /// the record's: for tests of disks that are slow or full.
     #[cfg(feature = "sim")]
     #[doc(hidden)]
@@ -194,10 +194,10 @@ impl Builder {
 
     /// Starts the node on the current tokio runtime.
     ///
-    /// Dropping this future before it is done starts no node and frees the port. A ledger that was being opened may have been made.
+    /// Dropping this future before it is done starts no node and frees the port. A position log that was being opened may have been made.
     ///
     /// # Errors
-    /// If an address, a topic, the ledger or a parameter is not usable; the error names it and says what to do.
+    /// If an address, a topic, the position log or a parameter is not usable; the error names it and says what to do.
     pub async fn spawn(self) -> Result<Node, SpawnError> {
         let (actor, node) = self.assemble().await?;
         tokio::spawn(actor.run());
@@ -218,14 +218,14 @@ impl Builder {
         if rules.len() > crate::protocol::MAX_TOPICS {
             return Err(SpawnError::TooManyTopics(rules.len()));
         }
-        let (ledger_file, ledger) = match self.ledger {
-            None => (None, Ledger::None),
+        let (position_log_file, position_log) = match self.position_log {
+            None => (None, UsedPositions::None),
             Some(path) => {
                 let (key, fresh) = (author.public(), author.take_fresh());
                 let opened =
-                    tokio::task::spawn_blocking(move || LedgerFile::open(path, key, fresh, now_ms)).await;
+                    tokio::task::spawn_blocking(move || PositionLog::open(path, key, fresh, now_ms)).await;
                 let (file, used) = opened.map_err(|_| SpawnError::Stopped)??;
-                (Some(file), Ledger::Kept { used })
+                (Some(file), UsedPositions::Kept { used })
             }
         };
         let endpoint = match self.endpoint {
@@ -243,7 +243,7 @@ impl Builder {
         };
         let started = std::time::Instant::now();
         let dialled_by = config.clone();
-        let setup = Setup { network, node: self.key.public(), author, ledger, seed, config };
+        let setup = Setup { network, node: self.key.public(), author, position_log, seed, config };
         let author = setup.author.public();
         let engine = Engine::new(setup, Now { mono: Mono::default(), unix_ms: now_ms });
         let (inbox_in, inbox) = mpsc::channel(INBOX);
@@ -259,7 +259,7 @@ impl Builder {
             events,
             links: links_in,
             verifiers,
-            ledger: ledger_file,
+            position_log: position_log_file,
             capacity: self.capacity,
             outside: self.outside,
             key: self.key.public(),
@@ -338,9 +338,9 @@ pub enum SpawnError {
     /// The bootstrap list, or that of candidates, is too long.
     #[error(transparent)]
     Bootstrap(#[from] KeepError),
-    /// The ledger.
+    /// The position log.
     #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    PositionLog(#[from] PositionLogError),
     /// No randomness.
     #[error("the operating system gave no entropy: {0}")]
     Entropy(String),

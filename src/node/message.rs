@@ -15,7 +15,7 @@ use crate::key::PublicKey;
 use crate::net::{Connection, SocketState};
 use crate::protocol::{BatchId, DialError, KeepError, PublishError, Validation, ValidationId};
 use crate::rumor::{RuleSet, Rumor, RumorId, TopicId};
-use crate::store::LedgerError;
+use crate::store::PositionLogError;
 
 /// The application's judge of rumors.
 pub(super) type Validator =
@@ -92,10 +92,10 @@ pub(super) enum Message {
         question: ValidationId,
         verdict: Validation,
     },
-    /// The ledger is written, or not.
+    /// The position log is written, or not.
     Recorded {
         from_ms: u64,
         until_ms: u64,
-        result: Result<(), LedgerError>,
+        result: Result<(), PositionLogError>,
     },
 }

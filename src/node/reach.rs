@@ -13,7 +13,7 @@ use crate::protocol::DialError;
 
 /// Time for looking up one name, as long as for a handshake. A resolver that gets no answer gives up after some 10 s by itself.
 const LOOKUP_DEADLINE: Duration = Duration::from_secs(10);
-/// Names looked up at once. Each takes a thread of the runtime's blocking pool, which the ledger needs too, for as long as the
+/// Names looked up at once. Each takes a thread of the runtime's blocking pool, which the position log needs too, for as long as the
 /// resolver likes. (Guess.)
 const LOOKUPS: usize = 4;
 /// Addresses of one name that a dial tries, so that a dial ends within a minute. (Guess: a name has one of each family, or two.)

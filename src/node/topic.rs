@@ -85,7 +85,7 @@ impl TopicHandle {
 
     /// As [`TopicHandle::publish`], but with [`PublishError::WouldWait`] instead of waiting for a slot or for room, and never
     /// waiting for company: each call makes a bundle. [`PublishError::Silent`] says instead until when the author is silent, and
-    /// [`PublishError::ClockWrong`] that its clock is. Only the ledger is waited for, if there is one: some two seconds' positions are
+    /// [`PublishError::ClockWrong`] that its clock is. Only the position log is waited for, if there is one: some two seconds' positions are
     /// recorded at a time. From 512 bundles of one rumor a second on, busy nodes make the links pay for them
     /// that bring them, and announce them instead of pushing them: use `publish` for that much. Dropping the future takes back what is
     /// not sealed yet.

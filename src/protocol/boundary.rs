@@ -97,7 +97,7 @@ pub enum Input {
         /// How to answer.
         publish_id: PublishId,
     },
-    /// The same for an application that does not wait: if it can't be sealed now, or as soon as the ledger has answered, it is
+    /// The same for an application that does not wait: if it can't be sealed now, or as soon as the position log has answered, it is
     /// answered with an error that says why.
     TryPublish {
         /// Where.
@@ -147,7 +147,7 @@ pub enum Input {
         /// Which.
         topic: TopicId,
     },
-    /// The ledger has recorded, durably, that positions in this time may be used.
+    /// The position log has recorded, durably, that positions in this time may be used.
     Recorded {
         /// As it was asked for, Unix milliseconds.
         from_ms: u64,
@@ -161,7 +161,7 @@ pub enum Input {
         /// Whether it holds now.
         holds: bool,
     },
-    /// The ledger could not be written: nothing may be published before it can.
+    /// The position log could not be written: nothing may be published before it can.
     RecordFailed {
         /// What the operating system said.
         why: String,

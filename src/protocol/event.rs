@@ -205,7 +205,7 @@ impl PublishError {
             | Self::WouldWait
             | Self::Silent { .. }
             | Self::ClockWrong { .. }
-            | Self::Ledger(_) => true,
+            | Self::PositionLog(_) => true,
             Self::NotJoined(_)
             | Self::TooLarge { .. }
             | Self::NotAdmitted(_)
@@ -274,9 +274,9 @@ pub enum PublishError {
         /// Milliseconds that our clock is ahead; negative if it is behind.
         ahead_ms: i64,
     },
-    /// The ledger of used positions can't be written, so publishing could repeat a position after a restart.
-    #[error("the ledger of used positions can't be written: {0}")]
-    Ledger(String),
+    /// The position log of used positions can't be written, so publishing could repeat a position after a restart.
+    #[error("the position log of used positions can't be written: {0}")]
+    PositionLog(String),
     /// The node has been shut down.
     #[error("the node is closed: spawn a new one")]
     Closed,
@@ -380,7 +380,7 @@ pub(crate) mod tests {
             ("another process writes", "stop one of the two"),
             ("this clock is 31000 ms behind", "set it"),
             ("impaired: ", "set the clock"),
-            ("impaired until 1700000000000", "keep the ledger"),
+            ("impaired until 1700000000000", "keep the position log"),
             ("recovered after 1.5 s", "no longer"),
             ("the node stops: UDP 192.0.2.7:4433", "spawn a new node"),
         ] {

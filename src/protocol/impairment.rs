@@ -39,10 +39,10 @@ impl Impairment {
         match self {
             Self::Clock => "set the clock of this machine; publishing goes on by itself once it is right",
             Self::Silent => {
-                "wait; keep the ledger beside the key, and let the node end in good order, to wait less next time"
+                "wait; keep the position log beside the key, and let the node end in good order, to wait less next time"
             }
-            Self::RecordSlow => "move the ledger to a faster disk, or find what keeps this one busy",
-            Self::RecordFailing => "make room on the disk of the ledger, or make its folder writable",
+            Self::RecordSlow => "move the position log to a faster disk, or find what keeps this one busy",
+            Self::RecordFailing => "make room on the disk of the position log, or make its folder writable",
             Self::ValidatorsSlow => {
                 "make the validator faster, or raise `validators.patience` and `validators.at_once`"
             }

@@ -23,7 +23,7 @@
 //! | `topics` | each topic's window: bundles, positions, authors, bodies, debts |
 //! | `verification` | signatures that wait for a verdict, bundles that wait for a validator |
 //! | `pulls` | wanted ids, whom to ask, how long to wait |
-//! | `publisher` | what waits to be published, the pens, the ledger's records |
+//! | `publisher` | what waits to be published, the pens, the position log's records |
 //! | `evidence` | convicted authors and the proof of each |
 //! | `condition` | what keeps the node from its work, its clock, whether it was there |
 //! | [`dialler`] | whom to dial, and when |
@@ -35,11 +35,11 @@
 //!
 //! ```
 //! use vouchsafe::SecretKey;
-//! use vouchsafe::protocol::{Action, Config, Engine, Input, Ledger, Mono, Now, Setup};
+//! use vouchsafe::protocol::{Action, Config, Engine, Input, Positions, Mono, Now, Setup};
 //!
 //! let network = vouchsafe::NetworkId::of("example");
 //! let (node, author) = (SecretKey::generate().public(), SecretKey::generate());
-//! let setup = Setup { network, node, author, ledger: Ledger::None, seed: [7; 32], config: Config::default() };
+//! let setup = Setup { network, node, author, position log: Positions::None, seed: [7; 32], config: Config::default() };
 //! let mut now = Now { mono: Mono::from_nanos(0), unix_ms: 1_800_000_000_000 };
 //! let mut engine = Engine::new(setup, now);
 //! for _ in 0..3 {
@@ -109,7 +109,7 @@ pub use event::{Event, JoinRefusal, Offence, PublishError, Validation};
 pub use impairment::Impairment;
 pub use limits::{LANE_CREDIT, MAX_LINKS, MAX_TOPICS, RELAY_FUTURE, RELAY_PAST};
 pub use links::outbox::FRAME_OVERHEAD;
-pub use publisher::Ledger;
+pub use publisher::UsedPositions;
 pub use stats::{Counters, LinkStats, Stats, TopicStats};
 pub use time::{Mono, Now};
 pub use topics::window::{DELIVER_FUTURE, DELIVER_PAST, MAX_SKEW};

@@ -37,7 +37,7 @@ pub use header::{
 };
 pub use id::ParseIdError;
 pub(crate) use id::id32;
-pub use pen::{LEDGER_LEAD, Pen, Reservation};
+pub use pen::{POSITION_LOG_LEAD, Pen, Reservation};
 pub use position::{MAX_TICK_LEN, MIN_TICK_LEN, ParsePositionError, Position, TickLen};
 pub use proof::{Proof, ProofError};
 pub use spans::{MAX_SPANS, Spans};

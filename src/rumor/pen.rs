@@ -2,9 +2,9 @@
 
 use super::{Position, RuleSet, Spans};
 
-/// How far ahead of its clock an author's ledger records at the least, in milliseconds beyond the current tick. A restart within
+/// How far ahead of its clock an author's position log records at the least, in milliseconds beyond the current tick. A restart within
 /// that time waits for the rest of it; a longer lead means fewer syncs to disk and a longer wait. (Guess: 2 s.)
-pub const LEDGER_LEAD: u64 = 2_000;
+pub const POSITION_LOG_LEAD: u64 = 2_000;
 
 /// Stretches of ticks whose used slots are remembered apart: as many as [`Spans`] keep.
 const MAX_USED: usize = super::MAX_SPANS;
@@ -12,7 +12,7 @@ const MAX_USED: usize = super::MAX_SPANS;
 /// Gives out positions in one topic, each once. They never run ahead of the author's own clock, and increase for as long as it
 /// does. When it steps back over ticks that were used, the slots that are left of those are given out, and no other.
 ///
-/// With a ledger, no tick is used before the ledger has recorded it durably: so after a crash every position that may
+/// With a position log, no tick is used before the position log has recorded it durably: so after a crash every position that may
 /// have been used lies in what is recorded, and the next pen says nothing there. Without one, the author's silence at
 /// the start is all that protects a loaded key.
 #[derive(Clone, Debug)]
@@ -62,15 +62,15 @@ pub enum Reservation {
 
 impl Pen {
     /// A pen for a topic that says nothing at ticks that have anything in common with `earlier` (Unix milliseconds): what the
-    /// ledger had recorded when the process started, or nothing for a key that nobody can have used before.
+    /// position log had recorded when the process started, or nothing for a key that nobody can have used before.
     #[must_use]
     pub fn new(rules: &RuleSet, earlier: Spans) -> Self {
         let slots = rules.slots_per_tick();
         Self { tick_len: rules.tick_len(), slots, tick: 0, from: 0, next: 0, used: Vec::new(), earlier }
     }
 
-    /// Reserves up to `want` consecutive slots at the tick of `unix_ms`. `recorded` is what the ledger has recorded in this life
-    /// (Unix milliseconds, `from..until`), `None` without a ledger.
+    /// Reserves up to `want` consecutive slots at the tick of `unix_ms`. `recorded` is what the position log has recorded in this life
+    /// (Unix milliseconds, `from..until`), `None` without a position log.
     pub fn reserve(&mut self, unix_ms: u64, want: u16, recorded: Option<(u64, u64)>) -> Reservation {
         let tick = self.tick_len.tick_at(unix_ms);
         if tick != self.tick {

@@ -195,12 +195,12 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// B14: whatever the clock does and however often the author crashes, its ledger keeps it from using a position
+    /// B14: whatever the clock does and however often the author crashes, its position log keeps it from using a position
     /// twice or from running ahead of its clock.
     #[test]
     fn crash_restart_never_reuses_a_position(steps in proptest::collection::vec(step(), 1..200)) {
         let rules = rules();
-        let mut disk = Spans::default(); // what the ledger has made durable
+        let mut disk = Spans::default(); // what the position log has made durable
         let mut durable = (0, 0); // in this life
         let mut clock = 1_000_000_000u64;
         let mut pen = Pen::new(&rules, disk.clone());
@@ -219,7 +219,7 @@ proptest! {
                 Step::Reserve(want) => {
                     let mut answer = pen.reserve(clock, want, Some(durable));
                     if let Reservation::RecordFirst { from_ms, until_ms } = answer {
-                        durable = (from_ms, until_ms + LEDGER_LEAD);
+                        durable = (from_ms, until_ms + POSITION_LOG_LEAD);
                         disk.add(durable.0, durable.1);
                         answer = pen.reserve(clock, want, Some(durable));
                     }

@@ -186,7 +186,7 @@ impl Network {
             None => _ = dialling.dialler.failed(now, &key, Ending::Silent, &"no answer"),
         }
         if let Some(reason) = reason {
-            self.ledger.refused_dials += 1;
+            self.record.refused_dials += 1;
             self.note(&[0xd0, reason.code() as u8]);
         }
         self.dial_due(node);
@@ -255,7 +255,7 @@ impl Network {
         for _ in 0..DRAWS {
             let peer = self.dice.below(self.nodes.len()) as NodeIndex;
             // (Whoever names candidates does not name those that left.)
-            if !self.ledger.is_gone(peer) {
+            if !self.record.is_gone(peer) {
                 self.name(index, peer, Origin::Found);
             }
         }

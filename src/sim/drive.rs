@@ -162,7 +162,7 @@ impl Network {
                 self.note(&[7]);
                 self.note(&(jobs.len() as u64).to_le_bytes());
                 let verdicts: Vec<_> = jobs.iter().map(|job| self.judge(index, job)).collect();
-                self.ledger.verified(index, &verdicts);
+                self.record.verified(index, &verdicts);
                 if self.scenario.verify_takes.is_zero() {
                     return self.input(index, Input::Verdicts { batch, verdicts });
                 }
@@ -174,7 +174,7 @@ impl Network {
                 self.note(bundle.id().as_bytes());
                 let from = from.and_then(|from| self.by_key.get(&from).copied());
                 self.check_delivery(index, &bundle);
-                if !self.ledger.delivered(index, &bundle, from, self.now) {
+                if !self.record.delivered(index, &bundle, from, self.now) {
                     self.check_repeated(index);
                 }
             }
@@ -186,13 +186,13 @@ impl Network {
                 self.note(&[4, offence as u8]);
                 let against = self.by_key.get(&peer).copied();
                 self.check_offence(index, against, offence);
-                self.ledger.offence(index, against);
+                self.record.offence(index, against);
             }
             Action::Event(Event::Convicted { evidence }) => {
                 self.note(&[5]);
                 self.note(evidence.author().as_bytes());
                 self.check_conviction(index, &evidence);
-                self.ledger.convicted(index, evidence.author(), self.now);
+                self.record.convicted(index, evidence.author(), self.now);
             }
             Action::PauseReading(link) => {
                 self.note(&[9, link.0 as u8]);
@@ -220,7 +220,7 @@ impl Network {
             }
             Action::Published { publish_id, result } => {
                 self.note(&[6, u8::from(result.is_ok())]);
-                self.ledger.answered(index, publish_id, result, self.now);
+                self.record.answered(index, publish_id, result, self.now);
             }
             Action::Event(event) => {
                 self.note(&[12]);
@@ -240,7 +240,7 @@ impl Network {
 
     /// Sends what a liar wants sent, when it wants.
     pub(super) fn transmit(&mut self, from: NodeIndex, out: Outgoing) {
-        self.ledger.said(&out.payload, self.now);
+        self.record.said(&out.payload, self.now);
         let Outgoing { link, lane, payload, delay } = out;
         if delay > Duration::ZERO {
             self.queue.plan(self.now + nanos(delay), from, Happening::Leaves { link, lane, payload });

@@ -6,7 +6,7 @@ use super::drive::nanos;
 use super::network::Network;
 use super::queue::{Happening, NodeIndex};
 use super::scenario::Start;
-use crate::protocol::{Input, Ledger};
+use crate::protocol::{Input, UsedPositions};
 use crate::wire::Reason;
 
 /// A silent link goes down after so long: `IDLE_TIMEOUT` of `net/transport.rs`.
@@ -84,17 +84,21 @@ impl Network {
         for (peer, link) in &this.orphans {
             self.queue.plan(idle, *peer, Happening::Down { link: *link, reason: None });
         }
-        self.ledger.gone(node as NodeIndex, self.now);
+        self.record.gone(node as NodeIndex, self.now);
     }
 
-    /// A node that crashed comes back with its key and nothing in memory. With its ledger it speaks as soon as what was
+    /// A node that crashed comes back with its key and nothing in memory. With its position log it speaks as soon as what was
     /// recorded is past; without, it waits until whatever it may have said is.
-    pub fn restart(&mut self, node: usize, with_ledger: bool) {
+    pub fn restart(&mut self, node: usize, with_position_log: bool) {
         let Some(this) = self.nodes.get(node).filter(|this| !this.alive) else { return };
-        let ledger = if with_ledger { Ledger::Kept { used: this.recorded.clone() } } else { Ledger::None };
+        let position_log = if with_position_log {
+            UsedPositions::Kept { used: this.recorded.clone() }
+        } else {
+            UsedPositions::None
+        };
         let (secret, now) = (this.secret.clone(), self.now_of(node as NodeIndex));
         let seed = self.dice.bytes();
-        let machine = self.machine(secret, ledger, seed, now);
+        let machine = self.machine(secret, position_log, seed, now);
         let Some(this) = self.nodes.get_mut(node) else { return };
         (this.machine, this.alive, this.wake) = (machine, true, u64::MAX);
         this.life += 1;
@@ -103,7 +107,7 @@ impl Network {
             let delay = self.delay(node as NodeIndex, peer);
             self.queue.plan(self.now + nanos(delay), peer, Happening::Down { link, reason: None });
         }
-        self.ledger.back(node as NodeIndex, self.now);
+        self.record.back(node as NodeIndex, self.now);
         self.begin(node as NodeIndex);
     }
 
@@ -116,7 +120,7 @@ impl Network {
             this.dialling.told.clear();
         }
         self.give_dialler(node as NodeIndex);
-        self.ledger.gone(node as NodeIndex, self.now);
+        self.record.gone(node as NodeIndex, self.now);
         self.queue.plan(self.now + nanos(LEAVING), node as NodeIndex, Happening::Gone);
     }
 

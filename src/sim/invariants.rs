@@ -78,7 +78,7 @@ impl Network {
 
     fn check_engine(&self, engine: &Engine) -> Result<(), Broken> {
         let wrong = |what: String| Err(self.wrong(self.last, what));
-        if let Some(peer) = engine.banned().iter().find(|peer| self.ledger.is_honest_key(peer)) {
+        if let Some(peer) = engine.banned().iter().find(|peer| self.record.is_honest_key(peer)) {
             return wrong(format!("bans {}, which is honest", peer.short()));
         }
         match engine.exceeds(&self.caps, &self.scenario.config) {
@@ -96,8 +96,8 @@ impl Network {
 
     pub(super) fn check_offence(&mut self, by: NodeIndex, against: Option<NodeIndex>, offence: Offence) {
         if let Some(against) = against
-            && self.ledger.is_honest(by)
-            && self.ledger.is_honest(against)
+            && self.record.is_honest(by)
+            && self.record.is_honest(against)
         {
             self.broke(by, format!("blames node {against}, which is honest, for {offence}"));
         }
@@ -105,10 +105,10 @@ impl Network {
 
     pub(super) fn check_conviction(&mut self, by: NodeIndex, evidence: &Evidence) {
         let author = evidence.author();
-        if !self.ledger.is_honest(by) {
+        if !self.record.is_honest(by) {
             return;
         }
-        if self.ledger.is_honest_key(&author) {
+        if self.record.is_honest_key(&author) {
             self.broke(by, format!("convicts author {}, who is honest", author.short()));
         }
         let genuine = evidence.headers().into_iter().all(|signed| {
@@ -122,14 +122,14 @@ impl Network {
 
     /// Delivered again.
     pub(super) fn check_repeated(&mut self, node: NodeIndex) {
-        if self.ledger.is_honest(node) {
+        if self.record.is_honest(node) {
             self.broke(node, "delivers a bundle for the second time".to_owned());
         }
     }
 
     /// Before it is noted.
     pub(super) fn check_delivery(&mut self, node: NodeIndex, bundle: &Arc<Bundle>) {
-        if !self.ledger.is_honest(node) {
+        if !self.record.is_honest(node) {
             return;
         }
         let (id, author) = (bundle.id(), bundle.header().author);
@@ -140,7 +140,7 @@ impl Network {
             self.genuine.insert(id);
         }
         let own = self.by_key.get(&author) == Some(&node);
-        if self.ledger.is_honest_key(&author) && !own && !self.ledger.knows(&id) {
+        if self.record.is_honest_key(&author) && !own && !self.record.knows(&id) {
             self.broke(node, format!("delivers what author {} never published", author.short()));
         }
     }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::ledger::{Ledger, NEVER, Told, delay};
 use super::node::Node;
+use super::record::{NEVER, Record, Told, delay};
 use crate::key::PublicKey;
 use crate::protocol::PublishError;
 
-impl Ledger {
+impl Record {
     pub(super) fn measures(&self, nodes: &[Node]) -> Measures {
         let own = self.rumors.iter().filter(|told| told.honest).count() as u64;
         let spreads: Vec<_> =
@@ -91,7 +91,7 @@ impl Ledger {
     fn disagreements(&self) -> usize {
         let mut told = BTreeMap::new();
         for rumor in &self.rumors {
-            let heard = |(at, life): (&u64, &super::ledger::Life)| *at != NEVER && life.honest;
+            let heard = |(at, life): (&u64, &super::record::Life)| *at != NEVER && life.honest;
             if rumor.at.iter().zip(&self.lives).any(heard) {
                 *told.entry((rumor.author, rumor.position)).or_insert(0) += 1;
             }
@@ -249,7 +249,7 @@ pub struct Measures {
     pub convicted: usize,
     /// One per convicted author.
     pub convictions: Vec<Conviction>,
-    /// From asking to publish to publishing: slots, room and the ledger make authors wait. Sorted.
+    /// From asking to publish to publishing: slots, room and the position log make authors wait. Sorted.
     pub publish_waits: Vec<Duration>,
     /// Publish requests that still wait.
     pub publishes_waiting: usize,

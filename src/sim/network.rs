@@ -9,13 +9,13 @@ use bytes::Bytes;
 use super::dial::Dialling;
 use super::dice::Dice;
 use super::invariants::Broken;
-use super::ledger::Ledger;
 use super::liars::{Outgoing, Placement, Plot, choose};
 use super::lying::Lying;
 use super::machine::Machine;
 use super::measure::Measures;
 use super::node::{End, Node};
 use super::queue::{Happening, NodeIndex, Queue};
+use super::record::Record;
 use super::scenario::{Scenario, Start};
 use super::uplink::Uplink;
 use crate::key::{PublicKey, SecretKey, Signature};
@@ -43,7 +43,7 @@ pub struct Network {
     pub(super) verdicts: HashMap<(BundleId, PublicKey, Signature), bool>,
     /// Bundles that were found genuine, apart from what the nodes found.
     pub(super) genuine: HashSet<BundleId>,
-    pub(super) ledger: Ledger,
+    pub(super) record: Record,
     pub(super) trace: blake3::Hasher,
     pub(super) publish_ids: u64,
     /// What a partition has swallowed, in order.
@@ -87,7 +87,7 @@ impl Network {
             dice,
             verdicts: HashMap::new(),
             genuine: HashSet::new(),
-            ledger: Ledger::default(),
+            record: Record::default(),
             trace: blake3::Hasher::new(),
             publish_ids: 0,
             lost: Vec::new(),
@@ -138,8 +138,8 @@ impl Network {
         let born = self.now.saturating_sub(BORN_WITHIN) + self.dice.next() % BORN_WITHIN;
         let now = Now { mono: Mono::from_nanos(born), unix_ms: unix_ms(born, skew_ms) };
         // As if made a moment ago: nothing is recorded, and nothing needs to be waited for.
-        let ledger = crate::protocol::Ledger::fresh();
-        let machine = self.machine(secret.clone(), ledger, seed, now);
+        let position_log = crate::protocol::UsedPositions::fresh();
+        let machine = self.machine(secret.clone(), position_log, seed, now);
         let key = secret.public();
         let dialling = Dialling::new(key, self.rules.network(), self.config());
         self.by_key.insert(key, self.nodes.len() as NodeIndex);
@@ -165,21 +165,21 @@ impl Network {
             written: Vec::new(),
             written_bytes: 0,
         });
-        self.ledger.came(key, !lies, came);
+        self.record.came(key, !lies, came);
         self.nodes.len() - 1
     }
 
     pub(super) fn machine(
         &self,
         author: SecretKey,
-        ledger: crate::protocol::Ledger,
+        position_log: crate::protocol::UsedPositions,
         seed: [u8; 32],
         now: Now,
     ) -> Box<dyn Machine> {
         let (network, config) = (self.rules.network(), self.config());
         self.scenario
             .protocol
-            .machine(Setup { network, node: author.public(), author, ledger, seed, config }, now)
+            .machine(Setup { network, node: author.public(), author, position_log, seed, config }, now)
     }
 
     /// What every engine is configured with.
@@ -278,7 +278,7 @@ impl Network {
 
     /// Whether a node is running.
     pub fn is_alive(&self, node: usize) -> bool {
-        self.nodes.get(node).is_some_and(|node| node.alive) && !self.ledger.is_gone(node as NodeIndex)
+        self.nodes.get(node).is_some_and(|node| node.alive) && !self.record.is_gone(node as NodeIndex)
     }
 
     pub(super) fn first_alive(&self) -> Option<usize> {
@@ -320,7 +320,7 @@ impl Network {
         let (topic, publish_id) = (self.rules.id(), PublishId(self.publish_ids));
         self.publish_ids += 1;
         self.last = node as NodeIndex;
-        self.ledger.asked(publish_id, node as NodeIndex, self.now);
+        self.record.asked(publish_id, node as NodeIndex, self.now);
         self.input(node as NodeIndex, Input::Publish { topic, body: body.into(), publish_id });
         self.drive(node as NodeIndex);
     }
@@ -348,7 +348,7 @@ impl Network {
 
     /// What has been measured so far.
     pub fn measures(&self) -> Measures {
-        self.ledger.measures(&self.nodes)
+        self.record.measures(&self.nodes)
     }
 
     /// One hash over everything that has happened: the same scenario gives the same hash.

@@ -37,7 +37,7 @@ pub(super) struct Node {
     /// The earliest wake that is planned for it, nanoseconds.
     pub(super) wake: u64,
     pub(super) bytes_out: u64,
-    /// Until when its ledger has recorded that it may have spoken, Unix milliseconds.
+    /// Until when its position log says that it may have spoken, Unix milliseconds.
     pub(super) recorded: crate::rumor::Spans,
     /// Counts restarts.
     pub(super) life: u32,

@@ -22,7 +22,7 @@ const WINDOW: usize = 256 * 1024;
 impl Network {
     /// The machine takes a frame.
     pub(super) fn take(&mut self, node: NodeIndex, link: LinkId, lane: Lane, payload: Bytes) {
-        self.ledger.arrived(node, &payload);
+        self.record.arrived(node, &payload);
         self.hear(node, link, lane, &payload);
         self.input(node, Input::Frame { link, lane, payload });
     }

@@ -83,7 +83,7 @@ impl Network {
         self.drive(node as NodeIndex);
     }
 
-    /// Everything that can be set right is: clocks, disks, validators, the partition; who crashed is back with its ledger,
+    /// Everything that can be set right is: clocks, disks, validators, the partition; who crashed is back with its position log,
     /// and who left the topic has joined it again.
     pub fn set_right(&mut self) {
         self.heal();
@@ -111,20 +111,20 @@ impl Network {
         let began = self.now;
         let all: Vec<_> =
             (0..self.len()).filter(|node| self.is_honest(*node) && self.is_alive(*node)).collect();
-        let refused = self.ledger.refused.len();
+        let refused = self.record.refused.len();
         for node in &all {
             self.publish(*node, format!("node {node} is well at {began}"));
         }
         let mut broken: Vec<_> = self.run_checked(HEARD_WITHIN).err().into_iter().collect();
         let mut wrong = |node: usize, what: String| broken.push(Broken { at: self.elapsed(), node, what });
-        for refused in self.ledger.refused.iter().skip(refused) {
+        for refused in self.record.refused.iter().skip(refused) {
             wrong(refused.node, format!("can't publish after its recovery: {}", refused.error));
         }
-        for (publish_id, node) in self.ledger.unanswered() {
+        for (publish_id, node) in self.record.unanswered() {
             wrong(node as usize, format!("has never answered publish request {}", publish_id.0));
         }
         let authors =
-            self.ledger.rumors.iter().filter(|told| told.published >= began).map(|told| told.author);
+            self.record.rumors.iter().filter(|told| told.published >= began).map(|told| told.author);
         let authors: std::collections::BTreeSet<_> = authors.collect();
         for node in &all {
             let Some(key) = self.nodes.get(*node).map(|node| node.key) else { continue };
@@ -132,9 +132,9 @@ impl Network {
                 wrong(*node, "is not heard after its recovery".to_owned());
             }
         }
-        for told in self.ledger.rumors.iter().filter(|told| told.published >= began) {
+        for told in self.record.rumors.iter().filter(|told| told.published >= began) {
             for node in &all {
-                if told.at.get(*node).is_none_or(|at| *at == super::ledger::NEVER) {
+                if told.at.get(*node).is_none_or(|at| *at == super::record::NEVER) {
                     wrong(*node, format!("does not hear author {} after its recovery", told.author.short()));
                 }
             }

@@ -1,9 +1,9 @@
-//! What is kept: the author's ledger of used positions.
+//! What is kept: the author's position log of used positions.
 //!
-//! **This is the lower level** ([stability](crate#stability)): apps name a path to [`Builder::ledger`](crate::Builder::ledger).
+//! **This is the lower level** ([stability](crate#stability)): apps name a path to [`Builder::position_log`](crate::Builder::position_log).
 //!
 //! Bodies live in the engine's windows, in memory, bounded by [`Config`](crate::protocol::Config).
 
-mod ledger;
+mod position_log;
 
-pub use ledger::{LedgerError, LedgerFile};
+pub use position_log::{PositionLog, PositionLogError};

@@ -1,6 +1,6 @@
 //! Authors who say two things, and authors who must never seem to.
 
-use vouchsafe::store::LedgerFile;
+use vouchsafe::store::PositionLog;
 use vouchsafe::{Event, Events, Evidence, Node, PublishError, SecretKey, Topic, VerifierPool, verify, wire};
 
 use crate::liar::{Liar, bundle, bundle_at};
@@ -67,14 +67,14 @@ async fn a_second_writer_stops_before_it_equivocates() {
     let seed = SecretKey::generate().to_seed();
     let mut writers = Vec::new();
     for n in 0..2 {
-        // Two processes with a copy of one author key, each with a ledger of its own.
+        // Two processes with a copy of one author key, each with a position log of its own.
         let author = SecretKey::from_seed(&seed);
-        let ledger = folder.path().join(format!("{n}.ledger"));
-        // (Made with the key: a new ledger for an old key would wait for half a minute first.)
-        LedgerFile::open(&ledger, author.public(), true, 0).unwrap();
+        let position_log = folder.path().join(format!("{n}.positions"));
+        // (Made with the key: a new position log for an old key would wait for half a minute first.)
+        PositionLog::open(&position_log, author.public(), true, 0).unwrap();
         let writer =
             builder(&scene.pool, &[scene.victim.node.addr().unwrap(), scene.pair[0].node.addr().unwrap()]);
-        let writer = writer.author(author).ledger(ledger);
+        let writer = writer.author(author).position_log(position_log);
         let writer = writer.spawn().await.unwrap();
         let events = writer.events();
         let member = Member::join(writer, &Topic::named("lobby")).await;
@@ -104,14 +104,15 @@ async fn a_second_writer_stops_before_it_equivocates() {
 }
 
 #[tokio::test]
-async fn a_restart_with_a_ledger_never_convicts() {
+async fn a_restart_with_a_position_log_never_convicts() {
     let mut scene = Scene::new().await;
     let topic = Topic::named("lobby");
     let folder = tempfile::tempdir().unwrap();
     let key = SecretKey::generate();
     let peers = [scene.victim.node.addr().unwrap(), scene.pair[0].node.addr().unwrap()];
     let spawn = async || {
-        let writer = builder_as(key.clone(), &scene.pool, &peers).ledger(folder.path().join("ledger"));
+        let writer =
+            builder_as(key.clone(), &scene.pool, &peers).position_log(folder.path().join("position-log"));
         let writer = writer.spawn().await.unwrap();
         let events = writer.events();
         let member = Member::join(writer, &topic).await;
@@ -146,13 +147,13 @@ async fn a_restart_with_a_ledger_never_convicts() {
 }
 
 #[tokio::test]
-async fn a_ledger_that_cannot_be_written_stops_the_author() {
+async fn a_position_log_that_cannot_be_written_stops_the_author() {
     let mut scene = Scene::new().await;
     let folder = tempfile::tempdir().unwrap();
     let inside = folder.path().join("disk");
     std::fs::create_dir(&inside).unwrap();
     let writer: Node = builder(&scene.pool, &[scene.victim.node.addr().unwrap()])
-        .ledger(inside.join("ledger"))
+        .position_log(inside.join("position-log"))
         .spawn()
         .await
         .unwrap();
@@ -160,7 +161,10 @@ async fn a_ledger_that_cannot_be_written_stops_the_author() {
     soon("a link", writer.topic.wait_for_links(1)).await.unwrap();
     std::fs::remove_dir_all(&inside).unwrap();
     let failed = soon("an answer", writer.topic.publish("unrecorded")).await;
-    assert!(matches!(&failed, Err(PublishError::Ledger(why)) if why.contains("ledger")), "{failed:?}");
+    assert!(
+        matches!(&failed, Err(PublishError::PositionLog(why)) if why.contains("position-log")),
+        "{failed:?}"
+    );
     // What was not recorded was not said; with the disk back, the author speaks again.
     std::fs::create_dir(&inside).unwrap();
     soon("publishing", writer.topic.publish("recorded")).await.unwrap();

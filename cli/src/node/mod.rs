@@ -17,7 +17,7 @@ use vouchsafe::{
 
 use crate::exit::Failure;
 use crate::files::is_dash;
-use crate::keygen::{key_file, ledger_beside};
+use crate::keygen::{key_file, position_log_beside};
 use crate::text::printable;
 use leave::Leave;
 use status::status;
@@ -32,12 +32,12 @@ const LEAVING: Duration = Duration::from_secs(5);
 /// Prints each rumor on stdout as "AUTHOR POSITION TEXT": the first 8 digits of the author's key, the tick and slot, and the
 /// text with control characters escaped. Own lines are not repeated. What happens to links and liars goes to stderr.
 ///
-/// Lines wait until there is a link to tell them to, and while the ledger can't be written. Empty lines are skipped, and lines
+/// Lines wait until there is a link to tell them to, and while the position log can't be written. Empty lines are skipped, and lines
 /// longer than a rumor may be (16 KiB) are refused with a message. At the end of stdin the node goes on listening; ctrl-c, or
 /// SIGTERM, or SIGHUP (except under nohup) ends it, after it has said goodbye to its peers.
 ///
 /// Exit code: 0 it was asked to end, or was done; 1 it failed, or lines that it had read were not published; 2 for a flag, key or
-/// ledger that can't be used.
+/// position log that can't be used.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -57,17 +57,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", default_value = "lobby")]
     topic: String,
     /// File that records which positions were used, so that the node never says two things at one. Default: beside the key,
-    /// ending in .ledger. If it is missing it is made, and the first line waits until the key has been silent for 30 s
+    /// ending in .position_log. If it is missing it is made, and the first line waits until the key has been silent for 30 s
     #[arg(long, value_name = "FILE")]
-    ledger: Option<PathBuf>,
+    position_log: Option<PathBuf>,
     /// Leave when stdin has ended and its lines were sent
     #[arg(long)]
     exit_on_eof: bool,
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
-    let ledger = args.ledger.clone().unwrap_or_else(|| ledger_beside(&args.key));
-    check_files(&args.key, &ledger)?;
+    let position_log = args.position_log.clone().unwrap_or_else(|| position_log_beside(&args.key));
+    check_files(&args.key, &position_log)?;
     let key = SecretKey::load(&args.key).map_err(|error| match error {
         KeyFileError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
             Failure::Usage(format!(
@@ -84,42 +84,42 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         .map_err(|error| Failure::Usage(format!("--topic {:?}: {error}", args.topic)))?;
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::Failed(format!("the runtime can't start: {error}")))?;
-    let result = runtime.block_on(serve(args, key, &ledger, topic));
+    let result = runtime.block_on(serve(args, key, &position_log, topic));
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
-/// Refuses what can't be a key or its ledger, whatever is in it.
-fn check_files(key: &Path, ledger: &Path) -> Result<(), Failure> {
+/// Refuses what can't be a key or its position log, whatever is in it.
+fn check_files(key: &Path, position_log: &Path) -> Result<(), Failure> {
     if is_dash(key) {
         return Err(Failure::usage(
             "--key - would be stdin, whose lines are published: give the path of a key file",
         ));
     }
-    if is_dash(ledger) {
+    if is_dash(position_log) {
         return Err(Failure::usage(
-            "--ledger - would be stdin, and a ledger is written too: give the path of a file",
+            "--position-log - would be stdin, and a position log is written too: give the path of a file",
         ));
     }
     // Where there is none yet, there is nothing to harm.
     let real = |path: &Path| path.canonicalize().ok();
-    if key == ledger || (real(key).is_some() && real(key) == real(ledger)) {
+    if key == position_log || (real(key).is_some() && real(key) == real(position_log)) {
         return Err(Failure::Usage(format!(
-            "{} can't be both the key and its ledger: give another file with --ledger",
+            "{} can't be both the key and its position log: give another file with --position-log",
             key.display()
         )));
     }
     Ok(())
 }
 
-async fn serve(args: Args, key: SecretKey, ledger: &Path, topic: Topic) -> Result<(), Failure> {
+async fn serve(args: Args, key: SecretKey, position_log: &Path, topic: Topic) -> Result<(), Failure> {
     // Before anybody can know that it runs: from here on it does not end without a goodbye.
     let leave = Leave::listen()?;
     let listen = listen::lookup(&args.listen).await?;
     let peers = args.peers.clone();
     let builder = Node::builder(key).network(&args.network).listen(listen).bootstrap(peers);
-    let is_new = !ledger.exists();
-    let node = builder.ledger(ledger).topic(topic.clone()).spawn().await?;
+    let is_new = !position_log.exists();
+    let node = builder.position_log(position_log).topic(topic.clone()).spawn().await?;
     let handle = node.join(topic).await.map_err(Failure::failed)?;
     match node.addr() {
         Some(addr) => status(format_args!("listening as {addr}")),
@@ -132,8 +132,8 @@ async fn serve(args: Args, key: SecretKey, ledger: &Path, topic: Topic) -> Resul
     status(format_args!("network {:?}, topic {:?} ({})", args.network, args.topic, handle.id()));
     if is_new {
         status(format_args!(
-            "{} is a new ledger: the first line will wait until this key has been silent for 30 s",
-            ledger.display()
+            "{} is a new position log: the first line will wait until this key has been silent for 30 s",
+            position_log.display()
         ));
     }
     let lines = Lines::read(handle.rules().max_body() as usize);

@@ -42,7 +42,7 @@ pub(super) async fn all(node: &Node, topic: &TopicHandle, mut lines: Lines) -> R
     Ok(())
 }
 
-/// Waits for a link, a slot, room and the ledger, whatever it takes: a line is never dropped. Whether it was published: one that
+/// Waits for a link, a slot, room and the position log, whatever it takes: a line is never dropped. Whether it was published: one that
 /// can never be is told of.
 async fn say(topic: &TopicHandle, line: Vec<u8>) -> Result<bool, Failure> {
     let line = bytes::Bytes::from(line);

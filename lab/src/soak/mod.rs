@@ -30,7 +30,7 @@ use vouchsafe_cli::files;
 /// Let honest nodes live through churn, attacks and partitions, and check every promise
 ///
 /// Starts honest nodes in this process, joined at random over real QUIC on the loopback interface, which publish all the time.
-/// Meanwhile nodes leave in order or crash, and come back with the same key and ledger or as somebody new; up to four attacks
+/// Meanwhile nodes leave in order or crash, and come back with the same key and position log or as somebody new; up to four attacks
 /// at once run for 10 to 40 s each; and now and then the sockets drop everything between two groups of nodes for 5 to 25 s.
 /// And single nodes are in trouble: a clock jumps by seconds, hours or days and back, records are slow or fail, validators
 /// are slow, a node leaves its topic and joins it again, or keeps a peer that refuses it, hangs up or never says hello.
@@ -50,7 +50,7 @@ use vouchsafe_cli::files;
 /// minute of the first (resident memory is shown: it has in it what the allocator keeps for later);
 /// descriptors: with all attackers gone and all nodes up, no more are open at the end than were at the beginning.
 ///
-/// Writes DIR/soak.jsonl, a line a second, and DIR/soak.svg; while it runs, DIR/soak.ledgers.
+/// Writes DIR/soak.jsonl, a line a second, and DIR/soak.svg; while it runs, DIR/soak.positions.
 ///
 /// Exit code: 0 if all promises were kept; 1 if not; 2 for a bad value.
 #[derive(clap::Args)]

@@ -24,8 +24,8 @@ use crate::process;
 
 /// Nodes that each node dials: some eight links, as in the demo.
 const FANOUT: usize = 4;
-/// The folder of the nodes' ledgers. It is emptied, so it has a name that nobody keeps ledgers of real keys under.
-const LEDGERS: &str = "soak.ledgers";
+/// The folder of the nodes' position logs. It is emptied, so it has a name that nobody keeps position logs of real keys under.
+const POSITION_LOGS: &str = "soak.positions";
 /// News that wait; what can't be passed on waits with its reader, which has room for thousands.
 const WAITING: usize = 65_536;
 /// For all nodes to be linked at the beginning, and to be back at the end.
@@ -34,15 +34,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const DRAINED: Duration = Duration::from_secs(300);
 
 pub(super) async fn run(args: &Args) -> Result<Outcome, Failure> {
-    let ledgers = args.out.join(LEDGERS);
+    let position_logs = args.out.join(POSITION_LOGS);
     process::count_panics();
     // Of a run that was broken off: of keys that are gone.
-    let _ = std::fs::remove_dir_all(&ledgers);
-    std::fs::create_dir_all(&ledgers).map_err(|error| Failure::file(&ledgers, &error))?;
+    let _ = std::fs::remove_dir_all(&position_logs);
+    std::fs::create_dir_all(&position_logs).map_err(|error| Failure::file(&position_logs, &error))?;
     let path = args.out.join("soak.jsonl");
     let log = std::fs::File::create(&path).map_err(|error| Failure::file(&path, &error))?;
     let bar = Bar::new(1, !args.json);
-    let mut soak = Soak::new(args, ledgers.clone(), std::io::LineWriter::new(log))?;
+    let mut soak = Soak::new(args, position_logs.clone(), std::io::LineWriter::new(log))?;
     bar.begin("linking".to_owned());
     soak.begin().await?;
     let first = process::descriptors();
@@ -55,7 +55,7 @@ pub(super) async fn run(args: &Args) -> Result<Outcome, Failure> {
     soak.rest().await?;
     let last = soak.descriptors_at_most(first).await?;
     bar.end();
-    let _ = std::fs::remove_dir_all(&ledgers);
+    let _ = std::fs::remove_dir_all(&position_logs);
     Ok(soak.outcome(first.zip(last)))
 }
 
@@ -236,7 +236,7 @@ impl Soak {
     /// Waits until no more descriptors are open than were; says how many are.
     async fn descriptors_at_most(&mut self, first: Option<u64>) -> Result<Option<u64>, Failure> {
         let latest = Instant::now() + DRAINED;
-        // The count that ends the wait is the answer: a ledger may be open again a moment later, while it is being written.
+        // The count that ends the wait is the answer: a position log may be open again a moment later, while it is being written.
         let mut last = process::descriptors();
         while last > first && Instant::now() < latest {
             self.look_and_read(Duration::from_millis(500)).await?;

@@ -124,9 +124,10 @@ impl Ground {
         peers: Vec<PeerAddr>,
         others: Vec<PeerAddr>,
     ) {
-        let (ground, key, ledger, addr) = (self.clone(), place.key.clone(), place.ledger.clone(), place.addr);
+        let (ground, key, position_log, addr) =
+            (self.clone(), place.key.clone(), place.position_log.clone(), place.addr);
         tokio::spawn(async move {
-            let news = match ground.spawn(slot, number, key, ledger, addr, [peers, others]).await {
+            let news = match ground.spawn(slot, number, key, position_log, addr, [peers, others]).await {
                 Ok(life) => News::Up { slot, life: Box::new(life) },
                 Err(Failure::Usage(why) | Failure::Failed(why)) => {
                     News::Failed(format!("node {slot} can't start: {why}"))
@@ -153,7 +154,7 @@ impl Ground {
         slot: usize,
         number: u64,
         key: SecretKey,
-        ledger: PathBuf,
+        position_log: PathBuf,
         addr: SocketAddr,
         [peers, others]: [Vec<PeerAddr>; 2],
     ) -> Result<Life, Failure> {
@@ -174,7 +175,7 @@ impl Ground {
             .clock(move || clock.unix_ms())
             .before_record(move || disk.before_record())
             .network(NETWORK)
-            .ledger(ledger)
+            .position_log(position_log)
             .endpoint(endpoint.clone())
             .config(self.config.clone())
             .verifiers(self.verifiers.clone())
@@ -280,7 +281,7 @@ async fn join(
 pub(super) struct Place {
     pub(super) addr: SocketAddr,
     pub(super) key: SecretKey,
-    ledger: PathBuf,
+    position_log: PathBuf,
     /// `None` while it is away, or on its way in or out.
     pub(super) life: Option<Life>,
     /// On its way in or out.
@@ -311,11 +312,11 @@ impl Place {
         let addr =
             addr.ok_or_else(|| Failure::failed("no free port between 10000 and 30000 in 100 tries"))?;
         let key = SecretKey::generate();
-        let ledger = folder.join(format!("{slot}-0.ledger"));
+        let position_log = folder.join(format!("{slot}-0.positions"));
         Ok(Self {
             addr,
             key,
-            ledger,
+            position_log,
             life: None,
             moving: false,
             number: None,
@@ -335,9 +336,9 @@ impl Place {
 
     /// Will come back as somebody new.
     pub(super) fn reborn(&mut self, slot: usize, number: u64, folder: &Path) {
-        let _ = std::fs::remove_file(&self.ledger);
+        let _ = std::fs::remove_file(&self.position_log);
         self.key = SecretKey::generate();
-        self.ledger = folder.join(format!("{slot}-{number}.ledger"));
+        self.position_log = folder.join(format!("{slot}-{number}.positions"));
         self.newcomer = true;
     }
 }

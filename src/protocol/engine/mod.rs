@@ -43,7 +43,8 @@ use crate::protocol::topics::window::Window;
 use crate::protocol::verification::questions::Questions;
 use crate::protocol::verification::queue::VerifyQueue;
 use crate::protocol::{
-    Action, Config, Counters, Event, Input, Ledger, LinkStats, Mono, Now, PublishError, Stats, TopicStats,
+    Action, Config, Counters, Event, Input, LinkStats, Mono, Now, PublishError, Stats, TopicStats,
+    UsedPositions,
 };
 use crate::rumor::{Evidence, NetworkId, RuleSet, TopicId};
 
@@ -64,7 +65,7 @@ pub struct Setup {
     /// The key that signs what it publishes.
     pub author: SecretKey,
     /// What is known about earlier use of the author key.
-    pub ledger: Ledger,
+    pub position_log: UsedPositions,
     /// Decides every random choice. Secret and fresh in production, or peers could predict whom we tell first.
     pub seed: [u8; 32],
     /// Everything that an operator may choose.
@@ -109,7 +110,7 @@ impl Engine {
             wants: Wants::new(keyed),
             redundancy: Redundancy::default(),
             evidence: EvidencePool::new(keyed),
-            publisher: Publisher::new(setup.author, setup.ledger, now, keyed),
+            publisher: Publisher::new(setup.author, setup.position_log, now, keyed),
             condition: Condition::new(now),
             closed: false,
             cx: Cx {

@@ -171,7 +171,7 @@ impl Engine {
         }
     }
 
-    /// What was only tried and still waits is answered; or, while the ledger is being written, once that is done.
+    /// What was only tried and still waits is answered; or, while the position log is being written, once that is done.
     pub(super) fn end_tries(&mut self) {
         for (topic, publish_id) in self.publisher.take_tries() {
             let why = self.why_waiting(&topic);

@@ -1,4 +1,4 @@
-//! The ledger answers: a stretch of time is durable, or could not be written.
+//! The position log answers: a stretch of time is durable, or could not be written.
 
 use crate::protocol::engine::Engine;
 use crate::protocol::{Impairment, PublishError};
@@ -13,12 +13,12 @@ impl Engine {
         self.recover(Impairment::RecordFailing);
     }
 
-    /// The ledger can't be written: whoever waits learns it, and the next request tries again.
+    /// The position log can't be written: whoever waits learns it, and the next request tries again.
     pub(super) fn on_record_failed(&mut self, why: String) {
         self.publisher.record_failed();
         self.recover(Impairment::RecordSlow);
         self.impair(Impairment::RecordFailing, None);
-        self.fail_all_publishes(&PublishError::Ledger(why));
+        self.fail_all_publishes(&PublishError::PositionLog(why));
     }
 
     /// Once a second: a record may be under way for long.
@@ -28,7 +28,7 @@ impl Engine {
         }
     }
 
-    /// When positions under the author key may have been used, in this life or an earlier one, Unix milliseconds. For the ledger of
+    /// When positions under the author key may have been used, in this life or an earlier one, Unix milliseconds. For the position log of
     /// a node that has shut down: it may then hold this and no more.
     pub fn used_times(&self) -> crate::rumor::Spans {
         self.publisher.used()

@@ -1,4 +1,4 @@
-//! The publisher: what waits to be said, the pens that say when, and the ledger that remembers.
+//! The publisher: what waits to be said, the pens that say when, and the position log that remembers.
 
 mod gathering;
 mod records;
@@ -26,20 +26,20 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// What is known about earlier use of the author key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Ledger {
+pub enum UsedPositions {
     /// Nothing is recorded. A key made by this process speaks at once, the first time that an author writes under it; any other
     /// stays mute for clock skew + 1 tick, after which whatever it said in an earlier life is refused everywhere or lies before.
     None,
     /// The driver records on [`Action::Record`].
     Kept {
-        /// Unix times in milliseconds at which positions may have been used; none for a ledger that has just been made for a
+        /// Unix times in milliseconds at which positions may have been used; none for a position log that has just been made for a
         /// fresh key.
         used: Spans,
     },
 }
 
-impl Ledger {
-    /// A ledger that has just been made for a fresh key.
+impl UsedPositions {
+    /// A position log that has just been made for a fresh key.
     #[must_use]
     pub fn fresh() -> Self {
         Self::Kept { used: Spans::default() }
@@ -68,14 +68,14 @@ pub(super) struct Publisher {
     awake: Vec<TopicId>,
     /// Topics whose waiting rumors wait for room.
     blocked: Vec<TopicId>,
-    /// What the ledger has recorded in this life.
+    /// What the position log has recorded in this life.
     records: Records,
-    /// When an earlier life may have spoken, Unix milliseconds: without a ledger, that is all time up to the skew after the start.
+    /// When an earlier life may have spoken, Unix milliseconds: without a position log, that is all time up to the skew after the start.
     earlier: Spans,
     /// When we spoke in topics that were left.
     retired: Spans,
     started_ms: u64,
-    /// A loaded key without a ledger stays mute until one tick after this.
+    /// A loaded key without a position log stays mute until one tick after this.
     mute: Option<Mono>,
     /// The key was used before, so somebody else may be using it.
     listens: bool,
@@ -89,18 +89,18 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    pub(super) fn new(key: SecretKey, ledger: Ledger, now: Now, keyed: Keyed) -> Self {
+    pub(super) fn new(key: SecretKey, position_log: UsedPositions, now: Now, keyed: Keyed) -> Self {
         let is_first = key.take_fresh();
-        let (records, mute) = match ledger {
-            Ledger::Kept { .. } => (Records::new(true), None),
-            Ledger::None if is_first => (Records::new(false), None),
-            Ledger::None => (Records::new(false), Some(now.mono.plus(MAX_SKEW))),
+        let (records, mute) = match position_log {
+            UsedPositions::Kept { .. } => (Records::new(true), None),
+            UsedPositions::None if is_first => (Records::new(false), None),
+            UsedPositions::None => (Records::new(false), Some(now.mono.plus(MAX_SKEW))),
         };
         let skew = u64::try_from(MAX_SKEW.as_millis()).unwrap_or(u64::MAX);
-        let earlier = match ledger {
-            Ledger::Kept { used } => used,
-            Ledger::None if is_first => Spans::default(),
-            Ledger::None => Spans::before(now.unix_ms.saturating_add(skew)),
+        let earlier = match position_log {
+            UsedPositions::Kept { used } => used,
+            UsedPositions::None if is_first => Spans::default(),
+            UsedPositions::None => Spans::before(now.unix_ms.saturating_add(skew)),
         };
         Self {
             key,
@@ -196,7 +196,7 @@ impl Publisher {
         }
     }
 
-    /// Positions for up to `rumors` rumors, and a request to the ledger that should be made now, whatever the answer.
+    /// Positions for up to `rumors` rumors, and a request to the position log that should be made now, whatever the answer.
     pub(super) fn reserve(
         &mut self,
         rules: &RuleSet,
@@ -259,7 +259,7 @@ impl Publisher {
         Some(at)
     }
 
-    /// Those requests that should not wait, when they have had their chance: not while the ledger is being written.
+    /// Those requests that should not wait, when they have had their chance: not while the position log is being written.
     pub(super) fn take_tries(&mut self) -> Vec<(TopicId, PublishId)> {
         if self.is_recording() { Vec::new() } else { std::mem::take(&mut self.tries) }
     }
@@ -278,7 +278,7 @@ impl Publisher {
         if waiting.is_empty() {
             self.waiting.remove(&topic);
         }
-        // Or tries that are taken back while the ledger is slow would pile up.
+        // Or tries that are taken back while the position log is slow would pile up.
         self.tries.retain(|other| *other != (topic, publish_id));
         found
     }
@@ -295,7 +295,7 @@ impl Publisher {
         self.waiting.keys().copied().collect()
     }
 
-    /// A stretch of time is durable in the ledger. True if that took longer than it should.
+    /// A stretch of time is durable in the position log. True if that took longer than it should.
     pub(super) fn recorded(&mut self, from_ms: u64, until_ms: u64, now: Mono) -> bool {
         let slow = self.records.done(from_ms, until_ms, now) > SLOW_RECORD;
         self.seal_tries_now();
@@ -303,7 +303,7 @@ impl Publisher {
         slow
     }
 
-    /// The ledger can't be written: the next request tries again.
+    /// The position log can't be written: the next request tries again.
     pub(super) fn record_failed(&mut self) {
         self.records.failed();
         self.seal_tries_now();
@@ -315,7 +315,7 @@ impl Publisher {
         }
     }
 
-    /// Whether the ledger was asked for a record and has not answered.
+    /// Whether the position log was asked for a record and has not answered.
     pub(super) const fn is_recording(&self) -> bool {
         self.records.is_under_way()
     }
@@ -400,7 +400,7 @@ impl Publisher {
 
 #[cfg(any(test, feature = "sim"))]
 impl Publisher {
-    /// Whoever waits to publish waits for an alarm or for the ledger.
+    /// Whoever waits to publish waits for an alarm or for the position log.
     pub(super) fn check(&self, now: Mono, recount: &mut crate::protocol::check::Recount) {
         for (topic, waiting) in &self.waiting {
             recount.holds(!waiting.is_empty(), "an empty list of requests is kept");

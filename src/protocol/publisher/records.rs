@@ -1,9 +1,9 @@
-//! The author's records of used positions: what the ledger has made durable, what it was asked for, and how long it takes.
+//! The author's records of used positions: what the position log has made durable, what it was asked for, and how long it takes.
 
 use std::time::Duration;
 
 use crate::protocol::{Action, Mono};
-use crate::rumor::LEDGER_LEAD;
+use crate::rumor::POSITION_LOG_LEAD;
 
 /// A record that takes longer than this is told: rumors leave late because of it.
 pub(in crate::protocol) const SLOW_RECORD: Duration = Duration::from_secs(2);
@@ -13,12 +13,12 @@ const MOST_LEAD: u64 = 120_000;
 
 #[derive(Debug)]
 pub(in crate::protocol) struct Records {
-    /// Whether there is a ledger.
+    /// Whether there is a position log.
     kept: bool,
     /// The last stretch that is durable, Unix milliseconds. What was recorded before it is asked for again, should the clock
     /// step back there.
     recorded: (u64, u64),
-    /// When the ledger was asked for the record that is under way.
+    /// When the position log was asked for the record that is under way.
     asked: Option<Mono>,
     /// How long the last record took.
     took: Duration,
@@ -29,7 +29,7 @@ impl Records {
         Self { kept, recorded: (0, 0), asked: None, took: Duration::ZERO }
     }
 
-    /// What is durable, for the pen; `None` without a ledger.
+    /// What is durable, for the pen; `None` without a position log.
     pub(in crate::protocol) fn durable(&self) -> Option<(u64, u64)> {
         self.kept.then_some(self.recorded)
     }
@@ -45,7 +45,7 @@ impl Records {
             return None;
         }
         let lead = u64::try_from(self.took.saturating_mul(2).as_millis()).unwrap_or(u64::MAX);
-        let until_ms = until_ms.saturating_add(lead.clamp(LEDGER_LEAD, MOST_LEAD));
+        let until_ms = until_ms.saturating_add(lead.clamp(POSITION_LOG_LEAD, MOST_LEAD));
         self.asked = Some(now);
         Some(Action::Record { from_ms, until_ms })
     }

@@ -38,7 +38,7 @@ impl Publisher {
         later(now, self.mute.map_or(Duration::ZERO, |until| until.since(now.mono)))
     }
 
-    /// How long a loaded key without a ledger stays silent yet: start + clock skew + one tick, by the monotonic clock, after which
+    /// How long a loaded key without a position log stays silent yet: start + clock skew + one tick, by the monotonic clock, after which
     /// whatever it said in an earlier life is refused by every window.
     fn mute_for(&self, tick_len: TickLen, now: Mono) -> Duration {
         let tick = Duration::from_millis(tick_len.millis().into());

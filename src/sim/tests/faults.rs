@@ -61,17 +61,17 @@ fn who_comes_back_from_a_crash_hears_what_it_missed() {
 }
 
 #[test]
-fn a_ledger_lets_a_restarted_author_speak_and_none_makes_it_wait() {
-    for (with_ledger, waits) in [(true, false), (false, true)] {
+fn a_position_log_lets_a_restarted_author_speak_and_none_makes_it_wait() {
+    for (with_position_log, waits) in [(true, false), (false, true)] {
         let mut network = started(small());
         network.publish(5, vec![1; 300]);
         network.run_checked(Duration::from_secs(1)).unwrap();
         network.crash(5);
-        network.restart(5, with_ledger);
+        network.restart(5, with_position_log);
         network.run_checked(Duration::from_secs(4)).unwrap();
         network.publish(5, vec![2; 300]);
         network.run_checked(Duration::from_secs(5)).unwrap();
-        assert_eq!(network.measures().publishes_waiting, usize::from(waits), "ledger: {with_ledger}");
+        assert_eq!(network.measures().publishes_waiting, usize::from(waits), "record: {with_position_log}");
         network.run_checked(Duration::from_secs(35)).unwrap();
         let measures = network.measures();
         assert_eq!((measures.publishes_waiting, measures.spreads.len()), (0, 2));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::hostile::{bundle, frame_of, spoilt};
 use super::world::World;
-use crate::protocol::{Event, Ledger};
+use crate::protocol::{Event, UsedPositions};
 use crate::rumor::{RuleSet, Topic};
 use crate::wire::{Lane, TopicChange};
 
@@ -69,8 +69,8 @@ fn each_body_that_is_hashed_is_charged() {
 /// A node whose author waits in so many topics.
 fn waiting(world: &mut World, topics: usize) -> Vec<std::sync::Arc<RuleSet>> {
     let rules: Vec<_> = (0..topics).map(|n| world.topic(&Topic::named(format!("{n}")))).collect();
-    // Without a ledger a loaded key is mute at first.
-    world.node_with(|spec| spec.ledger = Ledger::None);
+    // Without a position log a loaded key is mute at first.
+    world.node_with(|spec| spec.position_log = UsedPositions::None);
     let _witness = world.hostile(0);
     for rules in &rules {
         world.publish(0, rules, "word");

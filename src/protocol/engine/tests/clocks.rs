@@ -117,7 +117,7 @@ fn a_wrong_hour_that_nobody_noticed_costs_a_restarted_author_what_it_said_in_it_
             world.publish(0, &rules, format!("{n}"));
             world.run(1_000);
         }
-        // When both are set right, and the speaker crashes and comes back with its ledger,
+        // When both are set right, and the speaker crashes and comes back with its position log,
         let end = world.now(0).unix_ms;
         world.nodes.iter_mut().for_each(|node| node.skew_ms = 0);
         world.restart(0, true);

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use super::check::Judge;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::{
-    Action, Config, Counters, Engine, Event, FRAME_OVERHEAD, Ledger, LinkId, MAX_SKEW, Now, PublishError,
-    PublishId, Setup, Validation, VerifyJob,
+    Action, Config, Counters, Engine, Event, FRAME_OVERHEAD, LinkId, MAX_SKEW, Now, PublishError, PublishId,
+    Setup, UsedPositions, Validation, VerifyJob,
 };
 use crate::rumor::{Bundle, NetworkId, Position, RumorId, Spans};
 use crate::wire::Lane;
@@ -21,7 +21,7 @@ pub(super) type Validator = Box<dyn FnMut(&Bundle) -> Option<Validation>>;
 pub(super) struct Spec {
     pub(super) config: Config,
     pub(super) author: SecretKey,
-    pub(super) ledger: Ledger,
+    pub(super) position_log: UsedPositions,
     /// Its clock, ahead of the true one.
     pub(super) skew_ms: i64,
     pub(super) validator: Option<Validator>,
@@ -34,7 +34,7 @@ impl Spec {
         Self {
             config: Config { expected_nodes: 20, ..Config::default() },
             author: secret("author", number),
-            ledger: Ledger::fresh(),
+            position_log: UsedPositions::fresh(),
             skew_ms: 0,
             validator: None,
             key: secret("node", number).public(),
@@ -67,7 +67,7 @@ pub(super) struct Node {
     seed: u64,
     /// Counts restarts.
     pub(super) life: u32,
-    /// What its ledger holds.
+    /// What its position log holds.
     pub(super) recorded: Option<Spans>,
     /// How long its disk takes for a record.
     pub(super) record_takes: Duration,
@@ -87,12 +87,12 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(spec: Spec, now: Now) -> Self {
-        let Spec { config, author, ledger, skew_ms, validator, key, seed } = spec;
-        let recorded = match &ledger {
-            Ledger::Kept { used } => Some(used.clone()),
-            Ledger::None => None,
+        let Spec { config, author, position_log, skew_ms, validator, key, seed } = spec;
+        let recorded = match &position_log {
+            UsedPositions::Kept { used } => Some(used.clone()),
+            UsedPositions::None => None,
         };
-        let engine = engine(&config, key, &author, ledger, seed, now);
+        let engine = engine(&config, key, &author, position_log, seed, now);
         Self {
             engine,
             key,
@@ -119,20 +119,20 @@ impl Node {
     pub(super) fn restart(&mut self, disk: bool, now: Now) {
         let skew = MAX_SKEW.as_millis() as u64;
         let used = self.recorded.get_or_insert_with(|| Spans::before(now.unix_ms + skew)).clone();
-        let ledger = if disk { Ledger::Kept { used } } else { Ledger::None };
+        let position_log = if disk { UsedPositions::Kept { used } } else { UsedPositions::None };
         self.life += 1;
         self.is_recording = false;
         self.ids.clear();
         let seed = self.seed ^ u64::from(self.life);
-        self.engine = engine(&self.config, self.key, &self.author, ledger, seed, now);
+        self.engine = engine(&self.config, self.key, &self.author, position_log, seed, now);
     }
 
-    /// It ended in good order: its ledger holds what it used, as a driver's does.
+    /// It ended in good order: its position log holds what it used, as a driver's does.
     pub(super) fn settle(&mut self) {
         self.recorded = Some(self.engine.used_times());
     }
 
-    /// The disk is lost: the next start finds no ledger, and makes one as `LedgerFile::open` does for a loaded key.
+    /// The disk is lost: the next start finds no position log, and makes one as `PositionLog::open` does for a loaded key.
     pub(super) fn lose_disk(&mut self) {
         self.recorded = None;
     }
@@ -189,7 +189,7 @@ fn engine(
     config: &Config,
     node: PublicKey,
     author: &SecretKey,
-    ledger: Ledger,
+    position_log: UsedPositions,
     seed: u64,
     now: Now,
 ) -> Engine {
@@ -197,5 +197,5 @@ fn engine(
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let network = NetworkId::of(super::world::NETWORK);
     let (author, config) = (author.clone(), config.clone());
-    Engine::new(Setup { network, node, author, ledger, seed: bytes, config }, now)
+    Engine::new(Setup { network, node, author, position_log, seed: bytes, config }, now)
 }

@@ -7,12 +7,12 @@ use proptest::prelude::*;
 use super::hostile::{bundle, frame_of};
 use super::world::World;
 use crate::key::SecretKey;
-use crate::protocol::{Event, Impairment, Input, Ledger, PublishError, PublishId};
+use crate::protocol::{Event, Impairment, Input, PublishError, PublishId, UsedPositions};
 use crate::rumor::{Spans, Topic};
 use crate::wire::{Lane, Reason};
 
 #[test]
-fn a_restart_with_its_ledger_speaks_within_seconds_and_repeats_no_position() {
+fn a_restart_with_its_position_log_speaks_within_seconds_and_repeats_no_position() {
     let mut world = World::new(1);
     let rules = world.topic(&Topic::named("t"));
     world.nodes(2);
@@ -35,7 +35,7 @@ fn a_restart_with_its_ledger_speaks_within_seconds_and_repeats_no_position() {
 }
 
 #[test]
-fn a_restart_without_its_ledger_waits_until_nothing_said_before_can_be_repeated() {
+fn a_restart_without_its_position_log_waits_until_nothing_said_before_can_be_repeated() {
     let mut world = World::new(2);
     let rules = world.topic(&Topic::named("t"));
     world.nodes(2);
@@ -61,7 +61,7 @@ proptest! {
     #[test]
     fn crash_restart_never_reuses_a_position(
         seed in 0u64..1_000,
-        keeps_ledger: bool,
+        keeps_position_log: bool,
         deeds in prop::collection::vec((0u8..9, 1u64..3_000, -10_000i64..10_000), 1..40),
     ) {
         let mut world = World::new(seed);
@@ -72,29 +72,29 @@ proptest! {
         for (number, (deed, millis, step)) in deeds.into_iter().enumerate() {
             match deed {
                 0..=2 => drop(format!("{:?}", world.publish(0, &rules, format!("{number}")))),
-                // Without a ledger, clocks within the skew are all that protects; with one, nothing else is needed.
+                // Without a position log, clocks within the skew are all that protects; with one, nothing else is needed.
                 3 => {
-                    world.restart(0, keeps_ledger);
+                    world.restart(0, keeps_position_log);
                     world.connect(0, 1);
                 }
-                4 if !keeps_ledger => {
+                4 if !keeps_position_log => {
                     world.nodes[0].lose_disk();
-                    world.restart(0, keeps_ledger);
+                    world.restart(0, keeps_position_log);
                     world.connect(0, 1);
                 }
                 5 => {
                     world.nodes[0].settle();
-                    world.restart(0, keeps_ledger);
+                    world.restart(0, keeps_position_log);
                     world.connect(0, 1);
                 }
                 // Both clocks, and a new link that says so: nothing tells them that they are wrong.
-                6 | 7 if keeps_ledger => {
+                6 | 7 if keeps_position_log => {
                     let skew_ms = (step % 3) * 3_600_000 + step;
                     (0..2).for_each(|node| world.nodes[node].skew_ms = skew_ms);
                     world.restart(0, true);
                     world.connect(0, 1);
                 }
-                8 if keeps_ledger => world.nodes[0].skew_ms = step * 1_000,
+                8 if keeps_position_log => world.nodes[0].skew_ms = step * 1_000,
                 _ => world.nodes[0].skew_ms = step,
             }
             world.run(millis);
@@ -237,11 +237,11 @@ fn publishing_is_refused_with_a_reason() {
 }
 
 #[test]
-fn a_fresh_ledger_is_asked_before_the_first_word() {
-    // Given a ledger that takes its time.
+fn a_fresh_position_log_is_asked_before_the_first_word() {
+    // Given a position log that takes its time.
     let mut world = World::new(8);
     let rules = world.topic(&Topic::named("t"));
-    let node = world.node_with(|spec| spec.ledger = Ledger::fresh());
+    let node = world.node_with(|spec| spec.position_log = UsedPositions::fresh());
     let witness = world.hostile(node);
     world.publish(node, &rules, "word");
     // Then nothing leaves before it has recorded, and what leaves lies within what it recorded.
@@ -284,7 +284,7 @@ fn one_record_is_under_way_at_a_time() {
     let mut world = World::new(22);
     let short = world.topic(&Topic::named("short"));
     let long = world.topic(&Topic::named("long").tick_len(Duration::from_secs(10)));
-    let node = world.node_with(|spec| spec.ledger = Ledger::fresh());
+    let node = world.node_with(|spec| spec.position_log = UsedPositions::fresh());
     world.hostile(node);
     // When something is said in both at once (the world asserts that no second record is asked for).
     let publish_ids = [world.publish(node, &short, "one"), world.publish(node, &long, "two")];
@@ -306,7 +306,7 @@ fn what_is_said_soon_after_goes_together() {
         let said = world.hostiles[witness].bundles();
         said.iter().map(|(_, bundle)| bundle.len()).collect::<Vec<_>>()
     };
-    // (Its first word of all waits for the ledger.)
+    // (Its first word of all waits for the position log.)
     world.publish(node, &rules, "a word");
     world.run(100);
     // Given an author that has been silent: its first word goes at once.
@@ -337,7 +337,7 @@ fn what_is_said_soon_after_goes_together() {
 }
 
 #[test]
-fn what_does_not_wait_is_answered_at_once_or_when_the_ledger_has_answered() {
+fn what_does_not_wait_is_answered_at_once_or_when_the_position_log_has_answered() {
     let mut world = World::new(26);
     let rules = world.topic(&Topic::named("t").slots_per_tick(2));
     let node = world.node();
@@ -348,7 +348,7 @@ fn what_does_not_wait_is_answered_at_once_or_when_the_ledger_has_answered() {
         world.handle(node, Input::TryPublish { topic, body: "word".into(), publish_id });
         publish_id
     };
-    // Its first word waits for the ledger, and for nothing else.
+    // Its first word waits for the position log, and for nothing else.
     let first = tried(&mut world, 0);
     assert!(!world.nodes[node].published.contains_key(&first));
     // One that is taken back meanwhile leaves nothing behind.
@@ -411,19 +411,19 @@ fn whoever_waits_for_each_answer_is_not_held_up() {
 
 #[test]
 fn a_key_made_by_this_process_is_fresh_once() {
-    // Given an author with a key of this process, and no ledger, that has spoken.
+    // Given an author with a key of this process, and no position log, that has spoken.
     let mut world = World::new(41);
     let rules = world.topic(&Topic::named("t"));
     world.node();
     let key = SecretKey::generate();
-    let first = world.node_with(|spec| (spec.author, spec.ledger) = (key.clone(), Ledger::None));
+    let first = world.node_with(|spec| (spec.author, spec.position_log) = (key.clone(), UsedPositions::None));
     world.connect(first, 0);
     world.run(100);
     world.publish(first, &rules, "first");
     world.run(100);
     assert!(world.nodes[0].has_heard("first"));
     // When another begins with a clone of it, in the same tick, it waits as with any key that may have been used before.
-    let second = world.node_with(|spec| (spec.author, spec.ledger) = (key, Ledger::None));
+    let second = world.node_with(|spec| (spec.author, spec.position_log) = (key, UsedPositions::None));
     world.connect(second, 0);
     world.run(100);
     world.publish(second, &rules, "second");
@@ -435,9 +435,9 @@ fn a_key_made_by_this_process_is_fresh_once() {
 }
 
 #[test]
-fn a_slow_ledger_delays_what_is_published_and_loses_nothing() {
+fn a_slow_position_log_delays_what_is_published_and_loses_nothing() {
     for takes in [1, 1_000, 2_900, 3_500, 10_000, 30_000] {
-        // Given a ledger that takes its time for each record.
+        // Given a position log that takes its time for each record.
         let mut world = World::new(51);
         let rules = world.topic(&Topic::named("t"));
         world.nodes(2);
@@ -470,7 +470,7 @@ fn a_slow_ledger_delays_what_is_published_and_loses_nothing() {
 }
 
 #[test]
-fn a_ledger_that_fails_is_told_once_until_it_works_again() {
+fn a_position_log_that_fails_is_told_once_until_it_works_again() {
     let mut world = World::new(52);
     let rules = world.topic(&Topic::named("t"));
     world.nodes(2);
@@ -482,7 +482,7 @@ fn a_ledger_that_fails_is_told_once_until_it_works_again() {
         let publish_id = world.publish(0, &rules, format!("{n}"));
         world.nodes[0].is_recording = false;
         world.handle(0, crate::protocol::Input::RecordFailed { why: "full".into() });
-        assert_eq!(world.nodes[0].published[&publish_id], Err(PublishError::Ledger("full".into())));
+        assert_eq!(world.nodes[0].published[&publish_id], Err(PublishError::PositionLog("full".into())));
     }
     // When it works again.
     world.nodes[0].record_takes = Duration::from_millis(1);
@@ -520,7 +520,7 @@ fn an_author_that_ended_in_good_order_speaks_after_one_tick_of_listening() {
 
 #[test]
 fn a_key_that_was_used_before_listens_before_it_speaks() {
-    // Given a writer that speaks all the time, and another process that starts with the same key and its own old ledger.
+    // Given a writer that speaks all the time, and another process that starts with the same key and its own old position log.
     let mut world = World::new(54);
     world.honest_keys_stolen = true;
     let rules = world.topic(&Topic::named("t"));
@@ -535,7 +535,8 @@ fn a_key_that_was_used_before_listens_before_it_speaks() {
     let now = super::world::BEGIN_MS + world.millis();
     let mut used = Spans::default();
     used.add(now - 3_600_000, now - 3_500_000);
-    let twin = world.node_with(|spec| (spec.author, spec.ledger) = (shared, Ledger::Kept { used }));
+    let twin =
+        world.node_with(|spec| (spec.author, spec.position_log) = (shared, UsedPositions::Kept { used }));
     // When it wants to speak as soon as it has a link, while the first goes on.
     world.connect(twin, 1);
     world.run(25);
@@ -572,7 +573,8 @@ fn where_the_record_of_an_earlier_life_ends_an_author_listens_for_another_writer
     let now = super::world::BEGIN_MS + world.millis();
     let mut used = Spans::default();
     used.add(now - 3_600_000, now.next_multiple_of(1_000) + 5_000);
-    let twin = world.node_with(|spec| (spec.author, spec.ledger) = (shared, Ledger::Kept { used }));
+    let twin =
+        world.node_with(|spec| (spec.author, spec.position_log) = (shared, UsedPositions::Kept { used }));
     world.connect(twin, 1);
     world.run(25);
     let publish_id = world.publish(twin, &rules, "the twin");
@@ -588,13 +590,13 @@ fn where_the_record_of_an_earlier_life_ends_an_author_listens_for_another_writer
 
 #[test]
 fn an_author_that_is_silent_for_long_says_until_when() {
-    // Given an author whose ledger says that the next hour was used.
+    // Given an author whose position log says that the next hour was used.
     let mut world = World::new(55);
     let rules = world.topic(&Topic::named("t"));
     let now = super::world::BEGIN_MS + world.millis();
     let mut used = Spans::default();
     used.add(now - 1_000, now + 3_600_000);
-    let node = world.node_with(|spec| spec.ledger = Ledger::Kept { used });
+    let node = world.node_with(|spec| spec.position_log = UsedPositions::Kept { used });
     world.hostile(node);
     // When it wants to speak, then it learns when it may; the event says the same.
     let publish_id = world.publish(node, &rules, "word");
@@ -614,10 +616,10 @@ fn an_author_that_is_silent_for_long_says_until_when() {
 }
 
 #[test]
-fn a_loaded_key_without_a_ledger_tells_at_its_start_until_when_it_is_silent() {
+fn a_loaded_key_without_a_position_log_tells_at_its_start_until_when_it_is_silent() {
     let mut world = World::new(56);
     let rules = world.topic(&Topic::named("t"));
-    let node = world.node_with(|spec| spec.ledger = Ledger::None);
+    let node = world.node_with(|spec| spec.position_log = UsedPositions::None);
     world.hostile(node);
     world.run(1_500);
     let until = |event: &Event| match event {

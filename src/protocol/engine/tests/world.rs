@@ -132,7 +132,7 @@ impl World {
         index
     }
 
-    /// The node is gone without a word and comes back with what it kept: its keys and, if `disk`, its ledger.
+    /// The node is gone without a word and comes back with what it kept: its keys and, if `disk`, its position log.
     pub(super) fn restart(&mut self, index: usize, disk: bool) {
         for wire in 0..self.wires.len() {
             if self.wires[wire].ends.iter().any(|end| end.side == Side::Node(index)) {

@@ -15,7 +15,7 @@ use crate::rumor::{Bundle, BundleId, Position, RumorId, SignedHeader};
 pub(super) const NEVER: u64 = u64::MAX;
 
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(super) struct Record {
     pub(super) lives: Vec<Life>,
     honest_keys: HashSet<PublicKey>,
     pub(super) rumors: Vec<Told>,
@@ -90,7 +90,7 @@ fn put<T: Clone>(list: &mut Vec<T>, at: usize, value: T, nothing: T) {
     }
 }
 
-impl Ledger {
+impl Record {
     pub(super) fn came(&mut self, key: PublicKey, honest: bool, now: u64) {
         self.lives.push(Life { honest, born: now, gone: NEVER, since: 0 });
         if honest {

@@ -1,4 +1,4 @@
-//! The ledger file: when an author may have used positions. A few spans of time and a hash, replaced as a whole.
+//! The position log file: when an author may have used positions. A few spans of time and a hash, replaced as a whole.
 //!
 //! ```text
 //!   NAME            the record          NAME.lock          held by the one process that writes it, for as long as it does
@@ -17,13 +17,13 @@ use crate::rumor::{MAX_SPANS, Spans};
 
 /// Names the format; a file of another version is refused, not guessed at.
 const MAGIC: &[u8; 8] = b"vs-ldg-2";
-/// Bytes of the longest ledger file: magic, spans, check.
+/// Bytes of the longest position log file: magic, spans, check.
 const MAX_LEN: usize = 8 + 16 * MAX_SPANS + 32;
 
-/// A ledger on disk, for one author key, locked for as long as a copy of it exists: nobody else opens it meanwhile, in this
+/// A position log on disk, for one author key, locked for as long as a copy of it exists: nobody else opens it meanwhile, in this
 /// process or another. Copies share one order of writing.
 #[derive(Debug, Clone)]
-pub struct LedgerFile {
+pub struct PositionLog {
     path: PathBuf,
     author: PublicKey,
     /// What is on the disk.
@@ -32,44 +32,46 @@ pub struct LedgerFile {
     _lock: Option<Arc<File>>,
 }
 
-impl LedgerFile {
-    /// Opens and locks the ledger of `author` at `path`, and reads at which Unix times (milliseconds) positions may have been
+impl PositionLog {
+    /// Opens and locks the position log of `author` at `path`, and reads at which Unix times (milliseconds) positions may have been
     /// used. A file that does not exist is created: with none if `fresh` says that the key was just made, else with all time
-    /// up to `now_ms` and [`MAX_SKEW`], since a key that is older than its ledger may have been used until now by a clock that
+    /// up to `now_ms` and [`MAX_SKEW`], since a key that is older than its position log may have been used until now by a clock that
     /// was ahead of today's.
     ///
-    /// The lock is a file beside it, of the same name and `.lock`: the ledger itself is replaced by each record, and can't
+    /// The lock is a file beside it, of the same name and `.lock`: the position log itself is replaced by each record, and can't
     /// carry it. What records that were cut off have left beside it is removed.
     ///
     /// # Errors
-    /// [`LedgerError::InUse`] if it is open elsewhere. Also if the file can't be read or written, or is damaged or of another
+    /// [`PositionLogError::InUse`] if it is open elsewhere. Also if the file can't be read or written, or is damaged or of another
     /// author: then it must not be guessed at.
     pub fn open(
         path: impl Into<PathBuf>,
         author: PublicKey,
         fresh: bool,
         now_ms: u64,
-    ) -> Result<(Self, Spans), LedgerError> {
+    ) -> Result<(Self, Spans), PositionLogError> {
         let path = path.into();
-        let io = |source| LedgerError::Io { path: path.clone(), source };
+        let io = |source| PositionLogError::Io { path: path.clone(), source };
         if path.is_dir() {
             return Err(io(io::ErrorKind::IsADirectory.into()));
         }
         let lock = lock(&path)?;
         remove_leftovers(&path);
-        let mut ledger = Self { path, author, recorded: Arc::default(), _lock: lock.map(Arc::new) };
-        let recorded = match read(&ledger.path) {
-            Ok(bytes) => ledger.decode(&bytes).ok_or_else(|| LedgerError::Damaged(ledger.path.clone()))?,
+        let mut position_log = Self { path, author, recorded: Arc::default(), _lock: lock.map(Arc::new) };
+        let recorded = match read(&position_log.path) {
+            Ok(bytes) => position_log
+                .decode(&bytes)
+                .ok_or_else(|| PositionLogError::Damaged(position_log.path.clone()))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let skew = u64::try_from(MAX_SKEW.as_millis()).unwrap_or(u64::MAX);
                 let used = if fresh { Spans::default() } else { Spans::before(now_ms.saturating_add(skew)) };
-                ledger.write(&used)?;
+                position_log.write(&used)?;
                 used
             }
-            Err(source) => return Err(ledger.io(source)),
+            Err(source) => return Err(position_log.io(source)),
         };
-        ledger.recorded = Arc::new(Mutex::new(recorded.clone()));
-        Ok((ledger, recorded))
+        position_log.recorded = Arc::new(Mutex::new(recorded.clone()));
+        Ok((position_log, recorded))
     }
 
     /// Records durably that positions from `from_ms` to `until_ms` may be used: writes a new file, syncs it, renames it over
@@ -78,7 +80,7 @@ impl LedgerFile {
     ///
     /// # Errors
     /// If any of that fails; the old record then still holds.
-    pub fn record(&self, from_ms: u64, until_ms: u64) -> Result<(), LedgerError> {
+    pub fn record(&self, from_ms: u64, until_ms: u64) -> Result<(), PositionLogError> {
         // What a panic elsewhere leaves in it is what is on the disk, or less.
         let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         let mut with = recorded.clone();
@@ -95,7 +97,7 @@ impl LedgerFile {
     ///
     /// # Errors
     /// If it can't be written; the old record then still holds, and the next start waits for the rest of its lead.
-    pub fn settle(&self, used: &Spans) -> Result<(), LedgerError> {
+    pub fn settle(&self, used: &Spans) -> Result<(), PositionLogError> {
         let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         if *used != *recorded {
             self.write(used)?;
@@ -104,7 +106,7 @@ impl LedgerFile {
         Ok(())
     }
 
-    fn write(&self, used: &Spans) -> Result<(), LedgerError> {
+    fn write(&self, used: &Spans) -> Result<(), PositionLogError> {
         let fresh = new_name(&self.path);
         let write = || -> io::Result<()> {
             let mut file = OpenOptions::new().write(true).create_new(true).open(&fresh)?;
@@ -148,14 +150,14 @@ impl LedgerFile {
 
     /// Binds the record to its author, and shows damage.
     fn check(&self, body: &[u8]) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new_derive_key("vouchsafe ledger v2");
+        let mut hasher = blake3::Hasher::new_derive_key("vouchsafe position log v2");
         hasher.update(self.author.as_bytes());
         hasher.update(body);
         *hasher.finalize().as_bytes()
     }
 
-    pub(crate) fn io(&self, source: io::Error) -> LedgerError {
-        LedgerError::Io { path: self.path.clone(), source }
+    pub(crate) fn io(&self, source: io::Error) -> PositionLogError {
+        PositionLogError::Io { path: self.path.clone(), source }
     }
 }
 
@@ -173,19 +175,19 @@ fn new_name(path: &Path) -> PathBuf {
     with_ending(path, &format!(".{}-{number}.new", std::process::id()))
 }
 
-fn lock(path: &Path) -> Result<Option<File>, LedgerError> {
-    let io = |source| LedgerError::Io { path: path.into(), source };
+fn lock(path: &Path) -> Result<Option<File>, PositionLogError> {
+    let io = |source| PositionLogError::Io { path: path.into(), source };
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(with_ending(path, ".lock"));
     let file = file.map_err(io)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(LedgerError::InUse(path.into())),
+        Err(TryLockError::WouldBlock) => Err(PositionLogError::InUse(path.into())),
         Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
         Err(TryLockError::Error(error)) => Err(io(error)),
     }
 }
 
-/// Removes what records that were cut off have left: of this ledger only, whose lock we hold. A failure leaves them lying there,
+/// Removes what records that were cut off have left: of this position log only, whose lock we hold. A failure leaves them lying there,
 /// in nobody's way.
 fn remove_leftovers(path: &Path) {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return };
@@ -218,33 +220,33 @@ fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// At most one byte more than a ledger has, whatever lies there.
+/// At most one byte more than a position log has, whatever lies there.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(MAX_LEN + 1);
     File::open(path)?.take(MAX_LEN as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// Why a ledger can't be used.
+/// Why a position log can't be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum LedgerError {
+pub enum PositionLogError {
     /// The file can't be read or written.
-    #[error("ledger {}: {source}", path.display())]
+    #[error("position log {}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
     },
-    /// The file is not a ledger of this author.
+    /// The file is not a position log of this author.
     #[error(
-        "{} is damaged, or the ledger of another author: use the right file, or delete this one: a new ledger waits half a minute by itself",
+        "{} is damaged, or the position log of another author: use the right file, or delete this one: a new position log waits half a minute by itself",
         .0.display()
     )]
     Damaged(PathBuf),
     /// Another node writes it, so another node publishes under this key: both would be convicted of equivocation.
-    #[error("ledger {} is in use by another node, so its key is too: stop that one first, or give this one a key of its own", .0.display())]
+    #[error("position log {} is in use by another node, so its key is too: stop that one first, or give this one a key of its own", .0.display())]
     InUse(PathBuf),
 }
 
