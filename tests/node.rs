@@ -142,7 +142,7 @@ async fn try_publish_waits_for_the_position_log_and_for_nothing_else() {
 }
 
 #[tokio::test]
-async fn who_can_not_be_dialled_is_named_and_why() {
+async fn a_peer_that_cannot_be_dialled_is_named_with_the_reason() {
     let pool = VerifierPool::new(1);
     let (other, ours) = (node(&pool, &[]).await, node(&pool, &[]).await);
     let mut events = ours.events();
@@ -174,7 +174,7 @@ async fn only_allowed_keys_are_let_in_whatever_was_configured_first() {
 }
 
 #[tokio::test]
-async fn the_last_words_of_a_node_that_shuts_down_are_heard() {
+async fn the_last_rumors_before_a_shutdown_are_delivered() {
     let nodes = mesh(2, &Topic::named("lobby")).await;
     let mut reader = nodes[1].1.subscribe();
     let mut events = nodes[1].0.events();
@@ -506,7 +506,7 @@ async fn handles_that_are_dropped_make_room_for_other_topics() {
 }
 
 #[tokio::test]
-async fn a_topic_of_the_builder_stays_relayed_and_is_read_by_who_joins_later() {
+async fn a_topic_of_the_builder_stays_relayed_and_serves_later_joins() {
     let pool = VerifierPool::new(1);
     let relay = Node::builder(SecretKey::generate()).network(NETWORK).listen("127.0.0.1:0");
     let relay = relay.topic(Topic::named("lobby")).verifiers(pool.clone()).spawn().await.unwrap();

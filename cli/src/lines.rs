@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_ends_at_a_long_line_does_not_wait_for_its_end() {
+    fn a_hangup_during_a_long_line_ends_at_once() {
         let mut endless = io::BufReader::new(io::repeat(b'x'));
         assert_eq!(line(&mut endless, 1 << 20).unwrap(), Some(Err(TooLong)));
         assert_eq!(line(&mut &b"abcde\r\nf"[..], 5).unwrap(), Some(Ok(b"abcde".to_vec())));

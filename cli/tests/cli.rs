@@ -173,7 +173,7 @@ fn run_unread(args: &[&str]) -> Output {
 }
 
 #[test]
-fn a_key_that_nobody_got_is_a_failure() {
+fn a_key_that_could_not_be_written_out_is_a_failure() {
     let output = run_unread(&["keygen"]);
     assert_eq!(code(&output), 1);
     assert!(stderr(&output).contains("nobody has the key"), "{}", stderr(&output));

@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peers_words_are_cut_and_made_text() {
+    fn text_from_a_peer_is_shortened_and_escaped() {
         assert_eq!(peer_words(b"bye"), "bye");
         assert_eq!(peer_words(&[0xff; 2000]).len(), 255, "replacement characters are three bytes each");
         assert_eq!(peer_words("é".repeat(300).as_bytes()), "é".repeat(128));

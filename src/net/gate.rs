@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn in_calm_nobody_has_to_prove_an_address() {
+    fn no_address_has_to_be_proven_at_low_load() {
         let (mut gate, mut now) = gate(GateConfig::default());
         for _ in 0..100 {
             let permit = accepted(gate.admit(now, STRANGER, false));
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn gate_that_nobody_could_pass_is_refused() {
+    fn gate_that_admits_no_handshake_is_refused() {
         GateConfig::default().check().unwrap();
         let bad = GateConfig { burst_per_group: 0, ..GateConfig::default() };
         assert_eq!(bad.check().unwrap_err().field, "burst_per_group");

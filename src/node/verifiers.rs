@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_panics_or_that_nobody_hears_costs_no_thread() {
+    fn a_panicking_or_unread_answer_costs_no_thread() {
         let (key, id) = (SecretKey::from_seed(&[1; 32]), BundleId::from_bytes([2; 32]));
         let good = VerifyJob { author: key.public(), id, signature: key.sign(&SignedHeader::message(&id)) };
         let bad = VerifyJob { id: BundleId::from_bytes([3; 32]), ..good };

@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_closed_the_link_is_told_apart() {
+    fn a_link_closed_by_the_peer_and_by_us_have_different_reasons() {
         let (ours, theirs) =
             (DownReason::ClosedHere(Reason::Shutdown), DownReason::ClosedByPeer(Reason::Shutdown));
         assert!(ours.to_string().contains("this node") && !ours.to_string().contains("the peer is"));

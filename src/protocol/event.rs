@@ -351,7 +351,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn every_event_prints_as_one_line_that_names_whom_it_is_about() {
+    fn every_event_prints_as_one_line_that_names_its_peer_or_author() {
         let short = SecretKey::from_seed(&[1; 32]).public().short();
         for event in one_of_each() {
             let line = event.to_string();

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_gone_leaves_no_room_behind_and_what_is_there_stays() {
+    fn shrinking_frees_what_has_gone_and_keeps_what_stays() {
         let mut heap: BinaryHeap<_> = (0..100_000).collect();
         let mut queue: VecDeque<_> = (0..100_000).collect();
         let mut map: HashMap<_, _> = (0..100_000).map(|number| (number, ())).collect();

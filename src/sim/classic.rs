@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn who_tells_everybody_needs_one_cycle_and_who_tells_nobody_never_ends() {
+    fn full_fanout_needs_one_cycle_and_no_fanout_never_ends() {
         assert_eq!(cycles(5, 4, 1), Some(1));
         assert_eq!(cycles(5, 100, 1), Some(1));
         assert_eq!((cycles(1, 4, 1), cycles(5, 0, 1)), (Some(0), None));

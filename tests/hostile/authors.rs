@@ -175,7 +175,7 @@ async fn a_position_log_that_cannot_be_written_stops_the_author() {
 }
 
 #[tokio::test]
-async fn a_flood_of_evidence_is_one_check_more_for_each_author_and_no_word_less() {
+async fn a_flood_of_evidence_costs_one_check_an_author_and_no_rumor() {
     let mut scene = Scene::new().await;
     let topic = scene.victim.topic.clone();
     let mut bearer = Liar::greet(&topic).await;

@@ -5,7 +5,7 @@ use vouchsafe::{SecretKey, Topic, VerifierPool};
 use crate::scene::{Member, Scene, builder, builder_as, soon, until};
 
 #[tokio::test]
-async fn what_a_crashed_node_said_is_delivered_by_others() {
+async fn rumors_of_a_crashed_node_are_delivered_by_others() {
     let mut scene = Scene::new().await;
     let topic = Topic::named("lobby");
     let key = SecretKey::generate();

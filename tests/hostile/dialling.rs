@@ -94,7 +94,7 @@ async fn peers_that_refuse_are_dialled_ever_more_rarely() {
 }
 
 #[tokio::test]
-async fn connecting_to_whom_is_linked_changes_nothing() {
+async fn connecting_to_a_linked_peer_changes_nothing() {
     let pool = VerifierPool::new(1);
     let topic = Topic::named("lobby");
     let one = Member::join(builder(&pool, &[]).spawn().await.unwrap(), &topic).await;
@@ -159,7 +159,7 @@ async fn speak(topic: &TopicHandle) -> Result<RumorId, PublishError> {
 }
 
 #[tokio::test]
-async fn who_has_a_link_after_dialling_each_other_keeps_one_and_can_publish_at_once() {
+async fn two_nodes_that_dial_each_other_keep_one_link_and_publish_at_once() {
     let pool = VerifierPool::new(1);
     let topic = Topic::named("lobby");
     let mut tasks = tokio::task::JoinSet::new();

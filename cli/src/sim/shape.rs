@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn every_unusual_condition_is_in_the_words_and_no_usual_one() {
+    fn every_unusual_condition_is_printed_and_no_usual_one() {
         assert_eq!(words(&Scenario::default()), "");
         let topic = Topic::named("t").guarantee(Guarantee::HoldBack(Duration::from_millis(1_500)));
         for (scenario, said) in [

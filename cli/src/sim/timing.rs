@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn who_acts_late_is_waited_for() {
+    fn a_run_waits_for_an_adversary_that_acts_late() {
         for liar in ["equivocate-late", "equivocate-late@4", "equivocate-late+hops"] {
             let report = run(liar, Protocol::Vouchsafe, with_time);
             assert_eq!(report.measures.convicted, 36, "{liar}");

@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_in_trouble_is_owed_nothing_and_owes_nothing_until_it_is_over() {
+    fn a_node_in_trouble_has_no_promises_until_it_is_healed() {
         let (start, key) = (Instant::now(), SecretKey::generate().public());
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut promises = Promises::new(2, Duration::from_secs(15));

@@ -121,7 +121,7 @@ async fn relay_retries_only(outside: UdpSocket, inside: UdpSocket) {
 /// The honest dialler has an address of its own, which Linux gives to whoever asks.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn address_that_answers_the_retry_and_stops_keeps_nobody_else_out() {
+async fn half_open_handshakes_of_one_address_leave_slots_for_others() {
     let (stopping, target) = (endpoint(1), endpoint(2));
     let honest = Endpoint::bind(&key(3), "127.0.0.2:0".parse().unwrap(), GateConfig::default()).unwrap();
     let (outside, inside) = (UdpSocket::bind(ANY).await.unwrap(), UdpSocket::bind(ANY).await.unwrap());

@@ -83,7 +83,7 @@ async fn a_lane_that_is_reset_breaks_the_order() {
 }
 
 #[tokio::test]
-async fn streams_and_datagrams_nobody_asked_for_are_harmless() {
+async fn unexpected_streams_and_datagrams_are_harmless() {
     let (mut side, mut bare, _node) = link_and_bare().await;
     for lane in Lane::ALL {
         bare.open_lane(lane).await.unwrap();
@@ -122,7 +122,7 @@ async fn a_frame_that_never_ends_is_too_slow() {
 
 /// A peer is admitted by its address, so it must not take the link along to another one.
 #[tokio::test]
-async fn who_wanders_to_another_address_is_not_followed() {
+async fn a_link_that_moves_to_another_address_is_not_followed() {
     let (mut side, mut bare, _node) = link_and_bare_in_virtual_time().await;
     bare.open_lane(Lane::Rumors).await.unwrap();
     bare.send_frame(Lane::Rumors, b"from home").await.unwrap();
@@ -199,7 +199,7 @@ async fn a_proof_just_before_a_goodbye_is_not_lost_while_the_node_is_busy() {
 }
 
 #[tokio::test]
-async fn what_a_peer_said_before_it_left_is_seen() {
+async fn the_last_frames_of_a_closed_link_are_read() {
     let (side, bare, _node) = link_and_bare().await;
     bare.close(42, "ciao \u{e9}".as_bytes());
     assert_eq!(side.why_closed().await, LinkClosed::ByPeer { code: 42, reason: "ciao \u{e9}".into() });

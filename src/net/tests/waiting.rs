@@ -42,7 +42,7 @@ fn kept_for(attempt: quinn::Incoming) -> u64 {
 }
 
 #[tokio::test]
-async fn first_packets_that_nobody_looks_at_are_bounded() {
+async fn unread_first_packets_are_bounded() {
     let (victim, addr) = starved();
     let dialler = quinn::Endpoint::client(ANY).unwrap();
     let (socket, other) = (UdpSocket::bind(ANY).await.unwrap(), UdpSocket::bind(ANY).await.unwrap());

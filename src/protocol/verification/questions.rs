@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn half_of_the_runs_are_for_whoever_has_none_running() {
+    fn half_of_the_validator_runs_are_for_authors_without_one() {
         let mut questions = Questions::new(Keyed::default());
         (0..100).for_each(|n| assert!(questions.wait(key(1), word(n, 10)).is_empty()));
         assert_eq!(asks(&mut questions, 8).len(), 4, "one that asks a lot has half");
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn who_fills_half_of_the_runs_without_waiting_leaves_the_others_free() {
+    fn a_full_half_of_validator_runs_leaves_the_other_free() {
         let mut questions = Questions::new(Keyed::default());
         let (topic, id) = (TopicId::from_bytes([0; 32]), word(0, 10).id);
         for _ in 0..2 {
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn many_bytes_count_as_many_words_do() {
+    fn a_large_body_counts_as_several_rumors() {
         let mut questions = Questions::new(Keyed::default());
         let large = 1 << 20;
         for n in 0..32 {

@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_being_verified_counts_until_it_is_judged() {
+    fn a_bundle_under_verification_counts_until_its_verdict() {
         let mut queue = VerifyQueue::new(Keyed::default());
         (1..=3).for_each(|n| queue.add(LinkId(1), work(n)));
         assert_eq!((queue.unjudged(LinkId(1)), queue.unjudged(LinkId(2))), ((3, false), (0, true)));

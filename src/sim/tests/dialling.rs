@@ -25,7 +25,7 @@ fn a_cold_network_finds_its_links_and_spreads() {
 }
 
 #[test]
-fn who_is_full_refuses_and_the_dialler_looks_elsewhere() {
+fn a_full_node_refuses_and_the_dialler_tries_another() {
     let config = without_feelers().with(|config| config.links.inbound = 12);
     let mut network = Network::new(Scenario { start: Start::Cold, links: 6, config, ..small() });
     network.run_checked(Duration::from_secs(10)).unwrap();
@@ -77,7 +77,7 @@ fn grasping_liars_do_not_keep_a_cold_network_from_speaking() {
 }
 
 #[test]
-fn whoever_hears_nothing_feels_for_others() {
+fn a_node_that_hears_nothing_sends_feelers() {
     let mut network = Network::new(mostly_liars());
     network.run_for(Duration::from_secs(2));
     let honest: Vec<_> = (0..network.len()).filter(|node| network.is_honest(*node)).collect();

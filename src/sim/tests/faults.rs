@@ -47,7 +47,7 @@ fn a_long_partition_takes_links_down_and_is_dialled_over() {
 }
 
 #[test]
-fn who_comes_back_from_a_crash_hears_what_it_missed() {
+fn a_node_back_from_a_crash_catches_up() {
     let mut network = started(small());
     network.crash(5);
     network.run_checked(Duration::from_secs(1)).unwrap();
@@ -80,7 +80,7 @@ fn a_position_log_lets_a_restarted_author_speak_and_none_makes_it_wait() {
 }
 
 #[test]
-fn nodes_come_and_go_and_nobody_who_stays_misses_anything() {
+fn nodes_that_stay_miss_nothing_while_others_come_and_go() {
     let churn = Churn { leave_per_s: 2.0, join_per_s: 2.0 };
     let mut network = started(Scenario { churn: Some(churn), ..small() });
     for number in 0..10 {

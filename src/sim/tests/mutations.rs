@@ -106,7 +106,7 @@ fn shared_batches_are_spoiled() {
 }
 
 #[test]
-fn where_nobody_is_doubted_liars_cost_a_time_out_each_time() {
+fn without_doubt_each_liar_costs_a_time_out_each_time() {
     let later = |_: &Network, measures: &Measures| delay(&measures.spreads[10..], 0.99);
     let (with_it, without) = compare(Failpoint::NobodyDoubted, &hostile(Liar::Announce), 20, later);
     assert!(without > with_it.mul_f64(1.2), "{with_it:?} {without:?}");
@@ -121,7 +121,7 @@ fn unpaced_pushes_carry_a_burst_many_times() {
 }
 
 #[test]
-fn evidence_untold_leaves_the_other_half_believing() {
+fn evidence_not_sent_leaves_half_of_the_nodes_unconvinced() {
     let scenario = Scenario { liar_count: Some(1), ..hostile(Liar::Equivocate) };
     let innocent = |_: &Network, measures: &Measures| measures.honest - measures.convicted;
     let (with_it, without) = compare(Failpoint::EvidenceUntold, &scenario, 5, innocent);

@@ -68,7 +68,7 @@ fn what_is_pulled_in_vain_costs_no_more_than_what_is_pushed() {
 }
 
 #[test]
-fn what_a_convicted_author_said_is_pulled_once() {
+fn a_convicted_authors_rumor_is_pulled_once() {
     // Given a liar that announces the same 64 bundles of a convicted author again and again, and serves them.
     let (mut world, rules, node) = world();
     let (hostile, teller) = (world.hostile(node), world.hostile(node));
@@ -94,7 +94,7 @@ fn what_a_convicted_author_said_is_pulled_once() {
 }
 
 #[test]
-fn who_only_announces_what_it_holds_is_not_stopped_for_serving_it() {
+fn an_honest_announcer_is_not_closed_for_serving() {
     // Given an honest neighbour that holds a hundred bodies of 10 kB, ten times what a link may bring in a second.
     let (mut world, rules, node) = world();
     let other = world.node();

@@ -114,7 +114,7 @@ fn a_change_of_topics_wakes_the_authors_that_wait_in_them_and_is_charged_for_it(
 }
 
 #[test]
-fn what_is_known_of_the_convicted_is_told_to_whoever_brings_it_again() {
+fn a_link_that_brings_a_convicted_author_is_sent_the_evidence() {
     // Given a convicted author's word that was refused and is remembered.
     let mut world = World::new(4);
     let rules = world.topic(&Topic::named("t"));

@@ -103,7 +103,7 @@ fn an_author_whose_clock_was_ahead_speaks_within_a_minute_of_its_being_right() {
 }
 
 #[test]
-fn a_wrong_hour_that_nobody_noticed_costs_a_restarted_author_what_it_said_in_it_and_it_says_until_when() {
+fn a_restarted_author_stays_silent_through_the_hour_of_its_wrong_clock_and_says_until_when() {
     // Given two nodes whose clocks are both ten minutes ahead, so that neither is told; one of them speaks each second.
     for (speaks_s, is_silent) in [(100, false), (900, true)] {
         let mut world = World::new(76);
@@ -147,7 +147,7 @@ fn a_wrong_hour_that_nobody_noticed_costs_a_restarted_author_what_it_said_in_it_
 }
 
 #[test]
-fn links_made_while_a_peers_clock_was_wrong_silence_nobody_when_it_is_right() {
+fn links_made_under_a_wrong_clock_silence_no_author_when_it_is_right() {
     // Given a node and its only neighbour, which met while the neighbour's clock was an hour off: neither can tell whose is wrong.
     for ahead_ms in [-3_600_000, 3_600_000] {
         let mut world = World::new(75);
@@ -191,7 +191,7 @@ fn neighbours_with_wrong_clocks_that_came_to_us_do_not_silence_us() {
 }
 
 #[test]
-fn that_all_which_comes_in_lies_outside_the_window_is_told() {
+fn a_node_that_receives_only_rumors_outside_the_window_says_so() {
     // Given a node that is linked to nobody but one whose hello tells our time, and whose words are of another.
     let mut world = World::new(74);
     let rules = world.topic(&Topic::named("t"));

@@ -9,7 +9,7 @@ use crate::rumor::{Bundle, Guarantee, Topic};
 use crate::wire::Frame;
 
 #[test]
-fn a_word_that_was_too_early_is_heard_when_its_time_has_come() {
+fn an_early_rumor_is_delivered_when_its_time_comes() {
     for again in [true, false] {
         // Given a word dated 62 s ahead, which a link pushes too early.
         let mut world = World::new(1);
@@ -56,7 +56,7 @@ fn what_is_far_ahead_is_refused_for_as_long_as_it_is() {
 }
 
 #[test]
-fn what_found_no_room_is_asked_for_when_there_is_some() {
+fn a_refused_rumor_is_asked_for_when_capacity_returns() {
     // Given a small index, and a neighbour that relays so many newcomers' words, of a tick that is about to leave the window,
     // that its link finds no more room.
     let mut world = World::new(3);
@@ -84,7 +84,7 @@ fn what_found_no_room_is_asked_for_when_there_is_some() {
 }
 
 #[test]
-fn a_body_that_found_no_room_is_asked_for_when_there_is_some() {
+fn a_refused_body_is_asked_for_when_capacity_returns() {
     // Given room for sixteen bodies, all verified at once: eighteen of different authors.
     let mut world = World::new(4);
     let rules = world.topic(&Topic::named("t"));
@@ -194,7 +194,7 @@ fn crowd(world: &mut World, node: usize) -> Vec<(usize, Bundle)> {
 }
 
 #[test]
-fn what_lost_its_place_while_it_was_verified_is_asked_for_when_there_is_one() {
+fn a_bundle_that_lost_its_place_during_verification_is_asked_for_later() {
     // Given words that lost their places.
     let mut world = World::new(7);
     world.topic(&Topic::named("t").retention(Duration::from_secs(120)));

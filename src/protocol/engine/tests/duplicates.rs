@@ -204,7 +204,7 @@ fn one_node_key_in_two_processes_is_told_to_both_and_they_take_turns_slowly() {
 }
 
 #[test]
-fn who_dials_with_our_own_key_is_refused_and_told_of() {
+fn a_dialler_with_our_own_key_is_refused_and_reported() {
     let mut world = World::new(10);
     world.topic(&Topic::named("t"));
     let one = world.node();

@@ -54,7 +54,7 @@ fn equivocation_convicts_everywhere() {
 }
 
 #[test]
-fn the_second_word_is_not_passed_on() {
+fn a_conflicting_bundle_is_not_relayed() {
     let mut world = World::new(2);
     let rules = world.topic(&Topic::named("t"));
     let node = world.node();
@@ -140,7 +140,7 @@ fn hold_back(seconds: u64) -> Topic {
 }
 
 #[test]
-fn hold_back_delivers_neither_of_two_conflicting_words() {
+fn hold_back_delivers_neither_of_two_conflicting_rumors() {
     let mut world = World::new(6);
     let rules = world.topic(&hold_back(2));
     world.nodes(6);
@@ -252,7 +252,7 @@ fn delivered_at_the_edge(failpoint: Option<Failpoint>) -> Vec<Bytes> {
 }
 
 #[test]
-fn late_words_delivered_break_agreement() {
+fn late_rumors_delivered_break_agreement() {
     // What is relayed longer than it is delivered reaches everybody who may deliver it.
     assert!(delivered_at_the_edge(None).is_empty());
     assert_eq!(delivered_at_the_edge(Some(Failpoint::LateDelivered)), ["yes", "no"]);

@@ -157,7 +157,7 @@ fn a_link_whose_evidence_became_needless_is_read_again() {
 }
 
 #[test]
-fn a_proof_that_found_no_room_is_told_when_there_is_some() {
+fn evidence_that_found_no_capacity_is_sent_later() {
     // Given a link whose queue of proofs is full.
     let mut world = World::new(33);
     let authors = (0..3_500).map(|number| world.liar(100 + number).public()).collect();
@@ -185,7 +185,7 @@ fn a_proof_that_found_no_room_is_told_when_there_is_some() {
 }
 
 #[test]
-fn proofs_against_strangers_hold_nobody_up() {
+fn proofs_against_strangers_delay_no_rumor() {
     // Given a slow link, and a liar that sends proofs against two hundred keys which have never said anything.
     let mut world = World::new(34);
     let rules = world.topic(&Topic::named("t"));
@@ -273,7 +273,7 @@ fn told_what_it_had_no_use_for(
 }
 
 #[test]
-fn who_joins_a_topic_that_admits_a_convicted_author_is_told_of_it_again() {
+fn a_link_that_joins_a_convicted_authors_topic_is_sent_the_evidence() {
     let mut world = World::new(61);
     let ([listed, open], node, neighbour, author) = told_what_it_had_no_use_for(&mut world);
     // When the node joins the open topic, then it is told within the second, once, and its neighbour's other peers are not.
@@ -293,7 +293,7 @@ fn who_joins_a_topic_that_admits_a_convicted_author_is_told_of_it_again() {
 }
 
 #[test]
-fn a_convicted_author_does_not_speak_through_who_has_just_joined() {
+fn a_node_that_has_just_joined_relays_no_convicted_author() {
     let mut world = World::new(62);
     let ([_, open], node, _, author) = told_what_it_had_no_use_for(&mut world);
     // When the node joins the open topic, and a liar brings it 39 words of that author,
@@ -311,7 +311,7 @@ fn a_convicted_author_does_not_speak_through_who_has_just_joined() {
 }
 
 #[test]
-fn who_brings_a_convicted_authors_words_is_told_again_now_and_then() {
+fn a_link_that_keeps_bringing_a_convicted_author_is_sent_evidence_again() {
     // Given a peer that was told of a conviction.
     let mut world = World::new(63);
     let rules = world.topic(&Topic::named("t"));

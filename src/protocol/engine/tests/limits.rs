@@ -320,7 +320,7 @@ fn what_the_application_rejects_goes_no_further_and_blames_nobody() {
 }
 
 #[test]
-fn replies_that_nobody_asked_for_are_paid_from_the_budget() {
+fn unsolicited_replies_are_paid_from_the_budget() {
     // Given a link that owes us a pull, for an id that it made up.
     let mut world = World::new(11);
     let rules = world.topic(&Topic::named("t"));

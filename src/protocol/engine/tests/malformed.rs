@@ -183,7 +183,7 @@ fn a_frame_too_long_for_the_transport_bans_too() {
 }
 
 #[test]
-fn who_dials_again_before_its_offence_is_known_is_closed_with_it() {
+fn a_redial_before_the_offence_is_known_closes_with_it() {
     // Given a peer whose frame was too long, and that has dialled again before the engine hears of that.
     let mut world = World::new(3);
     world.topic(&Topic::named("t"));

@@ -134,7 +134,7 @@ fn a_second_writer_is_noticed_and_publishing_stops() {
 }
 
 #[test]
-fn a_neighbour_that_replays_our_own_old_words_is_not_a_second_writer() {
+fn a_replay_of_our_own_old_rumors_is_not_a_second_writer() {
     for disk in [true, false] {
         // Given words of an earlier life.
         let mut world = World::new(4);
@@ -163,7 +163,7 @@ fn a_neighbour_that_replays_our_own_old_words_is_not_a_second_writer() {
 }
 
 #[test]
-fn words_that_only_another_process_can_have_written_stop_us_before_we_contradict_them() {
+fn rumors_of_a_second_process_stop_us_before_we_contradict_them() {
     // Given somebody else with our key, who wrote at a position that our pen has not reached.
     let mut world = World::new(5);
     world.honest_keys_stolen = true;
@@ -237,7 +237,7 @@ fn publishing_is_refused_with_a_reason() {
 }
 
 #[test]
-fn a_fresh_position_log_is_asked_before_the_first_word() {
+fn a_fresh_position_log_records_before_the_first_rumor() {
     // Given a position log that takes its time.
     let mut world = World::new(8);
     let rules = world.topic(&Topic::named("t"));
@@ -297,7 +297,7 @@ fn one_record_is_under_way_at_a_time() {
 }
 
 #[test]
-fn what_is_said_soon_after_goes_together() {
+fn rumors_published_close_together_share_a_bundle() {
     let mut world = World::new(23);
     let rules = world.topic(&Topic::named("t").slots_per_tick(1_000));
     let node = world.node();
@@ -337,7 +337,7 @@ fn what_is_said_soon_after_goes_together() {
 }
 
 #[test]
-fn what_does_not_wait_is_answered_at_once_or_when_the_position_log_has_answered() {
+fn try_publish_is_answered_at_once_or_after_the_record() {
     let mut world = World::new(26);
     let rules = world.topic(&Topic::named("t").slots_per_tick(2));
     let node = world.node();
@@ -389,7 +389,7 @@ fn what_is_taken_back_is_answered_once_and_never_published() {
 }
 
 #[test]
-fn whoever_waits_for_each_answer_is_not_held_up() {
+fn a_publisher_that_awaits_each_answer_is_not_delayed() {
     let mut world = World::new(24);
     let rules = world.topic(&Topic::named("t").slots_per_tick(1_000));
     let node = world.node();

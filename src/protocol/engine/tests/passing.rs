@@ -8,7 +8,7 @@ use crate::wire::Lane;
 use std::time::Duration;
 
 #[test]
-fn a_relay_without_room_hides_no_conflict() {
+fn a_relay_at_capacity_hides_no_conflict() {
     // Given a hold-back topic, an author that the two ends of a chain know, and a node between them that has restarted.
     let mut world = World::new(1);
     let rules = world.topic(&Topic::named("t").guarantee(Guarantee::HoldBack(Duration::from_secs(3))));
@@ -117,7 +117,7 @@ fn two_headers_without_a_place_convict() {
 }
 
 #[test]
-fn a_word_with_a_place_is_compared_with_one_that_passed_without() {
+fn an_indexed_bundle_is_compared_with_one_that_passed_unindexed() {
     let mut world = World::new(6);
     let topic = Topic::named("t").guarantee(Guarantee::HoldBack(Duration::from_secs(3)));
     let (node, hostile) = full(&mut world, &topic);
@@ -138,7 +138,7 @@ fn a_word_with_a_place_is_compared_with_one_that_passed_without() {
 }
 
 #[test]
-fn who_brings_a_word_first_and_has_no_place_keeps_it_from_nobody() {
+fn a_first_bringer_without_places_delays_no_other_link() {
     // Given a word that found no place over a link whose places are taken.
     let mut world = World::new(7);
     let (node, hostile) = full(&mut world, &Topic::named("t"));
@@ -159,7 +159,7 @@ fn who_brings_a_word_first_and_has_no_place_keeps_it_from_nobody() {
 }
 
 #[test]
-fn a_second_word_convicts_though_there_is_no_room_for_it() {
+fn a_conflicting_header_convicts_in_a_full_index() {
     // Given an author with a word in an index that is full by now, in a topic that holds nothing back.
     let mut world = World::new(4);
     let (node, hostile) = full(&mut world, &Topic::named("t"));
@@ -175,7 +175,7 @@ fn a_second_word_convicts_though_there_is_no_room_for_it() {
 }
 
 #[test]
-fn what_is_not_verified_takes_no_place_from_what_is() {
+fn unverified_bundles_displace_no_verified_one() {
     // Given an index of 128 and four links whose words wait for a verifier that takes its time.
     let mut world = World::new(5);
     let rules = world.topic(&Topic::named("t"));

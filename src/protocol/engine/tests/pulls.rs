@@ -193,7 +193,7 @@ fn what_is_gone_with_its_convicted_author_is_no_strike() {
 }
 
 #[test]
-fn who_announces_while_a_header_is_being_checked_is_asked_when_it_holds() {
+fn a_source_that_announces_during_a_header_check_is_asked_afterwards() {
     // Given a header without its bodies, whose signature is being checked, and a neighbour that announces them meanwhile.
     let mut world = World::new(21);
     let rules = world.topic(&Topic::named("t"));
@@ -246,7 +246,7 @@ fn what_a_link_may_owe_us_is_bounded_in_bytes() {
 }
 
 #[test]
-fn who_serves_nothing_is_hardly_asked_until_it_serves_again() {
+fn unresponsive_peer_keeps_minimum_pull_window_until_it_serves() {
     // Given a link that has served, and then announces what it does not serve.
     let mut world = World::new(24);
     let rules = world.topic(&Topic::named("t"));

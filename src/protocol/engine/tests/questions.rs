@@ -7,7 +7,7 @@ use crate::rumor::Topic;
 use std::time::Duration;
 
 #[test]
-fn an_author_that_fills_the_validators_holds_nobody_else_up() {
+fn an_author_that_fills_the_validators_delays_no_other_author() {
     // Given two validators that take 200 ms for each bundle, and an author that has said far more than may wait for them.
     let mut world = World::new(1);
     let rules = world.topic(&Topic::named("t").slots_per_tick(5_000));
@@ -86,7 +86,7 @@ fn a_validator_that_is_late_is_asked_again_ever_more_rarely() {
 }
 
 #[test]
-fn what_rests_is_not_asked_about_again_whoever_brings_it() {
+fn a_resting_rumor_is_not_judged_again_for_another_copy() {
     // Given an application that never answers, and a word that it was asked about in vain.
     let mut world = World::new(4);
     let rules = world.topic(&Topic::named("t"));

@@ -62,7 +62,7 @@ fn history_makes_room_for_what_is_new() {
 }
 
 #[test]
-fn what_is_held_back_for_long_is_delivered() {
+fn a_long_hold_back_ends_in_delivery() {
     // Given a topic that holds back for longer than it retains anything, and a store that is full of it.
     let mut world = World::new(18);
     let topic = Topic::named("t").retention(Duration::from_secs(1));
@@ -146,7 +146,7 @@ fn a_topic_left_and_joined_again_validates_nothing_unverified() {
 }
 
 #[test]
-fn authors_who_fill_the_index_leave_room_for_others() {
+fn authors_that_fill_the_index_leave_capacity_for_others() {
     // Given so many newcomers over one link, each within its quota, that together they say more than the index holds.
     let mut world = World::new(41);
     let rules = world.topic(&Topic::named("t"));
@@ -173,7 +173,7 @@ fn authors_who_fill_the_index_leave_room_for_others() {
 }
 
 #[test]
-fn what_there_was_no_room_for_may_come_again() {
+fn a_rumor_refused_for_capacity_may_come_again() {
     // Given an author who has as much of the index as it may, and says one thing more.
     let mut world = World::new(42);
     let rules = world.topic(&Topic::named("t").slots_per_tick(200));

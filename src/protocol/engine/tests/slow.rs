@@ -165,7 +165,7 @@ fn links_that_come_and_go_leave_nothing_behind() {
 }
 
 #[test]
-fn inbound_links_that_do_not_read_do_not_silence_who_dialled_nobody() {
+fn inbound_links_that_do_not_read_do_not_silence_a_node_without_dialled_links() {
     // Given a node that was only ever dialled, by ten who stop reading and six who do not.
     let mut world = World::new(31);
     let rules = world.topic(&Topic::named("t").slots_per_tick(5_000));

@@ -98,7 +98,7 @@ fn copies_in_a_mesh(expected_nodes: u32) -> f64 {
 }
 
 #[test]
-fn a_push_that_finds_no_room_is_caught_up_without_loss() {
+fn a_push_dropped_for_capacity_is_caught_up_without_loss() {
     // Given a link so slow that pushes, and then announcements, find no room.
     let mut world = World::new(5);
     let rules = world.topic(&Topic::named("t").slots_per_tick(5_000).retention(Duration::from_secs(300)));
@@ -124,7 +124,7 @@ fn a_push_that_finds_no_room_is_caught_up_without_loss() {
 }
 
 #[test]
-fn an_announcement_that_finds_no_room_is_caught_up_by_a_resync() {
+fn an_announcement_dropped_for_capacity_is_caught_up_by_a_resync() {
     // Given a reader that stops for a while, and so many rumors meanwhile that their announcements overflow: first the
     // transport's credit, then the list.
     let mut world = World::new(6);

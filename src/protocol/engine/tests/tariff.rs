@@ -101,7 +101,7 @@ fn lone_rumors_beyond_need_cost_their_link_more_while_others_wait() {
 }
 
 #[test]
-fn where_nobody_else_waits_lone_rumors_cost_what_they_cost() {
+fn lone_rumors_cost_no_extra_while_no_other_author_waits() {
     let taken = offered(&liar(), false, false, &lone);
     let Counters { verified, surcharged, .. } = taken.counters;
     assert!(verified > 7_000 && surcharged == 0, "{verified} verified, {surcharged} surcharged");

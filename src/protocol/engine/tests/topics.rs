@@ -79,7 +79,7 @@ fn a_neighbour_that_came_while_the_topic_was_left_is_told_what_is_held() {
 }
 
 #[test]
-fn whoever_was_told_before_the_topic_was_left_is_told_again() {
+fn a_neighbour_is_told_again_after_leave_and_join() {
     // Given a neighbour that was told of a word and has not asked for it when the topic is left.
     let mut world = World::new(18);
     let rules = world.topic(&Topic::named("t").max_body(64 * 1024));
@@ -162,7 +162,7 @@ fn topics_that_were_left_are_bounded_and_the_next_join_waits() {
 }
 
 #[test]
-fn a_word_held_back_is_delivered_after_the_topic_was_left_and_joined_again() {
+fn a_rumor_held_back_is_delivered_after_leave_and_join() {
     for away in [500, 5_000] {
         // Given a word that is held back, and a reader that leaves the topic meanwhile.
         let mut world = World::new(6);
@@ -234,7 +234,7 @@ fn joining_delivers_what_the_window_holds_in_order() {
 }
 
 #[test]
-fn what_is_too_old_to_be_delivered_is_not_given_to_who_joins() {
+fn rumors_past_the_delivery_window_are_not_given_to_a_new_subscriber() {
     let mut world = World::new(9);
     let reader = world.node();
     let rules = world.topic(&Topic::named("t").retention(Duration::from_secs(600)));
@@ -249,7 +249,7 @@ fn what_is_too_old_to_be_delivered_is_not_given_to_who_joins() {
 }
 
 #[test]
-fn what_nobody_took_is_delivered_to_who_reads_next() {
+fn unread_rumors_go_to_the_next_subscriber() {
     let mut world = World::new(10);
     let rules = world.topic(&Topic::named("t"));
     let node = world.node();
@@ -272,7 +272,7 @@ fn what_nobody_took_is_delivered_to_who_reads_next() {
 }
 
 #[test]
-fn a_validator_judges_what_was_held_before_it_is_delivered() {
+fn a_validator_runs_before_a_held_back_rumor_is_delivered() {
     // Given a node that relays a topic, to which two authors say something.
     let mut world = World::new(11);
     let node = world.node_with(|spec| {
@@ -372,7 +372,7 @@ fn pair(seed: u64) -> (World, Arc<RuleSet>, usize) {
 }
 
 #[test]
-fn who_was_cut_off_for_longer_than_the_window_covers_is_told_what_is_missing() {
+fn a_node_cut_off_beyond_the_window_is_told_what_it_missed() {
     for (away, silent, told) in [(50_000, 0, false), (50_000, 40_000, true), (90_000, 0, true)] {
         // Given a node whose only link ends, in order or after nothing has come over it for a while.
         let (mut world, rules, wire) = pair(14);
@@ -403,7 +403,7 @@ fn who_was_cut_off_for_longer_than_the_window_covers_is_told_what_is_missing() {
 }
 
 #[test]
-fn who_stood_still_is_told_what_is_missing() {
+fn a_suspended_node_is_told_what_it_missed() {
     for (still, told) in [(20_000, false), (50_000, false), (90_000, true)] {
         // Given a node that does not run for a while, as if it were suspended, after which its link ends.
         let (mut world, _, wire) = pair(15);
@@ -449,7 +449,7 @@ fn a_wall_clock_that_jumps_tells_what_is_missing() {
 }
 
 #[test]
-fn who_was_there_all_the_time_is_told_of_no_gap() {
+fn a_node_that_never_left_is_told_of_no_gap() {
     let (mut world, rules, _) = pair(17);
     for _ in 0..300 {
         world.run(2_000);

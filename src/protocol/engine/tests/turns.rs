@@ -48,7 +48,7 @@ fn words_through_a_busy_relay(bandwidth: u64) -> (usize, u64) {
 }
 
 #[test]
-fn relayed_words_cross_a_line_that_the_relay_fills_with_its_own() {
+fn relayed_rumors_cross_a_line_that_the_relay_fills_with_its_own() {
     for bandwidth in [100_000, 250_000, 500_000] {
         let (words, slowest) = words_through_a_busy_relay(bandwidth);
         assert_eq!(words, 60, "{bandwidth} B/s");
@@ -80,7 +80,7 @@ fn catches_up(words: usize, links: usize) -> Vec<String> {
 }
 
 #[test]
-fn what_one_author_said_is_caught_up_in_order() {
+fn rumors_of_one_author_are_caught_up_in_order() {
     // A few, more than a link is asked for at once, and more than one frame of announcements.
     for words in [30, 200, 600] {
         for links in [1, 2] {

@@ -170,7 +170,7 @@ fn a_clock_that_jumps_by_hours_blames_nobody_and_is_heard_again_when_it_is_right
 }
 
 #[test]
-fn what_a_convicted_author_said_does_not_come_back_when_the_conviction_is_shed() {
+fn a_convicted_authors_rumors_stay_away_after_the_conviction_is_shed() {
     // Given a word that was delivered, and its author convicted.
     let mut world = World::new(6);
     let rules = world.topic(&Topic::named("t"));
@@ -271,7 +271,7 @@ fn a_clock_that_was_ahead_hears_at_once_when_it_is_right() {
 }
 
 #[test]
-fn words_dated_in_the_wrong_hour_deafen_nobody() {
+fn rumors_dated_in_a_wrong_hour_block_no_other_author() {
     // Given a silent node whose clock is an hour ahead, and a hostile neighbour that speaks by that clock, under many keys.
     let mut world = World::new(32);
     let rules = world.topic(&Topic::named("t"));
