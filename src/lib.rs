@@ -88,9 +88,9 @@
 //!
 //! # The map
 //!
-//! Imports point only downwards in this table; a room knows nothing of those above it.
+//! Imports point only downwards in this table; a layer knows nothing of those above it.
 //!
-//! | Room | Question | What is in it |
+//! | Layer | Question | What is in it |
 //! |---|---|---|
 //! | `node` | the async face | builder, handles, subscriptions, the task that owns the engine |
 //! | [`net`] | QUIC | endpoint, TLS identity by raw public key, gate, links |

@@ -1,12 +1,12 @@
-//! The shape of the code, held by a test: imports point only downwards, and the lower rooms touch nothing that a
+//! The shape of the code, held by a test: imports point only downwards, and the lower layers touch nothing that a
 //! simulation could not repeat.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The rooms, lowest first, each with those that it may name. (docs/architecture.md)
-const ROOMS: [(&str, &[&str]); 9] = [
+/// The layers, lowest first, each with those that it may name. (docs/architecture.md)
+const LAYERS: [(&str, &[&str]); 9] = [
     ("key", &[]),
     ("rumor", &["key"]),
     ("verify", &["key", "rumor"]),
@@ -46,11 +46,14 @@ fn files(of: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The files of a room, each with its code: no comments, no tests.
-fn code_of(room: &str) -> Vec<(PathBuf, String)> {
+/// The files of a layer, each with its code: no comments, no tests.
+fn code_of(layer: &str) -> Vec<(PathBuf, String)> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let all =
-        if src.join(room).is_dir() { files(&src.join(room)) } else { vec![src.join(format!("{room}.rs"))] };
+    let all = if src.join(layer).is_dir() {
+        files(&src.join(layer))
+    } else {
+        vec![src.join(format!("{layer}.rs"))]
+    };
     let is_test = |path: &PathBuf| {
         path.iter().any(|part| part == "tests") || path.file_name().is_some_and(|name| name == "tests.rs")
     };
@@ -74,14 +77,14 @@ fn names(code: &str, word: &str) -> bool {
 
 #[test]
 fn imports_point_only_downwards() {
-    for (room, below) in ROOMS {
-        let code = code_of(room);
-        assert!(!code.is_empty(), "no file in {room}");
+    for (layer, below) in LAYERS {
+        let code = code_of(layer);
+        assert!(!code.is_empty(), "no file in {layer}");
         for (path, code) in code {
-            for (other, _) in ROOMS.iter().filter(|(other, _)| *other != room && !below.contains(other)) {
+            for (other, _) in LAYERS.iter().filter(|(other, _)| *other != layer && !below.contains(other)) {
                 assert!(!names(&code, &format!("crate::{other}")), "{} names {other}", path.display());
             }
-            assert!(!code.contains("use crate::{"), "{}: one line for each room, please", path.display());
+            assert!(!code.contains("use crate::{"), "{}: one line for each layer, please", path.display());
         }
     }
 }
@@ -185,8 +188,8 @@ fn inside_a_layer_imports_point_in_one_direction() {
 
 #[test]
 fn what_decides_touches_nothing_that_a_seed_does_not_decide() {
-    for room in ["rumor", "wire", "protocol"] {
-        for (path, code) in code_of(room) {
+    for layer in ["rumor", "wire", "protocol"] {
+        for (path, code) in code_of(layer) {
             for word in OUTSIDE {
                 assert!(!names(&code, word), "{} names {word}", path.display());
             }

@@ -383,8 +383,8 @@ fn every_number_of_the_code_has_a_row_or_a_reason_to_have_none() {
     let document = read(&root().join("docs/security.md"));
     let mut exempt: Vec<&str> = NOT_BOUNDS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
     let (mut rows, mut wrong) = (0, Vec::new());
-    for room in ["net", "node", "protocol", "wire", "verify", "rumor", "store"] {
-        for path in files_of(&root().join("src").join(room)) {
+    for layer in ["net", "node", "protocol", "wire", "verify", "rumor", "store"] {
+        for path in files_of(&root().join("src").join(layer)) {
             let source = read(&path);
             let file = path.strip_prefix(root().join("src")).unwrap().to_str().unwrap().to_owned();
             for line in source.split("mod tests {").next().unwrap().lines() {

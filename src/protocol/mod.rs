@@ -116,7 +116,7 @@ pub use topics::window::{DELIVER_FUTURE, DELIVER_PAST, MAX_SKEW};
 
 #[cfg_attr(
     not(feature = "sim"),
-    allow(unused_imports, reason = "outside of this room only the simulator asks")
+    allow(unused_imports, reason = "outside of this layer only the simulator asks")
 )]
 pub(crate) use failpoint::Failpoint;
 

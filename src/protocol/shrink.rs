@@ -7,10 +7,10 @@ use std::hash::{BuildHasher, Hash};
 const FEW: usize = 1_024;
 
 /// A collection that can hold more than it does.
-pub(super) trait Slack {
+pub(super) trait Shrink {
     /// Keeps room for twice of what is there, if it has room for more than four times that. So what is moved was paid for by
     /// what has gone.
-    fn give_back(&mut self);
+    fn shrink(&mut self);
 }
 
 /// To how many places, if at all.
@@ -18,24 +18,24 @@ fn shrunk(capacity: usize, len: usize) -> Option<usize> {
     (capacity > FEW && capacity / 4 > len).then_some(2 * len)
 }
 
-impl<K: Eq + Hash, V, S: BuildHasher> Slack for HashMap<K, V, S> {
-    fn give_back(&mut self) {
+impl<K: Eq + Hash, V, S: BuildHasher> Shrink for HashMap<K, V, S> {
+    fn shrink(&mut self) {
         if let Some(places) = shrunk(self.capacity(), self.len()) {
             self.shrink_to(places);
         }
     }
 }
 
-impl<T> Slack for VecDeque<T> {
-    fn give_back(&mut self) {
+impl<T> Shrink for VecDeque<T> {
+    fn shrink(&mut self) {
         if let Some(places) = shrunk(self.capacity(), self.len()) {
             self.shrink_to(places);
         }
     }
 }
 
-impl<T: Ord> Slack for BinaryHeap<T> {
-    fn give_back(&mut self) {
+impl<T: Ord> Shrink for BinaryHeap<T> {
+    fn shrink(&mut self) {
         if let Some(places) = shrunk(self.capacity(), self.len()) {
             self.shrink_to(places);
         }
@@ -55,16 +55,16 @@ mod tests {
             [heap.capacity(), queue.capacity(), map.capacity()]
         };
         let full = capacities(&heap, &queue, &map);
-        heap.give_back();
-        queue.give_back();
-        map.give_back();
+        heap.shrink();
+        queue.shrink();
+        map.shrink();
         assert_eq!(capacities(&heap, &queue, &map), full, "it is in use");
         heap.retain(|number| *number < 10);
         queue.truncate(10);
         map.retain(|number, ()| *number < 10);
-        heap.give_back();
-        queue.give_back();
-        map.give_back();
+        heap.shrink();
+        queue.shrink();
+        map.shrink();
         assert!(capacities(&heap, &queue, &map).into_iter().all(|capacity| capacity <= FEW));
         assert_eq!([heap.len(), queue.len(), map.len()], [10; 3]);
     }

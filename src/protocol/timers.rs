@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::linkset::Slot;
-use super::shrink::Slack as _;
+use super::shrink::Shrink as _;
 use super::time::Mono;
 use super::{LinkId, ValidationId};
 use crate::rumor::{BundleId, TopicId};
@@ -59,8 +59,8 @@ impl Timers {
     }
 
     /// After a flood.
-    pub(super) fn give_back(&mut self) {
-        self.heap.give_back();
+    pub(super) fn shrink(&mut self) {
+        self.heap.shrink();
     }
 
     /// What is waited for.

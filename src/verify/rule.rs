@@ -1,6 +1,6 @@
 //! The rule itself: which keys may sign, which signatures are well formed, and the one equation.
 //!
-//! Every path of this room (alone, cached, batched) decodes with these functions and no others, so two paths can't
+//! Every path of this layer (alone, cached, batched) decodes with these functions and no others, so two paths can't
 //! disagree about an encoding.
 
 use curve25519_dalek::EdwardsPoint;

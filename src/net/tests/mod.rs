@@ -1,4 +1,4 @@
-//! The room as others see it, over loopback. Where time matters the clock is tokio's and stands still until all are idle.
+//! The layer as others see it, over loopback. Where time matters the clock is tokio's and stands still until all are idle.
 
 mod endpoints;
 mod hostile;

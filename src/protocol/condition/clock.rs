@@ -36,7 +36,7 @@ pub(in crate::protocol) struct ClockWatch {
 
 /// What the clocks of the links say about ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::protocol) struct Judgement {
+pub(in crate::protocol) struct ClockVerdict {
     /// It began to be off by more than [`CLOCK_ALARM_MS`]: by so many milliseconds, ahead.
     pub(in crate::protocol) alarm: Option<i64>,
     /// Nothing should be said by it.
@@ -87,7 +87,7 @@ impl ClockWatch {
 
     /// Judges it by how far it is ahead of each live link's, `ahead`, and of those links that we dialled, `dialled`. `None` without a
     /// link: there is nobody to ask, and nobody to tell anything.
-    pub(in crate::protocol) fn judge(&mut self, ahead: Vec<i64>, dialled: Vec<i64>) -> Option<Judgement> {
+    pub(in crate::protocol) fn judge(&mut self, ahead: Vec<i64>, dialled: Vec<i64>) -> Option<ClockVerdict> {
         if ahead.is_empty() {
             return None;
         }
@@ -98,7 +98,7 @@ impl ClockWatch {
         self.ahead_ms = median;
         // Nobody who came to us, however many they are, makes us fall silent.
         let wrong = is_wrong(all, median) && (of_ours == 0 || is_wrong(of_ours, ours));
-        Some(Judgement { alarm: (skewed && !before).then_some(median), wrong })
+        Some(ClockVerdict { alarm: (skewed && !before).then_some(median), wrong })
     }
 
     /// Once a second: whether all that comes in lies outside the window, for whatever reason. `outside` counts those bundles since

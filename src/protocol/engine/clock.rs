@@ -1,6 +1,6 @@
 //! The node's clock is looked at: when a peer tells its own, when ours has jumped, and every second.
 
-use crate::protocol::condition::clock::{Hearing, Judgement};
+use crate::protocol::condition::clock::{ClockVerdict, Hearing};
 use crate::protocol::engine::Engine;
 use crate::protocol::links::Link;
 use crate::protocol::{Event, Impairment};
@@ -13,7 +13,7 @@ impl Engine {
         let ahead = self.links.iter().filter(live).map(|link| link.clock.ahead_ms(now)).collect();
         let dialled = self.links.iter().filter(live).filter(|link| link.dialled);
         let dialled = dialled.map(|link| link.clock.ahead_ms(now)).collect();
-        let Some(Judgement { alarm, wrong }) = self.condition.clock_mut().judge(ahead, dialled) else {
+        let Some(ClockVerdict { alarm, wrong }) = self.condition.clock_mut().judge(ahead, dialled) else {
             return;
         };
         if let Some(ahead_ms) = alarm {

@@ -1,16 +1,17 @@
 //! The engine itself: its state, its three calls, and which room handles what.
 
 mod accept;
+mod author_prices;
 #[cfg(any(test, feature = "sim"))]
 mod check;
 mod clock;
 mod debts;
 mod dialling;
 mod duplicates;
-mod greeting;
 mod health;
 mod intake;
 mod joining;
+mod lifecycle;
 mod passing;
 mod places;
 mod presence;
@@ -19,7 +20,6 @@ mod pulls;
 mod records;
 mod silence;
 mod spread;
-mod tariff;
 mod verification;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -251,8 +251,8 @@ impl Engine {
         }
         self.pay_debts();
         self.check_validators();
-        self.wants.give_back();
-        self.cx.timers.give_back();
+        self.wants.shrink();
+        self.cx.timers.shrink();
     }
 
     fn on_shutdown(&mut self) {

@@ -80,26 +80,26 @@ mod tests {
 
     #[test]
     fn bans_double_to_a_day_and_end() {
-        let mut standing = Bans::new(Keyed::default());
+        let mut bans = Bans::new(Keyed::default());
         let peer = PublicKey::from_bytes([1; 32]);
         let mut now = Mono::from_nanos(1);
         for hours in [1, 2, 4, 8, 16, 24, 24] {
-            standing.ban(peer, now);
+            bans.ban(peer, now);
             let end = now.plus(Duration::from_secs(hours * 3600));
-            assert!(standing.is_banned(&peer, now.plus(Duration::from_secs(hours * 3600 - 1))));
-            assert!(!standing.is_banned(&peer, end), "after {hours} h");
+            assert!(bans.is_banned(&peer, now.plus(Duration::from_secs(hours * 3600 - 1))));
+            assert!(!bans.is_banned(&peer, end), "after {hours} h");
             now = end;
         }
     }
 
     #[test]
     fn the_book_of_bans_is_bounded() {
-        let mut standing = Bans::new(Keyed::default());
+        let mut bans = Bans::new(Keyed::default());
         for n in 0..MAX_BANS as u64 + 10 {
             let mut key = [0; 32];
             key[..8].copy_from_slice(&n.to_le_bytes());
-            assert_eq!(standing.ban(PublicKey::from_bytes(key), Mono::default()), n >= MAX_BANS as u64);
+            assert_eq!(bans.ban(PublicKey::from_bytes(key), Mono::default()), n >= MAX_BANS as u64);
         }
-        assert_eq!((standing.bans.len(), standing.order.len()), (MAX_BANS, MAX_BANS));
+        assert_eq!((bans.bans.len(), bans.order.len()), (MAX_BANS, MAX_BANS));
     }
 }

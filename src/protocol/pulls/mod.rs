@@ -15,7 +15,7 @@ use crate::protocol::limits::{
 use crate::protocol::linkset::{LinkSet, Slot};
 use crate::protocol::pulls::starved::Starved;
 use crate::protocol::random::{Keyed, KeyedMap};
-use crate::protocol::shrink::Slack as _;
+use crate::protocol::shrink::Shrink as _;
 use crate::protocol::time::Mono;
 use crate::rumor::TopicId;
 
@@ -316,8 +316,8 @@ impl Wants {
     }
 
     /// After a flood of announcements.
-    pub(super) fn give_back(&mut self) {
-        self.wants.give_back();
+    pub(super) fn shrink(&mut self) {
+        self.wants.shrink();
         if self.wants.is_empty() {
             self.starved.clear();
         }

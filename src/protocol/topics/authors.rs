@@ -9,7 +9,7 @@ use crate::protocol::limits::{MAX_AUTHORS, RELAY_PAST};
 use crate::protocol::links::allowance::Allowance;
 use crate::protocol::meter::Meter;
 use crate::protocol::random::{Keyed, KeyedMap};
-use crate::protocol::shrink::Slack as _;
+use crate::protocol::shrink::Shrink as _;
 use crate::protocol::time::Mono;
 use crate::protocol::total::Total as _;
 use crate::rumor::RuleSet;
@@ -55,7 +55,7 @@ impl Authors {
     }
 
     /// Bundles of an author in the index, and whether it is a newcomer.
-    pub(in crate::protocol) fn standing(&self, author: &PublicKey, now: Mono) -> (usize, bool) {
+    pub(in crate::protocol) fn usage(&self, author: &PublicKey, now: Mono) -> (usize, bool) {
         match self.known.get(author) {
             None => (0, !self.rules.is_listed()),
             Some(author) => (author.bundles, !self.rules.is_listed() && author.is_new(now)),
@@ -114,7 +114,7 @@ impl Authors {
 
     /// Whether the author was first heard so recently that it shares its turns, its caps and its allowance with newcomers.
     pub(in crate::protocol) fn is_newcomer(&self, author: &PublicKey, now: Mono) -> bool {
-        self.standing(author, now).1
+        self.usage(author, now).1
     }
 
     /// Whether the author is admitted by name, or has been heard here for a while.
@@ -150,7 +150,7 @@ impl Authors {
         if self.known.len() > MAX_AUTHORS {
             self.known.retain(|_, author| kept(author));
         }
-        self.known.give_back();
+        self.known.shrink();
     }
 }
 

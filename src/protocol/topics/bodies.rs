@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::key::PublicKey;
 use crate::protocol::limits::LINK_SHARE;
 use crate::protocol::random::{Keyed, KeyedMap};
-use crate::protocol::shrink::Slack as _;
+use crate::protocol::shrink::Shrink as _;
 use crate::protocol::time::Mono;
 use crate::protocol::total::Total as _;
 use crate::rumor::BundleId;
@@ -183,12 +183,12 @@ impl Bodies {
     }
 
     /// After a flood.
-    pub(in crate::protocol) fn give_back(&mut self) {
-        self.held.give_back();
-        self.young.give_back();
-        self.old.give_back();
-        self.authors.give_back();
-        self.newcomers.give_back();
+    pub(in crate::protocol) fn shrink(&mut self) {
+        self.held.shrink();
+        self.young.shrink();
+        self.old.shrink();
+        self.authors.shrink();
+        self.newcomers.shrink();
     }
 
     /// Moves what is no longer young.

@@ -12,7 +12,7 @@ use crate::protocol::LinkId;
 use crate::protocol::limits::{LATE_PAUSE, MAX_DEBTS};
 use crate::protocol::linkset::{LinkSet, Slot};
 use crate::protocol::random::{Keyed, KeyedMap};
-use crate::protocol::shrink::Slack as _;
+use crate::protocol::shrink::Shrink as _;
 use crate::protocol::time::Mono;
 use crate::protocol::total::Total as _;
 use crate::rumor::{BundleId, Header};
@@ -177,9 +177,9 @@ impl Debts {
     }
 
     /// After a flood.
-    pub(in crate::protocol) fn give_back(&mut self) {
-        self.debts.give_back();
-        self.order.give_back();
+    pub(in crate::protocol) fn shrink(&mut self) {
+        self.debts.shrink();
+        self.order.shrink();
     }
 }
 

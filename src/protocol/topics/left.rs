@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use crate::key::PublicKey;
 use crate::protocol::limits::MAX_TOPICS;
 use crate::protocol::random::{Keyed, KeyedMap};
-use crate::protocol::shrink::Slack as _;
+use crate::protocol::shrink::Shrink as _;
 use crate::protocol::time::Now;
 use crate::protocol::topics::window::Window;
 use crate::rumor::TopicId;
@@ -78,7 +78,7 @@ impl Left {
         self.windows.iter_mut().for_each(|window| drop(window.expire(now)));
         self.windows.retain(|window| window.len() > 0);
         self.floors.retain(|_, floor| floor.over_ms > now.unix_ms);
-        self.floors.give_back();
+        self.floors.shrink();
     }
 
     /// Pretends that `count` topics are remembered, until `over_ms`.

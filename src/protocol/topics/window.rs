@@ -16,7 +16,7 @@ use crate::protocol::limits::{
 };
 use crate::protocol::meter::Meter;
 use crate::protocol::random::{Keyed, KeyedMap, KeyedSet};
-use crate::protocol::shrink::Slack as _;
+use crate::protocol::shrink::Shrink as _;
 use crate::protocol::time::{Mono, Now};
 use crate::protocol::topics::authors::Authors;
 use crate::protocol::topics::bodies::{Bodies, Caps};
@@ -250,7 +250,7 @@ impl Window {
         now: Mono,
         config: &Config,
     ) -> bool {
-        let (of_author, newcomer) = self.authors.standing(author, now);
+        let (of_author, newcomer) = self.authors.usage(author, now);
         let pace = if newcomer { &self.pace } else { &self.known_pace };
         let free = share_of(config.topics.bundles, newcomer).saturating_sub(self.claimed());
         let place = of_author < config.topics.bundles.div_ceil(4) && of_author < free.div_ceil(2);
@@ -266,7 +266,7 @@ impl Window {
     /// times what is free for it (a dynamic threshold, Choudhury and Hahne, 1998); a link's newcomers may have [`LINK_SHARE`] times
     /// that. So however many authors and links fill the index, each leaves something for who comes after them.
     fn place(&self, header: &Header, link: LinkId, now: Now, config: &Config) -> Option<Option<LinkId>> {
-        let (of_author, newcomer) = self.authors.standing(&header.author, now.mono);
+        let (of_author, newcomer) = self.authors.usage(&header.author, now.mono);
         let mut share = share_of(config.topics.bundles, newcomer);
         if newcomer && self.rules.tick_len().start_of(header.tick) >= millis_from(now, DELIVER_FUTURE) {
             share = config.topics.bundles / 16 * AHEAD_SHARE;
@@ -563,7 +563,7 @@ impl Window {
         let expired = self.bodies.expire(keep, now.mono);
         self.drop_bodies(&expired);
         self.authors.expire(now.mono);
-        self.debts.give_back();
+        self.debts.shrink();
         let len = self.rules.tick_len();
         let gone = now.unix_ms.saturating_sub(millis(RELAY_PAST + self.hold_back()));
         self.passed.expire(|tick| len.end_of(tick) <= gone);
@@ -586,8 +586,8 @@ impl Window {
                 forgotten.push(id);
             }
         }
-        self.entries.give_back();
-        self.bodies.give_back();
+        self.entries.shrink();
+        self.bodies.shrink();
         forgotten
     }
 

@@ -11,7 +11,7 @@ use crate::rumor::{Bundle, BundleId, SignedHeader};
 use crate::verify::{self, Item, Verifier};
 
 /// The verifier of all nodes. It remembers: in a world of thirty nodes each signature is judged thirty times.
-pub(super) struct Judge {
+pub(super) struct Checker {
     verifier: Verifier,
     known: HashMap<(BundleId, Signature), bool>,
     /// Event numbers up to which nodes were checked.
@@ -23,7 +23,7 @@ pub(super) struct Judge {
 /// What an event adds to it: small engines are recounted after every event, large ones now and then.
 const RECOUNT: usize = 16;
 
-impl Default for Judge {
+impl Default for Checker {
     fn default() -> Self {
         Self {
             verifier: Verifier::with_seed([9; 32]),
@@ -34,7 +34,7 @@ impl Default for Judge {
     }
 }
 
-impl Judge {
+impl Checker {
     pub(super) fn verdicts(&mut self, jobs: &[VerifyJob]) -> Vec<bool> {
         let new: Vec<_> =
             jobs.iter().filter(|job| !self.known.contains_key(&(job.id, job.signature))).collect();
@@ -64,7 +64,7 @@ pub(super) fn node(world: &mut World, index: usize) {
     for peer in node.engine.banned() {
         assert!(!honest(&peer), "an honest node has banned an honest node");
     }
-    let seen = world.judge.seen.insert(index, node.events.len()).unwrap_or(0);
+    let seen = world.checker.seen.insert(index, node.events.len()).unwrap_or(0);
     for event in node.events.get(seen..).unwrap_or_default() {
         match event {
             Event::Offence { peer, offence } => assert!(!honest(peer), "blamed an honest node: {offence}"),
@@ -81,7 +81,7 @@ pub(super) fn node(world: &mut World, index: usize) {
         assert!(*bytes <= LANE_CREDIT + 64, "{bytes} bytes with the transport on {lane:?} of {link:?}");
     }
     assert_eq!(node.engine.exceeds(&Caps::default(), &node.config), None, "node {index}");
-    let (due, weight) = (world.judge.due.entry(index).or_default(), node.engine.weight());
+    let (due, weight) = (world.checker.due.entry(index).or_default(), node.engine.weight());
     *due += RECOUNT;
     if *due >= weight {
         *due = 0;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::check::Judge;
+use super::check::Checker;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::{
     Action, Config, Counters, Engine, Event, FRAME_OVERHEAD, LinkId, MAX_SKEW, Now, PublishError, PublishId,
@@ -138,7 +138,7 @@ impl Node {
     }
 
     /// Records what a test may ask about, and checks what must never be.
-    pub(super) fn note(&mut self, action: &Action, at: u64, judge: &mut Judge) {
+    pub(super) fn note(&mut self, action: &Action, at: u64, checker: &mut Checker) {
         match action {
             Action::Send { link, lane, frame } => {
                 *self.in_flight.entry((*link, *lane)).or_default() += frame.len() + FRAME_OVERHEAD;
@@ -147,7 +147,7 @@ impl Node {
                 assert!(!std::mem::replace(&mut self.is_recording, true), "two records under way at once");
             }
             Action::Deliver { bundle, .. } => {
-                assert!(judge.is_genuine(bundle), "delivered what its author did not sign");
+                assert!(checker.is_genuine(bundle), "delivered what its author did not sign");
                 for rumor in bundle.rumors() {
                     let (id, position) = (rumor.id(), rumor.position());
                     assert!(self.ids.insert(id), "delivered {id} a second time");

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::check::Judge;
+use super::check::Checker;
 use super::hostile::Hostile;
 use super::node::{Node, Spec};
 use crate::key::PublicKey;
@@ -76,7 +76,7 @@ pub(super) struct World {
     pub(super) validator_takes: Duration,
     /// A test in which somebody writes under an honest node's author key: then it may be convicted.
     pub(super) honest_keys_stolen: bool,
-    pub(super) judge: Judge,
+    pub(super) checker: Checker,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     happenings: BTreeMap<u64, Happening>,
     pub(super) at: u64,
@@ -99,7 +99,7 @@ impl World {
             verify_takes: Duration::from_micros(200),
             validator_takes: Duration::ZERO,
             honest_keys_stolen: false,
-            judge: Judge::default(),
+            checker: Checker::default(),
             queue: BinaryHeap::new(),
             happenings: BTreeMap::new(),
             at: 1_000_000_000,
@@ -245,7 +245,7 @@ impl World {
             Happening::Drain { wire, end } => self.drain(wire, end),
             Happening::Down { wire, by, reason } => self.down(wire, Some((by, reason))),
             Happening::Verdicts { node, life, batch, jobs } if self.nodes[node].life == life => {
-                let verdicts = self.judge.verdicts(&jobs);
+                let verdicts = self.checker.verdicts(&jobs);
                 self.nodes[node].batches.push(jobs);
                 self.handle(node, Input::Verdicts { batch, verdicts });
             }
@@ -313,7 +313,7 @@ impl World {
 
     fn act(&mut self, node: usize, action: Action) {
         let life = self.nodes[node].life;
-        self.nodes[node].note(&action, self.at, &mut self.judge);
+        self.nodes[node].note(&action, self.at, &mut self.checker);
         match action {
             Action::Send { link: LinkId(id), lane, frame } => {
                 self.send(id as usize / 2, id as usize % 2, lane, frame);
