@@ -205,8 +205,9 @@ impl<A: Clone + PartialEq> Dialler<A> {
         Ok(())
     }
 
-    /// Names a peer that the node may link to. It is dialled when the node lacks a link or hears nothing. A new address of a
-    /// candidate is tried first, and its pauses start anew; of a kept peer it is tried last, if there is room for it.
+    /// Names a peer that the node may link to. It is dialled when the node lacks a link or hears nothing. A new address
+    /// that the application names is tried first, and its pauses start anew; of a kept peer, and where it was found, it is tried
+    /// last, if there is room for it.
     ///
     /// # Errors
     /// [`KeepError`] says why it is not remembered.
@@ -215,7 +216,8 @@ impl<A: Clone + PartialEq> Dialler<A> {
             return Err(KeepError::OwnKey);
         }
         if let Some(known) = self.peers.get_mut(&peer).filter(|known| !known.is_forgotten()) {
-            if known.is_kept() {
+            // Or strangers could have one dialled whenever they like, or name so many addresses that the right one is forgotten.
+            if known.is_kept() || origin == Origin::Found {
                 known.add_spare_address(addr);
                 return Ok(());
             }

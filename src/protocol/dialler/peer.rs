@@ -126,6 +126,11 @@ impl<A: Clone + PartialEq> Peer<A> {
         self.addresses.add_spare(addr);
     }
 
+    #[cfg(test)]
+    pub(super) fn addresses(&self) -> &[A] {
+        self.addresses.all()
+    }
+
     pub(super) const fn is_kept(&self) -> bool {
         matches!(self.role, Role::Kept)
     }

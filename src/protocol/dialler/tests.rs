@@ -654,6 +654,42 @@ fn candidates_are_bounded_and_what_strangers_name_drives_out_nothing_that_was_to
     assert_eq!(world.dialler.list(world.now)[0].addresses, [1, 2, 3, 4, 5, 6, 7, 8]);
 }
 
+#[test]
+fn what_strangers_name_drives_out_no_address_of_a_candidate_that_was_told_and_adds_no_dial() {
+    let mut config = wanting(1);
+    config.dialling.feelers = 0;
+    let mut world = World::with(&config);
+    world.suggest([PEER], Origin::Told);
+    // When strangers name another address of it each second,
+    for second in 0..240u8 {
+        world.dialler.suggest(world.now, PEER, 2 + second, Origin::Found).unwrap();
+        world.pass_awake(Duration::from_secs(1));
+        if world.dials.contains_key(&PEER) {
+            world.fail_in_silence(PEER);
+        }
+    }
+    // Then it is dialled no more often than without them, and where it was told to be as well.
+    assert!(world.begun.len() <= 8 + 240 / 30, "{}", world.begun.len());
+    assert!(world.dialler.peers[&PEER].addresses().contains(&1));
+    let late =
+        world.begun.iter().filter(|(at, _, addr)| *at > Mono::from_nanos(30_000_000_000) && *addr == 1);
+    assert!(late.count() > 0, "{:?}", world.begun);
+}
+
+#[test]
+fn what_strangers_name_adds_no_dial_of_a_candidate_that_was_found() {
+    let mut world = World::with(&wanting(1));
+    world.suggest([PEER], Origin::Found);
+    for second in 0..240u8 {
+        world.dialler.suggest(world.now, PEER, 2 + second, Origin::Found).unwrap();
+        world.pass_awake(Duration::from_secs(1));
+        if world.dials.contains_key(&PEER) {
+            world.fail_in_silence(PEER);
+        }
+    }
+    assert!(world.begun.len() <= 8 + 240 / 30, "{}", world.begun.len());
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Op {
     Keep { peer: u8, addr: u8 },
