@@ -28,6 +28,17 @@ impl Actor {
         if let Some(addrs) = self.key_watch.inbound(now, link, peer, connection.remote) {
             self.tell(Event::NodeKeyShared { key: peer, addrs });
         }
+        // One with our own key is for the engine to see, which tells of it.
+        if let Some(reason) = self.parts.engine.would_refuse(&peer).filter(|_| peer != self.parts.key) {
+            self.groups.leave(link);
+            self.key_watch.leave(link);
+            connection.close(reason.code(), reason.to_string().as_bytes());
+            // A double one is nothing to tell where the peer is linked.
+            if reason != Reason::Duplicate {
+                self.tell(Event::LinkRefused { peer, reason });
+            }
+            return;
+        }
         self.dialler.link_up(&peer, link);
         self.on_link(link, connection);
     }
@@ -96,5 +107,32 @@ fn down_reason(why: &LinkClosed) -> DownReason {
         LinkClosed::TimedOut => DownReason::Silent,
         LinkClosed::Transport(why) => DownReason::Transport(why.clone()),
         LinkClosed::ByUs => DownReason::Dropped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::key::SecretKey;
+    use crate::net::BarePeer;
+    use crate::node::Node;
+    use crate::protocol::Event;
+    use crate::wire::Reason;
+
+    #[tokio::test]
+    async fn connection_that_is_refused_gets_no_link() {
+        // Given a node that does not admit a peer, whose handshake is done all the same.
+        let builder = Node::builder(SecretKey::generate()).network("n").listen("127.0.0.1:0");
+        let (mut actor, node) = builder.allow([SecretKey::generate().public()]).assemble().await.unwrap();
+        let mut events = node.events();
+        let key = SecretKey::generate();
+        let dialled = BarePeer::connect(&key, actor.parts.key, node.local_addr());
+        let (peer, accepted) = tokio::join!(dialled, actor.parts.endpoint.accept());
+        // When it is handed over, then nothing is made for it but a goodbye that says why.
+        actor.on_accepted(accepted.unwrap().unwrap());
+        assert!(actor.links.is_empty());
+        assert_eq!(peer.unwrap().closed().await.0, u64::from(Reason::NotAdmitted.code()));
+        let refused = Event::LinkRefused { peer: key.public(), reason: Reason::NotAdmitted };
+        actor.act();
+        assert_eq!(events.next().await.unwrap().unwrap(), refused);
     }
 }
