@@ -141,7 +141,7 @@ impl Engine {
     pub(super) fn on_leave(&mut self, topic: TopicId) {
         let Some(mut window) = self.topics.remove(&topic) else { return };
         window.leave();
-        self.left.add(window, self.cx.config.topics.bytes);
+        self.left.add(window, self.cx.config.topics.bytes, self.cx.now);
         self.fail_publishes(topic, &PublishError::NotJoined(topic));
         self.publisher.left(&topic);
         for id in self.wants.of_topic(&topic) {

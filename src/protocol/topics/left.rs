@@ -10,7 +10,7 @@ use crate::key::PublicKey;
 use crate::protocol::limits::MAX_TOPICS;
 use crate::protocol::random::{Keyed, KeyedMap};
 use crate::protocol::shrink::Shrink as _;
-use crate::protocol::time::Now;
+use crate::protocol::time::{Mono, Now};
 use crate::protocol::topics::window::Window;
 use crate::rumor::TopicId;
 
@@ -27,6 +27,8 @@ struct Floor {
     tick: u64,
     /// When no node relays anything below it any more, Unix milliseconds.
     over_ms: u64,
+    /// When that is so by the monotonic clock: a wall clock that is ahead for a moment must not end it.
+    stays_until: Mono,
 }
 
 impl Left {
@@ -45,7 +47,7 @@ impl Left {
     }
 
     /// A topic is left. At most `most_bytes` of bodies are kept in all.
-    pub(in crate::protocol) fn add(&mut self, window: Window, most_bytes: usize) {
+    pub(in crate::protocol) fn add(&mut self, window: Window, most_bytes: usize, now: Now) {
         self.windows.push_back(window);
         let mut bytes: usize = self.windows.iter().map(Window::held_bytes).sum();
         while self.windows.len() > MAX_TOPICS || bytes > most_bytes {
@@ -53,7 +55,8 @@ impl Left {
             bytes = bytes.saturating_sub(oldest.held_bytes());
             let (tick, over_ms) = oldest.floor_of_delivered();
             if tick > 0 {
-                self.floors.insert(oldest.rules.id(), Floor { tick, over_ms });
+                let stays_until = now.mono.plus(oldest.longest_relayed());
+                self.floors.insert(oldest.rules.id(), Floor { tick, over_ms, stays_until });
             }
         }
     }
@@ -77,7 +80,7 @@ impl Left {
     pub(in crate::protocol) fn expire(&mut self, now: Now) {
         self.windows.iter_mut().for_each(|window| drop(window.expire(now)));
         self.windows.retain(|window| window.len() > 0);
-        self.floors.retain(|_, floor| floor.over_ms > now.unix_ms);
+        self.floors.retain(|_, floor| floor.over_ms > now.unix_ms || floor.stays_until > now.mono);
         self.floors.shrink();
     }
 
@@ -86,7 +89,7 @@ impl Left {
     pub(in crate::protocol) fn fill(&mut self, count: usize, over_ms: u64) {
         for number in self.len()..count {
             let topic = TopicId::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes());
-            self.floors.insert(topic, Floor { tick: 1, over_ms });
+            self.floors.insert(topic, Floor { tick: 1, over_ms, stays_until: Mono::default() });
         }
     }
 }

@@ -535,6 +535,12 @@ impl Window {
         (floor, self.rules.tick_len().start_of(floor).saturating_add(past))
     }
 
+    /// For how long any node may relay what is delivered now.
+    pub(in crate::protocol) fn longest_relayed(&self) -> Duration {
+        let tick = Duration::from_millis(self.rules.tick_len().millis().into());
+        DELIVER_FUTURE + tick + RELAY_PAST + self.hold_back()
+    }
+
     /// What the application may still be given: accepted, with a body, inside the delivery window, never delivered. In the
     /// order of positions.
     pub(in crate::protocol) fn undelivered(&self, now: Now) -> Vec<BundleId> {

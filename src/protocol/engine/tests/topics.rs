@@ -139,6 +139,31 @@ fn nothing_is_delivered_twice_however_many_topics_are_left_meanwhile() {
 }
 
 #[test]
+fn nothing_is_delivered_twice_though_the_clock_was_ahead_for_a_moment_while_the_topic_was_left() {
+    // Given a topic of which no more is known than what was delivered in it.
+    let mut world = World::new(19);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let hostile = world.hostile(node);
+    let word = world.says_at(&world.liar(1), &rules, 0, "once");
+    world.pushes(hostile, &[&word]);
+    world.run(100);
+    leave(&mut world, node, &rules);
+    juggle(&mut world, node, hostile, 64);
+    // When the clock is an hour ahead for two seconds, and the topic is joined again, and a new link brings the word,
+    world.nodes[node].skew_ms = 3_600_000;
+    world.run(2_000);
+    world.nodes[node].skew_ms = 0;
+    world.run(2_000);
+    join(&mut world, node, &rules);
+    let second = world.hostile(node);
+    world.pushes(second, &[&word]);
+    world.run(1_000);
+    // Then it is delivered once. (The world checks it, too.)
+    assert_eq!(world.nodes[node].heard().iter().filter(|word| *word == "once").count(), 1);
+}
+
+#[test]
 fn topics_that_were_left_are_bounded_and_the_next_join_waits() {
     let mut world = World::new(5);
     let node = world.node();
