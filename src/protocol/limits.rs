@@ -84,6 +84,9 @@ pub const RELAY_FUTURE: Duration = Duration::from_secs(60);
 pub(super) const SHARE_OF_FREE: usize = 2;
 /// Debts that are asked for in a round of a second, at most: what is asked for comes in before the next round looks again.
 pub(super) const DEBTS_A_ROUND: usize = 256;
+/// Links that have a debt and are looked at in a round for whether one of them has a place for it. (Guess: each is as much work as
+/// a debt that only one link has.)
+pub(super) const DEBT_ACCOUNTS: usize = 8;
 /// How far behind its pace a topic can be.
 pub(super) const MOST_DEBT: Duration = Duration::from_secs(1);
 /// How many times what is free newcomers' bundles that come first over one link may have of the index. Keys cost nothing and

@@ -35,7 +35,9 @@ impl Engine {
             if window.validate && !self.questions.has_room() {
                 continue;
             }
-            let paid = window.payable(self.cx.now, &self.cx.config);
+            let links = &self.links;
+            let peer = |slot| links.at(slot).map(|link| (link.id, link.peer));
+            let paid = window.payable(self.cx.now, &self.cx.config, peer);
             payable.extend(paid.into_iter().map(|(id, debt)| (*topic, id, debt)));
         }
         for (topic, id, debt) in payable {

@@ -12,8 +12,9 @@ use std::time::Duration;
 use crate::key::PublicKey;
 use crate::protocol::limits::SERVES_FOR;
 use crate::protocol::limits::{
-    AHEAD_SHARE, DEBTS_A_ROUND, LINK_SHARE, MOST_DEBT, RELAY_FUTURE, RELAY_PAST, SHARE_OF_FREE,
+    AHEAD_SHARE, DEBT_ACCOUNTS, DEBTS_A_ROUND, LINK_SHARE, MOST_DEBT, RELAY_FUTURE, RELAY_PAST, SHARE_OF_FREE,
 };
+use crate::protocol::linkset::{LinkSet, Slot};
 use crate::protocol::meter::Meter;
 use crate::protocol::random::{Keyed, KeyedMap, KeyedSet};
 use crate::protocol::shrink::Shrink as _;
@@ -433,15 +434,51 @@ impl Window {
     }
 
     /// The debts that there is room for now, no more than there are places.
-    pub(in crate::protocol) fn payable(&mut self, now: Now, config: &Config) -> Vec<(BundleId, Debt)> {
+    /// `peer` tells who is at the other end of a link. Each debt names the links that have a place for it, if any has.
+    pub(in crate::protocol) fn payable(
+        &mut self,
+        now: Now,
+        config: &Config,
+        peer: impl Fn(Slot) -> Option<(LinkId, PublicKey)>,
+    ) -> Vec<(BundleId, Debt)> {
         if self.debts.is_empty() {
             return Vec::new();
         }
         let mut debts = std::mem::replace(&mut self.debts, Debts::new(self.keyed));
         let most = config.topics.bundles.saturating_sub(self.claimed()).min(DEBTS_A_ROUND);
-        let taken = debts.take(most, now.mono, |id, debt| self.verdict(id, debt, now, config));
+        let mut taken = debts.take(most, now.mono, |id, debt| self.verdict(id, debt, now, config, &peer));
         self.debts = debts;
+        for (id, debt) in &mut taken {
+            let room = self.accounts(debt, now, config, &peer);
+            if !self.entries.contains_key(id) && !room.is_empty() {
+                debt.links = room;
+            }
+        }
         taken
+    }
+
+    /// Links that have a debt and a place for it on their own account: of a few, others with each second. Whoever brings something
+    /// first while its places are taken would keep it from being asked of anybody.
+    fn accounts(
+        &mut self,
+        debt: &Debt,
+        now: Now,
+        config: &Config,
+        peer: &impl Fn(Slot) -> Option<(LinkId, PublicKey)>,
+    ) -> LinkSet {
+        let mut links: Vec<_> = debt.links.iter().collect();
+        let second = usize::try_from(now.unix_ms / 1_000).unwrap_or(0);
+        let turn = second.checked_rem(links.len()).unwrap_or(0);
+        links.rotate_left(turn);
+        let mut room = LinkSet::default();
+        for slot in links.into_iter().take(DEBT_ACCOUNTS) {
+            if let Some(by) = peer(slot)
+                && self.admit(&debt.header, by, now, config).is_ok()
+            {
+                room.insert(slot);
+            }
+        }
+        room
     }
 
     /// Whether a debt that stands in the list on one link's account has room on that of another, which announces it as well.
@@ -458,7 +495,14 @@ impl Window {
         header.is_some_and(|header| self.admit(&header, by, now, config).is_ok())
     }
 
-    fn verdict(&mut self, id: &BundleId, debt: &Debt, now: Now, config: &Config) -> Verdict {
+    fn verdict(
+        &mut self,
+        id: &BundleId,
+        debt: &Debt,
+        now: Now,
+        config: &Config,
+        peer: &impl Fn(Slot) -> Option<(LinkId, PublicKey)>,
+    ) -> Verdict {
         let room = match self.entries.get(id).map(Entry::stage) {
             // It was claimed before there was no room for its body.
             Some(Stage::Fetching) => self.has_room_for_body(&debt.header, now.mono, config),
@@ -466,7 +510,8 @@ impl Window {
             None => match self.admit(&debt.header, (debt.link, debt.peer), now, config) {
                 Ok(()) => true,
                 Err(Unfit::OutsideWindow | Unfit::Spent) => return Verdict::Forget,
-                Err(Unfit::Early | Unfit::OverCap) => false,
+                Err(Unfit::Early) => false,
+                Err(Unfit::OverCap) => !self.accounts(debt, now, config, peer).is_empty(),
             },
         };
         if room { Verdict::Pay } else { Verdict::Wait }

@@ -230,3 +230,36 @@ fn a_header_that_lost_its_place_while_it_was_verified_is_passed_on() {
     let headers = frames.map(|frame| if let Frame::Headers(headers) = frame { headers.len() } else { 0 });
     assert_eq!(headers.sum::<usize>(), words.len());
 }
+
+#[test]
+fn a_debt_is_paid_as_soon_as_any_link_that_has_it_has_a_place_for_it() {
+    // Given a full index: newcomers' words of now that came over one link, and those of a tick that leaves the window in ten
+    // seconds over two others.
+    let mut world = World::new(9);
+    let rules = world.topic(&Topic::named("t").retention(Duration::from_secs(60)));
+    let small = Config::default().with(|config| {
+        config.topics.bundles = 128;
+        config.expected_nodes = 20;
+    });
+    let node = world.node_with(|spec| spec.config = small);
+    let (greedy, others) = (world.hostile(node), [world.hostile(node), world.hostile(node)]);
+    let honest = world.hostile(node);
+    let tick = world.tick(&rules);
+    for (link, from, tick) in [(greedy, 0, tick), (others[0], 200, tick - 80), (others[1], 400, tick - 80)] {
+        for number in 0..112 {
+            world.pushes(link, &[&bundle(&world.liar(from + number), &rules, tick, 0, &["flood"])]);
+        }
+        world.run(500);
+    }
+    assert_eq!(world.engine(node).stats().topics[0].bundles, 112);
+    // When the first of them is also the first to bring a newcomer's word, of which an honest link tells,
+    let word = world.says_at(&world.liar(1_000), &rules, 0, "word");
+    world.pushes(greedy, &[&word]);
+    world.run(100);
+    world.announces(honest, &rules, &[word.id()]);
+    world.run(1_000);
+    assert_eq!(world.hostiles[honest].pulls_of(&word.id()), 0);
+    // Then the honest one is asked for it when the old words have left, though the greedy link has its full share.
+    world.run(14_000);
+    assert!(world.hostiles[honest].pulls_of(&word.id()) > 0);
+}
