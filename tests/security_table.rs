@@ -267,6 +267,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 7] = [
             "SIGNATURE_COST",
             "LONE_BURST",
             "FAILED_PULL_COST",
+            "SOURCE_COST",
             "TRY_WALKS",
         ],
     ),

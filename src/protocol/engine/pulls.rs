@@ -23,6 +23,8 @@ use crate::wire::{self, Announced, Ids};
 /// What a pull that comes to nothing costs us, from the announcement on (measured 3 to 4 us; why it is
 /// charged: docs/decisions/0041-what-a-link-may-owe-grows-with-service.md).
 const FAILED_PULL_COST: Duration = Duration::from_micros(4);
+/// What one more source of an id costs where all of them are looked at. (Guess: it is ranked, and its link looked up.)
+const SOURCE_COST: Duration = Duration::from_nanos(50);
 /// One pull in this many goes to a random source, so that a link that got better, or is new, is noticed.
 const EXPLORE: usize = 5;
 /// Per byte: 2 Mbit/s. A link slower than this times out now and then, and is asked later than others. (Guess.)
@@ -91,7 +93,13 @@ impl Engine {
         // A class beyond the largest bundle is a lie that only makes the liar be asked for less at once.
         let size = size.min(17);
         let (listed, most) = (link.listed(&topic), link.service.most_wants());
-        match self.wants.add((topic, id), size, sender.slot, listed, most) {
+        let added = self.wants.add((topic, id), size, sender.slot, listed, most);
+        if matches!(added, Added::Again | Added::Ask) {
+            let sources = self.wants.get(&(topic, id)).map_or(0, |want| want.sources().count());
+            let cost = SOURCE_COST.saturating_mul(u32::try_from(sources).unwrap_or(u32::MAX));
+            link.budget.charge_cpu(self.cx.now.mono, cost);
+        }
+        match added {
             Added::Again => self.ask((topic, id)),
             Added::Ask => {
                 link.is_listed(topic);

@@ -137,3 +137,33 @@ fn a_link_that_brings_a_convicted_author_is_sent_the_evidence() {
     assert_eq!(world.hostiles[second].pulls_of(&later.id()), 0);
     assert!(world.hostiles[third].got_evidence(&author.public()));
 }
+
+#[test]
+fn whoever_has_all_sources_of_an_id_looked_at_pays_for_it() {
+    // Given an id that two hundred links have announced, none of which serves it.
+    let mut world = World::new(5);
+    let rules = world.topic(&Topic::named("t"));
+    world.node_with(|spec| {
+        spec.config.links = crate::protocol::Config::default()
+            .with(|config| {
+                config.links.max = 256;
+                config.links.inbound = 250;
+                config.links.hash_selected = 0;
+            })
+            .links
+    });
+    let first = world.hostile(0);
+    let id = super::hostile::fake_id(1);
+    world.run(2_000);
+    let announce = |id| crate::wire::announce(&rules.id(), &[(id, 9)]);
+    let alone = cost(&mut world, first, Lane::Control, announce(id));
+    let others: Vec<_> = (0..200).map(|_| world.hostile(0)).collect();
+    for other in &others {
+        world.says(*other, Lane::Control, announce(id));
+    }
+    // When another announces it while nobody is trusted to serve it, then all of them are looked at, on its bill.
+    let last = world.hostile(0);
+    world.run(2_000);
+    let among_many = cost(&mut world, last, Lane::Control, announce(id));
+    assert!(among_many > alone + Duration::from_nanos(200 * 50 / 4), "{alone:?}, {among_many:?}");
+}
