@@ -1,4 +1,4 @@
-//! The node's clock is looked at: when a peer tells its own, when ours has jumped, and every second.
+//! The node's clock is looked at: when a link comes up, when ours has jumped, and every second.
 
 use crate::protocol::condition::clock::{ClockVerdict, Hearing};
 use crate::protocol::engine::Engine;
@@ -6,7 +6,7 @@ use crate::protocol::links::Link;
 use crate::protocol::{Event, Impairment};
 
 impl Engine {
-    /// Looks at the clock: when a peer tells its own, when ours has jumped, and every second.
+    /// Looks at the clock: when a link comes up, when ours has jumped, and every second.
     pub(super) fn check_clock(&mut self) {
         let now = self.cx.now;
         let live = |link: &&Link| link.is_open();

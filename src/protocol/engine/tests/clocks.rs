@@ -211,3 +211,26 @@ fn a_node_that_receives_only_rumors_outside_the_window_says_so() {
     assert!(world.nodes[node].has_heard("now"));
     assert!(world.nodes[node].engine.stats().impaired.is_empty());
 }
+
+#[test]
+fn neighbours_that_tell_another_time_with_each_frame_are_looked_at_once_a_second() {
+    // Given a node whose links are all to hostile peers that dialled it, and which tell two times in turn.
+    let mut world = World::new(77);
+    world.topic(&Topic::named("t"));
+    let node = world.node();
+    let hostiles: Vec<_> = (0..3).map(|_| world.hostile(node)).collect();
+    let network = *NetworkId::of(super::world::NETWORK).as_bytes();
+    for n in 0..200 {
+        let clock_ms = if n % 2 == 0 { 5 } else { super::world::BEGIN_MS };
+        for hostile in &hostiles {
+            world.says(*hostile, Lane::Control, wire::hello(&Hello { network, clock_ms, topics: vec![] }));
+        }
+        world.run(10);
+    }
+    // Then what the application is told does not grow with what they say.
+    let events = world.nodes[node].events.iter();
+    let told =
+        events.filter(|event| is_of(Impairment::Clock)(event) || matches!(event, Event::ClockSkew { .. }));
+    assert!(told.count() <= 6);
+    assert!(hostiles.iter().all(|hostile| world.hostiles[*hostile].closed.is_none()));
+}
