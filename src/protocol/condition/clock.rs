@@ -50,6 +50,8 @@ pub(in crate::protocol) enum Hearing {
     Heard,
     /// All that came in for [`UNHEARD_FOR`] lay outside the window.
     Unheard,
+    /// Nothing came in for [`UNHEARD_FOR`] that could lie outside.
+    Quiet,
     /// Too little has come in to tell.
     Unknown,
 }
@@ -115,6 +117,8 @@ impl ClockWatch {
             return Hearing::Unknown;
         } else if outside.saturating_sub(self.outside) >= UNHEARD {
             Hearing::Unheard
+        } else if outside == self.outside {
+            Hearing::Quiet
         } else {
             Hearing::Unknown
         };

@@ -32,7 +32,7 @@ impl Engine {
         let (now, outside) = (self.cx.now.mono, self.cx.counters.outside_relay_window);
         let heard_at = self.condition.presence().heard_at();
         match self.condition.clock_mut().hearing(now, outside, heard_at) {
-            Hearing::Heard => self.recover(Impairment::Unheard),
+            Hearing::Heard | Hearing::Quiet => self.recover(Impairment::Unheard),
             Hearing::Unheard => self.impair(Impairment::Unheard, None),
             Hearing::Unknown => {}
         }

@@ -234,3 +234,23 @@ fn neighbours_that_tell_another_time_with_each_frame_are_looked_at_once_a_second
     assert!(told.count() <= 6);
     assert!(hostiles.iter().all(|hostile| world.hostiles[*hostile].closed.is_none()));
 }
+
+#[test]
+fn that_all_which_came_in_lay_outside_the_window_is_over_when_nothing_comes_in() {
+    // Given a node that was told so because of a peer that brings what is old.
+    let mut world = World::new(78);
+    let rules = world.topic(&Topic::named("t"));
+    let node = world.node();
+    let hostile = world.hostile(node);
+    for n in 0..40 {
+        let tick = world.tick(&rules) - 3_600 + n;
+        world.pushes(hostile, &[&super::hostile::bundle(&world.liar(n), &rules, tick, 0, &["old"])]);
+        world.run(1_000);
+    }
+    assert_eq!(world.engine(node).stats().impaired[0].0, Impairment::Unheard);
+    // When it is gone, and the network is quiet, then it does not stand there for ever.
+    let wire = world.hostiles[hostile].wire;
+    world.cut(wire);
+    world.run(600_000);
+    assert_eq!(world.engine(node).stats().impaired, []);
+}
