@@ -241,7 +241,7 @@ pub enum PositionLogError {
     },
     /// The file is not a position log of this author.
     #[error(
-        "{} is damaged, or the position log of another author: use the right file, or delete this one: a new position log waits half a minute by itself",
+        "{} is damaged, or the position log of another author: use the right file, or move this one away: a new position log waits half a minute by itself",
         .0.display()
     )]
     Damaged(PathBuf),
