@@ -246,7 +246,9 @@ impl<A: Clone + PartialEq> Dialler<A> {
         // What strangers named never drives out what the application named.
         let may_go = |peer: &Peer<A>| {
             let candidate = peer.candidate().filter(|candidate| candidate.origin >= origin)?;
-            peer.is_in_vain().then_some((candidate.origin, candidate.vain))
+            // Nor does it keep out what the application names.
+            let gives_way = candidate.origin > origin && peer.is_unused();
+            (gives_way || peer.is_in_vain()).then_some((candidate.origin, candidate.vain))
         };
         let all = self.peers.iter().filter_map(|(key, peer)| Some((may_go(peer)?, *key)));
         let (_, worst) = all.max().ok_or(KeepError::TooManyCandidates)?;

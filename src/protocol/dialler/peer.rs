@@ -188,7 +188,12 @@ impl<A: Clone + PartialEq> Peer<A> {
 
     /// A candidate that was tried in vain, of which nothing is left that others would miss.
     pub(super) fn is_in_vain(&self) -> bool {
-        let candidate = self.candidate().is_some_and(|candidate| candidate.vain > 0 && !candidate.missed);
+        self.is_unused() && self.candidate().is_some_and(|candidate| candidate.vain > 0)
+    }
+
+    /// A candidate of which nothing is there that others would miss, tried or not.
+    pub(super) fn is_unused(&self) -> bool {
+        let candidate = self.candidate().is_some_and(|candidate| !candidate.missed);
         candidate && self.links == 0 && !self.is_under_way()
     }
 

@@ -677,6 +677,18 @@ fn what_strangers_name_drives_out_no_address_of_a_candidate_that_was_told_and_ad
 }
 
 #[test]
+fn what_strangers_name_keeps_out_nobody_whom_the_application_names() {
+    // Given a node that has all the links that it wants, and as many candidates of strangers as it may remember.
+    let mut world = World::with(&wanting(0));
+    world.suggest((0..u16::try_from(MAX_SUGGESTED).unwrap()).map(key), Origin::Found);
+    assert_eq!(world.dialler.suggest(world.now, PEER, 1, Origin::Found), Err(KeepError::TooManyCandidates));
+    // When the application names one, then one of theirs goes for it.
+    assert_eq!(world.dialler.suggest(world.now, PEER, 1, Origin::Told), Ok(()));
+    assert_eq!(world.dialler.candidates(), MAX_SUGGESTED);
+    assert!(world.dialler.peers.contains_key(&PEER));
+}
+
+#[test]
 fn what_strangers_name_adds_no_dial_of_a_candidate_that_was_found() {
     let mut world = World::with(&wanting(1));
     world.suggest([PEER], Origin::Found);

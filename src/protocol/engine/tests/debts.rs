@@ -262,4 +262,5 @@ fn a_debt_is_paid_as_soon_as_any_link_that_has_it_has_a_place_for_it() {
     // Then the honest one is asked for it when the old words have left, though the greedy link has its full share.
     world.run(14_000);
     assert!(world.hostiles[honest].pulls_of(&word.id()) > 0);
+    assert_eq!(world.hostiles[greedy].pulls_of(&word.id()), 0, "what it brought would find no place");
 }
