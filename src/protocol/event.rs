@@ -110,8 +110,9 @@ pub enum Event {
         /// At which tick.
         tick: u64,
     },
-    /// Our clock is this many milliseconds ahead of (or behind, if negative) the median of our links'. Beyond 30 s our
-    /// rumors are ignored: set the clock.
+    /// Our clock is this many milliseconds ahead of (or behind, if negative) the median of our links', or of each of one or two.
+    /// Beyond 30 s our rumors are ignored: set the clock. (A node with one or two links is told from then on, and may be the one
+    /// whose clock is right.)
     ClockSkew {
         /// Milliseconds.
         ahead_ms: i64,

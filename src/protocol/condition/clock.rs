@@ -8,7 +8,7 @@ use crate::protocol::links::clock::offset;
 use crate::protocol::time::{Mono, Now};
 use crate::protocol::topics::window::MAX_SKEW;
 
-/// A clock further than this from the median of its links' is reported.
+/// A clock further than this from the median of its links' is reported; where there are too few of them, one beyond the skew.
 const CLOCK_ALARM_MS: i64 = 10_000;
 /// Fewer links than this can't tell whose clock is wrong.
 const CLOCK_QUORUM: usize = 3;
@@ -37,7 +37,7 @@ pub(in crate::protocol) struct ClockWatch {
 /// What the clocks of the links say about ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::protocol) struct ClockVerdict {
-    /// It began to be off by more than [`CLOCK_ALARM_MS`]: by so many milliseconds, ahead.
+    /// It began to be off by more than is reported: by so many milliseconds, ahead.
     pub(in crate::protocol) alarm: Option<i64>,
     /// Nothing should be said by it.
     pub(in crate::protocol) wrong: bool,
@@ -95,7 +95,10 @@ impl ClockWatch {
         }
         let (all, of_ours) = (ahead.len(), dialled.len());
         let (median, ours) = (together(ahead), together(dialled));
-        let skewed = all >= CLOCK_QUORUM && median.saturating_abs() > CLOCK_ALARM_MS;
+        // A few can't tell whose clock is wrong, but what is said beyond the skew is delivered by none of them.
+        let few = i64::try_from(MAX_SKEW.as_millis()).unwrap_or(i64::MAX);
+        let limit = if all >= CLOCK_QUORUM { CLOCK_ALARM_MS } else { few };
+        let skewed = median.saturating_abs() > limit;
         let before = std::mem::replace(&mut self.skewed, skewed);
         self.ahead_ms = median;
         // Nobody who came to us, however many they are, makes us fall silent.

@@ -254,3 +254,82 @@ fn that_all_which_came_in_lay_outside_the_window_is_over_when_nothing_comes_in()
     world.run(600_000);
     assert_eq!(world.engine(node).stats().impaired, []);
 }
+
+#[test]
+fn an_author_whom_a_few_links_hear_too_late_or_too_early_is_told() {
+    // Given an author whose clock is so far off its only link's that what it says is passed on, and delivered by nobody.
+    for skew_ms in [-75_000, 45_000] {
+        let mut world = World::new(79);
+        let rules = world.topic(&Topic::named("t"));
+        world.node();
+        let node = world.node_with(|spec| spec.skew_ms = skew_ms);
+        world.connect(0, node);
+        world.run(1_000);
+        for n in 0..3 {
+            let publish_id = world.publish(node, &rules, format!("{n}"));
+            world.run(1_000);
+            assert!(world.nodes[node].published[&publish_id].is_ok());
+        }
+        assert!(world.nodes[0].delivered.is_empty());
+        // Then it is told, once.
+        let events = world.nodes[node].events.iter();
+        assert_eq!(events.filter(|event| matches!(event, Event::ClockSkew { .. })).count(), 1, "{skew_ms}");
+    }
+}
+
+#[test]
+fn whatever_a_clock_does_nothing_is_heard_twice_and_no_author_takes_its_own_words_for_anothers() {
+    for seed in 0..8 {
+        // Given two nodes, of which one's clock steps to and fro, and a peer that says again what they have said.
+        let mut world = World::new(1_000 + seed);
+        let rules = world.topic(&Topic::named("t").retention(std::time::Duration::from_secs(60)));
+        world.nodes(2);
+        world.connect(0, 1);
+        let keeper = world.hostile(0);
+        for round in 0..120 {
+            match world.random.below(8) {
+                0 => {
+                    let step =
+                        [0, 0, -20_000, 25_000, -70_000, 70_000, -130_000, 3_600_000][world.random.below(8)];
+                    world.nodes[0].skew_ms = step;
+                }
+                1 => {
+                    world.handle(0, crate::protocol::Input::Leave { topic: rules.id() });
+                    let wait = world.random.below(3_000) as u64;
+                    world.run(wait);
+                    let join =
+                        crate::protocol::Input::Join { rules: rules.clone(), deliver: true, validate: false };
+                    world.handle(0, join);
+                }
+                2 => {
+                    let again: Vec<_> = world.hostiles[keeper].bundles();
+                    let liar = world.hostile(0);
+                    for (_, bundle) in again.iter().rev().take(200) {
+                        world.pushes(liar, &[bundle]);
+                    }
+                    world.run(100);
+                    let wire = world.hostiles[liar].wire;
+                    world.cut(wire);
+                }
+                _ => {
+                    world.publish(0, &rules, format!("own {round}"));
+                    world.publish(1, &rules, format!("other {round}"));
+                }
+            }
+            let wait = [5, 1_000, 1_000, 7_000, 30_000][world.random.below(5)];
+            world.run(wait);
+        }
+        // (The world checks that nothing is delivered twice and nobody convicted.)
+        assert!(!world.nodes[0].told_of_duplicate_writer(), "seed {seed}");
+        world.nodes[0].skew_ms = 0;
+        world.run(130_000);
+        world.publish(1, &rules, "to it");
+        let publish_id = world.publish(0, &rules, "of it");
+        world.run(3_000);
+        assert!(
+            world.nodes[0].has_heard("to it") && world.nodes[1].has_heard("of it"),
+            "seed {seed}: {:?}",
+            world.nodes[0].published.get(&publish_id)
+        );
+    }
+}
