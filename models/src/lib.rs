@@ -5,8 +5,8 @@
 #![cfg(test)]
 
 // By path, and not as a dependency: the same source must be compiled a second time, over `sync` as it stands below.
-#[path = "../../src/node/delivered.rs"]
-mod delivered;
+#[path = "../../src/node/delivered_count.rs"]
+mod delivered_count;
 #[path = "../../src/node/jobs.rs"]
 mod jobs;
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
-use crate::delivered::{DeliveredCount, Seen};
+use crate::delivered_count::{DeliveredCount, Seen};
 use crate::model;
 
 /// Rumors of each bundle: not one, so that bundles and rumors are told apart.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot};
 
-use super::delivered::DeliveredCount;
+use super::delivered_count::DeliveredCount;
 use super::handle::NodeStats;
 use super::membership::{JoinId, Membership};
 use super::stream::Delivered;

@@ -8,7 +8,7 @@ mod acting;
 mod actor;
 mod addr;
 mod builder;
-mod delivered;
+mod delivered_count;
 mod dialler;
 mod ends;
 mod groups;

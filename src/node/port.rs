@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{broadcast, mpsc};
 
-use super::delivered::DeliveredCount;
+use super::delivered_count::DeliveredCount;
 use super::membership::{JoinId, Member, Membership, Notice};
 use super::message::Validator;
 use super::stream::{Delivered, Told};

@@ -9,7 +9,7 @@ use futures_core::Stream;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
-use super::delivered::Seen;
+use super::delivered_count::Seen;
 use super::membership::Membership;
 use super::message::Joined;
 use crate::key::PublicKey;
