@@ -9,23 +9,26 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
-use super::dialler::OwnKey;
+use super::error::JoinError;
 use super::groups::Groups;
-use super::handle::NodeStats;
 use super::inbound::listen;
 use super::key_watch::KeyWatch;
 use super::membership::{JoinId, Notice};
 use super::message::{Joined, Message, Publish, Validator};
 use super::outside::Outside;
+use super::own_key::OwnKey;
 use super::port::Port;
 use super::reach::Reach;
 use super::requests::Requests;
+use super::stats::NodeStats;
 use super::unread::Unread;
 use super::verifiers::InlineVerifier;
-use super::{Host, JoinError, VerifierPool, trace};
+use super::{Host, VerifierPool, trace};
 use crate::key::PublicKey;
-use crate::net::{Endpoint, Link, LinkEvent};
-use crate::protocol::{Config, Dialler, Engine, Event, Input, JoinRefusal, LinkId, Mono, Now, PublishError};
+use crate::net::{Endpoint, Link, LinkEvent, SocketState};
+use crate::protocol::{
+    Config, Dialler, Engine, Event, Impairment, Input, JoinRefusal, LinkId, Mono, Now, PublishError,
+};
 use crate::rumor::{NetworkId, RuleSet, TopicId};
 use crate::store::PositionLog;
 
@@ -260,6 +263,16 @@ impl Actor {
             },
         }
         ControlFlow::Continue(())
+    }
+
+    /// Tells the application how the socket does; the node can't go on without one.
+    fn on_socket(&mut self, state: SocketState) -> ControlFlow<()> {
+        let holds = state != SocketState::Works;
+        self.handle(Input::Impaired { what: Impairment::Socket, holds });
+        self.act();
+        let SocketState::Lost(why) = state else { return ControlFlow::Continue(()) };
+        self.tell(Event::Stopped { why });
+        ControlFlow::Break(())
     }
 
     pub(super) fn on_link_events(&mut self, events: &mut Vec<LinkEvent>) {

@@ -3,7 +3,6 @@
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{broadcast, mpsc, watch};
 
@@ -45,6 +44,13 @@ pub struct Builder {
     seed: Option<[u8; 32]>,
     capacity: usize,
     outside: Outside,
+}
+
+impl Node {
+    /// Starts building a node with this node key.
+    pub fn builder(key: SecretKey) -> Builder {
+        Builder::new(key)
+    }
 }
 
 impl Builder {
@@ -297,12 +303,6 @@ async fn resolve(text: String) -> Result<SocketAddr, SpawnError> {
         Err(error) => Err(fail(&text, error.to_string())),
     });
     resolved.await.map_err(|_| SpawnError::Stopped)?
-}
-
-/// Unix time in milliseconds; 0 for clocks before 1970, whose rumors everybody will ignore.
-pub(super) fn unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Why a node could not start.

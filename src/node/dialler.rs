@@ -1,25 +1,12 @@
 //! Keeping links: does what the dialler orders, and reports to it.
 
+use super::actor::Actor;
+use super::message::Message;
+use super::{Host, PeerAddr};
 use crate::key::PublicKey;
 use crate::net::Connection;
 use crate::protocol::{DialError, Ending, Event, KeepError, Order, Origin};
 use crate::wire::Reason;
-
-use super::actor::Actor;
-use super::message::Message;
-use super::{Host, PeerAddr};
-
-/// Whether the application knows that it told the node to dial itself.
-#[derive(Debug, Default)]
-pub(super) enum OwnKey {
-    /// It did not.
-    #[default]
-    NotGiven,
-    /// It did, and is told as soon as it listens: bootstrap lists are read before anybody can.
-    Given(Host),
-    /// It knows.
-    Told,
-}
 
 impl Actor {
     /// Keeps a link to `peer` from now on. The node itself is skipped.
@@ -41,9 +28,7 @@ impl Actor {
         if result != Err(KeepError::OwnKey) {
             return result;
         }
-        if matches!(self.own_key, OwnKey::NotGiven) {
-            self.own_key = OwnKey::Given(host);
-        }
+        self.own_key.is_given(host);
         Ok(())
     }
 
@@ -105,12 +90,11 @@ impl Actor {
     }
 
     fn tell_of_own_key(&mut self) {
-        if let OwnKey::Given(host) = &self.own_key
-            && self.parts.events.receiver_count() > 0
+        if self.parts.events.receiver_count() > 0
+            && let Some(host) = self.own_key.is_told()
         {
             let why = DialError::OwnKey { host: host.to_string() };
             self.tell(Event::DialFailed { peer: self.parts.key, why });
-            self.own_key = OwnKey::Told;
         }
     }
 

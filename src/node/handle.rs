@@ -1,17 +1,16 @@
 //! The handle of a running node.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::message::{Message, Validator};
-use super::{Builder, Events, Host, JoinError, PeerAddr, TopicHandle};
-use crate::key::{PublicKey, SecretKey};
-use crate::net::{Refusals, SocketErrors};
-use crate::protocol::{Counters, Event, Impairment, KeepError, KeptPeer, LinkStats, TopicStats, Validation};
-use crate::rumor::{NetworkId, Rumor, Topic};
+use super::error::{Closed, ConnectError};
+use super::message::Message;
+use super::stats::NodeStats;
+use super::{Events, Host, PeerAddr};
+use crate::key::PublicKey;
+use crate::protocol::Event;
+use crate::rumor::NetworkId;
 
 /// A running node. Cheap to clone; the node shuts down when the last handle (topics included) is dropped, or on
 /// [`Node::shutdown`].
@@ -29,11 +28,6 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts building a node with this node key.
-    pub fn builder(key: SecretKey) -> Builder {
-        Builder::new(key)
-    }
-
     #[expect(clippy::too_many_arguments, reason = "the builder's one call, which names each")]
     pub(super) const fn new(
         id: PublicKey,
@@ -68,52 +62,11 @@ impl Node {
         self.local_addr
     }
 
-    /// Key and address, for another node's bootstrap list: what [`Builder::advertise`] says, else where it listens. `None` if it
+    /// Key and address, for another node's bootstrap list: what [`Builder::advertise`](super::Builder::advertise) says, else where it listens. `None` if it
     /// listens on all interfaces (the default) and advertises nothing, since then it does not know where others find it.
     pub fn addr(&self) -> Option<PeerAddr> {
         let here = || (!self.local_addr.ip().is_unspecified()).then_some(Host::Socket(self.local_addr));
         self.advertised.clone().or_else(here).map(|host| PeerAddr::new(self.id, host))
-    }
-
-    /// Joins a topic: from now on its rumors are relayed, and can be read and written through the handle. Joins are counted: each
-    /// handle (with its clones and subscriptions) is a join of its own, and the topic is left with the last of them.
-    /// Dropping this future joins nothing.
-    ///
-    /// # Errors
-    /// If the rules are out of range, there are too many topics or too many were left within the last minutes, or the node
-    /// is closed.
-    pub async fn join(&self, topic: Topic) -> Result<TopicHandle, JoinError> {
-        self.join_as(topic, None).await
-    }
-
-    /// As [`Node::join`], with a judge that sees rumors of others before they are delivered or forwarded. Bundled rumors stand or
-    /// fall together: the judge is asked for one after the other (64 at most), until it does not accept one, and all of it may take
-    /// [`Config::validators.patience`](crate::protocol::Config::validators), 250 ms, for each rumor. What is not
-    /// accepted is neither delivered nor forwarded by this node, and nobody is blamed. What takes longer is asked for again
-    /// after a pause, while it can still be delivered, and an event tells of
-    /// [`Impairment::ValidatorsSlow`](crate::protocol::Impairment::ValidatorsSlow). Joining again replaces the judge, which
-    /// stays until no join of the topic is left. What the node holds already is judged before it is delivered.
-    ///
-    /// Dropping this future joins nothing, but the validator may have replaced one of an earlier join. The validator's own futures are
-    /// dropped where they stand once their time is over.
-    ///
-    /// # Errors
-    /// As [`Node::join`].
-    pub async fn join_with<F, V>(&self, topic: Topic, validator: V) -> Result<TopicHandle, JoinError>
-    where
-        V: Fn(Rumor) -> F + Send + Sync + 'static,
-        F: Future<Output = Validation> + Send + 'static,
-    {
-        let validator: Validator = Arc::new(move |rumor| Box::pin(validator(rumor)));
-        self.join_as(topic, Some(validator)).await
-    }
-
-    async fn join_as(&self, topic: Topic, validator: Option<Validator>) -> Result<TopicHandle, JoinError> {
-        let rules = Arc::new(topic.bind(self.network)?);
-        let (answer, joined) = oneshot::channel();
-        self.send(Message::Join { rules, validator, answer }).await?;
-        let joined = joined.await.map_err(|_| Closed)??;
-        Ok(TopicHandle::new(joined, self.clone()))
     }
 
     /// Keeps a link to `peer` from now on, as if it were on the bootstrap list. Does not wait for the link: failures are retried,
@@ -130,7 +83,7 @@ impl Node {
         Ok(kept.await.map_err(|_| Closed)??)
     }
 
-    /// Names a peer that the node may link to, as [`Builder::candidates`] does. Does not wait for a link, and there may never be one:
+    /// Names a peer that the node may link to, as [`Builder::candidates`](super::Builder::candidates) does. Does not wait for a link, and there may never be one:
     /// the node dials candidates while it lacks links, or when it hears nothing new. Of a peer that it keeps it notes the address.
     /// The node's own key is skipped, with an event.
     ///
@@ -191,140 +144,5 @@ impl Node {
 
     pub(super) async fn send(&self, message: Message) -> Result<(), Closed> {
         self.inbox.send(message).await.map_err(|_| Closed)
-    }
-}
-
-/// The node has been shut down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the node is closed: spawn a new one")]
-pub struct Closed;
-
-/// Why no link is kept to a peer, or why it is no candidate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The node keeps links to as many peers, or remembers as many candidates, as it may.
-    #[error(transparent)]
-    NotKept(#[from] KeepError),
-    /// The node is closed.
-    #[error(transparent)]
-    Closed(#[from] Closed),
-}
-
-/// A snapshot of a node.
-#[derive(Clone, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[non_exhaustive]
-pub struct NodeStats {
-    /// Everything counted since the start.
-    pub counters: Counters,
-    /// One per link.
-    pub links: Vec<LinkStats>,
-    /// One per topic.
-    pub topics: Vec<TopicStats>,
-    /// Signatures that wait.
-    pub waiting_verification: usize,
-    /// Announced ids that we lack.
-    pub wants: usize,
-    /// For how long no peer has brought anything genuine that was new; `None` if none ever has. When others are known to
-    /// speak, a long silence means that all links lead to liars: connect to somebody else.
-    pub heard_ago: Option<Duration>,
-    /// What keeps this node from its work, and for how long it has.
-    pub impaired: Vec<(Impairment, Duration)>,
-    /// Node keys that are banned now.
-    pub banned: Vec<PublicKey>,
-    /// Authors that were convicted of equivocation.
-    pub convicted: Vec<PublicKey>,
-    /// Handshakes refused, by reason.
-    pub refusals: Refusals,
-    /// The peers that links are kept to, in the order of their keys: whether each is linked, waited for or dialled, and what went
-    /// wrong last. At most 1 024.
-    pub kept: Vec<KeptPeer<Host>>,
-    /// Dials begun since the start. A peer that is not linked is dialled after 200 ms at first and every 30 s in the end.
-    pub dials: u64,
-    /// Dials under way: one for a peer at the most, and 32 in all.
-    pub dials_under_way: usize,
-    /// Candidates that the node remembers, linked ones included: at most 1 024.
-    pub candidates: usize,
-    /// Feelers since the start: dials of candidates beyond the links that the node wants, since it heard nothing new.
-    pub feelers: u64,
-    /// Errors of the UDP socket.
-    pub socket: SocketErrors,
-}
-
-#[cfg(all(test, feature = "serde"))]
-mod tests {
-    use super::*;
-    use crate::protocol::DialState;
-    use crate::rumor::TopicId;
-
-    fn stats() -> NodeStats {
-        let key = PublicKey::from_bytes([7; 32]);
-        let second = Duration::from_millis(1_250);
-        let link = LinkStats {
-            peer: key,
-            dialled: true,
-            live: true,
-            rtt: second,
-            copies_in: 1,
-            accepted_first: 2,
-            queued_bytes: 3,
-            owed_pulls: 4,
-            wanted_from: 5,
-            serve_delay: Some(second),
-            last_resort: false,
-            waiting_verification: 6,
-            waiting_bytes: 7,
-        };
-        let kept = KeptPeer {
-            peer: key,
-            addresses: vec!["node.example:1".parse().unwrap()],
-            state: DialState::Waiting { remaining: second },
-            dials: 8,
-            last_error: Some("no".into()),
-        };
-        NodeStats {
-            counters: Counters { frames_in: 9, ..Counters::default() },
-            links: vec![link],
-            topics: vec![TopicStats {
-                topic: TopicId::from_bytes([8; 32]),
-                bundles: 1,
-                body_bytes: 2,
-                links: 3,
-            }],
-            waiting_verification: 10,
-            wants: 11,
-            heard_ago: Some(second),
-            impaired: vec![(Impairment::Clock, second)],
-            banned: vec![key],
-            convicted: vec![key],
-            refusals: Refusals { half_open: 12, ..Refusals::default() },
-            kept: vec![kept],
-            candidates: 17,
-            feelers: 18,
-            dials: 13,
-            dials_under_way: 14,
-            socket: SocketErrors { errors: 15, rebound: 16 },
-        }
-    }
-
-    #[test]
-    fn statistics_survive_json_and_postcard() {
-        let json = serde_json::to_value(stats()).unwrap();
-        let back: NodeStats = serde_json::from_value(json.clone()).unwrap();
-        assert_eq!(serde_json::to_value(&back).unwrap(), json);
-        assert_eq!(format!("{back:?}"), format!("{:?}", stats()));
-        let packed = postcard::to_allocvec(&stats()).unwrap();
-        let back: NodeStats = postcard::from_bytes(&packed).unwrap();
-        assert_eq!(serde_json::to_value(&back).unwrap(), json);
-        assert_eq!(json["links"][0]["peer"], "07".repeat(32));
-        assert_eq!(json["kept"][0]["addresses"][0], "node.example:1");
-    }
-
-    #[test]
-    fn counters_of_an_older_version_are_read_with_zero_for_what_it_did_not_count() {
-        let old = serde_json::json!({ "frames_in": 9 });
-        let counters: Counters = serde_json::from_value(old).unwrap();
-        assert_eq!(counters, Counters { frames_in: 9, ..Counters::default() });
     }
 }

@@ -1,15 +1,13 @@
 //! What comes from the endpoint: peers that dialled us, and how the socket does.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::actor::Actor;
 use super::message::Message;
 use crate::net::{Endpoint, SocketState, handshake_failed};
-use crate::protocol::{Event, Impairment, Input, StopReason};
+use crate::protocol::StopReason;
 
 /// The tasks that tell the actor. They end when the set is dropped.
 pub(super) fn listen(endpoint: &Arc<Endpoint>, inbox: &mpsc::WeakSender<Message>) -> JoinSet<()> {
@@ -49,18 +47,6 @@ async fn watch(endpoint: Arc<Endpoint>, inbox: mpsc::WeakSender<Message>) {
         if inbox.send(Message::Socket(known.clone())).await.is_err() {
             return;
         }
-    }
-}
-
-impl Actor {
-    /// Tells the application how the socket does; the node can't go on without one.
-    pub(super) fn on_socket(&mut self, state: SocketState) -> ControlFlow<()> {
-        let holds = state != SocketState::Works;
-        self.handle(Input::Impaired { what: Impairment::Socket, holds });
-        self.act();
-        let SocketState::Lost(why) = state else { return ControlFlow::Continue(()) };
-        self.tell(Event::Stopped { why });
-        ControlFlow::Break(())
     }
 }
 

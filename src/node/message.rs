@@ -6,11 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot};
 
+use super::PeerAddr;
+use super::delivered::Delivered;
 use super::delivered_count::DeliveredCount;
-use super::handle::NodeStats;
+use super::error::JoinError;
 use super::membership::{JoinId, Membership};
-use super::stream::Delivered;
-use super::{JoinError, PeerAddr};
+use super::stats::NodeStats;
 use crate::key::PublicKey;
 use crate::net::{Connection, SocketState};
 use crate::protocol::{BatchId, DialError, KeepError, PublishError, Validation, ValidationId};

@@ -4,8 +4,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-
-use super::builder::unix_ms;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 type BeforeRecord = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
@@ -49,4 +48,10 @@ impl Outside {
     pub(super) fn before_record(&self) -> io::Result<()> {
         (self.before_record)()
     }
+}
+
+/// Unix time in milliseconds; 0 for clocks before 1970, whose rumors everybody will ignore.
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

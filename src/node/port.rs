@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{broadcast, mpsc};
 
+use super::delivered::{Delivered, Told};
 use super::delivered_count::DeliveredCount;
 use super::membership::{JoinId, Member, Membership, Notice};
 use super::message::Validator;
-use super::stream::{Delivered, Told};
 use crate::key::PublicKey;
 use crate::rumor::{Bundle, TopicId};
 

@@ -9,12 +9,13 @@ use futures_core::Stream;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
+use super::delivered::{Delivered, Told};
 use super::delivered_count::Seen;
 use super::membership::Membership;
 use super::message::Joined;
 use crate::key::PublicKey;
 use crate::protocol::Event;
-use crate::rumor::{Bundle, Rumor, Rumors, TopicId};
+use crate::rumor::{Rumor, Rumors, TopicId};
 
 /// The reader was too slow, and this many items were dropped for it. The node never waits for a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,22 +51,6 @@ pub struct Delivery {
     pub rumor: Rumor,
     /// The peer whose copy was accepted; `None` for what this node published. It is not the author, and need not be near to it.
     pub via: Option<PublicKey>,
-}
-
-/// What goes through a topic's channel.
-#[derive(Clone, Debug)]
-pub(super) struct Delivered {
-    pub(super) told: Told,
-    /// Rumors of the topic that were delivered before it.
-    pub(super) before: u64,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum Told {
-    /// A bundle, so that the node's loop hands over sixty-four rumors as quickly as one.
-    Bundle { bundle: Arc<Bundle>, via: Option<PublicKey> },
-    /// What this node has missed, Unix milliseconds.
-    Missed { from_ms: u64, to_ms: u64 },
 }
 
 impl Deref for Delivery {

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::handle::Closed;
-use super::message::{Joined, Message, Publish, PublishAnswer};
+use super::error::{Closed, JoinError, WaitError};
+use super::message::{Joined, Message, Publish, PublishAnswer, Validator};
 use super::{Node, Subscription};
-use crate::protocol::PublishError;
-use crate::rumor::{RuleError, RuleSet, RumorId, TopicId};
+use crate::protocol::{PublishError, Validation};
+use crate::rumor::{RuleSet, Rumor, RumorId, Topic, TopicId};
 
 /// Bodies of one handle that may wait to be sealed; further publishers wait for a place. 16 bundles.
 const PLACES: usize = 1024;
@@ -25,6 +25,49 @@ pub struct TopicHandle {
     joined: Joined,
     node: Node,
     places: Arc<Semaphore>,
+}
+
+impl Node {
+    /// Joins a topic: from now on its rumors are relayed, and can be read and written through the handle. Joins are counted: each
+    /// handle (with its clones and subscriptions) is a join of its own, and the topic is left with the last of them.
+    /// Dropping this future joins nothing.
+    ///
+    /// # Errors
+    /// If the rules are out of range, there are too many topics or too many were left within the last minutes, or the node
+    /// is closed.
+    pub async fn join(&self, topic: Topic) -> Result<TopicHandle, JoinError> {
+        self.join_as(topic, None).await
+    }
+
+    /// As [`Node::join`], with a judge that sees rumors of others before they are delivered or forwarded. Bundled rumors stand or
+    /// fall together: the judge is asked for one after the other (64 at most), until it does not accept one, and all of it may take
+    /// [`Config::validators.patience`](crate::protocol::Config::validators), 250 ms, for each rumor. What is not
+    /// accepted is neither delivered nor forwarded by this node, and nobody is blamed. What takes longer is asked for again
+    /// after a pause, while it can still be delivered, and an event tells of
+    /// [`Impairment::ValidatorsSlow`](crate::protocol::Impairment::ValidatorsSlow). Joining again replaces the judge, which
+    /// stays until no join of the topic is left. What the node holds already is judged before it is delivered.
+    ///
+    /// Dropping this future joins nothing, but the validator may have replaced one of an earlier join. The validator's own futures are
+    /// dropped where they stand once their time is over.
+    ///
+    /// # Errors
+    /// As [`Node::join`].
+    pub async fn join_with<F, V>(&self, topic: Topic, validator: V) -> Result<TopicHandle, JoinError>
+    where
+        V: Fn(Rumor) -> F + Send + Sync + 'static,
+        F: Future<Output = Validation> + Send + 'static,
+    {
+        let validator: Validator = Arc::new(move |rumor| Box::pin(validator(rumor)));
+        self.join_as(topic, Some(validator)).await
+    }
+
+    async fn join_as(&self, topic: Topic, validator: Option<Validator>) -> Result<TopicHandle, JoinError> {
+        let rules = Arc::new(topic.bind(self.network())?);
+        let (answer, joined) = oneshot::channel();
+        self.send(Message::Join { rules, validator, answer }).await?;
+        let joined = joined.await.map_err(|_| Closed)??;
+        Ok(TopicHandle::new(joined, self.clone()))
+    }
 }
 
 impl TopicHandle {
@@ -167,36 +210,4 @@ impl Drop for Waiting<'_> {
         // An error means that the node is gone.
         let _ = self.taken_back.send(self.id);
     }
-}
-
-/// Why a topic could not be joined.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum JoinError {
-    /// The rules are out of range.
-    #[error(transparent)]
-    Rules(#[from] RuleError),
-    /// The node relays as many topics as it may.
-    #[error("the node already relays {max} topics, the most there may be: leave one first", max = crate::protocol::MAX_TOPICS)]
-    TooMany,
-    /// So many topics were left within the last minutes that one more, left again, could be delivered twice.
-    #[error(
-        "too many topics were left within the last minutes: join this one in a minute or two, or leave fewer"
-    )]
-    TooManyLeft,
-    /// The node is closed.
-    #[error(transparent)]
-    Closed(#[from] Closed),
-}
-
-/// Why [`TopicHandle::wait_for_links`] waits no longer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum WaitError {
-    /// The topic was left over this handle.
-    #[error("topic {0} is not joined by this handle: join it again")]
-    NotJoined(TopicId),
-    /// The node is closed.
-    #[error(transparent)]
-    Closed(#[from] Closed),
 }

@@ -76,7 +76,7 @@ mod tests {
         let (mut actor, _node) = builder.topic(topic.clone()).assemble().await.unwrap();
         let (peer, link) = (SecretKey::generate(), LinkId(7));
         let rules = topic.bind(NetworkId::of("n")).unwrap();
-        let clock_ms = crate::node::builder::unix_ms();
+        let clock_ms = crate::node::outside::Outside::default().unix_ms();
         let hello =
             Hello { network: *rules.network().as_bytes(), clock_ms, topics: vec![*rules.id().as_bytes()] };
         let tick = rules.tick_len().tick_at(clock_ms);

@@ -1,0 +1,53 @@
+//! Why a running node does not do what it is asked.
+
+use crate::protocol::KeepError;
+use crate::rumor::{RuleError, TopicId};
+
+/// The node has been shut down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the node is closed: spawn a new one")]
+pub struct Closed;
+
+/// Why no link is kept to a peer, or why it is no candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The node keeps links to as many peers, or remembers as many candidates, as it may.
+    #[error(transparent)]
+    NotKept(#[from] KeepError),
+    /// The node is closed.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+}
+
+/// Why a topic could not be joined.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// The rules are out of range.
+    #[error(transparent)]
+    Rules(#[from] RuleError),
+    /// The node relays as many topics as it may.
+    #[error("the node already relays {max} topics, the most there may be: leave one first", max = crate::protocol::MAX_TOPICS)]
+    TooMany,
+    /// So many topics were left within the last minutes that one more, left again, could be delivered twice.
+    #[error(
+        "too many topics were left within the last minutes: join this one in a minute or two, or leave fewer"
+    )]
+    TooManyLeft,
+    /// The node is closed.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+}
+
+/// Why [`TopicHandle::wait_for_links`](super::TopicHandle::wait_for_links) waits no longer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WaitError {
+    /// The topic was left over this handle.
+    #[error("topic {0} is not joined by this handle: join it again")]
+    NotJoined(TopicId),
+    /// The node is closed.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+}
