@@ -19,7 +19,7 @@ const LAYERS: [(&str, &[&str]); 9] = [
 ];
 
 /// What makes two runs with the same seed differ.
-const OUTSIDE: [&str; 10] = [
+const OUTSIDE: [&str; 11] = [
     "tokio",
     "quinn",
     "rustls",
@@ -162,9 +162,10 @@ fn cycle(mut imports: BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
 }
 
 /// Modules whose units import each other in one direction only.
-const ORDERED: [&str; 10] = [
+const ORDERED: [&str; 11] = [
     "net",
     "node",
+    "sim",
     "wire",
     "protocol",
     "protocol::condition",
@@ -185,6 +186,138 @@ fn inside_a_layer_imports_point_in_one_direction() {
     }
     assert!(imports_of("protocol")["engine"].len() > 8, "the engine knows its components");
     assert!(imports_of("protocol::links")["link"].contains("service"));
+}
+
+/// The components of the engine: nobody but they touches what they keep.
+const COMPONENTS: [&str; 8] =
+    ["links", "topics", "verification", "pulls", "publisher", "evidence", "condition", "dialler"];
+
+/// Structs of components whose fields others read, each with what makes it plain data: it goes from one hand to another, and nothing
+/// must hold between its fields.
+const PLAIN: [(&str, &str); 9] = [
+    ("Sender", "where a frame came from"),
+    ("Push", "what the engine puts into an outbox"),
+    ("Caps", "two bounds, named at the call"),
+    ("Debt", "a debt that was taken out of the list, to be paid"),
+    ("Copy", "what a frame said, on its way to the verifiers"),
+    ("Waiting", "what is asked of a validator next"),
+    ("Next", "what the publisher would seal next"),
+    ("ClockVerdict", "what the clocks of the peers say"),
+    ("KeptPeer", "a line of the statistics, public"),
+];
+
+/// The structs of a file, each with those of its fields that others than its folder can name.
+fn open_fields(code: &str, is_folder: bool) -> Vec<(String, Vec<String>)> {
+    let mut found = Vec::<(String, Vec<String>)>::new();
+    let mut inside = false;
+    for line in code.lines() {
+        let declared = line.trim_start_matches("pub").trim_start();
+        let declared =
+            declared.split_once(") ").filter(|_| declared.starts_with('(')).map_or(declared, |x| x.1);
+        if let Some(name) = declared.strip_prefix("struct ") {
+            let name = name.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+            found.push((name.to_owned(), Vec::new()));
+            inside = true;
+        }
+        // The fields of a tuple stand in the line of its name.
+        let fields = if declared.starts_with("struct ") {
+            line.split_once('(').filter(|_| line.ends_with(';')).map_or("", |x| x.1)
+        } else {
+            line.trim()
+        };
+        let closed = fields.starts_with("pub(super)") && !is_folder;
+        if inside && fields.starts_with("pub") && !closed {
+            let field = fields.split(':').next().unwrap_or_default();
+            found.last_mut().unwrap().1.push(field.to_owned());
+        }
+        if line.starts_with('}') || line.ends_with(';') && declared.starts_with("struct ") {
+            inside = false;
+        }
+    }
+    found
+}
+
+#[test]
+fn components_keep_their_fields_to_themselves() {
+    let mut structs = BTreeSet::new();
+    for component in COMPONENTS {
+        for (path, code) in code_of(&format!("protocol/{component}")) {
+            // What `mod.rs` shows to its parent it shows to the engine.
+            for (name, fields) in open_fields(&code, path.ends_with("mod.rs")) {
+                let plain = PLAIN.iter().any(|(plain, _)| *plain == name);
+                assert!(fields.is_empty() || plain, "{}: {name} shows {fields:?}", path.display());
+                structs.insert(name);
+            }
+        }
+    }
+    assert!(structs.len() > 30, "only {} structs were found", structs.len());
+    for (plain, _) in PLAIN {
+        assert!(structs.contains(plain), "there is no {plain} any more");
+    }
+}
+
+/// Lines of a function that still fit a screen, and of a file that has one subject.
+const LONGEST_FUNCTION: usize = 70;
+const LONGEST_FILE: usize = 450;
+
+/// What a file says in its head that is longer all the same, with the reason behind it.
+const REASON: &str = "longer than 450 lines because";
+
+/// Where the code stands that ships, and that measures it. The harnesses of the fuzzer have functions of their own length: each is
+/// one `match` over what a fuzzer may do.
+const MEASURED: [&str; 6] = ["src", "cli/src", "lab/src", "lab/examples", "testkit/src", "fuzz/src"];
+
+/// The functions of a file, each with the number of its first line and how many it has. (The code is formatted: a function ends with
+/// a brace in the column of its first word.)
+fn functions(text: &str) -> Vec<(usize, usize)> {
+    let lines: Vec<_> = text.lines().collect();
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let first = line.trim_start().split([' ', '(']).next().unwrap_or_default();
+        let begins = ["pub", "const", "async", "fn"].contains(&first);
+        let declares = begins && line.split(' ').take_while(|word| *word != "=").any(|word| word == "fn");
+        // A declaration that ends with a semicolon has no body.
+        if !declares || line.ends_with(';') || line.ends_with('}') {
+            continue;
+        }
+        let indent = line.len() - line.trim_start().len();
+        let end = format!("{}}}", " ".repeat(indent));
+        if let Some(len) = lines[at..].iter().position(|line| *line == end) {
+            found.push((at + 1, len + 1));
+        }
+    }
+    found
+}
+
+#[test]
+fn functions_fit_a_screen_and_files_have_one_subject() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut too_long, mut counted) = (Vec::new(), 0);
+    for folder in MEASURED {
+        for path in files(&root.join(folder)) {
+            let is_test = path.iter().any(|part| part == "tests") || path.ends_with("tests.rs");
+            let text = fs::read_to_string(&path).unwrap();
+            if is_test {
+                continue;
+            }
+            let head: Vec<_> = text.lines().take_while(|line| line.starts_with("//!")).collect();
+            let head = head.join(" ").replace(" //! ", " ");
+            let lines = text.lines().count();
+            if lines > LONGEST_FILE && !head.contains(REASON) {
+                too_long.push(format!("{}: {lines} lines", path.display()));
+            }
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+            let long = functions(code);
+            counted += long.len();
+            for (line, len) in
+                long.into_iter().filter(|(_, len)| *len > LONGEST_FUNCTION && folder != "fuzz/src")
+            {
+                too_long.push(format!("{}:{line}: a function of {len} lines", path.display()));
+            }
+        }
+    }
+    assert!(too_long.is_empty(), "{too_long:#?}");
+    assert!(counted > 2_000, "only {counted} functions were found");
 }
 
 #[test]
@@ -218,6 +351,13 @@ fn the_checks_above_can_fail() {
     let named =
         named_below("use crate::net::{Link, gate::Gate};\nlet peer: crate::net::peer::Peer;", "crate::net::");
     assert_eq!(named, BTreeSet::from(["Link", "gate", "peer"]));
+    let code = "pub(super) struct A {\n    pub(super) a: u8,\n    b: u8,\n    pub(crate) c: u8,\n}\nstruct B(pub u8);\nfn f() {\n    pub_x()\n}";
+    let fields = |is_folder| {
+        open_fields(code, is_folder).into_iter().map(|(_, fields)| fields.len()).collect::<Vec<_>>()
+    };
+    assert_eq!((fields(false), fields(true)), (vec![1, 1], vec![2, 1]));
+    let code = "/// fn no\npub(super) fn a(\n    b: u8,\n) {\n    c()\n}\n    fn d();\n    fn e() {\n    }\n";
+    assert_eq!(functions(code), [(2, 5), (8, 2)]);
     let imports = [("a", ["b"]), ("b", ["c"]), ("c", ["a"]), ("d", ["a"]), ("e", ["f"])];
     let owned = |(unit, of): (&str, [&str; 1])| (unit.to_owned(), of.map(str::to_owned).into());
     assert_eq!(cycle(imports.into_iter().map(owned).collect()), ["a", "b", "c"]);

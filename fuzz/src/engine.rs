@@ -2,6 +2,9 @@
 //!
 //! Operations come from the fuzzer; the driver around the engine is truthful (verdicts by the real rule, `Written` only for
 //! what was sent), the peers and the wall clock are not. After every operation the actions are drained and checked.
+//!
+//! This file is longer than 450 lines because an operation, what the driver does for it and what must hold after it are one subject:
+//! who adds an operation writes all three, and the corpus depends on their order.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;

@@ -9,11 +9,67 @@ use std::time::{Duration, Instant};
 
 use vouchsafe::{Config, Gap, Node, SecretKey, Topic, TopicHandle, VerifierPool};
 
+type Error = Box<dyn std::error::Error>;
+
+/// What all tasks count.
+#[derive(Default)]
+struct Counts {
+    accepted: AtomicU64,
+    delivered: AtomicU64,
+    lagged: AtomicU64,
+}
+
+impl Counts {
+    fn arrived(&self) -> u64 {
+        self.delivered.load(Ordering::Relaxed) + self.lagged.load(Ordering::Relaxed)
+    }
+}
+
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Error> {
     let mut numbers = std::env::args().skip(1).map(|text| text.parse::<usize>());
     let mut next = |default| numbers.next().unwrap_or(Ok(default));
     let (seconds, nodes, publishers, bytes) = (next(10)?, next(8)?, next(8)?, next(256)?);
+    let mesh = full_mesh(nodes).await?;
+    let counts = Arc::new(Counts::default());
+    for (number, (node, handle)) in mesh.iter().enumerate() {
+        read(number, node, handle, &counts);
+    }
+    let (started, cpu) = (Instant::now(), cpu_seconds());
+    let stop = started + Duration::from_secs(seconds as u64);
+    let write = |(_, handle): &(Node, TopicHandle)| write(handle.clone(), bytes, stop, Arc::clone(&counts));
+    let writers: Vec<_> = mesh.iter().take(publishers).map(|node| tokio::spawn(write(node))).collect();
+    watch(&mesh[0].0, started, stop, &counts).await?;
+    for writer in writers {
+        writer.await?;
+    }
+    let expected = counts.accepted.load(Ordering::Relaxed) * nodes as u64;
+    let patience = Instant::now() + Duration::from_secs(30);
+    while counts.arrived() < expected && Instant::now() < patience {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (arrived, delivered) = (counts.arrived(), counts.delivered.load(Ordering::Relaxed));
+    println!(
+        "{delivered} of {expected} delivered, {} missed by slow readers, {:.0} per second, {:.2} CPU-us per delivery",
+        counts.lagged.load(Ordering::Relaxed),
+        delivered as f64 / started.elapsed().as_secs_f64(),
+        (cpu_seconds() - cpu) * 1e6 / delivered as f64
+    );
+    // What was refused, degraded or given up anywhere, so that a loss has a name.
+    for (number, (node, _)) in mesh.iter().enumerate() {
+        let counters = node.stats().await?.counters;
+        let counted = counters.list().into_iter().filter(|(_, value)| *value > 0);
+        let counted: Vec<_> = counted.map(|(name, value)| format!("{name} {value}")).collect();
+        println!("node {number}: {}", counted.join(", "));
+    }
+    if arrived < expected {
+        std::process::exit(1);
+    }
+    Ok(())
+}
+
+/// Nodes that have links to all others, and have joined the topic.
+async fn full_mesh(nodes: usize) -> Result<Vec<(Node, TopicHandle)>, Error> {
     let topic = Topic::named("flat out").slots_per_tick(u16::MAX).retention(Duration::from_secs(20));
     let topic = topic.max_body(64 * 1024);
     let pool = VerifierPool::default();
@@ -23,67 +79,60 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for _ in 0..nodes {
         let peers: Vec<_> = mesh.iter().filter_map(|(node, _)| node.addr()).collect();
         let node = Node::builder(SecretKey::generate()).listen("127.0.0.1:0").bootstrap(peers);
-        let node = node
-            .config(config.clone())
-            .verifiers(pool.clone())
-            .subscription_capacity(1 << 13)
-            .spawn()
-            .await?;
+        let node = node.config(config.clone()).verifiers(pool.clone()).subscription_capacity(1 << 13);
+        let node = node.spawn().await?;
         let handle = node.join(topic.clone()).await?;
         mesh.push((node, handle));
     }
     for (_, handle) in &mesh {
         handle.wait_for_links(nodes - 1).await?;
     }
-    let (accepted, delivered) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    let lagged = Arc::new(AtomicU64::new(0));
-    for (_, handle) in &mesh {
-        let mut rumors = handle.subscribe();
-        let (delivered, lagged) = (Arc::clone(&delivered), Arc::clone(&lagged));
-        tokio::spawn(async move {
-            while let Some(rumor) = rumors.next().await {
-                match rumor {
-                    Ok(_) => delivered.fetch_add(1, Ordering::Relaxed),
-                    Err(Gap::Lagged(missed)) => lagged.fetch_add(missed, Ordering::Relaxed),
-                    Err(_) => lagged.fetch_add(1, Ordering::Relaxed),
-                };
-            }
+    Ok(mesh)
+}
+
+/// Counts what a node delivers, and prints its events.
+fn read(number: usize, node: &Node, handle: &TopicHandle, counts: &Arc<Counts>) {
+    let (mut rumors, counts) = (handle.subscribe(), Arc::clone(counts));
+    tokio::spawn(async move {
+        while let Some(rumor) = rumors.next().await {
+            match rumor {
+                Ok(_) => counts.delivered.fetch_add(1, Ordering::Relaxed),
+                Err(Gap::Lagged(missed)) => counts.lagged.fetch_add(missed, Ordering::Relaxed),
+                Err(_) => counts.lagged.fetch_add(1, Ordering::Relaxed),
+            };
+        }
+    });
+    let mut events = node.events();
+    tokio::spawn(async move {
+        while let Some(Ok(event)) = events.next().await {
+            println!("node {number}: {event:?}");
+        }
+    });
+}
+
+/// Publishes until it is time to stop.
+async fn write(handle: TopicHandle, bytes: usize, stop: Instant, counts: Arc<Counts>) {
+    let mut count = 0u64;
+    while Instant::now() < stop {
+        let bodies = (0..256u64).map(|n| {
+            let mut body = vec![0u8; bytes];
+            let stamp = (count + n).to_le_bytes();
+            body.iter_mut().zip(stamp).for_each(|(to, from)| *to = from);
+            body.into()
         });
+        let published = handle.publish_all(bodies.collect::<Vec<_>>()).await.expect("published");
+        count += published.len() as u64;
+        counts.accepted.fetch_add(published.len() as u64, Ordering::Relaxed);
     }
-    for (number, (node, _)) in mesh.iter().enumerate() {
-        let mut events = node.events();
-        tokio::spawn(async move {
-            while let Some(Ok(event)) = events.next().await {
-                println!("node {number}: {event:?}");
-            }
-        });
-    }
-    let started = Instant::now();
-    let stop = started + Duration::from_secs(seconds as u64);
-    let mut writers = Vec::new();
-    for (_, handle) in mesh.iter().take(publishers) {
-        let (handle, accepted) = (handle.clone(), Arc::clone(&accepted));
-        writers.push(tokio::spawn(async move {
-            let mut count = 0u64;
-            while Instant::now() < stop {
-                let bodies = (0..256u64).map(|n| {
-                    let mut body = vec![0u8; bytes];
-                    let stamp = (count + n).to_le_bytes();
-                    body.iter_mut().zip(stamp).for_each(|(to, from)| *to = from);
-                    body.into()
-                });
-                let published = handle.publish_all(bodies.collect::<Vec<_>>()).await.expect("published");
-                count += published.len() as u64;
-                accepted.fetch_add(published.len() as u64, Ordering::Relaxed);
-            }
-        }));
-    }
-    let cpu = cpu_seconds();
+}
+
+/// Prints a line a second.
+async fn watch(node: &Node, started: Instant, stop: Instant, counts: &Counts) -> Result<(), Error> {
     let mut before = 0;
     while Instant::now() < stop {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let now = delivered.load(Ordering::Relaxed);
-        let stats = mesh[0].0.stats().await?;
+        let now = counts.delivered.load(Ordering::Relaxed);
+        let stats = node.stats().await?;
         let topic = &stats.topics[0];
         println!(
             "{:5.1} s  {:7} deliveries/s  {:4} MiB resident  {:6} bundles and {:4} MiB of bodies at node 0, {} wanted",
@@ -95,33 +144,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             stats.wants
         );
         before = now;
-    }
-    for writer in writers {
-        writer.await?;
-    }
-    let expected = accepted.load(Ordering::Relaxed) * nodes as u64;
-    let patience = Instant::now() + Duration::from_secs(30);
-    while delivered.load(Ordering::Relaxed) + lagged.load(Ordering::Relaxed) < expected
-        && Instant::now() < patience
-    {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let (delivered, lagged) = (delivered.load(Ordering::Relaxed), lagged.load(Ordering::Relaxed));
-    let cpu = cpu_seconds() - cpu;
-    println!(
-        "{delivered} of {expected} delivered, {lagged} missed by slow readers, {:.0} per second, {:.2} CPU-us per delivery",
-        delivered as f64 / started.elapsed().as_secs_f64(),
-        cpu * 1e6 / delivered as f64
-    );
-    // What was refused, degraded or given up anywhere, so that a loss has a name.
-    for (number, (node, _)) in mesh.iter().enumerate() {
-        let counters = node.stats().await?.counters;
-        let counted = counters.list().into_iter().filter(|(_, value)| *value > 0);
-        let counted: Vec<_> = counted.map(|(name, value)| format!("{name} {value}")).collect();
-        println!("node {number}: {}", counted.join(", "));
-    }
-    if delivered + lagged < expected {
-        std::process::exit(1);
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
 //! The one task that owns the engine. It waits only for its channels and its next deadline.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
@@ -62,6 +62,13 @@ pub(super) struct Parts {
     pub(super) config: Config,
 }
 
+/// A join on its way through the engine.
+struct Joining {
+    rules: Arc<RuleSet>,
+    validator: Option<Validator>,
+    answer: oneshot::Sender<Result<Joined, JoinError>>,
+}
+
 pub(super) struct Actor {
     pub(super) parts: Parts,
     pub(super) links: HashMap<LinkId, Link>,
@@ -75,6 +82,8 @@ pub(super) struct Actor {
     pub(super) topics: HashMap<TopicId, Port>,
     /// Topics that stay relayed when no join of them is left. As many as the builder named, 64 at the most.
     relayed: HashSet<TopicId>,
+    /// Joins that the engine has not answered, in their order; `None` for those that nobody waits for.
+    joining: VecDeque<Option<Joining>>,
     next_join: u64,
     notices_in: mpsc::UnboundedSender<Notice>,
     notices: mpsc::UnboundedReceiver<Notice>,
@@ -117,6 +126,7 @@ impl Actor {
             unread: Unread::default(),
             topics: HashMap::new(),
             relayed: HashSet::new(),
+            joining: VecDeque::new(),
             next_join: 0,
             notices_in,
             notices,
@@ -131,6 +141,7 @@ impl Actor {
     /// Relays a topic that the application has not joined.
     pub(super) fn relay(&mut self, rules: Arc<RuleSet>) {
         self.relayed.insert(rules.id());
+        self.joining.push_back(None);
         self.handle(Input::Join { rules, deliver: false, validate: false });
     }
 
@@ -234,10 +245,7 @@ impl Actor {
     fn on_message(&mut self, message: Message) -> ControlFlow<()> {
         match message {
             Message::Publish(request) => self.on_publish(request),
-            Message::Join { rules, validator, answer } => {
-                // Whoever asked may have gone: then the join goes with its answer.
-                let _ = answer.send(self.on_join(rules, validator));
-            }
+            Message::Join { rules, validator, answer } => self.on_join(Joining { rules, validator, answer }),
             Message::Connect { peer, answer } => {
                 // Whoever asked may have gone; the peer is kept all the same.
                 let _ = answer.send(self.keep(peer));
@@ -318,21 +326,33 @@ impl Actor {
         }
     }
 
-    fn on_join(&mut self, rules: Arc<RuleSet>, validator: Option<Validator>) -> Result<Joined, JoinError> {
+    fn on_join(&mut self, joining: Joining) {
         // Handles that were dropped before this was asked make room for it.
         while let Ok(notice) = self.notices.try_recv() {
             self.on_notice(notice);
         }
-        let topic = rules.id();
-        match self.parts.engine.join_refusal(&rules) {
-            None => {}
-            Some(JoinRefusal::TooManyLeft) => return Err(JoinError::TooManyLeft),
-            Some(_) => return Err(JoinError::TooMany),
-        }
-        let validate = validator.is_some();
+        let (rules, validate) = (Arc::clone(&joining.rules), joining.validator.is_some());
+        self.joining.push_back(Some(joining));
         // It is delivered from the first subscription on.
-        self.handle(Input::Join { rules: Arc::clone(&rules), deliver: false, validate });
-        let join = JoinId(self.next_join);
+        self.handle(Input::Join { rules, deliver: false, validate });
+        // The next message may end another join of the topic, which must not take this one with it.
+        self.act();
+    }
+
+    /// The engine has answered the first of the joins that wait.
+    pub(super) fn on_joined(&mut self, result: Result<(), JoinRefusal>) {
+        let Some(Joining { rules, validator, answer }) = self.joining.pop_front().flatten() else { return };
+        let joined = match result {
+            Ok(()) => Ok(self.joined(rules, validator)),
+            Err(JoinRefusal::TooManyLeft) => Err(JoinError::TooManyLeft),
+            Err(_) => Err(JoinError::TooMany),
+        };
+        // Whoever asked may have gone: then the join goes with its answer.
+        let _ = answer.send(joined);
+    }
+
+    fn joined(&mut self, rules: Arc<RuleSet>, validator: Option<Validator>) -> Joined {
+        let (topic, join) = (rules.id(), JoinId(self.next_join));
         self.next_join += 1;
         let links = self.parts.engine.links_of(&topic);
         let port = self.topics.entry(topic).or_insert_with(|| Port::new(self.parts.capacity));
@@ -340,7 +360,7 @@ impl Actor {
         let (rumors, delivered) = (port.rumors.downgrade(), port.delivered.clone());
         let membership = port.join(topic, join, links, self.notices_in.clone());
         let taken_back = self.taken_back_in.clone();
-        Ok(Joined { rules, rumors, delivered, membership, taken_back })
+        Joined { rules, rumors, delivered, membership, taken_back }
     }
 
     fn on_notice(&mut self, notice: Notice) {

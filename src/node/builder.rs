@@ -224,29 +224,13 @@ impl Builder {
         if rules.len() > crate::protocol::MAX_TOPICS {
             return Err(SpawnError::TooManyTopics(rules.len()));
         }
-        let (position_log_file, position_log) = match self.position_log {
-            None => (None, UsedPositions::None),
-            Some(path) => {
-                let (key, fresh) = (author.public(), author.take_fresh());
-                let opened =
-                    tokio::task::spawn_blocking(move || PositionLog::open(path, key, fresh, now_ms)).await;
-                let (file, used) = opened.map_err(|_| SpawnError::Stopped)??;
-                (Some(file), UsedPositions::Kept { used })
-            }
-        };
+        let (position_log_file, position_log) = open_position_log(self.position_log, &author, now_ms).await?;
         let endpoint = match self.endpoint {
             Some(endpoint) => Endpoint::from_quinn(endpoint, &self.key, self.gate)?,
             None => Endpoint::bind(&self.key, resolve(self.listen).await?, self.gate)?,
         };
         let local_addr = endpoint.local_addr().map_err(SpawnError::LocalAddr)?;
-        let seed = match self.seed {
-            Some(seed) => seed,
-            None => {
-                let mut seed = [0; 32];
-                getrandom::fill(&mut seed).map_err(|error| SpawnError::Entropy(error.to_string()))?;
-                seed
-            }
-        };
+        let seed = self.seed.map_or_else(entropy, Ok)?;
         let started = std::time::Instant::now();
         let dialled_by = config.clone();
         let setup = Setup { network, node: self.key.public(), author, position_log, seed, config };
@@ -294,6 +278,24 @@ impl Builder {
         );
         Ok((actor, node))
     }
+}
+
+async fn open_position_log(
+    path: Option<PathBuf>,
+    author: &SecretKey,
+    now_ms: u64,
+) -> Result<(Option<PositionLog>, UsedPositions), SpawnError> {
+    let Some(path) = path else { return Ok((None, UsedPositions::None)) };
+    let (key, fresh) = (author.public(), author.take_fresh());
+    let opened = tokio::task::spawn_blocking(move || PositionLog::open(path, key, fresh, now_ms)).await;
+    let (file, used) = opened.map_err(|_| SpawnError::Stopped)??;
+    Ok((Some(file), UsedPositions::Kept { used }))
+}
+
+fn entropy() -> Result<[u8; 32], SpawnError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| SpawnError::Entropy(error.to_string()))?;
+    Ok(seed)
 }
 
 async fn resolve(text: String) -> Result<SocketAddr, SpawnError> {

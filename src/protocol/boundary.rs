@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{DownReason, Event, Offence, PublishError, Validation};
+use super::{DownReason, Event, JoinRefusal, Offence, PublishError, Validation};
 use crate::key::{PublicKey, Signature};
 use crate::rumor::{Bundle, BundleId, RuleSet, RumorId, SignedHeader, TopicId};
 use crate::wire::{Lane, Reason};
@@ -116,7 +116,7 @@ pub enum Input {
         publish_id: PublishId,
     },
     /// The application wants a topic relayed and, if `deliver`, delivered: first what is held of it and was not delivered, in
-    /// the order of positions. Nothing happens if [`Engine::join_refusal`](super::Engine::join_refusal) says so.
+    /// the order of positions. It is answered with [`Action::Joined`] before anything of it is done, also if it is joined already.
     Join {
         /// The rules.
         rules: Arc<RuleSet>,
@@ -234,6 +234,13 @@ pub enum Action {
         from_ms: u64,
         /// Unix milliseconds.
         until_ms: u64,
+    },
+    /// The answer to [`Input::Join`]. There is one for each, in their order.
+    Joined {
+        /// The topic.
+        topic: TopicId,
+        /// Why it is not joined, if it is not: then nothing has happened.
+        result: Result<(), JoinRefusal>,
     },
     /// The answer to a publish request.
     Published {

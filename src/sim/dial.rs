@@ -11,21 +11,16 @@
 //! as many links as that it wants. A network that comes up from nothing tells each node of some others, too. A dialler that is
 //! short of candidates is told of random nodes, as a table of members would.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::drive::nanos;
 use super::liars::Acquaintance;
-use super::machine::Machine;
 use super::network::Network;
 use super::node::{End, Node};
 use super::queue::{Happening, NodeIndex};
 use super::scenario::Start;
+use super::time::nanos;
 use super::topology::Topology;
-use crate::key::PublicKey;
-use crate::protocol::dialler::View;
-use crate::protocol::{Config, Dialler, DownReason, Ending, Input, LinkId, Mono, Order, Origin};
-use crate::rumor::NetworkId;
+use crate::protocol::{DownReason, Ending, Input, LinkId, Mono, Order, Origin};
 use crate::wire::Reason;
 
 /// A dial without an answer is given up after so long (quinn's initial time-out is of this order; a guess).
@@ -35,64 +30,6 @@ const DRAWS: usize = 32;
 const DRAW_AGAIN: u64 = 1_000_000_000;
 /// Other nodes of which a node is told in a network that comes up from nothing, beside its hash-selected acceptors.
 const OTHERS: usize = 96;
-
-/// What a node dials with.
-#[derive(Debug)]
-pub(super) struct Dialling {
-    pub(super) dialler: Dialler<NodeIndex>,
-    config: Config,
-    /// Links to dial, as the topology says.
-    pub(super) wanted: usize,
-    /// Whom the topology gives it, and of whom it is told at the beginning.
-    pub(super) told: Vec<(NodeIndex, Origin)>,
-    /// Peers that it dials though no dialler says so: what adversaries do.
-    knocking: BTreeSet<NodeIndex>,
-    /// When it looks again, nanoseconds; 0 if that is not planned.
-    looks_at: u64,
-}
-
-impl Dialling {
-    pub(super) fn new(key: PublicKey, network: NetworkId, config: Config) -> Self {
-        let dialler = Dialler::new(key, network, &config, key.as_bytes());
-        let knocking = BTreeSet::new();
-        Self { dialler, config, wanted: 0, told: Vec::new(), knocking, looks_at: 0 }
-    }
-
-    /// A dialler that wants so many links, feels for others or does not, and knows nobody.
-    fn renew(&mut self, key: PublicKey, network: NetworkId, feels: bool) {
-        let mut config = self.config.clone();
-        config.dialling.outbound = self.wanted;
-        if !feels {
-            config.dialling.feelers = 0;
-        }
-        self.dialler = Dialler::new(key, network, &config, key.as_bytes());
-        self.knocking.clear();
-        self.looks_at = 0;
-    }
-}
-
-/// What a dialler asks of a machine. One that is no engine refuses nobody, and nobody knows what it has heard.
-struct Of<'a>(&'a dyn Machine);
-
-impl View for Of<'_> {
-    fn refuses(&self, peer: &PublicKey) -> Option<Reason> {
-        self.0.engine().and_then(|engine| engine.would_refuse_dial(peer))
-    }
-
-    fn is_proven(&self, link: LinkId) -> bool {
-        self.0.engine().is_none_or(|engine| engine.is_proven(link))
-    }
-
-    fn heard_at(&self) -> Option<Mono> {
-        self.0.engine().and_then(crate::protocol::Engine::heard_at)
-    }
-}
-
-impl Node {
-    fn next_order(&mut self, now: Mono) -> Option<Order<NodeIndex>> {
-        self.dialling.dialler.poll(now, &Of(&*self.machine))
-    }
-}
 
 impl Network {
     /// Lets `node` dial `peer`, whatever links it has: for adversaries, which dial whom they like and as often.
@@ -108,11 +45,6 @@ impl Network {
     fn knock(&mut self, from: NodeIndex, to: NodeIndex, ordered: bool) {
         let delay = self.delay(from, to);
         self.queue.plan(self.now + nanos(delay), to, Happening::Knock { from, ordered });
-    }
-
-    pub(super) fn delay(&self, from: NodeIndex, to: NodeIndex) -> Duration {
-        let places = self.nodes.get(from as usize).zip(self.nodes.get(to as usize));
-        places.map_or(Duration::ZERO, |(from, to)| self.scenario.latency.between(from.place, to.place))
     }
 
     /// Somebody's handshake arrives.
@@ -231,7 +163,7 @@ impl Network {
         let now = Mono::from_nanos(self.now);
         loop {
             let Some(node) = self.nodes.get_mut(index as usize).filter(|node| node.alive) else { return };
-            match node.next_order(now) {
+            match node.dialling.next_order(now, &*node.machine) {
                 None => return,
                 Some(Order::Dial { addr, .. }) => self.knock(index, addr, true),
                 Some(Order::HangUp { link }) => self.close(index, link, Reason::Shutdown),

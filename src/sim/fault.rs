@@ -2,26 +2,15 @@
 
 use std::time::Duration;
 
-use super::drive::nanos;
 use super::network::Network;
 use super::queue::{Happening, NodeIndex};
 use super::scenario::Start;
+use super::time::{IDLE, nanos};
 use crate::protocol::{Input, UsedPositions};
 use crate::wire::Reason;
 
-/// A silent link goes down after so long: `IDLE_TIMEOUT` of `net/transport.rs`.
-const IDLE: Duration = Duration::from_secs(30);
 /// Goodbyes of a node that leaves are written within this, then it is gone: `net` gives them a second.
 const LEAVING: Duration = Duration::from_secs(1);
-
-/// Nodes that leave and nodes that come.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Churn {
-    /// Honest nodes that leave per second, in good order.
-    pub leave_per_s: f64,
-    /// Honest nodes that come per second, with new keys.
-    pub join_per_s: f64,
-}
 
 impl Network {
     /// Cuts the network: what two nodes of different sides send each other is lost until [`Network::heal`]. It is then

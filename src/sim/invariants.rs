@@ -3,26 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::broken::Broken;
 use super::network::Network;
 use super::queue::NodeIndex;
-use crate::protocol::{Engine, Offence, VerifyJob};
+use crate::protocol::{Engine, JoinRefusal, Offence, VerifyJob};
 use crate::rumor::{Bundle, Evidence};
 use crate::verify;
 
 /// What each event adds to what a recount may walk through.
 const RECOUNT: usize = 4;
-
-/// An invariant that does not hold.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("at {at:?}, node {node}: {what}")]
-pub struct Broken {
-    /// Since the beginning.
-    pub at: Duration,
-    /// Which node did it.
-    pub node: usize,
-    /// What, in a sentence.
-    pub what: String,
-}
 
 impl Network {
     /// Whether everything that must hold does, as far as the node that acted last can tell: no honest node bans or blames
@@ -117,6 +106,13 @@ impl Network {
         });
         if !genuine {
             self.broke(by, format!("convicts author {} with evidence that does not verify", author.short()));
+        }
+    }
+
+    /// There is one topic, which each node joins: none may be refused it.
+    pub(super) fn check_join(&mut self, node: NodeIndex, why: JoinRefusal) {
+        if self.record.is_honest(node) {
+            self.broke(node, format!("can't join its topic: {why:?}"));
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::network::Network;
+use super::time::nanos;
 
 /// Rumors published by random honest nodes, at random moments.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,11 +33,11 @@ impl Network {
 
     /// As [`Network::load`]; `pass` lets time pass.
     pub(super) fn load_while(&mut self, load: Load, pass: &mut dyn FnMut(&mut Self, Duration)) -> usize {
-        let end = self.now.saturating_add(super::drive::nanos(load.time));
+        let end = self.now.saturating_add(nanos(load.time));
         let mut count = 0usize;
         loop {
             let gap = self.dice.gap(load.per_second);
-            if self.now.saturating_add(super::drive::nanos(gap)) >= end {
+            if self.now.saturating_add(nanos(gap)) >= end {
                 pass(self, Duration::from_nanos(end - self.now));
                 return count;
             }

@@ -3,8 +3,6 @@
 use bytes::Bytes;
 
 use super::liars::{Acquaintance, Adversary, Me, Outgoing, Plot};
-use super::network::Network;
-use super::queue::NodeIndex;
 use super::scenario::Scenario;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::{LinkId, Mono, Now};
@@ -42,46 +40,18 @@ impl Lying {
         self.me.take_out()
     }
 
-    fn incoming(&mut self, now: Now, from: LinkId, lane: Lane, payload: &Bytes) -> Vec<Outgoing> {
+    pub(super) fn incoming(&mut self, now: Now, from: LinkId, lane: Lane, payload: &Bytes) -> Vec<Outgoing> {
         self.adversary.incoming(self.me.at(now), from, lane, payload);
         self.me.take_out()
     }
 
     /// What it sends and whom it dials, if its moment has come.
-    fn wake(&mut self, now: Now) -> (Vec<Outgoing>, Vec<PublicKey>) {
+    pub(super) fn wake(&mut self, now: Now) -> (Vec<Outgoing>, Vec<PublicKey>) {
         if self.next_wake().is_none_or(|at| at > now.mono) {
             return (Vec::new(), Vec::new());
         }
         self.adversary.wake(self.me.at(now));
         let dials = self.adversary.dials(&mut self.me);
         (self.me.take_out(), dials)
-    }
-}
-
-impl Network {
-    /// A liar hears a frame and may answer at once.
-    pub(super) fn hear(&mut self, node: NodeIndex, link: LinkId, lane: Lane, payload: &Bytes) {
-        let now = self.now_of(node);
-        let liar = self.nodes.get_mut(node as usize).and_then(|node| node.twist.as_mut());
-        let Some(liar) = liar else { return };
-        for lie in liar.incoming(now, link, lane, payload) {
-            self.transmit(node, lie);
-        }
-    }
-
-    /// A liar acts, if its moment has come.
-    pub(super) fn stir(&mut self, node: NodeIndex) {
-        let now = self.now_of(node);
-        let liar = self.nodes.get_mut(node as usize).and_then(|node| node.twist.as_mut());
-        let Some(liar) = liar else { return };
-        let (lies, dials) = liar.wake(now);
-        for lie in lies {
-            self.transmit(node, lie);
-        }
-        for peer in dials {
-            if let Some(peer) = self.by_key.get(&peer).copied() {
-                self.dial(node as usize, peer as usize);
-            }
-        }
     }
 }

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::node::Node;
-use super::record::{NEVER, Record, Told, delay};
+use super::record::{NEVER, Record, Refused, Told, delay};
 use crate::key::PublicKey;
-use crate::protocol::PublishError;
 
 impl Record {
     pub(super) fn measures(&self, nodes: &[Node]) -> Measures {
@@ -138,15 +137,6 @@ pub struct Conviction {
     pub delays: Vec<Duration>,
     /// Honest nodes that have not.
     pub missing: usize,
-}
-
-/// A publish request that was answered with an error.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// Whose.
-    pub node: usize,
-    /// Why.
-    pub error: PublishError,
 }
 
 /// What the engines of the honest nodes hold, by their own gauges.

@@ -33,9 +33,12 @@
 //! ```
 
 mod baseline;
+mod broken;
+mod build;
 pub mod classic;
 mod count;
 mod dial;
+mod dialling;
 mod dice;
 mod drive;
 mod experiment;
@@ -43,6 +46,7 @@ mod fault;
 mod invariants;
 mod latency;
 mod liars;
+mod line;
 mod load;
 mod lying;
 mod machine;
@@ -53,14 +57,16 @@ mod protocol;
 mod queue;
 mod reading;
 mod record;
+mod run;
 mod scenario;
+mod stir;
+mod time;
 mod topology;
 mod trouble;
 mod uplink;
 
+pub use broken::Broken;
 pub use experiment::{Experiment, Progress, Report};
-pub use fault::Churn;
-pub use invariants::Broken;
 pub use latency::Latency;
 pub use liars::{
     Acquaintance, Adversary, AnnounceLiar, BackDated, Both, Censor, Censored, Custom, EdgeEquivocator,
@@ -70,10 +76,11 @@ pub use liars::{
 };
 pub use load::Load;
 pub use machine::Machine;
-pub use measure::{Conviction, Gauges, Measures, Memory, Refused, Spread};
+pub use measure::{Conviction, Gauges, Measures, Memory, Spread};
 pub use network::Network;
 pub use protocol::{ParseProtocolError, Protocol};
-pub use scenario::{Scenario, Start};
+pub use record::Refused;
+pub use scenario::{Churn, Scenario, Start};
 pub use topology::Topology;
 
 #[cfg(test)]

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::dial::Dialling;
+use super::dialling::Dialling;
 use super::lying::Lying;
 use super::machine::Machine;
 use super::queue::NodeIndex;
-use super::trouble::Troubles;
 use super::uplink::Uplink;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::{Input, LinkId, Now};
@@ -47,6 +46,20 @@ pub(super) struct Node {
     /// What its transport has taken and its machine has not been told of.
     pub(super) written: Vec<(LinkId, Lane, usize)>,
     pub(super) written_bytes: usize,
+}
+
+/// What is wrong with a node.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Troubles {
+    /// Its clock has stepped by so much, milliseconds.
+    pub(super) stepped_ms: i64,
+    /// How long a record takes.
+    pub(super) record_takes: Duration,
+    pub(super) record_fails: bool,
+    /// If it asks validators, how long they think.
+    pub(super) thinks: Option<Duration>,
+    /// It has left the topic.
+    pub(super) left: bool,
 }
 
 /// A machine is told what its transport has taken with its next input, or when it is so much: telling it after each

@@ -55,6 +55,23 @@ pub(super) enum Happening {
     Wake,
 }
 
+impl Happening {
+    /// Whether it is nothing to a node that is down.
+    pub(super) const fn needs_a_running_node(&self) -> bool {
+        matches!(
+            self,
+            Self::Arrive { .. }
+                | Self::Down { .. }
+                | Self::Read { .. }
+                | Self::Room { .. }
+                | Self::Judged { .. }
+                | Self::Recorded { .. }
+                | Self::Validated { .. }
+                | Self::Wake
+        )
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Planned {
     /// Nanoseconds.

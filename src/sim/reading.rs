@@ -10,9 +10,9 @@
 
 use bytes::Bytes;
 
-use super::drive::nanos;
 use super::network::Network;
 use super::queue::{Happening, NodeIndex};
+use super::time::nanos;
 use crate::protocol::{FRAME_OVERHEAD, Input, LinkId};
 use crate::wire::Lane;
 

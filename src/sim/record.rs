@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use bytes::Bytes;
 
 use super::count;
-use super::measure::Refused;
 use super::queue::NodeIndex;
 use crate::key::PublicKey;
 use crate::protocol::{PublishError, PublishId};
@@ -79,6 +78,15 @@ pub(super) struct Told {
     pub(super) at: Vec<u64>,
     /// Per node: over how many links it came.
     pub(super) hops: Vec<u8>,
+}
+
+/// A publish request that was answered with an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Whose.
+    pub node: usize,
+    /// Why.
+    pub error: PublishError,
 }
 
 fn put<T: Clone>(list: &mut Vec<T>, at: usize, value: T, nothing: T) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Churn, Latency, Liar, Placement, Protocol, Topology};
+use super::{Latency, Liar, Placement, Protocol, Topology};
 use crate::protocol::Config;
 use crate::rumor::Topic;
 
@@ -82,6 +82,15 @@ impl Default for Scenario {
             seed: 1,
         }
     }
+}
+
+/// Nodes that leave and nodes that come.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Churn {
+    /// Honest nodes that leave per second, in good order.
+    pub leave_per_s: f64,
+    /// Honest nodes that come per second, with new keys.
+    pub join_per_s: f64,
 }
 
 /// How a network begins.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::drive::nanos;
-use super::invariants::Broken;
+use super::broken::Broken;
 use super::network::Network;
+use super::node::Troubles;
 use super::queue::{Happening, NodeIndex};
+use super::time::nanos;
 use crate::protocol::{Input, Validation, ValidationId};
 use crate::wire::Reason;
 
@@ -13,20 +14,6 @@ use crate::wire::Reason;
 const HEARD_WITHIN: Duration = Duration::from_secs(15);
 /// Then nobody says anything, and what is left to do is done within this: announcements, pulls and their time-outs.
 const RESTS_AFTER: Duration = Duration::from_secs(15);
-
-/// What is wrong with a node.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Troubles {
-    /// Its clock has stepped by so much, milliseconds.
-    stepped_ms: i64,
-    /// How long a record takes.
-    record_takes: Duration,
-    record_fails: bool,
-    /// If it asks validators, how long they think.
-    thinks: Option<Duration>,
-    /// It has left the topic.
-    left: bool,
-}
 
 impl Network {
     /// A node's clock steps by so many milliseconds. Its monotonic clock does not.

@@ -103,6 +103,6 @@ impl Presence {
 
     /// Whether a link that relays a topic is known to be alive.
     pub(in crate::protocol) fn trusts(&self, link: &Link, now: Mono) -> bool {
-        self.woke.is_none_or(|woke| link.up_since >= woke || now.since(woke) >= LINK_SILENCE)
+        self.woke.is_none_or(|woke| link.up_since() >= woke || now.since(woke) >= LINK_SILENCE)
     }
 }

@@ -6,8 +6,6 @@ use std::time::Duration;
 use crate::key::PublicKey;
 use crate::protocol::engine::Engine;
 use crate::protocol::failpoint::Failpoint;
-use crate::protocol::limits::REMIND_EVERY;
-use crate::protocol::links::Sender;
 use crate::protocol::linkset::Slot;
 use crate::protocol::timers::Timer;
 use crate::protocol::topics::entry::Entry;
@@ -53,10 +51,11 @@ impl Engine {
     fn on_forged(&mut self, topic: TopicId, job: &VerifyJob) {
         let id = job.id;
         let entry = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id));
-        let Some(entry) = entry.filter(|entry| entry.signed.signature == job.signature) else { return };
-        let Some(first) = entry.first_copy_mut() else { return };
-        let mut vouched = std::mem::take(&mut first.same);
-        vouched.push((first.link, first.peer));
+        let Some(entry) = entry.filter(|entry| entry.signed().signature == job.signature) else { return };
+        let vouched = entry.take_vouchers();
+        if vouched.is_empty() {
+            return;
+        }
         if self.cx.config.lacks(Failpoint::SeenBeforeVerified) {
             entry.refuse();
         } else {
@@ -71,8 +70,7 @@ impl Engine {
     pub(super) fn was_heard(&mut self, link: LinkId) {
         self.condition.presence_mut().heard(self.cx.now.mono);
         if let Some(link) = self.links.get_mut(link) {
-            link.good = link.good.saturating_add(1);
-            link.service.brings(self.cx.now.mono);
+            link.brings_news(self.cx.now.mono);
         }
     }
 
@@ -81,7 +79,7 @@ impl Engine {
         self.cx.counters.over_cap += 1;
         let Some(window) = self.topics.get_mut(&topic) else { return };
         let Some(entry) = window.entry(&id) else { return };
-        let (signed, have) = (entry.signed, entry.have);
+        let (signed, have) = (*entry.signed(), entry.holders());
         window.forget(&id);
         have.iter().for_each(|slot| self.owe(slot, &signed.header, id));
         self.drop_want(&(topic, id));
@@ -94,12 +92,12 @@ impl Engine {
         self.was_heard(link);
         let Some(window) = self.topics.get_mut(&topic) else { return };
         let Some(entry) = window.entry_mut(&id) else { return };
-        if entry.is_verified() || entry.signed.signature != job.signature {
+        if entry.is_verified() || entry.signed().signature != job.signature {
             return;
         }
         entry.signature_held();
-        let signed = entry.signed;
-        let has_body = entry.body.is_some();
+        let signed = *entry.signed();
+        let has_body = entry.has_body();
         let author = signed.header.author;
         if self.evidence.is_convicted(&author) {
             self.cx.counters.convicted_author += 1;
@@ -125,7 +123,7 @@ impl Engine {
         self.take_allowance(link, &signed.header);
         self.check_duplicate_writer(&topic, &signed.header);
         let Some(window) = self.topics.get_mut(&topic) else { return };
-        if window.rules.hold_back().is_some() {
+        if window.rules().hold_back().is_some() {
             // Before body and validator, so that a conflict is seen everywhere before either version is delivered.
             self.announce_header(topic, id);
         }
@@ -133,11 +131,10 @@ impl Engine {
             return self.judge(topic, id);
         }
         let Some(entry) = self.topics.get(&topic).and_then(|window| window.entry(&id)) else { return };
-        let (have, size) = (entry.have, entry.size_class());
+        let (have, size) = (entry.holders(), entry.size_class());
         for slot in have.iter() {
             if let Some(link) = self.links.at(slot) {
-                let sender = Sender { link: link.id, slot, peer: link.peer };
-                self.want(sender, topic, id, size);
+                self.want(link.sender(), topic, id, size);
             }
         }
         // Who announced it while the signature was being checked, or sent bodies that were left, was noted and not asked.
@@ -157,13 +154,10 @@ impl Engine {
         let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) else {
             return;
         };
-        if entry.body.is_some() {
+        if entry.has_body() {
             return;
         }
-        let signature = entry.signed.signature;
-        entry.body = Some(bundle.detached().with_signature(signature).into());
-        entry.from = Some(from);
-        entry.hops = hops;
+        entry.attach_body(bundle, from, hops);
         self.judge(topic, id);
     }
 
@@ -172,14 +166,14 @@ impl Engine {
         self.drop_want(&(topic, id));
         let now = self.cx.now.mono;
         let Some(window) = self.topics.get_mut(&topic) else { return };
-        if !window.validate {
+        if !window.is_judged() {
             return self.accept(topic, id);
         }
         let Some(entry) = window.entry_mut(&id) else { return };
         entry.asks_validator();
-        let (header, from) = (entry.signed.header, entry.from);
+        let (header, from) = (*entry.header(), entry.via());
         // Keys cost nothing, so newcomers share the turn of the peer that brings them.
-        let newcomer = window.authors.is_newcomer(&header.author, now);
+        let newcomer = window.authors().is_newcomer(&header.author, now);
         let turn = from.filter(|_| newcomer).unwrap_or(header.author);
         if self.questions.is_free(&turn, self.cx.config.validators.at_once.max(1)) {
             return self.question(turn, topic, id);
@@ -193,7 +187,7 @@ impl Engine {
 
     fn question(&mut self, turn: PublicKey, topic: TopicId, id: BundleId) {
         let Some(window) = self.topics.get_mut(&topic) else { return };
-        let validate = window.validate;
+        let validate = window.is_judged();
         // While it waited the topic may have been left and joined again: then what has this id now is not verified yet.
         let Some(entry) = window.entry_mut(&id) else { return };
         if !entry.is_validating() {
@@ -203,7 +197,7 @@ impl Engine {
         if !validate {
             return self.accept(topic, id);
         }
-        let Some(bundle) = entry.body.clone() else { return };
+        let Some(bundle) = entry.body().cloned() else { return };
         let question = self.questions.ask(turn, topic, id);
         let patience = self.validator_patience_for(&bundle);
         self.cx.timers.set(self.mono().plus(patience), Timer::ValidatorOverdue(question));
@@ -224,7 +218,7 @@ impl Engine {
             // The author was convicted, or the topic left: the question has lost its meaning.
             (None, _) => {}
             (Some(entry), Validation::Accept) => {
-                entry.validated = true;
+                entry.is_accepted_by_validator();
                 self.accept(topic, id);
             }
             (_, Validation::Ignore) => {
@@ -291,7 +285,7 @@ impl Engine {
             return;
         };
         entry.put_off();
-        let (header, have) = (entry.signed.header, entry.have);
+        let (header, have) = (*entry.header(), entry.holders());
         have.iter().for_each(|slot| self.owe(slot, &header, id));
     }
 
@@ -300,19 +294,18 @@ impl Engine {
         let now = self.cx.now.mono;
         let Some(window) = self.topics.get_mut(&topic) else { return };
         let Some(entry) = window.entry_mut(&id) else { return };
-        let tries = entry.tries;
-        entry.tries = tries.saturating_add(1);
-        window.debts.rest(&id, tries, now);
+        let tries = entry.is_tried_in_vain();
+        window.debts_mut().rest(&id, tries, now);
     }
 
     /// Rows 10 and 11: store, mark seen, deliver, forward.
     pub(super) fn accept(&mut self, topic: TopicId, id: BundleId) {
         let now = self.cx.now;
         let Some(window) = self.topics.get_mut(&topic) else { return };
-        let hold = window.rules.hold_back();
+        let hold = window.rules().hold_back();
         let Some(entry) = window.entry_mut(&id) else { return };
-        let Some(bundle) = entry.body.clone() else { return };
-        let (header, from) = (entry.signed.header, entry.from);
+        let Some(bundle) = entry.body().cloned() else { return };
+        let (header, from) = (*entry.header(), entry.via());
         // There was room when it came in, but others may have taken it since. (Own bundles were sealed for what there is.)
         if from.is_some() && !window.has_room_for_body(&header, now.mono, &self.cx.config) {
             self.cx.counters.over_cap += 1;
@@ -323,12 +316,10 @@ impl Engine {
             || window.is_deliverable(header.tick, now)
             || self.cx.config.lacks(Failpoint::LateDelivered);
         let until = hold.map(|delay| now.mono.plus(delay));
-        let read = window.deliver && hold.is_none();
+        let read = window.is_read() && hold.is_none();
         let Some(entry) = window.entry_mut(&id) else { return };
-        entry.accept(until);
-        entry.deliverable = deliverable;
-        let deliver = read && deliverable && !entry.delivered;
-        entry.delivered |= deliver;
+        entry.accept(until, deliverable);
+        let deliver = read && entry.deliver().is_some();
         self.cx.counters.bodies_evicted += window.keep_body(id, &header, from, now.mono, &self.cx.config);
         self.cx.counters.accepted += 1;
         self.cx.counters.rumors_accepted += u64::from(header.count);
@@ -358,8 +349,8 @@ impl Engine {
     pub(super) fn convict(&mut self, evidence: Evidence, from: Option<Slot>) {
         let author = evidence.author();
         let now = self.cx.now.mono;
-        let known = self.topics.values().any(|window| window.authors.knows(&author, now));
-        let heard = self.topics.values().any(|window| window.authors.bundles_of(&author) > 0);
+        let known = self.topics.values().any(|window| window.authors().knows(&author, now));
+        let heard = self.topics.values().any(|window| window.authors().bundles_of(&author) > 0);
         let Some(shed) = self.evidence.enter(evidence, known, now) else {
             self.cx.counters.evidence_known += 1;
             return;
@@ -369,10 +360,10 @@ impl Engine {
         self.event(Event::Convicted { evidence: Box::new(evidence) });
         if let Some(slot) = from {
             if let Some(conviction) = self.evidence.get_mut(&author) {
-                conviction.told.insert(slot);
+                conviction.gets_known_to(slot);
             }
             if let Some(link) = self.links.at_mut(slot) {
-                link.evidence_at = Some(self.cx.now.mono);
+                link.brings_evidence(self.cx.now.mono);
             }
         }
         let mut fetching = Vec::new();
@@ -389,13 +380,13 @@ impl Engine {
         if self.cx.config.lacks(Failpoint::EvidenceUntold) {
             return;
         }
-        let live: Vec<_> = self.links.iter().filter(|link| link.is_open()).map(|link| link.slot).collect();
+        let live: Vec<_> = self.links.iter().filter(|link| link.is_open()).map(|link| link.slot()).collect();
         for slot in live {
             if known || heard {
                 self.tell_evidence(slot, &author);
             } else if let Some(link) = self.links.at_mut(slot) {
                 // Keys cost nothing, so there may be any number of such proofs, and control frames go before rumors.
-                link.outbox.owe_evidence();
+                link.outbox_mut().owe_evidence();
             }
         }
     }
@@ -406,14 +397,13 @@ impl Engine {
     pub(super) fn remind_of_conviction(&mut self, slot: Slot, author: &PublicKey) {
         let now = self.cx.now.mono;
         let Some(conviction) = self.evidence.get_mut(author) else { return };
-        if conviction.told.contains(slot) {
+        if conviction.is_known_to(slot) {
             let Some(link) = self.links.at_mut(slot) else { return };
-            if link.reminded_at.is_some_and(|at| now.since(at) < REMIND_EVERY) {
+            if !link.is_reminded(now) {
                 return;
             }
-            link.reminded_at = Some(now);
-            link.budget.bytes.charge(now, EVIDENCE_LEN as u64);
-            conviction.told.remove(slot);
+            link.budget_mut().charge_bytes(now, EVIDENCE_LEN as u64);
+            conviction.is_unknown_to(slot);
         }
         self.tell_evidence(slot, author);
     }
@@ -424,15 +414,15 @@ impl Engine {
             return true;
         }
         let Some(conviction) = self.evidence.get_mut(author) else { return true };
-        let Some(evidence) = conviction.evidence else { return true };
-        if conviction.told.contains(slot) {
+        let Some(evidence) = conviction.evidence() else { return true };
+        if conviction.is_known_to(slot) {
             return true;
         }
         let Some(link) = self.links.at_mut(slot) else { return true };
         // Without room it is not marked as told, and follows when there is room.
-        let room = link.outbox.evidence(wire::evidence(&evidence));
+        let room = link.outbox_mut().evidence(wire::evidence(&evidence));
         if room {
-            conviction.told.insert(slot);
+            conviction.gets_known_to(slot);
             self.cx.dirty.insert(slot);
         } else {
             self.cx.counters.evidence_degraded += 1;

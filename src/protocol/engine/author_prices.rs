@@ -38,7 +38,7 @@ impl Engine {
     fn allowance(&mut self, slot: Slot, header: &Header) -> Option<(&mut Allowance, Mono)> {
         let (link, window) = (self.links.at_mut(slot)?, self.topics.get_mut(&header.topic)?);
         let now = self.cx.now.mono;
-        Some((window.authors.allowance(&header.author, &mut link.newcomers, now), now))
+        Some((window.authors_mut().allowance(&header.author, link.newcomers_mut(), now), now))
     }
 
     /// Puts a signature on a link's bill.
@@ -46,7 +46,7 @@ impl Engine {
         let now = self.cx.now.mono;
         if let Some(link) = self.links.get_mut(link) {
             let factor = if surcharged { SURCHARGE } else { 1 };
-            link.budget.charge_cpu(now, SIGNATURE_COST.saturating_mul(factor));
+            link.budget_mut().charge_cpu(now, SIGNATURE_COST.saturating_mul(factor));
         }
     }
 }

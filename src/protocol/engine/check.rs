@@ -72,12 +72,12 @@ impl Engine {
         recount.same("bundles with the validators", self.questions.len(), 0);
         recount.holds(self.publisher.is_idle(), "a publish request waits");
         for link in self.links.iter() {
-            let peer = link.peer.short();
+            let peer = link.peer().short();
             recount.holds(link.is_open(), format_args!("the link to {peer} is not live"));
             recount.holds(!link.is_reading_paused(), format_args!("{peer} is not read"));
-            recount.same(format_args!("bytes queued for {peer}"), link.outbox.queued_bytes(), 0);
-            recount.same(format_args!("pulls owed by {peer}"), link.service.owed, 0);
-            recount.same(format_args!("ids wanted from {peer}"), link.wanted_from, 0);
+            recount.same(format_args!("bytes queued for {peer}"), link.outbox().queued_bytes(), 0);
+            recount.same(format_args!("pulls owed by {peer}"), link.service().owed(), 0);
+            recount.same(format_args!("ids wanted from {peer}"), link.wanted_from(), 0);
         }
         // Those of the cycles, and what a link or a topic may have at once.
         let most = 8 + 4 * self.links.len() + 4 * self.topics.len();
@@ -107,18 +107,18 @@ impl Engine {
         self.wants.check(recount);
         let bills = self.wants.bills();
         for link in self.links.iter() {
-            let (listed, owed, bytes) = bills.get(&link.slot).copied().unwrap_or_default();
-            let peer = link.peer.short();
-            recount.same(format_args!("ids wanted from {peer}"), link.wanted_from, listed);
-            recount.same(format_args!("pulls owed by {peer}"), link.service.owed, owed);
-            recount.same(format_args!("bytes owed by {peer}"), link.service.owed_bytes, bytes);
+            let (listed, owed, bytes) = bills.get(&link.slot()).copied().unwrap_or_default();
+            let peer = link.peer().short();
+            recount.same(format_args!("ids wanted from {peer}"), link.wanted_from(), listed);
+            recount.same(format_args!("pulls owed by {peer}"), link.service().owed(), owed);
+            recount.same(format_args!("bytes owed by {peer}"), link.service().owed_bytes(), bytes);
         }
         for (wanted, want) in self.wants.iter() {
             recount.holds(
                 self.topics.contains_key(&wanted.0),
                 format_args!("an id of a topic that was left is wanted"),
             );
-            let moves = want.under_way() > 0 || want.is_starved() || want.rests_until > self.cx.now.mono;
+            let moves = want.under_way() > 0 || want.is_starved() || want.rests(self.cx.now.mono);
             recount.holds(
                 moves || self.is_being_judged(wanted),
                 format_args!("a wanted id is asked of nobody and waits for nothing: {want:?}"),
@@ -134,10 +134,10 @@ impl Engine {
     /// A link that is not read must be read again some time.
     fn check_pauses(&self, recount: &mut Recount) {
         for link in self.links.iter().filter(|link| !link.is_closing()) {
-            let peer = link.peer.short();
+            let peer = link.peer().short();
             let judged = !link.is_paused(Pause::Verification) || self.verifying.is_busy();
             recount.holds(judged, format_args!("{peer} is not read, and no verdict is awaited"));
-            let refills = || self.cx.timers.iter().any(|timer| *timer == Timer::BudgetRefilled(link.id));
+            let refills = || self.cx.timers.iter().any(|timer| *timer == Timer::BudgetRefilled(link.id()));
             recount.holds(
                 !link.is_paused(Pause::Budget) || refills(),
                 format_args!("{peer} is not read, and no timer will read it again"),

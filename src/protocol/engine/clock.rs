@@ -10,9 +10,9 @@ impl Engine {
     pub(super) fn check_clock(&mut self) {
         let now = self.cx.now;
         let live = |link: &&Link| link.is_open();
-        let ahead = self.links.iter().filter(live).map(|link| link.clock.ahead_ms(now)).collect();
-        let dialled = self.links.iter().filter(live).filter(|link| link.dialled);
-        let dialled = dialled.map(|link| link.clock.ahead_ms(now)).collect();
+        let ahead = self.links.iter().filter(live).map(|link| link.clock().ahead_ms(now)).collect();
+        let dialled = self.links.iter().filter(live).filter(|link| link.is_dialled());
+        let dialled = dialled.map(|link| link.clock().ahead_ms(now)).collect();
         let Some(ClockVerdict { alarm, wrong }) = self.condition.clock_mut().judge(ahead, dialled) else {
             return;
         };

@@ -5,7 +5,6 @@
 //! everything once more.
 
 use crate::protocol::engine::Engine;
-use crate::protocol::links::Sender;
 use crate::protocol::linkset::Slot;
 use crate::protocol::pulls::Want;
 use crate::protocol::topics::entry::size_class;
@@ -17,11 +16,11 @@ impl Engine {
         let wanted = (header.topic, id);
         let Some(window) = self.topics.get_mut(&header.topic) else { return };
         let Some(link) = self.links.at(slot) else { return };
-        let by = Sender { link: link.id, slot, peer: link.peer };
-        let noted = window.debts.add(id, header, by, self.cx.now.mono);
+        let by = link.sender();
+        let noted = window.debts_mut().add(id, header, by, self.cx.now.mono);
         // Others that announced it may serve it as well.
         for source in self.wants.get(&wanted).into_iter().flat_map(Want::sources) {
-            window.debts.note(&id, source, self.cx.now.mono);
+            window.debts_mut().note(&id, source, self.cx.now.mono);
         }
         if !noted && let Some(link) = self.links.at_mut(slot) {
             link.has_more(header.topic);
@@ -32,11 +31,11 @@ impl Engine {
     pub(super) fn pay_debts(&mut self) {
         let mut payable = Vec::new();
         for (topic, window) in &mut self.topics {
-            if window.validate && !self.questions.has_room() {
+            if window.is_judged() && !self.questions.has_room() {
                 continue;
             }
             let links = &self.links;
-            let peer = |slot| links.at(slot).map(|link| (link.id, link.peer));
+            let peer = |slot| links.at(slot).map(|link| (link.id(), link.peer()));
             let paid = window.payable(self.cx.now, &self.cx.config, peer);
             payable.extend(paid.into_iter().map(|(id, debt)| (*topic, id, debt)));
         }
@@ -47,7 +46,7 @@ impl Engine {
             for slot in debt.links.iter() {
                 let Some(link) = self.links.at_mut(slot).filter(|link| link.relays(&topic)) else { continue };
                 if serves {
-                    let sender = Sender { link: link.id, slot, peer: link.peer };
+                    let sender = link.sender();
                     self.want(sender, topic, id, size_class(Bundle::encoded_len(&debt.header)));
                 } else {
                     link.has_more(topic);

@@ -32,7 +32,7 @@ const QUIET: Duration = Duration::from_secs(60);
 
 /// Whether both ends dialled at once.
 fn are_simultaneous(old: &Link, dialled: bool, up_since: Mono) -> bool {
-    old.dialled != dialled && up_since.since(old.up_since) < SIMULTANEOUS
+    old.is_dialled() != dialled && up_since.since(old.up_since()) < SIMULTANEOUS
 }
 
 impl Engine {
@@ -47,26 +47,27 @@ impl Engine {
     /// than a handshake.
     fn newer_stays(&self, old: &Link, dialled: bool, up_since: Mono) -> bool {
         if are_simultaneous(old, dialled, up_since) {
-            return dialled == (self.cx.node < old.peer);
+            return dialled == (self.cx.node < old.peer());
         }
-        !(old.replaces && up_since.since(old.up_since) < REPLACED_FOR)
+        !(old.has_replaced() && up_since.since(old.up_since()) < REPLACED_FOR)
     }
 
     /// Both hellos were said on a link: if there is another to the same peer, the lesser of the two yields.
     pub(super) fn settle_duplicates(&mut self, slot: Slot) {
         let Some(new) = self.links.at(slot) else { return };
-        let (id, peer) = (new.id, new.peer);
+        let (id, peer) = (new.id(), new.peer());
         let mut lesser = Vec::new();
         let mut replaces = false;
-        for other in self.links.of_peer(&peer).filter(|other| other.id != id && other.is_in_use()) {
-            let (old, newer) = if other.id < id { (other, new) } else { (new, other) };
-            let newer_stays = self.newer_stays(old, newer.dialled, newer.up_since);
-            lesser.push(if newer_stays { old.id } else { newer.id });
-            replaces |=
-                newer_stays && newer.id == id && !are_simultaneous(old, newer.dialled, newer.up_since);
+        for other in self.links.of_peer(&peer).filter(|other| other.id() != id && other.is_in_use()) {
+            let (old, newer) = if other.id() < id { (other, new) } else { (new, other) };
+            let newer_stays = self.newer_stays(old, newer.is_dialled(), newer.up_since());
+            lesser.push(if newer_stays { old.id() } else { newer.id() });
+            replaces |= newer_stays
+                && newer.id() == id
+                && !are_simultaneous(old, newer.is_dialled(), newer.up_since());
         }
-        if let Some(new) = self.links.at_mut(slot) {
-            new.replaces |= replaces;
+        if replaces && let Some(new) = self.links.at_mut(slot) {
+            new.replaces_another();
         }
         lesser.into_iter().for_each(|lesser| self.yield_link(lesser));
     }
@@ -76,7 +77,7 @@ impl Engine {
         if link.is_in_use() {
             link.gives_way();
         }
-        let wait = if self.cx.node < link.peer { SETTLE } else { SETTLE * 2 };
+        let wait = if self.cx.node < link.peer() { SETTLE } else { SETTLE * 2 };
         self.cx.timers.set(self.cx.now.mono.plus(wait), Timer::LinkSettled(id));
         self.cx.topology += 1;
     }
@@ -87,7 +88,7 @@ impl Engine {
         if !link.yields() {
             return;
         }
-        let peer = link.peer;
+        let peer = link.peer();
         if self.links.of_peer(&peer).any(Link::is_in_use) {
             return self.close(id, Reason::Duplicate);
         }
@@ -100,7 +101,7 @@ impl Engine {
             return;
         }
         let left = self.links.of_peer(peer).filter(|link| link.is_open());
-        let Some(slot) = left.max_by_key(|link| link.id).map(|link| link.slot) else { return };
+        let Some(slot) = left.max_by_key(|link| link.id()).map(|link| link.slot()) else { return };
         if let Some(link) = self.links.at_mut(slot) {
             link.is_used_again();
         }

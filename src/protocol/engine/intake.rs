@@ -36,15 +36,15 @@ impl Engine {
         if link.is_closing() {
             return;
         }
-        link.last_frame = now;
-        let sender = Sender { link: id, slot, peer: link.peer };
+        link.brings_frame(now);
+        let sender = link.sender();
         self.cx.counters.frames_in += 1;
         self.cx.counters.bytes_in += payload.len() as u64;
         // Row 2. Replies are charged one by one, since what we pulled is paced by how much may be owed to us.
         let charged = if lane == Lane::Replies { 0 } else { payload.len() };
-        link.budget.bytes.charge(now, charged.saturating_add(FRAME_OVERHEAD) as u64);
+        link.budget_mut().charge_bytes(now, charged.saturating_add(FRAME_OVERHEAD) as u64);
         let items = if lane == Lane::Control { payload.len().div_ceil(32) as u32 } else { 0 };
-        link.budget.charge_cpu(now, FRAME_COST.saturating_add(ITEM_COST.saturating_mul(items)));
+        link.budget_mut().charge_cpu(now, FRAME_COST.saturating_add(ITEM_COST.saturating_mul(items)));
         let greeted = link.was_live();
         match Frame::decode(payload) {
             Err(DecodeError::Evidence(_)) => self.offence(id, sender.peer, Offence::BogusEvidence),
@@ -103,8 +103,8 @@ impl Engine {
         let now = self.cx.now.mono;
         self.cx.counters.copies_in += 1;
         if let Some(link) = self.links.at_mut(sender.slot) {
-            link.copies_in += 1;
-            link.budget.charge_cpu(now, ITEM_COST);
+            link.brings_copy();
+            link.budget_mut().charge_cpu(now, ITEM_COST);
         }
         let id = raw.id;
         let header = raw.signed.header;
@@ -112,7 +112,7 @@ impl Engine {
         if lane == Lane::Replies
             && let Some(link) = self.links.at_mut(sender.slot)
         {
-            link.budget.charge_reply(now, raw.encoded.len(), pulled.unwrap_or(0));
+            link.budget_mut().charge_reply(now, raw.encoded.len(), pulled.unwrap_or(0));
         }
         // A pulled copy carries no hop budget, whatever the other side wrote.
         let hops = if pulled.is_some() || lane == Lane::Replies { 0 } else { raw.hops };
@@ -125,49 +125,49 @@ impl Engine {
             self.redundancy.count(matches!(known, Known::Has | Known::InFlight));
         }
         match known {
-            Known::No => {}
-            Known::Has => {
-                self.cx.counters.duplicates += 1;
-                return;
-            }
+            Known::No => self.on_new_copy(sender, raw, hops),
+            Known::Has => self.cx.counters.duplicates += 1,
             Known::Refused => {
                 self.cx.counters.refused_again += 1;
                 self.tell_if_convicted(sender.slot, &header.author);
-                return;
             }
-            Known::InFlight => {
-                self.cx.counters.duplicates += 1;
-                let copy = self.copy(sender, &raw.signed, hops);
-                // Its bodies are only needed if a header came first. Where too many wait already they are asked for once the
-                // signature has held: they count for the link that brought the header, and this one would not be stopped.
-                if self.takes_body(&header.topic, &id) {
-                    let Some(bundle) = self.checked(sender, raw) else { return };
-                    if let Some(entry) =
-                        self.topics.get_mut(&header.topic).and_then(|window| window.entry_mut(&id))
-                    {
-                        let signature = entry.signed.signature;
-                        entry.body = Some(bundle.detached().with_signature(signature).into());
-                        entry.hops = entry.hops.max(hops);
-                        if let Some(first) = entry.first_copy() {
-                            self.verifying.add_bytes(first.link, &id, header.bytes);
-                        }
-                    }
-                }
-                self.add_candidate(sender, header.topic, id, copy);
-                return;
-            }
+            Known::InFlight => self.on_another_copy(sender, raw, hops),
             Known::LacksBody => {
                 let Some(bundle) = self.checked(sender, raw) else { return };
                 self.attach_body(header.topic, id, bundle, sender.peer, hops);
-                return;
             }
         }
+    }
+
+    /// A copy of what is being verified already.
+    fn on_another_copy(&mut self, sender: Sender, raw: RawBundle, hops: u8) {
+        self.cx.counters.duplicates += 1;
+        let (id, header) = (raw.id, raw.signed.header);
+        let copy = self.copy(sender, &raw.signed, hops);
+        // Its bodies are only needed if a header came first. Where too many wait already they are asked for once the
+        // signature has held: they count for the link that brought the header, and this one would not be stopped.
+        if self.takes_body(&header.topic, &id) {
+            let Some(bundle) = self.checked(sender, raw) else { return };
+            if let Some(entry) = self.topics.get_mut(&header.topic).and_then(|window| window.entry_mut(&id)) {
+                entry.put_body(bundle);
+                entry.may_go_as_far_as(hops);
+                if let Some(first) = entry.first_copy() {
+                    self.verifying.add_bytes(first.link, &id, header.bytes);
+                }
+            }
+        }
+        self.add_candidate(sender, header.topic, id, copy);
+    }
+
+    /// A copy of what was never seen.
+    fn on_new_copy(&mut self, sender: Sender, raw: RawBundle, hops: u8) {
+        let (id, signed) = (raw.id, raw.signed);
+        let topic = signed.header.topic;
         // Row 4.
-        if !self.topics.contains_key(&header.topic) {
+        if !self.topics.contains_key(&topic) {
             self.cx.counters.unknown_topic += 1;
             return;
         }
-        let signed = raw.signed;
         if !self.keeps_rules(&signed) {
             return self.offence(sender.link, sender.peer, Offence::RuleBroken);
         }
@@ -178,9 +178,9 @@ impl Engine {
         let Some(bundle) = self.checked(sender, raw) else { return };
         let copy = self.copy(sender, &signed, hops);
         let mut entry = Entry::verifying(signed, copy);
-        entry.body = Some(bundle.detached().into());
-        entry.have.insert(sender.slot);
-        self.queue_entry(sender, header.topic, id, entry);
+        entry.put_body(bundle);
+        entry.is_shown_by(sender.slot);
+        self.queue_entry(sender, topic, id, entry);
     }
 
     /// A whole signed header, announced in a hold-back topic.
@@ -212,7 +212,7 @@ impl Engine {
         }
         let copy = self.copy(sender, &signed, 0);
         let mut entry = Entry::verifying(signed, copy);
-        entry.heard.insert(sender.slot);
+        entry.header_is_shown_by(sender.slot);
         self.queue_entry(sender, topic, id, entry);
     }
 
@@ -222,9 +222,13 @@ impl Engine {
         if window.is_refused(id, self.cx.now) {
             return Known::Refused;
         }
-        let rests = window.debts.rests(id, self.cx.now.mono);
+        let rests = window.debts().rests(id, self.cx.now.mono);
         let Some(entry) = window.entry_mut(id) else { return Known::No };
-        if holds { &mut entry.have } else { &mut entry.heard }.insert(slot);
+        if holds {
+            entry.is_shown_by(slot);
+        } else {
+            entry.header_is_shown_by(slot);
+        }
         match entry.stage() {
             Stage::Verifying { .. } => Known::InFlight,
             Stage::Fetching if rests => Known::Refused,
@@ -236,7 +240,7 @@ impl Engine {
     fn takes_body(&self, topic: &TopicId, id: &BundleId) -> bool {
         let entry = self.topics.get(topic).and_then(|window| window.entry(id));
         entry
-            .filter(|entry| entry.body.is_none())
+            .filter(|entry| !entry.has_body())
             .and_then(Entry::first_copy)
             .is_some_and(|first| self.verifying.takes_bytes(first.link))
     }
@@ -252,13 +256,13 @@ impl Engine {
         if let Some(link) = self.links.at_mut(sender.slot) {
             let hashes =
                 BODY_COST.saturating_mul(header.count.into()).saturating_add(hash_cost(raw.encoded.len()));
-            link.budget.charge_cpu(self.cx.now.mono, hashes);
+            link.budget_mut().charge_cpu(self.cx.now.mono, hashes);
         }
         let Ok(bundle) = raw.check() else {
             self.offence(sender.link, sender.peer, Offence::BodyMismatch);
             return None;
         };
-        let max_body = self.topics.get(&topic).map_or(u32::MAX, |window| window.rules.max_body());
+        let max_body = self.topics.get(&topic).map_or(u32::MAX, |window| window.rules().max_body());
         if bundle.max_body_len() > max_body {
             self.offence(sender.link, sender.peer, Offence::RuleBroken);
             return None;
@@ -270,8 +274,8 @@ impl Engine {
     fn keeps_rules(&self, signed: &SignedHeader) -> bool {
         let Some(window) = self.topics.get(&signed.header.topic) else { return true };
         let header = &signed.header;
-        let most = u64::from(window.rules.max_body()).saturating_mul(u64::from(header.count));
-        header.end_slot() <= u32::from(window.rules.slots_per_tick()) && u64::from(header.bytes) <= most
+        let most = u64::from(window.rules().max_body()).saturating_mul(u64::from(header.count));
+        header.end_slot() <= u32::from(window.rules().slots_per_tick()) && u64::from(header.bytes) <= most
     }
 
     /// Rows 5 and 6: convicted or not admitted, outside the window, or no room. None of it is an offence.
@@ -288,7 +292,7 @@ impl Engine {
             return false;
         }
         let Some(window) = self.topics.get_mut(&signed.header.topic) else { return false };
-        if !window.rules.admits(&author) {
+        if !window.rules().admits(&author) {
             self.cx.counters.not_admitted += 1;
             window.refuse(id);
             self.drop_want(&(signed.header.topic, id));
@@ -349,16 +353,16 @@ impl Engine {
     }
 
     fn queue_entry(&mut self, sender: Sender, topic: TopicId, id: BundleId, mut entry: Entry) {
-        let surcharged = self.is_surcharged(sender, &entry.signed.header);
+        let surcharged = self.is_surcharged(sender, entry.header());
         self.charge_signature(sender.link, surcharged);
         if surcharged {
             self.cx.counters.surcharged += 1;
             // Announced and not pushed: others ask for it when they have room.
-            entry.hops = 0;
+            entry.is_only_announced();
         }
         if let Some(window) = self.topics.get_mut(&topic) {
             let work = Work::bundle(topic, id, &entry);
-            let signed = entry.signed;
+            let signed = *entry.signed();
             window.insert(id, entry, self.cx.now);
             if self.cx.config.lacks(Failpoint::ClaimedBeforeVerified)
                 && let Err(Unclaimed::Conflict(Some(evidence))) =
@@ -373,22 +377,22 @@ impl Engine {
     fn on_evidence(&mut self, sender: Sender, evidence: Box<Evidence>) {
         let author = evidence.author();
         if let Some(conviction) = self.evidence.get_mut(&author) {
-            let known = conviction.told.contains(sender.slot);
-            conviction.told.insert(sender.slot);
+            let known = conviction.is_known_to(sender.slot);
+            conviction.gets_known_to(sender.slot);
             self.cx.counters.evidence_known += 1;
             if let Some(link) = self.links.at_mut(sender.slot).filter(|_| !known) {
-                link.evidence_at = Some(self.cx.now.mono);
+                link.brings_evidence(self.cx.now.mono);
             }
             return;
         }
-        if !self.topics.values().any(|window| window.rules.admits(&author)) {
+        if !self.topics.values().any(|window| window.rules().admits(&author)) {
             // It may well be true, but its author can't say anything here: not worth two signature checks and a place.
             self.cx.counters.evidence_irrelevant += 1;
             return;
         }
         if let Some(link) = self.links.at_mut(sender.slot) {
             // Now and not when it has held: what it says is gone because of it may be the next frame.
-            link.evidence_at = Some(self.cx.now.mono);
+            link.brings_evidence(self.cx.now.mono);
         }
         self.queue_signature(sender.link, Work::Evidence { evidence, peer: sender.peer, first_holds: false });
     }

@@ -11,8 +11,8 @@ use crate::protocol::{Action, JoinRefusal, PublishError};
 use crate::rumor::{BundleId, RuleSet, TopicId};
 
 impl Engine {
-    /// Why [`Input::Join`](crate::protocol::Input::Join) would do nothing, if it would.
-    pub fn join_refusal(&self, rules: &RuleSet) -> Option<JoinRefusal> {
+    /// Why a topic can't be joined now, if it can't.
+    fn join_refusal(&self, rules: &RuleSet) -> Option<JoinRefusal> {
         if self.topics.contains_key(&rules.id()) {
             return None;
         }
@@ -27,15 +27,18 @@ impl Engine {
     }
 
     pub(super) fn on_join(&mut self, rules: Arc<RuleSet>, deliver: bool, validate: bool) {
-        if self.join_refusal(&rules).is_some() {
+        let topic = rules.id();
+        let result = self.join_refusal(&rules).map_or(Ok(()), Err);
+        // First of all: what follows may already ask the driver about bundles of the topic.
+        self.cx.actions.push_back(Action::Joined { topic, result });
+        if result.is_err() {
             return;
         }
-        let topic = rules.id();
         if !self.topics.contains_key(&topic) {
             self.enter(rules);
         }
-        if let Some(window) = self.topics.get_mut(&topic) {
-            window.validate |= validate;
+        if validate && let Some(window) = self.topics.get_mut(&topic) {
+            window.begin_judging();
         }
         if deliver {
             self.on_read(topic);
@@ -64,7 +67,7 @@ impl Engine {
     fn hold_back_again(&mut self, topic: TopicId) {
         let now = self.cx.now;
         let Some(window) = self.topics.get_mut(&topic) else { return };
-        let Some(delay) = window.rules.hold_back() else { return };
+        let Some(delay) = window.rules().hold_back() else { return };
         let until = now.mono.plus(delay);
         for id in window.undelivered(now) {
             if let Some(entry) = window.entry_mut(&id) {
@@ -77,16 +80,16 @@ impl Engine {
     /// The application reads a topic from now on: first what it has not been given of what is held.
     pub(super) fn on_read(&mut self, topic: TopicId) {
         let Some(window) = self.topics.get_mut(&topic) else { return };
-        if std::mem::replace(&mut window.deliver, true) {
+        if !window.begin_reading() {
             return;
         }
-        let validate = window.validate;
+        let validate = window.is_judged();
         for id in window.undelivered(self.cx.now) {
             let entry = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id));
             match entry {
-                Some(entry) if validate && !entry.validated => self.validate_held(topic, id),
+                Some(entry) if validate && !entry.is_validated() => self.validate_held(topic, id),
                 Some(entry) if !entry.is_held_back() => {
-                    entry.deliverable = true;
+                    entry.may_be_delivered();
                     self.deliver(topic, id);
                 }
                 _ => {}
@@ -99,7 +102,7 @@ impl Engine {
     fn validate_held(&mut self, topic: TopicId, id: BundleId) {
         let Some(window) = self.topics.get_mut(&topic) else { return };
         let Some(entry) = window.entry_mut(&id) else { return };
-        if !self.questions.takes(entry.signed.header.bytes, self.cx.config.validators.at_once) {
+        if !self.questions.takes(entry.header().bytes, self.cx.config.validators.at_once) {
             self.cx.counters.validator_overload += 1;
             return;
         }
@@ -110,13 +113,10 @@ impl Engine {
 
     /// Hands an accepted bundle to the application, if it reads the topic and has not been given it.
     pub(super) fn deliver(&mut self, topic: TopicId, id: BundleId) {
-        let Some(window) = self.topics.get_mut(&topic).filter(|window| window.deliver) else { return };
+        let Some(window) = self.topics.get_mut(&topic).filter(|window| window.is_read()) else { return };
         let Some(entry) = window.entry_mut(&id) else { return };
-        let Some(bundle) = entry.body.clone().filter(|_| entry.deliverable && !entry.delivered) else {
-            return;
-        };
-        entry.delivered = true;
-        let from = entry.from;
+        let Some(bundle) = entry.deliver() else { return };
+        let from = entry.via();
         self.cx.counters.delivered += 1;
         self.cx.actions.push_back(Action::Deliver { bundle, from });
     }
@@ -124,9 +124,9 @@ impl Engine {
     /// Nobody took what was delivered: it waits for the next reader.
     pub(super) fn on_undelivered(&mut self, topic: TopicId, id: &BundleId) {
         let Some(window) = self.topics.get_mut(&topic) else { return };
-        window.deliver = false;
+        window.pause_reading();
         if let Some(entry) = window.entry_mut(id)
-            && std::mem::take(&mut entry.delivered)
+            && entry.is_undelivered()
         {
             self.cx.counters.delivered = self.cx.counters.delivered.saturating_sub(1);
         }

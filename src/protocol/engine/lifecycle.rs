@@ -38,11 +38,12 @@ impl Engine {
             self.cx.actions.push_back(Action::Close { link: id, reason });
             return;
         };
-        let mut link = Link::new(id, slot, peer, dialled, self.cx.now.mono, &self.cx.config, self.cx.keyed);
-        link.hash_selected = self.cx.config.is_hash_selected(&self.cx.network, &peer, &self.cx.node);
+        let (config, keyed) = (&self.cx.config, self.cx.keyed);
+        let hash_selected = config.is_hash_selected(&self.cx.network, &peer, &self.cx.node);
+        let mut link = Link::new(id, slot, peer, dialled, hash_selected, self.cx.now.mono, config, keyed);
         let topics = self.topics.keys().map(|topic| *topic.as_bytes()).collect();
         let hello = Hello { network: *self.cx.network.as_bytes(), clock_ms: self.cx.now.unix_ms, topics };
-        link.outbox.frame(wire::hello(&hello));
+        link.outbox_mut().frame(wire::hello(&hello));
         self.links.insert(link);
         self.cx.dirty.insert(slot);
     }
@@ -56,35 +57,30 @@ impl Engine {
         }
         let gone = self.links.take_gone();
         for entry in self.topics.values_mut().flat_map(Window::entries_mut) {
-            for marks in [&mut entry.have, &mut entry.told, &mut entry.heard] {
-                marks.remove_all(&gone);
-            }
+            entry.wipe(&gone);
         }
-        self.topics.values_mut().for_each(|window| window.debts.forget_links(&gone));
+        self.topics.values_mut().for_each(|window| window.debts_mut().forget_links(&gone));
         self.evidence.forget_links(&gone);
         self.links.free()
     }
 
     pub(super) fn on_hello(&mut self, slot: Slot, hello: Hello) {
         let Some(link) = self.links.at_mut(slot) else { return };
-        let id = link.id;
+        let id = link.id();
         if link.was_live() {
             return self.on_clock_told(slot, &hello);
         }
         if hello.network != *self.cx.network.as_bytes() {
-            let (peer, reason) = (link.peer, Reason::OtherNetwork);
+            let (peer, reason) = (link.peer(), Reason::OtherNetwork);
             self.event(Event::LinkRefused { peer, reason });
             return self.close(id, reason);
         }
-        link.greeted(self.cx.now.mono);
+        let topics = hello.topics.into_iter().map(TopicId::from_bytes).collect();
+        link.greeted(topics, PeerClock::new(hello.clock_ms, self.cx.now.mono), self.cx.now.mono);
         self.cx.topology += 1;
-        link.topics = hello.topics.into_iter().map(TopicId::from_bytes).collect();
-        link.topics.sort_unstable();
-        link.topics.dedup();
-        link.clock = PeerClock::new(hello.clock_ms, self.cx.now.mono);
         self.publisher.is_linked(self.cx.now.mono);
-        let (peer, dialled) = (link.peer, link.dialled);
-        if !self.links.of_peer(&peer).any(|other| other.was_live() && other.id != id) {
+        let (peer, dialled) = (link.peer(), link.is_dialled());
+        if !self.links.of_peer(&peer).any(|other| other.was_live() && other.id() != id) {
             self.event(Event::PeerUp { peer, dialled });
         }
         self.settle_duplicates(slot);
@@ -93,7 +89,7 @@ impl Engine {
         }
         self.resync_all(slot);
         if let Some(link) = self.links.at(slot) {
-            self.publisher.links_changed(&link.topics);
+            self.publisher.links_changed(link.topics());
         }
         self.check_clock();
     }
@@ -104,11 +100,11 @@ impl Engine {
         let now = self.cx.now.mono;
         let Some(link) = self.links.at_mut(slot) else { return };
         if !hello.topics.is_empty() || hello.network != *self.cx.network.as_bytes() {
-            let id = link.id;
+            let id = link.id();
             return self.close(id, Reason::OutOfOrder);
         }
         // Ours is judged by it within a second, when all are: peers that tell two times in turn have nothing told with each frame.
-        link.clock = PeerClock::new(hello.clock_ms, now);
+        link.tells_clock(PeerClock::new(hello.clock_ms, now));
     }
 
     /// Our clock has jumped: peers that go by what it showed would take theirs for wrong.
@@ -117,8 +113,8 @@ impl Engine {
             Hello { network: *self.cx.network.as_bytes(), clock_ms: self.cx.now.unix_ms, topics: Vec::new() };
         let frame = wire::hello(&hello);
         for link in self.links.iter_mut().filter(|link| link.is_open()) {
-            link.outbox.frame(frame.clone());
-            self.cx.dirty.insert(link.slot);
+            link.outbox_mut().frame(frame.clone());
+            self.cx.dirty.insert(link.slot());
         }
     }
 
@@ -132,19 +128,13 @@ impl Engine {
         let walked: usize = joined.iter().filter_map(|topic| self.topics.get(topic)).map(Window::len).sum();
         let Some(link) = self.links.at_mut(slot) else { return };
         // Without it a frame of 40 bytes, sent again and again, would buy walks through all that is held.
-        link.budget.charge_cpu(now, WALK_COST.saturating_mul(u32::try_from(walked).unwrap_or(u32::MAX)));
-        let before = link.topics.clone();
-        let mut changed: Vec<_> = change.left.into_iter().map(TopicId::from_bytes).collect();
-        changed.retain(|topic| link.relays_id(topic));
-        link.topics.retain(|topic| !changed.contains(topic));
+        link.budget_mut()
+            .charge_cpu(now, WALK_COST.saturating_mul(u32::try_from(walked).unwrap_or(u32::MAX)));
+        let before = link.topics().to_vec();
         // A topic that is named again: it had no room for all our announcements, and has now.
-        let again: Vec<_> = joined.iter().filter(|topic| link.relays_id(topic)).copied().collect();
-        changed.extend(joined.iter().filter(|topic| !link.relays_id(topic)));
-        link.topics.extend_from_slice(&joined);
-        link.topics.sort_unstable();
-        link.topics.dedup();
-        if link.topics.len() > MAX_TOPICS_PER_LINK {
-            let id = link.id;
+        let (changed, again) = link.change_topics(&joined, change.left.into_iter().map(TopicId::from_bytes));
+        if link.topics().len() > MAX_TOPICS_PER_LINK {
+            let id = link.id();
             return self.close(id, Reason::TooManyTopics);
         }
         for topic in &joined {
@@ -164,7 +154,7 @@ impl Engine {
         let walked = self.publisher.links_changed(changed).saturating_mul(TRY_WALKS * self.links.len());
         let cost = WALK_COST.saturating_mul(u32::try_from(walked).unwrap_or(u32::MAX));
         if let Some(link) = self.links.at_mut(slot) {
-            link.budget.charge_cpu(self.cx.now.mono, cost);
+            link.budget_mut().charge_cpu(self.cx.now.mono, cost);
         }
     }
 
@@ -176,7 +166,7 @@ impl Engine {
             topics
                 .iter()
                 .filter_map(|topic| self.topics.get(topic))
-                .map(|window| window.rules.clone())
+                .map(|window| window.rules().clone())
                 .collect()
         };
         let (before, joined) = (rules(before), rules(joined));
@@ -187,13 +177,13 @@ impl Engine {
             |topics: &[Arc<RuleSet>], author: &PublicKey| topics.iter().any(|rules| rules.admits(author));
         let again = self.evidence.untell(slot, |author| admit(&joined, author) && !admit(&before, author));
         let Some(link) = self.links.at_mut(slot) else { return };
-        link.budget.charge_cpu(
+        link.budget_mut().charge_cpu(
             now,
             WALK_COST.saturating_mul(u32::try_from(self.evidence.len()).unwrap_or(u32::MAX)),
         );
-        link.budget.bytes.charge(now, (EVIDENCE_LEN * again) as u64);
+        link.budget_mut().charge_bytes(now, (EVIDENCE_LEN * again) as u64);
         if again > 0 {
-            link.outbox.owe_evidence();
+            link.outbox_mut().owe_evidence();
         }
     }
 
@@ -201,39 +191,39 @@ impl Engine {
         let frame = wire::topics(&TopicChange { joined, left });
         // Also where hellos are still under way: ours is ahead of it on the same lane.
         for link in self.links.iter_mut().filter(|link| !link.is_closing()) {
-            link.outbox.frame(frame.clone());
-            self.cx.dirty.insert(link.slot);
+            link.outbox_mut().frame(frame.clone());
+            self.cx.dirty.insert(link.slot());
         }
     }
 
     pub(super) fn on_link_down(&mut self, id: LinkId, offence: Option<Offence>, why: DownReason) {
         if let Some(offence) = offence
-            && let Some(peer) = self.links.get_mut(id).map(|link| link.peer)
+            && let Some(peer) = self.links.get_mut(id).map(|link| link.peer())
         {
             self.offence(id, peer, offence);
         }
         let Some(link) = self.links.remove(id) else { return };
-        self.condition.presence_mut().lost(link.last_frame);
+        self.condition.presence_mut().lost(link.last_frame());
         self.cx.topology += 1;
-        self.cx.dirty.remove(link.slot);
+        self.cx.dirty.remove(link.slot());
         if self.verifying.is_crowded() {
             // What a link left behind is as good as any, unless links that come and go would fill the queue.
             for work in self.verifying.remove_link(id) {
                 self.drop_work(id, &work);
             }
         }
-        self.wants.forget_starved(link.slot);
-        if link.wanted_from > 0 {
-            for wanted in self.wants.of_link(link.slot) {
+        self.wants.forget_starved(link.slot());
+        if link.wanted_from() > 0 {
+            for wanted in self.wants.of_link(link.slot()) {
                 if let Some(want) = self.wants.get_mut(&wanted) {
-                    want.remove_source(link.slot);
-                    want.rests_until = crate::protocol::Mono::default();
+                    want.remove_source(link.slot());
+                    want.rests_no_more();
                     self.ask(wanted);
                 }
             }
         }
-        self.publisher.links_changed(&link.topics);
-        let peer = link.peer;
+        self.publisher.links_changed(link.topics());
+        let peer = link.peer();
         let why = link.closed_for().map_or(why, DownReason::ClosedHere);
         self.use_again(&peer);
         self.suspect_other_process(&peer, &why, link.was_live());
@@ -248,7 +238,7 @@ impl Engine {
         if !link.close(reason) {
             return;
         }
-        self.condition.presence_mut().lost(link.last_frame);
+        self.condition.presence_mut().lost(link.last_frame());
         self.cx.topology += 1;
         self.cx.actions.push_back(Action::Send {
             link: id,
@@ -268,7 +258,7 @@ impl Engine {
         self.close(id, Reason::Offence);
         // It may have dialled again before we knew: a ban is on the key, not on one link.
         let others: Vec<_> =
-            self.links.of_peer(&peer).map(|link| link.id).filter(|other| *other != id).collect();
+            self.links.of_peer(&peer).map(|link| link.id()).filter(|other| *other != id).collect();
         for other in others {
             self.close(other, Reason::Banned);
             for work in self.verifying.remove_link(other) {
@@ -284,11 +274,16 @@ impl Engine {
     pub(super) fn check_links(&mut self) {
         let now = self.cx.now.mono;
         let stalled = |link: &&Link| {
-            let silent = !link.was_live() && now.since(link.up_since) > HELLO_DEADLINE;
-            silent || link.outbox.is_stalled(now, STALL_DEADLINE)
+            let silent = !link.was_live() && now.since(link.up_since()) > HELLO_DEADLINE;
+            silent || link.outbox().is_stalled(now, STALL_DEADLINE)
         };
-        let ids: Vec<_> =
-            self.links.iter().filter(|link| !link.is_closing()).filter(stalled).map(|link| link.id).collect();
+        let ids: Vec<_> = self
+            .links
+            .iter()
+            .filter(|link| !link.is_closing())
+            .filter(stalled)
+            .map(|link| link.id())
+            .collect();
         for id in ids {
             self.cx.counters.links_stalled += 1;
             self.close(id, Reason::Stalled);
@@ -297,7 +292,7 @@ impl Engine {
         self.expect_nothing_of_the_silent();
         self.ask_again();
         let behind: Vec<_> =
-            self.links.iter().filter(|link| link.outbox.may_catch_up()).map(|link| link.slot).collect();
+            self.links.iter().filter(|link| link.outbox().may_catch_up()).map(|link| link.slot()).collect();
         for slot in behind {
             self.resync_all(slot);
         }
@@ -308,8 +303,9 @@ impl Engine {
     /// Makes up for proofs that a link had no room for, and tells a few of those against authors that were never heard here.
     fn tell_evidence_again(&mut self) {
         let links = self.links.iter_mut().filter(|link| link.is_open());
-        let slots: Vec<_> =
-            links.filter_map(|link| link.outbox.may_tell_evidence_again().then_some(link.slot)).collect();
+        let slots: Vec<_> = links
+            .filter_map(|link| link.outbox_mut().may_tell_evidence_again().then_some(link.slot()))
+            .collect();
         for slot in slots {
             // One more than there can be room for, so that it is known if there are more.
             let (authors, more) = self.evidence.untold(slot, EVIDENCE_QUEUE + 1, STRANGERS_A_ROUND);
@@ -319,7 +315,7 @@ impl Engine {
                 }
             }
             if more && let Some(link) = self.links.at_mut(slot) {
-                link.outbox.owe_evidence();
+                link.outbox_mut().owe_evidence();
             }
         }
     }
@@ -327,20 +323,17 @@ impl Engine {
     /// Asks links for their announcements again, where we had no room for all of them and have it now.
     fn ask_again(&mut self) {
         for link in self.links.iter_mut().filter(|link| link.is_open()) {
-            // (The last time it was asked must have left: this comes round every second.)
-            let may_ask = !link.missed.is_empty() && !link.outbox.has_frames();
-            if may_ask && link.wanted_from < link.service.most_wants() / 2 {
-                let topics = &self.topics;
-                link.missed.retain(|topic| topics.contains_key(topic));
+            if link.has_more_to_say() {
+                let (topics, slot) = (&self.topics, link.slot());
+                let relayed = |topic: &TopicId| topics.contains_key(topic);
                 // Where even debts find no place, all that it says again would be refused again.
-                let slot = link.slot;
                 let room =
-                    |topic: &mut TopicId| topics.get(topic).is_some_and(|window| window.debts.has_room(slot));
-                let joined: Vec<_> =
-                    link.missed.extract_if(.., room).map(|topic| *topic.as_bytes()).collect();
+                    |topic: &TopicId| topics.get(topic).is_some_and(|window| window.debts().has_room(slot));
+                let missed = link.take_missed(relayed, room);
+                let joined: Vec<_> = missed.iter().map(|topic| *topic.as_bytes()).collect();
                 if !joined.is_empty() {
-                    link.outbox.frame(wire::topics(&TopicChange { joined, left: Vec::new() }));
-                    self.cx.dirty.insert(link.slot);
+                    link.outbox_mut().frame(wire::topics(&TopicChange { joined, left: Vec::new() }));
+                    self.cx.dirty.insert(link.slot());
                 }
             }
         }
@@ -355,7 +348,7 @@ impl Engine {
     pub(super) fn check_budget(&mut self, id: LinkId, refilled: bool) {
         let now = self.cx.now.mono;
         let Some(link) = self.links.get_mut(id) else { return };
-        match link.budget.overdrawn_until(now) {
+        match link.budget().overdrawn_until(now) {
             // Frames that were on their way when reading stopped: the timer is running.
             Some(_) if link.is_paused(Pause::Budget) && !refilled => {}
             Some(until) => {

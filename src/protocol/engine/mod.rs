@@ -18,8 +18,10 @@ mod presence;
 mod publishing;
 mod pulls;
 mod records;
+mod serving;
 mod silence;
 mod spread;
+mod unserved;
 mod verification;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -144,14 +146,14 @@ impl Engine {
             Input::Written { link, lane, bytes } => {
                 let now = self.cx.now.mono;
                 if let Some(link) = self.links.get_mut(link) {
-                    link.outbox.written(lane, bytes, now);
-                    self.cx.dirty.insert(link.slot);
+                    link.outbox_mut().written(lane, bytes, now);
+                    self.cx.dirty.insert(link.slot());
                     self.publisher.room_was_made();
                 }
             }
             Input::RoundTrip { link, rtt } => {
                 if let Some(link) = self.links.get_mut(link) {
-                    link.rtt = rtt;
+                    link.is_measured(rtt);
                 }
             }
             Input::Verdicts { batch, verdicts } => self.on_verdicts(batch, &verdicts),
@@ -258,7 +260,7 @@ impl Engine {
     fn on_shutdown(&mut self) {
         self.closed = true;
         self.fail_all_publishes(&PublishError::Closed);
-        let all: Vec<_> = self.links.iter().map(|link| link.id).collect();
+        let all: Vec<_> = self.links.iter().map(|link| link.id()).collect();
         for link in all {
             self.close(link, crate::wire::Reason::Shutdown);
         }
@@ -283,7 +285,7 @@ impl Engine {
     /// The rules of a joined topic.
     #[must_use]
     pub fn rules(&self, topic: &TopicId) -> Option<&Arc<RuleSet>> {
-        self.topics.get(topic).map(|window| &window.rules)
+        self.topics.get(topic).map(Window::rules)
     }
 
     /// Links that relay `topic`, both hellos said.
@@ -313,7 +315,7 @@ impl Engine {
     /// The node key at the other end of a link.
     #[must_use]
     pub fn peer_of(&self, link: crate::protocol::LinkId) -> Option<PublicKey> {
-        self.links.slot_of(link).and_then(|slot| self.links.at(slot)).map(|link| link.peer)
+        self.links.slot_of(link).and_then(|slot| self.links.at(slot)).map(|link| link.peer())
     }
 
     /// Whether a link still waits for the peer's hello, so that its end now means that the peer refused it.
@@ -348,7 +350,7 @@ impl Engine {
     /// Whether there is another link to the peer of `link`.
     #[must_use]
     pub fn has_other_link(&self, link: crate::protocol::LinkId) -> bool {
-        self.peer_of(link).is_some_and(|peer| self.links.of_peer(&peer).any(|other| other.id != link))
+        self.peer_of(link).is_some_and(|peer| self.links.of_peer(&peer).any(|other| other.id() != link))
     }
 
     /// For how long both hellos have been said on a link; `None` if they have not.
@@ -368,7 +370,7 @@ impl Engine {
     /// the transport. What we ask of others may still wait, and answers that say that we lack something.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.publisher.is_idle() && self.links.iter().all(|link| link.outbox.owes_nothing())
+        self.publisher.is_idle() && self.links.iter().all(|link| link.outbox().owes_nothing())
     }
 
     /// Node keys that are banned now.
@@ -380,7 +382,7 @@ impl Engine {
     /// Convicted authors with the proof, where it is still kept.
     #[must_use]
     pub fn convicted(&self) -> Vec<(PublicKey, Option<Evidence>)> {
-        self.evidence.all().map(|(author, conviction)| (*author, conviction.evidence)).collect()
+        self.evidence.all().map(|(author, conviction)| (*author, conviction.evidence())).collect()
     }
 
     /// Counters and gauges.
@@ -392,19 +394,19 @@ impl Engine {
                 .links
                 .iter()
                 .map(|link| LinkStats {
-                    peer: link.peer,
-                    dialled: link.dialled,
+                    peer: link.peer(),
+                    dialled: link.is_dialled(),
                     live: link.was_live(),
-                    rtt: link.rtt,
-                    copies_in: link.copies_in,
-                    accepted_first: u64::from(link.good),
-                    queued_bytes: link.outbox.queued_bytes(),
-                    owed_pulls: link.service.owed,
-                    wanted_from: link.wanted_from,
-                    serve_delay: link.service.delay,
-                    last_resort: link.service.is_last_resort(self.cx.now.mono),
-                    waiting_verification: self.verifying.waiting_of(link.id),
-                    waiting_bytes: self.verifying.bytes_of(link.id),
+                    rtt: link.rtt(),
+                    copies_in: link.copies_in(),
+                    accepted_first: u64::from(link.good()),
+                    queued_bytes: link.outbox().queued_bytes(),
+                    owed_pulls: link.service().owed(),
+                    wanted_from: link.wanted_from(),
+                    serve_delay: link.service().delay(),
+                    last_resort: link.service().is_last_resort(self.cx.now.mono),
+                    waiting_verification: self.verifying.waiting_of(link.id()),
+                    waiting_bytes: self.verifying.bytes_of(link.id()),
                 })
                 .collect(),
             topics: self

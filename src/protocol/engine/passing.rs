@@ -18,8 +18,7 @@ impl Engine {
     pub(super) fn compare(&mut self, sender: Sender, id: BundleId, signed: &SignedHeader) {
         let header = &signed.header;
         let Some(window) = self.topics.get(&header.topic) else { return };
-        let passes = window.rules.hold_back().is_some() && !window.passed.knows(header);
-        if !passes && !window.contradicts(&id, header) {
+        if !window.passes(header) && !window.contradicts(&id, header) {
             return;
         }
         let surcharged = self.is_surcharged(sender, header);
@@ -47,10 +46,10 @@ impl Engine {
             self.cx.counters.conflicts += 1;
             return self.convict(*evidence, None);
         }
-        if window.rules.hold_back().is_none() || window.passed.knows(header) {
+        if !window.passes(header) {
             return;
         }
-        window.passed.add(signed);
+        window.pass(signed);
         let mut knows = LinkSet::default();
         self.links.slot_of(link).into_iter().for_each(|slot| knows.insert(slot));
         self.send_header(header.topic, signed, &knows);
@@ -61,12 +60,12 @@ impl Engine {
         let turn = self.turn_of(&topic, &signed.header.author);
         for slot in self.links.relaying(&topic, knows) {
             let Some(link) = self.links.at_mut(slot) else { continue };
-            if link.outbox.header(turn, *signed) {
+            if link.outbox_mut().header(turn, *signed) {
                 self.cx.counters.announced += 1;
                 self.cx.dirty.insert(slot);
             } else {
                 self.cx.counters.announce_degraded += 1;
-                link.outbox.behind = true;
+                link.outbox_mut().falls_behind();
             }
         }
     }

@@ -66,7 +66,7 @@ impl Engine {
         }
         // A second link replaces the first or is closed for it, so it needs no place of its own; but closing takes a
         // while, and whoever connects again and again must not take ever more places by it.
-        match self.links.iter().filter(|link| link.peer == *peer).count() {
+        match self.links.iter().filter(|link| link.peer() == *peer).count() {
             0 => {}
             links if links < LINKS_OF_A_KEY => return None,
             _ => return Some(Reason::Duplicate),
@@ -77,9 +77,9 @@ impl Engine {
 
     fn has_inbound_place(&self, peer: &PublicKey) -> bool {
         let (mut inbound, mut aimed) = (0, 0);
-        for link in self.links.iter().filter(|link| !link.dialled) {
+        for link in self.links.iter().filter(|link| !link.is_dialled()) {
             inbound += 1;
-            aimed += usize::from(!link.hash_selected);
+            aimed += usize::from(!link.is_hash_selected());
         }
         let open = self.cx.config.links.inbound - self.cx.config.kept_inbound();
         let for_all = self.cx.config.lacks(Failpoint::PlacesForAll);

@@ -14,7 +14,7 @@ impl Engine {
             Some(Absence::Missed { from_ms, to_ms }) => self.tell_missed(from_ms, to_ms),
             Some(Absence::Since(since)) => {
                 for window in self.topics.values_mut() {
-                    window.dark_since = Some(window.dark_since.map_or(since, |dark| dark.min(since)));
+                    window.is_dark_since(since);
                 }
             }
         }
@@ -25,7 +25,7 @@ impl Engine {
         if from_ms >= to_ms {
             return;
         }
-        for (topic, _) in self.topics.iter().filter(|(_, window)| window.deliver) {
+        for (topic, _) in self.topics.iter().filter(|(_, window)| window.is_read()) {
             self.cx.actions.push_back(Action::Missed { topic: *topic, from_ms, to_ms });
         }
     }
@@ -46,10 +46,10 @@ impl Engine {
         for (topic, window) in &mut self.topics {
             let alive = |link: &Link| link.relays(topic) && self.condition.presence().trusts(link, now.mono);
             if !self.links.iter().any(alive) {
-                window.dark_since.get_or_insert(dark);
-            } else if let Some(from_ms) = window.dark_since.take()
+                window.gets_dark(dark);
+            } else if let Some(from_ms) = window.gets_light()
                 && from_ms < to_ms
-                && window.deliver
+                && window.is_read()
             {
                 self.cx.actions.push_back(Action::Missed { topic: *topic, from_ms, to_ms });
             }

@@ -37,11 +37,11 @@ impl Engine {
             return Some(PublishError::Closed);
         }
         let Some(window) = self.topics.get(topic) else { return Some(PublishError::NotJoined(*topic)) };
-        let (max, author) = (window.rules.max_body(), self.publisher.author());
+        let (max, author) = (window.rules().max_body(), self.publisher.author());
         if len > max as usize {
             return Some(PublishError::TooLarge { len, max });
         }
-        if !window.rules.admits(&author) {
+        if !window.rules().admits(&author) {
             return Some(PublishError::NotAdmitted(author));
         }
         self.publisher.halted().cloned()
@@ -84,7 +84,7 @@ impl Engine {
             return self.sleep(topic, EXPIRY_ROUND);
         }
         let Some(window) = self.topics.get(&topic) else { return false };
-        let (reservation, record) = self.publisher.reserve(&window.rules, next.rumors, now);
+        let (reservation, record) = self.publisher.reserve(window.rules(), next.rumors, now);
         self.cx.actions.extend(record);
         match reservation {
             Reservation::Slots { first, count } => self.seal_at(topic, first, count),
@@ -111,7 +111,7 @@ impl Engine {
         for (publish_id, rumor) in publish_ids.into_iter().zip(bundle.rumors()) {
             self.cx.actions.push_back(Action::Published { publish_id, result: Ok(rumor.id()) });
         }
-        let holds_back = |window: &Window| window.rules.hold_back().is_some();
+        let holds_back = |window: &Window| window.rules().hold_back().is_some();
         if self.topics.get(&topic).is_some_and(holds_back) {
             self.announce_header(topic, bundle.id());
         }
@@ -150,9 +150,10 @@ impl Engine {
         let now = self.cx.now.mono;
         let (mut links, mut still, mut free, mut dialled, mut dialled_free) = (0, 0, 0, 0, 0);
         for link in self.links.iter().filter(|link| link.relays(topic)) {
-            let (room, ours) = (usize::from(link.outbox.has_room_for_own()), usize::from(link.dialled));
+            let (room, ours) =
+                (usize::from(link.outbox().has_room_for_own()), usize::from(link.is_dialled()));
             links += 1;
-            still += usize::from(link.outbox.stands_still(now));
+            still += usize::from(link.outbox().stands_still(now));
             free += room;
             dialled += ours;
             dialled_free += ours * room;

@@ -1,13 +1,12 @@
-//! Pulls: asking for what was announced, serving what we announced, and telling who serves badly.
+//! Pulls: asking for what was announced.
 
-use crate::protocol::limits::SERVES_FOR;
 use crate::protocol::timers::WantId;
 use std::time::Duration;
 
 use crate::protocol::LinkId;
 use crate::protocol::engine::Engine;
 use crate::protocol::failpoint::Failpoint;
-use crate::protocol::limits::{MAX_OWED, MAX_OWED_BYTES};
+use crate::protocol::limits::MAX_OWED;
 use crate::protocol::links::Link;
 use crate::protocol::links::Sender;
 use crate::protocol::links::outbox::FRAME_TARGET;
@@ -16,15 +15,9 @@ use crate::protocol::pulls::{Added, Want};
 use crate::protocol::time::Mono;
 use crate::protocol::timers::Timer;
 use crate::protocol::topics::entry::Stage;
-use crate::protocol::total::Total as _;
 use crate::rumor::{BundleId, TopicId};
-use crate::wire::{self, Announced, Ids};
+use crate::wire::Announced;
 
-/// What a pull that comes to nothing costs us, from the announcement on (measured 3 to 4 us; why it is
-/// charged: docs/decisions/0041-what-a-link-may-owe-grows-with-service.md).
-const FAILED_PULL_COST: Duration = Duration::from_micros(4);
-/// What one more source of an id costs where all of them are looked at. (Guess: it is ranked, and its link looked up.)
-const SOURCE_COST: Duration = Duration::from_nanos(50);
 /// One pull in this many goes to a random source, so that a link that got better, or is new, is noticed.
 const EXPLORE: usize = 5;
 /// Per byte: 2 Mbit/s. A link slower than this times out now and then, and is asked later than others. (Guess.)
@@ -32,27 +25,24 @@ const SLOWEST_LINE: Duration = Duration::from_micros(4);
 /// Starved ids that are tried again when a pull ends.
 const RETRIES: usize = 4;
 
-/// Why a pull came to nothing.
-#[derive(Clone, Copy)]
-enum Failure {
-    /// It took too long.
-    Late,
-    /// The link says that it does not hold it: there is no point in asking it until it announces it again.
-    Gone {
-        /// It may have had to drop it.
-        excused: bool,
-    },
-}
-
 /// Whether a link may be asked for something of this size class: it owes us no more than it may, and has brought no more.
 fn may_be_asked(link: &Link, size: u8, now: Mono) -> bool {
-    let (service, bytes) = (&link.service, 1usize << size);
     !link.is_closing()
-        && !link.outbox.has_pulls(MAX_OWED)
-        && service.owed < service.may_owe
-        && (service.owed == 0 || service.owed_bytes.saturating_add(bytes) <= MAX_OWED_BYTES)
-        && link.budget.pulled.overdrawn_until(now).is_none()
+        && !link.outbox().has_pulls(MAX_OWED)
+        && link.service().may_owe(1 << size)
+        && link.budget().pulls_overdrawn_until(now).is_none()
 }
+
+/// Whether a link may be a liar: it was struck, has just failed, or has never brought anything while pulls go unserved (`wary`),
+/// which says that there are liars. Such links are asked like others, but not waited for if somebody better announces the same.
+fn is_doubtful(link: &Link, wary: bool, now: Mono) -> bool {
+    let struck = link.service().is_last_resort(now);
+    let unproven = !link.is_proven() && (wary || link.service().recent_lates(now) > 1);
+    struck || link.service().recent_misses(now) > 1 || unproven
+}
+
+/// What one more source of an id costs where all of them are looked at. (Guess: it is ranked, and its link looked up.)
+const SOURCE_COST: Duration = Duration::from_nanos(50);
 
 impl Engine {
     pub(super) fn on_announce(&mut self, sender: Sender, announced: Announced) {
@@ -66,14 +56,14 @@ impl Engine {
         for (id, size) in announced.items {
             if window.is_refused(&id, self.cx.now) {
                 self.cx.counters.refused_again += 1;
-            } else if window.debts.note(&id, sender.slot, self.cx.now.mono) {
+            } else if window.debts_mut().note(&id, sender.slot, self.cx.now.mono) {
                 if window.has_room_over(&id, by, self.cx.now, &self.cx.config) {
                     unknown.push((id, size));
                 } else {
                     self.cx.counters.refused_again += 1;
                 }
             } else if let Some(entry) = window.entry_mut(&id) {
-                entry.have.insert(sender.slot);
+                entry.is_shown_by(sender.slot);
                 // Also while a copy is being judged: if that is a forgery, this link is asked.
                 if matches!(entry.stage(), Stage::Fetching | Stage::Verifying { .. }) {
                     unknown.push((id, size));
@@ -92,12 +82,12 @@ impl Engine {
         let Some(link) = self.links.at_mut(sender.slot) else { return };
         // A class beyond the largest bundle is a lie that only makes the liar be asked for less at once.
         let size = size.min(17);
-        let (listed, most) = (link.listed(&topic), link.service.most_wants());
+        let (listed, most) = (link.listed(&topic), link.service().most_wants());
         let added = self.wants.add((topic, id), size, sender.slot, listed, most);
         if matches!(added, Added::Again | Added::Ask) {
             let sources = self.wants.get(&(topic, id)).map_or(0, |want| want.sources().count());
             let cost = SOURCE_COST.saturating_mul(u32::try_from(sources).unwrap_or(u32::MAX));
-            link.budget.charge_cpu(self.cx.now.mono, cost);
+            link.budget_mut().charge_cpu(self.cx.now.mono, cost);
         }
         match added {
             Added::Again => self.ask((topic, id)),
@@ -124,24 +114,11 @@ impl Engine {
         if entry.is_some_and(|entry| !entry.is_fetching()) {
             return;
         }
-        let (width, in_time, under_way) = (usize::from(want.width), want.in_time(), want.under_way());
-        if in_time >= width || want.rests_until > now {
+        let (width, in_time, under_way) = (want.width(), want.in_time(), want.under_way());
+        if in_time >= width || want.rests(now) {
             return;
         }
         let (_, idle) = want.idle();
-        let hopeless = |slot: &Slot| self.links.at(*slot).is_none_or(|link| link.service.is_last_resort(now));
-        // Where pulls go unserved, there are liars: then who has never brought anything may be one, and so may whoever has
-        // just failed. They are asked like others, but not waited for if somebody better announces the same.
-        let wary = self.wants.estimates().is_wary(now);
-        let trusting = self.cx.config.lacks(Failpoint::NobodyDoubted);
-        let doubtful = |slot: &Slot| {
-            let link = self.links.at(*slot).filter(|_| !trusting);
-            link.is_some_and(|link| {
-                let struck = link.service.is_last_resort(now);
-                let unproven = !link.is_proven() && (wary || link.service.recent_lates(now) > 1);
-                struck || link.service.recent_misses(now) > 1 || unproven
-            })
-        };
         if idle.is_empty() {
             if under_way == 0 {
                 self.give_up(&wanted);
@@ -151,46 +128,63 @@ impl Engine {
         let fits = |slot: &Slot| {
             self.links.at(*slot).is_some_and(|link| may_be_asked(link, want.size_of(*slot), now))
         };
-        let mut free: Vec<_> = idle.into_iter().filter(fits).collect();
+        let free: Vec<_> = idle.into_iter().filter(fits).collect();
         if free.is_empty() {
             if under_way == 0 {
                 self.starve(wanted);
             }
             return;
         }
-        // Those that served whenever they were asked come first, the quickest first; a link never asked counts as quick as
-        // its round trip. One miss puts a link behind all that have none, so a liar costs each node one time-out.
-        let rank = |slot: &Slot| {
-            let link = self.links.at(*slot);
-            let misses = link.map_or(usize::MAX, |link| link.service.recent_lates(now));
-            let misses = if trusting { 0 } else { misses };
-            let delay = link.map(|link| link.service.delay.unwrap_or(link.rtt));
-            (hopeless(slot), doubtful(slot), misses, delay)
-        };
-        free.sort_by_cached_key(rank);
-        let better = free.iter().filter(|slot| !doubtful(slot)).count();
+        let mut ranked = self.ranked(free);
+        let better = ranked.iter().filter(|(_, doubtful)| !doubtful).count();
         if self.cx.random.below(EXPLORE) == 0 {
-            let spotless = free.iter().take_while(|slot| !doubtful(slot)).count().max(1);
-            let choice = self.cx.random.below(spotless).min(free.len().saturating_sub(1));
-            free.swap(0, choice);
+            let spotless = ranked.iter().take_while(|(_, doubtful)| !doubtful).count().max(1);
+            let choice = self.cx.random.below(spotless).min(ranked.len().saturating_sub(1));
+            ranked.swap(0, choice);
         }
         // What the doubtful have been asked for does not keep us from asking others, but from asking more of the doubtful.
         let missing = width.saturating_sub(if better > 0 { in_time } else { under_way });
-        let chosen: Vec<_> =
-            free.into_iter().take(missing).map(|slot| (slot, want.size_of(slot), doubtful(&slot))).collect();
-        for (slot, size, doubtful) in chosen {
-            let Some(link) = self.links.at_mut(slot) else { continue };
-            link.service.owed.gains(1);
-            link.service.owed_bytes.gains(1 << size);
-            link.outbox.pull(topic, id);
-            self.cx.dirty.insert(slot);
-            self.cx.counters.pulls += 1;
-            let first = !link.is_proven() && link.service.owed == 1;
-            let due = now.plus(if first { self.first_patience(slot) } else { self.patience(slot) });
-            self.cx.timers.set(due, Timer::PullOverdue { wanted, slot, asked: now });
-            if let Some(want) = self.wants.get_mut(&wanted) {
-                want.asked(slot, now, doubtful);
-            }
+        for (slot, doubtful) in ranked.into_iter().take(missing) {
+            self.pull_from(slot, wanted, doubtful);
+        }
+    }
+
+    /// In what order links are asked, and which of them are doubtful. Those that served whenever they were asked come first, the
+    /// quickest first; a link never asked counts as quick as its round trip. One miss puts a link behind all that have none, so a
+    /// liar costs each node one time-out.
+    fn ranked(&self, free: Vec<Slot>) -> Vec<(Slot, bool)> {
+        let now = self.cx.now.mono;
+        let wary = self.wants.estimates().is_wary(now);
+        let trusting = self.cx.config.lacks(Failpoint::NobodyDoubted);
+        let doubtful = |slot: Slot| {
+            let link = self.links.at(slot).filter(|_| !trusting);
+            (slot, link.is_some_and(|link| is_doubtful(link, wary, now)))
+        };
+        let mut ranked: Vec<_> = free.into_iter().map(doubtful).collect();
+        ranked.sort_by_cached_key(|(slot, doubtful)| {
+            let link = self.links.at(*slot);
+            let hopeless = link.is_none_or(|link| link.service().is_last_resort(now));
+            let misses = link.map_or(usize::MAX, |link| link.service().recent_lates(now));
+            let misses = if trusting { 0 } else { misses };
+            (hopeless, *doubtful, misses, link.map(Link::expected_delay))
+        });
+        ranked
+    }
+
+    /// Asks one link.
+    fn pull_from(&mut self, slot: Slot, wanted: WantId, doubtful: bool) {
+        let now = self.cx.now.mono;
+        let Some(size) = self.wants.get(&wanted).map(|want| want.size_of(slot)) else { return };
+        let Some(link) = self.links.at_mut(slot) else { return };
+        link.service_mut().owes(1 << size);
+        link.outbox_mut().pull(wanted.0, wanted.1);
+        self.cx.dirty.insert(slot);
+        self.cx.counters.pulls += 1;
+        let first = !link.is_proven() && link.service().owed() == 1;
+        let due = now.plus(if first { self.first_patience(slot) } else { self.patience(slot) });
+        self.cx.timers.set(due, Timer::PullOverdue { wanted, slot, asked: now });
+        if let Some(want) = self.wants.get_mut(&wanted) {
+            want.asked(slot, now, doubtful);
         }
     }
 
@@ -205,22 +199,22 @@ impl Engine {
                 self.wants.estimates_mut().answered_late(now);
             }
             if owed && let Some(link) = self.links.at_mut(sender.slot) {
-                link.service.serves(now);
+                link.service_mut().serves(now);
             }
             return None;
         };
         self.settle(sender.slot, size);
         let took = now.since(asked);
         if let Some(link) = self.links.at_mut(sender.slot) {
-            link.service.served(took, now);
+            link.service_mut().served(took, now);
         }
         self.wants.estimates_mut().sample(took);
         Some(1 << size)
     }
 
     /// How long to wait for a pulled copy before it counts as unserved.
-    fn patience(&self, slot: Slot) -> Duration {
-        self.wants.estimates().patience(self.links.at(slot).map_or(Duration::ZERO, |link| link.rtt))
+    pub(super) fn patience(&self, slot: Slot) -> Duration {
+        self.wants.estimates().patience(self.links.at(slot).map_or(Duration::ZERO, |link| link.rtt()))
     }
 
     /// How long to wait for the first thing that is asked of a link which has never brought anything, and may be a liar,
@@ -229,10 +223,10 @@ impl Engine {
     /// (docs/decisions/0018-unproven-links-get-a-short-first-time-out.md says what waiting as long as for others costs.)
     fn first_patience(&self, slot: Slot) -> Duration {
         let Some(link) = self.links.at(slot) else { return self.patience(slot) };
-        let line = SLOWEST_LINE.saturating_mul(link.service.owed_bytes.min(FRAME_TARGET) as u32);
+        let line = SLOWEST_LINE.saturating_mul(link.service().owed_bytes().min(FRAME_TARGET) as u32);
         let first = link
-            .rtt
-            .saturating_add(link.rtt / 4)
+            .rtt()
+            .saturating_add(link.rtt() / 4)
             .saturating_add(line)
             .saturating_add(self.cx.config.pulls.first_margin);
         first.min(self.patience(slot))
@@ -243,9 +237,9 @@ impl Engine {
     pub(super) fn copy_came_late(&mut self, slot: Slot, id: &BundleId) {
         let now = self.cx.now.mono;
         if let Some(link) = self.links.at_mut(slot)
-            && link.service.still_owed(id)
+            && link.service_mut().still_owed(id)
         {
-            link.service.serves(now);
+            link.service_mut().serves(now);
             self.wants.estimates_mut().answered_late(now);
         }
     }
@@ -264,28 +258,25 @@ impl Engine {
     fn wait_to_pull(&mut self, slot: Slot) {
         let now = self.cx.now.mono;
         if let Some(link) = self.links.at_mut(slot)
-            && !link.waits_to_pull
-            && let Some(until) = link.budget.pulled.overdrawn_until(now)
+            && let Some(until) = link.waits_to_pull(now)
         {
-            link.waits_to_pull = true;
-            self.cx.timers.set(until, Timer::PullsAllowed(link.id));
+            self.cx.timers.set(until, Timer::PullsAllowed(link.id()));
         }
     }
 
     /// A link has brought no more than its rate again.
     pub(super) fn on_pulls_allowed(&mut self, link: LinkId) {
         let Some(link) = self.links.get_mut(link) else { return };
-        link.waits_to_pull = false;
-        let slot = link.slot;
+        link.may_be_pulled_from();
+        let slot = link.slot();
         self.wants.is_freed(slot);
     }
 
     /// A pull of this link is over: it owes us that much less.
-    fn settle(&mut self, slot: Slot, size: u8) {
+    pub(super) fn settle(&mut self, slot: Slot, size: u8) {
         self.wants.is_freed(slot);
         if let Some(link) = self.links.at_mut(slot) {
-            link.service.owed.loses(1);
-            link.service.owed_bytes.loses(1 << size);
+            link.service_mut().owes_no_more(1 << size);
         }
     }
 
@@ -305,92 +296,13 @@ impl Engine {
         }
     }
 
-    pub(super) fn on_pull_overdue(&mut self, wanted: WantId, slot: Slot, asked: Mono) {
-        let now = self.cx.now.mono;
-        let under_way =
-            |want: &crate::protocol::pulls::Want| want.asking().any(|under_way| under_way == (slot, asked));
-        if !self.wants.get(&wanted).is_some_and(under_way) {
-            return;
-        }
-        let Some(link) = self.links.at(slot) else { return };
-        let patience = self.patience(slot);
-        if asked.plus(patience) > now {
-            if !link.is_proven() {
-                // Perhaps a liar: it has its time, but others are asked meanwhile.
-                if let Some(want) = self.wants.get_mut(&wanted) {
-                    want.is_slow(slot);
-                }
-                self.note_late(&wanted, slot);
-            }
-            self.cx.timers.set(asked.plus(patience), Timer::PullOverdue { wanted, slot, asked });
-            return self.ask(wanted);
-        }
-        // A link that is working through what we asked it for before, or that we do not read, has not failed us. Asking
-        // it again would only lengthen its queue; another may well be quicker.
-        let busy = link.service.is_serving(now, patience) || link.is_reading_paused();
-        let waits_on = busy && !link.is_closing() && now.since(asked) < SERVES_FOR;
-        // It took at least this long. Left out, the median would only know the pulls that were quick enough, and under
-        // load ever more of them would be asked for twice. A link that has never served says nothing about serving.
-        // (Once for each pull, or one that is withheld would count for many.)
-        let has_served = link.service.delay.is_some();
-        self.note_late(&wanted, slot);
-        let newly = self.wants.get_mut(&wanted).is_some_and(|want| want.is_slow(slot));
-        if has_served && newly {
-            self.wants.estimates_mut().sample(now.since(asked));
-        }
-        if !waits_on {
-            return self.pull_failed(slot, wanted, Failure::Late);
-        }
-        self.cx.timers.set(now.plus(patience), Timer::PullOverdue { wanted, slot, asked });
-        self.ask(wanted);
-    }
-
-    /// A pull has taken too long, whoever serves in the end and however busy the link is: others are asked before it for a while.
-    fn note_late(&mut self, wanted: &WantId, slot: Slot) {
-        let now = self.cx.now.mono;
-        let newly = self.wants.get_mut(wanted).is_some_and(|want| want.is_late(slot));
-        if newly && let Some(link) = self.links.at_mut(slot) {
-            link.service.is_late(now);
-        }
-    }
-
-    /// A pull came to nothing.
-    fn pull_failed(&mut self, slot: Slot, wanted: WantId, failure: Failure) {
-        let now = self.cx.now.mono;
-        let Some(want) = self.wants.get_mut(&wanted) else { return };
-        let gone = matches!(failure, Failure::Gone { .. });
-        let Some((_, size)) = want.answered(slot, !gone) else { return };
-        if gone {
-            want.is_gone(slot);
-        }
-        // Two at once next time, then three.
-        want.width = want.width.saturating_add(1).min(3);
-        let rest = Want::rest(want.idle().0);
-        if want.under_way() == 0 && !rest.is_zero() {
-            want.rests_until = now.plus(rest);
-            self.cx.timers.set(want.rests_until, Timer::RestOver(wanted));
-        }
-        self.cx.counters.pulls_unserved += 1;
-        self.settle(slot, size);
-        let pressed = self.wants.estimates().is_pressed(now);
-        if let Some(link) = self.links.at_mut(slot) {
-            let excused = matches!(failure, Failure::Gone { excused: true });
-            link.budget.charge_cpu(now, FAILED_PULL_COST);
-            link.service.missed(now, excused, pressed);
-            if !excused {
-                self.wants.estimates_mut().missed(now);
-            }
-        }
-        self.ask(wanted);
-    }
-
     /// Of what links that serve nothing have announced, only what they are being asked for stays wanted from them. The rest,
     /// which may be thousands of lies, would keep us asking for minutes. When that has come to an end, whichever, they are
     /// asked to announce again what they hold. (Every second, for all of them in one walk.)
     pub(super) fn expect_nothing_of_the_silent(&mut self) {
         let mut silent = LinkSet::default();
-        let listed = |link: &&Link| link.wanted_from > link.service.most_wants();
-        self.links.iter().filter(listed).for_each(|link| silent.insert(link.slot));
+        let listed = self.links.iter().filter(|link| link.is_listed_too_often());
+        listed.for_each(|link| silent.insert(link.slot()));
         if silent.iter().next().is_none() {
             return;
         }
@@ -404,21 +316,9 @@ impl Engine {
             }
             if want.sources().next().is_none() {
                 // Nobody to rest for.
-                want.rests_until = Mono::default();
+                want.rests_no_more();
             }
             self.ask(wanted);
-        }
-    }
-
-    pub(super) fn on_gone(&mut self, sender: Sender, gone: Ids) {
-        let now = self.cx.now.mono;
-        // What it announced may be gone because its author was convicted since: then the proof has just come, from it or
-        // from somebody else first.
-        let lately = |at: Option<Mono>| at.is_some_and(|at| now.since(at) < SERVES_FOR);
-        let excused = lately(self.evidence.newest_at())
-            || self.links.at(sender.slot).is_some_and(|link| lately(link.evidence_at));
-        for id in gone.ids {
-            self.pull_failed(sender.slot, (gone.topic, id), Failure::Gone { excused });
         }
     }
 
@@ -427,7 +327,7 @@ impl Engine {
         let Some(want) = self.forget_want(wanted) else { return };
         for slot in want.owing() {
             if let Some(link) = self.links.at_mut(slot) {
-                link.outbox.cancel(wanted.0, wanted.1);
+                link.outbox_mut().cancel(wanted.0, wanted.1);
                 self.cx.dirty.insert(slot);
             }
         }
@@ -440,7 +340,7 @@ impl Engine {
         self.cx.counters.wants_given_up += 1;
         for slot in want.sources() {
             if let Some(link) = self.links.at_mut(slot)
-                && link.service.delay.is_some()
+                && link.service().has_served()
             {
                 link.has_more(wanted.0);
             }
@@ -454,7 +354,7 @@ impl Engine {
         }
         for slot in want.owing() {
             if let Some(link) = self.links.at_mut(slot) {
-                link.service.may_come_late(wanted.1);
+                link.service_mut().may_come_late(wanted.1);
             }
         }
         for slot in want.sources() {
@@ -463,50 +363,5 @@ impl Engine {
             }
         }
         Some(want)
-    }
-
-    pub(super) fn on_pull(&mut self, sender: Sender, pull: Ids) {
-        let now = self.cx.now.mono;
-        for id in pull.ids {
-            let held = self.topics.get_mut(&pull.topic).and_then(|window| window.entry_mut(&id));
-            let body = held.filter(|entry| entry.is_accepted()).and_then(|entry| entry.body.clone());
-            let turn = body.as_ref().map(|bundle| self.turn_of(&pull.topic, &bundle.header().author));
-            let Some(link) = self.links.at_mut(sender.slot) else { return };
-            self.cx.dirty.insert(sender.slot);
-            let (Some(bundle), Some(turn)) = (body, turn) else {
-                self.cx.counters.gone += 1;
-                link.outbox.gone(pull.topic, id);
-                continue;
-            };
-            // Charged before the work: asking for much with little empties the asker's own budget.
-            link.budget.bytes.charge(now, wire::bundle_item_len(&bundle) as u64);
-            if link.outbox.reply(turn, bundle) {
-                self.cx.counters.served += 1;
-                if let Some(entry) = self.topics.get_mut(&pull.topic).and_then(|window| window.entry_mut(&id))
-                {
-                    entry.have.insert(sender.slot);
-                }
-            } else {
-                self.cx.counters.gone += 1;
-                link.outbox.gone(pull.topic, id);
-                // We do hold it and only lack the room: it is announced again when there is some.
-                link.outbox.behind = true;
-                if let Some(entry) = self.topics.get_mut(&pull.topic).and_then(|window| window.entry_mut(&id))
-                {
-                    entry.told.remove(sender.slot);
-                }
-            }
-        }
-    }
-
-    pub(super) fn on_cancel(&mut self, sender: Sender, cancel: Ids) {
-        for id in cancel.ids {
-            if let Some(entry) = self.topics.get_mut(&cancel.topic).and_then(|window| window.entry_mut(&id)) {
-                entry.have.insert(sender.slot);
-            }
-            if self.links.at_mut(sender.slot).is_some_and(|link| link.outbox.drop_reply(&id)) {
-                self.cx.counters.cancelled += 1;
-            }
-        }
     }
 }

@@ -19,7 +19,7 @@ impl Engine {
             let error = PublishError::ClockWrong { ahead_ms: self.condition.clock().ahead_ms() };
             return Some(if rest.is_zero() { Silence::Fails(error) } else { Silence::For(rest) });
         }
-        let tick_len = self.topics.get(topic)?.rules.tick_len();
+        let tick_len = self.topics.get(topic)?.rules().tick_len();
         let wait = self.publisher.is_silent_for(tick_len, now);
         (!wait.is_zero()).then_some(Silence::For(wait))
     }
@@ -42,9 +42,10 @@ impl Engine {
         let until_ms = self
             .topics
             .get(topic)
-            .map_or(0, |window| self.publisher.silent_until(&window.rules, self.cx.now));
+            .map_or(0, |window| self.publisher.silent_until(window.rules(), self.cx.now));
         let now_ms = self.cx.now.unix_ms;
-        let tick_ms = self.topics.get(topic).map_or(0, |window| u64::from(window.rules.tick_len().millis()));
+        let tick_ms =
+            self.topics.get(topic).map_or(0, |window| u64::from(window.rules().tick_len().millis()));
         if until_ms > now_ms.saturating_add(tick_ms) {
             PublishError::Silent { until_ms }
         } else {
@@ -56,11 +57,12 @@ impl Engine {
     pub(super) fn check_silence(&mut self) {
         let now = self.cx.now;
         let mute = self.publisher.mute_until(now);
-        let all = self.topics.values().map(|window| self.publisher.silent_until(&window.rules, now));
+        let all = self.topics.values().map(|window| self.publisher.silent_until(window.rules(), now));
         let until = all.max().unwrap_or(0).max(mute);
         let wait = Duration::from_millis(until.saturating_sub(self.cx.now.unix_ms));
         // (A tick whose slots are used up is no silence.)
-        let longest = self.topics.values().map(|window| window.rules.tick_len().millis()).max().unwrap_or(0);
+        let longest =
+            self.topics.values().map(|window| window.rules().tick_len().millis()).max().unwrap_or(0);
         let told = TOLD_SILENCE.max(Duration::from_millis(longest.into()));
         if wait > told {
             self.impair(Impairment::Silent, Some(until));
@@ -76,7 +78,7 @@ impl Engine {
         }
         let Some(window) = self.topics.get(topic) else { return };
         // What we said before we left the topic and joined it again comes back to us as any history does.
-        if !self.publisher.may_have_spoken(window.rules.tick_len(), header.tick) {
+        if !self.publisher.may_have_spoken(window.rules().tick_len(), header.tick) {
             self.halt_duplicate(topic, header.tick);
         }
     }

@@ -29,9 +29,9 @@ impl Engine {
         let now = self.cx.now.mono;
         let Some(window) = self.topics.get_mut(&topic) else { return };
         let Some(entry) = window.entry(&id) else { return };
-        let Some(bundle) = entry.body.clone() else { return };
-        let own = entry.from.is_none();
-        let (hops, have, told, size) = (entry.hops, entry.have, entry.told, entry.size_class());
+        let Some(bundle) = entry.body().cloned() else { return };
+        let own = entry.via().is_none();
+        let (hops, have, told, size) = (entry.hops(), entry.holders(), entry.told(), entry.size_class());
         let author = bundle.header().author;
         let mut targets = self.links.relaying(&topic, &have);
         let wish = match (bundle.header().is_large(), own, hops) {
@@ -44,19 +44,26 @@ impl Engine {
         };
         let mut eager = wish.min(targets.len());
         let unpaced = self.cx.config.lacks(Failpoint::UnpacedPushes);
-        if eager > 0 && !own && !unpaced && !window.authors.may_push(&author, bundle.header().count, now) {
+        if eager > 0
+            && !own
+            && !unpaced
+            && !window.authors_mut().may_push(&author, bundle.header().count, now)
+        {
             self.cx.counters.push_degraded += eager as u64;
             eager = 0;
         }
-        let turn = if own { author } else { window.authors.turn_of(&author, now) };
+        let turn = if own { author } else { window.authors().turn_of(&author, now) };
         self.cx.random.sample_to_front(&mut targets, eager);
         let (mut given, mut announced) = (LinkSet::default(), LinkSet::default());
         for (at, slot) in targets.into_iter().enumerate() {
             let Some(link) = self.links.at_mut(slot) else { continue };
             if at < eager {
                 let push = Push { hops: hops.saturating_sub(1), bundle: bundle.clone(), since: now };
-                let queued =
-                    if own { link.outbox.push_own(push) } else { link.outbox.push_relayed(turn, push) };
+                let queued = if own {
+                    link.outbox_mut().push_own(push)
+                } else {
+                    link.outbox_mut().push_relayed(turn, push)
+                };
                 if queued {
                     self.cx.counters.pushed += 1;
                     self.cx.dirty.insert(slot);
@@ -72,8 +79,8 @@ impl Engine {
         // Once for all links: looked up for each, the entry was a quarter of what an event costs at 200 links.
         if let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) {
             // Streams are reliable: what is queued arrives, or the link is gone and forgotten.
-            given.iter().for_each(|slot| entry.have.insert(slot));
-            given.iter().chain(announced.iter()).for_each(|slot| entry.told.insert(slot));
+            given.iter().for_each(|slot| entry.is_shown_by(slot));
+            given.iter().chain(announced.iter()).for_each(|slot| entry.is_told_to(slot));
         }
     }
 
@@ -81,35 +88,30 @@ impl Engine {
     fn announce(&mut self, slot: Slot, topic: TopicId, turn: PublicKey, id: BundleId, size: u8) -> bool {
         let due = self.cx.now.mono.plus(self.cx.config.publishing.announce_linger);
         let Some(link) = self.links.at_mut(slot) else { return false };
-        if !link.outbox.announce(topic, turn, id, size) {
+        if !link.outbox_mut().announce(topic, turn, id, size) {
             self.cx.counters.announce_degraded += 1;
-            link.outbox.behind = true;
+            link.outbox_mut().falls_behind();
             return false;
         }
-        let link_id = link.id;
+        let link_id = link.id();
         self.cx.counters.announced += 1;
         self.announce_at(slot, link_id, due);
         true
     }
 
-    fn announce_at(&mut self, slot: Slot, link: LinkId, due: crate::protocol::Mono) {
+    fn announce_at(&mut self, slot: Slot, id: LinkId, due: crate::protocol::Mono) {
         if let Some(link) = self.links.at_mut(slot)
-            && link.outbox.announce_due.is_none()
+            && link.outbox_mut().is_due(due)
         {
-            link.outbox.announce_due = Some(due);
-        } else {
-            return;
+            self.cx.timers.set(due, Timer::AnnouncementsDue(id));
         }
-        self.cx.timers.set(due, Timer::AnnouncementsDue(link));
     }
 
     /// Hold-back topics: the whole signed header, at once, to every link that does not know it. It says that there is
     /// such a bundle, not that we hold it: that is announced when it has been accepted.
     pub(super) fn announce_header(&mut self, topic: TopicId, id: BundleId) {
         let Some(entry) = self.topics.get(&topic).and_then(|window| window.entry(&id)) else { return };
-        let signed = entry.signed;
-        let mut knows = entry.have;
-        entry.heard.iter().for_each(|slot| knows.insert(slot));
+        let (signed, knows) = (*entry.signed(), entry.header_holders());
         self.send_header(topic, &signed, &knows);
     }
 
@@ -117,12 +119,12 @@ impl Engine {
     /// keep all of those waiting, and the other way round.
     pub(super) fn turn_of(&self, topic: &TopicId, author: &PublicKey) -> PublicKey {
         let window = self.topics.get(topic).filter(|_| *author != self.author());
-        window.map_or(*author, |window| window.authors.turn_of(author, self.cx.now.mono))
+        window.map_or(*author, |window| window.authors().turn_of(author, self.cx.now.mono))
     }
 
     fn mark_told(&mut self, slot: Slot, topic: &TopicId, id: &BundleId) {
         if let Some(entry) = self.topics.get_mut(topic).and_then(|window| window.entry_mut(id)) {
-            entry.told.insert(slot);
+            entry.is_told_to(slot);
         }
     }
 
@@ -133,19 +135,19 @@ impl Engine {
         for (topic, window) in &self.topics {
             let relaying = self.links.relaying(topic, &LinkSet::default());
             for (id, entry) in window.held(self.cx.now).flatten().take(REPAIR_BUNDLES) {
-                if entry.rounds < REPAIR_ROUNDS {
+                if entry.rounds() < REPAIR_ROUNDS {
                     let mut targets: Vec<_> =
-                        relaying.iter().copied().filter(|slot| !entry.have.contains(*slot)).collect();
+                        relaying.iter().copied().filter(|slot| !entry.is_held_by(*slot)).collect();
                     self.cx.random.sample_to_front(&mut targets, REPAIR_FANOUT);
                     targets.truncate(REPAIR_FANOUT);
-                    let turn = window.authors.turn_of(&entry.signed.header.author, self.cx.now.mono);
+                    let turn = window.authors().turn_of(&entry.header().author, self.cx.now.mono);
                     again.push((*topic, turn, id, targets, entry.size_class()));
                 }
             }
         }
         for (topic, turn, id, targets, size) in again {
             if let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) {
-                entry.rounds += 1;
+                entry.is_repaired();
             }
             for slot in targets {
                 if self.announce(slot, topic, turn, id, size) {
@@ -160,17 +162,17 @@ impl Engine {
     pub(super) fn resync(&mut self, slot: Slot, topics: &[TopicId]) {
         let (now, ours) = (self.cx.now, self.author());
         let Some(link) = self.links.at_mut(slot) else { return };
-        link.outbox.behind = false;
+        link.outbox_mut().catches_up();
         let mut missing = Vec::new();
         let mut more = false;
         for topic in topics {
             let Some(window) = self.topics.get(topic).filter(|_| link.relays(topic)) else { continue };
-            let mut room = link.outbox.announcements_room(topic);
+            let mut room = link.outbox().announcements_room(topic);
             let mut looked = 0;
             for held in window.held(now) {
                 looked += 1;
                 let Some((id, entry)) = held else { continue };
-                if entry.have.contains(slot) || entry.told.contains(slot) {
+                if entry.is_held_by(slot) || entry.was_told_to(slot) {
                     continue;
                 }
                 if room == 0 {
@@ -178,15 +180,15 @@ impl Engine {
                     break;
                 }
                 room -= 1;
-                let header = &entry.signed.header;
+                let header = entry.header();
                 let own = header.author == ours;
-                let turn = if own { ours } else { window.authors.turn_of(&header.author, now.mono) };
+                let turn = if own { ours } else { window.authors().turn_of(&header.author, now.mono) };
                 missing.push((header.tick, header.first_slot, *topic, turn, id, entry.size_class()));
             }
             // A peer decides how often this is done: so it is on its bill, as are the ids that it makes us send.
-            link.budget.charge_cpu(now.mono, LOOK_COST.saturating_mul(looked));
+            link.budget_mut().charge_cpu(now.mono, LOOK_COST.saturating_mul(looked));
         }
-        link.budget.bytes.charge(now.mono, 33 * missing.len() as u64);
+        link.budget_mut().charge_bytes(now.mono, 33 * missing.len() as u64);
         // The newest were chosen, in case there is no room for more. They are said in order, so that what one author has said is
         // asked for, served and delivered by position.
         missing.sort_unstable_by_key(|(tick, first_slot, ..)| (*tick, *first_slot));
@@ -195,8 +197,8 @@ impl Engine {
                 self.mark_told(slot, &topic, &id);
             }
         }
-        if let Some(link) = self.links.at_mut(slot) {
-            link.outbox.behind |= more;
+        if more && let Some(link) = self.links.at_mut(slot) {
+            link.outbox_mut().falls_behind();
         }
     }
 
@@ -204,14 +206,13 @@ impl Engine {
     fn announce_overdue(&mut self, slot: Slot) {
         let now = self.cx.now.mono;
         let Some(link) = self.links.at_mut(slot) else { return };
-        for bundle in link.outbox.take_overdue(now) {
+        for bundle in link.outbox_mut().take_overdue(now) {
             self.cx.counters.push_degraded += 1;
             let (topic, id) = (bundle.header().topic, bundle.id());
             let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) else {
                 continue;
             };
-            entry.have.remove(slot);
-            entry.told.remove(slot);
+            entry.was_not_pushed_to(slot);
             let size = entry.size_class();
             let turn = self.turn_of(&topic, &bundle.header().author);
             if self.announce(slot, topic, turn, id, size) {
@@ -222,8 +223,8 @@ impl Engine {
 
     /// Links on which pushes wait are looked at even if they take no byte.
     pub(super) fn look_at_waiting_pushes(&mut self) {
-        let waiting = self.links.iter().filter(|link| link.outbox.holds_pushes());
-        let slots: Vec<_> = waiting.map(|link| link.slot).collect();
+        let waiting = self.links.iter().filter(|link| link.outbox().holds_pushes());
+        let slots: Vec<_> = waiting.map(|link| link.slot()).collect();
         slots.into_iter().for_each(|slot| self.cx.dirty.insert(slot));
     }
 
@@ -239,12 +240,12 @@ impl Engine {
             let (topics, book) = (&self.topics, &self.evidence);
             let wanted = |topic: &TopicId, id: &BundleId| {
                 let entry = topics.get(topic).and_then(|window| window.entry(id));
-                entry.is_some_and(|entry| entry.is_accepted() && !entry.have.contains(slot))
+                entry.is_some_and(|entry| entry.is_accepted() && !entry.is_held_by(slot))
             };
             let convicted = |author: &PublicKey| book.is_convicted(author);
             let dropped = &mut self.cx.counters.dropped_convicted;
-            while let Some((lane, frame)) = link.outbox.next(now, wanted, convicted, dropped) {
-                self.cx.actions.push_back(Action::Send { link: link.id, lane, frame });
+            while let Some((lane, frame)) = link.outbox_mut().next(now, wanted, convicted, dropped) {
+                self.cx.actions.push_back(Action::Send { link: link.id(), lane, frame });
             }
         }
     }

@@ -50,8 +50,8 @@ impl Engine {
         let paused = self
             .links
             .iter()
-            .filter(|link| link.is_paused(Pause::Verification) && verifying.has_room(link.id));
-        let ids: Vec<_> = paused.map(|link| link.id).collect();
+            .filter(|link| link.is_paused(Pause::Verification) && verifying.has_room(link.id()));
+        let ids: Vec<_> = paused.map(|link| link.id()).collect();
         for id in ids {
             self.resume(id, Pause::Verification);
         }
@@ -63,14 +63,12 @@ impl Engine {
         let Work::Bundle { topic, job, .. } = work else { return };
         let entry = self.topics.get_mut(topic).and_then(|window| window.entry_mut(&job.id));
         let Some(entry) = entry else { return };
-        let Some(first) = entry.first_copy_mut() else { return };
+        let Some(first) = entry.first_copy() else { return };
         // The entry may be another by now, of the same id, with a copy that has nothing to do with this link.
         if first.link != link || first.signature != job.signature {
             return;
         }
-        if first.hand_over() {
-            let other = first.link;
-            entry.from = Some(first.peer);
+        if let Some(other) = entry.hand_over() {
             return self.queue_signature(other, work.clone());
         }
         self.next_candidate(topic, &job.id);

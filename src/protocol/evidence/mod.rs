@@ -26,9 +26,31 @@ pub(super) struct EvidencePool {
 
 #[derive(Debug)]
 pub(super) struct Conviction {
-    pub(super) evidence: Option<Evidence>,
+    evidence: Option<Evidence>,
     /// Links that have been told, or have told us.
-    pub(super) told: LinkSet,
+    told: LinkSet,
+}
+
+impl Conviction {
+    /// The proof, unless it was shed.
+    pub(super) const fn evidence(&self) -> Option<Evidence> {
+        self.evidence
+    }
+
+    /// Whether a link has been told, or has told us.
+    pub(super) fn is_known_to(&self, slot: Slot) -> bool {
+        self.told.contains(slot)
+    }
+
+    /// A link is told, or tells us.
+    pub(super) fn gets_known_to(&mut self, slot: Slot) {
+        self.told.insert(slot);
+    }
+
+    /// A link has forgotten it, or had no use for it.
+    pub(super) fn is_unknown_to(&mut self, slot: Slot) {
+        self.told.remove(slot);
+    }
 }
 
 impl EvidencePool {

@@ -9,10 +9,10 @@ use crate::protocol::time::{Mono, nanos};
 #[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) struct Budget {
     /// Unsolicited bytes in, and bytes that its pulls make us send.
-    pub(in crate::protocol) bytes: Meter,
+    bytes: Meter,
     /// Bytes that came because we had pulled them, at the same rate. We read on when it is overdrawn, and pull nothing more:
     /// whoever only announces what it holds is not stopped for serving it.
-    pub(in crate::protocol) pulled: Meter,
+    pulled: Meter,
     /// Nanoseconds of CPU.
     cpu: Meter,
 }
@@ -26,6 +26,12 @@ impl Budget {
         }
     }
 
+    /// Bytes that came unasked, or that it makes us send.
+    pub(in crate::protocol) fn charge_bytes(&mut self, now: Mono, bytes: u64) {
+        self.bytes.charge(now, bytes);
+    }
+
+    /// CPU time.
     pub(in crate::protocol) fn charge_cpu(&mut self, now: Mono, cost: Duration) {
         self.cpu.charge(now, nanos(cost));
     }
@@ -41,6 +47,11 @@ impl Budget {
     pub(in crate::protocol) fn charge_reply(&mut self, now: Mono, len: usize, asked: usize) {
         self.pulled.charge(now, len.min(asked) as u64);
         self.bytes.charge(now, len.saturating_sub(asked) as u64);
+    }
+
+    /// When it may be pulled from again, if it must not now.
+    pub(in crate::protocol) fn pulls_overdrawn_until(&self, now: Mono) -> Option<Mono> {
+        self.pulled.overdrawn_until(now)
     }
 
     /// When reading may go on, if it must stop.

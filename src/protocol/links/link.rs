@@ -1,10 +1,13 @@
 //! One link: who is at the other end, what it relays, what it may cost, how well it serves; and the table of all links.
 
+mod wanted;
+
 use crate::protocol::links::service::Service;
 use std::time::Duration;
 
 use crate::key::PublicKey;
-use crate::protocol::limits::TRUSTED_AFTER;
+use crate::protocol::limits::{REMIND_EVERY, TRUSTED_AFTER};
+use crate::protocol::links::Sender;
 use crate::protocol::links::allowance::Allowance;
 use crate::protocol::links::budget::Budget;
 use crate::protocol::links::clock::PeerClock;
@@ -12,7 +15,6 @@ use crate::protocol::links::outbox::Outbox;
 use crate::protocol::linkset::Slot;
 use crate::protocol::random::Keyed;
 use crate::protocol::time::Mono;
-use crate::protocol::total::Total as _;
 use crate::protocol::{Config, LinkId};
 use crate::rumor::TopicId;
 use crate::wire::Reason;
@@ -40,53 +42,55 @@ enum Phase {
 /// One link.
 #[derive(Debug)]
 pub(in crate::protocol) struct Link {
-    pub(in crate::protocol) id: LinkId,
-    pub(in crate::protocol) slot: Slot,
-    pub(in crate::protocol) peer: PublicKey,
-    pub(in crate::protocol) dialled: bool,
+    id: LinkId,
+    slot: Slot,
+    peer: PublicKey,
+    dialled: bool,
     /// As a dialler, the peer may use the places kept for those that did not choose us.
-    pub(in crate::protocol) hash_selected: bool,
+    hash_selected: bool,
     phase: Phase,
-    pub(in crate::protocol) up_since: Mono,
+    up_since: Mono,
     /// It has taken the place of another.
-    pub(in crate::protocol) replaces: bool,
+    replaces: bool,
     /// When it brought its last frame.
-    pub(in crate::protocol) last_frame: Mono,
+    last_frame: Mono,
     /// Topics that the peer relays, whether or not we do. Sorted, at most `MAX_TOPICS_PER_LINK`.
-    pub(in crate::protocol) topics: Vec<TopicId>,
+    topics: Vec<TopicId>,
     /// The peer's clock, by its hello.
-    pub(in crate::protocol) clock: PeerClock,
-    pub(in crate::protocol) budget: Budget,
+    clock: PeerClock,
+    budget: Budget,
     /// For the newcomers' bundles that come first over it.
-    pub(in crate::protocol) newcomers: Allowance,
+    newcomers: Allowance,
     paused: u8,
-    pub(in crate::protocol) outbox: Outbox,
-    pub(in crate::protocol) rtt: Duration,
-    pub(in crate::protocol) service: Service,
+    outbox: Outbox,
+    rtt: Duration,
+    service: Service,
     /// Verified bundles that came first over this link.
-    pub(in crate::protocol) good: u32,
+    good: u32,
     /// Wanted ids that list this link as a source.
-    pub(in crate::protocol) wanted_from: usize,
+    wanted_from: usize,
     /// The same of each topic that has some; at most as many as we have topics.
     wanted_in: Vec<(TopicId, usize)>,
     /// Topics of ours in which it has announced more than we have noted or got: it will be asked to say it again. (At
     /// most as many as we have topics.)
-    pub(in crate::protocol) missed: Vec<TopicId>,
+    missed: Vec<TopicId>,
     /// A timer will say when it may be asked for more.
-    pub(in crate::protocol) waits_to_pull: bool,
+    waits_to_pull: bool,
     /// When it was last told of a conviction that it had been told of before.
-    pub(in crate::protocol) reminded_at: Option<Mono>,
+    reminded_at: Option<Mono>,
     /// When it last sent evidence that held, or that we had.
-    pub(in crate::protocol) evidence_at: Option<Mono>,
-    pub(in crate::protocol) copies_in: u64,
+    evidence_at: Option<Mono>,
+    copies_in: u64,
 }
 
 impl Link {
+    #[expect(clippy::too_many_arguments, reason = "what a link is for good, named by its one caller")]
     pub(in crate::protocol) fn new(
         id: LinkId,
         slot: Slot,
         peer: PublicKey,
         dialled: bool,
+        hash_selected: bool,
         now: Mono,
         config: &Config,
         keyed: Keyed,
@@ -96,7 +100,7 @@ impl Link {
             slot,
             peer,
             dialled,
-            hash_selected: false,
+            hash_selected,
             phase: Phase::Greeting,
             up_since: now,
             replaces: false,
@@ -118,6 +122,182 @@ impl Link {
             evidence_at: None,
             copies_in: 0,
         }
+    }
+
+    /// Its name, as the driver has it.
+    pub(in crate::protocol) const fn id(&self) -> LinkId {
+        self.id
+    }
+
+    /// Its place in the table.
+    pub(in crate::protocol) const fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// Who is at the other end.
+    pub(in crate::protocol) const fn peer(&self) -> PublicKey {
+        self.peer
+    }
+
+    /// All three, for whatever comes over it.
+    pub(in crate::protocol) const fn sender(&self) -> Sender {
+        Sender { link: self.id, slot: self.slot, peer: self.peer }
+    }
+
+    /// Whether we dialled.
+    pub(in crate::protocol) const fn is_dialled(&self) -> bool {
+        self.dialled
+    }
+
+    /// Whether the peer may use the places kept for diallers that did not choose us.
+    pub(in crate::protocol) const fn is_hash_selected(&self) -> bool {
+        self.hash_selected
+    }
+
+    /// When it came up.
+    pub(in crate::protocol) const fn up_since(&self) -> Mono {
+        self.up_since
+    }
+
+    /// Whether it has taken the place of another.
+    pub(in crate::protocol) const fn has_replaced(&self) -> bool {
+        self.replaces
+    }
+
+    /// It takes the place of another.
+    pub(in crate::protocol) const fn replaces_another(&mut self) {
+        self.replaces = true;
+    }
+
+    /// When it brought its last frame.
+    pub(in crate::protocol) const fn last_frame(&self) -> Mono {
+        self.last_frame
+    }
+
+    /// It brings a frame.
+    pub(in crate::protocol) const fn brings_frame(&mut self, now: Mono) {
+        self.last_frame = now;
+    }
+
+    /// Copies of bundles that it has brought.
+    pub(in crate::protocol) const fn copies_in(&self) -> u64 {
+        self.copies_in
+    }
+
+    /// It brings a copy of a bundle.
+    pub(in crate::protocol) const fn brings_copy(&mut self) {
+        self.copies_in += 1;
+    }
+
+    /// Verified bundles that came first over it.
+    pub(in crate::protocol) const fn good(&self) -> u32 {
+        self.good
+    }
+
+    /// It has brought something genuine that was new.
+    pub(in crate::protocol) const fn brings_news(&mut self, now: Mono) {
+        self.good = self.good.saturating_add(1);
+        self.service.brings(now);
+    }
+
+    /// Round trip.
+    pub(in crate::protocol) const fn rtt(&self) -> Duration {
+        self.rtt
+    }
+
+    /// The transport has measured its round trip.
+    pub(in crate::protocol) const fn is_measured(&mut self, rtt: Duration) {
+        self.rtt = rtt;
+    }
+
+    /// How long a pull will take, as far as we know: a link that never served counts as quick as its round trip.
+    pub(in crate::protocol) fn expected_delay(&self) -> Duration {
+        self.service.delay().unwrap_or(self.rtt)
+    }
+
+    /// The peer's clock, by its last hello.
+    pub(in crate::protocol) const fn clock(&self) -> &PeerClock {
+        &self.clock
+    }
+
+    /// The peer tells its clock again.
+    pub(in crate::protocol) const fn tells_clock(&mut self, clock: PeerClock) {
+        self.clock = clock;
+    }
+
+    /// The topics that the peer relays, sorted.
+    pub(in crate::protocol) fn topics(&self) -> &[TopicId] {
+        &self.topics
+    }
+
+    /// The peer joins and leaves topics. Gives those in which something changes, and of `joined` those that it relays already.
+    pub(in crate::protocol) fn change_topics(
+        &mut self,
+        joined: &[TopicId],
+        left: impl Iterator<Item = TopicId>,
+    ) -> (Vec<TopicId>, Vec<TopicId>) {
+        let mut changed: Vec<_> = left.filter(|topic| self.relays_id(topic)).collect();
+        self.topics.retain(|topic| !changed.contains(topic));
+        let again: Vec<_> = joined.iter().filter(|topic| self.relays_id(topic)).copied().collect();
+        changed.extend(joined.iter().filter(|topic| !self.relays_id(topic)));
+        self.topics.extend_from_slice(joined);
+        self.topics.sort_unstable();
+        self.topics.dedup();
+        (changed, again)
+    }
+
+    /// What waits for it.
+    pub(in crate::protocol) const fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// The same, to put something in or to take what the transport has room for.
+    pub(in crate::protocol) const fn outbox_mut(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+
+    /// How it serves.
+    pub(in crate::protocol) const fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// The same, to note what it serves.
+    pub(in crate::protocol) const fn service_mut(&mut self) -> &mut Service {
+        &mut self.service
+    }
+
+    /// What it may cost.
+    pub(in crate::protocol) const fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// The same, to put something on its bill.
+    pub(in crate::protocol) const fn budget_mut(&mut self) -> &mut Budget {
+        &mut self.budget
+    }
+
+    /// For the newcomers' bundles that come first over it.
+    pub(in crate::protocol) const fn newcomers_mut(&mut self) -> &mut Allowance {
+        &mut self.newcomers
+    }
+
+    /// When it last sent evidence that held, or that we had.
+    pub(in crate::protocol) const fn evidence_at(&self) -> Option<Mono> {
+        self.evidence_at
+    }
+
+    /// It sends evidence.
+    pub(in crate::protocol) const fn brings_evidence(&mut self, now: Mono) {
+        self.evidence_at = Some(now);
+    }
+
+    /// Whether it may be told once more of a conviction that it was told of. Then it counts as told now.
+    pub(in crate::protocol) fn is_reminded(&mut self, now: Mono) -> bool {
+        if self.reminded_at.is_some_and(|at| now.since(at) < REMIND_EVERY) {
+            return false;
+        }
+        self.reminded_at = Some(now);
+        true
     }
 
     /// How many of its signatures may be checked at once, apart from others': one more than have been good, so that a new
@@ -178,10 +358,13 @@ impl Link {
         }
     }
 
-    /// The peer has said its hello.
-    pub(in crate::protocol) fn greeted(&mut self, now: Mono) {
+    /// The peer has said its hello: what it relays, and what its clock shows.
+    pub(in crate::protocol) fn greeted(&mut self, mut topics: Vec<TopicId>, clock: PeerClock, now: Mono) {
         debug_assert!(self.is_greeting(), "{:?}", self.phase);
         self.phase = Phase::Live { since: now };
+        topics.sort_unstable();
+        topics.dedup();
+        (self.topics, self.clock) = (topics, clock);
     }
 
     /// Another link to the same peer is live and stays: nothing more is sent here than what waits, and it will be closed.
@@ -215,42 +398,7 @@ impl Link {
 
     /// Whether it has ever brought anything genuine.
     pub(in crate::protocol) const fn is_proven(&self) -> bool {
-        self.good > 0 || self.service.delay.is_some()
-    }
-
-    /// How many wanted ids list it as a source, and how many of them in this topic.
-    pub(in crate::protocol) fn listed(&self, topic: &TopicId) -> (usize, usize) {
-        let of_topic = self.wanted_in.iter().find(|(other, _)| other == topic);
-        (self.wanted_from, of_topic.map_or(0, |(_, listed)| *listed))
-    }
-
-    /// One more lists it.
-    pub(in crate::protocol) fn is_listed(&mut self, topic: TopicId) {
-        self.wanted_from.gains(1);
-        match self.wanted_in.iter_mut().find(|(other, _)| *other == topic) {
-            Some((_, listed)) => listed.gains(1),
-            None => self.wanted_in.push((topic, 1)),
-        }
-    }
-
-    /// One that listed it does not any more.
-    pub(in crate::protocol) fn is_delisted(&mut self, topic: &TopicId) {
-        self.wanted_from.loses(1);
-        if let Some(at) = self.wanted_in.iter().position(|(other, _)| other == topic)
-            && let Some((_, listed)) = self.wanted_in.get_mut(at)
-        {
-            listed.loses(1);
-            if *listed == 0 {
-                self.wanted_in.swap_remove(at);
-            }
-        }
-    }
-
-    /// Something that it announced in `topic` was not noted, or could not be had.
-    pub(in crate::protocol) fn has_more(&mut self, topic: TopicId) {
-        if !self.missed.contains(&topic) {
-            self.missed.push(topic);
-        }
+        self.good > 0 || self.service.has_served()
     }
 
     /// Adds a reason not to read; true if reading must stop now.

@@ -12,24 +12,28 @@
 //! ```
 //! So nothing is lost and nothing waits for a link that does not read.
 
+mod lists;
+mod next;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use lists::{IdList, TopicLists};
+
 use crate::key::PublicKey;
 use crate::protocol::limits::{
-    EVIDENCE_QUEUE, LANE_CREDIT, MAX_LISTED_IDS, PUSH_PATIENCE, PUSH_QUEUE, REPLIES_AND_CANCELLED,
-    REPLY_QUEUE, TOLD_AHEAD,
+    EVIDENCE_QUEUE, MAX_LISTED_IDS, PUSH_PATIENCE, PUSH_QUEUE, REPLIES_AND_CANCELLED, REPLY_QUEUE,
 };
-use crate::protocol::links::announcements::{Announcements, Told};
+use crate::protocol::links::announcements::Announcements;
 use crate::protocol::links::fair::TopicQueue;
 use crate::protocol::random::{Keyed, KeyedMap};
 use crate::protocol::time::Mono;
 use crate::protocol::total::Total as _;
 use crate::rumor::{Bundle, BundleId, SignedHeader, TopicId};
-use crate::wire::{self, FrameWriter, Lane, MAX_FRAME_LEN, MAX_IDS_PER_FRAME};
+use crate::wire::{self, Lane};
 
 /// Bytes that each frame costs beyond its payload: the length before it.
 pub const FRAME_OVERHEAD: usize = 4;
@@ -44,44 +48,6 @@ const OWN_BUSY: usize = 256 * 1024;
 const STANDS_AFTER: Duration = Duration::from_secs(2);
 /// How often what waits is looked through for it, while the link takes bytes; else once a second.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// Ids that wait for a frame, each with its topic, in order.
-type IdList = VecDeque<(TopicId, BundleId)>;
-
-/// Takes the first ids while they are of one topic and fit a frame. What lies behind is not looked at: a peer that pulls
-/// ids of ever other topics would have all of it looked at for each.
-fn take_run(list: &mut IdList) -> Option<(TopicId, Vec<BundleId>)> {
-    let (topic, _) = *list.front()?;
-    let run = list.iter().take(MAX_IDS_PER_FRAME).take_while(|(other, _)| *other == topic).count();
-    Some((topic, list.drain(..run).map(|(_, id)| id).collect()))
-}
-
-/// Ids that wait for a frame: topics take turns by frames, and in each topic ids leave in order. (For topics that we have joined.)
-#[derive(Debug, Default)]
-struct TopicLists {
-    turns: VecDeque<(TopicId, VecDeque<BundleId>)>,
-    len: usize,
-}
-
-impl TopicLists {
-    fn push(&mut self, topic: TopicId, id: BundleId) {
-        self.len.gains(1);
-        match self.turns.iter_mut().find(|(other, _)| *other == topic) {
-            Some((_, ids)) => ids.push_back(id),
-            None => self.turns.push_back((topic, VecDeque::from([id]))),
-        }
-    }
-
-    fn take(&mut self) -> Option<(TopicId, Vec<BundleId>)> {
-        let (topic, mut ids) = self.turns.pop_front()?;
-        let frame: Vec<_> = ids.drain(..ids.len().min(MAX_IDS_PER_FRAME)).collect();
-        self.len.loses(frame.len());
-        if !ids.is_empty() {
-            self.turns.push_back((topic, ids));
-        }
-        Some((topic, frame))
-    }
-}
 
 /// A bundle on its way, with the hop budget it carries.
 #[derive(Debug, Clone)]
@@ -104,7 +70,7 @@ pub(in crate::protocol) struct Outbox {
     evidence: VecDeque<Bytes>,
     told: Announcements,
     /// When the waiting announcements go out.
-    pub(in crate::protocol) announce_due: Option<Mono>,
+    announce_due: Option<Mono>,
     pulls: TopicLists,
     gone: IdList,
     cancel: IdList,
@@ -119,7 +85,7 @@ pub(in crate::protocol) struct Outbox {
     /// Ids in `replies` that are still to be sent, with their bytes: an id pulled twice is sent once.
     replying: KeyedMap<BundleId, usize>,
     /// Something was left out for want of room: when there is room, everything held is announced again.
-    pub(in crate::protocol) behind: bool,
+    behind: bool,
     /// The same of proofs.
     evidence_behind: bool,
 }
@@ -172,6 +138,25 @@ impl Outbox {
         size: u8,
     ) -> bool {
         self.told.announce(topic, turn, (id, size), MAX_LISTED_IDS)
+    }
+
+    /// Something found no room, and is made up for by a resync.
+    pub(in crate::protocol) const fn falls_behind(&mut self) {
+        self.behind = true;
+    }
+
+    /// A resync begins: what still finds no room says so again.
+    pub(in crate::protocol) const fn catches_up(&mut self) {
+        self.behind = false;
+    }
+
+    /// Announcements linger until then; false if a time is set already.
+    pub(in crate::protocol) const fn is_due(&mut self, due: Mono) -> bool {
+        let newly = self.announce_due.is_none();
+        if newly {
+            self.announce_due = Some(due);
+        }
+        newly
     }
 
     /// How many more announcements of a topic there is room for.
@@ -339,154 +324,6 @@ impl Outbox {
     pub(in crate::protocol) fn queued_bytes(&self) -> usize {
         self.in_flight.iter().sum::<usize>() + self.own.bytes() + self.relayed.bytes() + self.replies.bytes()
     }
-
-    fn credit(&self, lane: Lane) -> usize {
-        LANE_CREDIT.saturating_sub(self.in_flight.get(lane.index()).copied().unwrap_or(LANE_CREDIT))
-    }
-
-    fn sent(&mut self, lane: Lane, frame: &Bytes, now: Mono) {
-        if self.in_flight.get(lane.index()) == Some(&0) {
-            self.moved(lane, now);
-        }
-        if let Some(in_flight) = self.in_flight.get_mut(lane.index()) {
-            in_flight.gains(frame.len().saturating_add(FRAME_OVERHEAD));
-        }
-    }
-
-    /// The next frame that may be sent now, if any. `wanted` says whether an announcement still makes sense for the
-    /// other side, `convicted` whose bundles must no longer leave.
-    pub(in crate::protocol) fn next(
-        &mut self,
-        now: Mono,
-        mut wanted: impl FnMut(&TopicId, &BundleId) -> bool,
-        mut convicted: impl FnMut(&PublicKey) -> bool,
-        dropped: &mut u64,
-    ) -> Option<(Lane, Bytes)> {
-        if let Some(frame) = self.next_control(now, &mut wanted) {
-            self.sent(Lane::Control, &frame, now);
-            return Some((Lane::Control, frame));
-        }
-        if let Some(frame) = self.next_pushes(&mut convicted, dropped) {
-            self.sent(Lane::Rumors, &frame, now);
-            return Some((Lane::Rumors, frame));
-        }
-        let frame = self.next_replies(&mut convicted, dropped)?;
-        self.sent(Lane::Replies, &frame, now);
-        Some((Lane::Replies, frame))
-    }
-
-    fn next_control(
-        &mut self,
-        now: Mono,
-        wanted: &mut impl FnMut(&TopicId, &BundleId) -> bool,
-    ) -> Option<Bytes> {
-        // The largest control frame is far below the credit, so any credit left lets one more go.
-        if self.credit(Lane::Control) < MAX_FRAME_LEN {
-            return None;
-        }
-        if let Some(frame) = self.frames.pop_front().or_else(|| self.evidence.pop_front()) {
-            return Some(frame);
-        }
-        if let Some((topic, ids)) = take_run(&mut self.cancel) {
-            return Some(wire::cancel(&topic, &ids));
-        }
-        if let Some((topic, ids)) = self.pulls.take() {
-            return Some(wire::pull(&topic, &ids));
-        }
-        if let Some((topic, ids)) = take_run(&mut self.gone) {
-            return Some(wire::gone(&topic, &ids));
-        }
-        if LANE_CREDIT.saturating_sub(self.credit(Lane::Control)) >= TOLD_AHEAD {
-            return None;
-        }
-        let due = self.announce_due.is_some_and(|due| due <= now);
-        while let Some(told) = self.told.next(due) {
-            match told {
-                Told::Headers(headers) => return Some(wire::headers(&headers)),
-                Told::Ids(topic, mut items) => {
-                    items.retain(|(id, _)| wanted(&topic, id));
-                    if !items.is_empty() {
-                        return Some(wire::announce(&topic, &items));
-                    }
-                }
-            }
-        }
-        if due {
-            self.announce_due = None;
-        }
-        None
-    }
-
-    fn next_pushes(
-        &mut self,
-        convicted: &mut impl FnMut(&PublicKey) -> bool,
-        dropped: &mut u64,
-    ) -> Option<Bytes> {
-        if (self.own.is_empty() && self.relayed.is_empty()) || self.credit(Lane::Rumors) < MAX_FRAME_LEN {
-            return None;
-        }
-        let waiting = self.own.bytes() + self.relayed.bytes();
-        let mut writer = FrameWriter::with_capacity(waiting.min(FRAME_TARGET));
-        let mut bytes = 0usize;
-        loop {
-            let own = self.is_owns_turn();
-            let queue = if own { &mut self.own } else { &mut self.relayed };
-            let Some(len) = queue.next_len() else { break };
-            if !writer.has_room(len) || (bytes > 0 && len.saturating_add(bytes) > FRAME_TARGET) {
-                break;
-            }
-            let Some(push) = queue.pop() else { break };
-            self.own_ahead = self.own_ahead.saturating_add_unsigned(if own { len } else { 0 });
-            self.own_ahead = self.own_ahead.saturating_sub_unsigned(if own { 0 } else { len });
-            if convicted(&push.bundle.header().author) {
-                *dropped += 1;
-            } else {
-                bytes.gains(len);
-                writer.push(push.hops, &push.bundle);
-            }
-        }
-        (!writer.is_empty()).then(|| writer.finish())
-    }
-
-    /// Whether the next push is to be an own one. Where both wait they take turns by bytes: an author that never pauses would
-    /// silence whoever speaks through its node, and what it relays would silence the author. Whoever had nothing waiting has
-    /// saved nothing up, and owes nothing.
-    fn is_owns_turn(&mut self) -> bool {
-        if self.own.is_empty() || self.relayed.is_empty() {
-            self.own_ahead = 0;
-            return !self.own.is_empty();
-        }
-        self.own_ahead <= 0
-    }
-
-    fn next_replies(
-        &mut self,
-        convicted: &mut impl FnMut(&PublicKey) -> bool,
-        dropped: &mut u64,
-    ) -> Option<Bytes> {
-        if self.replies.is_empty() || self.credit(Lane::Replies) < MAX_FRAME_LEN {
-            return None;
-        }
-        let mut writer = FrameWriter::with_capacity(self.replies.bytes().min(FRAME_TARGET));
-        let mut bytes = 0usize;
-        while let Some(len) = self.replies.next_len() {
-            if !writer.has_room(len) || (bytes > 0 && len.saturating_add(bytes) > FRAME_TARGET) {
-                break;
-            }
-            let Some(bundle) = self.replies.pop() else { break };
-            // Cancelled meanwhile?
-            let Some(len) = self.replying.remove(&bundle.id()) else { continue };
-            self.reply_bytes.loses(len);
-            if convicted(&bundle.header().author) {
-                *dropped += 1;
-            } else {
-                // A pulled copy carries no hop budget: its receiver announces, and does not push.
-                bytes.gains(len);
-                writer.push(0, &bundle);
-            }
-        }
-        (!writer.is_empty()).then(|| writer.finish())
-    }
 }
 
 #[cfg(any(test, feature = "sim"))]
@@ -502,7 +339,9 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
+    use super::lists::take_run;
     use super::*;
+    use crate::wire::MAX_IDS_PER_FRAME;
 
     #[test]
     fn ids_leave_in_order_and_only_with_their_topic() {

@@ -4,8 +4,9 @@ use crate::protocol::limits::SERVES_FOR;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::protocol::limits::{FIRST_OWED, LEAST_OWED, MAX_OWED, MAX_WANTS_PER_LINK};
+use crate::protocol::limits::{FIRST_OWED, LEAST_OWED, MAX_OWED, MAX_OWED_BYTES, MAX_WANTS_PER_LINK};
 use crate::protocol::time::Mono;
+use crate::protocol::total::Total as _;
 use crate::rumor::BundleId;
 
 /// Unserved pulls within [`STRIKE_WINDOW`] that make a link's announcements a last resort.
@@ -20,7 +21,7 @@ const ONE_SILENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(in crate::protocol) struct Service {
     /// Smoothed time from pull to copy; `None` before the first.
-    pub(in crate::protocol) delay: Option<Duration>,
+    delay: Option<Duration>,
     /// When pulls went unserved; at most `STRIKES` kept.
     unserved: VecDeque<Mono>,
     /// When pulls took longer than our patience, whether or not they were served in the end; as many.
@@ -33,10 +34,10 @@ pub(in crate::protocol) struct Service {
     /// Ids that it was asked for and that somebody else served first: a copy may still come. At most [`MAX_OWED`].
     may_come: VecDeque<BundleId>,
     /// Pulls sent and not yet answered, and about how many bytes they will bring.
-    pub(in crate::protocol) owed: usize,
-    pub(in crate::protocol) owed_bytes: usize,
+    owed: usize,
+    owed_bytes: usize,
     /// Most pulls that it may owe us.
-    pub(in crate::protocol) may_owe: usize,
+    may_owe: usize,
 }
 
 impl Default for Service {
@@ -57,6 +58,44 @@ impl Default for Service {
 }
 
 impl Service {
+    /// Smoothed time from pull to copy; `None` before the first.
+    pub(in crate::protocol) const fn delay(&self) -> Option<Duration> {
+        self.delay
+    }
+
+    /// Whether it has ever served a pull in time.
+    pub(in crate::protocol) const fn has_served(&self) -> bool {
+        self.delay.is_some()
+    }
+
+    /// Pulls that it has not answered.
+    pub(in crate::protocol) const fn owed(&self) -> usize {
+        self.owed
+    }
+
+    /// About how many bytes they will bring.
+    pub(in crate::protocol) const fn owed_bytes(&self) -> usize {
+        self.owed_bytes
+    }
+
+    /// Whether it may be asked for so much more: it owes no more than it may.
+    pub(in crate::protocol) const fn may_owe(&self, bytes: usize) -> bool {
+        self.owed < self.may_owe
+            && (self.owed == 0 || self.owed_bytes.saturating_add(bytes) <= MAX_OWED_BYTES)
+    }
+
+    /// It is asked for so much.
+    pub(in crate::protocol) fn owes(&mut self, bytes: usize) {
+        self.owed.gains(1);
+        self.owed_bytes.gains(bytes);
+    }
+
+    /// A pull of so much is over.
+    pub(in crate::protocol) fn owes_no_more(&mut self, bytes: usize) {
+        self.owed.loses(1);
+        self.owed_bytes.loses(bytes);
+    }
+
     pub(in crate::protocol) fn served(&mut self, took: Duration, now: Mono) {
         self.last_served = Some(now);
         self.may_owe = (self.may_owe + 1).min(MAX_OWED);

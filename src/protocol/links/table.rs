@@ -50,8 +50,8 @@ impl Links {
     }
 
     pub(in crate::protocol) fn insert(&mut self, link: Link) {
-        self.by_id.insert(link.id, link.slot);
-        let place = usize::from(link.slot.0);
+        self.by_id.insert(link.id(), link.slot());
+        let place = usize::from(link.slot().0);
         if let Some(free) = self.places.get_mut(place) {
             *free = Some(link);
         }
@@ -71,7 +71,7 @@ impl Links {
     /// The links to `peer`: two at the most. (A walk over all links, for when links come and go.)
     pub(in crate::protocol) fn of_peer(&self, peer: &PublicKey) -> impl Iterator<Item = &Link> {
         let peer = *peer;
-        self.iter().filter(move |link| link.peer == peer)
+        self.iter().filter(move |link| link.peer() == peer)
     }
 
     pub(in crate::protocol) fn at(&self, slot: Slot) -> Option<&Link> {
@@ -97,8 +97,8 @@ impl Links {
     /// The links that relay `topic` and are not in `except`.
     pub(in crate::protocol) fn relaying(&self, topic: &TopicId, except: &LinkSet) -> Vec<Slot> {
         self.iter()
-            .filter(|link| !except.contains(link.slot) && link.relays(topic))
-            .map(|link| link.slot)
+            .filter(|link| !except.contains(link.slot()) && link.relays(topic))
+            .map(|link| link.slot())
             .collect()
     }
 }
@@ -108,12 +108,12 @@ impl Links {
     pub(in crate::protocol) fn check(&self, recount: &mut crate::protocol::check::Recount) {
         recount.same("links", self.by_id.len(), self.iter().count());
         for link in self.iter() {
-            let peer = link.peer.short();
+            let peer = link.peer().short();
             recount.holds(
-                self.slot_of(link.id) == Some(link.slot),
+                self.slot_of(link.id()) == Some(link.slot()),
                 format_args!("{peer} is not found by its link"),
             );
-            link.outbox.check(recount);
+            link.outbox().check(recount);
         }
     }
 }

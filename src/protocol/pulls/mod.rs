@@ -27,9 +27,9 @@ pub(super) struct Want {
     /// Each is on the bill of its link (`MAX_WANTS_PER_LINK`), so their number needs no bound of its own.
     sources: Vec<Source>,
     /// How many to ask at once in the next round: 1, then 2, then 3.
-    pub(super) width: u8,
+    width: u8,
     /// Not asked again before this.
-    pub(super) rests_until: Mono,
+    rests_until: Mono,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -75,8 +75,34 @@ impl Want {
         (least, idle().filter(|source| source.asked == least).map(|source| source.slot).collect())
     }
 
+    /// How many may be asked at once.
+    pub(super) const fn width(&self) -> usize {
+        self.width as usize
+    }
+
+    /// Whether nobody is asked for it for now.
+    pub(super) fn rests(&self, now: Mono) -> bool {
+        self.rests_until > now
+    }
+
+    /// A pull of it has failed: two at once next time, then three. Gives until when it rests, if all have been asked so often.
+    pub(super) fn has_failed(&mut self, now: Mono) -> Option<Mono> {
+        self.width = self.width.saturating_add(1).min(3);
+        let rest = Self::rest(self.idle().0);
+        if self.under_way() > 0 || rest.is_zero() {
+            return None;
+        }
+        self.rests_until = now.plus(rest);
+        Some(self.rests_until)
+    }
+
+    /// There is nobody to rest for any more, or somebody new.
+    pub(super) fn rests_no_more(&mut self) {
+        self.rests_until = Mono::default();
+    }
+
     /// How long to rest before sources that were asked so often are asked once more.
-    pub(super) fn rest(asked: u8) -> Duration {
+    fn rest(asked: u8) -> Duration {
         match asked.checked_sub(QUICK_PASSES) {
             None => Duration::ZERO,
             Some(pass) => Duration::from_secs(1 << pass.min(3)),
@@ -252,14 +278,14 @@ impl Wants {
                 if !std::mem::take(&mut known.gone) {
                     return Added::Nothing;
                 }
-                want.rests_until = Mono::default();
+                want.rests_no_more();
                 return Added::Again;
             }
             if full {
                 return Added::Full;
             }
             want.sources.push(source);
-            want.rests_until = Mono::default();
+            want.rests_no_more();
             return if want.in_time() == 0 { Added::Ask } else { Added::Noted };
         }
         let crowded = self.wants.len() >= MAX_WANTS;

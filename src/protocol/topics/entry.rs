@@ -1,40 +1,43 @@
 //! What a node knows about one bundle, from the first copy to the end of its window.
 
+mod copies;
+mod knowers;
+
+pub(in crate::protocol) use copies::Copy;
+
 use std::sync::Arc;
 
-use crate::key::{PublicKey, Signature};
-use crate::protocol::LinkId;
-use crate::protocol::limits::MAX_CANDIDATES;
-use crate::protocol::linkset::{LinkSet, Slot};
+use crate::key::PublicKey;
+use crate::protocol::linkset::LinkSet;
 use crate::protocol::time::Mono;
-use crate::rumor::{Bundle, SignedHeader};
+use crate::rumor::{Bundle, Header, SignedHeader};
 
 #[derive(Debug)]
 pub(in crate::protocol) struct Entry {
-    pub(in crate::protocol) signed: SignedHeader,
+    signed: SignedHeader,
     stage: Stage,
     /// The bodies, from their first copy to the end of the retention.
-    pub(in crate::protocol) body: Option<Arc<Bundle>>,
+    body: Option<Arc<Bundle>>,
     /// Links that have shown that they hold it.
-    pub(in crate::protocol) have: LinkSet,
+    have: LinkSet,
     /// Links that we pushed or announced it to.
-    pub(in crate::protocol) told: LinkSet,
+    told: LinkSet,
     /// Links that sent its header ahead (hold-back topics). They need not hold it.
-    pub(in crate::protocol) heard: LinkSet,
+    heard: LinkSet,
     /// What is left of the hop budget for us to spend.
-    pub(in crate::protocol) hops: u8,
+    hops: u8,
     /// The peer whose copy is being judged, or was accepted; `None` for own bundles.
-    pub(in crate::protocol) from: Option<PublicKey>,
+    from: Option<PublicKey>,
     /// Inside the delivery window when it was accepted.
-    pub(in crate::protocol) deliverable: bool,
+    deliverable: bool,
     /// It was handed to the application.
-    pub(in crate::protocol) delivered: bool,
+    delivered: bool,
     /// The application's validator has accepted it.
-    pub(in crate::protocol) validated: bool,
+    validated: bool,
     /// Rounds of the repair cycle it has been through.
-    pub(in crate::protocol) rounds: u8,
+    rounds: u8,
     /// Times that a validator was too slow for it.
-    pub(in crate::protocol) tries: u8,
+    tries: u8,
 }
 
 /// How far a bundle has come.
@@ -68,30 +71,6 @@ pub(in crate::protocol) enum Stage {
     Accepted,
     /// Genuine, but neither stored nor forwarded: the application said so.
     Unwanted,
-}
-
-/// One copy of a bundle whose signature is not yet judged.
-#[derive(Debug, Clone)]
-pub(in crate::protocol) struct Copy {
-    pub(in crate::protocol) link: LinkId,
-    pub(in crate::protocol) peer: PublicKey,
-    pub(in crate::protocol) signature: Signature,
-    pub(in crate::protocol) hops: u8,
-    /// The peers that sent exactly this signature: they vouched for it too.
-    pub(in crate::protocol) same: Vec<(LinkId, PublicKey)>,
-}
-
-impl Copy {
-    fn is_from(&self, link: LinkId) -> bool {
-        self.link == link || self.same.iter().any(|(other, _)| *other == link)
-    }
-
-    /// Another link that sent this copy stands in for the first; false if there is none.
-    pub(in crate::protocol) fn hand_over(&mut self) -> bool {
-        let Some((link, peer)) = self.same.pop() else { return false };
-        (self.link, self.peer) = (link, peer);
-        true
-    }
 }
 
 impl Entry {
@@ -131,47 +110,114 @@ impl Entry {
         }
     }
 
+    /// Its header, with the signature that is being checked or has held.
+    pub(in crate::protocol) const fn signed(&self) -> &SignedHeader {
+        &self.signed
+    }
+
+    /// Its header.
+    pub(in crate::protocol) const fn header(&self) -> &Header {
+        &self.signed.header
+    }
+
+    /// The bodies, while they are kept.
+    pub(in crate::protocol) const fn body(&self) -> Option<&Arc<Bundle>> {
+        self.body.as_ref()
+    }
+
+    /// Whether the bodies are here.
+    pub(in crate::protocol) const fn has_body(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// The bodies have come, whoever sent them. They match its manifest; the signature that goes with them is the one we know.
+    pub(in crate::protocol) fn put_body(&mut self, bundle: Bundle) {
+        self.body = Some(bundle.detached().with_signature(self.signed.signature).into());
+    }
+
+    /// The bodies have come after the header was accepted, from this peer.
+    pub(in crate::protocol) fn attach_body(&mut self, bundle: Bundle, from: PublicKey, hops: u8) {
+        self.put_body(bundle);
+        (self.from, self.hops) = (Some(from), hops);
+    }
+
+    /// The retention of the bodies is over.
+    pub(in crate::protocol) fn drop_body(&mut self) {
+        self.body = None;
+    }
+
+    /// The peer whose copy is being judged, or was accepted; `None` for own bundles.
+    pub(in crate::protocol) const fn via(&self) -> Option<PublicKey> {
+        self.from
+    }
+
+    /// What is left of the hop budget for us to spend.
+    pub(in crate::protocol) const fn hops(&self) -> u8 {
+        self.hops
+    }
+
+    /// Another copy has more of its hop budget left.
+    pub(in crate::protocol) fn may_go_as_far_as(&mut self, hops: u8) {
+        self.hops = self.hops.max(hops);
+    }
+
+    /// It is announced and not pushed.
+    pub(in crate::protocol) const fn is_only_announced(&mut self) {
+        self.hops = 0;
+    }
+
+    /// Whether a validator has accepted it.
+    pub(in crate::protocol) const fn is_validated(&self) -> bool {
+        self.validated
+    }
+
+    /// A validator has accepted it.
+    pub(in crate::protocol) const fn is_accepted_by_validator(&mut self) {
+        self.validated = true;
+    }
+
+    /// A validator was too slow for it. Gives how often that was so before.
+    pub(in crate::protocol) const fn is_tried_in_vain(&mut self) -> u8 {
+        let tries = self.tries;
+        self.tries = tries.saturating_add(1);
+        tries
+    }
+
+    /// Rounds of the repair cycle it has been through.
+    pub(in crate::protocol) const fn rounds(&self) -> u8 {
+        self.rounds
+    }
+
+    /// One more.
+    pub(in crate::protocol) const fn is_repaired(&mut self) {
+        self.rounds += 1;
+    }
+
+    /// Whether it was handed to the application.
+    pub(in crate::protocol) const fn is_delivered(&self) -> bool {
+        self.delivered
+    }
+
+    /// Somebody reads the topic now, and it lies in the delivery window.
+    pub(in crate::protocol) const fn may_be_delivered(&mut self) {
+        self.deliverable = true;
+    }
+
+    /// Hands it to the application, unless that has it or it came too late.
+    pub(in crate::protocol) fn deliver(&mut self) -> Option<Arc<Bundle>> {
+        let bundle = self.body.clone().filter(|_| self.deliverable && !self.delivered)?;
+        self.delivered = true;
+        Some(bundle)
+    }
+
+    /// The application did not take it; true if it had been handed over.
+    pub(in crate::protocol) const fn is_undelivered(&mut self) -> bool {
+        std::mem::replace(&mut self.delivered, false)
+    }
+
     /// How far it has come.
     pub(in crate::protocol) const fn stage(&self) -> &Stage {
         &self.stage
-    }
-
-    /// The copy whose signature is being checked, if one is.
-    pub(in crate::protocol) const fn first_copy(&self) -> Option<&Copy> {
-        match &self.stage {
-            Stage::Verifying { first, .. } => Some(first),
-            _ => None,
-        }
-    }
-
-    /// The same, to hand it over to another link or to take the links that vouched for it.
-    pub(in crate::protocol) const fn first_copy_mut(&mut self) -> Option<&mut Copy> {
-        match &mut self.stage {
-            Stage::Verifying { first, .. } => Some(first),
-            _ => None,
-        }
-    }
-
-    /// The first copy is not to be trusted: the next of those that `stays` holds for takes its place, with its signature. `None` if
-    /// there is none, or no signature is being checked.
-    pub(in crate::protocol) fn next_candidate(
-        &mut self,
-        stays: impl FnMut(&mut Copy) -> bool,
-    ) -> Option<Copy> {
-        let Stage::Verifying { first, others } = &mut self.stage else { return None };
-        others.retain_mut(stays);
-        if others.is_empty() {
-            return None;
-        }
-        *first = others.remove(0);
-        let next = first.clone();
-        self.signed.signature = next.signature;
-        self.from = Some(next.peer);
-        self.hops = next.hops;
-        if let Some(body) = self.body.take() {
-            self.body = Some(Arc::unwrap_or_clone(body).with_signature(next.signature).into());
-        }
-        Some(next)
     }
 
     /// Its signature has held, and its position is claimed next.
@@ -186,10 +232,11 @@ impl Entry {
         self.stage = Stage::Validating;
     }
 
-    /// It is accepted; held back until then, if a time is given.
-    pub(in crate::protocol) fn accept(&mut self, until: Option<Mono>) {
+    /// It is accepted, inside the delivery window or not; held back until then, if a time is given.
+    pub(in crate::protocol) fn accept(&mut self, until: Option<Mono>, deliverable: bool) {
         debug_assert!(self.is_verified() && self.body.is_some(), "{:?}", self.stage);
         self.stage = until.map_or(Stage::Accepted, |until| Stage::Held { until });
+        self.deliverable = deliverable;
     }
 
     /// Genuine, claimed, and refused for now: its body goes, and is asked for again.
@@ -244,44 +291,6 @@ impl Entry {
         matches!(self.stage, Stage::Held { .. })
     }
 
-    /// Another copy while the first is being judged. False if there is no place for it.
-    pub(in crate::protocol) fn add_candidate(&mut self, copy: Copy) -> bool {
-        let Stage::Verifying { first, others } = &mut self.stage else { return true };
-        // A link has one say: with more, one liar could fill the places and keep the genuine copy out.
-        let spoke = |known: &Copy| known.signature != copy.signature && known.is_from(copy.link);
-        if spoke(first) || others.iter().any(spoke) {
-            return true;
-        }
-        for known in std::iter::once(first).chain(others.iter_mut()) {
-            if known.signature == copy.signature {
-                // Bounded by the links there can be.
-                if !known.is_from(copy.link) && known.same.len() < crate::protocol::MAX_LINKS {
-                    known.same.push((copy.link, copy.peer));
-                }
-                return true;
-            }
-        }
-        let room = others.len() < MAX_CANDIDATES;
-        if room {
-            others.push(copy);
-        }
-        room
-    }
-
-    /// Whatever a link was told may be lost to it; if it was away, also what it has shown.
-    pub(in crate::protocol) fn forget_link(&mut self, slot: Slot, was_away: bool) {
-        self.told.remove(slot);
-        if was_away {
-            self.have.remove(slot);
-            self.heard.remove(slot);
-        }
-    }
-
-    /// Forgets which links know it.
-    pub(in crate::protocol) fn forget_links(&mut self) {
-        (self.have, self.told, self.heard) = (LinkSet::default(), LinkSet::default(), LinkSet::default());
-    }
-
     /// Its signature has held.
     pub(in crate::protocol) const fn is_verified(&self) -> bool {
         !matches!(self.stage, Stage::Verifying { .. })
@@ -310,6 +319,9 @@ pub(in crate::protocol) fn size_class(len: usize) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::Signature;
+    use crate::protocol::LinkId;
+    use crate::protocol::limits::MAX_CANDIDATES;
 
     fn entry() -> Entry {
         let position = Position { tick: 1, slot: 0 };
@@ -330,7 +342,7 @@ mod tests {
         assert!(!entry.is_verified() && entry.first_copy().is_some());
         entry.signature_held();
         entry.asks_validator();
-        entry.accept(Some(until));
+        entry.accept(Some(until), true);
         assert!(entry.is_held_back() && entry.is_counted() && !entry.release(now));
         assert!(entry.release(until) && !entry.release(until));
         entry.fetch_again();
@@ -344,7 +356,7 @@ mod tests {
     #[cfg(debug_assertions)]
     #[should_panic(expected = "Verifying")]
     fn nothing_is_accepted_before_its_signature_has_held() {
-        entry().accept(None);
+        entry().accept(None, true);
     }
 
     #[test]

@@ -56,14 +56,14 @@ impl Left {
             let (tick, over_ms) = oldest.floor_of_delivered();
             if tick > 0 {
                 let stays_until = now.mono.plus(oldest.longest_relayed());
-                self.floors.insert(oldest.rules.id(), Floor { tick, over_ms, stays_until });
+                self.floors.insert(oldest.rules().id(), Floor { tick, over_ms, stays_until });
             }
         }
     }
 
     /// All that is known of a topic that is joined again, if it is known whole.
     pub(in crate::protocol) fn take_window(&mut self, topic: &TopicId) -> Option<Window> {
-        let at = self.windows.iter().position(|window| window.rules.id() == *topic)?;
+        let at = self.windows.iter().position(|window| window.rules().id() == *topic)?;
         self.windows.remove(at)
     }
 

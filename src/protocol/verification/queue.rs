@@ -23,10 +23,10 @@ pub(in crate::protocol) enum Work {
 
 impl Work {
     pub(in crate::protocol) fn bundle(topic: TopicId, id: BundleId, entry: &Entry) -> Self {
-        let bytes = if entry.body.is_some() { entry.signed.header.bytes } else { 0 };
-        let header = &entry.signed.header;
+        let bytes = if entry.has_body() { entry.header().bytes } else { 0 };
+        let header = entry.header();
         let position = (header.tick, header.first_slot);
-        Self::Bundle { topic, job: VerifyJob::of(&entry.signed, id), bytes, position }
+        Self::Bundle { topic, job: VerifyJob::of(entry.signed(), id), bytes, position }
     }
 
     /// Where a bundle begins, tick and slot; proofs come before all bundles.

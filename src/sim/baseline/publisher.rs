@@ -55,8 +55,10 @@ impl Publisher {
             Input::LinkDown { link, .. } => {
                 self.links.remove(link);
             }
-            Input::Join { rules, .. } if self.topic.is_none() => {
-                self.topic = Some((Arc::clone(rules), Pen::new(rules, crate::rumor::Spans::default())));
+            Input::Join { rules, .. } => {
+                self.actions.push_back(Action::Joined { topic: rules.id(), result: Ok(()) });
+                let begin = || (Arc::clone(rules), Pen::new(rules, crate::rumor::Spans::default()));
+                self.topic.get_or_insert_with(begin);
             }
             Input::Publish { body, publish_id, .. } => return self.publish(body.clone(), *publish_id),
             _ => {}

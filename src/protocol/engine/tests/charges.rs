@@ -12,7 +12,7 @@ use crate::wire::{Lane, TopicChange};
 fn charged(world: &World, node: usize, hostile: usize) -> Duration {
     let engine = &world.nodes[node].engine;
     let slot = engine.links.slot_of(crate::protocol::LinkId(2 * world.hostiles[hostile].wire as u64 + 1));
-    slot.and_then(|slot| engine.links.at(slot)).unwrap().budget.cpu_charged(world.now(node).mono)
+    slot.and_then(|slot| engine.links.at(slot)).unwrap().budget().cpu_charged(world.now(node).mono)
 }
 
 /// What one frame adds to the bill.
@@ -105,10 +105,10 @@ fn a_change_of_topics_wakes_the_authors_that_wait_in_them_and_is_charged_for_it(
     ] {
         engine.seal_waiting();
         let topics: Vec<_> = rules[topics].iter().collect();
-        let before = engine.links.at(slot).unwrap().budget.cpu_charged(now.mono);
+        let before = engine.links.at(slot).unwrap().budget().cpu_charged(now.mono);
         engine.on_topics(slot, change(&topics, joins));
         assert_eq!(engine.publisher.awake(), woken, "{joins} {}", topics.len());
-        let after = engine.links.at(slot).unwrap().budget.cpu_charged(now.mono);
+        let after = engine.links.at(slot).unwrap().budget().cpu_charged(now.mono);
         assert_eq!(after > before, woken > 0);
     }
 }

@@ -64,7 +64,7 @@ fn evidence_that_waits_for_a_link_is_bounded() {
     }
     // Then all are convicted, and the queue has what it may.
     assert_eq!(engine.convicted().len(), 1_500);
-    let waiting: Vec<_> = engine.links.iter().map(|link| link.outbox.lists_len()).collect();
+    let waiting: Vec<_> = engine.links.iter().map(|link| link.outbox().lists_len()).collect();
     assert_eq!(waiting, [1_024]);
 }
 

@@ -77,7 +77,7 @@ fn a_peer_that_announces_and_hardly_reads_makes_nothing_pile_up() {
         world.run(500);
     }
     let link = world.engine(node).links.iter().next().unwrap();
-    assert!(link.outbox.lists_len() < 1_000, "{}", link.outbox.lists_len());
+    assert!(link.outbox().lists_len() < 1_000, "{}", link.outbox().lists_len());
 }
 
 #[test]
@@ -438,7 +438,7 @@ fn a_late_copy_of_what_was_pulled_says_that_the_link_serves_and_an_old_one_does_
     let serves = |world: &World| {
         let engine = world.engine(node);
         let link = engine.links.of_peer(&world.hostiles[slow].key).next().unwrap();
-        link.service.is_serving(engine.mono(), Duration::from_millis(100))
+        link.service().is_serving(engine.mono(), Duration::from_millis(100))
     };
     assert!(!serves(&world));
     // When the first serves it after all, that counts, once: what it repeats does not.

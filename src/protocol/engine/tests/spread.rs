@@ -164,7 +164,7 @@ fn what_was_pushed_or_announced_to_a_link_is_not_announced_to_it_again() {
     assert_eq!(told(&world), (16, 4));
     // When each is told what it has not been told, as happens when there was no room for it before.
     let engine = &mut world.nodes[node].engine;
-    let slots: Vec<_> = engine.links.iter().map(|link| link.slot).collect();
+    let slots: Vec<_> = engine.links.iter().map(|link| link.slot()).collect();
     slots.into_iter().for_each(|slot| engine.resync(slot, &[rules.id()]));
     world.run(100);
     // Then that is nothing.

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use super::hostile::bundle;
 use super::world::{NETWORK, World};
-use crate::protocol::{Input, PublishError, Validation};
+use crate::key::SecretKey;
+use crate::protocol::{
+    Action, Config, Engine, Input, JoinRefusal, Mono, Now, PublishError, Setup, UsedPositions, Validation,
+};
 use crate::rumor::{Guarantee, NetworkId, RuleSet, Topic};
 use crate::wire::{self, Lane, TopicChange};
 
@@ -178,12 +181,39 @@ fn topics_that_were_left_are_bounded_and_the_next_join_waits() {
     join(&mut world, node, &one_more);
     // Then no further one is joined, for then it could not be left,
     assert_eq!(world.engine(node).topic_count(), 0);
-    assert!(world.engine(node).join_refusal(&one_more).is_some());
     // until what was said in them has left every window.
     world.run(200_000);
     assert_eq!(world.engine(node).left.len(), 0);
     join(&mut world, node, &one_more);
     assert_eq!(world.engine(node).topic_count(), 1);
+}
+
+#[test]
+fn each_join_is_answered_once_whether_it_is_taken_or_not() {
+    let now = Now { mono: Mono::from_nanos(0), unix_ms: 1_800_000_000_000 };
+    let key = SecretKey::from_seed(&[1; 32]);
+    let (network, node, author) = (NetworkId::of("here"), key.public(), key);
+    let config = Config::default();
+    let setup = Setup { network, node, author, position_log: UsedPositions::None, seed: [7; 32], config };
+    let mut engine = Engine::new(setup, now);
+    let mut join = |name: &str, network: &str| {
+        let rules = Arc::new(Topic::named(name).bind(NetworkId::of(network)).unwrap());
+        let topic = rules.id();
+        engine.handle(now, Input::Join { rules, deliver: true, validate: false });
+        let answer = |action| match action {
+            Action::Joined { topic: of, result } => Some((of == topic, result)),
+            _ => None,
+        };
+        std::iter::from_fn(|| engine.poll()).filter_map(answer).collect::<Vec<_>>()
+    };
+    assert_eq!(join("one", "here"), [(true, Ok(()))]);
+    assert_eq!(join("one", "here"), [(true, Ok(()))], "again");
+    assert_eq!(join("one", "elsewhere"), [(true, Err(JoinRefusal::OtherNetwork))]);
+    for more in 1..crate::protocol::MAX_TOPICS {
+        assert_eq!(join(&more.to_string(), "here"), [(true, Ok(()))]);
+    }
+    assert_eq!(join("one more", "here"), [(true, Err(JoinRefusal::TooMany))]);
+    assert_eq!(join("one", "here"), [(true, Ok(()))], "what is joined can be joined again");
 }
 
 #[test]
