@@ -79,8 +79,8 @@
 //! (before 1.0: a new minor version). Enums that may grow are `non_exhaustive`; configurations have setters.
 //!
 //! The modules are the **lower level**, for drivers, tests and other implementations: the engine ([`protocol`]), its frames
-//! ([`wire`]), QUIC ([`net`]), the rule for signatures ([`verify`]), the data ([`rumor`]), the position log ([`store`]) and the simulator
-//! (`sim`). Their names, signatures and fields may change in a minor version; `CHANGELOG.md` says so. Two things do not change
+//! ([`wire`]), QUIC ([`net`]), the rule for signatures ([`verify`]), the data ([`rumor`]), the position log ([`store`]), the simulator
+//! (`sim`), attacks (`adversary`) and hostile peers (`hostile`). Their names, signatures and fields may change in a minor version; `CHANGELOG.md` says so. Two things do not change
 //! there without a new major version: the bytes of the wire version that [`wire::ALPN`] names, and which signatures are genuine.
 //!
 //! [`Builder::endpoint`] takes a `quinn::Endpoint`, so a new major version of quinn is one of this crate. No other type of quinn
@@ -93,8 +93,10 @@
 //! | Layer | Question | What is in it |
 //! |---|---|---|
 //! | `node` | the async face | builder, handles, subscriptions, the task that owns the engine |
+//! | `sim`, `hostile` | what liars can do to it | the simulator; hostile peers over QUIC (feature `sim`) |
 //! | [`net`] | QUIC | endpoint, TLS identity by raw public key, gate, links |
 //! | [`store`] | what is kept | the author's position log |
+//! | `adversary` | what a liar does | attacks without I/O (feature `sim`) |
 //! | [`protocol`] | what to do | the sans-I/O engine: intake, spread, pulls, evidence, budgets |
 //! | [`wire`] | how it travels | frames, strict codec, limits |
 //! | [`verify`] | is it genuine | the rule, alone and in batches |
@@ -123,6 +125,10 @@
     )
 )]
 
+#[cfg(any(test, feature = "sim"))]
+pub mod adversary;
+#[cfg(feature = "sim")]
+pub mod hostile;
 mod key;
 pub mod net;
 mod node;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers, lowest first, each with those that it may name. (docs/architecture.md)
-const LAYERS: [(&str, &[&str]); 9] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     ("key", &[]),
     ("rumor", &["key"]),
     ("verify", &["key", "rumor"]),
@@ -14,7 +14,9 @@ const LAYERS: [(&str, &[&str]); 9] = [
     ("protocol", &["key", "rumor", "verify", "wire"]),
     ("store", &["key", "rumor", "verify", "wire", "protocol"]),
     ("net", &["key", "rumor", "verify", "wire", "protocol"]),
-    ("sim", &["key", "rumor", "verify", "wire", "protocol"]),
+    ("adversary", &["key", "rumor", "verify", "wire", "protocol"]),
+    ("sim", &["key", "rumor", "verify", "wire", "protocol", "adversary"]),
+    ("hostile", &["key", "rumor", "wire", "protocol", "net", "adversary"]),
     ("node", &["key", "rumor", "verify", "wire", "protocol", "store", "net"]),
 ];
 
@@ -322,7 +324,7 @@ fn functions_fit_a_screen_and_files_have_one_subject() {
 
 #[test]
 fn what_decides_touches_nothing_that_a_seed_does_not_decide() {
-    for layer in ["rumor", "wire", "protocol"] {
+    for layer in ["rumor", "wire", "protocol", "adversary"] {
         for (path, code) in code_of(layer) {
             for word in OUTSIDE {
                 assert!(!names(&code, word), "{} names {word}", path.display());

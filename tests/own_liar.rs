@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use vouchsafe::Position;
+use vouchsafe::adversary::{Adversary, Liar, Me, Outgoing};
 use vouchsafe::protocol::{LinkId, Mono};
-use vouchsafe::sim::{Adversary, Experiment, Liar, Me, Network, Outgoing, Scenario};
+use vouchsafe::sim::{Experiment, Network, Scenario};
 use vouchsafe::wire::{Kind, Lane};
 
 /// Serves and forwards nothing, counts what it hears, and says something of its own once.

@@ -1,4 +1,4 @@
-//! What the attackers do on one link, each until the node closes it or the deed is done.
+//! What attackers do that is no matter of frames: handshakes, packets, and streams that break off.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -8,64 +8,110 @@ use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use vouchsafe::hostile::Target;
 use vouchsafe::net::BarePeer;
-use vouchsafe::rumor::{Bundle, BundleId, HEADER_LEN, RuleSet, seal};
-use vouchsafe::wire::{self, Frame, Hello, Lane, MAX_IDS_PER_FRAME, TopicChange};
-use vouchsafe::{Evidence, Position, SecretKey};
-use vouchsafe_cli::demo::liars::target::{Target, clock_ms, dial, greet};
+use vouchsafe::rumor::{RuleSet, seal};
+use vouchsafe::wire::{self, Frame, Hello, Lane};
+use vouchsafe::{Position, SecretKey};
+use vouchsafe_cli::demo::liars::lies::{FAULTS, Lies};
+use vouchsafe_cli::demo::liars::target::{clock_ms, dial, greet};
 
-/// Between two tries of one attacker: all of them together must leave this machine's few cores to the nodes.
-pub const BREATH: Duration = Duration::from_millis(50);
+use crate::attacks::BREATH;
+
 /// A handshake that is not finished is given up by the node after 10 s.
 const HALF_OPEN: Duration = Duration::from_secs(11);
+/// Handshakes that one attacker begins at once: as many as take of the node's time what another attack takes.
+const HANDSHAKES: usize = 8;
+/// The least that attacks are watched for which the victim ends by a deadline of 10 s: a second link of each has then begun.
+const SLOW: Duration = Duration::from_secs(25);
+/// A peer that moves is forgotten after a minute.
+const WANDERS: Duration = Duration::from_secs(70);
 
-/// Reads for so long, or the link would be closed for not reading.
-pub(crate) async fn listen(link: &mut BarePeer, time: Duration) {
-    let _ = timeout(time, async { while link.recv_frame().await.is_some() {} }).await;
+/// One of them. Each does it until the node closes the link or the deed is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Sends what can't be read (B9).
+    Malforms,
+    /// Says hello and never reads (B25).
+    Deaf,
+    /// Connects and leaves (B30).
+    Knocks,
+    /// Begins handshakes and never ends them (B30).
+    HalfOpen,
+    /// Resets its streams in the middle of frames (B5, B9).
+    Resets,
+    /// Stops in the middle of a body (B5).
+    Stalls,
+    /// Has three connections under one key.
+    Doubles,
+    /// Moves from one address to the next.
+    Wanders,
+    /// Sends datagrams that are no QUIC.
+    Noise,
+}
+
+impl Deed {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Malforms,
+        Self::Deaf,
+        Self::Knocks,
+        Self::HalfOpen,
+        Self::Resets,
+        Self::Stalls,
+        Self::Doubles,
+        Self::Wanders,
+        Self::Noise,
+    ];
+
+    /// In a few words, with its row of docs/attacks.md.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Malforms => "malformed frames (B9)",
+            Self::Deaf => "acknowledges and never reads (B25)",
+            Self::Knocks => "connects and leaves (B30)",
+            Self::HalfOpen => "half-open handshakes, 8 at once (B30)",
+            Self::Resets => "resets streams at all points (B5, B9)",
+            Self::Stalls => "stops in the middle of a body (B5)",
+            Self::Doubles => "one key on three connections",
+            Self::Wanders => "moves to another address",
+            Self::Noise => "noise on the socket",
+        }
+    }
+
+    /// How long it must go on to be measured.
+    pub const fn least(self) -> Duration {
+        match self {
+            Self::Deaf | Self::HalfOpen | Self::Stalls => SLOW,
+            Self::Wanders => WANDERS,
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Does it, under a new key.
+    pub async fn once(self, peer: Target, rules: Arc<RuleSet>) {
+        match self {
+            Self::Malforms => malforms(peer, rules).await,
+            Self::Deaf => deaf(peer, rules).await,
+            Self::Knocks => knocks(peer).await,
+            Self::HalfOpen => {
+                let all: JoinSet<()> = (0..HANDSHAKES).map(|_| half_open(peer)).collect();
+                all.join_all().await;
+            }
+            Self::Resets => resets(peer, rules).await,
+            Self::Stalls => stalls(peer, rules).await,
+            Self::Doubles => doubles(peer, rules).await,
+            Self::Wanders => wanders(peer, rules).await,
+            Self::Noise => noise(peer).await,
+        }
+    }
 }
 
 /// Says hello and never reads (B25).
-pub async fn deaf(peer: Target, rules: Arc<RuleSet>) {
+async fn deaf(peer: Target, rules: Arc<RuleSet>) {
     let Ok(link) = greet(&SecretKey::generate(), peer, &rules).await else { return };
     link.stop_reading();
     link.closed().await;
-}
-
-/// Announces what does not exist (B29).
-pub async fn announces(peer: Target, rules: Arc<RuleSet>) {
-    let Ok(mut link) = greet(&SecretKey::generate(), peer, &rules).await else { return };
-    for round in 0u64.. {
-        let id = |at: usize| {
-            let mut id = [0xa5; 32];
-            id[..8].copy_from_slice(&round.to_le_bytes());
-            id[8..16].copy_from_slice(&(at as u64).to_le_bytes());
-            (BundleId::from_bytes(id), 9)
-        };
-        let ids: Vec<_> = (0..MAX_IDS_PER_FRAME).map(id).collect();
-        if link.send_frame(Lane::Control, &wire::announce(&rules.id(), &ids)).await.is_err() {
-            return;
-        }
-        listen(&mut link, BREATH).await;
-    }
-}
-
-/// Asks for the same again and again (B11).
-pub async fn pulls(peer: Target, rules: Arc<RuleSet>) {
-    let Ok(mut link) = greet(&SecretKey::generate(), peer, &rules).await else { return };
-    let mut known: Vec<BundleId> = Vec::new();
-    while let Some((_, payload)) = link.recv_frame().await {
-        match Frame::decode(payload) {
-            Ok(Frame::Announce(announced)) => known.extend(announced.items.iter().map(|(id, _)| *id)),
-            Ok(Frame::Bundles(bundles)) => known.extend(bundles.flatten().map(|raw| raw.id)),
-            _ => continue,
-        }
-        known.truncate(MAX_IDS_PER_FRAME);
-        if !known.is_empty()
-            && link.send_frame(Lane::Control, &wire::pull(&rules.id(), &known)).await.is_err()
-        {
-            return;
-        }
-    }
 }
 
 /// Connects and leaves (B30).
@@ -76,7 +122,7 @@ pub async fn knocks(peer: Target) {
 }
 
 /// A dial through somebody who lets one packet through and no answer.
-pub async fn half_open(peer: Target) {
+async fn half_open(peer: Target) {
     let Ok(between) = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await else { return };
     let Ok(addr) = between.local_addr() else { return };
     let key = SecretKey::generate();
@@ -97,7 +143,7 @@ pub async fn half_open(peer: Target) {
 }
 
 /// Resets its streams in the middle of frames, on each lane and at several points (B5, B9).
-pub async fn resets(peer: Target, rules: Arc<RuleSet>) {
+async fn resets(peer: Target, rules: Arc<RuleSet>) {
     for lane in Lane::ALL {
         for sent in [0usize, 1, 3, 4, 20] {
             let key = SecretKey::generate();
@@ -112,53 +158,12 @@ pub async fn resets(peer: Target, rules: Arc<RuleSet>) {
     }
 }
 
-/// Joins ever more topics (B27).
-pub async fn topics(peer: Target, rules: Arc<RuleSet>) {
-    let Ok(mut link) = greet(&SecretKey::generate(), peer, &rules).await else { return };
-    for number in 0u64.. {
-        let mut id = [0x5a; 32];
-        id[..8].copy_from_slice(&number.to_le_bytes());
-        let change = TopicChange { joined: vec![id], left: Vec::new() };
-        if link.send_frame(Lane::Control, &wire::topics(&change)).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Sends back all that it hears, on both lanes that carry rumors (B10).
-pub async fn repeats(peer: Target, rules: Arc<RuleSet>) {
-    let Ok(mut link) = greet(&SecretKey::generate(), peer, &rules).await else { return };
-    while let Some((lane, payload)) = link.recv_frame().await {
-        if matches!(lane, Lane::Rumors | Lane::Replies) {
-            for lane in [Lane::Rumors, Lane::Replies] {
-                if link.send_frame(lane, &payload).await.is_err() {
-                    return;
-                }
-            }
-        } else if let Ok(Frame::Announce(announced)) = Frame::decode(payload) {
-            // What is only announced is asked for, to be repeated too.
-            let ids: Vec<_> = announced.items.iter().map(|(id, _)| *id).collect();
-            let _ = link.send_frame(Lane::Control, &wire::pull(&announced.topic, &ids)).await;
-        }
-    }
-}
-
-/// A bundle of one, at the current tick.
-fn says(key: &SecretKey, rules: &RuleSet, slot: u16, body: Vec<u8>) -> Option<Bundle> {
-    let position = Position { tick: rules.tick_len().tick_at(clock_ms()), slot };
-    seal(key, rules.id(), position, &[Bytes::from(body)]).ok()
-}
-
-/// The payload of a frame with one bundle.
-fn pushed(hops: u8, bundle: &[u8]) -> Vec<u8> {
-    [&[2, hops], bundle].concat()
-}
-
 /// Announces a large body, begins to send it when it is asked for, and never ends.
-pub async fn stalls(peer: Target, rules: Arc<RuleSet>) {
+async fn stalls(peer: Target, rules: Arc<RuleSet>) {
     let key = SecretKey::generate();
     let Ok(mut link) = greet(&key, peer, &rules).await else { return };
-    let Some(word) = says(&key, &rules, 0, vec![7; 15_000]) else { return };
+    let position = Position { tick: rules.tick_len().tick_at(clock_ms()), slot: 0 };
+    let Ok(word) = seal(&key, rules.id(), position, &[vec![7; 15_000].into()]) else { return };
     if link.send_frame(Lane::Control, &wire::announce(&rules.id(), &[(word.id(), 14)])).await.is_err() {
         return;
     }
@@ -166,7 +171,8 @@ pub async fn stalls(peer: Target, rules: Arc<RuleSet>) {
         if !matches!(Frame::decode(payload), Ok(Frame::Pull(_))) {
             continue;
         }
-        let reply = pushed(0, word.encoded());
+        // A frame of one bundle, without hops.
+        let reply = [&[2, 0], &word.encoded()[..]].concat();
         let framed = [&(reply.len() as u32).to_le_bytes()[..], &reply].concat();
         let half = framed.get(..framed.len() / 2).unwrap_or_default();
         if link.send_raw(Lane::Replies, half).await.is_ok() {
@@ -177,69 +183,8 @@ pub async fn stalls(peer: Target, rules: Arc<RuleSet>) {
     }
 }
 
-/// Says true things, and marks each as just said.
-pub async fn fresh_hops(peer: Target, rules: Arc<RuleSet>) {
-    let key = SecretKey::generate();
-    let Ok(mut link) = greet(&key, peer, &rules).await else { return };
-    for slot in 0..rules.slots_per_tick() {
-        let Some(word) = says(&key, &rules, slot, vec![8; 500]) else { return };
-        if link.send_frame(Lane::Rumors, &pushed(u8::MAX, word.encoded())).await.is_err() {
-            return;
-        }
-        listen(&mut link, BREATH / 10).await;
-    }
-}
-
-/// Clocks, classes, hops and ticks at their ends.
-pub async fn largest(peer: Target, rules: Arc<RuleSet>) {
-    let key = SecretKey::generate();
-    let Ok(mut link) = dial(&key, peer, peer.addr).await else { return };
-    for lane in Lane::ALL {
-        if link.open_lane(lane).await.is_err() {
-            return;
-        }
-    }
-    let hello = Hello {
-        network: *rules.network().as_bytes(),
-        clock_ms: u64::MAX,
-        topics: vec![*rules.id().as_bytes()],
-    };
-    let announced = [(BundleId::from_bytes([0xff; 32]), u8::MAX), (BundleId::from_bytes([0; 32]), 0)];
-    let position = Position { tick: u64::MAX, slot: 0 };
-    let Ok(late) = seal(&key, rules.id(), position, &[Bytes::from_static(b"at the end of time")]) else {
-        return;
-    };
-    let sent = [
-        (Lane::Control, wire::hello(&hello).to_vec()),
-        (Lane::Control, wire::announce(&rules.id(), &announced).to_vec()),
-        (Lane::Rumors, pushed(u8::MAX, late.encoded())),
-    ];
-    for (lane, frame) in sent {
-        if link.send_frame(lane, &frame).await.is_err() {
-            return;
-        }
-    }
-    listen(&mut link, BREATH).await;
-    link.close(0, b"");
-}
-
-/// True proofs, each against an author that was made for it.
-pub async fn evidence(peer: Target, rules: Arc<RuleSet>) {
-    let Ok(mut link) = greet(&SecretKey::generate(), peer, &rules).await else { return };
-    loop {
-        let author = SecretKey::generate();
-        let words = [1, 2].map(|word| says(&author, &rules, 0, vec![word]));
-        let [Some(one), Some(two)] = &words else { return };
-        let Ok(proof) = Evidence::new(*one.signed_header(), *two.signed_header()) else { return };
-        if link.send_frame(Lane::Control, &wire::evidence(&proof)).await.is_err() {
-            return;
-        }
-        listen(&mut link, BREATH).await;
-    }
-}
-
 /// Three connections of one key, of which the node keeps one.
-pub async fn doubles(peer: Target, rules: Arc<RuleSet>) {
+async fn doubles(peer: Target, rules: Arc<RuleSet>) {
     let key = SecretKey::generate();
     let mut links = JoinSet::new();
     for _ in 0..3 {
@@ -253,7 +198,7 @@ pub async fn doubles(peer: Target, rules: Arc<RuleSet>) {
 }
 
 /// Goes on from another port, without a word, until the node has forgotten it.
-pub async fn wanders(peer: Target, rules: Arc<RuleSet>) {
+async fn wanders(peer: Target, rules: Arc<RuleSet>) {
     let Ok(socket) = BarePeer::socket((Ipv4Addr::LOCALHOST, 0).into()) else { return };
     let key = SecretKey::generate();
     let Ok(mut link) = BarePeer::connect_from(socket.clone(), &key, peer.key, peer.addr).await else {
@@ -284,31 +229,19 @@ pub async fn wanders(peer: Target, rules: Arc<RuleSet>) {
     }
 }
 
-/// A rumor under a signature that does not hold, and then until the link is closed.
-pub async fn forges(peer: Target, rules: Arc<RuleSet>) {
-    let key = SecretKey::generate();
-    let Ok(mut link) = greet(&key, peer, &rules).await else { return };
-    let Some(word) = says(&key, &rules, 0, b"forged".to_vec()) else { return };
-    let mut frame = pushed(4, word.encoded());
-    // In R of the signature, which follows the header.
-    if let Some(byte) = frame.get_mut(2 + HEADER_LEN) {
-        *byte ^= 1;
-    }
-    if link.send_frame(Lane::Rumors, &frame).await.is_ok() {
-        link.closed().await;
-    }
-}
-
-/// A frame of 4 GiB, as it says.
-pub async fn malforms(peer: Target, rules: Arc<RuleSet>) {
-    let Ok(mut link) = greet(&SecretKey::generate(), peer, &rules).await else { return };
-    if link.send_raw(Lane::Rumors, &[0xff; 4]).await.is_ok() {
+/// Sends what can't be read: on each link another fault.
+async fn malforms(peer: Target, rules: Arc<RuleSet>) {
+    for at in 0..FAULTS {
+        let key = SecretKey::generate();
+        let Ok(lies) = Lies::prepare(&key, &rules) else { return };
+        let Ok(mut link) = greet(&key, peer, &rules).await else { return };
+        lies.write(&mut link, at, &rules, None).await;
         link.closed().await;
     }
 }
 
 /// Datagrams that are no QUIC.
-pub async fn noise(peer: Target) {
+async fn noise(peer: Target) {
     let Ok(socket) = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await else { return };
     for first in [0x00, 0x40, 0xc0, 0xcf, 0xff] {
         // A long header of version 1 and one of no version, with the rest made up.

@@ -144,8 +144,7 @@ impl BarePeer {
     /// # Errors
     /// If the connection has ended.
     pub async fn open_lane(&mut self, lane: Lane) -> Result<(), BareError> {
-        let mut stream = self.connection.open_uni().await.map_err(ended)?;
-        stream.write_all(&[lane as u8]).await.map_err(ended)?;
+        let stream = self.open_stream(lane).await?;
         if let Some(slot) = self.lanes.get_mut(lane.index())
             && let Some(old) = slot.replace(stream)
         {
@@ -153,6 +152,13 @@ impl BarePeer {
             self.replaced.push(old);
         }
         Ok(())
+    }
+
+    /// A stream that has begun with the number of a lane, for a driver that writes on it and reads the peer at the same time.
+    pub(crate) async fn open_stream(&self, lane: Lane) -> Result<SendStream, BareError> {
+        let mut stream = self.connection.open_uni().await.map_err(ended)?;
+        stream.write_all(&[lane as u8]).await.map_err(ended)?;
+        Ok(stream)
     }
 
     /// Sends one frame: its length and `payload`, of any length at all.

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use super::dialling::Dialling;
 use super::dice::Dice;
-use super::liars::{Placement, Plot, choose};
-use super::lying::Lying;
 use super::machine::Machine;
 use super::network::Network;
 use super::node::{End, Node};
+use super::placement::{Placement, choose};
 use super::queue::{Happening, NodeIndex, Queue};
 use super::record::Record;
 use super::scenario::{Scenario, Start};
 use super::time::unix_ms;
 use super::uplink::Uplink;
+use crate::adversary::{Actor, Plot};
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::{Caps, Input, Mono, Now, Origin, Setup};
 use crate::rumor::NetworkId;
@@ -87,8 +87,8 @@ impl Network {
         for at in (0..lying.len()).filter(|at| lying.get(*at) == Some(&true)) {
             let (now, seed) = (self.now_of(at as NodeIndex), self.dice.next());
             if let Some(node) = self.nodes.get_mut(at) {
-                let lying = Lying::new(&self.scenario, node.secret.clone(), plot.clone(), now, seed);
-                node.twist = Some(Box::new(lying));
+                let actor = Actor::new(&self.scenario.liar, node.secret.clone(), plot.clone(), now, seed);
+                node.twist = Some(Box::new(actor));
             }
         }
     }

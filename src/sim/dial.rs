@@ -13,13 +13,13 @@
 
 use std::time::Duration;
 
-use super::liars::Acquaintance;
 use super::network::Network;
 use super::node::{End, Node};
 use super::queue::{Happening, NodeIndex};
 use super::scenario::Start;
 use super::time::nanos;
 use super::topology::Topology;
+use crate::adversary::Acquaintance;
 use crate::protocol::{DownReason, Ending, Input, LinkId, Mono, Order, Origin};
 use crate::wire::Reason;
 

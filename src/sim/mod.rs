@@ -10,8 +10,8 @@
 //! ```text
 //!   Scenario ──> Network::new ──> links up, hellos ──> publish, load, run_for ──> Measures
 //!                  │
-//!                  ├ nodes: a Machine (the engine, or a Protocol to compare it with); a liar is an honest one behind an Adversary,
-//!                  │        one of this crate's (Liar) or one's own (Liar::custom)
+//!                  ├ nodes: a Machine (the engine, or a Protocol to compare it with); a liar is an honest one behind an Adversary
+//!                  │        (crate::adversary), one of this crate's or one's own
 //!                  ├ links: Latency, jitter, loss; uplinks: bytes per second, shared fairly by a node's links;
 //!                  │        what is not read waits and fills windows; dialled and refused at run time (Start::Cold, Network::dial)
 //!                  ├ faults: partition, heal, crash, restart, leave, join, Churn; step_clock, set_disk, set_validators, leave_topic, hang_up
@@ -39,20 +39,18 @@ pub mod classic;
 mod count;
 mod dial;
 mod dialling;
-mod dice;
 mod drive;
 mod experiment;
 mod fault;
 mod invariants;
 mod latency;
-mod liars;
 mod line;
 mod load;
-mod lying;
 mod machine;
 mod measure;
 mod network;
 mod node;
+mod placement;
 mod protocol;
 mod queue;
 mod reading;
@@ -68,20 +66,19 @@ mod uplink;
 pub use broken::Broken;
 pub use experiment::{Experiment, Progress, Report};
 pub use latency::Latency;
-pub use liars::{
-    Acquaintance, Adversary, AnnounceLiar, BackDated, Both, Censor, Censored, Custom, EdgeEquivocator,
-    Equivocator, Flooder, Forger, HopResetter, Liar, Maxima, Me, Outgoing, Parrot, ParseLiarError, Phantoms,
-    Placement, PrefixLiar, PullFlooder, RefusedAgain, Replayer, Silent, SkewedTicks, SlotFiller, SlowServer,
-    Staller, StopAndGo, TorsionSigner, WakesUp, WrongSignatureFirst,
-};
 pub use load::Load;
 pub use machine::Machine;
 pub use measure::{Conviction, Gauges, Measures, Memory, Spread};
 pub use network::Network;
+pub use placement::Placement;
 pub use protocol::{ParseProtocolError, Protocol};
 pub use record::Refused;
 pub use scenario::{Churn, Scenario, Start};
 pub use topology::Topology;
+
+/// How a scenario's liars lie.
+pub use crate::adversary::Liar;
+use crate::adversary::dice;
 
 #[cfg(test)]
 mod tests;

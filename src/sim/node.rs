@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::dialling::Dialling;
-use super::lying::Lying;
 use super::machine::Machine;
 use super::queue::NodeIndex;
 use super::uplink::Uplink;
+use crate::adversary::Actor;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::{Input, LinkId, Now};
 use crate::wire::{Lane, Reason};
@@ -20,7 +20,7 @@ pub(super) struct Node {
     pub(super) secret: SecretKey,
     pub(super) key: PublicKey,
     /// `None` for honest nodes.
-    pub(super) twist: Option<Box<Lying>>,
+    pub(super) twist: Option<Box<Actor>>,
     /// Ends of its links, by their number at this node (from 0, never reused).
     pub(super) ends: Vec<End>,
     pub(super) dialling: Dialling,

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::liars::Outgoing;
 use super::network::Network;
 use super::queue::{Happening, NodeIndex, Planned};
 use super::time::{IDLE, nanos};
+use crate::adversary::Outgoing;
 use crate::protocol::{Input, LinkId, PublishId};
 use crate::wire::{Lane, Reason};
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::liars::Outgoing;
 use super::network::Network;
 use super::queue::{Happening, NodeIndex};
 use super::time::nanos;
+use crate::adversary::Outgoing;
 use crate::protocol::LinkId;
 use crate::wire::Lane;
 

@@ -5,6 +5,7 @@
 #![cfg(feature = "sim")]
 
 mod admission;
+mod adversaries;
 mod authors;
 mod connections;
 mod crashes;

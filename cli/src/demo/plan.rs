@@ -1,5 +1,7 @@
 //! The plan of a demo: who is linked with whom, and what each liar will choose. All of it follows from the seed.
 
+use vouchsafe::adversary::Liar;
+
 /// What a liar does. The order is that in which they are dealt out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -30,6 +32,17 @@ impl Kind {
         }
     }
 
+    /// The adversary that does it. Broken frames are no matter for one.
+    pub(crate) const fn liar(self) -> Option<Liar> {
+        match self {
+            Self::Forges => Some(Liar::ForgeVictim),
+            Self::Floods => Some(Liar::Overflow),
+            Self::Equivocates => Some(Liar::Equivocate),
+            Self::StaysSilent => Some(Liar::Silent),
+            Self::Malforms => None,
+        }
+    }
+
     /// How it must be caught, if it can be.
     pub(crate) const fn catch(self) -> Option<Catch> {
         match self {
@@ -56,10 +69,10 @@ pub struct LiarPlan {
     pub kind: Kind,
     /// The honest nodes it connects to.
     pub meets: Vec<usize>,
-    /// On each of those links, how many frames it listens to before it acts: it joins in when there is talk.
+    /// On each of those links, how many frames one that malforms listens to before it acts: it joins in when there is talk.
     pub patience: usize,
-    /// An honest node for each link, for lies about somebody.
-    pub victims: Vec<usize>,
+    /// An honest node, for lies about somebody.
+    pub victim: usize,
 }
 
 /// All that a seed decides about a network.
@@ -94,10 +107,10 @@ impl Plan {
             .map(|index| {
                 // Two at least: an equivocator needs two halves.
                 let meets = dice.some_of(nodes, fanout.max(2), None);
-                let victims = meets.iter().map(|_| dice.below(nodes)).collect();
+                let victim = dice.below(nodes);
                 // So that not all act at once: a rumor makes about one frame on a link.
                 let patience = dice.below(4 + rumors / 3);
-                LiarPlan { kind: Kind::ALL[index % Kind::ALL.len()], meets, patience, victims }
+                LiarPlan { kind: Kind::ALL[index % Kind::ALL.len()], meets, patience, victim }
             })
             .collect();
         Self { nodes, fanout, rumors, seed, links, bridges, liars }

@@ -83,7 +83,7 @@ pub(super) fn table(plan: &Plan, log: &Log, figures: &Figures) -> String {
 const fn deed(kind: Kind) -> &'static str {
     match kind {
         Kind::Forges => "forged rumors in the name of others",
-        Kind::Floods => "flooded: three times its quota",
+        Kind::Floods => "flooded: twice its quota",
         Kind::Equivocates => "equivocated: two stories to two halves",
         Kind::Malforms => "replayed old rumors, sent malformed frames",
         Kind::StaysSilent => "stayed silent: took all, passed on nothing",

@@ -1,5 +1,8 @@
 //! What each attack costs a node, and what honest peers notice of it: the table in docs/security.md.
 //!
+//! The attacks are the library's adversaries, each on a link of its own, and what is no matter of
+//! frames.
+//!
 //! `cargo run --release -p vouchsafe-lab --example hostile_cost -- [SECONDS [WORDS]]` (default 10 for each attack, some take
 //! longer; with WORDS only those whose name has them; Linux)
 //!
@@ -11,22 +14,22 @@
 
 mod victim;
 
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::task::{JoinHandle, JoinSet};
+use vouchsafe::hostile::Target;
 use vouchsafe::rumor::RuleSet;
 use vouchsafe::{Node, SecretKey, Subscription, Topic, TopicHandle, VerifierPool};
-use vouchsafe_cli::demo::liars::target::Target;
+use vouchsafe_cli::demo::liars::target;
 // The attackers of the soak.
-use vouchsafe_lab::{deeds, floods};
+use vouchsafe_lab::attacks::{Attack, BREATH};
+use vouchsafe_lab::deeds;
 
 use victim::Victim;
 
 type Failure = Box<dyn std::error::Error>;
-type Deed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Between two rumors of A.
 const PACE: Duration = Duration::from_millis(20);
@@ -34,8 +37,6 @@ const PACE: Duration = Duration::from_millis(20);
 const ATTACKERS: usize = 4;
 /// For the last rumors to arrive, and for the attackers' links to end.
 const PATIENCE: Duration = Duration::from_secs(45);
-/// The least for attacks that the victim ends by a deadline of 10 s: a second link of each attacker has then begun.
-const SLOW: Duration = Duration::from_secs(25);
 const CONNECTIONS: usize = 10_000;
 
 fn main() -> Result<(), Failure> {
@@ -51,71 +52,6 @@ fn main() -> Result<(), Failure> {
     }
 }
 
-/// What an attacker does once; it begins again when it has ended, which most do only when the victim has closed the link.
-#[derive(Clone, Copy)]
-struct Attack {
-    name: &'static str,
-    deed: fn(Target, Arc<RuleSet>) -> Deed,
-    least: Duration,
-}
-
-macro_rules! attack {
-    ($name:literal, $deed:ident) => {
-        attack!($name, deeds::$deed, Duration::ZERO)
-    };
-    ($name:literal, $deed:ident, $least:expr) => {
-        attack!($name, deeds::$deed, $least)
-    };
-    ($name:literal, $from:ident::$deed:ident) => {
-        attack!($name, $from::$deed, Duration::ZERO)
-    };
-    ($name:literal, $from:ident::$deed:ident, $least:expr) => {
-        Attack { name: $name, deed: |peer, rules| Box::pin($from::$deed(peer, rules)), least: $least }
-    };
-}
-
-const ATTACKS: [Attack; 21] = [
-    attack!("forged signatures (B8)", forges),
-    attack!("malformed frames (B9)", malforms),
-    attack!("stops in the middle of a body (B5)", stalls, SLOW),
-    attack!("resets hop budgets (B6)", fresh_hops),
-    attack!("acknowledges and never reads (B25)", deaf, SLOW),
-    attack!("numbers at their largest (B28)", largest),
-    attack!("announces what does not exist (B29)", announces),
-    attack!("pulls the same without end (B11)", pulls),
-    attack!("repeats all it hears (B10)", repeats),
-    attack!("joins ever more topics (B27)", topics),
-    attack!("true evidence against ever more authors (B33)", evidence),
-    attack!("resets streams at all points", resets),
-    attack!("one key on three connections", doubles),
-    attack!("moves to another address", wanders, Duration::from_secs(70)),
-    Attack {
-        name: "connects and leaves (B30)",
-        deed: |peer, _| Box::pin(deeds::knocks(peer)),
-        least: Duration::ZERO,
-    },
-    Attack {
-        name: "half-open handshakes, 32 at once (B30)",
-        deed: |peer, _| {
-            Box::pin(async move {
-                let mut all = JoinSet::new();
-                (0..8).for_each(|_| drop(all.spawn(deeds::half_open(peer))));
-                all.join_all().await;
-            })
-        },
-        least: SLOW,
-    },
-    Attack {
-        name: "noise on the socket",
-        deed: |peer, _| Box::pin(deeds::noise(peer)),
-        least: Duration::ZERO,
-    },
-    attack!("serves large bundles that are long past (R3)", floods::serves_the_expired),
-    attack!("crowds newcomers out (R6)", floods::crowds),
-    attack!("bundles of crumbs, long past (R10)", floods::crumbs),
-    attack!("joins and leaves without end (R10)", floods::wavers),
-];
-
 /// How long each link of an attacker lasted.
 type Lasted = Arc<Mutex<Vec<Duration>>>;
 
@@ -125,10 +61,10 @@ async fn measure(time: Duration, words: &str) -> Result<(), Failure> {
     );
     println!("|---|---|---|---|---|---|---|---|");
     row("none", None, time, false).await?;
-    for attack in ATTACKS.into_iter().filter(|attack| attack.name.contains(words)) {
+    for attack in Attack::all().filter(|attack| attack.name().contains(words)) {
         let start: Start =
             Box::new(move |peer, rules, lasted| tokio::spawn(attackers(attack, peer, rules, lasted)));
-        row(attack.name, Some(start), time.max(attack.least), false).await?;
+        row(attack.name(), Some(start), time.max(attack.least()), false).await?;
     }
     for (limited, how) in [(false, "not limited"), (true, "limited")] {
         let name = format!("10 000 connections, 64 at once, from one address, {how}");
@@ -149,9 +85,9 @@ async fn attackers(attack: Attack, peer: Target, rules: Arc<RuleSet>, lasted: La
         tasks.spawn(async move {
             loop {
                 let began = Instant::now();
-                (attack.deed)(peer, Arc::clone(&rules)).await;
+                attack.once(&[peer], Arc::clone(&rules)).await;
                 lasted.lock().unwrap_or_else(PoisonError::into_inner).push(began.elapsed());
-                tokio::time::sleep(deeds::BREATH).await;
+                tokio::time::sleep(BREATH).await;
             }
         });
     }
@@ -197,7 +133,7 @@ async fn row(name: &str, start: Option<Start>, time: Duration, limited: bool) ->
     let began = Instant::now();
     let lasted = Lasted::default();
     let rules = Arc::new(speaker.rules().clone());
-    let target = Target::of(&victim.peer).ok_or("the victim has an address")?;
+    let target = target::of(&victim.peer).ok_or("the victim has an address")?;
     let attack = start.map(|start| start(target, rules, Arc::clone(&lasted)));
     let mut most = resident;
     let mut delays = Vec::new();

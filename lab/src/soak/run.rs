@@ -194,7 +194,7 @@ impl Soak {
                     self.ask();
                     self.measure()?;
                     if let Some(bar) = bar {
-                        self.schedule(end)?;
+                        self.schedule(end);
                         bar.part(self.started.elapsed().as_secs_f64() / self.whole);
                         bar.begin(self.status());
                     }

@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant};
 
 use vouchsafe_cli::demo::world::Directory;
-use vouchsafe_cli::exit::Failure;
 
-use super::attacks::{self, Attack};
+use super::attacks;
 use super::gauge;
 use super::run::Soak;
 use super::world::Place;
@@ -17,7 +16,7 @@ const ATTACKS: usize = 4;
 const CROWD: Duration = Duration::from_secs(91);
 
 impl Soak {
-    pub(super) fn schedule(&mut self, end: Instant) -> Result<(), Failure> {
+    pub(super) fn schedule(&mut self, end: Instant) {
         let now = Instant::now();
         self.come_back();
         let done: Vec<_> = (0..self.attacks.len()).rev().filter(|at| self.attacks[*at].1 <= now).collect();
@@ -33,7 +32,7 @@ impl Soak {
             .is_some_and(|lulls| lulls.iter().any(|(from, to)| (*from..*to).contains(&second)))
         {
             self.calm(now);
-            return Ok(());
+            return;
         }
         if now >= self.next_churn {
             self.next_churn = now + self.between(2, 12);
@@ -41,7 +40,7 @@ impl Soak {
         }
         if now >= self.next_attack && self.attacks.len() < ATTACKS {
             self.next_attack = now + self.between(2, 10);
-            self.attack(now.min(end), end)?;
+            self.attack(now.min(end), end);
         }
         self.end_troubles(now, false);
         if now >= self.next_trouble && !self.troubles.is_empty() {
@@ -52,7 +51,6 @@ impl Soak {
             self.next_cut = now + self.between(30, 90);
             self.cut(now);
         }
-        Ok(())
     }
 
     /// Ends all attacks, partitions and troubles.
@@ -70,28 +68,27 @@ impl Soak {
         Duration::from_millis((least * 1000 + self.dice.below((most - least) * 1000)) as u64)
     }
 
-    pub(super) fn attack(&mut self, now: Instant, end: Instant) -> Result<(), Failure> {
+    pub(super) fn attack(&mut self, now: Instant, end: Instant) {
         let up: Vec<_> = self.places.iter().filter(|place| place.life.is_some()).map(Place::peer).collect();
         let Some(rules) =
             self.places.iter().find_map(|place| Some(place.life.as_ref()?.topic.rules().clone()))
         else {
-            return Ok(());
+            return;
         };
-        let mut attack = Attack::chosen(&mut self.dice);
+        let mut attack = attacks::chosen(&mut self.dice);
         let until = now + self.between(10, 40);
         // Nothing that is said then is owed, so a soak that ends sooner has none.
-        while attack == Attack::Crowds && until + CROWD > end {
-            attack = Attack::chosen(&mut self.dice);
+        while attacks::is_crowd(attack) && until + CROWD > end {
+            attack = attacks::chosen(&mut self.dice);
         }
-        if attack == Attack::Crowds {
+        if attacks::is_crowd(attack) {
             self.crowded_until = self.crowded_until.max(until + CROWD);
             self.promises.excuse_unheard();
         }
-        let tasks = attacks::start(attack, &Directory::new(up, Vec::new(), rules), &mut self.dice)?;
+        let tasks = attacks::start(attack, &Directory::new(up, Vec::new(), rules), &mut self.dice);
         let from = self.second(now);
         self.seen.attacks.push((attack.name(), from, f64::MAX));
         self.attacks.push((self.seen.attacks.len() - 1, until, tasks));
-        Ok(())
     }
 
     pub(super) fn ended(&mut self, attack: usize, now: Instant) {

@@ -138,7 +138,17 @@ fn correct_nodes_never_blame_each_other() {
             uplink: Some(2_000_000),
             ..with(liar.clone())
         };
-        let heavy = matches!(liar, Liar::Flood | Liar::Overflow | Liar::BackDated | Liar::Edge);
+        let heavy = matches!(
+            liar,
+            Liar::Flood
+                | Liar::Overflow
+                | Liar::BackDated
+                | Liar::Edge
+                | Liar::Expired
+                | Liar::Crowd
+                | Liar::Crumbs
+                | Liar::Waver
+        );
         let scenario = if heavy { Scenario { liar_count: Some(2), ..scenario } } else { scenario };
         let network = run(scenario, 6);
         let what = liar.to_string();

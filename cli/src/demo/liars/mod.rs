@@ -1,29 +1,36 @@
-//! The liars: keys with valid TLS and a proper hello, and after that whatever they like. One task for each link.
+//! The liars: hostile peers with valid TLS, each an adversary of the library; and one kind that sends broken frames, in a task for
+//! each link.
 
-mod lies;
+pub mod lies;
 mod link;
 pub mod target;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use vouchsafe::SecretKey;
+use tokio::time::timeout;
+use vouchsafe::hostile::{self, HostilePeer, Target};
+use vouchsafe::rumor::RuleSet;
+use vouchsafe::{Reason, SecretKey};
 
-use super::plan::LiarPlan;
+use super::plan::{Catch, LiarPlan};
 use super::watch::Seen;
 use super::world::Directory;
 use crate::exit::Failure;
 use lies::Lies;
-use target::Target;
+
+/// How much faster a liar's clock runs than in simulations: it acts some 0.8 s after its dial.
+const HASTE: u32 = 4;
+/// How long a banned liar waits to hear whether it is let in again: a refusal needs milliseconds.
+const KNOCKING: Duration = Duration::from_secs(3);
 
 /// What a liar met with on a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// It never got a link.
     NotMet { node: usize, why: String },
-    /// It has done its deed.
-    Acted { node: usize },
     /// The node closed the link.
     Closed { node: usize, why: String },
     /// It dialled again after it was banned, and was refused, or (which must not be) let in.
@@ -39,36 +46,77 @@ pub(super) fn start(
     seen: &mpsc::Sender<Seen>,
     tasks: &mut JoinSet<()>,
 ) -> Result<(), Failure> {
-    let lies = Arc::new(Lies::prepare(plan.kind, &key, directory).map_err(Failure::failed)?);
-    for (at, (node, victim)) in plan.meets.iter().zip(&plan.victims).enumerate() {
-        let peer = directory.honest.get(*node).and_then(Target::of);
-        let (Some(peer), Some(victim)) = (peer, directory.honest.get(*victim)) else { continue };
-        let link = link::LiarLink {
-            liar: number,
-            node: *node,
-            at,
-            key: key.clone(),
-            peer,
-            victim: victim.key,
-            rules: directory.rules.clone(),
-            patience: plan.patience,
-            lies: Arc::clone(&lies),
-            seen: seen.clone(),
-        };
-        tasks.spawn(link.run());
+    let met = plan.meets.iter().filter_map(|node| Some((*node, target::of(directory.honest.get(*node)?)?)));
+    let Some(liar) = plan.kind.liar() else {
+        let lies = Arc::new(Lies::prepare(&key, &directory.rules).map_err(Failure::failed)?);
+        for (at, (node, peer)) in met.enumerate() {
+            let link = link::LiarLink {
+                liar: number,
+                node,
+                at,
+                key: key.clone(),
+                peer,
+                rules: directory.rules.clone(),
+                patience: plan.patience,
+                lies: Arc::clone(&lies),
+                seen: seen.clone(),
+            };
+            tasks.spawn(link.run());
+        }
+        return Ok(());
+    };
+    // Nothing goes by way of the liars but lies, so that the picture shows what the honest do.
+    let mut peer = HostilePeer::new(liar.silently(), key.clone(), directory.rules.clone()).hurried(HASTE);
+    if let Some(victim) = directory.honest.get(plan.victim) {
+        peer = peer.after(victim.key);
     }
+    let comes_back = plan.kind.catch() == Some(Catch::Offence);
+    let (met, rules, seen): (Vec<_>, _, _) = (met.collect(), directory.rules.clone(), seen.clone());
+    tasks.spawn(async move {
+        let (fates_in, mut fates) = mpsc::unbounded_channel();
+        let targets: Vec<_> = met.iter().map(|(_, target)| *target).collect();
+        let lies = async {
+            if let Ok(socket) = target::socket().await {
+                peer = peer.from_socket(socket.clone());
+            }
+            // Fails only when nobody listens.
+            peer.run(&targets, move |seen| drop(fates_in.send(seen))).await;
+        };
+        let listens = async {
+            // Fails only when the demo has ended.
+            let tell = async |fate| drop(seen.send(Seen::Liar { liar: number, fate }).await);
+            while let Some(next) = fates.recv().await {
+                match next {
+                    hostile::Seen::NotMet(at, why) => tell(Fate::NotMet { node: met[at].0, why }).await,
+                    hostile::Seen::Closed(at, code, words) => {
+                        let (node, target) = met[at];
+                        tell(ended(node, code, words)).await;
+                        if comes_back {
+                            let refused = knock_again(&key, target, &rules).await;
+                            tell(Fate::CameBack { node, refused }).await;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        };
+        tokio::join!(lies, listens);
+    });
     Ok(())
 }
 
-/// The same, where nobody asks what becomes of it: the honest nodes' own events tell.
-pub fn start_unwatched(
-    key: SecretKey,
-    plan: &LiarPlan,
-    directory: &Directory,
-    tasks: &mut JoinSet<()>,
-) -> Result<(), Failure> {
-    let (fates, mut unread) = mpsc::channel(64);
-    start(0, key, plan, directory, &fates, tasks)?;
-    tasks.spawn(async move { while unread.recv().await.is_some() {} });
-    Ok(())
+/// A node has closed a link.
+fn ended(node: usize, code: u64, words: String) -> Fate {
+    let why = Reason::from_code(code).filter(|_| code != 0).map_or(words, |reason| reason.to_string());
+    Fate::Closed { node, why }
+}
+
+/// Dials again with a banned key: whether it was turned away.
+async fn knock_again(key: &SecretKey, peer: Target, rules: &RuleSet) -> bool {
+    let Ok(mut link) = target::greet(key, peer, rules).await else { return true };
+    let ended = async {
+        while link.recv_frame().await.is_some() {}
+        link.closed().await
+    };
+    timeout(KNOCKING, ended).await.is_ok()
 }

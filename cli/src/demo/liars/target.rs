@@ -1,28 +1,18 @@
-//! Whom a liar dials, and the proper beginning that all its lies need.
+//! Whom a liar dials, and the proper beginning that broken frames need.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::OnceCell;
+use vouchsafe::hostile::Target;
 use vouchsafe::net::{BareError, BarePeer};
 use vouchsafe::rumor::RuleSet;
 use vouchsafe::wire::{self, Hello, Lane};
-use vouchsafe::{PeerAddr, PublicKey, SecretKey};
+use vouchsafe::{PeerAddr, SecretKey};
 
-/// Whom an attacker dials.
-#[derive(Clone, Copy, Debug)]
-pub struct Target {
-    /// Who answers there.
-    pub key: PublicKey,
-    /// Where.
-    pub addr: SocketAddr,
-}
-
-impl Target {
-    /// `None` for a peer that is known by a name only: attackers do not ask DNS.
-    pub fn of(peer: &PeerAddr) -> Option<Self> {
-        Some(Self { key: peer.key, addr: peer.socket()? })
-    }
+/// A peer as an attacker dials it. `None` for one that is known by a name only: attackers do not ask DNS.
+pub fn of(peer: &PeerAddr) -> Option<Target> {
+    Some(Target { key: peer.key, addr: peer.socket()? })
 }
 
 /// The wall clock, Unix milliseconds.

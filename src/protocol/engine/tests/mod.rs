@@ -16,6 +16,7 @@ mod duplicates;
 mod equivocation;
 mod evidence;
 mod forgery;
+mod impostors;
 mod limits;
 mod malformed;
 mod own;

@@ -16,6 +16,7 @@ use bytes::Bytes;
 
 use super::check::Checker;
 use super::hostile::Hostile;
+use super::impostors::Impostor;
 use super::node::{Node, Spec};
 use crate::key::PublicKey;
 use crate::protocol::random::Random;
@@ -34,6 +35,8 @@ pub(super) const NETWORK: &str = "test world";
 pub(super) enum Side {
     Node(usize),
     Hostile(usize),
+    /// A registered adversary, with an engine behind it.
+    Impostor(usize),
 }
 
 /// One direction's receiving end of a link.
@@ -66,6 +69,7 @@ enum Happening {
 pub(super) struct World {
     pub(super) nodes: Vec<Node>,
     pub(super) hostiles: Vec<Hostile>,
+    pub(super) impostors: Vec<Impostor>,
     pub(super) wires: Vec<Wire>,
     pub(super) topics: Vec<Arc<RuleSet>>,
     /// Of links made from now on: least and most, drawn anew for each frame.
@@ -93,6 +97,7 @@ impl World {
         Self {
             nodes: Vec::new(),
             hostiles: Vec::new(),
+            impostors: Vec::new(),
             wires: Vec::new(),
             topics: Vec::new(),
             latency: (Duration::from_millis(10), Duration::from_millis(10)),
@@ -157,9 +162,11 @@ impl World {
         let ends = [end(dialler), end(other)];
         self.wires.push(Wire { ends, up: true, latency: self.latency, bandwidth: 0 });
         for (end, (side, peer)) in [(dialler, other), (other, dialler)].into_iter().enumerate() {
-            if let Side::Node(node) = side {
-                let (link, peer) = (LinkId((2 * wire + end) as u64), self.key_of(peer));
-                self.handle(node, Input::LinkUp { link, peer, dialled: end == 0 });
+            let (link, peer, dialled) = (LinkId((2 * wire + end) as u64), self.key_of(peer), end == 0);
+            match side {
+                Side::Node(node) => self.handle(node, Input::LinkUp { link, peer, dialled }),
+                Side::Impostor(at) => self.meets(at, link, peer, dialled),
+                Side::Hostile(_) => {}
             }
         }
         wire
@@ -169,6 +176,7 @@ impl World {
         match side {
             Side::Node(node) => self.nodes[node].key,
             Side::Hostile(hostile) => self.hostiles[hostile].key,
+            Side::Impostor(at) => self.impostors[at].key,
         }
     }
 
@@ -183,14 +191,18 @@ impl World {
         }
         for end in 0..2 {
             let link = LinkId((2 * wire + end) as u64);
-            if let Side::Node(node) = self.wires[wire].ends[end].side {
-                self.nodes[node].in_flight.retain(|(other, _), _| *other != link);
-                let why = match reason {
-                    Some((by, reason)) if by == end => DownReason::ClosedHere(reason),
-                    Some((_, reason)) => DownReason::ClosedByPeer(reason),
-                    None => DownReason::Silent,
-                };
-                self.handle(node, Input::LinkDown { link, offence: None, why });
+            let why = match reason {
+                Some((by, reason)) if by == end => DownReason::ClosedHere(reason),
+                Some((_, reason)) => DownReason::ClosedByPeer(reason),
+                None => DownReason::Silent,
+            };
+            match self.wires[wire].ends[end].side {
+                Side::Node(node) => {
+                    self.nodes[node].in_flight.retain(|(other, _), _| *other != link);
+                    self.handle(node, Input::LinkDown { link, offence: None, why });
+                }
+                Side::Impostor(at) => self.parts(at, link, why),
+                Side::Hostile(_) => {}
             }
         }
     }
@@ -208,9 +220,13 @@ impl World {
         let end = self.at + millis * 1_000_000;
         loop {
             let deadlines = self.nodes.iter().enumerate().filter_map(|(index, node)| {
-                node.engine.next_deadline().map(|at| (at.as_nanos().max(self.at), index))
+                node.engine.next_deadline().map(|at| (at.as_nanos().max(self.at), Side::Node(index)))
             });
-            let wake = deadlines.min().filter(|(at, _)| *at <= end);
+            let lies = self.impostors.iter().enumerate().filter_map(|(index, impostor)| {
+                let at = impostor.peer.next_deadline()?;
+                Some((at.as_nanos().max(self.at), Side::Impostor(index)))
+            });
+            let wake = deadlines.chain(lies).min_by_key(|(at, _)| *at).filter(|(at, _)| *at <= end);
             let event = self.queue.peek().map(|Reverse(next)| *next).filter(|(at, _)| *at <= end);
             match (event, wake) {
                 (Some((at, number)), wake) if wake.is_none_or(|(due, _)| at <= due) => {
@@ -219,9 +235,13 @@ impl World {
                     let happening = self.happenings.remove(&number).unwrap();
                     self.happen(happening);
                 }
-                (_, Some((at, node))) => {
+                (_, Some((at, side))) => {
                     self.at = at;
-                    self.handle(node, Input::Tick);
+                    match side {
+                        Side::Node(node) => self.handle(node, Input::Tick),
+                        Side::Impostor(at) => self.acts(at),
+                        Side::Hostile(_) => {}
+                    }
                 }
                 _ => break,
             }
@@ -278,6 +298,9 @@ impl World {
                         self.handle(node, Input::Frame { link, lane, payload: frame });
                     }
                     Side::Hostile(hostile) => self.hostiles[hostile].receive(lane, frame),
+                    Side::Impostor(at) => {
+                        self.hears(at, LinkId((2 * wire + end) as u64), lane, frame);
+                    }
                 }
                 if let Side::Node(node) = writer
                     && self.wires[wire].up

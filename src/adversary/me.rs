@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::dice::Dice;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::{LinkId, Mono, Now};
 use crate::rumor::{Bundle, Position, RuleSet, seal};
-use crate::sim::dice::Dice;
 use crate::wire::{FrameWriter, Lane, MAX_HOPS};
 
 /// A frame that a liar sends, or that its engine wants to send.
@@ -60,33 +60,36 @@ pub struct Me {
 
 /// What all liars of a network share.
 #[derive(Clone, Debug)]
-pub(in crate::sim) struct Plot {
-    pub(in crate::sim) rules: Arc<RuleSet>,
-    pub(in crate::sim) victim: PublicKey,
-    pub(in crate::sim) everybody: Arc<[PublicKey]>,
+pub struct Plot {
+    /// The topic that they lie in.
+    pub rules: Arc<RuleSet>,
+    /// The honest node that liars with a victim are after.
+    pub victim: PublicKey,
+    /// Every node key of the network.
+    pub everybody: Arc<[PublicKey]>,
 }
 
 impl Me {
-    pub(in crate::sim) fn new(key: SecretKey, plot: Plot, now: Now, seed: u64) -> Self {
+    pub(super) fn new(key: SecretKey, plot: Plot, now: Now, seed: u64) -> Self {
         let Plot { rules, victim, everybody } = plot;
         Self { now, key, rules, victim, everybody, links: Vec::new(), dice: Dice::new(seed), out: Vec::new() }
     }
 
-    pub(in crate::sim) const fn at(&mut self, now: Now) -> &mut Self {
+    pub(super) const fn at(&mut self, now: Now) -> &mut Self {
         self.now = now;
         self
     }
 
-    pub(in crate::sim) fn meet(&mut self, other: Acquaintance) {
+    pub(super) fn meet(&mut self, other: Acquaintance) {
         let at = self.links.partition_point(|known| known.link < other.link);
         self.links.insert(at, other);
     }
 
-    pub(in crate::sim) fn part(&mut self, link: LinkId) {
+    pub(super) fn part(&mut self, link: LinkId) {
         self.links.retain(|known| known.link != link);
     }
 
-    pub(in crate::sim) fn take_out(&mut self) -> Vec<Outgoing> {
+    pub(super) fn take_out(&mut self) -> Vec<Outgoing> {
         std::mem::take(&mut self.out)
     }
 

@@ -8,7 +8,7 @@ use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
 use curve25519_dalek::scalar::Scalar;
 use sha2::{Digest as _, Sha512};
 
-use super::{Adversary, Me, Outgoing, frames};
+use crate::adversary::{Adversary, Me, Outgoing, frames};
 use crate::key::{SecretKey, Signature};
 use crate::protocol::{LinkId, Mono};
 use crate::rumor::{Bundle, BundleId, HEADER_LEN, Position, SignedHeader};
@@ -40,14 +40,14 @@ fn spoiled(bundle: &[u8]) -> Bytes {
 
 /// B8 and B17: pushes one forgery a second to every honest link it has left, in its own name or in the victim's.
 #[derive(Debug)]
-pub struct Forger {
+pub(super) struct Forger {
     next: Mono,
     as_victim: bool,
 }
 
 impl Forger {
     /// One that forges in the victim's name, or only spoils its own.
-    pub fn new(me: &mut Me, as_victim: bool) -> Self {
+    pub(super) fn new(me: &mut Me, as_victim: bool) -> Self {
         Self { next: me.about(BEGIN), as_victim }
     }
 }
@@ -82,14 +82,14 @@ impl Adversary for Forger {
 /// B16: says things of its own whose signatures have a point of small order in R: `verify` of many libraries refuses them,
 /// `verify_batch` passes some. By our rule they hold, on every path.
 #[derive(Debug)]
-pub struct TorsionSigner {
+pub(super) struct TorsionSigner {
     next: Mono,
     slot: u16,
 }
 
 impl TorsionSigner {
     /// Begins once links are up.
-    pub fn new(me: &mut Me) -> Self {
+    pub(super) fn new(me: &mut Me) -> Self {
         Self { next: me.about(BEGIN), slot: 0 }
     }
 }
@@ -133,7 +133,7 @@ impl Adversary for TorsionSigner {
 
 /// B18: of everything it hears it sends on at once a copy with a wrong signature, hoping to be first.
 #[derive(Debug, Default)]
-pub struct WrongSignatureFirst {
+pub(super) struct WrongSignatureFirst {
     seen: HashSet<BundleId>,
 }
 
@@ -152,7 +152,7 @@ impl Adversary for WrongSignatureFirst {
 /// B19: for every id that it hears of it announces another that differs in the last byte only. Ids travel whole, so this
 /// is one more announcement of what does not exist.
 #[derive(Debug, Default)]
-pub struct PrefixLiar {
+pub(super) struct PrefixLiar {
     seen: HashSet<BundleId>,
 }
 

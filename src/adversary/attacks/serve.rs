@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Adversary, Me, Outgoing, frames};
+use crate::adversary::{Adversary, Me, Outgoing, frames};
 use crate::protocol::{LinkId, Mono};
 use crate::rumor::BundleId;
 use crate::wire::{self, Frame, Kind, Lane};
@@ -15,7 +15,7 @@ const SMALL: u8 = 9;
 
 /// B4: announces whatever it hears of to every honest node, at once and once, and never serves a body.
 #[derive(Debug, Default)]
-pub struct AnnounceLiar {
+pub(super) struct AnnounceLiar {
     announced: HashSet<BundleId>,
 }
 
@@ -63,7 +63,7 @@ const OLD: Duration = Duration::from_secs(1);
 /// R4: announces and never serves, as B4, and all the while sends copies of something old where replies are due, so that it looks
 /// busy rather than silent.
 #[derive(Debug)]
-pub struct Parrot {
+pub(super) struct Parrot {
     announces: AnnounceLiar,
     /// What it repeats.
     old: Option<Bytes>,
@@ -74,7 +74,7 @@ pub struct Parrot {
 
 impl Parrot {
     /// Begins at a moment of its own.
-    pub fn new(me: &mut Me) -> Self {
+    pub(super) fn new(me: &mut Me) -> Self {
         Self { announces: AnnounceLiar::default(), old: None, heard: None, next: me.about(0) }
     }
 }
@@ -116,7 +116,7 @@ const MARGIN: Duration = Duration::from_millis(5);
 /// B3: forwards and serves everything, but only just before whoever asked would ask somebody else: it knows that the
 /// time-out is twice the round trip and 50 ms, and at least 60 ms.
 #[derive(Debug)]
-pub struct SlowServer;
+pub(super) struct SlowServer;
 
 impl SlowServer {
     fn delay(me: &Me, link: LinkId) -> Duration {
@@ -138,7 +138,7 @@ const TOO_LATE: Duration = Duration::from_secs(3);
 
 /// B5: of any two replies, one stops on its way and comes after the time-out; on a stream it holds up what follows.
 #[derive(Debug, Default)]
-pub struct Staller {
+pub(super) struct Staller {
     replies: u64,
 }
 
@@ -161,7 +161,7 @@ const TURN: Duration = Duration::from_millis(1_500);
 /// B38: sends only every other while, and then all that it owes, so that its neighbours look slow to each other. (It hears all
 /// the time: a liar that does not read at all is B25, a matter of real links.)
 #[derive(Debug)]
-pub struct StopAndGo;
+pub(super) struct StopAndGo;
 
 impl Adversary for StopAndGo {
     fn outgoing(&mut self, me: &mut Me, frame: Outgoing) {

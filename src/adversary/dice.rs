@@ -2,7 +2,7 @@
 
 /// Numbers from the scenario's seed.
 #[derive(Debug)]
-pub(super) struct Dice {
+pub(crate) struct Dice {
     stream: blake3::OutputReader,
     /// A block of the stream: the reader computes one for each call, however few bytes are asked for.
     block: [u8; 64],
@@ -10,17 +10,17 @@ pub(super) struct Dice {
 }
 
 impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self::of(&seed.to_le_bytes())
     }
 
     /// From as much seed as there is.
-    pub(super) fn of(seed: &[u8]) -> Self {
+    pub(crate) fn of(seed: &[u8]) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("vouchsafe simulation dice v1");
         Self { stream: hasher.update(seed).finalize_xof(), block: [0; 64], used: 64 }
     }
 
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         if self.used >= self.block.len() {
             self.stream.fill(&mut self.block);
             self.used = 0;
@@ -30,29 +30,29 @@ impl Dice {
         word.map_or(0, |word| u64::from_le_bytes(*word))
     }
 
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound.max(1) as u64) as usize
     }
 
     /// Evenly from 0 to 1.
-    pub(super) fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// The time to the next of things that happen so often per second, independently of each other.
-    pub(super) fn gap(&mut self, per_second: f64) -> std::time::Duration {
+    pub(crate) fn gap(&mut self, per_second: f64) -> std::time::Duration {
         let seconds = -(1.0 - self.unit()).ln() / per_second.max(1e-9);
         std::time::Duration::from_secs_f64(seconds.min(1e6))
     }
 
     /// Any order, all alike likely (Fisher and Yates).
-    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for at in (1..items.len()).rev() {
             items.swap(at, self.below(at + 1));
         }
     }
 
-    pub(super) fn bytes(&mut self) -> [u8; 32] {
+    pub(crate) fn bytes(&mut self) -> [u8; 32] {
         let mut bytes = [0; 32];
         for part in bytes.chunks_mut(8) {
             part.copy_from_slice(&self.next().to_le_bytes());

@@ -4,14 +4,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Adversary, Me, Outgoing, Silent};
+use super::withhold::Silent;
+use crate::adversary::{Adversary, Me, Outgoing};
 use crate::key::PublicKey;
 use crate::protocol::{LinkId, Mono};
 use crate::wire::Lane;
 
 /// Two lies at once: of what the engine sends, the second sees what the first has left.
 #[derive(Debug)]
-pub struct Both(pub Box<dyn Adversary>, pub Box<dyn Adversary>);
+pub(in crate::adversary) struct Both(
+    pub(in crate::adversary) Box<dyn Adversary>,
+    pub(in crate::adversary) Box<dyn Adversary>,
+);
 
 impl Adversary for Both {
     fn outgoing(&mut self, me: &mut Me, frame: Outgoing) {
@@ -52,11 +56,11 @@ impl Adversary for Both {
 
 /// B31: behaves until a moment (time since the origin of the monotonic clock), then lies.
 #[derive(Debug)]
-pub struct WakesUp {
+pub(super) struct WakesUp {
     /// When it starts to lie.
-    pub after: Duration,
+    pub(super) after: Duration,
     /// How.
-    pub then: Box<dyn Adversary>,
+    pub(super) then: Box<dyn Adversary>,
 }
 
 impl WakesUp {
@@ -96,7 +100,7 @@ const DIALS: usize = 10;
 
 /// B20 and B32: dials everybody, and then sits there in silence, so that honest nodes find no inbound place.
 #[derive(Debug)]
-pub struct SlotFiller {
+pub(super) struct SlotFiller {
     next: Mono,
     /// Where it is in the list of all nodes.
     at: usize,
@@ -104,7 +108,7 @@ pub struct SlotFiller {
 
 impl SlotFiller {
     /// Begins at a place of its own.
-    pub fn new(me: &mut Me) -> Self {
+    pub(super) fn new(me: &mut Me) -> Self {
         Self { next: me.now().mono, at: me.below(usize::from(u16::MAX)) }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 
-use super::{Adversary, Me, Outgoing, frames};
+use crate::adversary::{Adversary, Me, Outgoing, frames};
 use crate::protocol::LinkId;
 use crate::rumor::{BundleId, Position};
 use crate::wire::{self, Frame, Kind, Lane, MAX_HOPS};
@@ -18,7 +18,7 @@ const EAGER: usize = 8;
 
 /// B6: acts as if every bundle that reaches it had the largest hop budget there is, and passes it on with that.
 #[derive(Debug, Default)]
-pub struct HopResetter {
+pub(super) struct HopResetter {
     seen: HashSet<BundleId>,
 }
 
@@ -49,7 +49,7 @@ impl Adversary for HopResetter {
 /// B28: every number that it may choose is at its maximum: the clock of its hello, hop budgets, sizes that it announces, the
 /// tick of what it says itself.
 #[derive(Debug, Default)]
-pub struct Maxima {
+pub(super) struct Maxima {
     spoken: bool,
 }
 

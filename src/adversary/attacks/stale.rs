@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Adversary, Me, frames};
+use crate::adversary::{Adversary, Me, Outgoing, frames};
 use crate::protocol::{LinkId, Mono, RELAY_PAST};
 use crate::rumor::{Bundle, BundleId, Position};
 use crate::wire::{self, Frame, Kind, Lane, MAX_HOPS};
@@ -17,7 +17,7 @@ const BODY: usize = 64;
 
 /// B10 and B36: keeps what it hears, and pushes and announces it again and again, also when it is long past.
 #[derive(Debug)]
-pub struct Replayer {
+pub(super) struct Replayer {
     next: Mono,
     known: HashSet<BundleId>,
     kept: VecDeque<(BundleId, Bytes)>,
@@ -28,7 +28,7 @@ const KEPT: usize = 32;
 
 impl Replayer {
     /// Begins once links are up.
-    pub fn new(me: &mut Me) -> Self {
+    pub(super) fn new(me: &mut Me) -> Self {
         Self { next: me.about(BEGIN), known: HashSet::new(), kept: VecDeque::new() }
     }
 }
@@ -54,7 +54,7 @@ impl Adversary for Replayer {
         let all = self.kept.iter().map(|(_, encoded)| (MAX_HOPS, encoded.clone()));
         if let Some(payload) = frames::rewritten(all) {
             let ids: Vec<_> = self.kept.iter().map(|(id, _)| (*id, 9)).collect();
-            me.send(super::Outgoing::now(*link, Lane::Rumors, payload));
+            me.send(Outgoing::now(*link, Lane::Rumors, payload));
             me.say(&[*link], &wire::announce(&me.rules().id(), &ids));
         }
     }
@@ -63,14 +63,14 @@ impl Adversary for Replayer {
 /// B15: says things at ticks of the past and of the future, up to the first and the last there are, inside the windows and
 /// outside.
 #[derive(Debug)]
-pub struct SkewedTicks {
+pub(super) struct SkewedTicks {
     next: Mono,
     slot: u16,
 }
 
 impl SkewedTicks {
     /// Begins once links are up.
-    pub fn new(me: &mut Me) -> Self {
+    pub(super) fn new(me: &mut Me) -> Self {
         Self { next: me.about(BEGIN), slot: 0 }
     }
 }
@@ -106,7 +106,7 @@ impl Adversary for SkewedTicks {
 
 /// B41: announces the same expired bundles again and again, and serves them when asked.
 #[derive(Debug)]
-pub struct RefusedAgain {
+pub(super) struct RefusedAgain {
     next: Mono,
     ids: Vec<(BundleId, u8)>,
     held: HashMap<BundleId, Bundle>,
@@ -114,7 +114,7 @@ pub struct RefusedAgain {
 
 impl RefusedAgain {
     /// Signs 32 rumors that expired a while ago, and begins once links are up.
-    pub fn new(me: &mut Me) -> Self {
+    pub(super) fn new(me: &mut Me) -> Self {
         let past = RELAY_PAST.as_millis() as u64 * 3 / u64::from(me.rules().tick_len().millis()).max(1);
         let tick = me.tick().saturating_sub(past);
         let slots = me.rules().slots_per_tick().min(32);
@@ -127,7 +127,7 @@ impl RefusedAgain {
 }
 
 impl Adversary for RefusedAgain {
-    fn outgoing(&mut self, me: &mut Me, frame: super::Outgoing) {
+    fn outgoing(&mut self, me: &mut Me, frame: Outgoing) {
         // Its engine does not hold them.
         if Kind::of(&frame.payload) != Some(Kind::Gone) {
             me.send(frame);
@@ -141,7 +141,7 @@ impl Adversary for RefusedAgain {
             let found = asked.ids.iter().filter_map(|id| self.held.get(id));
             let all = found.map(|bundle| (0, bundle.encoded().clone()));
             if let Some(payload) = frames::rewritten(all) {
-                me.send(super::Outgoing::now(from, Lane::Replies, payload));
+                me.send(Outgoing::now(from, Lane::Replies, payload));
             }
         }
     }
@@ -160,7 +160,7 @@ impl Adversary for RefusedAgain {
 /// B42: says nothing for a while, and then everything that the relay window allows, all ticks and slots of the last minute and
 /// a half, at once.
 #[derive(Debug)]
-pub struct BackDated {
+pub(super) struct BackDated {
     next: Option<Mono>,
 }
 
@@ -170,7 +170,7 @@ const BURST_BODY: usize = 240;
 
 impl BackDated {
     /// Goes off a second or two after links are up.
-    pub fn new(me: &mut Me) -> Self {
+    pub(super) fn new(me: &mut Me) -> Self {
         Self { next: Some(me.about(BEGIN + 1)) }
     }
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::{Adversary, Me, Outgoing, frames};
+use crate::adversary::{Adversary, Me, Outgoing, frames};
 use crate::protocol::LinkId;
 use crate::rumor::BundleId;
 use crate::wire::{self, Frame, Kind, Lane};
 
 /// B1: takes everything, says hello, forwards nothing, serves nothing.
 #[derive(Debug)]
-pub struct Silent;
+pub(super) struct Silent;
 
 impl Adversary for Silent {
     fn outgoing(&mut self, me: &mut Me, frame: Outgoing) {
@@ -24,7 +24,7 @@ impl Adversary for Silent {
 /// Whom a [`Censor`] silences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Censored {
+pub(super) enum Censored {
     /// What the victim says.
     Author,
     /// Everything said in the topic, while all else goes on.
@@ -35,7 +35,7 @@ pub enum Censored {
 
 /// B2: honest, but for what concerns the victim, or one topic.
 #[derive(Debug)]
-pub struct Censor {
+pub(super) struct Censor {
     what: Censored,
     /// Bundles of the victim that it has seen.
     ids: BTreeSet<BundleId>,
@@ -43,7 +43,7 @@ pub struct Censor {
 
 impl Censor {
     /// One that silences `what`.
-    pub const fn new(what: Censored) -> Self {
+    pub(super) const fn new(what: Censored) -> Self {
         Self { what, ids: BTreeSet::new() }
     }
 

@@ -19,7 +19,7 @@ pub enum Placement {
 }
 
 /// Who lies, `count` of `nodes`, given who is linked to whom.
-pub(in crate::sim) fn choose(
+pub(super) fn choose(
     placement: Placement,
     count: usize,
     nodes: usize,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Adversary, Me};
+use crate::adversary::{Adversary, Me};
 use crate::key::SecretKey;
 use crate::protocol::{DELIVER_FUTURE, DELIVER_PAST, LinkId, Mono, RELAY_FUTURE, RELAY_PAST};
 use crate::rumor::{Bundle, Position};
@@ -19,7 +19,7 @@ fn half(links: &[LinkId], second: bool) -> Vec<LinkId> {
 /// B12 and B13: says one thing to half of its links and another, at the same position, to the other half: at once, or a
 /// while later.
 #[derive(Debug)]
-pub struct Equivocator {
+pub(super) struct Equivocator {
     next: Option<Mono>,
     gap: Duration,
     position: Option<Position>,
@@ -27,7 +27,7 @@ pub struct Equivocator {
 
 impl Equivocator {
     /// The second word comes `gap` after the first.
-    pub fn new(me: &mut Me, gap: Duration) -> Self {
+    pub(super) fn new(me: &mut Me, gap: Duration) -> Self {
         Self { next: Some(me.about(BEGIN)), gap, position: None }
     }
 }
@@ -59,7 +59,7 @@ const LONGEST_LAG_MS: usize = 3_000;
 /// later, at the edge of the past: who refused the first, for being early, must not deliver the second where who delivered
 /// the first refuses the second, for being late.
 #[derive(Debug)]
-pub struct EdgeEquivocator {
+pub(super) struct EdgeEquivocator {
     next: Option<Mono>,
     /// Second words that are still held back.
     waiting: Vec<(Mono, Bundle)>,
@@ -69,7 +69,7 @@ pub struct EdgeEquivocator {
 
 impl EdgeEquivocator {
     /// Begins once links are up.
-    pub fn new(me: &mut Me) -> Self {
+    pub(super) fn new(me: &mut Me) -> Self {
         let at = me.about(BEGIN);
         Self { next: Some(at), waiting: Vec::new(), trial: at, trials: 0 }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Adversary, Me};
+use crate::adversary::{Adversary, Me};
 use crate::protocol::{LinkId, Mono};
 use crate::rumor::{BundleId, Position};
 use crate::wire::{self, Frame, Kind, Lane};
@@ -18,16 +18,18 @@ const BODY: usize = 64;
 /// B7: every tick it pushes its whole quota to every honest link, each rumor a bundle of its own; or more than that, which
 /// it can only by using slots again.
 #[derive(Debug)]
-pub struct Flooder {
+pub(super) struct Flooder {
     next: Mono,
     /// How often it uses each slot.
     times: usize,
+    /// The tick that it spoke at last: a hurried one must not use its slots again for that alone.
+    said: Option<u64>,
 }
 
 impl Flooder {
     /// One that keeps its quota, with `times` 1; or uses each slot so often.
-    pub fn new(me: &mut Me, times: usize) -> Self {
-        Self { next: me.about(BEGIN), times }
+    pub(super) fn new(me: &mut Me, times: usize) -> Self {
+        Self { next: me.about(BEGIN), times, said: None }
     }
 }
 
@@ -40,6 +42,9 @@ impl Adversary for Flooder {
         let tick_len = Duration::from_millis(u64::from(me.rules().tick_len().millis()));
         self.next = me.now().mono.plus(tick_len);
         let (tick, slots) = (me.tick(), me.rules().slots_per_tick());
+        if self.said.replace(tick) == Some(tick) {
+            return;
+        }
         let links = me.targets();
         for _ in 0..self.times {
             let all: Vec<_> =
@@ -56,14 +61,14 @@ const IDS: usize = 64;
 
 /// B11: asks for all that it has ever heard of, again and again: 32 bytes that each would have a body sent.
 #[derive(Debug)]
-pub struct PullFlooder {
+pub(super) struct PullFlooder {
     next: Mono,
     heard: VecDeque<BundleId>,
 }
 
 impl PullFlooder {
     /// Begins once links are up.
-    pub fn new(me: &mut Me) -> Self {
+    pub(super) fn new(me: &mut Me) -> Self {
         Self { next: me.about(BEGIN), heard: VecDeque::new() }
     }
 
@@ -103,13 +108,13 @@ impl Adversary for PullFlooder {
 
 /// B29: announces what does not exist: 64 new ids a second, all of which have to be asked for in vain.
 #[derive(Debug)]
-pub struct Phantoms {
+pub(super) struct Phantoms {
     next: Mono,
 }
 
 impl Phantoms {
     /// Begins once links are up.
-    pub fn new(me: &mut Me) -> Self {
+    pub(super) fn new(me: &mut Me) -> Self {
         Self { next: me.about(BEGIN) }
     }
 }

@@ -46,7 +46,8 @@ impl Liar {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use vouchsafe::sim::{Adversary, Liar, Me, Network, Outgoing, Scenario};
+    /// use vouchsafe::adversary::{Adversary, Liar, Me, Outgoing};
+    /// use vouchsafe::sim::{Network, Scenario};
     /// use vouchsafe::wire::{Kind, Lane};
     ///
     /// /// Never announces, and pushes everything a second late.
