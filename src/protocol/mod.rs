@@ -35,11 +35,11 @@
 //!
 //! ```
 //! use vouchsafe::SecretKey;
-//! use vouchsafe::protocol::{Action, Config, Engine, Input, Positions, Mono, Now, Setup};
+//! use vouchsafe::protocol::{Action, Config, Engine, Input, Mono, Now, Setup, UsedPositions};
 //!
 //! let network = vouchsafe::NetworkId::of("example");
 //! let (node, author) = (SecretKey::generate().public(), SecretKey::generate());
-//! let setup = Setup { network, node, author, position log: Positions::None, seed: [7; 32], config: Config::default() };
+//! let setup = Setup { network, node, author, position_log: UsedPositions::None, seed: [7; 32], config: Config::default() };
 //! let mut now = Now { mono: Mono::from_nanos(0), unix_ms: 1_800_000_000_000 };
 //! let mut engine = Engine::new(setup, now);
 //! for _ in 0..3 {

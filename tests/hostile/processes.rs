@@ -139,7 +139,7 @@ fn a_half_written_record_beside_the_position_log_does_not_matter() {
     let path = folder.path().join("author.positions");
     let author = SecretKey::from_seed(&SEED).public();
     PositionLog::open(&path, author, true, 0).unwrap().0.record(0, 55).unwrap();
-    std::fs::write(folder.path().join("author.position log.1-0.new"), b"half a rec").unwrap();
+    std::fs::write(folder.path().join("author.positions.1-0.new"), b"half a rec").unwrap();
     let (position_log, recorded) = PositionLog::open(&path, author, true, 0).unwrap();
     assert_eq!(recorded.end(), 55);
     position_log.record(0, 56).unwrap();

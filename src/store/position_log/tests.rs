@@ -89,12 +89,12 @@ fn position_logs_whose_names_differ_after_a_dot_do_not_meet() {
 fn what_a_cut_off_record_left_is_removed_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("author.positions");
-    let others = ["author.position log.new", "author.position log.me-1.new", "other.position log.1-2.new"];
-    for name in ["author.position log.77-5.new", others[0], others[1], others[2]] {
+    let others = ["author.positions.new", "author.positions.me-1.new", "other.positions.1-2.new"];
+    for name in ["author.positions.77-5.new", others[0], others[1], others[2]] {
         fs::write(folder.path().join(name), "half a rec").unwrap();
     }
     PositionLog::open(&path, author(1), true, 0).unwrap();
-    assert!(!folder.path().join("author.position log.77-5.new").exists());
+    assert!(!folder.path().join("author.positions.77-5.new").exists());
     assert!(others.iter().all(|name| folder.path().join(name).exists()));
 }
 
