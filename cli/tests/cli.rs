@@ -376,7 +376,7 @@ fn inspect_tells_evidence() {
 #[test]
 fn inspect_refuses_what_is_neither() {
     assert_usage(&inspect_hex(&[7; 40]), &["40 bytes", "no bundle", "no proof", "no evidence"]);
-    assert_usage(&inspect_hex(&[7; 352]), &["no evidence: a header"]);
+    assert_usage(&inspect_hex(&[7; 436]), &["no evidence: a header"]);
     assert_usage(&run(&["inspect", "--hex", "xy"]), &["--hex xy", "two hexadecimal digits"]);
     assert_usage(&run(&["inspect", "--hex", ""]), &["--hex"]);
     assert_usage(&run(&["inspect", "/nonexistent"]), &["/nonexistent"]);

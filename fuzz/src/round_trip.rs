@@ -10,7 +10,7 @@ use std::time::Duration;
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use vouchsafe::rumor::{
-    Bundle, BundleId, Header, MAX_BODY, MAX_RUMORS, RuleSet, Signature, SignedHeader, seal,
+    Bundle, BundleId, Header, MAX_BODY, MAX_RUMORS, Previous, RuleSet, Signature, SignedHeader, seal,
 };
 use vouchsafe::wire::{
     self, Announced, Frame, FrameWriter, Goodbye, Hello, Ids, MAX_BUNDLES_PER_FRAME, MAX_HEADERS_PER_FRAME,
@@ -93,6 +93,7 @@ struct Claim {
     count: u8,
     bytes: u32,
     manifest: [u8; 32],
+    prev: Option<([u8; 32], u64, u16)>,
     signature: [u8; 64],
 }
 
@@ -106,6 +107,11 @@ impl Claim {
             count: u16::from(self.count) % (MAX_RUMORS as u16 + 2),
             bytes: self.bytes % (MAX_BODY + 2),
             manifest: self.manifest,
+            // All zero is how none is written.
+            prev: self.prev.filter(|prev| *prev != ([0; 32], 0, 0)).map(|(id, tick, slot)| Previous {
+                id: BundleId::from_bytes(id),
+                position: Position { tick, slot },
+            }),
         };
         SignedHeader { header, signature: Signature::from_bytes(self.signature) }
     }

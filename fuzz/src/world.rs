@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;
-use vouchsafe::rumor::{Bundle, RuleSet, SIGNED_HEADER_LEN, Signature, SignedHeader, seal};
+use vouchsafe::rumor::{Bundle, HEADER_LEN, Previous, RuleSet, SIGNED_HEADER_LEN, Signature, SignedHeader, seal};
 use vouchsafe::wire::{Frame, FrameWriter};
 use vouchsafe::{Authors, Guarantee, NetworkId, Position, PublicKey, SecretKey, Topic, verify};
 
@@ -66,9 +66,9 @@ impl Told {
         let mut bytes = whole.encoded().to_vec();
         match self.fault {
             // A signature with one bit wrong, four ways.
-            fault @ 0..4 => bytes[112 + 21 * usize::from(fault)] ^= 1,
+            fault @ 0..4 => bytes[HEADER_LEN + 21 * usize::from(fault)] ^= 1,
             // A signature of something else.
-            4 => bytes[112..SIGNED_HEADER_LEN].fill(7),
+            4 => bytes[HEADER_LEN..SIGNED_HEADER_LEN].fill(7),
             _ => return whole,
         }
         // Bodies still match, so this decodes.

@@ -36,7 +36,7 @@ const READY: usize = 64;
 /// Time in [`Endpoint::close`] for the peers to learn of it. They time out otherwise, so more is not worth waiting for.
 const CLOSE_IDLE: Duration = Duration::from_secs(1);
 
-/// A UDP socket that speaks `vouchsafe/1`: dials, accepts, and refuses floods. All methods take `&self`.
+/// A UDP socket that speaks `vouchsafe/2`: dials, accepts, and refuses floods. All methods take `&self`.
 ///
 /// Dropping it stops accepting; connections live on until they are closed or dropped.
 #[derive(Debug)]

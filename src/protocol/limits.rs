@@ -170,13 +170,13 @@ pub(super) const MAX_QUESTION_BYTES: usize = 32 * 1024 * 1024;
 
 // Evidence
 
-/// A link that brings what convicted authors say, though it was told, is told again once in so long. (Guess: a proof is 352 bytes,
+/// A link that brings what convicted authors say, though it was told, is told again once in so long. (Guess: a proof is 436 bytes,
 /// so at most that many a second are told in vain.)
 pub(super) const REMIND_EVERY: Duration = Duration::from_secs(1);
 
 /// Most authors remembered as convicted.
 pub(super) const MAX_CONVICTED: usize = 16_384;
-/// Most proofs kept (352 bytes each). Shed before the bans are: a ban protects us, a proof the others.
+/// Most proofs kept (436 bytes each). Shed before the bans are: a ban protects us, a proof the others.
 pub(super) const MAX_EVIDENCE: usize = 4_096;
 
 // Topics that were left

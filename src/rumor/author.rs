@@ -3,18 +3,35 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::bundle::Manifest;
-use super::{Bundle, Header, Position, SignedHeader, TopicId};
+use super::{Bundle, Header, Position, Previous, SignedHeader, TopicId};
 use crate::key::SecretKey;
 
-/// Signs `bodies` as one bundle at `position` and the slots after it.
-///
-/// The caller owns the position (see [`Pen`](super::Pen)): sealing twice at one position is equivocation.
+/// Signs `bodies` as one bundle at `position` and the slots after it, as an author's first bundle of the topic: [`seal_after`]
+/// without a previous one.
 ///
 /// # Errors
-/// If there are no bodies, more than 64, or more bytes than may travel: see [`Header::is_well_formed`].
+/// As [`seal_after`].
 pub fn seal(
     key: &SecretKey,
     topic: TopicId,
+    position: Position,
+    bodies: &[Bytes],
+) -> Result<Bundle, SealError> {
+    seal_after(key, topic, None, position, bodies)
+}
+
+/// Signs `bodies` as one bundle at `position` and the slots after it, and names `prev` as what the author said before in the topic.
+///
+/// The caller owns the position (see [`Pen`](super::Pen)): sealing twice at one position is equivocation. Two bundles that name one
+/// `prev` are no offence.
+///
+/// # Errors
+/// If there are no bodies, more than 64, or more bytes than may travel, or if `prev` is no earlier position: see
+/// [`Header::is_well_formed`].
+pub fn seal_after(
+    key: &SecretKey,
+    topic: TopicId,
+    prev: Option<Previous>,
     position: Position,
     bodies: &[Bytes],
 ) -> Result<Bundle, SealError> {
@@ -27,6 +44,7 @@ pub fn seal(
         count: u16::try_from(bodies.len()).map_err(|_| SealError(bodies.len(), total))?,
         bytes: u32::try_from(total).map_err(|_| SealError(bodies.len(), total))?,
         manifest: [0; 32],
+        prev,
     };
     if !header.is_well_formed() {
         return Err(SealError(bodies.len(), total));
@@ -48,7 +66,8 @@ pub fn seal(
 /// These bodies can't be one bundle: (how many, how many bytes).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0} bodies of {1} bytes in all do not fit one bundle: 1 to {max} of at most {inline} bytes together, or one of at most {body}",
+    "{0} bodies of {1} bytes in all do not fit one bundle: 1 to {max} of at most {inline} bytes together, or one of at most {body}; the previous \
+     bundle has to be at an earlier position",
     max = super::MAX_RUMORS, inline = super::MAX_INLINE, body = super::MAX_BODY
 )]
 pub struct SealError(pub usize, pub usize);

@@ -25,6 +25,6 @@ impl Domain {
 /// [`RumorId`](super::RumorId)s.
 pub(super) static RUMOR: Domain = Domain::new(|| hash_derive_key_context("vouchsafe rumor v1"));
 /// [`BundleId`](super::BundleId)s.
-pub(super) static BUNDLE: Domain = Domain::new(|| hash_derive_key_context("vouchsafe bundle v1"));
+pub(super) static BUNDLE: Domain = Domain::new(|| hash_derive_key_context("vouchsafe bundle v2"));
 /// Manifests: the lists of lengths and hashes of bodies.
 pub(super) static MANIFEST: Domain = Domain::new(|| hash_derive_key_context("vouchsafe manifest v1"));

@@ -9,7 +9,7 @@ pub const EVIDENCE_LEN: usize = 2 * SIGNED_HEADER_LEN;
 /// Two different bundles of one author that overlap in slots. If both signatures hold
 /// ([`verify::evidence`](crate::verify::evidence)), the author has equivocated, and anybody can see it, offline.
 ///
-/// The header with the lesser id comes first, so the same two headers make the same 352 bytes.
+/// The header with the lesser id comes first, so the same two headers make the same 436 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Evidence {
     first: SignedHeader,
@@ -47,7 +47,7 @@ impl Evidence {
         [&self.first, &self.second]
     }
 
-    /// The 352 bytes.
+    /// The 436 bytes.
     #[must_use]
     pub fn encode(&self) -> [u8; EVIDENCE_LEN] {
         let mut out = [0u8; EVIDENCE_LEN];
@@ -57,7 +57,7 @@ impl Evidence {
         out
     }
 
-    /// Reads 352 bytes and checks all but the signatures.
+    /// Reads 436 bytes and checks all but the signatures.
     ///
     /// # Errors
     /// As [`Evidence::new`], and if the headers are in the wrong order.
@@ -70,7 +70,7 @@ impl Evidence {
     }
 }
 
-/// As the hexadecimal digits of its 352 bytes in formats for people, and as a sequence of bytes in all others.
+/// As the hexadecimal digits of its 436 bytes in formats for people, and as a sequence of bytes in all others.
 #[cfg(feature = "serde")]
 impl serde::Serialize for Evidence {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -93,7 +93,7 @@ impl<'de> serde::Deserialize<'de> for Evidence {
             <Vec<u8> as serde::Deserialize>::deserialize(from)?
         };
         let bytes: &[u8; EVIDENCE_LEN] =
-            bytes.as_slice().try_into().map_err(|_| D::Error::custom("evidence has 352 bytes"))?;
+            bytes.as_slice().try_into().map_err(|_| D::Error::custom("evidence has 436 bytes"))?;
         Self::decode(bytes).map_err(D::Error::custom)
     }
 }

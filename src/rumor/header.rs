@@ -1,18 +1,20 @@
 //! The fixed-width header of a bundle: what is hashed into an id and signed.
 
 use super::domain;
-use super::{MAX_BODY, MAX_INLINE, MAX_RUMORS, Position, TopicId, id32};
+use super::{Bundle, MAX_BODY, MAX_INLINE, MAX_RUMORS, Position, TopicId, id32};
 use crate::key::{PublicKey, Signature};
 
 /// Bytes of an encoded [`Header`].
-pub const HEADER_LEN: usize = 32 + 32 + 8 + 2 + 2 + 4 + 32;
+pub const HEADER_LEN: usize = 32 + 32 + 8 + 2 + 2 + 4 + 32 + PREVIOUS_LEN;
+/// Bytes of an encoded [`Previous`].
+pub const PREVIOUS_LEN: usize = 32 + 8 + 2;
 /// Bytes of an encoded [`SignedHeader`].
 pub const SIGNED_HEADER_LEN: usize = HEADER_LEN + 64;
 /// Bytes that an author signs: a 32-byte domain and the bundle's id.
 pub const SIGNED_MESSAGE_LEN: usize = 64;
 
 /// Keeps a bundle signature from ever meaning anything else that the same key might sign. Exactly 32 bytes.
-const SIGNATURE_DOMAIN: &[u8; 32] = b"vouchsafe bundle signature v1\0\0\0";
+const SIGNATURE_DOMAIN: &[u8; 32] = b"vouchsafe bundle signature v2\0\0\0";
 
 id32! {
     /// Content address of a bundle: the hash of its header. The signature is not part of it.
@@ -37,7 +39,7 @@ impl RumorId {
     }
 }
 
-/// What a bundle says of itself. Encoded in 112 bytes, little-endian, in the order of the fields.
+/// What a bundle says of itself. Encoded in 154 bytes, little-endian, in the order of the fields.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Header {
     /// Where it is said.
@@ -54,10 +56,42 @@ pub struct Header {
     pub bytes: u32,
     /// Hash over the list of (body length, body hash).
     pub manifest: [u8; 32],
+    /// What its author said before it in the topic, as far as the author knows: the chain by which a receiver sees what it lacks.
+    pub prev: Option<Previous>,
+}
+
+/// The bundle that an author sealed before another in the same topic: its id, and where it starts.
+///
+/// Encoded in 42 bytes: id, tick, slot. All zero stands for none, so no bundle with an id of 32 zero bytes can be named; nobody
+/// finds such a bundle.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Previous {
+    /// Which bundle.
+    pub id: BundleId,
+    /// The position of its first rumor.
+    pub position: Position,
+}
+
+impl Previous {
+    /// The way in which a later bundle of the same author and topic names this one.
+    #[must_use]
+    pub const fn of(bundle: &Bundle) -> Self {
+        Self { id: bundle.id(), position: bundle.header().position() }
+    }
+
+    /// Reads 42 bytes; `None` if all of them are zero. Any other is named, so that nothing gets lost: [`Header::is_well_formed`]
+    /// refuses an id of zeros.
+    fn decode(bytes: &[u8; PREVIOUS_LEN]) -> Option<Self> {
+        let mut rest = bytes.as_slice();
+        let id = BundleId(take(&mut rest));
+        let position =
+            Position { tick: u64::from_le_bytes(take(&mut rest)), slot: u16::from_le_bytes(take(&mut rest)) };
+        (*bytes != [0; PREVIOUS_LEN]).then_some(Self { id, position })
+    }
 }
 
 impl Header {
-    /// The 112 bytes.
+    /// The 154 bytes.
     #[must_use]
     pub fn encode(&self) -> [u8; HEADER_LEN] {
         let mut out = [0u8; HEADER_LEN];
@@ -74,10 +108,15 @@ impl Header {
         put(&self.count.to_le_bytes());
         put(&self.bytes.to_le_bytes());
         put(&self.manifest);
+        if let Some(prev) = &self.prev {
+            put(prev.id.as_bytes());
+            put(&prev.position.tick.to_le_bytes());
+            put(&prev.position.slot.to_le_bytes());
+        }
         out
     }
 
-    /// Reads 112 bytes. Every such array is some header: what it claims is checked by [`Header::is_well_formed`].
+    /// Reads 154 bytes. Every such array is some header: what it claims is checked by [`Header::is_well_formed`].
     #[must_use]
     pub fn decode(bytes: &[u8; HEADER_LEN]) -> Self {
         // Cannot fall short: the widths add up to HEADER_LEN, which the type of `bytes` fixes.
@@ -90,10 +129,11 @@ impl Header {
             count: u16::from_le_bytes(take(&mut rest)),
             bytes: u32::from_le_bytes(take(&mut rest)),
             manifest: take(&mut rest),
+            prev: Previous::decode(&take(&mut rest)),
         }
     }
 
-    /// The content address: BLAKE3 in derive-key mode over the 112 bytes.
+    /// The content address: BLAKE3 in derive-key mode over the 154 bytes.
     #[must_use]
     pub fn id(&self) -> BundleId {
         Self::id_of(&self.encode())
@@ -105,8 +145,9 @@ impl Header {
         BundleId(*domain::BUNDLE.hasher().update(encoded).finalize().as_bytes())
     }
 
-    /// Whether the numbers are possible in this version of the wire, whatever the topic's rules: 1 to 64 rumors, slots
-    /// that do not run over, and no more bytes than may travel.
+    /// Whether the numbers are possible in this version of the wire, whatever the topic's rules: 1 to 64 rumors, slots that do not
+    /// run over, no more bytes than may travel, and a previous bundle, if one is named, that has an id and an earlier position.
+    /// Nothing else about the chain is judged: after a loss of power a correct author may name what is older than its last.
     #[must_use]
     pub fn is_well_formed(&self) -> bool {
         let count = usize::from(self.count);
@@ -114,6 +155,7 @@ impl Header {
         (1..=MAX_RUMORS).contains(&count)
             && self.first_slot.checked_add(self.count).is_some()
             && self.bytes <= most
+            && self.prev.is_none_or(|prev| prev.id.0 != [0; 32] && prev.position < self.position())
     }
 
     /// One past its last slot. Wide enough not to overflow.
@@ -151,7 +193,7 @@ fn take<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
     *head
 }
 
-/// A header and its author's signature: 176 bytes. Two of them can be [`Evidence`](super::Evidence).
+/// A header and its author's signature: 218 bytes. Two of them can be [`Evidence`](super::Evidence).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SignedHeader {
     /// What is signed.
@@ -161,7 +203,7 @@ pub struct SignedHeader {
 }
 
 impl SignedHeader {
-    /// The 176 bytes: header, signature.
+    /// The 218 bytes: header, signature.
     #[must_use]
     pub fn encode(&self) -> [u8; SIGNED_HEADER_LEN] {
         let mut out = [0u8; SIGNED_HEADER_LEN];
@@ -171,7 +213,7 @@ impl SignedHeader {
         out
     }
 
-    /// Reads 176 bytes, judging nothing.
+    /// Reads 218 bytes, judging nothing.
     #[must_use]
     pub fn decode(bytes: &[u8; SIGNED_HEADER_LEN]) -> Self {
         let mut rest = bytes.as_slice();

@@ -29,11 +29,12 @@ mod spans;
 mod topic;
 
 pub use crate::key::Signature;
-pub use author::{SealError, seal};
+pub use author::{SealError, seal, seal_after};
 pub use bundle::{Bundle, BundleError, Rumor, Rumors};
 pub use evidence::{EVIDENCE_LEN, Evidence, EvidenceError};
 pub use header::{
-    BundleId, HEADER_LEN, Header, RumorId, SIGNED_HEADER_LEN, SIGNED_MESSAGE_LEN, SignedHeader,
+    BundleId, HEADER_LEN, Header, PREVIOUS_LEN, Previous, RumorId, SIGNED_HEADER_LEN, SIGNED_MESSAGE_LEN,
+    SignedHeader,
 };
 pub use id::ParseIdError;
 pub(crate) use id::id32;

@@ -6,7 +6,7 @@ use super::{Bundle, Header, MAX_RUMORS, Position, RumorId, SIGNED_HEADER_LEN, Si
 /// Header, signature and manifest list of a bundle, and which of its rumors is meant.
 ///
 /// Encoded as the signed header, the index (`u16`), then `count` times body length (`u32`) and hash (32 bytes): at most
-/// 2 482 bytes. [`verify::proof`](crate::verify::proof) checks it with the body.
+/// 2 524 bytes. [`verify::proof`](crate::verify::proof) checks it with the body.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Proof {
     signed: SignedHeader,

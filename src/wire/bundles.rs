@@ -36,7 +36,7 @@ pub(super) fn well_formed(signed: SignedHeader) -> Result<SignedHeader, DecodeEr
 }
 
 /// The bundles of one frame, decoded one by one as the receiver asks, so that what it already has costs it a hash of
-/// 112 bytes and no more.
+/// 154 bytes and no more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundles {
     rest: Bytes,

@@ -32,7 +32,7 @@ pub use frame::{Announced, Frame, Goodbye, Hello, Ids, Kind, Reason, TopicChange
 use crate::rumor::{HEADER_LEN, MAX_BODY};
 
 /// Application protocol of the handshake; carries the version of the wire.
-pub const ALPN: &[u8] = b"vouchsafe/1";
+pub const ALPN: &[u8] = b"vouchsafe/2";
 /// Largest frame, in bytes of kind and content. Fits the largest bundle with room for many small ones in one write.
 /// Without it one length field could make a reader allocate 4 GiB.
 pub const MAX_FRAME_LEN: usize = 128 * 1024;

@@ -39,7 +39,7 @@ async fn equivocation_convicts_everywhere() {
     for (_, events) in &mut nodes {
         let evidence = event("a conviction", events, convicted).await;
         assert_eq!(evidence.author(), author.public());
-        // Anybody can check the 352 bytes, with nothing else in hand.
+        // Anybody can check the 436 bytes, with nothing else in hand.
         let decoded = Evidence::decode(&evidence.encode()).unwrap();
         assert_eq!(verify::evidence(&decoded), Ok(()));
     }

@@ -60,6 +60,7 @@ async fn bogus_evidence_is_an_offence() {
         count: 1,
         bytes: 5,
         manifest: [manifest; 32],
+        prev: None,
     };
     // Two headers that contradict each other, signed by nobody.
     let mut liar = Liar::greet(&topic).await;

@@ -57,7 +57,7 @@ fn malformed(topic: &TopicHandle) -> Vec<(&'static str, Lane, Vec<u8>, Offence)>
         ("half an id", Control, vec![6; 50], Undecodable),
         ("an empty announcement", Control, vec![3; 33], Undecodable),
         ("half a header", Control, vec![4; 100], Undecodable),
-        ("evidence cut short", Control, vec![8; 352], Undecodable),
+        ("evidence cut short", Control, vec![8; 436], Undecodable),
         ("evidence of one header twice", Control, two_same, Offence::BogusEvidence),
         ("no bundles", Rumors, vec![2], Undecodable),
         ("half a bundle", Rumors, pushed(0, &good.encoded()[..100]), Undecodable),

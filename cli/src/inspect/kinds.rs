@@ -68,7 +68,7 @@ pub(super) fn recognise(bytes: &[u8]) -> Result<Found, Neither> {
     match (&bundle, &proof, &evidence) {
         (BundleError::Manifest | BundleError::Bytes, _, _) => broken("bundle", &bundle),
         (_, ProofError::Manifest, _) => broken("proof", &proof),
-        // An impossible header is what any 352 bytes are; two possible ones are no accident.
+        // An impossible header is what any 436 bytes are; two possible ones are no accident.
         (_, _, Some(Err(why))) if !matches!(why, EvidenceError::Header) => broken("evidence", why),
         _ => Err(Neither { len: bytes.len(), bundle, proof, evidence: evidence.and_then(Result::err) }),
     }

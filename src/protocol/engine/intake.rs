@@ -22,7 +22,7 @@ use crate::wire::{DecodeError, Frame, Lane, RawBundle, Reason};
 /// What a frame costs us before anything in it is looked at (measured: decoding and dispatch, rounded up).
 const FRAME_COST: Duration = Duration::from_micros(2);
 /// What looking at one copy costs, or at 32 bytes of a control frame, which name an id, a topic or a part of a header: a
-/// hash of 112 bytes at most, and a look-up.
+/// hash of 154 bytes at most, and a look-up.
 const ITEM_COST: Duration = Duration::from_micros(1);
 
 /// What one body costs, however short: two hashes (a guess: not measured yet).

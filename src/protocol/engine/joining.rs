@@ -143,7 +143,7 @@ impl Engine {
         window.leave();
         self.left.add(window, self.cx.config.topics.bytes, self.cx.now);
         self.fail_publishes(topic, &PublishError::NotJoined(topic));
-        self.publisher.left(&topic);
+        self.publisher.left(&topic, self.cx.now.mono);
         for id in self.wants.of_topic(&topic) {
             self.drop_want(&id);
         }

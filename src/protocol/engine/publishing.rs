@@ -97,7 +97,7 @@ impl Engine {
     fn seal_at(&mut self, topic: TopicId, first: Position, count: u16) -> bool {
         let taken = self.publisher.take(topic, count, self.cx.now.mono);
         let (publish_ids, bodies): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
-        let Ok(bundle) = self.publisher.seal(topic, first, &bodies) else { return false };
+        let Ok(bundle) = self.publisher.seal(topic, first, &bodies, self.cx.now.mono) else { return false };
         let bundle = Arc::new(bundle);
         if !self.hold_own(&bundle) {
             // Somebody has written at our position: we must not say a second thing there.

@@ -12,12 +12,13 @@ use bytes::Bytes;
 use self::gathering::Gathering;
 use self::records::{Records, SLOW_RECORD};
 use crate::key::{PublicKey, SecretKey};
+use crate::protocol::limits::RELAY_PAST;
 use crate::protocol::random::{Keyed, KeyedMap};
 use crate::protocol::topics::window::MAX_SKEW;
 use crate::protocol::{Action, Mono, Now, PublishError, PublishId};
 use crate::rumor::{
-    Bundle, MAX_INLINE, MAX_RUMORS, Pen, Position, Reservation, RuleSet, SealError, Spans, TickLen, TopicId,
-    seal,
+    Bundle, MAX_INLINE, MAX_RUMORS, Pen, Position, Previous, Reservation, RuleSet, SealError, Spans, TickLen,
+    TopicId, seal_after,
 };
 
 /// A waiting author looks at the clock at least so often.
@@ -61,6 +62,9 @@ pub(super) struct Next {
 pub(super) struct Publisher {
     key: SecretKey,
     pens: KeyedMap<TopicId, Pen>,
+    /// The own bundle that was sealed last in a topic, and when: the next names it. It outlives leaving the topic for a while, as the
+    /// windows of others do.
+    last: KeyedMap<TopicId, (Previous, Mono)>,
     waiting: KeyedMap<TopicId, VecDeque<(PublishId, Bytes)>>,
     /// Those of the waiting that don't wait: they are answered at the next occasion, whatever the answer is.
     tries: Vec<(TopicId, PublishId)>,
@@ -105,6 +109,7 @@ impl Publisher {
         Self {
             key,
             pens: keyed.map(),
+            last: keyed.map(),
             waiting: keyed.map(),
             tries: Vec::new(),
             awake: Vec::new(),
@@ -238,12 +243,19 @@ impl Publisher {
 
     /// Signs `bodies` at `first` as one bundle. An error means that they are no bundle.
     pub(super) fn seal(
-        &self,
+        &mut self,
         topic: TopicId,
         first: Position,
         bodies: &[Bytes],
+        now: Mono,
     ) -> Result<Bundle, SealError> {
-        seal(&self.key, topic, first, bodies)
+        // After the clock was set back there may be a later one, which an earlier position can't name.
+        let prev = self.last.get(&topic).map(|(prev, _)| *prev).filter(|prev| prev.position < first);
+        let bundle = seal_after(&self.key, topic, prev, first, bodies)?;
+        if self.last.get(&topic).is_none_or(|(last, _)| last.position < first) {
+            self.last.insert(topic, (Previous::of(&bundle), now));
+        }
+        Ok(bundle)
     }
 
     /// Leaves a topic's waiting rumors for later, or until something changes. Gives when to wake them, where no timer is set for it:
@@ -358,7 +370,9 @@ impl Publisher {
     }
 
     /// The topic is left, and may be joined again: when it was spoken in is remembered for all topics together.
-    pub(super) fn left(&mut self, topic: &TopicId) {
+    pub(super) fn left(&mut self, topic: &TopicId, now: Mono) {
+        let pens = &self.pens;
+        self.last.retain(|other, (_, said)| pens.contains_key(other) || now.since(*said) < RELAY_PAST);
         self.gathering.remove(topic);
         self.alarms.remove(topic);
         self.blocked.retain(|other| other != topic);

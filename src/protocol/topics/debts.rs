@@ -226,6 +226,7 @@ mod tests {
             count: 1,
             bytes: 1,
             manifest: [0; 32],
+            prev: None,
         }
     }
 

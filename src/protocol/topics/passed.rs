@@ -3,7 +3,7 @@
 //! Room decides what is kept, never what is compared. If it did, an author could say two things to two halves of a network,
 //! and whoever stands between them with a full index would hide each from the other. So such a header is verified on the bill
 //! of its link, compared with what is claimed and with others that passed lately, and sent on: nothing of it is kept but its
-//! 176 bytes, in a list that only saves passing it on again. What that list forgets is compared anew when it comes again, so
+//! 218 bytes, in a list that only saves passing it on again. What that list forgets is compared anew when it comes again, so
 //! no flood of it hides a conflict from those that do have places.
 
 use std::collections::{BTreeMap, VecDeque};

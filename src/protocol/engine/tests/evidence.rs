@@ -7,7 +7,7 @@ use super::hostile::signed;
 use super::world::World;
 use crate::key::PublicKey;
 use crate::protocol::{Event, Input, LinkId, Offence};
-use crate::rumor::{Authors, Evidence, Topic};
+use crate::rumor::{Authors, Evidence, HEADER_LEN, SIGNED_HEADER_LEN, Topic};
 use crate::wire::{self, Frame, Lane, Reason};
 
 #[test]
@@ -111,8 +111,8 @@ fn bogus_evidence_is_an_offence() {
         ("the same header twice", raw(same), 0),
         ("slots side by side", raw(apart), 0),
         ("the wrong order", raw([second, first]), 0),
-        ("a forged first signature", forgery(112 + 40), 1),
-        ("a forged second signature", forgery(176 + 112 + 40), 2),
+        ("a forged first signature", forgery(HEADER_LEN + 40), 1),
+        ("a forged second signature", forgery(SIGNED_HEADER_LEN + HEADER_LEN + 40), 2),
         (
             "impossible numbers",
             raw([first, signed(&world.liar(1), second.header, |header| header.count = 65)]),

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::hostile::{bundle, fake_id, frame_of, header_frame, signed, spoilt};
 use super::world::World;
 use crate::protocol::{Action, DownReason, Event, Input, LinkId, Offence};
-use crate::rumor::{BundleId, Topic};
+use crate::rumor::{BundleId, SIGNED_HEADER_LEN, Topic};
 use crate::wire::{self, Hello, Lane, MAX_FRAME_LEN, MAX_IDS_PER_FRAME, Reason};
 
 /// Sends `frames` from a peer that has said hello, and gives the offence it was blamed for and why it was closed.
@@ -103,7 +103,7 @@ fn false_bundle_is_an_offence() {
     let (rules, author) = (rules(), super::node::secret("liar", 1));
     let tick = world_tick();
     let word = bundle(&author, &rules, tick, 0, &["word", "more"]);
-    let lens = 2 + 112 + 64;
+    let lens = 2 + SIGNED_HEADER_LEN;
     let long = "x".repeat(101);
     let push = |word: &crate::rumor::Bundle| frame_of(0, &[word]);
     let cases = [

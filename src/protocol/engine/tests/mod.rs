@@ -10,6 +10,7 @@ mod author_prices;
 mod backlog;
 mod bill;
 mod capacity;
+mod chain;
 mod charges;
 mod debts;
 mod duplicates;
