@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vouchsafe::rumor::{Bundle, RuleSet, seal};
+use vouchsafe::rumor::{Bundle, Previous, RuleSet, seal_after};
 use vouchsafe::{Authors, Evidence, Guarantee, NetworkId, Position, Proof, SecretKey, Topic, verify};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/rumors.json");
@@ -48,13 +48,14 @@ fn golden() -> Value {
         .authors(Authors::Listed(vec![key.public(), other.public()]))
         .bind(network)
         .unwrap();
-    let seal_at = |slot, bodies: &[&'static str]| {
+    let seal_at = |prev, slot, bodies: &[&'static str]| {
         let bodies: Vec<_> = bodies.iter().map(|body| body.as_bytes().into()).collect();
-        Arc::new(seal(&key, plain.id(), Position { tick: 1_700_000_000, slot }, &bodies).unwrap())
+        let position = Position { tick: 1_700_000_000, slot };
+        Arc::new(seal_after(&key, plain.id(), prev, position, &bodies).unwrap())
     };
-    let one = seal_at(0, &["hello"]);
-    let three = seal_at(5, &["one", "", "three"]);
-    let regrouped = seal_at(6, &["", "three"]);
+    let one = seal_at(None, 0, &["hello"]);
+    let three = seal_at(Some(Previous::of(&one)), 5, &["one", "", "three"]);
+    let regrouped = seal_at(Some(Previous::of(&one)), 6, &["", "three"]);
     let evidence = Evidence::new(*three.signed_header(), *regrouped.signed_header()).unwrap();
     json!({
         "network": { "name": "golden", "id": network.to_string() },
