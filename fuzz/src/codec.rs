@@ -29,6 +29,12 @@ pub fn frame(data: &[u8]) {
         Frame::Cancel(ids) => wire::cancel(&ids.topic, &ids.ids),
         Frame::Evidence(evidence) => wire::evidence(evidence),
         Frame::Goodbye(goodbye) => wire::goodbye(goodbye.reason),
+        Frame::Ask(ask) => wire::ask(ask),
+        Frame::Tell(tell) => wire::tell(tell),
+        Frame::Fetch(fetch) => wire::fetch(fetch),
+        Frame::Page(page) => wire::page(page),
+        Frame::More(more) => wire::more(more),
+        Frame::Stop(session) => wire::stop(*session),
     };
     assert_eq!(again, payload, "{frame:?} has a second encoding");
 }

@@ -11,7 +11,7 @@ use vouchsafe::{NetworkId, Reason, Topic};
 
 /// A target, and the text of its dictionary in the fuzzer's format.
 pub fn all() -> Vec<(&'static str, String)> {
-    let kinds = (0..=10u8).map(|kind| (format!("kind_{kind}"), vec![kind]));
+    let kinds = (0..=18u8).map(|kind| (format!("kind_{kind}"), vec![kind]));
     let lanes = Lane::ALL.iter().map(|lane| (format!("lane_{}", lane.index()), vec![lane.index() as u8]));
     let reasons = (0..=16u8).filter(|code| Reason::from_code(u64::from(*code)).is_some());
     let reasons = reasons.map(|code| (format!("goodbye_{code}"), vec![9, code]));

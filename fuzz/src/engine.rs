@@ -696,7 +696,8 @@ impl Driver {
                 assert!(!self.convicted.contains(&author), "sends on what a convicted author said");
             }
         }
-        assert_eq!(matches!(decoded, Frame::Bundles(_)), lane != Lane::Control);
+        assert_eq!(matches!(decoded, Frame::Bundles(_)), matches!(lane, Lane::Rumors | Lane::Replies));
+        assert_eq!(matches!(decoded, Frame::Tell(_) | Frame::Page(_)), lane == Lane::History);
         let peer =
             self.peers.iter_mut().find(|peer| peer.link == link).expect("sends to a link that is gone");
         assert!(!peer.closing, "sends after closing");

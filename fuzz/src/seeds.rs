@@ -4,8 +4,11 @@ use bytes::Bytes;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use vouchsafe::rumor::{Bundle, BundleId, MAX_RUMORS, seal};
-use vouchsafe::wire::{self, FrameWriter, Hello, TopicChange};
+use vouchsafe::rumor::{Bundle, BundleId, Header, MAX_RUMORS, seal};
+use vouchsafe::wire::{
+    self, Answer, Ask, AskedRange, Bound, Fetch, FetchedRange, FrameWriter, Head, Hello, Mark, More, Page,
+    Part, Tell, TopicChange,
+};
 use vouchsafe::{
     Authors, Evidence, Guarantee, NetworkId, Position, PublicKey, Reason, SecretKey, Topic, TopicId,
 };
@@ -24,6 +27,31 @@ fn sealed(slot: u16, bodies: &[&[u8]]) -> Bundle {
     let bodies: Vec<_> = bodies.iter().map(|body| Bytes::copy_from_slice(body)).collect();
     let key = SecretKey::from_seed(&[1; 32]);
     seal(&key, TopicId::from_bytes([3; 32]), Position { tick: 9, slot }, &bodies).unwrap()
+}
+
+/// One frame of each kind that asks about the past or answers, and all that an answer can say.
+pub(crate) fn history(bundle: &Bundle, topic: TopicId) -> [(&'static str, Bytes); 6] {
+    let Header { author, tick, first_slot: slot, .. } = *bundle.header();
+    let (session, hash, hi) = (7, [6; 32], Bound { tick: tick + 1, prefix: [9; 8] });
+    let asked = |lo, hi| AskedRange { lo: Bound::start_of(lo), hi: Bound::start_of(hi), count: 2, hash };
+    let ranges = vec![asked(0, tick), asked(tick, tick + 2)];
+    let parts = vec![Part { hi: Bound::start_of(tick), count: 1, hash }, Part { hi, count: 1, hash }];
+    let answers = vec![
+        Answer::Same,
+        Answer::Split(parts),
+        Answer::List { more: true, heads: vec![Head { tick, id: bundle.id(), slot, author }] },
+        Answer::No { after_ms: 30_000 },
+    ];
+    let range = FetchedRange { author, from: Mark { tick: 0, slot: 0 }, upto: Position { tick, slot } };
+    let next = vec![Mark { tick, slot: 65_536 }];
+    [
+        ("ask", wire::ask(&Ask { topic, session, as_of: tick + 2, ranges })),
+        ("tell", wire::tell(&Tell { topic, session, floor: 1, answers })),
+        ("fetch", wire::fetch(&Fetch { topic, session, max_bytes: 65_536, ranges: vec![range] })),
+        ("page", wire::page(&Page { topic, session, floor: 1, next })),
+        ("more", wire::more(&More { topic, low: tick, count: 1 })),
+        ("stop", wire::stop(session)),
+    ]
 }
 
 /// Every seed of every target: always the same bytes.
@@ -56,6 +84,9 @@ pub fn all() -> Vec<Seed> {
     add("frame", "cancel", &wire::cancel(&topic, &[id]));
     add("frame", "evidence", &wire::evidence(&evidence));
     add("frame", "goodbye", &wire::goodbye(Reason::Stalled));
+    for (name, frame) in history(&one, topic) {
+        add("frame", name, &frame);
+    }
 
     for (name, bundle) in [("one", one), ("two", two), ("many", many), ("empty", empty)] {
         add("bundle", name, bundle.encoded());

@@ -19,7 +19,7 @@ use vouchsafe::rumor::{Bundle, BundleId, SignedHeader, seal};
 use vouchsafe::wire::{self, Frame, FrameWriter, Hello, Kind, Lane, MAX_HOPS};
 use vouchsafe::{Config, DownReason, Event, NetworkId, Position, PublicKey, SecretKey, verify};
 
-use crate::seeds::Seed;
+use crate::seeds::{Seed, history};
 use crate::world::{NETWORK, START_MS, TOPICS};
 
 /// Who is linked to whom; the place in this list is the link's number on both sides.
@@ -245,6 +245,12 @@ pub fn traffic() -> Vec<Seed> {
     net.run(Duration::from_millis(50));
     net.lie(true, Lane::Rumors, push(&served));
     net.run(Duration::from_secs(1));
+
+    // Questions about the past, and answers that nobody asked for.
+    for (_, frame) in history(&served, TOPICS[0].id()) {
+        net.lie(false, Lane::History, frame);
+    }
+    net.run(Duration::from_millis(50));
 
     // Two words at one position, one to each side.
     let (one, other) = (word(&net, 0, 1, &[b"yes", b"and"]), word(&net, 0, 2, &[b"no"]));

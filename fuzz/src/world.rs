@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;
-use vouchsafe::rumor::{Bundle, HEADER_LEN, Previous, RuleSet, SIGNED_HEADER_LEN, Signature, SignedHeader, seal};
+use vouchsafe::rumor::{Bundle, HEADER_LEN, RuleSet, SIGNED_HEADER_LEN, Signature, SignedHeader, seal};
 use vouchsafe::wire::{Frame, FrameWriter};
 use vouchsafe::{Authors, Guarantee, NetworkId, Position, PublicKey, SecretKey, Topic, verify};
 

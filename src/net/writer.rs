@@ -67,8 +67,13 @@ impl WriterContext {
         mut queue: mpsc::UnboundedReceiver<Bytes>,
     ) -> Result<(), WriteError> {
         let mut stream = self.connection.open_uni().await?;
-        // Control first: a pull or a goodbye must not wait behind a megabyte of rumors. The other two share fairly.
-        let _ = stream.set_priority(if lane == Lane::Control { 1 } else { 0 });
+        // Control first: a pull or a goodbye must not wait behind a megabyte of rumors. Rumors and
+        // replies share fairly, and the past waits for the present.
+        let _ = stream.set_priority(match lane {
+            Lane::Control => 1,
+            Lane::Rumors | Lane::Replies => 0,
+            Lane::History => -1,
+        });
         // The lane's number goes out at once: a dialler trusts the link from our first byte on.
         stream.write_chunk(Bytes::copy_from_slice(&[lane as u8])).await?;
         let mut frames = Vec::new();

@@ -70,6 +70,8 @@ pub(super) const MAX_LISTED_IDS: usize = 16 * MAX_IDS_PER_FRAME;
 pub(super) const TOLD_AHEAD: usize = 32 * 1024;
 /// Most pieces of evidence that wait.
 pub(super) const EVIDENCE_QUEUE: usize = 1024;
+/// Most frames of the history that wait on a link: what answers a peer that asks and does not read. (Guess.)
+pub(super) const HISTORY_QUEUE: usize = 8;
 
 // The index of a topic: times, shares
 

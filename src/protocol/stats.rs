@@ -37,6 +37,10 @@ counters! {
     duplicates,
     /// Stage 3: copies, headers and announcements of ids that had been refused before.
     refused_again,
+    /// Stage 3: answers about the past that we had not asked for.
+    unasked_history,
+    /// Stage 3: questions about the past that found too many answers waiting on their link.
+    history_unanswered,
     /// Stage 4: bundles, headers and announcements in topics we don't relay.
     unknown_topic,
     /// Stage 4 and 7: offences, of all kinds.

@@ -157,7 +157,7 @@ impl Uplink {
     pub(super) fn says_goodbye(&mut self, link: LinkId) -> bool {
         let under_way = self.under_way.as_ref().is_some_and(|turn| turn.link == Some(link));
         let Some(backlog) = self.links.get_mut(&link) else { return under_way };
-        for lane in [Lane::Rumors, Lane::Replies] {
+        for lane in [Lane::Rumors, Lane::Replies, Lane::History] {
             if let Some(queue) = backlog.lanes.get_mut(lane.index()) {
                 queue.clear();
             }
@@ -206,7 +206,7 @@ impl Backlog {
             (true, true) if self.replies_next => Lane::Replies,
             (true, _) => Lane::Rumors,
             (false, true) => Lane::Replies,
-            (false, false) => return None,
+            (false, false) => return waits(Lane::History).then_some(Lane::History),
         };
         self.replies_next = lane == Lane::Rumors;
         Some(lane)

@@ -4,7 +4,9 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::bundles::{Bundles, DecodeError, well_formed};
-use super::frame::{Announced, Frame, Goodbye, Hello, Ids, Kind, TopicChange};
+use super::frame::{Announced, Frame, Goodbye, Hello, Ids, TopicChange};
+use super::history_codec;
+use super::kind::Kind;
 use super::{MAX_FRAME_LEN, MAX_HEADERS_PER_FRAME, MAX_IDS_PER_FRAME, MAX_RARE_LEN, MAX_TOPICS_PER_FRAME};
 use crate::rumor::{BundleId, EVIDENCE_LEN, Evidence, SIGNED_HEADER_LEN, SignedHeader, TopicId};
 
@@ -55,6 +57,12 @@ fn frame(payload: Bytes) -> Result<Frame, DecodeError> {
         Kind::Pull => ids(content).map(Frame::Pull),
         Kind::Gone => ids(content).map(Frame::Gone),
         Kind::Cancel => ids(content).map(Frame::Cancel),
+        Kind::Ask => history_codec::decode_ask(content).map(Frame::Ask),
+        Kind::Tell => history_codec::decode_tell(content).map(Frame::Tell),
+        Kind::Fetch => history_codec::decode_fetch(content).map(Frame::Fetch),
+        Kind::Page => history_codec::decode_page(content).map(Frame::Page),
+        Kind::More => history_codec::decode_more(content).map(Frame::More),
+        Kind::Stop => history_codec::decode_stop(content).map(Frame::Stop),
         Kind::Evidence => {
             let bytes: &[u8; EVIDENCE_LEN] = content.try_into().map_err(|_| DecodeError::Length)?;
             Ok(Frame::Evidence(Box::new(Evidence::decode(bytes)?)))

@@ -3,7 +3,8 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::Serialize;
 
-use super::frame::{Goodbye, Hello, Kind, Reason, TopicChange};
+use super::frame::{Goodbye, Hello, Reason, TopicChange};
+use super::kind::Kind;
 use super::{MAX_BUNDLES_PER_FRAME, MAX_FRAME_LEN, MAX_HEADERS_PER_FRAME, MAX_IDS_PER_FRAME};
 use crate::rumor::{Bundle, BundleId, EVIDENCE_LEN, Evidence, SIGNED_HEADER_LEN, SignedHeader, TopicId};
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::bundles::Bundles;
+use super::history::{Ask, Fetch, More, Page, Tell};
 use crate::rumor::{BundleId, Evidence, SignedHeader, TopicId};
 
 /// Everything that travels on a link. The comment names the lane.
@@ -31,56 +32,18 @@ pub enum Frame {
     Evidence(Box<Evidence>),
     /// "I close this link, because." The last frame. Control.
     Goodbye(Goodbye),
-}
-
-/// The number of each kind of frame, its first byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Kind {
-    /// [`Frame::Hello`]
-    Hello = 0,
-    /// [`Frame::Topics`]
-    Topics = 1,
-    /// [`Frame::Bundles`]
-    Bundles = 2,
-    /// [`Frame::Announce`]
-    Announce = 3,
-    /// [`Frame::Headers`]
-    Headers = 4,
-    /// [`Frame::Pull`]
-    Pull = 5,
-    /// [`Frame::Gone`]
-    Gone = 6,
-    /// [`Frame::Cancel`]
-    Cancel = 7,
-    /// [`Frame::Evidence`]
-    Evidence = 8,
-    /// [`Frame::Goodbye`]
-    Goodbye = 9,
-}
-
-impl Kind {
-    /// The kind of a frame's payload, without decoding it.
-    #[must_use]
-    pub fn of(payload: &[u8]) -> Option<Self> {
-        payload.first().copied().and_then(Self::from_byte)
-    }
-
-    pub(super) const fn from_byte(byte: u8) -> Option<Self> {
-        Some(match byte {
-            0 => Self::Hello,
-            1 => Self::Topics,
-            2 => Self::Bundles,
-            3 => Self::Announce,
-            4 => Self::Headers,
-            5 => Self::Pull,
-            6 => Self::Gone,
-            7 => Self::Cancel,
-            8 => Self::Evidence,
-            9 => Self::Goodbye,
-            _ => return None,
-        })
-    }
+    /// "This is what I have of the past; what have you?" History.
+    Ask(Ask),
+    /// The answer to it. History.
+    Tell(Tell),
+    /// "Send me these stretches." History; [`Frame::Bundles`] and a page answer it.
+    Fetch(Fetch),
+    /// "That was it; here I stand." History.
+    Page(Page),
+    /// "I have more of the past." History.
+    More(More),
+    /// "I need nothing more for this session." History.
+    Stop(u32),
 }
 
 /// The first frame of each side.

@@ -21,13 +21,23 @@ mod bundles;
 mod decode;
 mod encode;
 mod frame;
+mod history;
+mod history_codec;
+mod kind;
 
 pub use buffer::{BadLength, FrameBuffer, PREFIX_LEN};
 pub use bundles::{Bundles, DecodeError, RawBundle};
 pub use encode::{
     FrameWriter, announce, bundle_item_len, cancel, evidence, gone, goodbye, headers, hello, pull, topics,
 };
-pub use frame::{Announced, Frame, Goodbye, Hello, Ids, Kind, Reason, TopicChange};
+pub use frame::{Announced, Frame, Goodbye, Hello, Ids, Reason, TopicChange};
+pub use history::{
+    Answer, Ask, AskedRange, Bound, Fetch, FetchedRange, Head, MAX_FETCH_BYTES, MAX_HEADS_PER_LIST,
+    MAX_PARTS, MAX_PAUSE_MS, MAX_RANGES_PER_ASK, MAX_RANGES_PER_FETCH, MAX_TELL_LEN, Mark, More, Page, Part,
+    Tell,
+};
+pub use history_codec::{answer_len, ask, fetch, more, page, stop, tell};
+pub use kind::Kind;
 
 use crate::rumor::{HEADER_LEN, MAX_BODY};
 
@@ -52,9 +62,10 @@ pub const MAX_HOPS: u8 = 4;
 pub const MAX_RARE_LEN: usize = 64 + 2 * (3 + 32 * MAX_TOPICS_PER_FRAME);
 
 const _: () = assert!(MAX_FRAME_LEN > 2 + HEADER_LEN + 64 + 4 + MAX_BODY as usize);
+const _: () = assert!(MAX_FRAME_LEN > MAX_TELL_LEN + 46 && MAX_TELL_LEN >= 4 + 74 * MAX_HEADS_PER_LIST);
 const _: () = assert!(MAX_FRAME_LEN > 1 + 33 * MAX_IDS_PER_FRAME + 32 && MAX_FRAME_LEN > MAX_RARE_LEN);
 
-/// Which of a link's three streams a frame travels on, so that flow control on one never holds up another.
+/// Which of a link's four streams a frame travels on, so that flow control on one never holds up another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lane {
     /// Hello, announcements, pulls, evidence: small and urgent.
@@ -63,13 +74,15 @@ pub enum Lane {
     Rumors = 1,
     /// Rumors that were pulled.
     Replies = 2,
+    /// What was said before: comparing, fetching, and the bundles that were fetched.
+    History = 3,
 }
 
 impl Lane {
     /// Every lane, by index.
-    pub const ALL: [Self; Self::COUNT] = [Self::Control, Self::Rumors, Self::Replies];
+    pub const ALL: [Self; Self::COUNT] = [Self::Control, Self::Rumors, Self::Replies, Self::History];
     /// How many lanes there are.
-    pub const COUNT: usize = 3;
+    pub const COUNT: usize = 4;
 
     /// Its number, which is also the first byte of its stream.
     pub const fn index(self) -> usize {
@@ -82,6 +95,7 @@ impl Lane {
             0 => Some(Self::Control),
             1 => Some(Self::Rumors),
             2 => Some(Self::Replies),
+            3 => Some(Self::History),
             _ => None,
         }
     }

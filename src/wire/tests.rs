@@ -31,7 +31,128 @@ fn one_of_each() -> Vec<Bytes> {
         cancel(&topic, &[id]),
         evidence(&Evidence::new(signed, other).unwrap()),
         goodbye(Reason::Full),
+        ask(&an_ask(3)),
+        tell(&a_tell()),
+        fetch(&a_fetch(2)),
+        page(&Page { topic, session: 7, floor: 1, next: vec![Mark { tick: 4, slot: 65_536 }; 2] }),
+        more(&More { topic, low: 5, count: 1 }),
+        stop(7),
     ]
+}
+
+fn an_ask(count: u64) -> Ask {
+    let range = |n: u64| AskedRange {
+        lo: Bound::start_of(10 * n),
+        hi: Bound { tick: 10 * n + 10, prefix: [0; 8] },
+        count: 5,
+        hash: [6; 32],
+    };
+    Ask {
+        topic: TopicId::from_bytes([3; 32]),
+        session: 7,
+        as_of: 10 * count,
+        ranges: (0..count).map(range).collect(),
+    }
+}
+
+fn head(tick: u64) -> Head {
+    let author = SecretKey::from_seed(&[1; 32]).public();
+    Head { tick, id: BundleId::from_bytes([5; 32]), slot: 3, author }
+}
+
+fn a_tell() -> Tell {
+    let part = |tick| Part { hi: Bound::start_of(tick), count: 1, hash: [9; 32] };
+    let answers = vec![
+        Answer::Same,
+        Answer::Split(vec![part(3), part(4)]),
+        Answer::List { more: true, heads: vec![head(1), head(2)] },
+        Answer::List { more: false, heads: vec![] },
+        Answer::No { after_ms: 30_000 },
+    ];
+    Tell { topic: TopicId::from_bytes([3; 32]), session: 7, floor: 1, answers }
+}
+
+fn a_fetch(count: usize) -> Fetch {
+    let range = FetchedRange {
+        author: SecretKey::from_seed(&[1; 32]).public(),
+        from: Mark { tick: 4, slot: 0 },
+        upto: Position { tick: 5, slot: 9 },
+    };
+    Fetch {
+        topic: TopicId::from_bytes([3; 32]),
+        session: 7,
+        max_bytes: MAX_FETCH_BYTES,
+        ranges: vec![range; count],
+    }
+}
+
+#[test]
+fn frames_of_the_history_are_read_back_as_they_were_written() {
+    let (asked, told, fetched) = (an_ask(MAX_RANGES_PER_ASK as u64), a_tell(), a_fetch(MAX_RANGES_PER_FETCH));
+    assert_eq!(Frame::decode(ask(&asked)), Ok(Frame::Ask(asked)));
+    assert_eq!(Frame::decode(tell(&told)), Ok(Frame::Tell(told.clone())));
+    assert_eq!(Frame::decode(fetch(&fetched)), Ok(Frame::Fetch(fetched)));
+    // The sizes of the design: 45 + 68, 45 + answers, 41 + 54, 44, 4 bytes after the kind.
+    assert_eq!(ask(&an_ask(1)).len(), 1 + 45 + 68);
+    assert_eq!(tell(&told).len(), 1 + 45 + told.answers.iter().map(answer_len).sum::<usize>());
+    assert_eq!(fetch(&a_fetch(1)).len(), 1 + 41 + 54);
+    assert_eq!(more(&More { topic: told.topic, low: 1, count: 1 }).len(), 1 + 44);
+    assert_eq!(stop(1).len(), 1 + 4);
+}
+
+#[test]
+fn a_tell_has_as_many_answers_as_fit_and_the_rest_is_asked_again() {
+    let heads: Vec<_> = (0..MAX_HEADS_PER_LIST as u64).map(head).collect();
+    let full = Answer::List { more: true, heads };
+    let told = Tell { answers: vec![full.clone(), Answer::Same, full.clone()], ..a_tell() };
+    let Ok(Frame::Tell(read)) = Frame::decode(tell(&told)) else { panic!("not a tell") };
+    assert_eq!(read.answers, [full, Answer::Same]);
+}
+
+#[test]
+fn what_is_out_of_order_or_range_in_frames_of_the_history_is_refused() {
+    let one = an_ask(3);
+    let refused = |frame: Bytes| Frame::decode(frame).unwrap_err();
+    let mut order = one.clone();
+    order.ranges.swap(0, 1);
+    assert_eq!(refused(ask(&order)), DecodeError::NotCanonical);
+    let mut overlap = one.clone();
+    overlap.ranges[1].lo = Bound::start_of(9);
+    assert_eq!(refused(ask(&overlap)), DecodeError::NotCanonical);
+    let mut empty = one.clone();
+    empty.ranges[0].hi = empty.ranges[0].lo;
+    assert_eq!(refused(ask(&empty)), DecodeError::NotCanonical);
+    assert_eq!(refused(ask(&Ask { as_of: 29, ..one.clone() })), DecodeError::NotCanonical);
+    assert_eq!(refused(ask(&Ask { ranges: vec![], ..one })), DecodeError::Length);
+
+    let answer = |answer: Answer| refused(tell(&Tell { answers: vec![answer], ..a_tell() }));
+    let part = |tick| Part { hi: Bound::start_of(tick), count: 1, hash: [9; 32] };
+    assert_eq!(answer(Answer::Split(vec![part(1)])), DecodeError::Length);
+    assert_eq!(answer(Answer::Split(vec![part(2), part(2)])), DecodeError::NotCanonical);
+    assert_eq!(
+        answer(Answer::List { more: false, heads: vec![head(2), head(1)] }),
+        DecodeError::NotCanonical
+    );
+    let declared = [&tell(&Tell { answers: vec![], ..a_tell() })[..45], &[1, 2, 0, 0xff, 0xff]].concat();
+    assert_eq!(
+        refused(declared.into()),
+        DecodeError::Length,
+        "lengths are compared before anything is allocated"
+    );
+
+    let mark = |slot| {
+        page(&Page { topic: a_tell().topic, session: 7, floor: 1, next: vec![Mark { tick: 4, slot }] })
+    };
+    let mut beyond = mark(0).to_vec();
+    let slot = beyond.len() - 4;
+    beyond[slot..].copy_from_slice(&65_537u32.to_le_bytes());
+    assert_eq!(refused(beyond.into()), DecodeError::NotCanonical);
+    let mut greedy = fetch(&a_fetch(1)).to_vec();
+    greedy[37..41].copy_from_slice(&(MAX_FETCH_BYTES + 1).to_le_bytes());
+    assert_eq!(refused(greedy.into()), DecodeError::NotCanonical);
+    let mut none = more(&More { topic: a_tell().topic, low: 1, count: 1 }).to_vec();
+    none[41..].fill(0);
+    assert_eq!(refused(none.into()), DecodeError::NotCanonical);
 }
 
 fn decode_fully(payload: Bytes) -> Result<Frame, DecodeError> {
@@ -47,7 +168,8 @@ fn decode_fully(payload: Bytes) -> Result<Frame, DecodeError> {
 #[test]
 fn every_kind_of_frame_is_read_back() {
     for (kind, payload) in one_of_each().into_iter().enumerate() {
-        assert_eq!(usize::from(payload[0]), kind);
+        // 15 and 16 are not given out yet.
+        assert_eq!(usize::from(payload[0]), if kind < 15 { kind } else { kind + 2 });
         decode_fully(payload).unwrap();
     }
 }

@@ -43,13 +43,14 @@ impl Engine {
         // Row 2. Replies are charged one by one, since what we pulled is paced by how much may be owed to us.
         let charged = if lane == Lane::Replies { 0 } else { payload.len() };
         link.budget_mut().charge_bytes(now, charged.saturating_add(FRAME_OVERHEAD) as u64);
-        let items = if lane == Lane::Control { payload.len().div_ceil(32) as u32 } else { 0 };
+        let looked_at = matches!(lane, Lane::Control | Lane::History);
+        let items = if looked_at { payload.len().div_ceil(32) as u32 } else { 0 };
         link.budget_mut().charge_cpu(now, FRAME_COST.saturating_add(ITEM_COST.saturating_mul(items)));
         let greeted = link.was_live();
         match Frame::decode(payload) {
             Err(DecodeError::Evidence(_)) => self.offence(id, sender.peer, Offence::BogusEvidence),
             Err(_) => self.offence(id, sender.peer, Offence::Undecodable),
-            Ok(Frame::Bundles(bundles)) if lane != Lane::Control => {
+            Ok(Frame::Bundles(bundles)) if matches!(lane, Lane::Rumors | Lane::Replies) => {
                 for raw in bundles {
                     // An earlier bundle of the frame may have closed the link.
                     if self.links.at(slot).is_none_or(|link| link.is_closing()) {
@@ -66,6 +67,7 @@ impl Engine {
             Ok(frame) if lane == Lane::Control && greeted && !matches!(frame, Frame::Bundles(_)) => {
                 self.on_control(sender, frame);
             }
+            Ok(frame) if lane == Lane::History && greeted => self.on_history(sender, frame),
             // Bundles on the control lane, control frames on others, or anything before hello on its own lane.
             Ok(_) => self.close(id, Reason::OutOfOrder),
         }
@@ -92,7 +94,13 @@ impl Engine {
             Frame::Gone(ids) => self.on_gone(sender, ids),
             Frame::Cancel(ids) => self.on_cancel(sender, ids),
             Frame::Evidence(evidence) => self.on_evidence(sender, evidence),
-            Frame::Bundles(_) => self.close(sender.link, Reason::OutOfOrder),
+            Frame::Bundles(_)
+            | Frame::Ask(_)
+            | Frame::Tell(_)
+            | Frame::Fetch(_)
+            | Frame::Page(_)
+            | Frame::More(_)
+            | Frame::Stop(_) => self.close(sender.link, Reason::OutOfOrder),
             // Taken care of before.
             Frame::Hello(_) | Frame::Goodbye(_) => {}
         }

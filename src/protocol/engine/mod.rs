@@ -9,6 +9,7 @@ mod debts;
 mod dialling;
 mod duplicates;
 mod health;
+mod history;
 mod intake;
 mod joining;
 mod lifecycle;

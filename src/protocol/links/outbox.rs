@@ -4,6 +4,7 @@
 //!   Control:  hello, topics, goodbye > evidence > cancel, pulls, gone > headers and announcements (after a linger) in turn
 //!   Rumors:   own and relayed in turn, by bytes
 //!   Replies:  one queue
+//!   History:  one queue of finished frames
 //! ```
 //! Pushes, replies, headers and announcements are fair over topics, and in each topic over authors; pulls over topics.
 //!
@@ -80,6 +81,8 @@ pub(in crate::protocol) struct Outbox {
     own_ahead: isize,
     /// When relayed pushes are next looked through for those that have waited too long.
     look_at: Mono,
+    /// Frames of the history.
+    history: VecDeque<Bytes>,
     replies: TopicQueue<Arc<Bundle>>,
     reply_bytes: usize,
     /// Ids in `replies` that are still to be sent, with their bytes: an id pulled twice is sent once.
@@ -106,6 +109,7 @@ impl Outbox {
             relayed: TopicQueue::new(keyed),
             own_ahead: 0,
             look_at: now,
+            history: VecDeque::new(),
             replies: TopicQueue::new(keyed),
             reply_bytes: 0,
             replying: keyed.map(),

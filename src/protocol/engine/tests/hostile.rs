@@ -25,7 +25,8 @@ impl Hostile {
     pub(super) fn receive(&mut self, lane: Lane, frame: Bytes) {
         self.bytes_in += frame.len() as u64;
         let frame = Frame::decode(frame).expect("honest nodes send what decodes");
-        assert!(matches!(frame, Frame::Bundles(_)) == (lane != Lane::Control));
+        assert!(matches!(frame, Frame::Bundles(_)) == matches!(lane, Lane::Rumors | Lane::Replies));
+        assert!(matches!(frame, Frame::Tell(_) | Frame::Page(_)) == (lane == Lane::History));
         self.frames.push(frame);
     }
 

@@ -17,6 +17,7 @@ mod duplicates;
 mod equivocation;
 mod evidence;
 mod forgery;
+mod history;
 mod impostors;
 mod limits;
 mod malformed;
