@@ -27,6 +27,7 @@
 //! | `evidence` | convicted authors and the proof of each |
 //! | `condition` | what keeps the node from its work, its clock, whether it was there |
 //! | [`dialler`] | whom to dial, and when |
+//! | [`keeping`] | what engine and store say to each other: data without rules |
 //!
 //! Components import each other in one direction only, and each is given `Cx`: time, configuration, chance, timers,
 //! counters, and the list of actions. `limits` has every bound, once.
@@ -78,6 +79,7 @@ mod event;
 mod evidence;
 mod failpoint;
 mod impairment;
+pub mod keeping;
 mod limits;
 mod links;
 mod linkset;
