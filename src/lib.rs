@@ -53,7 +53,7 @@
 //! * **Runtime:** tokio. [`Builder::spawn`] runs the node on the current runtime, in one task beside six for each link. Time and
 //!   I/O must be enabled. Any flavor will do.
 //! * **Threads:** a [`VerifierPool`] of half the processors, unless the app gives its own. Nodes of one process can share a pool.
-//! * **Compiler:** Rust 1.89 or later, and a C compiler for ring.
+//! * **Compiler:** Rust 1.90 or later, and a C compiler for ring.
 //! * **CPU:** one signature for each bundle, some 50 us alone and some 16 us in a batch. A bundle has up to 64 rumors.
 //! * **Memory:** at most 256 MiB of bodies and some 50 MiB of index for each topic at the default [`Config`], and some MiB for each
 //!   link. `docs/security.md` in the repository has every bound.

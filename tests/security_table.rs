@@ -239,6 +239,9 @@ const NOT_BOUNDS: [(&str, &[&str]); 7] = [
             "GENERATION",
             "MAX_USED",
             "MAX_LEN",
+            "FORMAT",
+            "CHECK_LEN",
+            "LONGEST",
         ],
     ),
     (
@@ -310,6 +313,11 @@ const NOT_BOUNDS: [(&str, &[&str]); 7] = [
             "LOOKS",
             "WEIGHT",
             "UNHEARD",
+            "ATTEMPTS",
+            "GROUP",
+            "COMPACT_FROM",
+            "TOLD",
+            "CACHE",
         ],
     ),
     (

@@ -80,6 +80,13 @@ impl Bundle {
         Self { signed, id, encoded }
     }
 
+    /// From a store, whose checksum over these bytes holds, so that its bodies need not be hashed again.
+    pub(crate) fn kept(encoded: Bytes) -> Option<Self> {
+        let signed = SignedHeader::decode(encoded.first_chunk::<SIGNED_HEADER_LEN>()?);
+        let whole = signed.header.is_well_formed() && encoded.len() == Self::encoded_len(&signed.header);
+        whole.then(|| Self { signed, id: signed.header.id(), encoded })
+    }
+
     /// Its content address.
     #[must_use]
     pub const fn id(&self) -> BundleId {

@@ -210,20 +210,20 @@ fn folder_of(path: &Path) -> &Path {
 
 /// A renamed file is durable once its folder is.
 #[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(folder_of(path))?.sync_all()
 }
 
 /// Elsewhere a folder can't be opened as a file.
 #[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
 /// At most one byte more than a position log has, whatever lies there.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(MAX_LEN + 1);
-    File::open(path)?.take(MAX_LEN as u64 + 1).read_to_end(&mut bytes)?;
+    File::open(path)?.take((MAX_LEN as u64).saturating_add(1)).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -1,0 +1,298 @@
+//! Counts a store again, from its bundles, and says where it differs: what `store check` prints, and what tests ask.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::Res;
+use super::book::{self, Counts};
+use super::rows::{Fields, Key, Rows, Table};
+use crate::protocol::keeping::Size;
+use crate::rumor::{BundleId, Position, Previous, RuleSet, TopicId};
+
+/// Differences that are told one by one; the rest are only counted.
+const TOLD: usize = 100;
+
+/// What a walk through a whole store found.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Report {
+    /// Each topic that was ever opened.
+    pub topics: Vec<TopicReport>,
+    /// What is not as it should be, in words; at most 100.
+    pub differences: Vec<String>,
+    /// How many differences there are.
+    pub count: u64,
+}
+
+/// What a walk found of one topic.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TopicReport {
+    /// Which one.
+    pub id: TopicId,
+    /// What people call it.
+    pub name: String,
+    /// The first tick that may be kept.
+    pub floor: u64,
+    /// What is held, counted again.
+    pub size: Size,
+    /// Held bundles that no other names.
+    pub heads: u64,
+    /// Bundles that are named and missing.
+    pub holes: u64,
+    /// Bundles that are held back or rejected.
+    pub unshown: u64,
+    /// Records whose checksum does not hold.
+    pub rotten: u64,
+}
+
+impl Report {
+    fn differs(&mut self, what: impl FnOnce() -> String) {
+        self.count = self.count.saturating_add(1);
+        if self.differences.len() < TOLD {
+            self.differences.push(what());
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for topic in &self.topics {
+            let TopicReport { id, name, floor, size, heads, holes, unshown, rotten } = topic;
+            let Size { bytes, bundles, authors } = size;
+            writeln!(
+                f,
+                "{name} ({id}): {bundles} bundles of {authors} authors, {bytes} bytes, from tick {floor} on; \
+                 {heads} heads, {holes} holes, {unshown} not shown, {rotten} rotten"
+            )?;
+        }
+        for difference in &self.differences {
+            writeln!(f, "{difference}")?;
+        }
+        match self.count {
+            0 => write!(f, "all is as it should be"),
+            count => write!(f, "{count} differences: open the store with a node, which repairs what it can"),
+        }
+    }
+}
+
+/// All keys of a table that begin so.
+fn keys(rows: &dyn Rows, table: Table, prefix: &Key) -> Res<BTreeSet<Vec<u8>>> {
+    let mut found = BTreeSet::new();
+    rows.walk(table, prefix, &prefix.clone().end(), &mut |key, _| {
+        found.insert(key.to_vec());
+        Ok(true)
+    })?;
+    Ok(found)
+}
+
+pub(super) fn check(rows: &dyn Rows) -> Res<Report> {
+    let mut report = Report::default();
+    let mut topics = Vec::new();
+    rows.walk(Table::Topics, &[], &[u8::MAX; 33], &mut |key, value| {
+        let mut fields = Fields(value);
+        topics.push((TopicId::from_bytes(Fields(key).array()?), fields.u32()?, fields.0.to_vec()));
+        Ok(true)
+    })?;
+    let mut users = BTreeMap::<u64, u32>::new();
+    for (id, topic, rules) in topics {
+        let name = match RuleSet::decode(&rules) {
+            // After a salvage, until the application joins it.
+            _ if rules.is_empty() => "without rules".to_owned(),
+            Ok(rules) => rules.name().to_owned(),
+            Err(why) => {
+                report.differs(|| format!("the rules of topic {id}: {why}"));
+                String::new()
+            }
+        };
+        let checked = check_topic(rows, topic, id, name, &mut users, &mut report)?;
+        report.topics.push(checked);
+    }
+    let mut known = BTreeMap::new();
+    rows.walk(Table::Authors, &[], &[u8::MAX; 33], &mut |key, value| {
+        let mut fields = Fields(value);
+        known.insert(fields.u64()?, (key.to_vec(), fields.u32()?));
+        Ok(true)
+    })?;
+    let mut named = BTreeMap::new();
+    rows.walk(Table::Names, &[], &[u8::MAX; 9], &mut |key, value| {
+        named.insert(Fields(key).number()?, value.to_vec());
+        Ok(true)
+    })?;
+    let counted: BTreeMap<u64, u32> = known.iter().map(|(number, (_, topics))| (*number, *topics)).collect();
+    if counted != users {
+        report.differs(|| format!("{} authors are known, and {} have bundles", counted.len(), users.len()));
+    }
+    if !named.iter().eq(known.iter().map(|(number, (key, _))| (number, key)).collect::<BTreeMap<_, _>>()) {
+        report.differs(|| "the numbers of authors and their keys differ".into());
+    }
+    Ok(report)
+}
+
+/// A bundle, as the recount needs it.
+struct Counted {
+    id: BundleId,
+    prev: Option<Previous>,
+}
+
+fn check_topic(
+    rows: &dyn Rows,
+    topic: u32,
+    id: TopicId,
+    name: String,
+    users: &mut BTreeMap<u64, u32>,
+    report: &mut Report,
+) -> Res<TopicReport> {
+    let counts = Counts::read(rows, topic)?;
+    let prefix = Key::topic(topic);
+    let end = prefix.clone().end();
+    let mut held = BTreeMap::<(u64, Position), Counted>::new();
+    let mut usage = BTreeMap::<u64, (u64, u64)>::new();
+    let (mut ticks, mut rotten) = (BTreeMap::new(), 0u64);
+    let mut last: Option<(u64, u64, u32)> = None;
+    rows.bundles(&prefix, &end, false, &mut |key, stored| {
+        let mut fields = Fields(key);
+        fields.topic()?;
+        let (author, at) = (fields.number()?, fields.position()?);
+        let len = stored.len() as u64;
+        let entry = usage.entry(author).or_default();
+        *entry = (entry.0.saturating_add(len), entry.1.saturating_add(1));
+        ticks.insert(Key::topic(topic).number(at.tick).number(author).slot(at.slot).to_vec(), len);
+        let Some(bundle) = stored.bundle() else {
+            rotten = rotten.saturating_add(1);
+            report
+                .differs(|| format!("{name}: the record at {at} of author {author} is not what was written"));
+            return Ok(true);
+        };
+        let header = bundle.header();
+        let is_there =
+            header.topic == id && header.position() == at && book::name(rows, author)? == header.author;
+        if !is_there {
+            report.differs(|| format!("{name}: the bundle at {at} of author {author} belongs elsewhere"));
+        }
+        if last.is_some_and(|(of, tick, end)| of == author && tick == at.tick && end > u32::from(at.slot)) {
+            report.differs(|| {
+                format!("{name}: the bundle at {at} of author {author} overlaps the one before it")
+            });
+        }
+        last = Some((author, at.tick, header.end_slot()));
+        held.insert((author, at), Counted { id: bundle.id(), prev: header.prev });
+        Ok(true)
+    })?;
+    let size = Size {
+        bytes: usage.values().fold(0, |sum, (bytes, _)| sum.saturating_add(*bytes)),
+        bundles: usage.values().fold(0, |sum, (_, bundles)| sum.saturating_add(*bundles)),
+        authors: usage.len() as u64,
+    };
+    if size != counts.size {
+        report.differs(|| format!("{name}: {size:?} is held, and {:?} is counted", counts.size));
+    }
+    for author in usage.keys() {
+        let topics = users.entry(*author).or_default();
+        *topics = topics.saturating_add(1);
+    }
+    let mut counted = BTreeMap::new();
+    rows.walk(Table::Usage, &prefix, &end, &mut |key, value| {
+        let (mut fields, mut sums) = (Fields(key), Fields(value));
+        fields.topic()?;
+        counted.insert(fields.number()?, (sums.u64()?, sums.u64()?));
+        Ok(true)
+    })?;
+    if counted != usage {
+        report.differs(|| format!("{name}: what each author uses is counted wrongly"));
+    }
+
+    let named: BTreeSet<_> = held
+        .iter()
+        .filter_map(|((author, _), bundle)| bundle.prev.map(|prev| (*author, prev.position, prev.id)))
+        .collect();
+    let key =
+        |author: u64, at: Position, id: &BundleId| prefix.clone().number(author).position(at).id(id).to_vec();
+    let is_head = |of: &(&(u64, Position), &Counted)| !named.contains(&(of.0.0, of.0.1, of.1.id));
+    let heads: BTreeSet<_> =
+        held.iter().filter(is_head).map(|((author, at), bundle)| key(*author, *at, &bundle.id)).collect();
+    let is_hole = |(author, at, id): &&(u64, Position, BundleId)| {
+        at.tick >= counts.floor && held.get(&(*author, *at)).is_none_or(|bundle| bundle.id != *id)
+    };
+    let holes: Vec<_> = named.iter().filter(is_hole).collect();
+    let mut compare = |what: &str, expected: BTreeSet<Vec<u8>>, found: BTreeSet<Vec<u8>>| {
+        for key in expected.symmetric_difference(&found) {
+            let which = if expected.contains(key) { "is not listed" } else { "is listed and should not be" };
+            report.differs(|| format!("{name}: {what} {} {which}", hex::encode(key)));
+        }
+    };
+    compare("the head", heads.clone(), keys(rows, Table::Heads, &prefix)?);
+    // What lies below the floor waits for its removal.
+    let above = |key: &Vec<u8>, tick: fn(&mut Fields<'_>) -> Res<u64>| -> bool {
+        tick(&mut Fields(key)).is_ok_and(|tick| tick >= counts.floor)
+    };
+    let unmet = keys(rows, Table::Unmet, &prefix)?.into_iter().filter(|key| {
+        above(key, |fields| {
+            fields.topic()?;
+            fields.number()?;
+            fields.number()
+        })
+    });
+    let expected = holes.iter().map(|(author, at, id)| key(*author, *at, id)).collect();
+    compare("the hole", expected, unmet.collect());
+    let unmet_ticks = keys(rows, Table::UnmetTicks, &prefix)?.into_iter().filter(|key| {
+        above(key, |fields| {
+            fields.topic()?;
+            fields.number()
+        })
+    });
+    let expected = holes
+        .iter()
+        .map(|(author, at, id)| prefix.clone().number(at.tick).number(*author).slot(at.slot).id(id).to_vec())
+        .collect();
+    compare("the tick of the hole", expected, unmet_ticks.collect());
+
+    let unshown = keys(rows, Table::Unshown, &prefix)?;
+    let mut arrivals = BTreeMap::new();
+    rows.walk(Table::Arrivals, &prefix, &end, &mut |key, value| {
+        let mut fields = Fields(key);
+        fields.topic()?;
+        let sequence = fields.number()?;
+        arrivals.insert(sequence, value.to_vec());
+        Ok(true)
+    })?;
+    let (mut counted, mut shown) = (BTreeMap::new(), 0usize);
+    rows.walk(Table::Ticks, &prefix, &end, &mut |key, value| {
+        let mut fields = Fields(value);
+        let (sequence, len) = (fields.u64()?, fields.u64()?);
+        counted.insert(key.to_vec(), len);
+        let (author, at) = book::tick_of(key)?;
+        let place = prefix.clone().number(author).position(at).to_vec();
+        let is_right = match arrivals.get(&sequence) {
+            Some(arrival) => {
+                shown = shown.saturating_add(1);
+                arrival.starts_with(&place) && !unshown.contains(&place)
+            }
+            None => sequence == 0 && unshown.contains(&place),
+        };
+        if !is_right {
+            report.differs(|| {
+                format!("{name}: the bundle at {at} of author {author} is neither shown nor hidden, or both")
+            });
+        }
+        Ok(true)
+    })?;
+    if counted != ticks {
+        report.differs(|| {
+            format!("{name}: {} bundles are held, and {} wait for their end", ticks.len(), counted.len())
+        });
+    }
+    if shown != arrivals.len() {
+        report.differs(|| {
+            format!("{name}: {} arrivals are listed, and {shown} are of a bundle", arrivals.len())
+        });
+    }
+    Ok(TopicReport {
+        id,
+        name,
+        floor: counts.floor,
+        size,
+        heads: heads.len() as u64,
+        holes: holes.len() as u64,
+        unshown: unshown.len() as u64,
+        rotten,
+    })
+}

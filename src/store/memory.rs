@@ -1,0 +1,206 @@
+//! A store in memory: the rules of all stores over maps, deterministic, gone with its node.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::book;
+use super::check::{self, Report};
+use super::rows::{Each, EachBundle, Rows, RowsMut, Stored, Table};
+use super::{Reader, Res, Store, StoreError};
+use crate::key::PublicKey;
+use crate::protocol::keeping::{
+    Cursor, Forget, Group, Held, Hole, Keeping, Kept, Opened, Page, Range, Scan, Size, Started,
+};
+use crate::rumor::{Bundle, BundleId, Evidence, Position, RuleSet, TopicId};
+
+/// Keeps in memory what topics say: for nodes without a folder, and for simulations. Bundles are shared with who gave them.
+#[derive(Debug)]
+pub struct MemoryStore {
+    rows: Arc<Mutex<Maps>>,
+    own: Option<PublicKey>,
+    open: HashMap<TopicId, (u32, Keeping)>,
+}
+
+impl MemoryStore {
+    /// An empty store. `incarnation` is what its cursors carry: a random number, not 0; in a simulation, one that its seed decides.
+    #[must_use]
+    pub fn new(incarnation: u64) -> Self {
+        let mut maps = Maps::default();
+        // Maps refuse nothing.
+        let _ = book::begin(&mut maps, incarnation.max(1));
+        Self { rows: Arc::new(Mutex::new(maps)), own: None, open: HashMap::new() }
+    }
+
+    /// The same contents, opened again under a new incarnation: what a restart does to a store on a disk.
+    #[must_use]
+    pub fn reopened(self, incarnation: u64) -> Self {
+        let _ = book::begin(&mut *locked(&self.rows), incarnation.max(1));
+        Self { own: None, open: HashMap::new(), ..self }
+    }
+
+    /// Walks through everything and counts it again.
+    ///
+    /// # Errors
+    /// None so far: maps don't fail.
+    pub fn check(&self) -> Res<Report> {
+        check::check(&*locked(&self.rows))
+    }
+}
+
+fn locked(rows: &Mutex<Maps>) -> MutexGuard<'_, Maps> {
+    rows.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Store for MemoryStore {
+    fn start(&mut self, author: &PublicKey) -> Res<Started> {
+        let rows = locked(&self.rows);
+        self.own = Some(*author);
+        Ok(Started {
+            incarnation: book::incarnation(&*rows)?,
+            recorded_until: book::recorded(&*rows, author)?,
+            evidence: book::evidence(&*rows)?,
+            damage: None,
+        })
+    }
+
+    fn open(&mut self, rules: &RuleSet, keeping: &Keeping) -> Res<Opened> {
+        let (topic, opened) = book::open(&mut *locked(&self.rows), rules, keeping, self.own.as_ref())?;
+        self.open.insert(rules.id(), (topic, keeping.clone()));
+        Ok(opened)
+    }
+
+    fn keep(&mut self, group: &Group<'_>) -> Res<Vec<Kept>> {
+        book::keep_group(&mut *locked(&self.rows), &self.open, group)
+    }
+
+    fn release(&mut self, topic: &TopicId, at: &[(PublicKey, Position)]) -> Res<Vec<Option<u64>>> {
+        let mut rows = locked(&self.rows);
+        let topic = book::topic(&*rows, topic)?;
+        at.iter().map(|(author, at)| book::release(&mut *rows, topic, author, *at)).collect()
+    }
+
+    fn rest(&mut self, topic: &TopicId, holes: &[(Hole, u64)]) -> Res<()> {
+        let mut rows = locked(&self.rows);
+        let topic = book::topic(&*rows, topic)?;
+        holes.iter().try_for_each(|(hole, until)| book::rest(&mut *rows, topic, hole, *until))
+    }
+
+    fn remember(&mut self, evidence: &Evidence) -> Res<()> {
+        book::remember(&mut *locked(&self.rows), evidence)
+    }
+
+    fn forget(&mut self, topic: &TopicId, what: Forget) -> Res<bool> {
+        let mut rows = locked(&self.rows);
+        let topic = book::topic(&*rows, topic)?;
+        book::forget(&mut *rows, topic, what)
+    }
+
+    fn reader(&self) -> Box<dyn Reader> {
+        Box::new(MemoryReader(Arc::clone(&self.rows)))
+    }
+}
+
+/// Reads a [`MemoryStore`].
+#[derive(Debug)]
+struct MemoryReader(Arc<Mutex<Maps>>);
+
+impl Reader for MemoryReader {
+    fn held(&self, topic: &TopicId, at: &[(PublicKey, Position, BundleId)]) -> Res<Vec<Held>> {
+        let rows = locked(&self.0);
+        let topic = book::topic(&*rows, topic)?;
+        at.iter().map(|(author, at, id)| book::held(&*rows, topic, author, *at, id)).collect()
+    }
+
+    fn page(&self, topic: &TopicId, ranges: &[Range], max_bytes: usize) -> Res<Page> {
+        let rows = locked(&self.0);
+        book::page(&*rows, book::topic(&*rows, topic)?, ranges, max_bytes)
+    }
+
+    fn scan(&self, topic: &TopicId, after: Cursor, max_bytes: usize) -> Res<Scan> {
+        let rows = locked(&self.0);
+        book::scan(&*rows, book::topic(&*rows, topic)?, after, max_bytes)
+    }
+
+    fn unmet(&self, topic: &TopicId, after: Option<&Hole>, count: usize) -> Res<Vec<Hole>> {
+        let rows = locked(&self.0);
+        book::unmet(&*rows, book::topic(&*rows, topic)?, after, count)
+    }
+
+    fn size(&self, topic: &TopicId) -> Res<Size> {
+        let rows = locked(&self.0);
+        Ok(book::Counts::read(&*rows, book::topic(&*rows, topic)?)?.size)
+    }
+}
+
+/// A map for each table.
+#[derive(Debug, Default)]
+struct Maps {
+    tables: [BTreeMap<Vec<u8>, Vec<u8>>; Table::ALL.len()],
+    bundles: BTreeMap<Vec<u8>, Arc<Bundle>>,
+}
+
+impl Maps {
+    fn table(&self, table: Table) -> Res<&BTreeMap<Vec<u8>, Vec<u8>>> {
+        self.tables.get(table as usize).ok_or_else(|| StoreError::damaged(table.name()))
+    }
+
+    fn table_mut(&mut self, table: Table) -> Res<&mut BTreeMap<Vec<u8>, Vec<u8>>> {
+        self.tables.get_mut(table as usize).ok_or_else(|| StoreError::damaged(table.name()))
+    }
+}
+
+type Bounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
+/// The bounds of a range; `None` for one that has nothing in it, which maps panic at.
+fn bounds<'a>(from: &'a [u8], upto: &'a [u8]) -> Option<Bounds<'a>> {
+    (from < upto).then_some((Bound::Included(from), Bound::Excluded(upto)))
+}
+
+impl Rows for Maps {
+    fn get(&self, table: Table, key: &[u8]) -> Res<Option<Vec<u8>>> {
+        Ok(self.table(table)?.get(key).cloned())
+    }
+
+    fn walk(&self, table: Table, from: &[u8], upto: &[u8], each: Each<'_>) -> Res<()> {
+        let Some(bounds) = bounds(from, upto) else { return Ok(()) };
+        for (key, value) in self.table(table)?.range::<[u8], _>(bounds) {
+            if !each(key, value)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn bundles(&self, from: &[u8], upto: &[u8], back: bool, each: EachBundle<'_>) -> Res<()> {
+        let Some(bounds) = bounds(from, upto) else { return Ok(()) };
+        let mut range = self.bundles.range::<[u8], _>(bounds);
+        while let Some((key, bundle)) = if back { range.next_back() } else { range.next() } {
+            if !each(key, Stored::Shared(bundle))? {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl RowsMut for Maps {
+    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Res<()> {
+        self.table_mut(table)?.insert(key.to_vec(), value.to_vec());
+        Ok(())
+    }
+
+    fn remove(&mut self, table: Table, key: &[u8]) -> Res<bool> {
+        Ok(self.table_mut(table)?.remove(key).is_some())
+    }
+
+    fn put_bundle(&mut self, key: &[u8], bundle: &Arc<Bundle>) -> Res<()> {
+        self.bundles.insert(key.to_vec(), Arc::clone(bundle));
+        Ok(())
+    }
+
+    fn remove_bundle(&mut self, key: &[u8]) -> Res<()> {
+        self.bundles.remove(key);
+        Ok(())
+    }
+}

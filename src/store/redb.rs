@@ -1,0 +1,670 @@
+//! A store on a disk: the rules of all stores over the tables of a redb database.
+//!
+//! ```text
+//!   FOLDER/store.redb          the database      store.lock             held by the one process that has it open; says the format
+//!   store.redb.damaged-N       one that was      store.redb.fresh       one under way, worth nothing
+//!   store.salvage              says that it is   store.redb.salvaged    what was saved, complete
+//! ```
+//!
+//! redb panics on pages that are not what it wrote, so each call of it, and each drop, is under `catch_unwind`. After such a panic
+//! nothing of the database is used again: its file is taken away from it ([`Disk`]), and the next opening makes a new one from what can be
+//! read ([`salvage`](super::salvage)). With `panic = "abort"` a damaged page ends the process.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ::redb::{
+    Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable, StorageError,
+    Table as RedbTable, TableDefinition, TableError, WriteTransaction,
+};
+
+use super::book;
+use super::check::{self, Report};
+use super::disk::Disk;
+use super::rows::{Each, EachBundle, Rows, RowsMut, Stored, Table, record};
+use super::salvage;
+use super::{Reader, Res, Store, StoreError};
+use crate::key::PublicKey;
+use crate::protocol::keeping::{
+    Cursor, Damage, Forget, Group, Held, Hole, Keeping, Kept, Opened, Page, Range, Scan, Size, Started,
+};
+use crate::rumor::{Bundle, BundleId, Evidence, Position, RuleSet, TopicId};
+
+/// Bytes of pages that redb keeps in memory.
+const CACHE: usize = 64 << 20;
+/// A file of fewer bytes is not worth the time of making it small.
+const COMPACT_FROM: u64 = 64 << 20;
+/// What a database of redb begins with.
+const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
+/// What the lock file says, before the format.
+const SAYS: &str = "vouchsafe store ";
+
+/// Keeps on a disk what topics say, in a folder of its own. A damaged page, a full disk or a slow one ends no process and no call
+/// halfway.
+#[derive(Debug)]
+pub struct RedbStore {
+    shared: Arc<Shared>,
+    own: Option<PublicKey>,
+    open: HashMap<TopicId, (u32, Keeping)>,
+    damage: Option<Damage>,
+    /// Others are kept out for as long as the store is open, even while the database is not.
+    _lock: Arc<Option<File>>,
+}
+
+/// What the writer and the readers share.
+#[derive(Debug)]
+struct Shared {
+    folder: PathBuf,
+    slot: Mutex<Slot>,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Open(Arc<Handle>),
+    /// The disk has failed. The next call opens the database again, under this lock.
+    Failed(Arc<Option<File>>),
+    /// The database is over.
+    Damaged(String),
+    Closed,
+}
+
+/// An open database. The lock lasts at least as long.
+#[derive(Debug)]
+pub(super) struct Handle {
+    /// `None` while it is dropped.
+    database: Option<Database>,
+    disk: Disk,
+    lock: Arc<Option<File>>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let database = self.database.take();
+        if guarded(|| {
+            drop(database);
+            Ok(())
+        })
+        .is_err()
+        {
+            self.disk.take_away();
+        }
+    }
+}
+
+/// Runs something of redb. A panic of it is damage.
+pub(super) fn guarded<T>(act: impl FnOnce() -> Res<T>) -> Res<T> {
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a page that can't be");
+        let text: String = text.chars().take(200).collect();
+        // What was thrown may itself panic when it is dropped.
+        std::mem::forget(panic);
+        Err(StoreError::Damaged(text))
+    })
+}
+
+/// What an error of redb means, still without the folder.
+fn storage(error: StorageError) -> StoreError {
+    match error {
+        StorageError::Io(source) => {
+            let path = PathBuf::new();
+            match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                    StoreError::NoRoom(path)
+                }
+                // The file ends before it should, or is none of redb's.
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
+                    StoreError::Damaged(source.to_string())
+                }
+                _ => StoreError::Io { path, source },
+            }
+        }
+        StorageError::PreviousIo | StorageError::DatabaseClosed => {
+            StoreError::Io { path: PathBuf::new(), source: io::Error::other("it has failed before") }
+        }
+        other => StoreError::Damaged(other.to_string()),
+    }
+}
+
+pub(super) fn failed(error: impl Into<::redb::Error>) -> StoreError {
+    use ::redb::Error;
+    match error.into() {
+        Error::Io(source) => storage(StorageError::Io(source)),
+        Error::PreviousIo => storage(StorageError::PreviousIo),
+        Error::DatabaseClosed => storage(StorageError::DatabaseClosed),
+        other => StoreError::Damaged(other.to_string()),
+    }
+}
+
+impl StoreError {
+    /// Names the folder.
+    fn within(self, folder: &Path) -> Self {
+        match self {
+            Self::NoRoom(_) => Self::NoRoom(folder.into()),
+            Self::Io { source, .. } => Self::Io { path: folder.into(), source },
+            other => other,
+        }
+    }
+}
+
+impl Shared {
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn database(&self) -> Res<Arc<Handle>> {
+        let mut slot = self.slot();
+        match &*slot {
+            Slot::Open(handle) => Ok(Arc::clone(handle)),
+            Slot::Damaged(why) => Err(StoreError::Damaged(why.clone())),
+            Slot::Closed => Err(StoreError::Closed),
+            Slot::Failed(lock) => match open_database(&self.folder.join(NAME), lock, false) {
+                Ok(handle) => {
+                    let handle = Arc::new(handle);
+                    *slot = Slot::Open(Arc::clone(&handle));
+                    Ok(handle)
+                }
+                Err(error) => {
+                    drop(slot);
+                    Err(self.ended(error, None))
+                }
+            },
+        }
+    }
+
+    /// Does what an error asks for.
+    fn ended(&self, error: StoreError, handle: Option<&Handle>) -> StoreError {
+        match &error {
+            StoreError::Damaged(why) => {
+                // Best effort: without it the damage is met again, at the latest by who meets it now.
+                let _ = File::create(self.folder.join(MARK));
+                *self.slot() = Slot::Damaged(why.clone());
+            }
+            StoreError::NoRoom(_) | StoreError::Io { .. } => {
+                let mut slot = self.slot();
+                let now = match &*slot {
+                    Slot::Open(open)
+                        if handle.is_some_and(|handle| std::ptr::eq(&raw const **open, handle)) =>
+                    {
+                        Some(Arc::clone(&open.lock))
+                    }
+                    _ => None,
+                };
+                if let Some(lock) = now {
+                    *slot = Slot::Failed(lock);
+                }
+            }
+            _ => return error,
+        }
+        if let Some(handle) = handle {
+            handle.disk.take_away();
+        }
+        error.within(&self.folder)
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&Database) -> Res<T>) -> Res<T> {
+        let handle = self.database()?;
+        let result = guarded(|| {
+            let database = handle.database.as_ref().ok_or(StoreError::Closed)?;
+            act(database)
+        });
+        result.map_err(|error| self.ended(error, Some(&handle)))
+    }
+
+    fn read<T>(&self, act: impl FnOnce(&dyn Rows) -> Res<T>) -> Res<T> {
+        self.with(|database| {
+            let reading = Reading { transaction: database.begin_read().map_err(failed)? };
+            act(&reading)
+        })
+    }
+
+    fn write<T>(&self, act: impl FnOnce(&mut dyn RowsMut) -> Res<T>) -> Res<T> {
+        self.with(|database| write(database, act))
+    }
+}
+
+/// One transaction, durable when it returns.
+pub(super) fn write<T>(database: &Database, act: impl FnOnce(&mut dyn RowsMut) -> Res<T>) -> Res<T> {
+    let mut transaction = database.begin_write().map_err(failed)?;
+    transaction.set_durability(Durability::Immediate).map_err(|why| StoreError::damaged(why.to_string()))?;
+    transaction.set_quick_repair(true);
+    let done = act(&mut Writing::begin(&transaction)?)?;
+    transaction.commit().map_err(failed)?;
+    Ok(done)
+}
+
+/// The files of a store, in its folder.
+pub(super) const NAME: &str = "store.redb";
+pub(super) const FRESH: &str = "store.redb.fresh";
+pub(super) const SALVAGED: &str = "store.redb.salvaged";
+/// Says that the database is damaged.
+pub(super) const MARK: &str = "store.salvage";
+const LOCK: &str = "store.lock";
+
+impl RedbStore {
+    /// Opens the store in `folder`, and makes both if they are not there. Locks it against other processes for as long as it is open.
+    /// What is damaged is moved aside, and a new store is made from what can be read of it ([`Started::damage`]); that can take minutes.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`], [`StoreError::Newer`], [`StoreError::NotAStore`]; then nothing was changed. Of the disk.
+    pub fn open(folder: impl Into<PathBuf>) -> Res<Self> {
+        Self::open_as(folder.into(), incarnation())
+    }
+
+    /// Opens it under an incarnation that a test knows.
+    pub(super) fn open_as(folder: PathBuf, incarnation: u64) -> Res<Self> {
+        let io = |source| storage(StorageError::Io(source)).within(&folder);
+        fs::create_dir_all(&folder).map_err(io)?;
+        let lock = Arc::new(lock(&folder)?);
+        let is_ours = says(&folder)?;
+        let name = folder.join(NAME);
+        if !is_ours && name.exists() && !begins_with_magic(&name).map_err(io)? {
+            return Err(StoreError::NotAStore(name));
+        }
+        let mut damage = salvage::finish(&folder).map_err(io)?;
+        if !name.exists() {
+            create(&folder, &lock).map_err(|error| error.within(&folder))?;
+        }
+        let opened = match folder.join(MARK).exists() {
+            true => Err(StoreError::damaged("it was found damaged")),
+            false => begin(&folder, &lock, incarnation, is_ours),
+        };
+        let handle = match opened {
+            Ok(handle) => handle,
+            Err(StoreError::Damaged(_)) => {
+                let lost = salvage::run(&folder, &lock).map_err(|error| error.within(&folder))?;
+                damage = Some(lost);
+                begin(&folder, &lock, incarnation, true).map_err(|error| error.within(&folder))?
+            }
+            Err(error) => return Err(error.within(&folder)),
+        };
+        if let Some(mut file) = lock.as_ref().as_ref().filter(|_| !is_ours) {
+            let text = format!("{SAYS}{}\n", book::FORMAT);
+            let say = file.rewind().and_then(|()| file.write_all(text.as_bytes()));
+            say.and_then(|()| file.sync_all()).map_err(io)?;
+        }
+        let slot = Mutex::new(Slot::Open(Arc::new(handle)));
+        let shared = Arc::new(Shared { folder, slot });
+        Ok(Self { shared, own: None, open: HashMap::new(), damage, _lock: lock })
+    }
+
+    /// Walks through everything and counts it again: what `store check` prints. It takes some 2 us a bundle.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] where a page can't be read. Of the disk.
+    pub fn check(&self) -> Res<Report> {
+        self.shared.read(check::check)
+    }
+
+    /// The disk under it.
+    #[cfg(test)]
+    pub(super) fn disk(&self) -> Disk {
+        match &*self.shared.slot() {
+            Slot::Open(handle) => handle.disk.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+impl Drop for RedbStore {
+    /// Readers find it closed.
+    fn drop(&mut self) {
+        let last = std::mem::replace(&mut *self.shared.slot(), Slot::Closed);
+        drop(last);
+    }
+}
+
+/// A random number that is not 0.
+pub(super) fn incarnation() -> u64 {
+    // Without randomness the time will do: it is to differ from those before, and nobody gains by guessing it.
+    getrandom::u64().unwrap_or_else(|_| {
+        let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        time.as_nanos() as u64
+    }) | 1
+}
+
+/// Whether the lock file says that a store is here. A later format is an error, and so is any other text.
+fn says(folder: &Path) -> Res<bool> {
+    let path = folder.join(LOCK);
+    let mut text = String::new();
+    match File::open(&path).and_then(|file| file.take(64).read_to_string(&mut text)) {
+        Ok(_) if text.is_empty() => return Ok(false),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(StoreError::NotAStore(path)),
+        Err(source) => return Err(StoreError::Io { path, source }),
+    }
+    let format = text.strip_prefix(SAYS).and_then(|rest| rest.trim_end().parse().ok());
+    let found = format.ok_or(StoreError::NotAStore(path))?;
+    if found > book::FORMAT {
+        return Err(StoreError::Newer { path: folder.into(), found, known: book::FORMAT });
+    }
+    Ok(true)
+}
+
+fn lock(folder: &Path) -> Res<Option<File>> {
+    let io = |source| StoreError::Io { path: folder.into(), source };
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(folder.join(LOCK));
+    let file = file.map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(folder.into())),
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(Some(file)),
+        Err(TryLockError::Error(error)) => Err(io(error)),
+    }
+}
+
+fn begins_with_magic(path: &Path) -> io::Result<bool> {
+    let mut begins = Vec::new();
+    File::open(path)?.take(MAGIC.len() as u64).read_to_end(&mut begins)?;
+    Ok(begins == MAGIC)
+}
+
+/// Opens a database, or makes one.
+pub(super) fn open_database(path: &Path, lock: &Arc<Option<File>>, fresh: bool) -> Res<Handle> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(fresh);
+    let file = options.open(path).map_err(|source| storage(StorageError::Io(source)))?;
+    let disk = Disk::new(file).map_err(failed)?;
+    let opened = guarded(|| {
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE);
+        builder.create_with_backend(disk.clone()).map_err(failed)
+    });
+    if opened.is_err() {
+        disk.take_away();
+    }
+    Ok(Handle { database: Some(opened?), disk, lock: Arc::clone(lock) })
+}
+
+/// Makes an empty store, so that it is there whole or not at all.
+fn create(folder: &Path, lock: &Arc<Option<File>>) -> Res<()> {
+    let fresh = folder.join(FRESH);
+    let handle = open_database(&fresh, lock, true)?;
+    handle.write(|rows| book::begin(rows, incarnation()))?;
+    drop(handle);
+    let named = fs::rename(fresh, folder.join(NAME))
+        .and_then(|()| super::position_log::sync_folder(&folder.join(NAME)));
+    named.map_err(|source| storage(StorageError::Io(source)))
+}
+
+/// Opens the database of a folder and begins a new incarnation.
+fn begin(folder: &Path, lock: &Arc<Option<File>>, incarnation: u64, is_ours: bool) -> Res<Handle> {
+    let name = folder.join(NAME);
+    let mut handle = open_database(&name, lock, false)?;
+    let format = handle.read(book::format);
+    match format {
+        Ok(Some(found)) if found > book::FORMAT => {
+            return Err(StoreError::Newer { path: folder.into(), found, known: book::FORMAT });
+        }
+        Ok(Some(_)) => {}
+        // A database of redb, and of somebody else.
+        Ok(None) | Err(StoreError::Damaged(_)) if !is_ours => return Err(StoreError::NotAStore(name)),
+        Ok(None) => return Err(StoreError::damaged("it has no format")),
+        Err(error) => return Err(error),
+    }
+    handle.compact()?;
+    handle.write(|rows| book::begin(rows, incarnation))?;
+    Ok(handle)
+}
+
+impl Handle {
+    fn guarded<T>(&self, act: impl FnOnce(&Database) -> Res<T>) -> Res<T> {
+        let result = guarded(|| act(self.database.as_ref().ok_or(StoreError::Closed)?));
+        if matches!(result, Err(StoreError::Damaged(_) | StoreError::NoRoom(_) | StoreError::Io { .. })) {
+            self.disk.take_away();
+        }
+        result
+    }
+
+    pub(super) fn read<T>(&self, act: impl FnOnce(&dyn Rows) -> Res<T>) -> Res<T> {
+        self.guarded(|database| act(&Reading { transaction: database.begin_read().map_err(failed)? }))
+    }
+
+    pub(super) fn write<T>(&self, act: impl FnOnce(&mut dyn RowsMut) -> Res<T>) -> Res<T> {
+        self.guarded(|database| write(database, act))
+    }
+
+    /// Gives room back to the disk, where less than half of the file is used.
+    fn compact(&mut self) -> Res<()> {
+        let len =
+            ::redb::StorageBackend::len(&self.disk).map_err(|source| storage(StorageError::Io(source)))?;
+        if len < COMPACT_FROM {
+            return Ok(());
+        }
+        let mut used = 0u64;
+        self.read(|rows| {
+            rows.walk(Table::Counts, &[], &[u8::MAX; 5], &mut |key, _| {
+                let topic = super::rows::Fields(key).topic()?;
+                used = used.saturating_add(book::Counts::read(rows, topic)?.size.bytes);
+                Ok(true)
+            })
+        })?;
+        // What surrounds a record is about as large as the record.
+        if used.saturating_mul(2) >= len / 2 {
+            return Ok(());
+        }
+        let Some(database) = self.database.as_mut() else { return Ok(()) };
+        guarded(|| database.compact().map_err(failed).map(drop))
+    }
+}
+
+impl Store for RedbStore {
+    fn start(&mut self, author: &PublicKey) -> Res<Started> {
+        let (incarnation, recorded_until, evidence) = self.shared.read(|rows| {
+            Ok((book::incarnation(rows)?, book::recorded(rows, author)?, book::evidence(rows)?))
+        })?;
+        self.own = Some(*author);
+        Ok(Started { incarnation, recorded_until, evidence, damage: self.damage.clone() })
+    }
+
+    fn open(&mut self, rules: &RuleSet, keeping: &Keeping) -> Res<Opened> {
+        let own = self.own.as_ref();
+        let (topic, opened) = self.shared.write(|rows| book::open(rows, rules, keeping, own))?;
+        self.open.insert(rules.id(), (topic, keeping.clone()));
+        Ok(opened)
+    }
+
+    fn keep(&mut self, group: &Group<'_>) -> Res<Vec<Kept>> {
+        self.shared.write(|rows| book::keep_group(rows, &self.open, group))
+    }
+
+    fn release(&mut self, topic: &TopicId, at: &[(PublicKey, Position)]) -> Res<Vec<Option<u64>>> {
+        self.shared.write(|rows| {
+            let topic = book::topic(rows, topic)?;
+            at.iter().map(|(author, at)| book::release(rows, topic, author, *at)).collect()
+        })
+    }
+
+    fn rest(&mut self, topic: &TopicId, holes: &[(Hole, u64)]) -> Res<()> {
+        self.shared.write(|rows| {
+            let topic = book::topic(rows, topic)?;
+            holes.iter().try_for_each(|(hole, until)| book::rest(rows, topic, hole, *until))
+        })
+    }
+
+    fn remember(&mut self, evidence: &Evidence) -> Res<()> {
+        self.shared.write(|rows| book::remember(rows, evidence))
+    }
+
+    fn forget(&mut self, topic: &TopicId, what: Forget) -> Res<bool> {
+        self.shared.write(|rows| {
+            let topic = book::topic(rows, topic)?;
+            book::forget(rows, topic, what)
+        })
+    }
+
+    fn reader(&self) -> Box<dyn Reader> {
+        Box::new(RedbReader(Arc::clone(&self.shared)))
+    }
+}
+
+/// Reads a [`RedbStore`]. Each call opens a transaction and closes it: one left open would keep every page that is replaced meanwhile.
+#[derive(Debug)]
+struct RedbReader(Arc<Shared>);
+
+impl Reader for RedbReader {
+    fn held(&self, topic: &TopicId, at: &[(PublicKey, Position, BundleId)]) -> Res<Vec<Held>> {
+        self.0.read(|rows| {
+            let topic = book::topic(rows, topic)?;
+            at.iter().map(|(author, at, id)| book::held(rows, topic, author, *at, id)).collect()
+        })
+    }
+
+    fn page(&self, topic: &TopicId, ranges: &[Range], max_bytes: usize) -> Res<Page> {
+        self.0.read(|rows| book::page(rows, book::topic(rows, topic)?, ranges, max_bytes))
+    }
+
+    fn scan(&self, topic: &TopicId, after: Cursor, max_bytes: usize) -> Res<Scan> {
+        self.0.read(|rows| book::scan(rows, book::topic(rows, topic)?, after, max_bytes))
+    }
+
+    fn unmet(&self, topic: &TopicId, after: Option<&Hole>, count: usize) -> Res<Vec<Hole>> {
+        self.0.read(|rows| book::unmet(rows, book::topic(rows, topic)?, after, count))
+    }
+
+    fn size(&self, topic: &TopicId) -> Res<Size> {
+        self.0.read(|rows| Ok(book::Counts::read(rows, book::topic(rows, topic)?)?.size))
+    }
+}
+
+type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+const fn definition(table: Table) -> Definition {
+    TableDefinition::new(table.name())
+}
+
+const BUNDLES: Definition = TableDefinition::new("bundles");
+
+/// The rows of a read transaction.
+struct Reading {
+    transaction: ReadTransaction,
+}
+
+impl Reading {
+    /// `None` before the first store made it.
+    fn table(&self, table: Definition) -> Res<Option<ReadOnlyTable<&'static [u8], &'static [u8]>>> {
+        match self.transaction.open_table(table) {
+            Ok(table) => Ok(Some(table)),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+impl Rows for Reading {
+    fn get(&self, table: Table, key: &[u8]) -> Res<Option<Vec<u8>>> {
+        let Some(table) = self.table(definition(table))? else { return Ok(None) };
+        get(&table, key)
+    }
+
+    fn walk(&self, table: Table, from: &[u8], upto: &[u8], each: Each<'_>) -> Res<()> {
+        let Some(table) = self.table(definition(table))? else { return Ok(()) };
+        walk(&table, from, upto, false, each)
+    }
+
+    fn bundles(&self, from: &[u8], upto: &[u8], back: bool, each: EachBundle<'_>) -> Res<()> {
+        let Some(table) = self.table(BUNDLES)? else { return Ok(()) };
+        walk(&table, from, upto, back, &mut |key, value| each(key, Stored::Written(key, value)))
+    }
+}
+
+/// As [`Rows::walk`], in either direction, over a table by its name.
+pub(super) fn walk_named(
+    transaction: &ReadTransaction,
+    table: &'static str,
+    from: &[u8],
+    upto: &[u8],
+    back: bool,
+    each: Each<'_>,
+) -> Res<()> {
+    let table: Definition = TableDefinition::new(table);
+    match transaction.open_table(table) {
+        Ok(table) => walk(&table, from, upto, back, each),
+        Err(TableError::TableDoesNotExist(_)) => Ok(()),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn get(table: &impl ReadableTable<&'static [u8], &'static [u8]>, key: &[u8]) -> Res<Option<Vec<u8>>> {
+    Ok(table.get(key).map_err(storage)?.map(|value| value.value().to_vec()))
+}
+
+fn walk(
+    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    from: &[u8],
+    upto: &[u8],
+    back: bool,
+    each: Each<'_>,
+) -> Res<()> {
+    if from >= upto {
+        return Ok(());
+    }
+    let mut range = table.range(from..upto).map_err(storage)?;
+    while let Some(row) = if back { range.next_back() } else { range.next() } {
+        let (key, value) = row.map_err(storage)?;
+        if !each(key.value(), value.value())? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The rows of a write transaction.
+struct Writing<'t> {
+    tables: Vec<RedbTable<'t, &'static [u8], &'static [u8]>>,
+    bundles: RedbTable<'t, &'static [u8], &'static [u8]>,
+}
+
+impl<'t> Writing<'t> {
+    fn begin(transaction: &'t WriteTransaction) -> Res<Self> {
+        let open = |table| transaction.open_table(table).map_err(failed);
+        let tables = Table::ALL.into_iter().map(|table| open(definition(table))).collect::<Res<_>>()?;
+        Ok(Self { tables, bundles: open(BUNDLES)? })
+    }
+
+    fn table(&self, table: Table) -> Res<&RedbTable<'t, &'static [u8], &'static [u8]>> {
+        self.tables.get(table as usize).ok_or_else(|| StoreError::damaged(table.name()))
+    }
+
+    fn table_mut(&mut self, table: Table) -> Res<&mut RedbTable<'t, &'static [u8], &'static [u8]>> {
+        self.tables.get_mut(table as usize).ok_or_else(|| StoreError::damaged(table.name()))
+    }
+}
+
+impl Rows for Writing<'_> {
+    fn get(&self, table: Table, key: &[u8]) -> Res<Option<Vec<u8>>> {
+        get(self.table(table)?, key)
+    }
+
+    fn walk(&self, table: Table, from: &[u8], upto: &[u8], each: Each<'_>) -> Res<()> {
+        walk(self.table(table)?, from, upto, false, each)
+    }
+
+    fn bundles(&self, from: &[u8], upto: &[u8], back: bool, each: EachBundle<'_>) -> Res<()> {
+        walk(&self.bundles, from, upto, back, &mut |key, value| each(key, Stored::Written(key, value)))
+    }
+}
+
+impl RowsMut for Writing<'_> {
+    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Res<()> {
+        self.table_mut(table)?.insert(key, value).map_err(storage).map(drop)
+    }
+
+    fn remove(&mut self, table: Table, key: &[u8]) -> Res<bool> {
+        Ok(self.table_mut(table)?.remove(key).map_err(storage)?.is_some())
+    }
+
+    fn put_bundle(&mut self, key: &[u8], bundle: &Arc<Bundle>) -> Res<()> {
+        let record = record(key, bundle.encoded());
+        self.bundles.insert(key, record.as_slice()).map_err(storage).map(drop)
+    }
+
+    fn remove_bundle(&mut self, key: &[u8]) -> Res<()> {
+        self.bundles.remove(key).map_err(storage).map(drop)
+    }
+}
