@@ -18,4 +18,5 @@ mod liar;
 mod processes;
 mod scene;
 mod stalls;
+mod stores;
 mod windows;
