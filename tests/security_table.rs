@@ -219,6 +219,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 7] = [
             "SIGNED_HEADER_LEN",
             "SIGNED_MESSAGE_LEN",
             "EVIDENCE_LEN",
+            "PREVIOUS_LEN",
             "PREFIX_LEN",
             "PREVIOUS_LEN",
             "HEAD_LEN",
