@@ -127,10 +127,40 @@ pub(super) fn check(rows: &dyn Rows) -> Res<Report> {
     Ok(report)
 }
 
+/// A topic that is checked.
+struct Checked<'a> {
+    rows: &'a dyn Rows,
+    id: TopicId,
+    name: &'a str,
+    counts: Counts,
+    prefix: Key,
+}
+
 /// A bundle, as the recount needs it.
 struct Counted {
     id: BundleId,
     prev: Option<Previous>,
+}
+
+/// What the records of a topic say.
+#[derive(Default)]
+struct Recount {
+    held: BTreeMap<(u64, Position), Counted>,
+    /// Of each author: bytes, bundles.
+    usage: BTreeMap<u64, (u64, u64)>,
+    /// The keys that `Ticks` should have, with the bytes of each.
+    ticks: BTreeMap<Vec<u8>, u64>,
+    rotten: u64,
+}
+
+impl Recount {
+    fn size(&self) -> Size {
+        Size {
+            bytes: self.usage.values().fold(0, |sum, (bytes, _)| sum.saturating_add(*bytes)),
+            bundles: self.usage.values().fold(0, |sum, (_, bundles)| sum.saturating_add(*bundles)),
+            authors: self.usage.len() as u64,
+        }
+    }
 }
 
 fn check_topic(
@@ -142,157 +172,180 @@ fn check_topic(
     report: &mut Report,
 ) -> Res<TopicReport> {
     let counts = Counts::read(rows, topic)?;
-    let prefix = Key::topic(topic);
-    let end = prefix.clone().end();
-    let mut held = BTreeMap::<(u64, Position), Counted>::new();
-    let mut usage = BTreeMap::<u64, (u64, u64)>::new();
-    let (mut ticks, mut rotten) = (BTreeMap::new(), 0u64);
-    let mut last: Option<(u64, u64, u32)> = None;
-    rows.bundles(&prefix, &end, false, &mut |key, stored| {
-        let mut fields = Fields(key);
-        fields.topic()?;
-        let (author, at) = (fields.number()?, fields.position()?);
-        let len = stored.len() as u64;
-        let entry = usage.entry(author).or_default();
-        *entry = (entry.0.saturating_add(len), entry.1.saturating_add(1));
-        ticks.insert(Key::topic(topic).number(at.tick).number(author).slot(at.slot).to_vec(), len);
-        let Some(bundle) = stored.bundle() else {
-            rotten = rotten.saturating_add(1);
-            report
-                .differs(|| format!("{name}: the record at {at} of author {author} is not what was written"));
-            return Ok(true);
-        };
-        let header = bundle.header();
-        let is_there =
-            header.topic == id && header.position() == at && book::name(rows, author)? == header.author;
-        if !is_there {
-            report.differs(|| format!("{name}: the bundle at {at} of author {author} belongs elsewhere"));
-        }
-        if last.is_some_and(|(of, tick, end)| of == author && tick == at.tick && end > u32::from(at.slot)) {
-            report.differs(|| {
-                format!("{name}: the bundle at {at} of author {author} overlaps the one before it")
-            });
-        }
-        last = Some((author, at.tick, header.end_slot()));
-        held.insert((author, at), Counted { id: bundle.id(), prev: header.prev });
-        Ok(true)
-    })?;
-    let size = Size {
-        bytes: usage.values().fold(0, |sum, (bytes, _)| sum.saturating_add(*bytes)),
-        bundles: usage.values().fold(0, |sum, (_, bundles)| sum.saturating_add(*bundles)),
-        authors: usage.len() as u64,
-    };
-    if size != counts.size {
-        report.differs(|| format!("{name}: {size:?} is held, and {:?} is counted", counts.size));
-    }
-    for author in usage.keys() {
+    let checked = Checked { rows, id, name: &name, counts, prefix: Key::topic(topic) };
+    let recount = checked.records(report)?;
+    for author in recount.usage.keys() {
         let topics = users.entry(*author).or_default();
         *topics = topics.saturating_add(1);
     }
-    let mut counted = BTreeMap::new();
-    rows.walk(Table::Usage, &prefix, &end, &mut |key, value| {
-        let (mut fields, mut sums) = (Fields(key), Fields(value));
-        fields.topic()?;
-        counted.insert(fields.number()?, (sums.u64()?, sums.u64()?));
-        Ok(true)
-    })?;
-    if counted != usage {
-        report.differs(|| format!("{name}: what each author uses is counted wrongly"));
+    checked.sums(&recount, report)?;
+    let (heads, holes) = checked.links(&recount, report)?;
+    let unshown = checked.order(&recount, report)?;
+    let (floor, size, rotten) = (counts.floor, recount.size(), recount.rotten);
+    Ok(TopicReport { id, name, floor, size, heads, holes, unshown, rotten })
+}
+
+impl Checked<'_> {
+    /// Walks through all records.
+    fn records(&self, report: &mut Report) -> Res<Recount> {
+        let Self { rows, id, name, prefix, .. } = self;
+        let mut recount = Recount::default();
+        let mut last: Option<(u64, u64, u32)> = None;
+        rows.bundles(prefix, &prefix.clone().end(), false, &mut |key, stored| {
+            let mut fields = Fields(key);
+            fields.topic()?;
+            let (author, at) = (fields.number()?, fields.position()?);
+            let len = stored.len() as u64;
+            let entry = recount.usage.entry(author).or_default();
+            *entry = (entry.0.saturating_add(len), entry.1.saturating_add(1));
+            recount.ticks.insert(prefix.clone().number(at.tick).number(author).slot(at.slot).to_vec(), len);
+            let Some(bundle) = stored.bundle() else {
+                recount.rotten = recount.rotten.saturating_add(1);
+                report.differs(|| {
+                    format!("{name}: the record at {at} of author {author} is not what was written")
+                });
+                return Ok(true);
+            };
+            let header = bundle.header();
+            let is_there =
+                header.topic == *id && header.position() == at && book::name(*rows, author)? == header.author;
+            if !is_there {
+                report.differs(|| format!("{name}: the bundle at {at} of author {author} belongs elsewhere"));
+            }
+            if last.is_some_and(|(of, tick, end)| of == author && tick == at.tick && end > u32::from(at.slot))
+            {
+                report.differs(|| {
+                    format!("{name}: the bundle at {at} of author {author} overlaps the one before it")
+                });
+            }
+            last = Some((author, at.tick, header.end_slot()));
+            recount.held.insert((author, at), Counted { id: bundle.id(), prev: header.prev });
+            Ok(true)
+        })?;
+        Ok(recount)
     }
 
-    let named: BTreeSet<_> = held
-        .iter()
-        .filter_map(|((author, _), bundle)| bundle.prev.map(|prev| (*author, prev.position, prev.id)))
-        .collect();
-    let key =
-        |author: u64, at: Position, id: &BundleId| prefix.clone().number(author).position(at).id(id).to_vec();
-    let is_head = |of: &(&(u64, Position), &Counted)| !named.contains(&(of.0.0, of.0.1, of.1.id));
-    let heads: BTreeSet<_> =
-        held.iter().filter(is_head).map(|((author, at), bundle)| key(*author, *at, &bundle.id)).collect();
-    let is_hole = |(author, at, id): &&(u64, Position, BundleId)| {
-        at.tick >= counts.floor && held.get(&(*author, *at)).is_none_or(|bundle| bundle.id != *id)
-    };
-    let holes: Vec<_> = named.iter().filter(is_hole).collect();
-    let mut compare = |what: &str, expected: BTreeSet<Vec<u8>>, found: BTreeSet<Vec<u8>>| {
-        for key in expected.symmetric_difference(&found) {
-            let which = if expected.contains(key) { "is not listed" } else { "is listed and should not be" };
-            report.differs(|| format!("{name}: {what} {} {which}", hex::encode(key)));
+    /// What is held in all, and of each author.
+    fn sums(&self, recount: &Recount, report: &mut Report) -> Res<()> {
+        let Self { rows, name, counts, prefix, .. } = self;
+        let size = recount.size();
+        if size != counts.size {
+            report.differs(|| format!("{name}: {size:?} is held, and {:?} is counted", counts.size));
         }
-    };
-    compare("the head", heads.clone(), keys(rows, Table::Heads, &prefix)?);
-    // What lies below the floor waits for its removal.
-    let above = |key: &Vec<u8>, tick: fn(&mut Fields<'_>) -> Res<u64>| -> bool {
-        tick(&mut Fields(key)).is_ok_and(|tick| tick >= counts.floor)
-    };
-    let unmet = keys(rows, Table::Unmet, &prefix)?.into_iter().filter(|key| {
-        above(key, |fields| {
+        let mut counted = BTreeMap::new();
+        rows.walk(Table::Usage, prefix, &prefix.clone().end(), &mut |key, value| {
+            let (mut fields, mut sums) = (Fields(key), Fields(value));
             fields.topic()?;
-            fields.number()?;
-            fields.number()
-        })
-    });
-    let expected = holes.iter().map(|(author, at, id)| key(*author, *at, id)).collect();
-    compare("the hole", expected, unmet.collect());
-    let unmet_ticks = keys(rows, Table::UnmetTicks, &prefix)?.into_iter().filter(|key| {
-        above(key, |fields| {
-            fields.topic()?;
-            fields.number()
-        })
-    });
-    let expected = holes
-        .iter()
-        .map(|(author, at, id)| prefix.clone().number(at.tick).number(*author).slot(at.slot).id(id).to_vec())
-        .collect();
-    compare("the tick of the hole", expected, unmet_ticks.collect());
+            counted.insert(fields.number()?, (sums.u64()?, sums.u64()?));
+            Ok(true)
+        })?;
+        if counted != recount.usage {
+            report.differs(|| format!("{name}: what each author uses is counted wrongly"));
+        }
+        Ok(())
+    }
 
-    let unshown = keys(rows, Table::Unshown, &prefix)?;
-    let mut arrivals = BTreeMap::new();
-    rows.walk(Table::Arrivals, &prefix, &end, &mut |key, value| {
-        let mut fields = Fields(key);
-        fields.topic()?;
-        let sequence = fields.number()?;
-        arrivals.insert(sequence, value.to_vec());
-        Ok(true)
-    })?;
-    let (mut counted, mut shown) = (BTreeMap::new(), 0usize);
-    rows.walk(Table::Ticks, &prefix, &end, &mut |key, value| {
-        let mut fields = Fields(value);
-        let (sequence, len) = (fields.u64()?, fields.u64()?);
-        counted.insert(key.to_vec(), len);
-        let (author, at) = book::tick_of(key)?;
-        let place = prefix.clone().number(author).position(at).to_vec();
-        let is_right = match arrivals.get(&sequence) {
-            Some(arrival) => {
-                shown = shown.saturating_add(1);
-                arrival.starts_with(&place) && !unshown.contains(&place)
-            }
-            None => sequence == 0 && unshown.contains(&place),
+    /// Heads and holes. Gives how many there are.
+    fn links(&self, recount: &Recount, report: &mut Report) -> Res<(u64, u64)> {
+        let Self { rows, name, counts, prefix, .. } = self;
+        let held = &recount.held;
+        let named: BTreeSet<_> = held
+            .iter()
+            .filter_map(|((author, _), bundle)| bundle.prev.map(|prev| (*author, prev.position, prev.id)))
+            .collect();
+        let key = |author: u64, at: Position, id: &BundleId| {
+            prefix.clone().number(author).position(at).id(id).to_vec()
         };
-        if !is_right {
+        let is_head = |of: &(&(u64, Position), &Counted)| !named.contains(&(of.0.0, of.0.1, of.1.id));
+        let heads: BTreeSet<_> =
+            held.iter().filter(is_head).map(|((author, at), bundle)| key(*author, *at, &bundle.id)).collect();
+        let is_hole = |(author, at, id): &&(u64, Position, BundleId)| {
+            at.tick >= counts.floor && held.get(&(*author, *at)).is_none_or(|bundle| bundle.id != *id)
+        };
+        let holes: Vec<_> = named.iter().filter(is_hole).collect();
+        let mut compare = |what: &str, expected: BTreeSet<Vec<u8>>, found: BTreeSet<Vec<u8>>| {
+            for key in expected.symmetric_difference(&found) {
+                let which =
+                    if expected.contains(key) { "is not listed" } else { "is listed and should not be" };
+                report.differs(|| format!("{name}: {what} {} {which}", hex::encode(key)));
+            }
+        };
+        compare("the head", heads.clone(), keys(*rows, Table::Heads, prefix)?);
+        // What lies below the floor waits for its removal.
+        let above = |key: &Vec<u8>, tick: fn(&mut Fields<'_>) -> Res<u64>| -> bool {
+            tick(&mut Fields(key)).is_ok_and(|tick| tick >= counts.floor)
+        };
+        let unmet = keys(*rows, Table::Unmet, prefix)?.into_iter().filter(|key| {
+            above(key, |fields| {
+                fields.topic()?;
+                fields.number()?;
+                fields.number()
+            })
+        });
+        let expected = holes.iter().map(|(author, at, id)| key(*author, *at, id)).collect();
+        compare("the hole", expected, unmet.collect());
+        let unmet_ticks = keys(*rows, Table::UnmetTicks, prefix)?.into_iter().filter(|key| {
+            above(key, |fields| {
+                fields.topic()?;
+                fields.number()
+            })
+        });
+        let expected = holes
+            .iter()
+            .map(|(author, at, id)| {
+                prefix.clone().number(at.tick).number(*author).slot(at.slot).id(id).to_vec()
+            })
+            .collect();
+        compare("the tick of the hole", expected, unmet_ticks.collect());
+        Ok((heads.len() as u64, holes.len() as u64))
+    }
+
+    /// The order of arrival and of expiry, and what is not shown. Gives how many are not.
+    fn order(&self, recount: &Recount, report: &mut Report) -> Res<u64> {
+        let Self { rows, name, prefix, .. } = self;
+        let ticks = &recount.ticks;
+        let unshown = keys(*rows, Table::Unshown, prefix)?;
+        let mut arrivals = BTreeMap::new();
+        rows.walk(Table::Arrivals, prefix, &prefix.clone().end(), &mut |key, value| {
+            let mut fields = Fields(key);
+            fields.topic()?;
+            let sequence = fields.number()?;
+            arrivals.insert(sequence, value.to_vec());
+            Ok(true)
+        })?;
+        let (mut counted, mut shown) = (BTreeMap::new(), 0usize);
+        rows.walk(Table::Ticks, prefix, &prefix.clone().end(), &mut |key, value| {
+            let mut fields = Fields(value);
+            let (sequence, len) = (fields.u64()?, fields.u64()?);
+            counted.insert(key.to_vec(), len);
+            let (author, at) = book::tick_of(key)?;
+            let place = prefix.clone().number(author).position(at).to_vec();
+            let is_right = match arrivals.get(&sequence) {
+                Some(arrival) => {
+                    shown = shown.saturating_add(1);
+                    arrival.starts_with(&place) && !unshown.contains(&place)
+                }
+                None => sequence == 0 && unshown.contains(&place),
+            };
+            if !is_right {
+                report.differs(|| {
+                    format!(
+                        "{name}: the bundle at {at} of author {author} is neither shown nor hidden, or both"
+                    )
+                });
+            }
+            Ok(true)
+        })?;
+        if counted != *ticks {
             report.differs(|| {
-                format!("{name}: the bundle at {at} of author {author} is neither shown nor hidden, or both")
+                format!("{name}: {} bundles are held, and {} wait for their end", ticks.len(), counted.len())
             });
         }
-        Ok(true)
-    })?;
-    if counted != ticks {
-        report.differs(|| {
-            format!("{name}: {} bundles are held, and {} wait for their end", ticks.len(), counted.len())
-        });
+        if shown != arrivals.len() {
+            report.differs(|| {
+                format!("{name}: {} arrivals are listed, and {shown} are of a bundle", arrivals.len())
+            });
+        }
+        Ok(unshown.len() as u64)
     }
-    if shown != arrivals.len() {
-        report.differs(|| {
-            format!("{name}: {} arrivals are listed, and {shown} are of a bundle", arrivals.len())
-        });
-    }
-    Ok(TopicReport {
-        id,
-        name,
-        floor: counts.floor,
-        size,
-        heads: heads.len() as u64,
-        holes: holes.len() as u64,
-        unshown: unshown.len() as u64,
-        rotten,
-    })
 }

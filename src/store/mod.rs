@@ -16,6 +16,7 @@
 
 mod book;
 mod check;
+mod database;
 mod disk;
 mod memory;
 mod position_log;

@@ -17,9 +17,11 @@ use std::sync::Arc;
 use ::redb::{Database, ReadOnlyDatabase, ReadableDatabase as _};
 
 use super::book::{self, Counts};
+use super::database::{
+    self, FRESH, Handle, MARK, NAME, SALVAGED, failed, guarded, open_database, walk_named,
+};
 use super::disk::{Damaged, SHARED};
 use super::position_log::sync_folder;
-use super::redb::{FRESH, Handle, MARK, NAME, SALVAGED, failed, guarded, open_database, walk_named};
 use super::rows::{Fields, Stored, Table};
 use super::{Res, StoreError};
 use crate::protocol::keeping::{Arrival, Damage, Keep, Keeping, Kept, Show};
@@ -67,7 +69,7 @@ pub(super) fn run(folder: &Path, lock: &Arc<Option<File>>) -> Res<Damage> {
     let fresh = folder.join(FRESH);
     let _ = fs::remove_file(&fresh);
     let into = open_database(&fresh, lock, true)?;
-    into.write(|rows| book::begin(rows, super::redb::incarnation()))?;
+    into.write(|rows| book::begin(rows, database::incarnation()))?;
     let mut damage = Damage { moved_to: PathBuf::new(), saved: 0, bad: 0, unreadable: 0 };
     match Source::open(&folder.join(NAME)) {
         Ok(source) => fill(&source, &into, &mut damage)?,
@@ -126,6 +128,17 @@ impl Source {
                 Ok(true)
             })
         })
+    }
+
+    /// The bundle under a key; `None` if it can't be read, or is not what was written.
+    fn bundle(&self, key: &[u8]) -> Option<Arc<Bundle>> {
+        let mut end = key.to_vec();
+        end.push(0);
+        let mut found: Option<Arc<Bundle>> = None;
+        let read = self.pass("bundles", &(key.to_vec(), end), false, &mut |key, value| {
+            found = Stored::Written(key, value).bundle();
+        });
+        found.filter(|_| read.is_ok())
     }
 
     /// Calls `each` for every row of a table that can be read, each once, in no order. Gives how many stretches can't be read.
@@ -192,60 +205,16 @@ fn middle(from: &[u8], upto: &[u8]) -> Option<Vec<u8>> {
     (half.as_slice() > from && half.as_slice() < upto).then_some(half)
 }
 
+/// The topics of the new store: what bundles are kept under.
+type Topics = HashMap<TopicId, (u32, Keeping)>;
+
 /// Keeps in a new store what the damaged one still shows.
 fn fill(source: &Source, into: &Handle, damage: &mut Damage) -> Res<()> {
-    let mut lost = 0u64;
-    let mut proofs = Vec::new();
-    lost = lost.saturating_add(source.sweep(Table::Evidence.name(), &mut |_, value| {
-        let mut fields = Fields(value);
-        let proof = fields.u64().and_then(|ordinal| Ok((ordinal, fields.array::<EVIDENCE_LEN>()?)));
-        if let Ok((ordinal, Ok(evidence))) = proof.map(|(ordinal, bytes)| (ordinal, Evidence::decode(&bytes)))
-        {
-            // There is no checksum over it, and a proof convicts.
-            if crate::verify::evidence(&evidence).is_ok() {
-                proofs.push((ordinal, evidence));
-            }
-        }
-    }));
-    proofs.sort_unstable_by_key(|(ordinal, _)| *ordinal);
-    into.write(|rows| proofs.iter().try_for_each(|(_, evidence)| book::remember(rows, evidence)))?;
-
-    // Topics, with their floors.
-    let (mut topics, mut floors) = (HashMap::new(), HashMap::new());
-    lost = lost.saturating_add(source.sweep(Table::Topics.name(), &mut |key, value| {
-        let mut fields = Fields(value);
-        if let (Ok(id), Ok(number)) = (Fields(key).array().map(TopicId::from_bytes), fields.u32()) {
-            topics.insert(id, (number, fields.0.to_vec()));
-        }
-    }));
-    lost = lost.saturating_add(source.sweep(Table::Counts.name(), &mut |key, value| {
-        if let (Ok(topic), Ok(floor)) = (Fields(key).topic(), Fields(value).u64()) {
-            floors.insert(topic, floor);
-        }
-    }));
-    let mut open = HashMap::new();
-    into.write(|rows| {
-        for (id, (number, rules)) in &topics {
-            let topic = book::join_topic(rows, id, rules)?;
-            if let Some(floor) = floors.get(number) {
-                Counts { floor: *floor, ..Counts::default() }.write(rows, topic)?;
-            }
-            open.insert(*id, (topic, ROOM));
-        }
-        Ok(())
-    })?;
-
-    let (mut arrivals, mut unshown) = (HashMap::new(), HashMap::new());
-    lost = lost.saturating_add(source.sweep(Table::Arrivals.name(), &mut |_, value| {
-        if let Some((code, place)) = value.split_last() {
-            arrivals
-                .insert(place.to_vec(), book::arrival_of(*code).unwrap_or(Arrival::Late { below: false }));
-        }
-    }));
-    let hidden_lost = source.sweep(Table::Unshown.name(), &mut |key, value| {
-        unshown.extend(book::unshown_of(value).map(|how| (key.to_vec(), how)));
-    });
-    lost = lost.saturating_add(hidden_lost);
+    let mut lost = take_proofs(source, into)?;
+    let (mut topics, of_topics) = take_topics(source, into)?;
+    lost = lost.saturating_add(of_topics);
+    let ways = Ways::of(source);
+    lost = lost.saturating_add(ways.lost).saturating_add(ways.hidden_lost);
     // By ticks, since that is near to the order in which they came.
     let mut places = Vec::new();
     lost = lost.saturating_add(source.sweep("bundles", &mut |key, _| {
@@ -259,40 +228,119 @@ fn fill(source: &Source, into: &Handle, damage: &mut Damage) -> Res<()> {
     for group in places.chunks(GROUP) {
         let mut keeps = Vec::with_capacity(group.len());
         for (.., key) in group {
-            let mut end = key.clone();
-            end.push(0);
-            let mut found: Option<Arc<Bundle>> = None;
-            let read = source.pass("bundles", &(key.clone(), end), false, &mut |key, value| {
-                found = Stored::Written(key, value).bundle();
-            });
-            let Some(bundle) = found.filter(|_| read.is_ok()) else {
-                damage.bad = damage.bad.saturating_add(1);
-                continue;
-            };
-            let (show, arrival) = match unshown.get(key) {
-                Some((None, arrival)) => (Show::Held, *arrival),
-                Some((Some(by), arrival)) => (Show::Rejected { by: *by }, *arrival),
-                // What was hidden is not known: the application judges again, all of it.
-                None if hidden_lost > 0 => (Show::Rejected { by: u32::MAX }, Arrival::Late { below: false }),
-                None => (Show::Now, arrivals.get(key).copied().unwrap_or(Arrival::Late { below: false })),
-            };
-            keeps.push(Keep { bundle, arrival, show });
-        }
-        let kept = into.write(|rows| {
-            for keep in &keeps {
-                let id = keep.bundle.header().topic;
-                if let Entry::Vacant(vacant) = open.entry(id) {
-                    // Its rules come when the application joins it.
-                    vacant.insert((book::join_topic(rows, &id, &[])?, ROOM));
+            match source.bundle(key) {
+                Some(bundle) => {
+                    let (show, arrival) = ways.way_of(key);
+                    keeps.push(Keep { bundle, arrival, show });
                 }
+                None => damage.bad = damage.bad.saturating_add(1),
             }
-            let group = crate::protocol::keeping::Group { keeps: &keeps, record: None, now_ms: 0 };
-            book::keep_group(rows, &open, &group)
-        })?;
-        let saved = kept.iter().filter(|kept| matches!(kept, Kept::New { .. })).count() as u64;
-        damage.saved = damage.saved.saturating_add(saved);
-        damage.bad = damage.bad.saturating_add((kept.len() as u64).saturating_sub(saved));
+        }
+        keep(into, &mut topics, &keeps, damage)?;
     }
+    Ok(())
+}
+
+/// Takes over the proofs. Gives how many stretches can't be read.
+fn take_proofs(source: &Source, into: &Handle) -> Res<u64> {
+    let mut proofs = Vec::new();
+    let lost = source.sweep(Table::Evidence.name(), &mut |_, value| {
+        let mut fields = Fields(value);
+        let proof = fields.u64().and_then(|ordinal| Ok((ordinal, fields.array::<EVIDENCE_LEN>()?)));
+        if let Ok((ordinal, Ok(evidence))) = proof.map(|(ordinal, bytes)| (ordinal, Evidence::decode(&bytes)))
+        {
+            // There is no checksum over it, and a proof convicts.
+            if crate::verify::evidence(&evidence).is_ok() {
+                proofs.push((ordinal, evidence));
+            }
+        }
+    });
+    proofs.sort_unstable_by_key(|(ordinal, _)| *ordinal);
+    into.write(|rows| proofs.iter().try_for_each(|(_, evidence)| book::remember(rows, evidence)))?;
+    Ok(lost)
+}
+
+/// Takes over the topics, with their floors. Gives how many stretches can't be read.
+fn take_topics(source: &Source, into: &Handle) -> Res<(Topics, u64)> {
+    let (mut topics, mut floors) = (HashMap::new(), HashMap::new());
+    let lost = source.sweep(Table::Topics.name(), &mut |key, value| {
+        let mut fields = Fields(value);
+        if let (Ok(id), Ok(number)) = (Fields(key).array().map(TopicId::from_bytes), fields.u32()) {
+            topics.insert(id, (number, fields.0.to_vec()));
+        }
+    });
+    let floors_lost = source.sweep(Table::Counts.name(), &mut |key, value| {
+        if let (Ok(topic), Ok(floor)) = (Fields(key).topic(), Fields(value).u64()) {
+            floors.insert(topic, floor);
+        }
+    });
+    let mut open = HashMap::new();
+    into.write(|rows| {
+        for (id, (number, rules)) in &topics {
+            let topic = book::join_topic(rows, id, rules)?;
+            if let Some(floor) = floors.get(number) {
+                Counts { floor: *floor, ..Counts::default() }.write(rows, topic)?;
+            }
+            open.insert(*id, (topic, ROOM));
+        }
+        Ok(())
+    })?;
+    Ok((open, lost.saturating_add(floors_lost)))
+}
+
+/// How bundles came, and whether they are shown, by their keys.
+struct Ways {
+    arrivals: HashMap<Vec<u8>, Arrival>,
+    unshown: HashMap<Vec<u8>, (Option<u32>, Arrival)>,
+    /// Stretches of the arrivals that can't be read, and of what is not shown.
+    lost: u64,
+    hidden_lost: u64,
+}
+
+impl Ways {
+    fn of(source: &Source) -> Self {
+        let (mut arrivals, mut unshown) = (HashMap::new(), HashMap::new());
+        let lost = source.sweep(Table::Arrivals.name(), &mut |_, value| {
+            if let Some((code, place)) = value.split_last() {
+                arrivals.insert(
+                    place.to_vec(),
+                    book::arrival_of(*code).unwrap_or(Arrival::Late { below: false }),
+                );
+            }
+        });
+        let hidden_lost = source.sweep(Table::Unshown.name(), &mut |key, value| {
+            unshown.extend(book::unshown_of(value).map(|how| (key.to_vec(), how)));
+        });
+        Self { arrivals, unshown, lost, hidden_lost }
+    }
+
+    fn way_of(&self, key: &[u8]) -> (Show, Arrival) {
+        match self.unshown.get(key) {
+            Some((None, arrival)) => (Show::Held, *arrival),
+            Some((Some(by), arrival)) => (Show::Rejected { by: *by }, *arrival),
+            // What was hidden is not known: the application judges again, all of it.
+            None if self.hidden_lost > 0 => (Show::Rejected { by: u32::MAX }, Arrival::Late { below: false }),
+            None => (Show::Now, self.arrivals.get(key).copied().unwrap_or(Arrival::Late { below: false })),
+        }
+    }
+}
+
+/// Keeps a group of bundles in the new store, in one transaction.
+fn keep(into: &Handle, topics: &mut Topics, keeps: &[Keep], damage: &mut Damage) -> Res<()> {
+    let kept = into.write(|rows| {
+        for keep in keeps {
+            let id = keep.bundle.header().topic;
+            if let Entry::Vacant(vacant) = topics.entry(id) {
+                // Its rules come when the application joins it.
+                vacant.insert((book::join_topic(rows, &id, &[])?, ROOM));
+            }
+        }
+        let group = crate::protocol::keeping::Group { keeps, record: None, now_ms: 0 };
+        book::keep_group(rows, topics, &group)
+    })?;
+    let saved = kept.iter().filter(|kept| matches!(kept, Kept::New { .. })).count() as u64;
+    damage.saved = damage.saved.saturating_add(saved);
+    damage.bad = damage.bad.saturating_add((kept.len() as u64).saturating_sub(saved));
     Ok(())
 }
 
