@@ -105,7 +105,10 @@ fn liars_that_act_late_are_given_time_in_single_runs() {
 fn help_names_every_adversary() {
     let help = stdout(&sim(&["--help"]));
     let help: String = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    for words in ["silent, censor-author", "back-dated; a+b for both", "a@10", "k is 1024", "up to 2 ms more"]
+    for liar in vouchsafe::sim::Liar::ALL {
+        assert!(help.contains(&liar.to_string()), "{liar} in {help}");
+    }
+    for words in ["silent, censor-author", "; a+b for both", "a@10", "k is 1024", "up to 2 ms more"]
     {
         assert!(help.contains(words), "{words} in {help}");
     }

@@ -191,7 +191,10 @@ fn a_study_writes_its_report_and_its_plots() {
 fn help_names_every_adversary() {
     let help = stdout(&lab(&["matrix", "--help"]));
     let help: String = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    for words in ["silent, censor-author", "back-dated; a+b for both", "a@10", "--resume", "k is 1024"] {
+    for liar in vouchsafe::sim::Liar::ALL {
+        assert!(help.contains(&liar.to_string()), "{liar} in {help}");
+    }
+    for words in ["silent, censor-author", "; a+b for both", "a@10", "--resume", "k is 1024"] {
         assert!(help.contains(words), "{words} in {help}");
     }
 }

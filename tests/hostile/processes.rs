@@ -159,7 +159,7 @@ async fn full_disk(position_log: &Path) {
     soon("a link", listener.topic.wait_for_links(1)).await.unwrap();
     let failed = soon("an answer", author.topic.publish("unrecorded")).await;
     assert!(
-        matches!(&failed, Err(PublishError::PositionLog(why)) if why.contains("position-log")),
+        matches!(&failed, Err(PublishError::PositionLog(why)) if why.contains("author.positions")),
         "{failed:?}"
     );
     // It hears and relays all the same.
