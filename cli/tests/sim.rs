@@ -108,8 +108,7 @@ fn help_names_every_adversary() {
     for liar in vouchsafe::sim::Liar::ALL {
         assert!(help.contains(&liar.to_string()), "{liar} in {help}");
     }
-    for words in ["silent, censor-author", "; a+b for both", "a@10", "k is 1024", "up to 2 ms more"]
-    {
+    for words in ["silent, censor-author", "; a+b for both", "a@10", "k is 1024", "up to 2 ms more"] {
         assert!(help.contains(words), "{words} in {help}");
     }
     assert!(!help.contains("chosen at random"));

@@ -382,7 +382,7 @@ mod tests {
             client(identity).with_client_cert_resolver(Arc::new(resolver))
         };
         assert!(listener_sees(alpn(with_key(&identity), ALPN)).await.is_ok());
-        assert!(listener_sees(alpn(with_key(&identity), b"vouchsafe/2")).await.is_err());
+        assert!(listener_sees(alpn(with_key(&identity), b"vouchsafe/1")).await.is_err());
         assert!(listener_sees(alpn(client(&identity).with_no_client_auth(), ALPN)).await.is_err());
         // Shows the key of another node and signs with its own.
         let other = encode_spki(&SecretKey::from_seed(&[3; 32]).public());

@@ -17,10 +17,10 @@ const HEAD_LEN: usize = 74;
 /// Encodes an [`Ask`].
 #[must_use]
 pub fn ask(ask: &Ask) -> Bytes {
-    let mut out =
-        begin(Kind::Ask, &ask.topic, ask.session, 9 + 68 * ask.ranges.len().min(MAX_RANGES_PER_ASK));
-    out.put_u64_le(ask.as_of);
     let ranges = ask.ranges.get(..MAX_RANGES_PER_ASK).unwrap_or(&ask.ranges);
+    let len = ranges.len().saturating_mul(68).saturating_add(9);
+    let mut out = begin(Kind::Ask, &ask.topic, ask.session, len);
+    out.put_u64_le(ask.as_of);
     out.put_u8(ranges.len() as u8);
     for range in ranges {
         put_bound(&mut out, &range.lo);
@@ -99,7 +99,8 @@ fn put_answer(out: &mut BytesMut, answer: &Answer) {
 #[must_use]
 pub fn fetch(fetch: &Fetch) -> Bytes {
     let ranges = fetch.ranges.get(..MAX_RANGES_PER_FETCH).unwrap_or(&fetch.ranges);
-    let mut out = begin(Kind::Fetch, &fetch.topic, fetch.session, 5 + 54 * ranges.len());
+    let mut out =
+        begin(Kind::Fetch, &fetch.topic, fetch.session, ranges.len().saturating_mul(54).saturating_add(5));
     out.put_u32_le(fetch.max_bytes.min(MAX_FETCH_BYTES));
     out.put_u8(ranges.len() as u8);
     for range in ranges {
@@ -115,7 +116,8 @@ pub fn fetch(fetch: &Fetch) -> Bytes {
 #[must_use]
 pub fn page(page: &Page) -> Bytes {
     let next = page.next.get(..MAX_RANGES_PER_FETCH).unwrap_or(&page.next);
-    let mut out = begin(Kind::Page, &page.topic, page.session, 9 + 12 * next.len());
+    let mut out =
+        begin(Kind::Page, &page.topic, page.session, next.len().saturating_mul(12).saturating_add(9));
     out.put_u64_le(page.floor);
     out.put_u8(next.len() as u8);
     next.iter().for_each(|mark| put_mark(&mut out, mark));

@@ -88,8 +88,11 @@ async fn topic_flood_is_refused() {
     scene.nobody_is_blamed().await;
     // Lanes: each once, and no stream beyond them is granted by flow control.
     let mut twice = Liar::greet(&scene.victim.topic).await;
-    let fourth = twice.bare.quinn().open_uni();
-    assert!(tokio::time::timeout(Duration::from_millis(200), fourth).await.is_err(), "a fourth stream");
+    let beyond = twice.bare.quinn().open_uni();
+    assert!(
+        tokio::time::timeout(Duration::from_millis(200), beyond).await.is_err(),
+        "a stream beyond the lanes"
+    );
     let both_ways = twice.bare.quinn().open_bi();
     assert!(tokio::time::timeout(Duration::from_millis(200), both_ways).await.is_err(), "a stream both ways");
     twice.bare.finish_lane(Lane::Replies).unwrap();
@@ -99,7 +102,7 @@ async fn topic_flood_is_refused() {
     let unknown =
         BarePeer::connect(&key, scene.victim.node.id(), scene.victim.node.local_addr()).await.unwrap();
     let mut stream = unknown.quinn().open_uni().await.unwrap();
-    stream.write_all(&[3]).await.unwrap();
+    stream.write_all(&[Lane::COUNT as u8]).await.unwrap();
     assert_eq!(soon("the end", unknown.closed()).await.0, u64::from(code::PROTOCOL_ORDER));
     scene.nobody_is_blamed().await;
     scene.gossips_on().await;

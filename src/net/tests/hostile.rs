@@ -52,7 +52,7 @@ async fn an_offence_just_before_a_goodbye_is_still_seen() {
 async fn an_unknown_lane_and_a_lane_opened_twice_break_the_order() {
     let (side, bare, _node) = link_and_bare().await;
     let mut stream = bare.quinn().open_uni().await.unwrap();
-    stream.write_all(&[3]).await.unwrap();
+    stream.write_all(&[Lane::COUNT as u8]).await.unwrap();
     assert_eq!(side.why_closed().await, LinkClosed::ProtocolOrder);
 
     let (side, mut bare, _node) = link_and_bare().await;
