@@ -651,6 +651,11 @@ impl Driver {
                 assert!(from_ms < to_ms, "nothing was missed");
                 assert!(self.engine.rules(&topic).is_some(), "missed in a topic that is not joined");
             }
+            // The topics are few and of one network, so none is refused.
+            Action::Joined { topic, result } => {
+                assert_eq!(result, Ok(()), "{topic:?}");
+                assert!(self.engine.rules(&topic).is_some(), "an answer for a topic that is not joined");
+            }
             Action::Event(event) => self.event(event),
             other => panic!("an action that this driver does not know: {other:?}"),
         }

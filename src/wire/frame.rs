@@ -8,7 +8,7 @@ use crate::rumor::{BundleId, Evidence, SignedHeader, TopicId};
 
 /// Everything that travels on a link. The comment names the lane.
 ///
-/// Exhaustive on purpose, as [`Kind`] and [`Lane`](super::Lane) are: a new kind of frame is a new version of the wire, and whoever
+/// Exhaustive on purpose, as [`Kind`](super::Kind) and [`Lane`](super::Lane) are: a new kind of frame is a new version of the wire, and whoever
 /// handles frames has to look at it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
