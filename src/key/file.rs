@@ -93,7 +93,7 @@ impl SecretKey {
         written.inspect_err(|_| drop(std::fs::remove_file(path)))
     }
 
-    /// Writes the key as [`SecretKey::save`] writes it to a file. **It shows the secret to whoever reads the stream.**
+    /// Writes the key as [`SecretKey::save`] writes it to a file. **Every reader of the stream sees the secret.**
     ///
     /// # Errors
     /// What the stream gives.

@@ -1,7 +1,7 @@
 //! Who is at the other end: TLS 1.3 with raw public keys (RFC 7250), both ways.
 //!
 //! The node key *is* the identity. There is no X.509, no authority and no name: each side shows one Ed25519 key and signs
-//! the handshake with it. A dialler expects one key and fails on any other; a listener learns the key of whoever dialled.
+//! the handshake with it. A dialler expects one key and fails on any other; a listener learns the dialler's key.
 //!
 //! A dialler's handshake can succeed before the listener has checked the dialler's key, so a dialler may trust the link
 //! only after the listener's first byte. Nothing is resumed and there is no early data: every connection proves its key.

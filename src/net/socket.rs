@@ -190,7 +190,7 @@ impl Socket {
         old
     }
 
-    /// Closes the socket and returns when its port is free, whoever still has a clone of it. Nothing is sent or received from
+    /// Closes the socket and returns when its port is free, even while clones of it exist. Nothing is sent or received from
     /// then on.
     pub(super) async fn release(&self) {
         let Some(bound) = self.replace(None) else { return };

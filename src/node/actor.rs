@@ -384,7 +384,7 @@ impl Actor {
         self.handle(if stays { Input::StopReading { topic } } else { Input::Leave { topic } });
     }
 
-    /// Whoever published has stopped waiting: what is not sealed yet is not published.
+    /// The publisher has stopped waiting: what is not sealed yet is not published.
     fn take_back(&mut self, request: u64) {
         for (topic, publish_id) in self.requests.open_of(request) {
             self.handle(Input::Withdraw { topic, publish_id });

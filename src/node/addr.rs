@@ -10,7 +10,7 @@ use crate::key::{ParseKeyError, PublicKey};
 pub(super) const MAX_NAME_LEN: usize = 253;
 
 /// A node's address: its key and where it listens. Written `KEY@HOST:PORT`, as in `9d61...@192.0.2.7:4433`,
-/// `9d61...@[2001:db8::7]:4433` or `9d61...@node.example.org:4433`. Whoever answers must prove the key.
+/// `9d61...@[2001:db8::7]:4433` or `9d61...@node.example.org:4433`. The node that answers must prove the key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PeerAddr {
     /// The node key.

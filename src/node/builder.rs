@@ -133,7 +133,7 @@ impl Builder {
         self
     }
 
-    /// Allows links with these node keys only, whoever dials. An empty list is refused by [`Builder::spawn`]. Default: all keys.
+    /// Allows links with these node keys only, dialled by either side. An empty list is refused by [`Builder::spawn`]. Default: all keys.
     pub fn allow(mut self, keys: impl IntoIterator<Item = PublicKey>) -> Self {
         self.allow = Some(keys.into_iter().collect());
         self

@@ -9,7 +9,7 @@ use crate::protocol::{LinkId, Mono};
 
 /// How long a replacement is remembered, and how often one key is told of at the most.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Keys whose replacements are remembered, and so most events in a window. Whoever makes up more keys hides among its own. (Guess.)
+/// Keys whose replacements are remembered, and so most events in a window. A stranger that makes up more keys hides among its own. (Guess.)
 const KEYS: usize = 64;
 
 /// Links that peers have dialled, and which of them came while another of the same key was there.
