@@ -93,7 +93,10 @@ fn engine(rules: &Arc<RuleSet>, now: Now) -> Engine {
         config,
     };
     let mut engine = Engine::new(setup, now);
-    engine.handle(now, Input::Join { rules: rules.clone(), deliver: true, validate: false });
+    engine.handle(
+        now,
+        Input::Join { rules: rules.clone(), deliver: true, validate: false, keep: Default::default() },
+    );
     engine.handle(now, Input::LinkUp { link: LINK, peer: PublicKey::from_bytes([4; 32]), dialled: true });
     let topics = vec![*rules.id().as_bytes()];
     let hello = Hello { network: *network.as_bytes(), clock_ms: START_MS, topics };

@@ -75,7 +75,12 @@ impl Scene {
         let now = Now { mono: Mono::from_nanos(1), unix_ms: START_MS };
         let mut scene = Self { engine: Engine::new(setup, now), now, links, deliveries: 0 };
         for rules in topics {
-            scene.take(Input::Join { rules: rules.clone(), deliver: true, validate: false });
+            scene.take(Input::Join {
+                rules: rules.clone(),
+                deliver: true,
+                validate: false,
+                keep: Default::default(),
+            });
         }
         let ids = topics.iter().map(|rules| *rules.id().as_bytes()).collect();
         let hello = wire::hello(&Hello {

@@ -248,7 +248,7 @@ pub fn engine_ops(data: &[u8]) {
     let mut driver = Driver::new(&run);
     for (n, rules) in TOPICS.iter().enumerate() {
         if run.joined & (1 << n) != 0 {
-            let join = Input::Join { rules: rules.clone(), deliver: true, validate: n == 2 };
+            let join = Input::Join { rules: rules.clone(), deliver: true, validate: n == 2, keep: Default::default() };
             driver.handle(join);
         }
     }
@@ -448,7 +448,7 @@ impl Driver {
             }
             Op::Join { topic: of, deliver } => {
                 let rules = topic(of).clone();
-                self.handle(Input::Join { rules, deliver, validate: of % 3 == 2 });
+                self.handle(Input::Join { rules, deliver, validate: of % 3 == 2, keep: Default::default() });
             }
             Op::Leave { topic: of } => self.leave(topic(of).id()),
             Op::Publish { topic: of, len } => {
@@ -459,7 +459,7 @@ impl Driver {
                 let body = Bytes::from(vec![publish_id.0 as u8; usize::from(len)]);
                 self.handle(match len % 4 {
                     3 => Input::TryPublish { topic, body, publish_id },
-                    _ => Input::Publish { topic, body, publish_id },
+                    _ => Input::Publish { topic, body, publish_id, kept: false },
                 });
             }
             Op::Withdraw { which } => {
@@ -756,7 +756,7 @@ impl Driver {
         self.now.unix_ms = START_MS + self.now.mono.as_nanos() / 1_000_000;
         self.handle(Input::Tick);
         for (n, rules) in TOPICS.iter().enumerate() {
-            self.handle(Input::Join { rules: rules.clone(), deliver: true, validate: n == 2 });
+            self.handle(Input::Join { rules: rules.clone(), deliver: true, validate: n == 2, keep: Default::default() });
         }
         self.pass(HEALING);
         self.link_up(HONEST, true, false);
@@ -818,7 +818,7 @@ mod tests {
         let mut driver =
             Driver::new(&Run { seed: 1, position_log: true, tight: false, joined: 7, ops: Vec::new() });
         for rules in TOPICS.iter() {
-            driver.handle(Input::Join { rules: rules.clone(), deliver: true, validate: false });
+            driver.handle(Input::Join { rules: rules.clone(), deliver: true, validate: false, keep: Default::default() });
         }
         for op in ops {
             driver.step(op);

@@ -174,7 +174,7 @@ impl Net {
 
     fn publish(&mut self, node: usize, topic: usize, publish_id: u64, len: usize) {
         let body = Bytes::from(vec![b'a' + node as u8; len]);
-        self.put(node, Input::Publish { topic: TOPICS[topic].id(), body, publish_id: PublishId(publish_id) });
+        self.put(node, Input::Publish { topic: TOPICS[topic].id(), body, publish_id: PublishId(publish_id), kept: false });
     }
 }
 
@@ -198,7 +198,7 @@ pub fn traffic() -> Vec<Seed> {
         for topic in [0, 1] {
             if (node, topic) != (3, 0) {
                 let rules = Arc::clone(&TOPICS[topic]);
-                net.put(node, Input::Join { rules, deliver: true, validate: false });
+                net.put(node, Input::Join { rules, deliver: true, validate: false, keep: Default::default() });
             }
         }
     }
@@ -231,7 +231,7 @@ pub fn traffic() -> Vec<Seed> {
     net.publish(1, 1, 12, 20_000);
     net.run(Duration::from_secs(2));
     let rules = Arc::clone(&TOPICS[0]);
-    net.put(3, Input::Join { rules, deliver: true, validate: false });
+    net.put(3, Input::Join { rules, deliver: true, validate: false, keep: Default::default() });
     net.run(Duration::from_secs(2));
     net.put(3, Input::Leave { topic: TOPICS[0].id() });
 

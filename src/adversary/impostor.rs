@@ -76,7 +76,7 @@ impl Impostor {
             steps: VecDeque::new(),
             lies: 0,
         };
-        this.input(now, Input::Join { rules, deliver: true, validate: false });
+        this.input(now, Input::Join { rules, deliver: true, validate: false, keep: Default::default() });
         this
     }
 

@@ -56,6 +56,7 @@ impl Actor {
                     }
                 }
                 Action::Record { from_ms, until_ms } => self.record(from_ms, until_ms),
+                Action::Store(_) => {}
                 Action::Joined { result, .. } => self.on_joined(result),
                 Action::Published { publish_id, result } => self.requests.settle(publish_id, result),
                 Action::Event(event) => self.tell(event),

@@ -142,7 +142,7 @@ impl Actor {
     pub(super) fn relay(&mut self, rules: Arc<RuleSet>) {
         self.relayed.insert(rules.id());
         self.joining.push_back(None);
-        self.handle(Input::Join { rules, deliver: false, validate: false });
+        self.handle(Input::Join { rules, deliver: false, validate: false, keep: Default::default() });
     }
 
     pub(super) async fn run(mut self) {
@@ -334,7 +334,7 @@ impl Actor {
         let (rules, validate) = (Arc::clone(&joining.rules), joining.validator.is_some());
         self.joining.push_back(Some(joining));
         // It is delivered from the first subscription on.
-        self.handle(Input::Join { rules, deliver: false, validate });
+        self.handle(Input::Join { rules, deliver: false, validate, keep: Default::default() });
         // The next message may end another join of the topic, which must not take this one with it.
         self.act();
     }
@@ -407,7 +407,7 @@ impl Actor {
         for (publish_id, body) in publish_ids {
             self.handle(match try_only {
                 true => Input::TryPublish { topic, body, publish_id },
-                false => Input::Publish { topic, body, publish_id },
+                false => Input::Publish { topic, body, publish_id, kept: false },
             });
         }
     }

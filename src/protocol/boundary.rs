@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::keeping::{KeepOptions, StoreAnswer, StoreJob};
 use super::{DownReason, Event, JoinRefusal, Offence, PublishError, Validation};
 use crate::key::{PublicKey, Signature};
 use crate::rumor::{Bundle, BundleId, RuleSet, RumorId, SignedHeader, TopicId};
@@ -96,8 +97,10 @@ pub enum Input {
         body: Bytes,
         /// How to answer.
         publish_id: PublishId,
+        /// Whether to answer only when it is kept, in a topic that is kept.
+        kept: bool,
     },
-    /// The same for an application that does not wait: if it can't be sealed now, or as soon as the position log has answered, it is
+    /// The same for an application that does not wait, not for the store either: if it can't be sealed now, or as soon as the position log has answered, it is
     /// answered with an error that says why.
     TryPublish {
         /// Where.
@@ -124,6 +127,8 @@ pub enum Input {
         deliver: bool,
         /// Whether the application wants to judge rumors before they are forwarded.
         validate: bool,
+        /// How it is kept, if it is: of several joins the last one's choice holds.
+        keep: KeepOptions,
     },
     /// The application reads a joined topic from now on: as if it were joined again with `deliver`.
     Read {
@@ -166,6 +171,8 @@ pub enum Input {
         /// What the operating system said.
         why: String,
     },
+    /// The store has answered [`Action::Store`], or has started.
+    Store(StoreAnswer),
     /// The node is going down: say goodbye to all.
     Shutdown,
     /// Nothing but time has passed.
@@ -235,6 +242,8 @@ pub enum Action {
         /// Unix milliseconds.
         until_ms: u64,
     },
+    /// Give the store something to do, and answer with [`Input::Store`]. A driver without a store on a disk has one in memory.
+    Store(StoreJob),
     /// The answer to [`Input::Join`]. There is one for each, in their order.
     Joined {
         /// The topic.

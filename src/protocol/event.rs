@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{DialError, DownReason, Impairment, StopReason};
 use crate::key::PublicKey;
-use crate::rumor::{Evidence, TopicId};
+use crate::rumor::{Evidence, Position, TopicId};
 use crate::wire::Reason;
 
 /// Bytes that no correct node sends, whatever its clock, state or configuration. Each closes the link and bans the key.
@@ -206,12 +206,15 @@ impl PublishError {
             | Self::WouldWait
             | Self::Silent { .. }
             | Self::ClockWrong { .. }
-            | Self::PositionLog(_) => true,
+            | Self::PositionLog(_)
+            | Self::StoreFull
+            | Self::Store(_) => true,
             Self::NotJoined(_)
             | Self::TooLarge { .. }
             | Self::NotAdmitted(_)
             | Self::DuplicateWriter
             | Self::Convicted
+            | Self::NotStored(_)
             | Self::Closed => false,
         }
     }
@@ -278,6 +281,17 @@ pub enum PublishError {
     /// The position log of used positions can't be written, so publishing could repeat a position after a restart.
     #[error("the position log of used positions can't be written: {0}")]
     PositionLog(String),
+    /// The topic has no room for more, and was told to drop nothing. Nothing was published.
+    #[error(
+        "the store has no room for more of this topic: raise its reserve, let it drop what is oldest, or forget what is not needed"
+    )]
+    StoreFull,
+    /// The store can't keep anything now. Nothing was published; `publish_unsynced` does not ask the store.
+    #[error("the store can't keep it: {0}; nothing was published")]
+    Store(String),
+    /// It was published at this position and could not be kept: do not publish it again.
+    #[error("published at {0}, and not stored: the network has it, so don't publish it again")]
+    NotStored(Position),
     /// The node has been shut down.
     #[error("the node is closed: spawn a new one")]
     Closed,

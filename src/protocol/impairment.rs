@@ -17,6 +17,13 @@ pub enum Impairment {
     RecordSlow,
     /// The used positions can't be recorded, so nothing can be published.
     RecordFailing,
+    /// Keeping what is said takes longer than 5 s, or waits behind so much that some of it is not kept. The live path goes on; peers
+    /// bring the rest again.
+    StoreSlow,
+    /// The store can't keep anything: its disk is full or fails. The live path goes on.
+    StoreFailing,
+    /// A topic is at its share of the store and drops nothing: what others say is relayed and not kept.
+    StoreFull,
     /// The application's validators are slower than what comes in. Some rumors are neither delivered nor forwarded by this
     /// node until they are offered again.
     ValidatorsSlow,
@@ -43,6 +50,9 @@ impl Impairment {
             }
             Self::RecordSlow => "move the position log to a faster disk, or find what keeps this one busy",
             Self::RecordFailing => "make room on the disk of the position log, or make its folder writable",
+            Self::StoreSlow => "move the store to a faster disk, or find what keeps this one busy",
+            Self::StoreFailing => "make room on the disk of the store, or make its folder writable",
+            Self::StoreFull => "raise the topic's reserve, or let it drop what is oldest",
             Self::ValidatorsSlow => {
                 "make the validator faster, or raise `validators.patience` and `validators.at_once`"
             }
@@ -62,6 +72,9 @@ impl fmt::Display for Impairment {
             Self::Silent => "this author key may not publish yet",
             Self::RecordSlow => "recording used positions is slow, so rumors leave late",
             Self::RecordFailing => "used positions can't be recorded, so nothing is published",
+            Self::StoreSlow => "the store is slow, so some of what is said is kept late",
+            Self::StoreFailing => "the store fails, so nothing is kept",
+            Self::StoreFull => "a topic has no room left in the store, so what others say there is not kept",
             Self::ValidatorsSlow => "validators are too slow, so some rumors are not passed on",
             Self::Unheard => "all that peers bring is too old or too far ahead for this clock",
             Self::Socket => "the UDP socket fails, so nothing is sent or received",

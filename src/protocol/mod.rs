@@ -87,6 +87,8 @@ mod meter;
 mod publisher;
 mod pulls;
 mod random;
+#[allow(dead_code, reason = "the engine begins to use it piece by piece")]
+mod repair;
 mod shrink;
 mod spread;
 mod stats;
@@ -101,8 +103,8 @@ pub use boundary::{Action, BatchId, Input, LinkId, PublishId, ValidationId, Veri
 #[doc(hidden)]
 pub use check::Caps;
 pub use config::{
-    BudgetConfig, Config, ConfigError, DialConfig, LinkConfig, PublishConfig, PullConfig, TopicConfig,
-    ValidatorConfig,
+    BudgetConfig, Config, ConfigError, DialConfig, HistoryConfig, LinkConfig, PublishConfig, PullConfig,
+    TopicConfig, ValidatorConfig,
 };
 pub use dialler::{DialState, Dialler, Ending, KeepError, KeptPeer, Order, Origin};
 pub use down::{DialError, DownReason, StopReason};

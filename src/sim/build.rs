@@ -201,7 +201,7 @@ impl Network {
             return;
         }
         let (rules, validate) = (Arc::clone(&self.rules), self.validates(node));
-        self.input(node, Input::Join { rules, deliver: true, validate });
+        self.input(node, Input::Join { rules, deliver: true, validate, keep: Default::default() });
     }
 
     /// A node that has just been made, or made again, takes up its work.

@@ -39,7 +39,7 @@ impl Network {
         self.publish_ids += 1;
         self.last = node as NodeIndex;
         self.record.asked(publish_id, node as NodeIndex, self.now);
-        self.input(node as NodeIndex, Input::Publish { topic, body: body.into(), publish_id });
+        self.input(node as NodeIndex, Input::Publish { topic, body: body.into(), publish_id, kept: false });
         self.drive(node as NodeIndex);
     }
 

@@ -23,6 +23,7 @@ mod position_log;
 mod redb;
 mod rows;
 mod salvage;
+mod serve;
 
 use std::io;
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ pub use check::{Report, TopicReport};
 pub use memory::MemoryStore;
 pub use position_log::{PositionLog, PositionLogError};
 pub use redb::RedbStore;
+pub use serve::{left, look, serve};
 
 /// What a call of a store gives.
 pub type Res<T> = Result<T, StoreError>;

@@ -40,6 +40,8 @@ pub struct Config {
     pub budget: BudgetConfig,
     /// What is kept of a topic.
     pub topics: TopicConfig,
+    /// What is kept of topics whose retention is longer than the relay window.
+    pub history: HistoryConfig,
     /// How rumors leave this node.
     pub publishing: PublishConfig,
     /// How rumors that were announced, or missed, are asked for.
@@ -95,6 +97,23 @@ pub struct TopicConfig {
     pub bytes: usize,
     /// Most of those bytes that one author may have, in the same way. Default 128 MiB.
     pub author_bytes: usize,
+}
+
+/// What is kept of topics whose retention is longer than the relay window (90 s), and what repair may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HistoryConfig {
+    /// Most bytes of encoded bundles that all topics together keep. A file takes up to twice as much. Default 8 GiB; a node without
+    /// a store on a disk keeps at most [`TopicConfig::bytes`].
+    pub bytes: u64,
+    /// Most bytes of encoded bundles that one topic keeps. Default 1 GiB.
+    pub topic_bytes: u64,
+    /// Most chains of authors, or live values, that a topic compares with peers. Default 131 072.
+    pub topic_heads: usize,
+    /// The same for all topics together. Default 262 144 (some 50 MiB).
+    pub heads: usize,
+    /// Bytes a second that this node serves of the past, to all links together. It serves less while live rumors wait. Default 64 MiB.
+    pub bytes_per_s: u64,
 }
 
 /// How rumors leave this node.
@@ -164,6 +183,13 @@ impl Default for Config {
                 cpu_burst: Duration::from_millis(100),
             },
             topics: TopicConfig { bundles: 131_072, bytes: 256 << 20, author_bytes: 128 << 20 },
+            history: HistoryConfig {
+                bytes: 8 << 30,
+                topic_bytes: 1 << 30,
+                topic_heads: 131_072,
+                heads: 262_144,
+                bytes_per_s: 64 << 20,
+            },
             publishing: PublishConfig {
                 eager: 8,
                 eager_author: 16,

@@ -40,6 +40,7 @@ use crate::protocol::linkset::LinkSet;
 use crate::protocol::publisher::Publisher;
 use crate::protocol::pulls::Wants;
 use crate::protocol::random::{Keyed, Random};
+use crate::protocol::repair::Repair;
 use crate::protocol::timers::{Timer, Timers};
 use crate::protocol::topics::left::Left;
 use crate::protocol::topics::window::Window;
@@ -90,6 +91,7 @@ pub struct Engine {
     evidence: EvidencePool,
     publisher: Publisher,
     condition: Condition,
+    repair: Repair,
     /// It is shut down: nothing is published any more, and no link comes up.
     closed: bool,
 }
@@ -115,6 +117,7 @@ impl Engine {
             evidence: EvidencePool::new(keyed),
             publisher: Publisher::new(setup.author, setup.position_log, now, keyed),
             condition: Condition::new(now),
+            repair: Repair::default(),
             closed: false,
             cx: Cx {
                 network: setup.network,
@@ -159,12 +162,14 @@ impl Engine {
             }
             Input::Verdicts { batch, verdicts } => self.on_verdicts(batch, &verdicts),
             Input::Validated { question, verdict } => self.on_validated(question, verdict),
-            Input::Publish { topic, body, publish_id } => self.on_publish(topic, body, publish_id, false),
+            Input::Publish { topic, body, publish_id, kept: _ } => {
+                self.on_publish(topic, body, publish_id, false)
+            }
             Input::TryPublish { topic, body, publish_id } => self.on_publish(topic, body, publish_id, true),
             Input::Withdraw { topic, publish_id } => {
                 self.withdraw(topic, publish_id, PublishError::WouldWait)
             }
-            Input::Join { rules, deliver, validate } => self.on_join(rules, deliver, validate),
+            Input::Join { rules, deliver, validate, keep: _ } => self.on_join(rules, deliver, validate),
             Input::Read { topic } => self.on_read(topic),
             Input::Undelivered { topic, id } => self.on_undelivered(topic, &id),
             Input::StopReading { topic } => self.on_stop_reading(topic),
@@ -173,6 +178,7 @@ impl Engine {
             Input::RecordFailed { why } => self.on_record_failed(why),
             Input::Impaired { what, holds: true } => self.impair(what, None),
             Input::Impaired { what, holds: false } => self.recover(what),
+            Input::Store(_) => {}
             Input::Shutdown => self.on_shutdown(),
             Input::Tick => {}
         }

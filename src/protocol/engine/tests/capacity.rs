@@ -136,7 +136,15 @@ fn a_topic_left_and_joined_again_validates_nothing_unverified() {
     world.run(50);
     // When the topic is left and joined again, and somebody sends the second one under a signature that does not hold.
     world.handle(node, crate::protocol::Input::Leave { topic: rules.id() });
-    world.handle(node, crate::protocol::Input::Join { rules: rules.clone(), deliver: true, validate: true });
+    world.handle(
+        node,
+        crate::protocol::Input::Join {
+            rules: rules.clone(),
+            deliver: true,
+            validate: true,
+            keep: Default::default(),
+        },
+    );
     world.verify_takes = Duration::from_secs(1);
     world.pushes(liar, &[&super::hostile::forged(&words[1], 1)]);
     world.run(3_000);

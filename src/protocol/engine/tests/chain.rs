@@ -52,8 +52,14 @@ fn the_chain_goes_on_after_a_topic_was_left_and_is_forgotten_with_the_window() {
         world.run(away);
         // Leaving another topic is when what is old is forgotten.
         world.handle(0, Input::Leave { topic: other.id() });
-        world.handle(0, Input::Join { rules: other.clone(), deliver: true, validate: false });
-        world.handle(0, Input::Join { rules: rules.clone(), deliver: true, validate: false });
+        world.handle(
+            0,
+            Input::Join { rules: other.clone(), deliver: true, validate: false, keep: Default::default() },
+        );
+        world.handle(
+            0,
+            Input::Join { rules: rules.clone(), deliver: true, validate: false, keep: Default::default() },
+        );
         world.run(100);
         says(&mut world, &rules, &["again"]);
     }

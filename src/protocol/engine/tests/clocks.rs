@@ -297,8 +297,12 @@ fn whatever_a_clock_does_nothing_is_heard_twice_and_no_author_takes_its_own_word
                     world.handle(0, crate::protocol::Input::Leave { topic: rules.id() });
                     let wait = world.random.below(3_000) as u64;
                     world.run(wait);
-                    let join =
-                        crate::protocol::Input::Join { rules: rules.clone(), deliver: true, validate: false };
+                    let join = crate::protocol::Input::Join {
+                        rules: rules.clone(),
+                        deliver: true,
+                        validate: false,
+                        keep: Default::default(),
+                    };
                     world.handle(0, join);
                 }
                 2 => {

@@ -213,7 +213,10 @@ fn a_copy_that_is_not_verified_proves_nothing_after_a_topic_was_left_and_joined_
     world.says(one, Lane::Control, header_frame(&yes));
     world.run(100);
     world.handle(node, Input::Leave { topic: rules.id() });
-    world.handle(node, Input::Join { rules: rules.clone(), deliver: true, validate: false });
+    world.handle(
+        node,
+        Input::Join { rules: rules.clone(), deliver: true, validate: false, keep: Default::default() },
+    );
     // When the second word is being verified, and then the first comes again, forged.
     world.verify_takes = Duration::from_secs(1);
     world.pushes(other, &[&no]);

@@ -277,7 +277,7 @@ fn a_link_that_joins_a_convicted_authors_topic_is_sent_the_evidence() {
     let mut world = World::new(61);
     let ([listed, open], node, neighbour, author) = told_what_it_had_no_use_for(&mut world);
     // When the node joins the open topic, then it is told within the second, once, and its neighbour's other peers are not.
-    world.handle(node, Input::Join { rules: open, deliver: true, validate: false });
+    world.handle(node, Input::Join { rules: open, deliver: true, validate: false, keep: Default::default() });
     world.run(1_500);
     assert!(world.nodes[node].convicted(&author.public()));
     // And leaving a topic and joining it again tells it nothing new.
@@ -285,7 +285,10 @@ fn a_link_that_joins_a_convicted_authors_topic_is_sent_the_evidence() {
     for _ in 0..3 {
         world.handle(node, Input::Leave { topic: listed.id() });
         world.run(1_500);
-        world.handle(node, Input::Join { rules: listed.clone(), deliver: true, validate: false });
+        world.handle(
+            node,
+            Input::Join { rules: listed.clone(), deliver: true, validate: false, keep: Default::default() },
+        );
         world.run(1_500);
     }
     assert_eq!(world.nodes[node].counters().evidence_known, known);
@@ -297,7 +300,10 @@ fn a_node_that_has_just_joined_relays_no_convicted_author() {
     let mut world = World::new(62);
     let ([_, open], node, _, author) = told_what_it_had_no_use_for(&mut world);
     // When the node joins the open topic, and a liar brings it 39 words of that author,
-    world.handle(node, Input::Join { rules: open.clone(), deliver: true, validate: false });
+    world.handle(
+        node,
+        Input::Join { rules: open.clone(), deliver: true, validate: false, keep: Default::default() },
+    );
     let liar = world.hostile(node);
     for slot in 0..39 {
         let word = world.says_at(&author, &open, slot, "word");

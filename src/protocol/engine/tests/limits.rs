@@ -103,7 +103,10 @@ fn topic_flood_is_refused() {
     assert!(world.engine(node).banned().is_empty());
     for n in 0..100 {
         let rules = std::sync::Arc::new(Topic::named(format!("{n}")).bind(rules.network()).unwrap());
-        world.handle(node, crate::protocol::Input::Join { rules, deliver: true, validate: false });
+        world.handle(
+            node,
+            crate::protocol::Input::Join { rules, deliver: true, validate: false, keep: Default::default() },
+        );
     }
     assert_eq!(world.engine(node).stats().topics.len(), crate::protocol::MAX_TOPICS);
     let word = world.says_at(&world.liar(1), &rules, 0, "word");

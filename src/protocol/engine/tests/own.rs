@@ -199,8 +199,15 @@ fn leaving_a_topic_and_joining_it_again_is_no_second_writer() {
         world.run(100);
         world.nodes[0].ids.clear();
         // When it is joined again, and another link tells what was said there,
-        world
-            .handle(0, crate::protocol::Input::Join { rules: rules.clone(), deliver: true, validate: false });
+        world.handle(
+            0,
+            crate::protocol::Input::Join {
+                rules: rules.clone(),
+                deliver: true,
+                validate: false,
+                keep: Default::default(),
+            },
+        );
         world.connect(0, 2);
         world.run(5_000);
         // Then what it said is not delivered to it again, nor taken for another's, and it goes on at later positions.

@@ -17,7 +17,10 @@ fn rules(name: &str) -> Arc<RuleSet> {
 }
 
 fn join(world: &mut World, node: usize, rules: &Arc<RuleSet>) {
-    world.handle(node, Input::Join { rules: rules.clone(), deliver: true, validate: false });
+    world.handle(
+        node,
+        Input::Join { rules: rules.clone(), deliver: true, validate: false, keep: Default::default() },
+    );
 }
 
 fn leave(world: &mut World, node: usize, rules: &RuleSet) {
@@ -199,7 +202,7 @@ fn each_join_is_answered_once_whether_it_is_taken_or_not() {
     let mut join = |name: &str, network: &str| {
         let rules = Arc::new(Topic::named(name).bind(NetworkId::of(network)).unwrap());
         let topic = rules.id();
-        engine.handle(now, Input::Join { rules, deliver: true, validate: false });
+        engine.handle(now, Input::Join { rules, deliver: true, validate: false, keep: Default::default() });
         let answer = |action| match action {
             Action::Joined { topic: of, result } => Some((of == topic, result)),
             _ => None,
@@ -269,7 +272,10 @@ fn joining_delivers_what_the_window_holds_in_order() {
     let mut world = World::new(8);
     let reader = world.node();
     let rules = world.topic(&Topic::named("t"));
-    world.handle(reader, Input::Join { rules: rules.clone(), deliver: false, validate: false });
+    world.handle(
+        reader,
+        Input::Join { rules: rules.clone(), deliver: false, validate: false, keep: Default::default() },
+    );
     let author = world.node();
     world.connect(author, reader);
     world.run(300);
@@ -293,7 +299,10 @@ fn rumors_past_the_delivery_window_are_not_given_to_a_new_subscriber() {
     let mut world = World::new(9);
     let reader = world.node();
     let rules = world.topic(&Topic::named("t").retention(Duration::from_secs(600)));
-    world.handle(reader, Input::Join { rules: rules.clone(), deliver: false, validate: false });
+    world.handle(
+        reader,
+        Input::Join { rules: rules.clone(), deliver: false, validate: false, keep: Default::default() },
+    );
     let hostile = world.hostile(reader);
     let words: Vec<_> = [40, 0].map(|ago| world.tick(&rules) - ago).into();
     let [old, new] = [0, 1].map(|n| bundle(&world.liar(1), &rules, words[n], 0, &[["old", "new"][n]]));
@@ -335,7 +344,10 @@ fn a_validator_runs_before_a_held_back_rumor_is_delivered() {
         spec.validator = Some(Box::new(move |bundle| Some(verdict(!bundle.encoded().ends_with(b"bad")))));
     });
     let rules = world.topic(&Topic::named("t"));
-    world.handle(node, Input::Join { rules: rules.clone(), deliver: false, validate: false });
+    world.handle(
+        node,
+        Input::Join { rules: rules.clone(), deliver: false, validate: false, keep: Default::default() },
+    );
     let hostile = world.hostile(node);
     for (number, word) in ["good", "bad"].into_iter().enumerate() {
         let word = world.says_at(&world.liar(number as u64), &rules, 0, word);
@@ -343,13 +355,19 @@ fn a_validator_runs_before_a_held_back_rumor_is_delivered() {
     }
     world.run(500);
     // When its application joins with a validator, then it is given only what that accepts.
-    world.handle(node, Input::Join { rules: rules.clone(), deliver: true, validate: true });
+    world.handle(
+        node,
+        Input::Join { rules: rules.clone(), deliver: true, validate: true, keep: Default::default() },
+    );
     world.run(500);
     assert_eq!(world.nodes[node].heard(), ["good"]);
     assert_eq!(world.nodes[node].counters().validator_rejected, 1);
     // And what was judged once is not judged again when the reader changes.
     world.handle(node, Input::StopReading { topic: rules.id() });
-    world.handle(node, Input::Join { rules: rules.clone(), deliver: false, validate: true });
+    world.handle(
+        node,
+        Input::Join { rules: rules.clone(), deliver: false, validate: true, keep: Default::default() },
+    );
     let late = world.says_at(&world.liar(0), &rules, 1, "bad");
     world.pushes(hostile, &[&late]);
     world.run(500);

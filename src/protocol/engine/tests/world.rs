@@ -152,7 +152,7 @@ impl World {
     fn rejoin(&mut self, index: usize) {
         let validate = self.nodes[index].validator.is_some();
         for rules in self.topics.clone() {
-            self.handle(index, Input::Join { rules, deliver: true, validate });
+            self.handle(index, Input::Join { rules, deliver: true, validate, keep: Default::default() });
         }
     }
 
@@ -211,7 +211,7 @@ impl World {
         let publish_id = PublishId(self.publish_ids);
         self.publish_ids += 1;
         let body = Bytes::copy_from_slice(body.as_ref());
-        self.handle(node, Input::Publish { topic: rules.id(), body, publish_id });
+        self.handle(node, Input::Publish { topic: rules.id(), body, publish_id, kept: false });
         publish_id
     }
 

@@ -10,11 +10,15 @@
 //!
 //! Positions and floors are ticks of the topic. Sizes are bytes of encoded bundles, without what a store adds around them.
 
+mod job;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::key::PublicKey;
 use crate::rumor::{Bundle, BundleId, Evidence, Position, SignedHeader};
+
+pub use job::{Forgotten, Found, Full, KeepOptions, LookId, Query, StoreAnswer, StoreJob, StoreTrouble};
 
 /// What a store is told about a topic when it is opened. A local choice: nodes with other values never blame each other.
 #[derive(Clone, PartialEq, Eq, Debug)]
