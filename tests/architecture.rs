@@ -14,8 +14,8 @@ const LAYERS: [(&str, &[&str]); 11] = [
     ("protocol", &["key", "rumor", "verify", "wire"]),
     ("store", &["key", "rumor", "verify", "wire", "protocol"]),
     ("net", &["key", "rumor", "verify", "wire", "protocol"]),
-    ("adversary", &["key", "rumor", "verify", "wire", "protocol"]),
-    ("sim", &["key", "rumor", "verify", "wire", "protocol", "adversary"]),
+    ("adversary", &["key", "rumor", "verify", "wire", "protocol", "store"]),
+    ("sim", &["key", "rumor", "verify", "wire", "protocol", "store", "adversary"]),
     ("hostile", &["key", "rumor", "wire", "protocol", "net", "adversary"]),
     ("node", &["key", "rumor", "verify", "wire", "protocol", "store", "net"]),
 ];

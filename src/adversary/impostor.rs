@@ -12,6 +12,7 @@ use crate::protocol::{
     Validation,
 };
 use crate::rumor::SignedHeader;
+use crate::store::{MemoryStore, Store as _, serve};
 use crate::verify::verify_single;
 use crate::wire::{Lane, Reason};
 
@@ -45,6 +46,7 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Impostor {
     engine: Engine,
+    store: MemoryStore,
     actor: Actor,
     /// How much faster than the true one the adversary's clock runs.
     haste: u32,
@@ -68,8 +70,12 @@ impl Impostor {
             seed: bytes,
             config: Config::default(),
         };
+        let mut store = MemoryStore::new(seed | 1);
+        // Memory fails at nothing.
+        let _ = store.start(&key.public());
         let mut this = Self {
             engine: Engine::new(setup, now),
+            store,
             actor: Actor::new(liar, key, plot, now, seed),
             haste: 1,
             delayed: BTreeMap::new(),
@@ -196,6 +202,11 @@ impl Impostor {
                 }
                 Action::Record { from_ms, until_ms } => {
                     self.engine.handle(now, Input::Recorded { from_ms, until_ms });
+                }
+                Action::Store(job) => {
+                    if let Some(answer) = serve(&mut self.store, job, now.unix_ms) {
+                        self.engine.handle(now, Input::Store(answer));
+                    }
                 }
                 Action::Close { link, reason } => self.steps.push_back(Step::Close { link, reason }),
                 _ => {}

@@ -10,7 +10,7 @@ use crate::key::PublicKey;
 use crate::net::Link;
 use crate::protocol::{Action, Input, Validation, ValidationId};
 use crate::rumor::Bundle;
-use crate::store::{PositionLog, PositionLogError};
+use crate::store::{PositionLog, PositionLogError, serve};
 
 impl Actor {
     /// Does whatever the engine wants done. Nothing here waits.
@@ -56,7 +56,12 @@ impl Actor {
                     }
                 }
                 Action::Record { from_ms, until_ms } => self.record(from_ms, until_ms),
-                Action::Store(_) => {}
+                Action::Store(job) => {
+                    let now_ms = self.now().unix_ms;
+                    if let Some(answer) = serve(&mut self.store, job, now_ms) {
+                        self.handle(Input::Store(answer));
+                    }
+                }
                 Action::Joined { result, .. } => self.on_joined(result),
                 Action::Published { publish_id, result } => self.requests.settle(publish_id, result),
                 Action::Event(event) => self.tell(event),

@@ -2,11 +2,12 @@
 
 use core::net::SocketAddr;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{DialError, DownReason, Impairment, StopReason};
 use crate::key::PublicKey;
-use crate::rumor::{Evidence, Position, TopicId};
+use crate::rumor::{Evidence, TopicId};
 use crate::wire::Reason;
 
 /// Bytes that no correct node sends, whatever its clock, state or configuration. Each closes the link and bans the key.
@@ -117,6 +118,22 @@ pub enum Event {
         /// Milliseconds.
         ahead_ms: i64,
     },
+    /// The store was damaged and has been made anew from what could be read. What was lost is asked of peers again.
+    StoreDamaged {
+        /// Where the damaged file is now.
+        moved_to: PathBuf,
+        /// Bundles that were read from it and are held again.
+        saved: u64,
+        /// Bundles that were read and not taken: their checksum or their contents did not hold.
+        bad: u64,
+        /// Stretches of the file that could not be read; how many bundles stood there is not known.
+        unreadable: u64,
+    },
+    /// The store was last used by a clock that was ahead of this one. What it keeps begins with the earliest that it still holds.
+    ClockBehind {
+        /// Milliseconds that this clock is behind that one.
+        behind_ms: u64,
+    },
     /// The node can't speak, hear, record or judge as it should. Told once, until [`Event::Recovered`];
     /// [`Impairment::remedy`] says what to do.
     Impaired {
@@ -181,6 +198,16 @@ impl fmt::Display for Event {
                 let by = ahead_ms.unsigned_abs();
                 write!(f, "this clock is {by} ms {side} the peers': set it, or rumors are ignored")
             }
+            Self::StoreDamaged { moved_to, saved, bad, unreadable } => write!(
+                f,
+                "the store was damaged: {saved} bundles were saved, {bad} were not, and {unreadable} stretches could not be read; \
+                 the damaged file is {}; peers bring back what is missing",
+                moved_to.display()
+            ),
+            Self::ClockBehind { behind_ms } => write!(
+                f,
+                "this clock is {behind_ms} ms behind the one by which the store was last used: if it is wrong, set it"
+            ),
             Self::Impaired { what, until_ms: None } => write!(f, "impaired: {what}; {}", what.remedy()),
             Self::Impaired { what, until_ms: Some(until) } => {
                 write!(f, "impaired until {until} (Unix time, ms): {what}; {}", what.remedy())
@@ -193,121 +220,6 @@ impl fmt::Display for Event {
             }
         }
     }
-}
-
-impl PublishError {
-    /// Whether the same body may be published later through the same handle: what stands in the way is the state of links, queues
-    /// or disk, and may change by itself.
-    #[must_use]
-    pub const fn is_temporary(&self) -> bool {
-        match self {
-            Self::NoLink
-            | Self::NotRelayed { .. }
-            | Self::WouldWait
-            | Self::Silent { .. }
-            | Self::ClockWrong { .. }
-            | Self::PositionLog(_)
-            | Self::StoreFull
-            | Self::Store(_) => true,
-            Self::NotJoined(_)
-            | Self::TooLarge { .. }
-            | Self::NotAdmitted(_)
-            | Self::DuplicateWriter
-            | Self::Convicted
-            | Self::NotStored(_)
-            | Self::Closed => false,
-        }
-    }
-}
-
-/// Why something was not published.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PublishError {
-    /// The topic was not joined.
-    #[error("topic {0} is not joined: join it before publishing")]
-    NotJoined(TopicId),
-    /// The body is larger than the topic allows.
-    #[error("a body of {len} bytes, where the topic allows {max}: split it, or publish its hash")]
-    TooLarge {
-        /// Its length in bytes.
-        len: usize,
-        /// The most that the topic allows.
-        max: u32,
-    },
-    /// No link to anybody who relays the topic: the rumor would reach nobody.
-    #[error(
-        "no link to anybody in this topic yet: wait for `wait_for_links(1)`, or check the bootstrap addresses"
-    )]
-    NoLink,
-    /// There are links, and none of these peers relays the topic. Peers tell each other ids of topics and not their rules, so
-    /// this is all that a node can know of a peer that relays a topic of the same name with other rules.
-    #[error(
-        "none of the {links} linked peers relays this topic: wait for `wait_for_links(1)`, or make all its rules alike on all nodes \
-         (name, slots, tick, max_body, retention, guarantee, authors): other rules are another topic"
-    )]
-    NotRelayed {
-        /// Links on which both sides have said hello.
-        links: usize,
-    },
-    /// The topic names its authors, and we are not one.
-    #[error("author {0} is not on the topic's list of authors")]
-    NotAdmitted(PublicKey),
-    /// Somebody else writes under the same key.
-    #[error("another process writes under this author key: stop one of the two, then restart this one")]
-    DuplicateWriter,
-    /// Our own key was convicted of equivocation.
-    #[error("this author key was convicted of equivocation and nobody will listen to it: make a new key")]
-    Convicted,
-    /// No slot or no room right now (only for those who asked not to wait).
-    #[error("no slot or no room right now: use `publish`, which waits, or slow down")]
-    WouldWait,
-    /// This author key may have been used at positions up to a later time, so it says nothing before.
-    #[error(
-        "this author key is silent until {until_ms} (Unix time, ms), since it may have been used up to then: publish again then"
-    )]
-    Silent {
-        /// Unix time in milliseconds from which on it may publish.
-        until_ms: u64,
-    },
-    /// Our clock differs so much from the peers' that they would ignore what we say.
-    #[error(
-        "this machine's clock is {ahead_ms} ms ahead of the peers', so they would ignore it: set the clock, then publish again"
-    )]
-    ClockWrong {
-        /// Milliseconds that our clock is ahead; negative if it is behind.
-        ahead_ms: i64,
-    },
-    /// The position log of used positions can't be written, so publishing could repeat a position after a restart.
-    #[error("the position log of used positions can't be written: {0}")]
-    PositionLog(String),
-    /// The topic has no room for more, and was told to drop nothing. Nothing was published.
-    #[error(
-        "the store has no room for more of this topic: raise its reserve, let it drop what is oldest, or forget what is not needed"
-    )]
-    StoreFull,
-    /// The store can't keep anything now. Nothing was published; `publish_unsynced` does not ask the store.
-    #[error("the store can't keep it: {0}; nothing was published")]
-    Store(String),
-    /// It was published at this position and could not be kept: do not publish it again.
-    #[error("published at {0}, and not stored: the network has it, so don't publish it again")]
-    NotStored(Position),
-    /// The node has been shut down.
-    #[error("the node is closed: spawn a new one")]
-    Closed,
-}
-
-/// Why a topic can't be joined now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum JoinRefusal {
-    /// As many topics are joined as may be.
-    TooMany,
-    /// So many topics were left within the last minutes that no more can be remembered: this one, left again, could be
-    /// delivered twice.
-    TooManyLeft,
-    /// The rules belong to another network.
-    OtherNetwork,
 }
 
 #[cfg(test)]
@@ -339,9 +251,11 @@ pub(crate) mod tests {
             | Event::Convicted { .. }
             | Event::DuplicateWriter { .. }
             | Event::ClockSkew { .. }
+            | Event::StoreDamaged { .. }
+            | Event::ClockBehind { .. }
             | Event::Impaired { .. }
             | Event::Recovered { .. }
-            | Event::Stopped { .. } => 12,
+            | Event::Stopped { .. } => 14,
         };
         let why = DownReason::PeerCode { code: 7, words: "bye\n".into() };
         let events = vec![
@@ -355,6 +269,8 @@ pub(crate) mod tests {
             Event::Convicted { evidence },
             Event::DuplicateWriter { topic, tick: 7 },
             Event::ClockSkew { ahead_ms: -31_000 },
+            Event::StoreDamaged { moved_to: "store.damaged".into(), saved: 9, bad: 1, unreadable: 2 },
+            Event::ClockBehind { behind_ms: 70_000 },
             Event::Impaired { what: Impairment::Clock, until_ms: None },
             Event::Impaired { what: Impairment::Silent, until_ms: Some(1_700_000_000_000) },
             Event::Recovered { what: Impairment::Clock, lasted },

@@ -70,6 +70,9 @@ pub(super) const MAX_LISTED_IDS: usize = 16 * MAX_IDS_PER_FRAME;
 pub(super) const TOLD_AHEAD: usize = 32 * 1024;
 /// Most pieces of evidence that wait.
 pub(super) const EVIDENCE_QUEUE: usize = 1024;
+/// Bytes of others' bundles that the store was given to keep and has not answered for. Beyond it they are relayed and not kept.
+/// (Guess: a second of a fast network, in which a store commits once at least.)
+pub(super) const WAITING_KEEPS: usize = 8 * 1024 * 1024;
 /// Most frames of the history that wait on a link: what answers a peer that asks and does not read. (Guess.)
 pub(super) const HISTORY_QUEUE: usize = 8;
 

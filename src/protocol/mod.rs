@@ -87,7 +87,7 @@ mod meter;
 mod publisher;
 mod pulls;
 mod random;
-#[allow(dead_code, reason = "the engine begins to use it piece by piece")]
+mod refusal;
 mod repair;
 mod shrink;
 mod spread;
@@ -109,11 +109,12 @@ pub use config::{
 pub use dialler::{DialState, Dialler, Ending, KeepError, KeptPeer, Order, Origin};
 pub use down::{DialError, DownReason, StopReason};
 pub use engine::{Engine, Setup};
-pub use event::{Event, JoinRefusal, Offence, PublishError, Validation};
+pub use event::{Event, Offence, Validation};
 pub use impairment::Impairment;
 pub use limits::{LANE_CREDIT, MAX_LINKS, MAX_TOPICS, RELAY_FUTURE, RELAY_PAST};
 pub use links::outbox::FRAME_OVERHEAD;
 pub use publisher::UsedPositions;
+pub use refusal::{JoinRefusal, PublishError};
 pub use stats::{Counters, LinkStats, Stats, TopicStats};
 pub use time::{Mono, Now};
 pub use topics::window::{DELIVER_FUTURE, DELIVER_PAST, MAX_SKEW};

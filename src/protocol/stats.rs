@@ -41,6 +41,12 @@ counters! {
     unasked_history,
     /// Stage 3: questions about the past that found too many answers waiting on their link.
     history_unanswered,
+    /// Bundles that the store keeps since the start.
+    kept,
+    /// Bundles of kept topics that were relayed and not kept: the store was slow, failed, or had no use for them. Peers bring them again.
+    not_kept,
+    /// Bundles that were relayed and not kept, since their topic had no room in the store.
+    store_full,
     /// Stage 4: bundles, headers and announcements in topics we don't relay.
     unknown_topic,
     /// Stage 4 and 7: offences, of all kinds.

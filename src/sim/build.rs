@@ -123,6 +123,7 @@ impl Network {
             wake: u64::MAX,
             bytes_out: 0,
             recorded: crate::rumor::Spans::default(),
+            store: None,
             life: 0,
             troubles: Default::default(),
             orphans: Vec::new(),

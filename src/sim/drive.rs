@@ -77,7 +77,7 @@ impl Network {
                 self.note(bundle.id().as_bytes());
                 self.validate(index, question);
             }
-            Action::Store(_) => {}
+            Action::Store(job) => self.store(index, job),
             // (What a join leads to is in the trace: the peers are told.)
             Action::Joined { result: Ok(()), .. } => {}
             Action::Joined { result: Err(why), .. } => {

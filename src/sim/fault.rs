@@ -7,6 +7,7 @@ use super::queue::{Happening, NodeIndex};
 use super::scenario::Start;
 use super::time::{IDLE, nanos};
 use crate::protocol::{Input, UsedPositions};
+use crate::store::Store as _;
 use crate::wire::Reason;
 
 /// Goodbyes of a node that leaves are written within this, then it is gone: `net` gives them a second.
@@ -91,6 +92,12 @@ impl Network {
         let Some(this) = self.nodes.get_mut(node) else { return };
         (this.machine, this.alive, this.wake) = (machine, true, u64::MAX);
         this.life += 1;
+        let incarnation = u64::from(this.life).saturating_mul(1 << 32).saturating_add(node as u64 + 1);
+        this.store = this.store.take().filter(|_| with_position_log).map(|store| store.reopened(incarnation));
+        if let Some(store) = &mut this.store {
+            // Memory fails at nothing.
+            let _ = store.start(&this.secret.public());
+        }
         // What its peers still send on old links is answered with a reset.
         for (peer, link) in std::mem::take(&mut this.orphans) {
             let delay = self.delay(node as NodeIndex, peer);

@@ -58,6 +58,7 @@ mod record;
 mod run;
 mod scenario;
 mod stir;
+mod storing;
 mod time;
 mod topology;
 mod trouble;

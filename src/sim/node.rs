@@ -12,6 +12,7 @@ use super::uplink::Uplink;
 use crate::adversary::Actor;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::{Input, LinkId, Now};
+use crate::store::MemoryStore;
 use crate::wire::{Lane, Reason};
 
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub(super) struct Node {
     pub(super) bytes_out: u64,
     /// Until when its position log says that it may have spoken, Unix milliseconds.
     pub(super) recorded: crate::rumor::Spans,
+    /// What it keeps of kept topics; made when it is first asked.
+    pub(super) store: Option<MemoryStore>,
     /// Counts restarts.
     pub(super) life: u32,
     pub(super) troubles: Troubles,

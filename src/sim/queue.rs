@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use bytes::Bytes;
 
+use crate::protocol::keeping::StoreAnswer;
 use crate::protocol::{BatchId, LinkId, ValidationId};
 use crate::wire::{Lane, Reason};
 
@@ -21,6 +22,8 @@ pub(super) enum Happening {
     Judged { batch: BatchId, verdicts: Vec<bool> },
     /// A record is written, or has failed.
     Recorded { life: u32, from_ms: u64, until_ms: u64, fails: bool },
+    /// The store has answered.
+    Stored { life: u32, answer: Box<StoreAnswer> },
     /// The application has judged a bundle.
     Validated { life: u32, question: ValidationId },
     /// A link that was not read is read again: its next frame.
@@ -66,6 +69,7 @@ impl Happening {
                 | Self::Room { .. }
                 | Self::Judged { .. }
                 | Self::Recorded { .. }
+                | Self::Stored { .. }
                 | Self::Validated { .. }
                 | Self::Wake
         )

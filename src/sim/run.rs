@@ -85,6 +85,7 @@ impl Network {
             Happening::Recorded { life, from_ms, until_ms, fails } => {
                 self.on_recorded(node, life, (from_ms, until_ms), fails);
             }
+            Happening::Stored { life, answer } => self.on_stored(node, life, *answer),
             Happening::Validated { life, question } => self.on_validated(node, life, question),
             Happening::Judged { batch, verdicts } => self.input(node, Input::Verdicts { batch, verdicts }),
             Happening::TurnOver => return self.on_turn_over(node),

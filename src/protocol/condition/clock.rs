@@ -15,6 +15,9 @@ const CLOCK_QUORUM: usize = 3;
 /// A wall clock that goes further than this against the monotonic clock between two inputs has jumped: it is looked at at once, and
 /// else every second. (Guess; what costs nothing need not be exact.)
 const JUMP_MS: u64 = 3_000;
+/// A wall clock that has gone further than this against the monotonic clock, since links last agreed with it, removes nothing. (Twice
+/// the skew.)
+const JUMP_CONFIRMED_MS: u64 = 60_000;
 /// For how long nothing that comes in may lie inside the window until it is told, and how many bundles that must be.
 const UNHEARD_FOR: std::time::Duration = std::time::Duration::from_secs(30);
 const UNHEARD: u64 = 3;
@@ -23,6 +26,10 @@ const UNHEARD: u64 = 3;
 #[derive(Debug)]
 pub(in crate::protocol) struct ClockWatch {
     offset_ms: i64,
+    /// The same when links last agreed with it, or at the start.
+    confirmed_ms: i64,
+    /// Links say that it is off by more than the skew.
+    doubted: bool,
     /// Whether the application has been told that it is off.
     skewed: bool,
     /// It has jumped, and peers have not been told.
@@ -60,6 +67,8 @@ impl ClockWatch {
     pub(in crate::protocol) fn new(now: Now) -> Self {
         Self {
             offset_ms: offset(now),
+            confirmed_ms: offset(now),
+            doubted: false,
             skewed: false,
             untold: false,
             ahead_ms: 0,
@@ -87,6 +96,12 @@ impl ClockWatch {
         self.ahead_ms
     }
 
+    /// Whether something may be removed by it: no link calls it wrong, and since one last agreed with it, or since the start, it has
+    /// not jumped.
+    pub(in crate::protocol) const fn is_confirmed(&self) -> bool {
+        !self.doubted && self.offset_ms.abs_diff(self.confirmed_ms) <= JUMP_CONFIRMED_MS
+    }
+
     /// Judges it by how far it is ahead of each live link's, `ahead`, and of those links that we dialled, `dialled`. `None` without a
     /// link: there is nobody to ask, and nobody to tell anything.
     pub(in crate::protocol) fn judge(&mut self, ahead: Vec<i64>, dialled: Vec<i64>) -> Option<ClockVerdict> {
@@ -101,6 +116,10 @@ impl ClockWatch {
         let skewed = median.saturating_abs() > limit;
         let before = std::mem::replace(&mut self.skewed, skewed);
         self.ahead_ms = median;
+        self.doubted = u128::from(median.unsigned_abs()) > MAX_SKEW.as_millis();
+        if !self.doubted {
+            self.confirmed_ms = self.offset_ms;
+        }
         // Nobody who came to us, however many they are, makes us fall silent.
         let wrong = is_wrong(all, median) && (of_ours == 0 || is_wrong(of_ours, ours));
         Some(ClockVerdict { alarm: (skewed && !before).then_some(median), wrong })

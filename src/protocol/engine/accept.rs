@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::key::PublicKey;
 use crate::protocol::engine::Engine;
 use crate::protocol::failpoint::Failpoint;
+use crate::protocol::keeping::{Arrival, Show};
 use crate::protocol::linkset::Slot;
 use crate::protocol::timers::Timer;
 use crate::protocol::topics::entry::Entry;
@@ -225,8 +226,10 @@ impl Engine {
                 self.cx.counters.validator_ignored += 1;
                 self.unwanted(topic, id);
             }
-            (_, Validation::Reject) => {
+            (Some(entry), Validation::Reject) => {
+                let body = entry.body().cloned();
                 self.cx.counters.validator_rejected += 1;
+                body.into_iter().for_each(|bundle| self.keep_rejected(&bundle));
                 self.unwanted(topic, id);
             }
         }
@@ -323,6 +326,8 @@ impl Engine {
         self.cx.counters.bodies_evicted += window.keep_body(id, &header, from, now.mono, &self.cx.config);
         self.cx.counters.accepted += 1;
         self.cx.counters.rumors_accepted += u64::from(header.count);
+        let arrival = if from.is_none() { Arrival::Own } else { Arrival::Live };
+        self.keep(&bundle, arrival, if until.is_some() { Show::Held } else { Show::Now });
         if !deliverable {
             self.cx.counters.outside_delivery_window += 1;
         }
@@ -341,6 +346,8 @@ impl Engine {
         // Gone if its author was convicted meanwhile; later if the topic was left and joined again.
         let Some(entry) = entry else { return };
         if entry.release(now) {
+            let (author, position) = (entry.header().author, entry.header().position());
+            self.show_released(topic, author, position);
             self.deliver(topic, id);
         }
     }
@@ -377,6 +384,7 @@ impl Engine {
             self.drop_want(&wanted);
         }
         self.on_conviction(&author);
+        self.conviction_is_kept(&evidence);
         if self.cx.config.lacks(Failpoint::EvidenceUntold) {
             return;
         }

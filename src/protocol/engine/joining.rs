@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::protocol::engine::Engine;
+use crate::protocol::engine::keeping::is_kept;
+use crate::protocol::keeping::KeepOptions;
 use crate::protocol::limits::{MAX_LEFT, MAX_TOPICS};
 use crate::protocol::linkset::LinkSet;
 use crate::protocol::timers::Timer;
@@ -26,7 +28,7 @@ impl Engine {
         (self.left.len() + self.topics.len() >= MAX_LEFT).then_some(JoinRefusal::TooManyLeft)
     }
 
-    pub(super) fn on_join(&mut self, rules: Arc<RuleSet>, deliver: bool, validate: bool) {
+    pub(super) fn on_join(&mut self, rules: Arc<RuleSet>, deliver: bool, validate: bool, keep: KeepOptions) {
         let topic = rules.id();
         let result = self.join_refusal(&rules).map_or(Ok(()), Err);
         // First of all: what follows may already ask the driver about bundles of the topic.
@@ -34,8 +36,15 @@ impl Engine {
         if result.is_err() {
             return;
         }
+        let kept = is_kept(&rules);
+        if kept {
+            self.begin_keeping(&rules, keep);
+        }
         if !self.topics.contains_key(&topic) {
             self.enter(rules);
+            if !kept {
+                self.tell_entered(topic);
+            }
         }
         if validate && let Some(window) = self.topics.get_mut(&topic) {
             window.begin_judging();
@@ -57,6 +66,10 @@ impl Engine {
         self.topics.insert(topic, window);
         self.cx.topology += 1;
         self.hold_back_again(topic);
+    }
+
+    /// Tells the peers of a topic that is relayed from now on.
+    pub(super) fn tell_entered(&mut self, topic: TopicId) {
         self.tell_topics(vec![*topic.as_bytes()], Vec::new());
         for slot in self.links.relaying(&topic, &LinkSet::default()) {
             self.resync(slot, &[topic]);
@@ -140,6 +153,7 @@ impl Engine {
 
     pub(super) fn on_leave(&mut self, topic: TopicId) {
         let Some(mut window) = self.topics.remove(&topic) else { return };
+        self.repair.leave(&topic);
         window.leave();
         self.left.add(window, self.cx.config.topics.bytes, self.cx.now);
         self.fail_publishes(topic, &PublishError::NotJoined(topic));

@@ -41,7 +41,8 @@ impl Engine {
         let (config, keyed) = (&self.cx.config, self.cx.keyed);
         let hash_selected = config.is_hash_selected(&self.cx.network, &peer, &self.cx.node);
         let mut link = Link::new(id, slot, peer, dialled, hash_selected, self.cx.now.mono, config, keyed);
-        let topics = self.topics.keys().map(|topic| *topic.as_bytes()).collect();
+        let told = self.topics.keys().filter(|topic| !self.repair.is_opening(topic));
+        let topics = told.map(|topic| *topic.as_bytes()).collect();
         let hello = Hello { network: *self.cx.network.as_bytes(), clock_ms: self.cx.now.unix_ms, topics };
         link.outbox_mut().frame(wire::hello(&hello));
         self.links.insert(link);

@@ -12,6 +12,7 @@ mod health;
 mod history;
 mod intake;
 mod joining;
+mod keeping;
 mod lifecycle;
 mod passing;
 mod places;
@@ -37,7 +38,7 @@ use crate::protocol::evidence::EvidencePool;
 use crate::protocol::links::Links;
 use crate::protocol::links::bans::Bans;
 use crate::protocol::linkset::LinkSet;
-use crate::protocol::publisher::Publisher;
+use crate::protocol::publisher::{Publisher, Request};
 use crate::protocol::pulls::Wants;
 use crate::protocol::random::{Keyed, Random};
 use crate::protocol::repair::Repair;
@@ -162,14 +163,16 @@ impl Engine {
             }
             Input::Verdicts { batch, verdicts } => self.on_verdicts(batch, &verdicts),
             Input::Validated { question, verdict } => self.on_validated(question, verdict),
-            Input::Publish { topic, body, publish_id, kept: _ } => {
-                self.on_publish(topic, body, publish_id, false)
+            Input::Publish { topic, body, publish_id, kept } => {
+                self.on_publish(topic, Request { publish_id, body, kept }, false);
             }
-            Input::TryPublish { topic, body, publish_id } => self.on_publish(topic, body, publish_id, true),
+            Input::TryPublish { topic, body, publish_id } => {
+                self.on_publish(topic, Request { publish_id, body, kept: false }, true);
+            }
             Input::Withdraw { topic, publish_id } => {
                 self.withdraw(topic, publish_id, PublishError::WouldWait)
             }
-            Input::Join { rules, deliver, validate, keep: _ } => self.on_join(rules, deliver, validate),
+            Input::Join { rules, deliver, validate, keep } => self.on_join(rules, deliver, validate, keep),
             Input::Read { topic } => self.on_read(topic),
             Input::Undelivered { topic, id } => self.on_undelivered(topic, &id),
             Input::StopReading { topic } => self.on_stop_reading(topic),
@@ -178,7 +181,7 @@ impl Engine {
             Input::RecordFailed { why } => self.on_record_failed(why),
             Input::Impaired { what, holds: true } => self.impair(what, None),
             Input::Impaired { what, holds: false } => self.recover(what),
-            Input::Store(_) => {}
+            Input::Store(answer) => self.on_store(answer),
             Input::Shutdown => self.on_shutdown(),
             Input::Tick => {}
         }
@@ -248,6 +251,7 @@ impl Engine {
         }
         self.check_hearing();
         self.check_record();
+        self.check_store();
         self.check_silence();
         let now = self.cx.now;
         let mut forgotten = Vec::new();

@@ -147,6 +147,8 @@ pub enum StoreAnswer {
         /// What was lost.
         damage: Option<Damage>,
     },
+    /// It has failed for a while and works again.
+    Works,
     /// To [`StoreJob::Open`].
     Opened {
         /// The topic.

@@ -3,6 +3,7 @@
 mod gathering;
 mod records;
 pub(super) mod silence;
+mod unkept;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,8 +18,8 @@ use crate::protocol::random::{Keyed, KeyedMap};
 use crate::protocol::topics::window::MAX_SKEW;
 use crate::protocol::{Action, Mono, Now, PublishError, PublishId};
 use crate::rumor::{
-    Bundle, MAX_INLINE, MAX_RUMORS, Pen, Position, Previous, Reservation, RuleSet, SealError, Spans, TickLen,
-    TopicId, seal_after,
+    Bundle, BundleId, MAX_INLINE, MAX_RUMORS, Pen, Position, Previous, Reservation, RuleSet, SealError,
+    Spans, TickLen, TopicId, seal_after,
 };
 
 /// A waiting author looks at the clock at least so often.
@@ -47,6 +48,15 @@ impl UsedPositions {
     }
 }
 
+/// A publish request that waits.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) publish_id: PublishId,
+    pub(super) body: Bytes,
+    /// It is answered when the store has kept it.
+    pub(super) kept: bool,
+}
+
 /// The next bundle of a topic, as it would be.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Next {
@@ -65,7 +75,9 @@ pub(super) struct Publisher {
     /// The own bundle that was sealed last in a topic, and when: the next names it. It outlives leaving the topic for a while, as the
     /// windows of others do.
     last: KeyedMap<TopicId, (Previous, Mono)>,
-    waiting: KeyedMap<TopicId, VecDeque<(PublishId, Bytes)>>,
+    waiting: KeyedMap<TopicId, VecDeque<Request>>,
+    /// Bundles that are sealed, and whose requests are answered when they are kept.
+    unkept: KeyedMap<BundleId, (Position, Vec<Option<PublishId>>)>,
     /// Those of the waiting that don't wait: they are answered at the next occasion, whatever the answer is.
     tries: Vec<(TopicId, PublishId)>,
     /// Topics whose waiting rumors are worth another try.
@@ -111,6 +123,7 @@ impl Publisher {
             pens: keyed.map(),
             last: keyed.map(),
             waiting: keyed.map(),
+            unkept: keyed.map(),
             tries: Vec::new(),
             awake: Vec::new(),
             blocked: Vec::new(),
@@ -162,12 +175,12 @@ impl Publisher {
 
     /// Takes a publish request. (The driver bounds how many wait: it gives a place in this queue to few at a time.)
     /// With `try_only` it does not wait, for company neither.
-    pub(super) fn submit(&mut self, topic: TopicId, body: Bytes, publish_id: PublishId, try_only: bool) {
+    pub(super) fn submit(&mut self, topic: TopicId, request: Request, try_only: bool) {
         if try_only {
-            self.tries.push((topic, publish_id));
+            self.tries.push((topic, request.publish_id));
             self.seal_now(&topic);
         }
-        self.waiting.entry(topic).or_default().push_back((publish_id, body));
+        self.waiting.entry(topic).or_default().push_back(request);
         self.wake(topic);
     }
 
@@ -181,13 +194,13 @@ impl Publisher {
     pub(super) fn next(&mut self, topic: &TopicId, now: Mono, every: Duration) -> Option<Next> {
         let waiting = self.waiting.get(topic)?;
         let mut bytes = 0;
-        let fits = |(_, body): &&(PublishId, Bytes)| {
-            bytes += body.len();
+        let fits = |request: &&Request| {
+            bytes += request.body.len();
             bytes <= MAX_INLINE
         };
         // A body too large for company goes alone.
         let rumors = waiting.iter().take(MAX_RUMORS).take_while(fits).count().max(1).min(waiting.len());
-        let bytes: usize = waiting.iter().take(rumors).map(|(_, body)| body.len()).sum();
+        let bytes: usize = waiting.iter().take(rumors).map(|request| request.body.len()).sum();
         let full = rumors < waiting.len() || rumors == MAX_RUMORS || bytes >= MAX_INLINE;
         let gathering = self.gathering.get_mut(topic).filter(|_| !full);
         let gathers = gathering.and_then(|gathering| gathering.waits(now, every));
@@ -231,7 +244,7 @@ impl Publisher {
     }
 
     /// Takes the first `count` waiting rumors of a topic, to be sealed as one bundle.
-    pub(super) fn take(&mut self, topic: TopicId, count: u16, now: Mono) -> Vec<(PublishId, Bytes)> {
+    pub(super) fn take(&mut self, topic: TopicId, count: u16, now: Mono) -> Vec<Request> {
         let Some(waiting) = self.waiting.get_mut(&topic) else { return Vec::new() };
         let taken: Vec<_> = waiting.drain(..usize::from(count).min(waiting.len())).collect();
         if waiting.is_empty() {
@@ -256,6 +269,14 @@ impl Publisher {
             self.last.insert(topic, (Previous::of(&bundle), now));
         }
         Ok(bundle)
+    }
+
+    /// In an earlier life, or before the topic was left, this bundle was the last one of ours there: the next names it, unless a later
+    /// one is known.
+    pub(super) fn goes_on_after(&mut self, topic: TopicId, prev: Previous, now: Mono) {
+        if self.last.get(&topic).is_none_or(|(last, _)| last.position < prev.position) {
+            self.last.insert(topic, (prev, now));
+        }
     }
 
     /// Leaves a topic's waiting rumors for later, or until something changes. Gives when to wake them, where no timer is set for it:
@@ -285,7 +306,7 @@ impl Publisher {
     pub(super) fn withdraw(&mut self, topic: TopicId, publish_id: PublishId) -> bool {
         let Some(waiting) = self.waiting.get_mut(&topic) else { return false };
         let before = waiting.len();
-        waiting.retain(|(other, _)| *other != publish_id);
+        waiting.retain(|request| request.publish_id != publish_id);
         let found = waiting.len() < before;
         if waiting.is_empty() {
             self.waiting.remove(&topic);
@@ -299,7 +320,24 @@ impl Publisher {
     pub(super) fn give_up(&mut self, topic: &TopicId) -> Vec<PublishId> {
         let waiting = self.waiting.remove(topic).unwrap_or_default();
         self.tries.retain(|(other, _)| other != topic);
-        waiting.into_iter().map(|(publish_id, _)| publish_id).collect()
+        waiting.into_iter().map(|request| request.publish_id).collect()
+    }
+
+    /// The same, of those only that are answered when they are kept.
+    pub(super) fn give_up_kept(&mut self, topic: &TopicId) -> Vec<PublishId> {
+        let Some(waiting) = self.waiting.get_mut(topic) else { return Vec::new() };
+        let (kept, rest): (VecDeque<_>, VecDeque<_>) = waiting.drain(..).partition(|request| request.kept);
+        if rest.is_empty() {
+            self.waiting.remove(topic);
+        } else {
+            *waiting = rest;
+        }
+        kept.into_iter().map(|request| request.publish_id).collect()
+    }
+
+    /// Whether publish requests of a topic wait.
+    pub(super) fn has_waiting(&self, topic: &TopicId) -> bool {
+        self.waiting.contains_key(topic)
     }
 
     /// Topics in which publish requests wait.
@@ -408,7 +446,7 @@ impl Publisher {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.unkept.is_empty()
     }
 }
 

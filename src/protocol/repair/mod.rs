@@ -4,17 +4,27 @@
 //! open there, and what they compare with peers. (docs/architecture.md, history)
 
 mod topic;
+mod waiting;
 
 use std::collections::BTreeMap;
 
+use crate::protocol::keeping::Full;
+use crate::protocol::{Config, HistoryConfig};
 use crate::rumor::TopicId;
 
 pub(in crate::protocol) use topic::KeptTopic;
+pub(in crate::protocol) use waiting::Waiting;
+
+/// From this part of its bytes on a topic loses its oldest ticks, until it is at the other. (Guess: so that removing goes in steps that
+/// are worth a commit.)
+const FULL_AT: (u64, u64) = (15, 16);
+const DOWN_TO: (u64, u64) = (7, 8);
 
 /// All of it.
 #[derive(Debug, Default)]
 pub(in crate::protocol) struct Repair {
     topics: BTreeMap<TopicId, KeptTopic>,
+    waiting: Waiting,
 }
 
 impl Repair {
@@ -42,4 +52,56 @@ impl Repair {
     pub(in crate::protocol) fn topics(&self) -> impl Iterator<Item = (&TopicId, &KeptTopic)> {
         self.topics.iter()
     }
+
+    /// The same, to change.
+    pub(in crate::protocol) fn topics_mut(&mut self) -> impl Iterator<Item = (&TopicId, &mut KeptTopic)> {
+        self.topics.iter_mut()
+    }
+
+    /// What the store was given to keep and has not answered.
+    pub(in crate::protocol) const fn waiting(&self) -> &Waiting {
+        &self.waiting
+    }
+
+    /// The same, to change.
+    pub(in crate::protocol) const fn waiting_mut(&mut self) -> &mut Waiting {
+        &mut self.waiting
+    }
+
+    /// Whether a topic is relayed without being told to anybody yet: the store is opening it.
+    pub(in crate::protocol) fn is_opening(&self, topic: &TopicId) -> bool {
+        self.topics.get(topic).is_some_and(KeptTopic::is_opening)
+    }
+
+    /// Bytes that a topic may have in any case: what was chosen, or an equal part of the node's.
+    pub(in crate::protocol) fn reserve(&self, kept: &KeptTopic, config: &HistoryConfig) -> u64 {
+        let topics = u64::try_from(self.topics.len()).unwrap_or(u64::MAX).max(1);
+        let part = config.bytes.checked_div(topics).unwrap_or(0);
+        kept.options().reserve.unwrap_or(part).min(config.topic_bytes)
+    }
+
+    /// Whether a topic has room for so many bytes more. One that drops its oldest ticks always has: they go soon after.
+    pub(in crate::protocol) fn has_room(&self, topic: &TopicId, bytes: u64, config: &Config) -> bool {
+        let Some(kept) = self.topics.get(topic) else { return true };
+        let wants = kept.size().bytes.saturating_add(self.waiting.bytes_of(topic)).saturating_add(bytes);
+        kept.full() == Full::DropOldest || wants <= self.reserve(kept, &config.history)
+    }
+
+    /// Topics that hold more than they may, each with the bytes that should be left of it.
+    pub(in crate::protocol) fn overfull(&self, config: &HistoryConfig) -> Vec<(TopicId, u64)> {
+        let held: u64 = self.topics.values().map(|kept| kept.size().bytes).fold(0, u64::saturating_add);
+        let crowded = held > part(config.bytes, FULL_AT);
+        let drops = self.topics.iter().filter(|(_, kept)| kept.is_open() && kept.full() == Full::DropOldest);
+        drops
+            .filter_map(|(topic, kept)| {
+                let reserve = self.reserve(kept, config);
+                let limit = if crowded { reserve } else { config.topic_bytes };
+                (kept.size().bytes > part(limit, FULL_AT)).then_some((*topic, part(limit, DOWN_TO)))
+            })
+            .collect()
+    }
+}
+
+fn part(of: u64, (numerator, denominator): (u64, u64)) -> u64 {
+    of.checked_div(denominator).unwrap_or(0).saturating_mul(numerator)
 }

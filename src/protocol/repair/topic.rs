@@ -1,34 +1,66 @@
-//! One kept topic: whether the store has opened it, and from which tick on it is kept.
+//! One kept topic: whether the store has opened it, from which tick on it is kept, and how much of it there may be.
 
-use crate::protocol::keeping::{KeepOptions, Size};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::protocol::keeping::{Forgotten, Full, KeepOptions, Keeping, Opened, Size};
+use crate::protocol::limits::{RELAY_FUTURE, RELAY_PAST};
+use crate::protocol::topics::window::MAX_SKEW;
+use crate::protocol::{HistoryConfig, Mono, Now};
+use crate::rumor::{Header, RuleSet};
+
+/// Expired ticks are removed when a thirty-second part of the retention has gone by since the last time, and in between these times.
+/// (Guess: a removal is a commit, of some 100 kB at least.)
+const EXPIRY_PARTS: u32 = 32;
+const OFTENEST_EXPIRY: Duration = Duration::from_secs(10);
+const RAREST_EXPIRY: Duration = Duration::from_secs(600);
+/// A topic that the store could not open is tried again after this.
+const OPEN_AGAIN: Duration = Duration::from_secs(5);
 
 /// How far the store is with a topic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::protocol) enum Phase {
+enum Phase {
     /// The store was asked to open it. Nothing of it is told, compared or published meanwhile.
     Opening,
     /// It is open.
     Open,
-    /// The store could not open it. It is tried again; meanwhile the topic lives without a past.
-    Failed,
+    /// The store could not open it, at this time. It is tried again; meanwhile the topic lives without a past.
+    Failed(Mono),
 }
 
 /// A topic that is kept.
 #[derive(Debug)]
 pub(in crate::protocol) struct KeptTopic {
+    rules: Arc<RuleSet>,
     phase: Phase,
     options: KeepOptions,
     /// The first tick that the store may keep.
     floor: u64,
     /// The first tick that is compared, served and taken: the floor, or the start of the retention if the clock is confirmed.
     low: u64,
+    /// The latest tick of which something is held.
+    newest: u64,
     size: Size,
+    /// A step of removing is under way.
+    removing: bool,
+    /// When expired ticks are removed next.
+    expires_at: Mono,
 }
 
 impl KeptTopic {
     /// The store is being asked to open it.
-    pub(in crate::protocol) fn new(options: KeepOptions) -> Self {
-        Self { phase: Phase::Opening, options, floor: 0, low: 0, size: Size::default() }
+    pub(in crate::protocol) fn new(rules: Arc<RuleSet>, options: KeepOptions, now: Mono) -> Self {
+        Self {
+            rules,
+            phase: Phase::Opening,
+            options,
+            floor: 0,
+            low: 0,
+            newest: 0,
+            size: Size::default(),
+            removing: false,
+            expires_at: now,
+        }
     }
 
     /// Whether the store has opened it.
@@ -41,9 +73,24 @@ impl KeptTopic {
         self.phase == Phase::Opening
     }
 
+    /// The rules that its id commits to.
+    pub(in crate::protocol) const fn rules(&self) -> &Arc<RuleSet> {
+        &self.rules
+    }
+
     /// What was chosen for it.
     pub(in crate::protocol) const fn options(&self) -> KeepOptions {
         self.options
+    }
+
+    /// Something else is chosen for it.
+    pub(in crate::protocol) const fn set_options(&mut self, options: KeepOptions) {
+        self.options = options;
+    }
+
+    /// The first tick that the store may keep.
+    pub(in crate::protocol) const fn floor(&self) -> u64 {
+        self.floor
     }
 
     /// The first tick that is compared, served and taken.
@@ -55,4 +102,109 @@ impl KeptTopic {
     pub(in crate::protocol) const fn size(&self) -> Size {
         self.size
     }
+
+    /// What is done when there is no room.
+    pub(in crate::protocol) fn full(&self) -> Full {
+        let default = if self.retention().is_some() { Full::DropOldest } else { Full::Refuse };
+        self.options.full.unwrap_or(default)
+    }
+
+    /// How long it is kept; `None` for ever.
+    fn retention(&self) -> Option<Duration> {
+        Some(self.rules.retention())
+    }
+
+    /// What the store is told when it opens the topic.
+    pub(in crate::protocol) fn keeping(&self, config: &HistoryConfig, now: Now) -> Keeping {
+        let len = self.rules.tick_len();
+        let recent = RELAY_PAST + self.rules.hold_back().unwrap_or_default() + MAX_SKEW;
+        Keeping {
+            bytes: config.topic_bytes,
+            authors: u64::try_from(config.topic_heads).unwrap_or(u64::MAX),
+            judged_by: self.options.judged_by,
+            recent_from: len.tick_at(now.unix_ms.saturating_sub(millis(recent))),
+            latest: len.tick_at(now.unix_ms.saturating_add(millis(RELAY_FUTURE))),
+        }
+    }
+
+    /// The store has opened it.
+    pub(in crate::protocol) fn opened(&mut self, opened: &Opened) {
+        self.phase = Phase::Open;
+        self.floor = opened.floor;
+        self.low = self.low.max(opened.floor);
+        self.size = opened.size;
+        self.removing = false;
+        self.newest = opened.heads.iter().map(|head| head.position.tick).max().unwrap_or(0);
+    }
+
+    /// The store could not open it.
+    pub(in crate::protocol) const fn failed(&mut self, now: Mono) {
+        self.phase = Phase::Failed(now);
+    }
+
+    /// Whether the store should be asked to open it now; then it is.
+    pub(in crate::protocol) fn opens_again(&mut self, now: Mono) -> bool {
+        let due = matches!(self.phase, Phase::Failed(at) if now.since(at) >= OPEN_AGAIN);
+        if due {
+            self.phase = Phase::Opening;
+        }
+        due
+    }
+
+    /// The store has started anew, and is asked to open it again.
+    pub(in crate::protocol) const fn reopens(&mut self) {
+        self.phase = Phase::Opening;
+        self.removing = false;
+    }
+
+    /// A bundle is held that was not before.
+    pub(in crate::protocol) fn gained(&mut self, header: &Header, bytes: u64) {
+        self.newest = self.newest.max(header.tick);
+        self.size.bytes = self.size.bytes.saturating_add(bytes);
+        self.size.bundles = self.size.bundles.saturating_add(1);
+    }
+
+    /// A step of removing is given to the store. There is one at a time.
+    pub(in crate::protocol) const fn removes(&mut self) -> bool {
+        !std::mem::replace(&mut self.removing, true)
+    }
+
+    /// It is done, or has failed.
+    pub(in crate::protocol) fn removed(&mut self, left: Option<Forgotten>) {
+        self.removing = false;
+        if let Some(left) = left {
+            (self.floor, self.size) = (left.floor, left.size);
+            self.low = self.low.max(left.floor);
+        }
+    }
+
+    /// Moves the start of the retention on by a clock that is confirmed. Gives the tick below which the store should remove, when that
+    /// is due.
+    pub(in crate::protocol) fn expires(&mut self, now: Now) -> Option<u64> {
+        let retention = self.retention()?;
+        let start = self.rules.tick_len().tick_at(now.unix_ms.saturating_sub(millis(retention)));
+        self.low = start.max(self.floor);
+        if self.removing || now.mono < self.expires_at || start <= self.floor || self.size.bundles == 0 {
+            return None;
+        }
+        let every = (retention / EXPIRY_PARTS).clamp(OFTENEST_EXPIRY, RAREST_EXPIRY);
+        self.expires_at = now.mono.plus(every);
+        Some(start)
+    }
+
+    /// The clock is not confirmed: only the floor counts.
+    pub(in crate::protocol) const fn rests_on_floor(&mut self) {
+        self.low = self.floor;
+    }
+
+    /// Whether what is held is so old that a clock without a link to confirm it may be the one that is wrong.
+    pub(in crate::protocol) fn is_stale(&self, now: Now) -> bool {
+        let Some(retention) = self.retention() else { return false };
+        let newest = self.rules.tick_len().end_of(self.newest);
+        self.size.bundles > 0 && newest.saturating_add(millis(retention)) < now.unix_ms
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

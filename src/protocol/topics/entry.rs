@@ -110,6 +110,31 @@ impl Entry {
         }
     }
 
+    /// A bundle of an earlier life, which the store holds. Its body stays there, and the application had it or reads it there.
+    pub(in crate::protocol) fn restored(signed: SignedHeader) -> Self {
+        Self {
+            signed,
+            stage: Stage::Accepted,
+            body: None,
+            have: LinkSet::default(),
+            told: LinkSet::default(),
+            heard: LinkSet::default(),
+            hops: 0,
+            from: None,
+            deliverable: false,
+            delivered: true,
+            validated: true,
+            rounds: 0,
+            tries: 0,
+        }
+    }
+
+    /// Its hold-back was not over in the earlier life.
+    pub(in crate::protocol) fn holds_restored(&mut self, bundle: Arc<Bundle>, until: Mono) {
+        (self.body, self.delivered) = (Some(bundle), false);
+        self.hold_again(until);
+    }
+
     /// Its header, with the signature that is being checked or has held.
     pub(in crate::protocol) const fn signed(&self) -> &SignedHeader {
         &self.signed

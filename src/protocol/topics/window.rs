@@ -10,6 +10,7 @@ mod check;
 mod expiry;
 mod generation;
 mod reading;
+mod restore;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -19,6 +19,7 @@ mod evidence;
 mod forgery;
 mod history;
 mod impostors;
+mod keeping;
 mod limits;
 mod malformed;
 mod own;

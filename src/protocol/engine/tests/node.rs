@@ -7,11 +7,13 @@ use bytes::Bytes;
 
 use super::check::Checker;
 use crate::key::{PublicKey, SecretKey};
+use crate::protocol::keeping::{StoreAnswer, StoreJob, StoreTrouble};
 use crate::protocol::{
     Action, Config, Counters, Engine, Event, FRAME_OVERHEAD, LinkId, MAX_SKEW, Now, PublishError, PublishId,
     Setup, UsedPositions, Validation, VerifyJob,
 };
 use crate::rumor::{Bundle, NetworkId, Position, RumorId, Spans};
+use crate::store::{MemoryStore, serve};
 use crate::wire::Lane;
 
 /// Judges bundles; `None` is an application that does not answer.
@@ -71,6 +73,12 @@ pub(super) struct Node {
     pub(super) recorded: Option<Spans>,
     /// How long its disk takes for a record.
     pub(super) record_takes: Duration,
+    /// What it keeps of kept topics.
+    pub(super) store: MemoryStore,
+    /// How long its store takes for a job.
+    pub(super) store_takes: Duration,
+    /// Why its store does nothing, while it does nothing.
+    pub(super) store_trouble: Option<StoreTrouble>,
     /// It has been asked to record, and has not answered.
     pub(super) is_recording: bool,
     pub(super) delivered: Vec<Delivered>,
@@ -93,6 +101,7 @@ impl Node {
             UsedPositions::None => None,
         };
         let engine = engine(&config, key, &author, position_log, seed, now);
+        let store = MemoryStore::new(seed | 1);
         Self {
             engine,
             key,
@@ -104,6 +113,9 @@ impl Node {
             life: 0,
             recorded,
             record_takes: Duration::from_millis(1),
+            store,
+            store_takes: Duration::from_millis(1),
+            store_trouble: None,
             is_recording: false,
             delivered: Vec::new(),
             ids: HashSet::new(),
@@ -125,6 +137,23 @@ impl Node {
         self.ids.clear();
         let seed = self.seed ^ u64::from(self.life);
         self.engine = engine(&self.config, self.key, &self.author, position_log, seed, now);
+        let store = std::mem::replace(&mut self.store, MemoryStore::new(1));
+        self.store = if disk { store.reopened(seed | 1) } else { MemoryStore::new(seed | 1) };
+    }
+
+    /// Does a job of its engine's, as long as its disk works.
+    pub(super) fn stores(&mut self, job: StoreJob, now_ms: u64) -> Option<StoreAnswer> {
+        let Some(trouble) = &self.store_trouble else { return serve(&mut self.store, job, now_ms) };
+        let trouble = trouble.clone();
+        match job {
+            StoreJob::Open { rules, .. } => {
+                Some(StoreAnswer::Opened { topic: rules.id(), opened: Err(trouble) })
+            }
+            StoreJob::Keep { keep, .. } => Some(StoreAnswer::Kept { keep, kept: Err(trouble) }),
+            StoreJob::Forget { topic, what } => Some(StoreAnswer::Forgot { topic, what, left: Err(trouble) }),
+            StoreJob::Look { look, .. } => Some(StoreAnswer::Looked { look, found: Err(trouble) }),
+            _ => None,
+        }
     }
 
     /// It ended in good order: its position log holds what it used, as a driver's does.

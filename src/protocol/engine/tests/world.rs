@@ -19,11 +19,13 @@ use super::hostile::Hostile;
 use super::impostors::Impostor;
 use super::node::{Node, Spec};
 use crate::key::PublicKey;
+use crate::protocol::keeping::StoreAnswer;
 use crate::protocol::random::Random;
 use crate::protocol::{
     Action, BatchId, DownReason, Input, LinkId, Mono, Now, PublishId, Validation, ValidationId, VerifyJob,
 };
 use crate::rumor::{NetworkId, RuleSet, Topic};
+use crate::store::Store as _;
 use crate::wire::{Lane, Reason};
 
 /// When every world begins, Unix milliseconds.
@@ -64,6 +66,7 @@ enum Happening {
     Verdicts { node: usize, life: u32, batch: BatchId, jobs: Vec<VerifyJob> },
     Validated { node: usize, life: u32, question: ValidationId, verdict: Validation },
     Recorded { node: usize, life: u32, from_ms: u64, until_ms: u64 },
+    Stored { node: usize, life: u32, answer: Box<StoreAnswer> },
 }
 
 pub(super) struct World {
@@ -133,6 +136,7 @@ impl World {
         change(&mut spec);
         let now = self.now_with(spec.skew_ms);
         self.nodes.push(Node::new(spec, now));
+        self.starts(index);
         self.rejoin(index);
         index
     }
@@ -146,7 +150,16 @@ impl World {
         }
         let now = self.now(index);
         self.nodes[index].restart(disk, now);
+        self.starts(index);
         self.rejoin(index);
+    }
+
+    /// The store tells what it has before any topic is opened.
+    fn starts(&mut self, index: usize) {
+        let author = self.nodes[index].author.public();
+        let started = self.nodes[index].store.start(&author).unwrap();
+        let (evidence, damage) = (started.evidence, started.damage);
+        self.handle(index, Input::Store(StoreAnswer::Started { evidence, damage }));
     }
 
     fn rejoin(&mut self, index: usize) {
@@ -215,6 +228,15 @@ impl World {
         publish_id
     }
 
+    /// The same, answered when it is kept.
+    pub(super) fn publish_kept(&mut self, node: usize, rules: &RuleSet, body: impl AsRef<[u8]>) -> PublishId {
+        let publish_id = PublishId(self.publish_ids);
+        self.publish_ids += 1;
+        let body = Bytes::copy_from_slice(body.as_ref());
+        self.handle(node, Input::Publish { topic: rules.id(), body, publish_id, kept: true });
+        publish_id
+    }
+
     /// Lets so many milliseconds pass.
     pub(super) fn run(&mut self, millis: u64) {
         let end = self.at + millis * 1_000_000;
@@ -276,6 +298,9 @@ impl World {
                 self.nodes[node].recorded.get_or_insert_default().add(from_ms, until_ms);
                 self.nodes[node].is_recording = false;
                 self.handle(node, Input::Recorded { from_ms, until_ms });
+            }
+            Happening::Stored { node, life, answer } if self.nodes[node].life == life => {
+                self.handle(node, Input::Store(*answer));
             }
             _ => {}
         }
@@ -360,6 +385,13 @@ impl World {
             Action::Record { from_ms, until_ms } => {
                 let at = self.at + self.nodes[node].record_takes.as_nanos() as u64;
                 self.later(at, Happening::Recorded { node, life, from_ms, until_ms });
+            }
+            Action::Store(job) => {
+                let now_ms = self.now(node).unix_ms;
+                if let Some(answer) = self.nodes[node].stores(job, now_ms) {
+                    let at = self.at + self.nodes[node].store_takes.as_nanos() as u64;
+                    self.later(at, Happening::Stored { node, life, answer: Box::new(answer) });
+                }
             }
             _ => {}
         }

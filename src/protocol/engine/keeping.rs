@@ -1,0 +1,292 @@
+//! Kept topics: the store opens them, keeps what is accepted, and forgets what is over. The engine waits for none of it.
+
+use std::sync::Arc;
+
+use crate::key::PublicKey;
+use crate::protocol::engine::Engine;
+use crate::protocol::keeping::{
+    Arrival, Damage, Forget, Forgotten, Keep, KeepOptions, Kept, Opened, Show, StoreAnswer, StoreJob,
+    StoreTrouble,
+};
+use crate::protocol::limits::RELAY_PAST;
+use crate::protocol::repair::KeptTopic;
+use crate::protocol::timers::Timer;
+use crate::protocol::{Action, Event, Impairment, PublishError};
+use crate::rumor::{Bundle, Evidence, Position, Previous, RuleSet, SignedHeader, TopicId};
+
+/// Whether what a topic says is kept: for longer than it is relayed in any case.
+pub(super) fn is_kept(rules: &RuleSet) -> bool {
+    rules.retention() > RELAY_PAST
+}
+
+impl Engine {
+    pub(super) fn on_store(&mut self, answer: StoreAnswer) {
+        match answer {
+            StoreAnswer::Started { evidence, damage } => self.on_store_started(evidence, damage),
+            StoreAnswer::Opened { topic, opened } => self.on_opened(topic, opened.map(|opened| *opened)),
+            StoreAnswer::Kept { keep, kept } => self.on_kept(&keep, kept),
+            StoreAnswer::Forgot { topic, what, left } => self.on_forgot(topic, what, left),
+            StoreAnswer::Works => self.recover(Impairment::StoreFailing),
+            StoreAnswer::Looked { .. } => {}
+        }
+    }
+
+    /// The store has started. If it had been started before, it has lost its place: topics are opened anew, and what waited is unknown.
+    fn on_store_started(&mut self, evidence: Vec<Evidence>, damage: Option<Damage>) {
+        if let Some(damage) = damage {
+            let Damage { moved_to, saved, bad, unreadable } = damage;
+            self.event(Event::StoreDamaged { moved_to, saved, bad, unreadable });
+        }
+        for proof in evidence {
+            // It was verified before it was kept, and its record has a checksum.
+            self.convict(proof, None);
+        }
+        self.repair.waiting_mut().is_void();
+        for (position, requests) in self.publisher.take_all_unkept() {
+            for publish_id in requests {
+                let result = Err(PublishError::NotStored(position));
+                self.cx.actions.push_back(Action::Published { publish_id, result });
+            }
+        }
+        let topics: Vec<_> = self.repair.topics().map(|(topic, _)| *topic).collect();
+        for topic in topics {
+            if let Some(kept) = self.repair.topic_mut(&topic) {
+                kept.reopens();
+            }
+            self.ask_to_open(&topic);
+        }
+    }
+
+    /// A topic is joined that is kept. Nothing of it is told before the store has said what it holds.
+    pub(super) fn begin_keeping(&mut self, rules: &Arc<RuleSet>, options: KeepOptions) {
+        let topic = rules.id();
+        if let Some(kept) = self.repair.topic_mut(&topic) {
+            kept.set_options(options);
+            return;
+        }
+        self.repair.enter(topic, KeptTopic::new(Arc::clone(rules), options, self.cx.now.mono));
+        self.ask_to_open(&topic);
+    }
+
+    fn ask_to_open(&mut self, topic: &TopicId) {
+        let Some(kept) = self.repair.topic(topic) else { return };
+        let keeping = kept.keeping(&self.cx.config.history, self.cx.now);
+        let rules = Arc::clone(kept.rules());
+        self.cx.actions.push_back(Action::Store(StoreJob::Open { rules, keeping }));
+    }
+
+    fn on_opened(&mut self, topic: TopicId, opened: Result<Opened, StoreTrouble>) {
+        let now = self.cx.now;
+        let Some(kept) = self.repair.topic_mut(&topic).filter(|kept| kept.is_opening()) else { return };
+        match opened {
+            Ok(opened) => {
+                kept.opened(&opened);
+                if let Some(floor) = opened.floor_was {
+                    let ahead = kept.rules().tick_len().start_of(floor).saturating_sub(now.unix_ms);
+                    self.event(Event::ClockBehind { behind_ms: ahead });
+                }
+                self.take_up(topic, &opened);
+                self.recover(Impairment::StoreFailing);
+            }
+            Err(why) => {
+                kept.failed(now.mono);
+                self.store_fails(&why);
+            }
+        }
+        self.tell_entered(topic);
+        self.publisher.wake(topic);
+    }
+
+    /// What the store holds of the last minutes is known as if it had never been forgotten, and own rumors go on where they ended.
+    fn take_up(&mut self, topic: TopicId, opened: &Opened) {
+        let now = self.cx.now;
+        if let Some((id, position)) = opened.own {
+            self.publisher.goes_on_after(topic, Previous { id, position }, now.mono);
+        }
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        for signed in &opened.recent {
+            window.restore(signed, now, &self.cx.config);
+        }
+        let Some(delay) = window.rules().hold_back() else { return };
+        let until = now.mono.plus(delay);
+        for bundle in &opened.held {
+            if window.hold_restored(bundle, until, now.mono, &self.cx.config) {
+                self.cx.timers.set(until, Timer::HoldBackOver { topic, id: bundle.id() });
+            }
+        }
+    }
+
+    /// Gives an accepted bundle to the store, if its topic is kept.
+    pub(super) fn keep(&mut self, bundle: &Arc<Bundle>, arrival: Arrival, show: Show) {
+        let (topic, bytes) = (bundle.header().topic, bundle.len());
+        let now = self.cx.now.mono;
+        if self.repair.topic(&topic).is_none() {
+            return;
+        }
+        let own = arrival == Arrival::Own;
+        if !own && !self.repair.waiting().has_room(bytes) {
+            // A slow disk pauses no link: peers bring it again.
+            self.cx.counters.not_kept += 1;
+            return;
+        }
+        if !own && !self.repair.has_room(&topic, bytes as u64, &self.cx.config) {
+            self.cx.counters.store_full += 1;
+            self.impair(Impairment::StoreFull, None);
+            return;
+        }
+        self.repair.waiting_mut().gives(topic, bytes, now);
+        let urgent = self.publisher.is_awaited(&bundle.id());
+        let keep = Keep { bundle: Arc::clone(bundle), arrival, show };
+        self.cx.actions.push_back(Action::Store(StoreJob::Keep { keep, urgent }));
+    }
+
+    /// What the local judge rejects is kept and not shown: each node judges for itself, so what nodes hold does not depend on it.
+    pub(super) fn keep_rejected(&mut self, bundle: &Arc<Bundle>) {
+        let Some(kept) = self.repair.topic(&bundle.header().topic) else { return };
+        let by = kept.options().judged_by;
+        self.keep(bundle, Arrival::Live, Show::Rejected { by });
+    }
+
+    fn on_kept(&mut self, keep: &Keep, kept: Result<Kept, StoreTrouble>) {
+        let header = *keep.bundle.header();
+        self.repair.waiting_mut().answered(&header.topic, keep.bundle.len(), self.cx.now.mono);
+        self.recover(Impairment::StoreSlow);
+        let stored = matches!(kept, Ok(Kept::New { .. } | Kept::Have));
+        self.answer_unkept(&keep.bundle, stored);
+        let kept = match kept {
+            Ok(kept) => kept,
+            Err(why) => {
+                self.cx.counters.not_kept += 1;
+                return self.store_fails(&why);
+            }
+        };
+        self.recover(Impairment::StoreFailing);
+        match kept {
+            Kept::New { .. } => {
+                self.cx.counters.kept += 1;
+                if let Some(topic) = self.repair.topic_mut(&header.topic) {
+                    topic.gained(&header, keep.bundle.len() as u64);
+                }
+            }
+            Kept::Have => {}
+            Kept::Conflict(other) => self.convict_by_store(keep.bundle.signed_header(), &other),
+            Kept::Full => {
+                self.cx.counters.store_full += 1;
+                self.impair(Impairment::StoreFull, None);
+            }
+            Kept::Below | Kept::NotOpen => self.cx.counters.not_kept += 1,
+        }
+    }
+
+    /// Requests that waited until their bundle is kept are answered.
+    fn answer_unkept(&mut self, bundle: &Arc<Bundle>, stored: bool) {
+        let requests = self.publisher.take_unkept(&bundle.id());
+        for (publish_id, rumor) in requests.into_iter().zip(bundle.rumors()) {
+            let Some(publish_id) = publish_id else { continue };
+            let result = if stored { Ok(rumor.id()) } else { Err(PublishError::NotStored(rumor.position())) };
+            self.cx.actions.push_back(Action::Published { publish_id, result });
+        }
+    }
+
+    /// The store holds another bundle of the author at the same position. Its signature held when it came; it has been on a disk since,
+    /// so it is asked once more.
+    fn convict_by_store(&mut self, signed: &SignedHeader, other: &SignedHeader) {
+        self.cx.counters.conflicts += 1;
+        let Ok(evidence) = Evidence::new(*other, *signed) else { return };
+        if !self.evidence.is_convicted(&evidence.author()) && crate::verify::evidence(&evidence).is_ok() {
+            self.convict(evidence, None);
+        }
+    }
+
+    fn store_fails(&mut self, why: &StoreTrouble) {
+        // A store that starts anew says so itself.
+        if !matches!(why, StoreTrouble::Damaged) {
+            self.impair(Impairment::StoreFailing, None);
+        }
+    }
+
+    fn on_forgot(&mut self, topic: TopicId, what: Forget, left: Result<Forgotten, StoreTrouble>) {
+        let Some(kept) = self.repair.topic_mut(&topic) else { return };
+        kept.removed(left.as_ref().ok().copied());
+        match left {
+            Ok(left) if left.more => self.forget(topic, what),
+            Ok(_) if self.repair.overfull(&self.cx.config.history).is_empty() => {
+                self.recover(Impairment::StoreFull);
+            }
+            Ok(_) => {}
+            Err(why) => self.store_fails(&why),
+        }
+    }
+
+    /// Gives the store a step of removing, unless one is under way.
+    fn forget(&mut self, topic: TopicId, what: Forget) {
+        if self.repair.topic_mut(&topic).is_some_and(KeptTopic::removes) {
+            self.cx.actions.push_back(Action::Store(StoreJob::Forget { topic, what }));
+        }
+    }
+
+    /// Once a second: what is over goes, topics that could not be opened are tried again, and a slow store is told.
+    pub(super) fn check_store(&mut self) {
+        let now = self.cx.now;
+        if self.repair.waiting().is_slow(now.mono) {
+            self.impair(Impairment::StoreSlow, None);
+        }
+        let confirmed = self.condition.clock().is_confirmed();
+        let alone = self.live_links() == 0;
+        let (mut over, mut again) = (Vec::new(), Vec::new());
+        for (topic, kept) in self.repair.topics_mut() {
+            if kept.opens_again(now.mono) {
+                again.push(*topic);
+            }
+            if !confirmed || (alone && kept.is_stale(now)) {
+                kept.rests_on_floor();
+            } else if let Some(below) = kept.expires(now).filter(|_| kept.is_open()) {
+                over.push((*topic, Forget::Below(below)));
+            }
+        }
+        again.iter().for_each(|topic| self.ask_to_open(topic));
+        let full = self.repair.overfull(&self.cx.config.history);
+        over.extend(full.into_iter().map(|(topic, bytes)| (topic, Forget::DownTo(bytes))));
+        for (topic, what) in over {
+            self.forget(topic, what);
+        }
+    }
+
+    /// A convicted author: its proof is kept, and what was held back of it is never shown.
+    pub(super) fn conviction_is_kept(&mut self, evidence: &Evidence) {
+        let open: Vec<_> =
+            self.repair.topics().filter(|(_, kept)| kept.is_open()).map(|(id, _)| *id).collect();
+        if open.is_empty() {
+            return;
+        }
+        self.cx.actions.push_back(Action::Store(StoreJob::Remember(Box::new(*evidence))));
+        let author: PublicKey = evidence.author();
+        for topic in open {
+            let holds_back = self.repair.topic(&topic).is_some_and(|kept| kept.rules().hold_back().is_some());
+            if holds_back {
+                let what = Forget::Held(author);
+                self.cx.actions.push_back(Action::Store(StoreJob::Forget { topic, what }));
+            }
+        }
+    }
+
+    /// What was held back is shown from now on.
+    pub(super) fn show_released(&mut self, topic: TopicId, author: PublicKey, position: Position) {
+        if self.repair.topic(&topic).is_some() {
+            let at = vec![(author, position)];
+            self.cx.actions.push_back(Action::Store(StoreJob::Release { topic, at }));
+        }
+    }
+
+    /// Why a bundle of our own could not be kept, before it is sealed.
+    pub(super) fn refuses_to_keep(&self, topic: &TopicId, bytes: usize) -> Option<PublishError> {
+        if self.repair.topic(topic).is_none() {
+            return None;
+        }
+        if !self.repair.has_room(topic, bytes as u64, &self.cx.config) {
+            return Some(PublishError::StoreFull);
+        }
+        let fails = self.condition.health().has(Impairment::StoreFailing);
+        fails.then(|| PublishError::Store("its disk is full or fails".into()))
+    }
+}

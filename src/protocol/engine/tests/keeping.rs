@@ -1,0 +1,217 @@
+//! Kept topics: what is accepted is kept, a restart goes on from it, and a store that fails holds up nothing else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::equivocation::two_words;
+use super::world::{Side, World};
+use crate::protocol::keeping::{
+    Arrival, Cursor, Keep, Keeping, Kept, Opened, Show, StoreAnswer, StoreJob, StoreTrouble,
+};
+use crate::protocol::{Event, Impairment, PublishError};
+use crate::rumor::{Guarantee, RuleSet, Topic};
+use crate::store::Store as _;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn log() -> Topic {
+    Topic::named("log").retention(HOUR)
+}
+
+/// Two nodes that are linked, in one kept topic.
+fn pair(topic: &Topic) -> (World, Arc<RuleSet>, usize) {
+    let mut world = World::new(1);
+    let rules = world.topic(topic);
+    let (one, other) = (world.node(), world.node());
+    let wire = world.wire(Side::Node(one), Side::Node(other));
+    world.run(1_000);
+    (world, rules, wire)
+}
+
+/// What the store of a node has of a topic.
+fn opened(world: &mut World, node: usize, rules: &RuleSet) -> Opened {
+    let keeping =
+        Keeping { bytes: u64::MAX, authors: u64::MAX, judged_by: 0, recent_from: 0, latest: u64::MAX };
+    world.nodes[node].store.open(rules, &keeping).unwrap()
+}
+
+/// What the store of a node shows, as text, in the order of arrival.
+fn shown(world: &World, node: usize, rules: &RuleSet) -> Vec<String> {
+    let scan = world.nodes[node].store.reader().scan(&rules.id(), Cursor::START, usize::MAX).unwrap();
+    let bundles = scan.items.into_iter().flat_map(|item| item.bundle.rumors().collect::<Vec<_>>());
+    bundles.map(|rumor| String::from_utf8_lossy(rumor.body()).into_owned()).collect()
+}
+
+#[test]
+fn what_is_accepted_is_kept_by_all_and_a_publisher_is_answered_when_it_is() {
+    let (mut world, rules, _) = pair(&log());
+    world.nodes[0].store_takes = Duration::from_millis(300);
+    let id = world.publish_kept(0, &rules, "kept");
+    world.run(200);
+    assert!(world.nodes[1].has_heard("kept"), "it spreads before it is kept");
+    assert!(!world.nodes[0].published.contains_key(&id), "nobody says that it is kept before it is");
+    world.run(200);
+    assert!(world.nodes[0].published[&id].is_ok());
+    for node in 0..2 {
+        assert_eq!(shown(&world, node, &rules), ["kept"]);
+        assert_eq!(world.nodes[node].counters().kept, 1);
+    }
+}
+
+#[test]
+fn a_restart_goes_on_in_the_chain_and_takes_nothing_in_twice() {
+    let (mut world, rules, _) = pair(&log());
+    world.publish_kept(0, &rules, "before");
+    world.run(1_000);
+    for node in 0..2 {
+        world.restart(node, true);
+    }
+    world.run(5_000);
+    world.wire(Side::Node(0), Side::Node(1));
+    world.run(3_000);
+    world.publish_kept(0, &rules, "after");
+    world.run(3_000);
+    assert_eq!(shown(&world, 1, &rules), ["before", "after"]);
+    let reader = world.nodes[1].store.reader();
+    assert_eq!(reader.unmet(&rules.id(), None, 9).unwrap(), [], "the second names the first");
+    let opened = opened(&mut world, 1, &rules);
+    assert_eq!(opened.heads.len(), 1, "one chain");
+    assert_eq!(world.nodes[1].counters().kept, 1, "what is held is not taken in again");
+}
+
+#[test]
+fn a_store_that_fails_is_told_and_stops_nothing_but_keeping() {
+    let (mut world, rules, _) = pair(&log());
+    world.nodes[1].store_trouble = Some(StoreTrouble::NoRoom);
+    world.publish_kept(0, &rules, "one");
+    world.run(1_000);
+    assert!(world.nodes[1].has_heard("one"));
+    let told = |world: &World, what| {
+        let events = world.nodes[1].events.iter();
+        events.filter(|event| matches!(event, Event::Impaired { what: of, .. } if *of == what)).count()
+    };
+    assert_eq!(told(&world, Impairment::StoreFailing), 1);
+    // Its own: refused before it is sealed, unless it does not ask for the store.
+    let refused = world.publish_kept(1, &rules, "refused");
+    let said = world.publish(1, &rules, "said");
+    world.run(1_000);
+    assert!(matches!(world.nodes[1].published[&refused], Err(PublishError::Store(_))));
+    assert!(world.nodes[1].published[&said].is_ok() && world.nodes[0].has_heard("said"));
+    assert!(!world.nodes[0].has_heard("refused"));
+    world.nodes[1].store_trouble = None;
+    world.publish_kept(0, &rules, "two");
+    world.run(1_000);
+    let id = world.publish_kept(1, &rules, "three");
+    world.run(1_000);
+    assert!(world.nodes[1].published[&id].is_ok(), "it works again");
+    assert_eq!(shown(&world, 1, &rules), ["two", "three"]);
+}
+
+#[test]
+fn what_was_sealed_and_not_kept_says_so() {
+    let (mut world, rules, _) = pair(&log());
+    world.nodes[0].store_takes = Duration::from_millis(100);
+    world.nodes[0].store_trouble = Some(StoreTrouble::Io("broken".into()));
+    let id = world.publish_kept(0, &rules, "lost");
+    world.run(1_000);
+    assert!(matches!(world.nodes[0].published[&id], Err(PublishError::NotStored(_))));
+    assert!(world.nodes[1].has_heard("lost"));
+}
+
+#[test]
+fn nothing_is_told_or_said_before_the_store_has_opened_the_topic() {
+    let mut world = World::new(2);
+    let rules = world.topic(&log());
+    let (one, other) = (world.node(), world.node());
+    world.wire(Side::Node(one), Side::Node(other));
+    world.run(1_000);
+    world.publish_kept(0, &rules, "first");
+    world.run(1_000);
+    world.nodes[0].store_takes = Duration::from_secs(3);
+    world.restart(0, true);
+    world.wire(Side::Node(one), Side::Node(other));
+    let id = world.publish(0, &rules, "second");
+    world.run(2_000);
+    assert_eq!(world.nodes[1].engine.links_of(&rules.id()), 0, "it is not told");
+    world.run(9_000);
+    assert!(world.nodes[0].published.contains_key(&id));
+    let again = world.publish(0, &rules, "third");
+    world.run(9_000);
+    assert!(world.nodes[0].published[&again].is_ok());
+    assert_eq!(opened(&mut world, 1, &rules).heads.len(), 1, "the chain goes on over the restart");
+}
+
+#[test]
+fn the_store_convicts_whom_the_window_has_forgotten() {
+    let (mut world, rules, _) = pair(&log());
+    let hostile = world.hostile(0);
+    let author = world.liar(1);
+    let [one, other] = two_words(&world, &author, &rules);
+    // In the store, and in no window.
+    let keep = Keep { bundle: Arc::new(one), arrival: Arrival::Late { below: false }, show: Show::Now };
+    let kept = world.nodes[0].stores(StoreJob::Keep { keep, urgent: false }, 0);
+    assert!(matches!(kept, Some(StoreAnswer::Kept { kept: Ok(Kept::New { .. }), .. })));
+    world.pushes(hostile, &[&other]);
+    world.run(1_000);
+    assert!(world.nodes.iter().all(|node| node.convicted(&author.public())));
+    // And it is convicted from the start in the next life.
+    world.restart(0, true);
+    assert!(world.nodes[0].convicted(&author.public()), "the proof is kept");
+}
+
+#[test]
+fn a_wrong_clock_deletes_nothing() {
+    let (mut world, rules, _) = pair(&log());
+    world.publish_kept(0, &rules, "kept");
+    world.run(1_000);
+    // Both are alone when it jumps, or one has a link to a node that knows better.
+    for linked in [false, true] {
+        if !linked {
+            world.cut(0);
+        }
+        let far = 12 * 365 * 86_400_000;
+        world.nodes[0].skew_ms += far;
+        world.run(60_000);
+        assert_eq!(shown(&world, 0, &rules), ["kept"], "linked {linked}");
+        world.nodes[0].skew_ms -= far;
+        world.run(60_000);
+        assert_eq!(shown(&world, 0, &rules), ["kept"], "linked {linked}");
+        if !linked {
+            world.wire(Side::Node(0), Side::Node(1));
+            world.run(5_000);
+        }
+    }
+}
+
+#[test]
+fn what_is_over_goes_and_its_floor_stays() {
+    let (mut world, rules, _) = pair(&Topic::named("short").retention(Duration::from_secs(120)));
+    world.publish_kept(0, &rules, "old");
+    world.run(200_000);
+    assert_eq!(shown(&world, 0, &rules), Vec::<String>::new());
+    assert!(opened(&mut world, 0, &rules).floor > 0);
+    world.publish_kept(0, &rules, "new");
+    world.run(1_000);
+    assert_eq!(shown(&world, 0, &rules), ["new"]);
+}
+
+#[test]
+fn what_is_held_back_is_shown_when_it_is_delivered() {
+    let delay = Duration::from_secs(5);
+    let topic = log().guarantee(Guarantee::HoldBack(delay));
+    let (mut world, rules, _) = pair(&topic);
+    world.publish_kept(0, &rules, "held");
+    world.run(2_000);
+    assert_eq!(shown(&world, 1, &rules), Vec::<String>::new());
+    world.run(5_000);
+    assert!(world.nodes[1].has_heard("held"));
+    assert_eq!(shown(&world, 1, &rules), ["held"]);
+    // Held when the process ends: held again for the whole delay.
+    world.publish_kept(0, &rules, "crash");
+    world.run(2_000);
+    world.restart(1, true);
+    world.run(4_000);
+    assert_eq!(shown(&world, 1, &rules), ["held"]);
+    world.run(2_000);
+    assert_eq!(shown(&world, 1, &rules), ["held", "crash"]);
+}
