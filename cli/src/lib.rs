@@ -11,6 +11,7 @@ pub mod demo;
 pub mod exit;
 #[doc(hidden)]
 pub mod files;
+mod history;
 mod inspect;
 mod keygen;
 mod lines;
@@ -19,6 +20,7 @@ mod node;
 pub mod process;
 #[doc(hidden)]
 pub mod sim;
+mod store;
 mod svg;
 mod text;
 mod verify;
@@ -45,6 +47,8 @@ enum Command {
     Node(node::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
+    History(history::Args),
+    Store(store::Args),
     Demo(demo::Args),
     Sim(Box<sim::Args>),
 }
@@ -61,6 +65,8 @@ pub fn main() -> ExitCode {
         Command::Node(args) => node::run(args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::History(args) => history::run(&args),
+        Command::Store(args) => store::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Sim(args) => sim::run(&args),
     };

@@ -22,7 +22,7 @@ use super::{Res, StoreError};
 use crate::rumor::Bundle;
 
 /// The files of a store, in its folder.
-pub(super) const NAME: &str = "store.redb";
+pub const FILE_NAME: &str = "store.redb";
 pub(super) const FRESH: &str = "store.redb.fresh";
 pub(super) const SALVAGED: &str = "store.redb.salvaged";
 /// Says that the database is damaged.

@@ -35,6 +35,7 @@ use crate::protocol::keeping::{
 use crate::rumor::{BundleId, Evidence, Position, RuleSet, TopicId};
 
 pub use check::{Report, TopicReport};
+pub use database::FILE_NAME;
 pub use memory::MemoryStore;
 pub use position_log::{PositionLog, PositionLogError};
 pub use redb::RedbStore;

@@ -19,7 +19,7 @@ use ::redb::{Database, StorageError};
 
 use super::book;
 use super::check::{self, Report};
-use super::database::{self, FRESH, Handle, MARK, NAME, guarded, incarnation, open_database, storage};
+use super::database::{self, FILE_NAME, FRESH, Handle, MARK, guarded, incarnation, open_database, storage};
 #[cfg(test)]
 use super::disk::Disk;
 use super::rows::{Rows, RowsMut};
@@ -77,7 +77,7 @@ impl Shared {
             Slot::Open(handle) => Ok(Arc::clone(handle)),
             Slot::Damaged(why) => Err(StoreError::Damaged(why.clone())),
             Slot::Closed => Err(StoreError::Closed),
-            Slot::Failed(lock) => match open_database(&self.folder.join(NAME), lock, false) {
+            Slot::Failed(lock) => match open_database(&self.folder.join(FILE_NAME), lock, false) {
                 Ok(handle) => {
                     let handle = Arc::new(handle);
                     *slot = Slot::Open(Arc::clone(&handle));
@@ -155,7 +155,7 @@ impl RedbStore {
         fs::create_dir_all(&folder).map_err(io)?;
         let lock = Arc::new(lock(&folder)?);
         let is_ours = says(&folder)?;
-        let name = folder.join(NAME);
+        let name = folder.join(FILE_NAME);
         if !is_ours && name.exists() && !begins_with_magic(&name).map_err(io)? {
             return Err(StoreError::NotAStore(name));
         }
@@ -255,14 +255,14 @@ fn create(folder: &Path, lock: &Arc<Option<File>>) -> Res<()> {
     let handle = open_database(&fresh, lock, true)?;
     handle.write(|rows| book::begin(rows, incarnation()))?;
     drop(handle);
-    let named = fs::rename(fresh, folder.join(NAME))
-        .and_then(|()| super::position_log::sync_folder(&folder.join(NAME)));
+    let named = fs::rename(fresh, folder.join(FILE_NAME))
+        .and_then(|()| super::position_log::sync_folder(&folder.join(FILE_NAME)));
     named.map_err(|source| storage(StorageError::Io(source)))
 }
 
 /// Opens the database of a folder and begins a new incarnation.
 fn begin(folder: &Path, lock: &Arc<Option<File>>, incarnation: u64, is_ours: bool) -> Res<Handle> {
-    let name = folder.join(NAME);
+    let name = folder.join(FILE_NAME);
     let mut handle = open_database(&name, lock, false)?;
     let format = handle.read(book::format);
     match format {

@@ -18,7 +18,7 @@ use ::redb::{Database, ReadOnlyDatabase, ReadableDatabase as _};
 
 use super::book::{self, Counts};
 use super::database::{
-    self, FRESH, Handle, MARK, NAME, SALVAGED, failed, guarded, open_database, walk_named,
+    self, FILE_NAME, FRESH, Handle, MARK, SALVAGED, failed, guarded, open_database, walk_named,
 };
 use super::disk::{Damaged, SHARED};
 use super::position_log::sync_folder;
@@ -34,7 +34,7 @@ const GROUP: usize = 1000;
 
 /// Ends a salvage that was cut off: either it is complete and takes its place, or it is worth nothing.
 pub(super) fn finish(folder: &Path) -> io::Result<Option<Damage>> {
-    let (name, salvaged) = (folder.join(NAME), folder.join(SALVAGED));
+    let (name, salvaged) = (folder.join(FILE_NAME), folder.join(SALVAGED));
     match fs::remove_file(folder.join(FRESH)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -57,8 +57,11 @@ pub(super) fn finish(folder: &Path) -> io::Result<Option<Damage>> {
 
 /// A name that nothing has yet.
 fn aside(folder: &Path) -> PathBuf {
-    let names = (1u64..).map(|number| folder.join(format!("{NAME}.damaged-{number}")));
-    names.into_iter().find(|name| !name.exists()).unwrap_or_else(|| folder.join(format!("{NAME}.damaged")))
+    let names = (1u64..).map(|number| folder.join(format!("{FILE_NAME}.damaged-{number}")));
+    names
+        .into_iter()
+        .find(|name| !name.exists())
+        .unwrap_or_else(|| folder.join(format!("{FILE_NAME}.damaged")))
 }
 
 /// Makes a new store and puts it in the place of the damaged one.
@@ -71,14 +74,16 @@ pub(super) fn run(folder: &Path, lock: &Arc<Option<File>>) -> Res<Damage> {
     let into = open_database(&fresh, lock, true)?;
     into.write(|rows| book::begin(rows, database::incarnation()))?;
     let mut damage = Damage { moved_to: PathBuf::new(), saved: 0, bad: 0, unreadable: 0 };
-    match Source::open(&folder.join(NAME)) {
+    match Source::open(&folder.join(FILE_NAME)) {
         Ok(source) => fill(&source, &into, &mut damage)?,
         // Not even its first pages: all of it is one stretch.
         Err(StoreError::Damaged(_)) => damage.unreadable = 1,
         Err(error) => return Err(error),
     }
     drop(into);
-    fs::rename(fresh, folder.join(SALVAGED)).and_then(|()| sync_folder(&folder.join(NAME))).map_err(io)?;
+    fs::rename(fresh, folder.join(SALVAGED))
+        .and_then(|()| sync_folder(&folder.join(FILE_NAME)))
+        .map_err(io)?;
     let moved = finish(folder).map_err(io)?;
     damage.moved_to = moved.map(|moved| moved.moved_to).unwrap_or_default();
     Ok(damage)
