@@ -13,6 +13,7 @@
 //! | `accuse` | true evidence without end (B33) |
 //! | `crowd` | ever more authors (R6) |
 //! | `expired` | large or tiny, and long past (R3, R10) |
+//! | `history` | what they have of the past, hand over and ask for (C2 to C8, C18, Y1) |
 //! | `combine` | two at once; from a moment on (B31); every inbound place (B20, B32) |
 //!
 //! An attack is added by its file, its line here, and its entry below.
@@ -24,6 +25,7 @@ mod equivocate;
 mod expired;
 mod flood;
 mod forge;
+mod history;
 mod numbers;
 mod serve;
 mod stale;
@@ -163,6 +165,26 @@ attacks! {
     Crowd "crowd" => |me| crowd::Crowd::new(me),
     /// R10: bundles of crumbs that are long past.
     Crumbs "crumbs" => |me| expired::Crumbs::new(me),
+    /// C2: says "same" to whatever it is asked of the past.
+    Echo "echo" => |_me| history::Echo::default(),
+    /// C3: leaves bundles out of each page of the past.
+    Gappy "gappy" => |_me| history::Gappy::default(),
+    /// C4: lists heads that do not exist.
+    Invent "invent" => |_me| history::Inventor::default(),
+    /// C5: splits what it is asked of the past without end.
+    Split "split" => |_me| history::Splitter::default(),
+    /// C6: hands over a bundle of the past in nine seconds.
+    Trickle "trickle" => |_me| history::Trickle,
+    /// C6: says what it has of the past, and hands over nothing.
+    Withhold "withhold" => |_me| history::Withholder,
+    /// Y1: answers about the past just before it is too late.
+    Laggard "laggard" => |_me| history::Laggard,
+    /// Z: says that it keeps nothing of the past, and has the same beside.
+    Floor "floor" => |_me| history::FloorLiar,
+    /// C18: says without end that it has more.
+    Hint "hint" => |me| history::Hinter::new(me),
+    /// C7 and C8: asks for as much of the past as a frame can, again and again.
+    AskFlood "ask-flood" => |me| history::AskFlooder::new(me),
     /// R10: leaves the topic and joins it again, without end.
     Waver "waver" => |me| topics::Waverer::new(me),
 }
