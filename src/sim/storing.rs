@@ -1,9 +1,13 @@
-//! The stores of simulated nodes: in memory, answered at the next event.
+//! The stores of simulated nodes: in memory, answered at the next event. They outlive a crash, may be lost in one, or go back to an
+//! earlier state.
+
+use std::collections::BTreeSet;
 
 use super::network::Network;
 use super::queue::{Happening, NodeIndex};
 use crate::protocol::Input;
-use crate::protocol::keeping::{StoreAnswer, StoreJob};
+use crate::protocol::keeping::{Cursor, StoreAnswer, StoreJob};
+use crate::rumor::BundleId;
 use crate::store::{MemoryStore, Store as _, serve};
 
 impl Network {
@@ -27,6 +31,26 @@ impl Network {
     pub(super) fn on_stored(&mut self, node: NodeIndex, life: u32, answer: StoreAnswer) {
         if self.nodes.get(node as usize).is_some_and(|this| this.life == life) {
             self.input(node, Input::Store(answer));
+        }
+    }
+
+    /// What a node's store shows of the topic.
+    pub fn kept(&self, node: usize) -> BTreeSet<BundleId> {
+        let topic = self.rules.id();
+        let reader = self.nodes.get(node).and_then(|this| this.store.as_ref()).map(|store| store.reader());
+        let scan = reader.and_then(|reader| reader.scan(&topic, Cursor::START, usize::MAX).ok());
+        scan.into_iter().flat_map(|scan| scan.items).map(|item| item.bundle.id()).collect()
+    }
+
+    /// A copy of what a node's store holds, for [`Network::restore`].
+    pub fn back_up(&self, node: usize) -> Option<MemoryStore> {
+        self.nodes.get(node)?.store.as_ref().map(MemoryStore::copy)
+    }
+
+    /// The disk of a node that is down holds this from now on: an earlier state, or nothing. Its position log is not touched.
+    pub fn restore(&mut self, node: usize, backup: Option<MemoryStore>) {
+        if let Some(this) = self.nodes.get_mut(node).filter(|this| !this.alive) {
+            this.store = backup;
         }
     }
 }

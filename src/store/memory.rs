@@ -39,6 +39,13 @@ impl MemoryStore {
         Self { own: None, open: HashMap::new(), ..self }
     }
 
+    /// A copy of its own of all that it holds, as a backup is: what happens to one does not happen to the other.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let rows = locked(&self.rows).clone();
+        Self { rows: Arc::new(Mutex::new(rows)), own: None, open: HashMap::new() }
+    }
+
     /// Walks through everything and counts it again.
     ///
     /// # Errors
@@ -134,7 +141,7 @@ impl Reader for MemoryReader {
 }
 
 /// A map for each table.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Maps {
     tables: [BTreeMap<Vec<u8>, Vec<u8>>; Table::ALL.len()],
     bundles: BTreeMap<Vec<u8>, Arc<Bundle>>,

@@ -7,6 +7,7 @@ mod baselines;
 mod breaches;
 mod dialling;
 mod faults;
+mod history;
 mod invariants;
 mod liveness;
 mod load;
