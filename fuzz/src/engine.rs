@@ -248,7 +248,12 @@ pub fn engine_ops(data: &[u8]) {
     let mut driver = Driver::new(&run);
     for (n, rules) in TOPICS.iter().enumerate() {
         if run.joined & (1 << n) != 0 {
-            let join = Input::Join { rules: rules.clone(), deliver: true, validate: n == 2, keep: Default::default() };
+            let join = Input::Join {
+                rules: rules.clone(),
+                deliver: true,
+                validate: n == 2,
+                keep: Default::default(),
+            };
             driver.handle(join);
         }
     }
@@ -756,7 +761,12 @@ impl Driver {
         self.now.unix_ms = START_MS + self.now.mono.as_nanos() / 1_000_000;
         self.handle(Input::Tick);
         for (n, rules) in TOPICS.iter().enumerate() {
-            self.handle(Input::Join { rules: rules.clone(), deliver: true, validate: n == 2, keep: Default::default() });
+            self.handle(Input::Join {
+                rules: rules.clone(),
+                deliver: true,
+                validate: n == 2,
+                keep: Default::default(),
+            });
         }
         self.pass(HEALING);
         self.link_up(HONEST, true, false);
@@ -818,7 +828,12 @@ mod tests {
         let mut driver =
             Driver::new(&Run { seed: 1, position_log: true, tight: false, joined: 7, ops: Vec::new() });
         for rules in TOPICS.iter() {
-            driver.handle(Input::Join { rules: rules.clone(), deliver: true, validate: false, keep: Default::default() });
+            driver.handle(Input::Join {
+                rules: rules.clone(),
+                deliver: true,
+                validate: false,
+                keep: Default::default(),
+            });
         }
         for op in ops {
             driver.step(op);

@@ -21,6 +21,7 @@ use vouchsafe::{
     TopicId,
 };
 
+use crate::past::Past;
 use crate::world::AUTHORS;
 
 #[derive(Arbitrary, Debug)]
@@ -38,6 +39,7 @@ enum Value {
     Proof(Said, u8),
     Rules(Rules),
     Peer { key: [u8; 32], ip: IpAddr, port: u16, scope: u32 },
+    Past(Past),
 }
 
 /// A list in few bytes: the last of its items again, up to any length that is near a limit.
@@ -265,6 +267,10 @@ fn check(value: Value, spoil: &Spoil) {
             if let Ok(other) = RuleSet::decode(&spoil.apply(&rules.encode()).0) {
                 assert_ne!(other.id(), rules.id(), "two sets of rules with one id");
             }
+        }
+        Value::Past(past) => {
+            let (payload, value) = past.frame();
+            frame(payload, value, spoil);
         }
         Value::Peer { key, ip, port, scope } => {
             let mut addr = SocketAddr::new(ip, port.max(1));

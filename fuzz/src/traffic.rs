@@ -174,7 +174,15 @@ impl Net {
 
     fn publish(&mut self, node: usize, topic: usize, publish_id: u64, len: usize) {
         let body = Bytes::from(vec![b'a' + node as u8; len]);
-        self.put(node, Input::Publish { topic: TOPICS[topic].id(), body, publish_id: PublishId(publish_id), kept: false });
+        self.put(
+            node,
+            Input::Publish {
+                topic: TOPICS[topic].id(),
+                body,
+                publish_id: PublishId(publish_id),
+                kept: false,
+            },
+        );
     }
 }
 
@@ -198,7 +206,10 @@ pub fn traffic() -> Vec<Seed> {
         for topic in [0, 1] {
             if (node, topic) != (3, 0) {
                 let rules = Arc::clone(&TOPICS[topic]);
-                net.put(node, Input::Join { rules, deliver: true, validate: false, keep: Default::default() });
+                net.put(
+                    node,
+                    Input::Join { rules, deliver: true, validate: false, keep: Default::default() },
+                );
             }
         }
     }
