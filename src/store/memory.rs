@@ -10,7 +10,7 @@ use super::rows::{Each, EachBundle, Rows, RowsMut, Stored, Table};
 use super::{Reader, Res, Store, StoreError};
 use crate::key::PublicKey;
 use crate::protocol::keeping::{
-    Cursor, Forget, Group, Held, Hole, Keeping, Kept, Opened, Page, Range, Scan, Size, Started,
+    Cursor, Forget, Frontier, Group, Held, Hole, Keeping, Kept, Opened, Page, Range, Scan, Size, Started,
 };
 use crate::rumor::{Bundle, BundleId, Evidence, Position, RuleSet, TopicId};
 
@@ -122,6 +122,21 @@ impl Reader for MemoryReader {
     fn page(&self, topic: &TopicId, ranges: &[Range], max_bytes: usize) -> Res<Page> {
         let rows = locked(&self.0);
         book::page(&*rows, book::topic(&*rows, topic)?, ranges, max_bytes)
+    }
+
+    fn history(&self, topic: &TopicId, range: &Range, max_bytes: usize) -> Res<Page> {
+        let rows = locked(&self.0);
+        book::history(&*rows, book::topic(&*rows, topic)?, range, max_bytes)
+    }
+
+    fn find(&self, topic: &TopicId, author: &PublicKey, at: Position) -> Res<Option<Arc<Bundle>>> {
+        let rows = locked(&self.0);
+        book::find(&*rows, book::topic(&*rows, topic)?, author, at)
+    }
+
+    fn frontier(&self, topic: &TopicId, author: &PublicKey, holes: usize) -> Res<Frontier> {
+        let rows = locked(&self.0);
+        book::frontier(&*rows, book::topic(&*rows, topic)?, author, holes)
     }
 
     fn scan(&self, topic: &TopicId, after: Cursor, max_bytes: usize) -> Res<Scan> {

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //!   Store (one writer) ── keep, release, forget, rest, remember ──> book: one transaction, all or nothing ──> rows
-//!   Reader (any number) ── held, page, scan, unmet, size ──────────> book, as of the last commit ─────────────┘
+//!   Reader (any number) ── held, page, scan, unmet, find ──────────> book, as of the last commit ─────────────┘
 //! ```
 
 // Lengths here come from a file. Where they run over, a release build would go on with what is left of them.
@@ -27,12 +27,13 @@ mod serve;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::key::PublicKey;
 use crate::protocol::keeping::{
-    Cursor, Forget, Group, Held, Hole, Keeping, Kept, Opened, Page, Range, Scan, Size, Started,
+    Cursor, Forget, Frontier, Group, Held, Hole, Keeping, Kept, Opened, Page, Range, Scan, Size, Started,
 };
-use crate::rumor::{BundleId, Evidence, Position, RuleSet, TopicId};
+use crate::rumor::{Bundle, BundleId, Evidence, Position, RuleSet, TopicId};
 
 pub use check::{Report, TopicReport};
 pub use database::FILE_NAME;
@@ -121,6 +122,24 @@ pub trait Reader: Send {
     /// # Errors
     /// Of the disk.
     fn page(&self, topic: &TopicId, ranges: &[Range], max_bytes: usize) -> Res<Page>;
+
+    /// Reads one author's range as [`Reader::page`] does, for an app: what is held back or rejected is left out.
+    ///
+    /// # Errors
+    /// Of the disk.
+    fn history(&self, topic: &TopicId, range: &Range, max_bytes: usize) -> Res<Page>;
+
+    /// The bundle of an author that has a slot, if it is held and shown.
+    ///
+    /// # Errors
+    /// Of the disk.
+    fn find(&self, topic: &TopicId, author: &PublicKey, at: Position) -> Res<Option<Arc<Bundle>>>;
+
+    /// How far an author's chain is held, with its first holes, at most so many.
+    ///
+    /// # Errors
+    /// Of the disk.
+    fn frontier(&self, topic: &TopicId, author: &PublicKey, holes: usize) -> Res<Frontier>;
 
     /// Reads on in the order of arrival, until `max_bytes` of encoded bundles would be exceeded; at least one bundle, if there is one.
     ///

@@ -27,9 +27,10 @@ use super::salvage;
 use super::{Reader, Res, Store, StoreError};
 use crate::key::PublicKey;
 use crate::protocol::keeping::{
-    Cursor, Damage, Forget, Group, Held, Hole, Keeping, Kept, Opened, Page, Range, Scan, Size, Started,
+    Cursor, Damage, Forget, Frontier, Group, Held, Hole, Keeping, Kept, Opened, Page, Range, Scan, Size,
+    Started,
 };
-use crate::rumor::{BundleId, Evidence, Position, RuleSet, TopicId};
+use crate::rumor::{Bundle, BundleId, Evidence, Position, RuleSet, TopicId};
 
 /// What a database of redb begins with.
 const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
@@ -344,6 +345,18 @@ impl Reader for RedbReader {
 
     fn page(&self, topic: &TopicId, ranges: &[Range], max_bytes: usize) -> Res<Page> {
         self.0.read(|rows| book::page(rows, book::topic(rows, topic)?, ranges, max_bytes))
+    }
+
+    fn history(&self, topic: &TopicId, range: &Range, max_bytes: usize) -> Res<Page> {
+        self.0.read(|rows| book::history(rows, book::topic(rows, topic)?, range, max_bytes))
+    }
+
+    fn find(&self, topic: &TopicId, author: &PublicKey, at: Position) -> Res<Option<Arc<Bundle>>> {
+        self.0.read(|rows| book::find(rows, book::topic(rows, topic)?, author, at))
+    }
+
+    fn frontier(&self, topic: &TopicId, author: &PublicKey, holes: usize) -> Res<Frontier> {
+        self.0.read(|rows| book::frontier(rows, book::topic(rows, topic)?, author, holes))
     }
 
     fn scan(&self, topic: &TopicId, after: Cursor, max_bytes: usize) -> Res<Scan> {

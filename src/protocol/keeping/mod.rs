@@ -222,6 +222,18 @@ pub struct Hole {
     pub below: bool,
 }
 
+/// How far an author's chain is held.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Frontier {
+    /// The author's last position that is held; `None` if nothing is.
+    pub newest: Option<Position>,
+    /// Up to there nothing is missing that a held bundle names, down to the floor. `newest`, if there is no hole.
+    pub complete_until: Option<Position>,
+    /// Where bundles start that are named and missing, the earliest first, at most as many as were asked for.
+    pub holes: Vec<Position>,
+}
+
 /// What is removed from a topic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]

@@ -20,5 +20,5 @@ pub(super) use keep::{keep_group, release, rest};
 pub(super) use names::{Counts, join_topic, name, topic};
 pub(super) use open::open;
 pub(super) use places::{arrival_of, tick_of, unshown_of};
-pub(super) use read::{held, page, scan, unmet};
+pub(super) use read::{find, frontier, held, history, page, scan, unmet};
 pub(super) use remove::forget;

@@ -1,11 +1,13 @@
 //! Reads what is kept: by position, by range, in the order of arrival; and what is missing.
 
+use std::sync::Arc;
+
 use super::beside::incarnation;
 use super::names::{Counts, Names, Number, author, name};
 use super::places::{Place, Unmet, arrival_of, bundle_key, place, position_of, read};
 use crate::key::PublicKey;
-use crate::protocol::keeping::{Cursor, Held, Hole, Missed, Page, Range, Scan, Scanned};
-use crate::rumor::{BundleId, Position};
+use crate::protocol::keeping::{Cursor, Frontier, Held, Hole, Missed, Page, Range, Scan, Scanned};
+use crate::rumor::{Bundle, BundleId, Position};
 use crate::store::rows::{Fields, Key, Rows, Table};
 use crate::store::{Res, StoreError};
 
@@ -26,6 +28,15 @@ pub(in crate::store) fn held(
 }
 
 pub(in crate::store) fn page(rows: &dyn Rows, topic: u32, ranges: &[Range], max_bytes: usize) -> Res<Page> {
+    page_of(rows, topic, ranges, max_bytes, false)
+}
+
+/// As [`page`], of one author, without what is held back or rejected.
+pub(in crate::store) fn history(rows: &dyn Rows, topic: u32, range: &Range, max_bytes: usize) -> Res<Page> {
+    page_of(rows, topic, std::slice::from_ref(range), max_bytes, true)
+}
+
+fn page_of(rows: &dyn Rows, topic: u32, ranges: &[Range], max_bytes: usize, shown: bool) -> Res<Page> {
     let floor = Counts::read(rows, topic)?.floor;
     let mut page = Page { floor, ..Page::default() };
     let (mut bytes, mut full) = (0usize, false);
@@ -42,6 +53,9 @@ pub(in crate::store) fn page(rows: &dyn Rows, topic: u32, ranges: &[Range], max_
             let (from, upto) = (bundle_key(topic, author, from), bundle_key(topic, author, range.upto).end());
             rows.bundles(&from, &upto, false, &mut |key, stored| {
                 let at = position_of(key)?;
+                if shown && rows.get(Table::Unshown, key)?.is_some() {
+                    return Ok(true);
+                }
                 bytes = bytes.saturating_add(stored.len());
                 if bytes > max_bytes && !page.bundles.is_empty() {
                     (full, next) = (true, (at.tick, u32::from(at.slot)));
@@ -59,6 +73,64 @@ pub(in crate::store) fn page(rows: &dyn Rows, topic: u32, ranges: &[Range], max_
         page.next.push(next);
     }
     Ok(page)
+}
+
+/// The bundle that has this slot, if it is shown.
+pub(in crate::store) fn find(
+    rows: &dyn Rows,
+    topic: u32,
+    key: &PublicKey,
+    at: Position,
+) -> Res<Option<Arc<Bundle>>> {
+    let Some(author) = author(rows, key)? else { return Ok(None) };
+    let end = u32::from(at.slot).saturating_add(1);
+    let Place::Taken(signed) = place(rows, topic, author, at.tick, at.slot, end)? else { return Ok(None) };
+    let first = signed.header.position();
+    if rows.get(Table::Unshown, &bundle_key(topic, author, first))?.is_some() {
+        return Ok(None);
+    }
+    read(rows, topic, author, first, |stored| stored.bundle())
+}
+
+/// How far the chain of an author is held, with its first holes.
+pub(in crate::store) fn frontier(
+    rows: &dyn Rows,
+    topic: u32,
+    key: &PublicKey,
+    holes: usize,
+) -> Res<Frontier> {
+    let Some(author) = author(rows, key)? else { return Ok(Frontier::default()) };
+    let floor = Counts::read(rows, topic)?.floor;
+    let all = Key::topic(topic).number(author);
+    let end = all.clone().end();
+    let mut found = Vec::new();
+    rows.walk(Table::Unmet, &all, &end, &mut |key, _| {
+        let at = position_of(key)?;
+        if at.tick >= floor && found.last() != Some(&at) {
+            found.push(at);
+        }
+        Ok(found.len() < holes.max(1))
+    })?;
+    let newest = last_before(rows, &all, &end)?;
+    let complete_until = match found.first() {
+        Some(hole) => last_before(rows, &all, &bundle_key(topic, author, *hole))?,
+        None => newest,
+    };
+    found.truncate(holes);
+    Ok(Frontier { newest, complete_until, holes: found })
+}
+
+/// The last position that the last sound record among those keys has.
+fn last_before(rows: &dyn Rows, from: &[u8], upto: &[u8]) -> Res<Option<Position>> {
+    let mut last = None;
+    rows.bundles(from, upto, true, &mut |_, stored| {
+        last = stored.signed().map(|signed| {
+            let slot = signed.header.end_slot().saturating_sub(1);
+            Position { tick: signed.header.tick, slot: u16::try_from(slot).unwrap_or(u16::MAX) }
+        });
+        Ok(last.is_none())
+    })?;
+    Ok(last)
 }
 
 pub(in crate::store) fn scan(rows: &dyn Rows, topic: u32, after: Cursor, max_bytes: usize) -> Res<Scan> {

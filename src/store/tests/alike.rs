@@ -131,6 +131,9 @@ fn memory_and_disk_answer_alike() {
                 upto: other.header().position(),
             };
             drop(both!(store => store.reader().page(&topic, &[range(&one), range(&other)], max)));
+            drop(both!(store => store.reader().history(&topic, &range(&one), max)));
+            drop(both!(store => store.reader().find(&topic, &author, position)));
+            drop(both!(store => store.reader().frontier(&topic, &author, 3)));
             let asked = [(author, position, one.id()), (author, position, other.id())];
             drop(both!(store => store.reader().held(&topic, &asked)));
             drop(both!(store => store.reader().unmet(&topic, None, 50)));

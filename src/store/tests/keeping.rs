@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::protocol::keeping::{Cursor, Forget, Held, Hole, Prev, Range, Size};
+use crate::protocol::keeping::{Cursor, Forget, Frontier, Held, Hole, Prev, Range, Size};
 use crate::rumor::{Evidence, Previous};
 use crate::store::{MemoryStore, StoreError};
 
@@ -379,4 +379,54 @@ fn topics_that_are_not_open_keep_nothing() {
     assert_eq!(keep(&mut store, &chain(&rules, 1, 10..11)), [Kept::NotOpen]);
     assert!(matches!(store.forget(&rules.id(), Forget::Topic), Err(StoreError::NotOpen)));
     assert!(matches!(store.reader().size(&rules.id()), Err(StoreError::NotOpen)));
+}
+
+#[test]
+fn a_history_shows_what_is_shown_and_a_frontier_what_is_missing() {
+    let rules = rules("past");
+    let mut store = store(&rules);
+    let chain = chain(&rules, 1, 10..20);
+    let wide = bundle(&rules, 1, at(30, 2), previous(&chain[9]), &["a", "b", "c"]);
+    let reader = store.reader();
+    let frontier = |holes| reader.frontier(&rules.id(), &key(1), holes).unwrap();
+    assert_eq!(frontier(9), Frontier::default());
+    // The bundles of ticks 13 and 16 are missing; those of 11 and 18 are hidden.
+    let hidden = |bundle: &Arc<Bundle>, show| Keep { show, ..live(bundle) };
+    let keeps: Vec<_> = (0..10)
+        .filter(|at| ![3, 6].contains(at))
+        .map(|at| match at {
+            1 => hidden(&chain[at], Show::Held),
+            8 => hidden(&chain[at], Show::Rejected { by: 1 }),
+            _ => live(&chain[at]),
+        })
+        .chain([live(&wide)])
+        .collect();
+    store.keep(&Group { keeps: &keeps, ..Group::default() }).unwrap();
+    let holes = vec![at(13, 3), at(16, 3)];
+    let expected = Frontier { newest: Some(at(30, 4)), complete_until: Some(at(12, 3)), holes };
+    assert_eq!(frontier(9), expected);
+    assert_eq!(frontier(1).holes, [at(13, 3)]);
+    assert_eq!((frontier(0).holes.len(), frontier(0).complete_until), (0, Some(at(12, 3))));
+    assert_eq!(reader.frontier(&rules.id(), &key(2), 9).unwrap(), Frontier::default());
+    // Page by page, each as small as it can be.
+    let mut range = Range { author: key(1), from: (11, 0), upto: at(30, 2) };
+    let mut ticks = Vec::new();
+    while (range.from.0, range.from.1) <= (range.upto.tick, range.upto.slot.into()) {
+        let page = reader.history(&rules.id(), &range, 1).unwrap();
+        ticks.extend(page.bundles.iter().map(|bundle| bundle.header().tick));
+        range.from = page.next[0];
+    }
+    assert_eq!(ticks, [12, 14, 15, 17, 19, 30]);
+    let find = |author, tick, slot| reader.find(&rules.id(), &key(author), at(tick, slot)).unwrap();
+    for slot in 2..5 {
+        assert_eq!(find(1, 30, slot).as_ref(), Some(&wide), "slot {slot}");
+    }
+    for (author, tick, slot) in [(1, 30, 1), (1, 30, 5), (1, 11, 3), (1, 18, 3), (1, 13, 3), (2, 30, 2)] {
+        assert_eq!(find(author, tick, slot), None, "author {author}, tick {tick}, slot {slot}");
+    }
+    store.release(&rules.id(), &[(key(1), at(11, 3))]).unwrap();
+    assert_eq!(find(1, 11, 3), Some(Arc::clone(&chain[1])));
+    // What floors pass is missed no more.
+    forget(&mut store, &rules, Forget::Below(15));
+    assert_eq!((frontier(9).holes, frontier(9).complete_until), (vec![at(16, 3)], Some(at(15, 3))));
 }
