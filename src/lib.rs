@@ -22,10 +22,10 @@
 //! let (here, there) = (alice.join(Topic::named("lobby")).await?, bob.join(Topic::named("lobby")).await?);
 //! let mut rumors = there.subscribe();
 //! here.wait_for_links(1).await?; // one link to somebody in the lobby
-//! let id = here.publish("hello").await?;
+//! let published = here.publish("hello").await?;
 //!
 //! let rumor = rumors.next().await.ok_or("closed")??;
-//! assert_eq!((rumor.id(), rumor.author()), (id, alice.author()));
+//! assert_eq!((rumor.id(), rumor.author()), (published.id(), alice.author()));
 //! # Ok(())
 //! # }
 //! ```
@@ -38,8 +38,9 @@
 //! | keep an identity | [`SecretKey`], [`PublicKey`]; [`Builder::position_log`] |
 //! | find other nodes | [`PeerAddr`], [`Host`]; [`Node::connect`], [`Node::stop_dialling`] |
 //! | say who may write, and how much | [`Topic`], [`Authors`], [`Guarantee`] |
-//! | publish | [`TopicHandle`], [`PublishError`] |
+//! | publish | [`TopicHandle`], [`Published`], [`PublishError`] |
 //! | read | [`Subscription`], [`Delivery`], [`Rumor`], [`Gap`] |
+//! | keep what was said, and read it again after a restart | [`Builder::store`], [`Join`], [`Replay`], [`Cursor`], [`Item`]; [`History`], [`Frontier`] |
 //! | accept or refuse what others publish | [`Node::join_with`], [`Validation`] |
 //! | know what happens to a node | [`Events`], [`Event`], [`Impairment`] |
 //! | know why a link ended, never came, or was refused | [`DownReason`], [`DialError`], [`Reason`], [`Offence`] |
@@ -52,7 +53,8 @@
 //!
 //! * **Runtime:** tokio. [`Builder::spawn`] runs the node on the current runtime, in one task beside six for each link. Time and
 //!   I/O must be enabled. Any flavor will do.
-//! * **Threads:** a [`VerifierPool`] of half the processors, unless the app gives its own. Nodes of one process can share a pool.
+//! * **Threads:** a [`VerifierPool`] of half the processors, unless the app gives its own. Nodes of one process can share a pool. A node
+//!   with a store on a disk ([`Builder::store`]) has three more, one that writes and two that read.
 //! * **Compiler:** Rust 1.90 or later, and a C compiler for ring.
 //! * **CPU:** one signature for each bundle, some 50 us alone and some 16 us in a batch. A bundle has up to 64 rumors.
 //! * **Memory:** at most 256 MiB of bodies and some 50 MiB of index for each topic at the default [`Config`], and some MiB for each
@@ -95,7 +97,7 @@
 //! | `node` | the async face | builder, handles, subscriptions, the task that owns the engine |
 //! | `sim`, `hostile` | what liars can do to it | the simulator; hostile peers over QUIC (feature `sim`) |
 //! | [`net`] | QUIC | endpoint, TLS identity by raw public key, gate, links |
-//! | [`store`] | what is kept | the author's position log |
+//! | [`store`] | what is kept | the author's position log; what topics remember |
 //! | `adversary` | what a liar does | attacks without I/O (feature `sim`) |
 //! | [`protocol`] | what to do | the sans-I/O engine: intake, spread, pulls, evidence, budgets |
 //! | [`wire`] | how it travels | frames, strict codec, limits |
@@ -142,12 +144,15 @@ pub mod wire;
 
 pub use key::{KeyFileError, ParseKeyError, PublicKey, ReadKeyError, SecretKey};
 pub use node::{
-    Builder, Closed, ConnectError, Delivery, Events, Gap, Host, HostName, JoinError, Lagged, Node, NodeStats,
-    ParseAddrError, PeerAddr, SpawnError, Subscription, TopicHandle, VerifierPool, WaitError,
+    Builder, Closed, ConnectError, Cursor, Delivery, Events, ForgetError, Gap, History, Host, HostName, Item,
+    Join, JoinError, Lagged, Node, NodeStats, ParseAddrError, ParseCursorError, PeerAddr, Published, Replay,
+    ReplayError, SpawnError, Subscription, TopicHandle, VerifierPool, WaitError,
 };
 
 #[doc(inline)]
 pub use net::{BindError, GateConfig, TlsSetupError};
+#[doc(inline)]
+pub use protocol::keeping::{Frontier, Full};
 #[doc(inline)]
 pub use protocol::{
     BudgetConfig, Config, ConfigError, DialConfig, LinkConfig, PublishConfig, PullConfig, TopicConfig,
@@ -164,7 +169,7 @@ pub use rumor::{
     Proof, ProofError, RuleError, Rumor, RumorId, Topic, TopicId,
 };
 #[doc(inline)]
-pub use store::PositionLogError;
+pub use store::{PositionLogError, StoreError};
 #[doc(inline)]
 pub use wire::Reason;
 

@@ -5,12 +5,10 @@ use std::time::Instant;
 
 use super::actor::Actor;
 use super::message::Message;
-use super::outside::Outside;
 use crate::key::PublicKey;
 use crate::net::Link;
 use crate::protocol::{Action, Input, Validation, ValidationId};
 use crate::rumor::Bundle;
-use crate::store::{PositionLog, PositionLogError, serve};
 
 impl Actor {
     /// Does whatever the engine wants done. Nothing here waits.
@@ -58,13 +56,14 @@ impl Actor {
                 Action::Record { from_ms, until_ms } => self.record(from_ms, until_ms),
                 Action::Store(job) => {
                     let now_ms = self.now().unix_ms;
-                    if let Some(answer) = serve(&mut self.store, job, now_ms) {
-                        self.handle(Input::Store(answer));
-                    }
+                    self.keeper.give(job, now_ms);
                 }
                 Action::Joined { result, .. } => self.on_joined(result),
                 Action::Published { publish_id, result } => self.requests.settle(publish_id, result),
-                Action::Event(event) => self.tell(event),
+                Action::Event(event) => {
+                    self.note_conviction(&event);
+                    self.tell(event);
+                }
             }
         }
         self.publish_counts();
@@ -102,18 +101,6 @@ impl Actor {
         });
     }
 
-    fn record(&mut self, from_ms: u64, until_ms: u64) {
-        let Some(position_log) = self.parts.position_log.clone() else { return };
-        let (inbox, outside) = (self.parts.inbox_in.clone(), self.parts.outside.clone());
-        let recording = tokio::task::spawn_blocking(move || {
-            let result = record(&outside, &position_log, from_ms, until_ms);
-            if let Some(inbox) = inbox.upgrade() {
-                let _ = inbox.blocking_send(Message::Recorded { from_ms, until_ms, result });
-            }
-        });
-        self.recording = Some(recording);
-    }
-
     fn publish_counts(&mut self) {
         let topology = self.parts.engine.topology();
         if std::mem::replace(&mut self.topology, topology) == topology {
@@ -124,14 +111,4 @@ impl Actor {
             port.links(self.parts.engine.links_of(topic));
         }
     }
-}
-
-fn record(
-    outside: &Outside,
-    position_log: &PositionLog,
-    from_ms: u64,
-    until_ms: u64,
-) -> Result<(), PositionLogError> {
-    outside.before_record().map_err(|source| position_log.io(source))?;
-    position_log.record(from_ms, until_ms)
 }

@@ -5,20 +5,22 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
-use super::error::JoinError;
+use super::convicted::Convicted;
 use super::groups::Groups;
 use super::inbound::listen;
+use super::keeper::Keeper;
 use super::key_watch::KeyWatch;
-use super::membership::{JoinId, Notice};
-use super::message::{Joined, Message, Publish, Validator};
+use super::membership::Notice;
+use super::message::{How, Joining, Message, Publish};
 use super::outside::Outside;
 use super::own_key::OwnKey;
 use super::port::Port;
 use super::reach::Reach;
+use super::recording::Recording;
 use super::requests::Requests;
 use super::stats::NodeStats;
 use super::unread::Unread;
@@ -26,21 +28,18 @@ use super::verifiers::InlineVerifier;
 use super::{Host, VerifierPool, trace};
 use crate::key::PublicKey;
 use crate::net::{Endpoint, Link, LinkEvent, SocketState};
-use crate::protocol::{
-    Config, Dialler, Engine, Event, Impairment, Input, JoinRefusal, LinkId, Mono, Now, PublishError,
-};
+use crate::protocol::keeping::KeepOptions;
+use crate::protocol::{Config, Dialler, Engine, Event, Impairment, Input, LinkId, Mono, Now, PublishError};
 use crate::rumor::{NetworkId, RuleSet, TopicId};
 use crate::store::{MemoryStore, PositionLog, Store as _};
 
 /// Things taken from a channel before the engine is asked what to do: what is batched into one bundle, one batch of
 /// signatures, one write.
-const TURN: usize = 256;
+pub(super) const TURN: usize = 256;
 /// Link events that may wait; a link with one more waits, and its peer with it.
 const LINK_EVENTS: usize = 1024;
 /// How often round trips are read from the transport.
 const ROUND_TRIPS: Duration = Duration::from_secs(1);
-/// How long a shutdown waits for what is queued, and then for the links to close.
-const DRAIN: Duration = Duration::from_secs(2);
 
 /// What an actor is made from.
 pub(super) struct Parts {
@@ -62,13 +61,6 @@ pub(super) struct Parts {
     pub(super) config: Config,
 }
 
-/// A join on its way through the engine.
-struct Joining {
-    rules: Arc<RuleSet>,
-    validator: Option<Validator>,
-    answer: oneshot::Sender<Result<Joined, JoinError>>,
-}
-
 pub(super) struct Actor {
     pub(super) parts: Parts,
     pub(super) links: HashMap<LinkId, Link>,
@@ -77,19 +69,19 @@ pub(super) struct Actor {
     pub(super) inline: InlineVerifier,
     pub(super) links_made: u64,
     pub(super) link_events_in: mpsc::Sender<LinkEvent>,
-    link_events: mpsc::Receiver<LinkEvent>,
+    pub(super) link_events: mpsc::Receiver<LinkEvent>,
     pub(super) unread: Unread,
     pub(super) topics: HashMap<TopicId, Port>,
     /// Topics that stay relayed when no join of them is left. As many as the builder named, 64 at the most.
-    relayed: HashSet<TopicId>,
+    pub(super) relayed: HashSet<TopicId>,
     /// Joins that the engine has not answered, in their order; `None` for those that nobody waits for.
-    joining: VecDeque<Option<Joining>>,
-    next_join: u64,
-    notices_in: mpsc::UnboundedSender<Notice>,
-    notices: mpsc::UnboundedReceiver<Notice>,
+    pub(super) joining: VecDeque<Option<Joining>>,
+    pub(super) next_join: u64,
+    pub(super) notices_in: mpsc::UnboundedSender<Notice>,
+    pub(super) notices: mpsc::UnboundedReceiver<Notice>,
     pub(super) requests: Requests,
     /// Requests that nobody waits for any more.
-    taken_back_in: mpsc::UnboundedSender<u64>,
+    pub(super) taken_back_in: mpsc::UnboundedSender<u64>,
     taken_back: mpsc::UnboundedReceiver<u64>,
     pub(super) dialler: Dialler<Host>,
     pub(super) own_key: OwnKey,
@@ -98,14 +90,16 @@ pub(super) struct Actor {
     pub(super) reach: Reach,
     /// Dials under way. They end with the actor.
     pub(super) dials: JoinSet<()>,
-    /// The record that is being written, or was last.
-    pub(super) recording: Option<JoinHandle<()>>,
+    /// What kept topics say.
+    pub(super) keeper: Keeper,
+    pub(super) convicted: Convicted,
+    pub(super) recording: Recording,
     /// The engine's topology when the counts of links were last published.
     pub(super) topology: u64,
 }
 
 impl Actor {
-    pub(super) fn new(parts: Parts) -> Self {
+    pub(super) fn new(parts: Parts, keeper: Keeper) -> Self {
         let (link_events_in, link_events) = mpsc::channel(LINK_EVENTS);
         let mut jitter = [0; 32];
         // Without entropy the jitter is the same at each start, which harms nobody but two nodes that lack it.
@@ -142,7 +136,9 @@ impl Actor {
             requests: Requests::default(),
             taken_back_in,
             taken_back,
-            recording: None,
+            keeper,
+            convicted: Convicted::default(),
+            recording: Recording::default(),
             topology: 0,
         }
     }
@@ -151,7 +147,7 @@ impl Actor {
     pub(super) fn relay(&mut self, rules: Arc<RuleSet>) {
         self.relayed.insert(rules.id());
         self.joining.push_back(None);
-        self.handle(Input::Join { rules, deliver: false, validate: false, keep: Default::default() });
+        self.handle(Input::Join { rules, deliver: false, validate: false, keep: KeepOptions::default() });
     }
 
     pub(super) async fn run(mut self) {
@@ -179,6 +175,7 @@ impl Actor {
                 _ = self.link_events.recv_many(&mut events, TURN) => self.on_link_events(&mut events),
                 Some(request) = self.taken_back.recv() => self.take_back(request),
                 Some(notice) = self.notices.recv() => self.on_notice(notice),
+                () = self.keeper.wait() => self.on_kept(),
                 () = sleep_until(deadline.into()) => self.handle(Input::Tick),
                 _ = round_trips.tick() => self.round_trips(),
             }
@@ -186,47 +183,6 @@ impl Actor {
         listening.shutdown().await;
         self.end().await;
         trace::ended();
-    }
-
-    /// Sends what is queued, closes all links and the socket. With the actor goes the count of links, by which
-    /// [`Node::shutdown`](super::Node::shutdown) knows that all of it is done.
-    async fn end(mut self) {
-        self.parts.inbox.close();
-        self.dialler.forget_all();
-        self.dials.shutdown().await;
-        let drained = Instant::now() + DRAIN;
-        let mut events = Vec::new();
-        self.act();
-        while !self.parts.engine.is_drained() && Instant::now() < drained {
-            self.wait_for_links(&mut events, drained).await;
-        }
-        self.handle(Input::Shutdown);
-        self.act();
-        let closed = Instant::now() + DRAIN;
-        while !self.links.is_empty() && Instant::now() < closed {
-            self.wait_for_links(&mut events, closed).await;
-        }
-        self.parts.endpoint.close().await;
-        // However long the disk takes: a next life that opens the position log must not be overtaken by a record of this one. The
-        // inbox is closed, so the record's answer waits for nobody.
-        if let Some(recording) = self.recording.take() {
-            let _ = recording.await;
-        }
-        // Nothing more is said, so what was recorded ahead of it need not hold up the next life. If it can't be written the next
-        // life waits.
-        if let Some(position_log) = self.parts.position_log.take() {
-            let used = self.parts.engine.used_times();
-            let _ = tokio::task::spawn_blocking(move || position_log.settle(&used)).await;
-        }
-    }
-
-    async fn wait_for_links(&mut self, events: &mut Vec<LinkEvent>, until: Instant) {
-        let until = until.min(self.deadline());
-        tokio::select! {
-            _ = self.link_events.recv_many(events, TURN) => self.on_link_events(events),
-            () = sleep_until(until.into()) => self.handle(Input::Tick),
-        }
-        self.act();
     }
 
     /// Whether nothing has come in that waits for this loop.
@@ -244,7 +200,7 @@ impl Actor {
         self.parts.engine.handle(now, input);
     }
 
-    fn deadline(&self) -> Instant {
+    pub(super) fn deadline(&self) -> Instant {
         // An engine always has a deadline: its cycle.
         let nanos = self.parts.engine.next_deadline().map_or(0, Mono::as_nanos);
         let nanos = self.dialler.next_deadline().map_or(nanos, |at| nanos.min(at.as_nanos()));
@@ -254,7 +210,7 @@ impl Actor {
     fn on_message(&mut self, message: Message) -> ControlFlow<()> {
         match message {
             Message::Publish(request) => self.on_publish(request),
-            Message::Join { rules, validator, answer } => self.on_join(Joining { rules, validator, answer }),
+            Message::Join(joining) => self.on_join(joining),
             Message::Connect { peer, answer } => {
                 // Whoever asked may have gone; the peer is kept all the same.
                 let _ = answer.send(self.keep(peer));
@@ -264,6 +220,7 @@ impl Actor {
                 let _ = answer.send(self.suggest(peer));
             }
             Message::Leave { topic, join } => self.leave(topic, join),
+            Message::ForgetTopic { topic, answer } => self.forget_topic(topic, answer),
             Message::StopDialling(peer) => self.dialler.forget(&peer),
             Message::Stats(answer) => {
                 let _ = answer.send(self.stats());
@@ -274,10 +231,9 @@ impl Actor {
             Message::Dialled { peer, result } => self.on_dialled(peer, result),
             Message::Verdicts { batch, verdicts } => self.handle(Input::Verdicts { batch, verdicts }),
             Message::Validated { question, verdict } => self.handle(Input::Validated { question, verdict }),
-            Message::Recorded { from_ms, until_ms, result } => match result {
-                Ok(()) => self.handle(Input::Recorded { from_ms, until_ms }),
-                Err(error) => self.handle(Input::RecordFailed { why: error.to_string() }),
-            },
+            Message::Recorded { until_ms, result } => {
+                self.recorded_by_log(until_ms, result.map_err(|error| error.to_string()));
+            }
         }
         ControlFlow::Continue(())
     }
@@ -335,64 +291,6 @@ impl Actor {
         }
     }
 
-    fn on_join(&mut self, joining: Joining) {
-        // Handles that were dropped before this was asked make room for it.
-        while let Ok(notice) = self.notices.try_recv() {
-            self.on_notice(notice);
-        }
-        let (rules, validate) = (Arc::clone(&joining.rules), joining.validator.is_some());
-        self.joining.push_back(Some(joining));
-        // It is delivered from the first subscription on.
-        self.handle(Input::Join { rules, deliver: false, validate, keep: Default::default() });
-        // The next message may end another join of the topic, which must not take this one with it.
-        self.act();
-    }
-
-    /// The engine has answered the first of the joins that wait.
-    pub(super) fn on_joined(&mut self, result: Result<(), JoinRefusal>) {
-        let Some(Joining { rules, validator, answer }) = self.joining.pop_front().flatten() else { return };
-        let joined = match result {
-            Ok(()) => Ok(self.joined(rules, validator)),
-            Err(JoinRefusal::TooManyLeft) => Err(JoinError::TooManyLeft),
-            Err(_) => Err(JoinError::TooMany),
-        };
-        // Whoever asked may have gone: then the join goes with its answer.
-        let _ = answer.send(joined);
-    }
-
-    fn joined(&mut self, rules: Arc<RuleSet>, validator: Option<Validator>) -> Joined {
-        let (topic, join) = (rules.id(), JoinId(self.next_join));
-        self.next_join += 1;
-        let links = self.parts.engine.links_of(&topic);
-        let port = self.topics.entry(topic).or_insert_with(|| Port::new(self.parts.capacity));
-        port.validator = validator.or(port.validator.take());
-        let (rumors, delivered) = (port.rumors.downgrade(), port.delivered.clone());
-        let membership = port.join(topic, join, links, self.notices_in.clone());
-        let taken_back = self.taken_back_in.clone();
-        Joined { rules, rumors, delivered, membership, taken_back }
-    }
-
-    fn on_notice(&mut self, notice: Notice) {
-        match notice {
-            Notice::Dropped { topic, join } => self.leave(topic, join),
-            Notice::Subscribed { topic } => {
-                if self.topics.get_mut(&topic).is_some_and(Port::begins_to_read) {
-                    self.handle(Input::Read { topic });
-                }
-            }
-        }
-    }
-
-    /// Ends a join, and leaves the topic with the last one.
-    fn leave(&mut self, topic: TopicId, join: JoinId) {
-        if !self.topics.get_mut(&topic).is_some_and(|port| port.leave(join)) {
-            return;
-        }
-        self.topics.remove(&topic);
-        let stays = self.relayed.contains(&topic);
-        self.handle(if stays { Input::StopReading { topic } } else { Input::Leave { topic } });
-    }
-
     /// The publisher has stopped waiting: what is not sealed yet is not published.
     fn take_back(&mut self, request: u64) {
         for (topic, publish_id) in self.requests.open_of(request) {
@@ -405,7 +303,7 @@ impl Actor {
             // Taken back before we came to it.
             return;
         }
-        let (topic, join, try_only) = (request.topic, request.join, request.try_only);
+        let (topic, join, how) = (request.topic, request.join, request.how);
         let publish_ids = self.requests.begin(request);
         if !self.topics.get(&topic).is_some_and(|port| port.has(join)) {
             let refused = || Err(PublishError::NotJoined(topic));
@@ -414,9 +312,9 @@ impl Actor {
                 .for_each(|(publish_id, _)| self.requests.settle(*publish_id, refused()));
         }
         for (publish_id, body) in publish_ids {
-            self.handle(match try_only {
-                true => Input::TryPublish { topic, body, publish_id },
-                false => Input::Publish { topic, body, publish_id, kept: false },
+            self.handle(match how {
+                How::Tries => Input::TryPublish { topic, body, publish_id },
+                How::Waits { kept } => Input::Publish { topic, body, publish_id, kept },
             });
         }
     }

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::actor::{Actor, Parts};
+use super::keeper::Keeper;
+use super::opening::{self, Files, OpenStore, Unopened};
 use super::outside::Outside;
 use super::{Host, Node, ParseAddrError, PeerAddr, VerifierPool};
 use crate::key::{PublicKey, SecretKey};
 use crate::net::{BindError, Endpoint, GateConfig};
-use crate::protocol::{Config, ConfigError, Engine, KeepError, Mono, Now, Setup, UsedPositions};
+use crate::protocol::{Config, ConfigError, Engine, Input, KeepError, Mono, Now, Setup};
 use crate::rumor::{NetworkId, RuleError, Topic};
-use crate::store::{PositionLog, PositionLogError};
+use crate::store::{PositionLogError, StoreError};
 
 /// Messages that may wait for the actor; whoever has one more waits.
 const INBOX: usize = 1024;
@@ -36,6 +38,7 @@ pub struct Builder {
     candidates: Vec<PeerAddr>,
     topics: Vec<Topic>,
     position_log: Option<PathBuf>,
+    store: Option<PathBuf>,
     config: Config,
     gate: GateConfig,
     endpoint: Option<quinn::Endpoint>,
@@ -65,6 +68,7 @@ impl Builder {
             candidates: Vec::new(),
             topics: Vec::new(),
             position_log: None,
+            store: None,
             config: Config::default(),
             gate: GateConfig::default(),
             endpoint: None,
@@ -123,6 +127,26 @@ impl Builder {
     /// `.lock`, is locked until the node has ended, so that no second node writes under the same key.
     pub fn position_log(mut self, path: impl Into<PathBuf>) -> Self {
         self.position_log = Some(path.into());
+        self
+    }
+
+    /// A folder in which the node keeps what topics say whose retention is longer than 90 s, and from when on its author may not have
+    /// spoken. Made if it is not there. With it [`TopicHandle::publish`](crate::TopicHandle::publish) answers when the rumor is on the
+    /// disk, and [`TopicHandle::replay`](crate::TopicHandle::replay) goes on after a restart. Without it the node keeps what fits
+    /// [`TopicConfig::bytes`](crate::TopicConfig::bytes), in memory. It is locked until the node has ended.
+    ///
+    /// It does the work of a [`position_log`](Self::position_log), which may stand beside it. Of both the later record holds.
+    ///
+    /// ```no_run
+    /// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+    /// use vouchsafe::{Node, SecretKey};
+    /// let key = SecretKey::load("node.key")?;
+    /// let node = Node::builder(key).network("db.example").store("./data").spawn().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn store(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.store = Some(folder.into());
         self
     }
 
@@ -198,12 +222,22 @@ impl Builder {
         self
     }
 
+    /// Calls `hook` before each transaction of the store, on the thread that writes it. It may take its time, and its error is the
+    /// transaction's: for tests of disks that are slow, full or damaged.
+    #[cfg(feature = "sim")]
+    #[doc(hidden)]
+    pub fn before_commit(mut self, hook: impl Fn() -> std::io::Result<()> + Send + Sync + 'static) -> Self {
+        self.outside.set_before_commit(hook);
+        self
+    }
+
     /// Starts the node on the current tokio runtime.
     ///
-    /// Dropping this future before it is done starts no node and frees the port. A position log that was being opened may have been made.
+    /// Dropping this future before it is done starts no node and frees the port. A position log or store that was being opened may have
+    /// been made. A store that was damaged is made anew first, which can take minutes.
     ///
     /// # Errors
-    /// If an address, a topic, the position log or a parameter is not usable; the error names it and says what to do.
+    /// If an address, a topic, the position log, the store or a parameter is not usable; the error names it and says what to do.
     pub async fn spawn(self) -> Result<Node, SpawnError> {
         let (actor, node) = self.assemble().await?;
         tokio::spawn(actor.run());
@@ -213,8 +247,14 @@ impl Builder {
     pub(super) async fn assemble(self) -> Result<(Actor, Node), SpawnError> {
         let now_ms = self.outside.unix_ms();
         let verifiers = self.verifiers.unwrap_or_default();
-        let config = Config { verifiers: verifiers.threads(), allow: self.allow, ..self.config };
+        let mut config = Config { verifiers: verifiers.threads(), allow: self.allow, ..self.config };
         config.check()?;
+        if self.store.is_none() {
+            // What is kept in memory shares it with all else.
+            let most = u64::try_from(config.topics.bytes).unwrap_or(u64::MAX);
+            config.history.bytes = config.history.bytes.min(most);
+            config.history.topic_bytes = config.history.topic_bytes.min(most);
+        }
         self.gate.check()?;
         let advertised: Option<Host> =
             self.advertise.map(|text| text.parse()).transpose().map_err(SpawnError::Advertise)?;
@@ -224,7 +264,7 @@ impl Builder {
         if rules.len() > crate::protocol::MAX_TOPICS {
             return Err(SpawnError::TooManyTopics(rules.len()));
         }
-        let (position_log_file, position_log) = open_position_log(self.position_log, &author, now_ms).await?;
+        let files = open_files(self.position_log, self.store, &author, now_ms).await?;
         let endpoint = match self.endpoint {
             Some(endpoint) => Endpoint::from_quinn(endpoint, &self.key, self.gate)?,
             None => Endpoint::bind(&self.key, resolve(self.listen).await?, self.gate)?,
@@ -233,7 +273,8 @@ impl Builder {
         let seed = self.seed.map_or_else(entropy, Ok)?;
         let started = std::time::Instant::now();
         let dialled_by = config.clone();
-        let setup = Setup { network, node: self.key.public(), author, position_log, seed, config };
+        let setup =
+            Setup { network, node: self.key.public(), author, position_log: files.used, seed, config };
         let author = setup.author.public();
         let engine = Engine::new(setup, Now { mono: Mono::default(), unix_ms: now_ms });
         let (inbox_in, inbox) = mpsc::channel(INBOX);
@@ -249,14 +290,23 @@ impl Builder {
             events,
             links: links_in,
             verifiers,
-            position_log: position_log_file,
+            position_log: files.position_log,
             capacity: self.capacity,
-            outside: self.outside,
+            outside: self.outside.clone(),
             key: self.key.public(),
             network,
             config: dialled_by,
         };
-        let mut actor = Actor::new(parts);
+        let (keeper, started) = match files.store {
+            Some(OpenStore { store, open, started }) => {
+                (Keeper::on_disk(store, open, author, self.outside), Some(started))
+            }
+            None => (Keeper::in_memory(&author), None),
+        };
+        let mut actor = Actor::new(parts, keeper);
+        if let Some(started) = started {
+            actor.handle(Input::Store(started));
+        }
         for rules in rules {
             actor.relay(Arc::new(rules));
         }
@@ -280,16 +330,18 @@ impl Builder {
     }
 }
 
-async fn open_position_log(
-    path: Option<PathBuf>,
+async fn open_files(
+    log: Option<PathBuf>,
+    store: Option<PathBuf>,
     author: &SecretKey,
     now_ms: u64,
-) -> Result<(Option<PositionLog>, UsedPositions), SpawnError> {
-    let Some(path) = path else { return Ok((None, UsedPositions::None)) };
-    let (key, fresh) = (author.public(), author.take_fresh());
-    let opened = tokio::task::spawn_blocking(move || PositionLog::open(path, key, fresh, now_ms)).await;
-    let (file, used) = opened.map_err(|_| SpawnError::Stopped)??;
-    Ok((Some(file), UsedPositions::Kept { used }))
+) -> Result<Files, SpawnError> {
+    let author = author.clone();
+    let opened = tokio::task::spawn_blocking(move || opening::open(log, store, &author, now_ms)).await;
+    opened.map_err(|_| SpawnError::Stopped)?.map_err(|error| match error {
+        Unopened::PositionLog(error) => error.into(),
+        Unopened::Store(error) => error.into(),
+    })
 }
 
 fn entropy() -> Result<[u8; 32], SpawnError> {
@@ -343,6 +395,9 @@ pub enum SpawnError {
     /// The position log.
     #[error(transparent)]
     PositionLog(#[from] PositionLogError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// No randomness.
     #[error("the operating system gave no entropy: {0}")]
     Entropy(String),

@@ -40,6 +40,21 @@ pub enum JoinError {
     Closed(#[from] Closed),
 }
 
+/// Why what is kept of a topic could not be removed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ForgetError {
+    /// The topic is joined, or the node was built with it.
+    #[error("topic {0} is joined: leave it first, over all its handles")]
+    Joined(TopicId),
+    /// The store can't remove it now.
+    #[error("{0}; some of the topic may be removed: ask again")]
+    Store(String),
+    /// The node is closed.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+}
+
 /// Why [`TopicHandle::wait_for_links`](super::TopicHandle::wait_for_links) waits no longer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::error::{Closed, ConnectError};
+use super::error::{Closed, ConnectError, ForgetError};
 use super::message::Message;
 use super::stats::NodeStats;
 use super::{Events, Host, PeerAddr};
 use crate::key::PublicKey;
 use crate::protocol::Event;
-use crate::rumor::NetworkId;
+use crate::rumor::{NetworkId, TopicId};
 
 /// A running node. Cheap to clone; the node shuts down when the last handle (topics included) is dropped, or on
 /// [`Node::shutdown`].
@@ -104,6 +104,19 @@ impl Node {
     /// If the node is closed.
     pub async fn stop_dialling(&self, peer: PublicKey) -> Result<(), Closed> {
         self.send(Message::StopDialling(peer)).await
+    }
+
+    /// Removes all that this node keeps of a topic that it has left: what ends a topic that is kept for ever. Answers when it is
+    /// removed. What was removed is not taken in again.
+    ///
+    /// Dropping this future may leave the topic removed, or not.
+    ///
+    /// # Errors
+    /// If the topic is joined, the store fails, or the node is closed.
+    pub async fn forget_topic(&self, topic: TopicId) -> Result<(), ForgetError> {
+        let (answer, removed) = oneshot::channel();
+        self.send(Message::ForgetTopic { topic, answer }).await?;
+        removed.await.map_err(|_| Closed)?
     }
 
     /// Waits until at least `links` links are up. Cancel safe.

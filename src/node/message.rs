@@ -7,15 +7,18 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot};
 
 use super::PeerAddr;
+use super::convicted::Convicted;
 use super::delivered::Delivered;
 use super::delivered_count::DeliveredCount;
-use super::error::JoinError;
+use super::error::{ForgetError, JoinError};
+use super::keeper::Library;
 use super::membership::{JoinId, Membership};
 use super::stats::NodeStats;
 use crate::key::PublicKey;
 use crate::net::{Connection, SocketState};
+use crate::protocol::keeping::KeepOptions;
 use crate::protocol::{BatchId, DialError, KeepError, PublishError, Validation, ValidationId};
-use crate::rumor::{RuleSet, Rumor, RumorId, TopicId};
+use crate::rumor::{RuleSet, Rumor, TopicId};
 use crate::store::PositionLogError;
 
 /// The application's judge of rumors.
@@ -33,9 +36,30 @@ pub(super) struct Joined {
     pub(super) membership: Arc<Membership>,
     /// For publish requests that nobody waits for any more. Bounded by the places that requests have.
     pub(super) taken_back: mpsc::UnboundedSender<u64>,
+    /// What is kept.
+    pub(super) library: Library,
+    pub(super) convicted: Convicted,
 }
 
-pub(super) type PublishAnswer = Vec<Result<RumorId, PublishError>>;
+/// A join on its way through the engine.
+pub(super) struct Joining {
+    pub(super) rules: Arc<RuleSet>,
+    pub(super) validator: Option<Validator>,
+    /// How the topic is kept, if it is.
+    pub(super) keep: KeepOptions,
+    pub(super) answer: oneshot::Sender<Result<Joined, JoinError>>,
+}
+
+pub(super) type PublishAnswer = Vec<Result<Rumor, PublishError>>;
+
+/// What a publish request waits for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum How {
+    /// Nothing: it gives up at once if there is no slot or room.
+    Tries,
+    /// A slot and room; and, with `kept`, the commit where the topic is kept.
+    Waits { kept: bool },
+}
 
 /// A publish request: bodies that may share bundles.
 pub(super) struct Publish {
@@ -45,8 +69,7 @@ pub(super) struct Publish {
     /// The join whose handle asks.
     pub(super) join: JoinId,
     pub(super) bodies: Vec<Bytes>,
-    /// Whether to give up at once if there is no slot or room.
-    pub(super) try_only: bool,
+    pub(super) how: How,
     /// A place in the queue for each body, given back with the answer.
     pub(super) places: Option<OwnedSemaphorePermit>,
     pub(super) answer: oneshot::Sender<PublishAnswer>,
@@ -54,11 +77,7 @@ pub(super) struct Publish {
 
 pub(super) enum Message {
     Publish(Publish),
-    Join {
-        rules: Arc<RuleSet>,
-        validator: Option<Validator>,
-        answer: oneshot::Sender<Result<Joined, JoinError>>,
-    },
+    Join(Joining),
     Connect {
         peer: PeerAddr,
         answer: oneshot::Sender<Result<(), KeepError>>,
@@ -70,6 +89,10 @@ pub(super) enum Message {
     Leave {
         topic: TopicId,
         join: JoinId,
+    },
+    ForgetTopic {
+        topic: TopicId,
+        answer: oneshot::Sender<Result<(), ForgetError>>,
     },
     StopDialling(PublicKey),
     Stats(oneshot::Sender<NodeStats>),
@@ -95,7 +118,6 @@ pub(super) enum Message {
     },
     /// The position log is written, or not.
     Recorded {
-        from_ms: u64,
         until_ms: u64,
         result: Result<(), PositionLogError>,
     },

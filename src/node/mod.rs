@@ -2,28 +2,40 @@
 //!
 //! One task owns the [`Engine`](crate::protocol::Engine) and never waits for a peer or for the application: links,
 //! verifiers, validators and handles talk to it through bounded channels, and it answers through channels that either
-//! have a place reserved or may lag ([`Lagged`], [`Gap`]). Dropping the last handle of a node shuts it down.
+//! have a place reserved or may lag ([`Lagged`], [`Gap`]). What is kept has threads of its own (`keeper`). Dropping the last handle of a node shuts it down.
 
 mod acting;
 mod actor;
 mod addr;
 mod builder;
+mod convicted;
+mod cursor;
 mod delivered;
 mod delivered_count;
 mod dialler;
+mod ending;
 mod ends;
 mod error;
 mod groups;
 mod handle;
+mod history;
 mod inbound;
 mod jobs;
+mod join;
+mod joins;
+mod keeper;
+mod kept;
 mod key_watch;
 mod membership;
 mod message;
+mod opening;
 mod outside;
 mod own_key;
 mod port;
+mod published;
 mod reach;
+mod recording;
+mod replay;
 mod requests;
 mod stats;
 mod stream;
@@ -35,8 +47,13 @@ mod verifiers;
 
 pub use addr::{Host, HostName, ParseAddrError, PeerAddr};
 pub use builder::{Builder, SpawnError};
-pub use error::{Closed, ConnectError, JoinError, WaitError};
+pub use cursor::{Cursor, ParseCursorError};
+pub use error::{Closed, ConnectError, ForgetError, JoinError, WaitError};
 pub use handle::Node;
+pub use history::History;
+pub use join::Join;
+pub use published::Published;
+pub use replay::{Item, Replay, ReplayError};
 pub use stats::NodeStats;
 pub use stream::{Delivery, Events, Gap, Lagged, Subscription};
 pub use topic::TopicHandle;

@@ -1,4 +1,4 @@
-//! What a node takes from outside besides its sockets: the wall clock, and the disk's time for a record. Tests put their own in
+//! What a node takes from outside besides its sockets: the wall clock, and the disk's time for a record and a commit. Tests put their own in
 //! its place.
 
 use std::fmt;
@@ -7,18 +7,23 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
-type BeforeRecord = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
+type BeforeWrite = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
 
 /// The system's own, unless a test says otherwise.
 #[derive(Clone)]
 pub(super) struct Outside {
     clock: Clock,
-    before_record: BeforeRecord,
+    before_record: BeforeWrite,
+    before_commit: BeforeWrite,
 }
 
 impl Default for Outside {
     fn default() -> Self {
-        Self { clock: Arc::new(unix_ms), before_record: Arc::new(|| Ok(())) }
+        Self {
+            clock: Arc::new(unix_ms),
+            before_record: Arc::new(|| Ok(())),
+            before_commit: Arc::new(|| Ok(())),
+        }
     }
 }
 
@@ -39,6 +44,11 @@ impl Outside {
         self.before_record = Arc::new(hook);
     }
 
+    #[cfg(any(test, feature = "sim"))]
+    pub(super) fn set_before_commit(&mut self, hook: impl Fn() -> io::Result<()> + Send + Sync + 'static) {
+        self.before_commit = Arc::new(hook);
+    }
+
     /// Unix time in milliseconds.
     pub(super) fn unix_ms(&self) -> u64 {
         (self.clock)()
@@ -47,6 +57,11 @@ impl Outside {
     /// Called on the thread that writes, before each record.
     pub(super) fn before_record(&self) -> io::Result<()> {
         (self.before_record)()
+    }
+
+    /// Called on the thread that writes, before each transaction of the store.
+    pub(super) fn before_commit(&self) -> io::Result<()> {
+        (self.before_commit)()
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::message::{Publish, PublishAnswer};
 use crate::protocol::{PublishError, PublishId};
-use crate::rumor::{RumorId, TopicId};
+use crate::rumor::{Rumor, TopicId};
 
 /// Each request has a row of publish ids, one per body.
 #[derive(Default)]
@@ -17,7 +17,7 @@ pub(super) struct Requests {
 }
 
 struct Pending {
-    results: Vec<Option<Result<RumorId, PublishError>>>,
+    results: Vec<Option<Result<Rumor, PublishError>>>,
     /// Tickets without a result.
     open: usize,
     request: Publish,
@@ -52,7 +52,7 @@ impl Requests {
     }
 
     /// The engine has answered one publish id; the last one answers the request.
-    pub(super) fn settle(&mut self, publish_id: PublishId, result: Result<RumorId, PublishError>) {
+    pub(super) fn settle(&mut self, publish_id: PublishId, result: Result<Rumor, PublishError>) {
         let Some((&first, pending)) = self.pending.range_mut(..=publish_id.0).next_back() else { return };
         let at = usize::try_from(publish_id.0 - first).unwrap_or(usize::MAX);
         if let Some(place) = pending.results.get_mut(at)

@@ -1,16 +1,22 @@
 //! The handle of a joined topic.
 
+use std::ops::RangeBounds;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::error::{Closed, JoinError, WaitError};
-use super::message::{Joined, Message, Publish, PublishAnswer, Validator};
-use super::{Node, Subscription};
-use crate::protocol::{PublishError, Validation};
-use crate::rumor::{RuleSet, Rumor, RumorId, Topic, TopicId};
+use super::error::{Closed, WaitError};
+use super::history::{self, History};
+use super::message::{How, Joined, Message, Publish, PublishAnswer};
+use super::published::Published;
+use super::replay::{Replay, ReplayError};
+use super::{Cursor, Node, Subscription};
+use crate::key::PublicKey;
+use crate::protocol::PublishError;
+use crate::protocol::keeping::Frontier;
+use crate::rumor::{Position, RuleSet, Rumor, TopicId};
 
 /// Bodies of one handle that may wait to be sealed; further publishers wait for a place. 16 bundles.
 const PLACES: usize = 1024;
@@ -25,49 +31,6 @@ pub struct TopicHandle {
     joined: Joined,
     node: Node,
     places: Arc<Semaphore>,
-}
-
-impl Node {
-    /// Joins a topic: from now on its rumors are relayed, and can be read and written through the handle. Joins are counted: each
-    /// handle (with its clones and subscriptions) is a join of its own, and the topic is left with the last of them.
-    /// Dropping this future joins nothing.
-    ///
-    /// # Errors
-    /// If the rules are out of range, there are too many topics or too many were left within the last minutes, or the node
-    /// is closed.
-    pub async fn join(&self, topic: Topic) -> Result<TopicHandle, JoinError> {
-        self.join_as(topic, None).await
-    }
-
-    /// As [`Node::join`], with a judge that sees rumors of others before they are delivered or forwarded. Bundled rumors stand or
-    /// fall together: the judge is asked for one after the other (64 at most), until it does not accept one, and all of it may take
-    /// [`Config::validators.patience`](crate::protocol::Config::validators), 250 ms, for each rumor. What is not
-    /// accepted is neither delivered nor forwarded by this node, and nobody is blamed. What takes longer is asked for again
-    /// after a pause, while it can still be delivered, and an event tells of
-    /// [`Impairment::ValidatorsSlow`](crate::protocol::Impairment::ValidatorsSlow). Joining again replaces the judge, which
-    /// stays until no join of the topic is left. What the node holds already is judged before it is delivered.
-    ///
-    /// Dropping this future joins nothing, but the validator may have replaced one of an earlier join. The validator's own futures are
-    /// dropped where they stand once their time is over.
-    ///
-    /// # Errors
-    /// As [`Node::join`].
-    pub async fn join_with<F, V>(&self, topic: Topic, validator: V) -> Result<TopicHandle, JoinError>
-    where
-        V: Fn(Rumor) -> F + Send + Sync + 'static,
-        F: Future<Output = Validation> + Send + 'static,
-    {
-        let validator: Validator = Arc::new(move |rumor| Box::pin(validator(rumor)));
-        self.join_as(topic, Some(validator)).await
-    }
-
-    async fn join_as(&self, topic: Topic, validator: Option<Validator>) -> Result<TopicHandle, JoinError> {
-        let rules = Arc::new(topic.bind(self.network())?);
-        let (answer, joined) = oneshot::channel();
-        self.send(Message::Join { rules, validator, answer }).await?;
-        let joined = joined.await.map_err(|_| Closed)??;
-        Ok(TopicHandle::new(joined, self.clone()))
-    }
 }
 
 impl TopicHandle {
@@ -115,32 +78,46 @@ impl TopicHandle {
         self.joined.membership.end.is_set()
     }
 
-    /// Publishes one rumor: waits for a slot and for room towards at least half of the topic's links, then gives the id.
-    /// What waits at the same time shares bundles, so publish concurrently, or with [`TopicHandle::publish_all`], where
-    /// throughput matters. Dropping the future takes back what is not sealed yet: then it is not published.
+    /// Publishes one rumor: waits for a slot and for room towards at least half of the topic's links, then gives its id, its position and
+    /// what proves it. In a topic that is kept for more than 90 s, at a node with a store ([`Builder::store`](super::Builder::store)), it
+    /// also waits until the rumor is on the disk: then it survives a loss of power. What waits at the same time shares bundles and
+    /// commits, so publish concurrently, or with [`TopicHandle::publish_all`], where throughput matters. Dropping the future takes back
+    /// what is not sealed yet: then it is not published.
+    ///
+    /// # Errors
+    /// [`PublishError`] says what to do. After [`PublishError::NotStored`] it is published all the same.
+    pub async fn publish(&self, body: impl Into<Bytes>) -> Result<Published, PublishError> {
+        self.publish_one(body.into(), How::Waits { kept: true }).await
+    }
+
+    /// As [`TopicHandle::publish`], but does not wait for the disk: the rumor is kept with the next commit, within a second. What is
+    /// published so shortly before a crash may be missing from this node's store; others have it.
     ///
     /// # Errors
     /// [`PublishError`] says what to do.
-    pub async fn publish(&self, body: impl Into<Bytes>) -> Result<RumorId, PublishError> {
-        let mut answer = self.send(vec![body.into()], false).await?;
-        answer.pop().unwrap_or(Err(PublishError::Closed))
+    pub async fn publish_unsynced(&self, body: impl Into<Bytes>) -> Result<Published, PublishError> {
+        self.publish_one(body.into(), How::Waits { kept: false }).await
     }
 
-    /// As [`TopicHandle::publish`], but with [`PublishError::WouldWait`] instead of waiting for a slot or for room, and never
+    /// As [`TopicHandle::publish_unsynced`], but with [`PublishError::WouldWait`] instead of waiting for a slot or for room, and never
     /// waiting for company: each call makes a bundle. [`PublishError::Silent`] says instead until when the author is silent, and
-    /// [`PublishError::ClockWrong`] that its clock is. Only the position log is waited for, if there is one: some two seconds' positions are
+    /// [`PublishError::ClockWrong`] that its clock is. Only the record of used positions is waited for, if there is one: some two seconds' positions are
     /// recorded at a time. From 512 bundles of one rumor a second on, busy nodes make the links pay for them
     /// that bring them, and announce them instead of pushing them: use `publish` for that much. Dropping the future takes back what is
     /// not sealed yet.
     ///
     /// # Errors
     /// [`PublishError`] says what to do.
-    pub async fn try_publish(&self, body: impl Into<Bytes>) -> Result<RumorId, PublishError> {
-        let mut answer = self.send(vec![body.into()], true).await?;
-        answer.pop().unwrap_or(Err(PublishError::Closed))
+    pub async fn try_publish(&self, body: impl Into<Bytes>) -> Result<Published, PublishError> {
+        self.publish_one(body.into(), How::Tries).await
     }
 
-    /// Publishes many rumors in order, packed into as few bundles as they fit, and gives their ids in order. Waits as
+    async fn publish_one(&self, body: Bytes, how: How) -> Result<Published, PublishError> {
+        let answer = self.send(vec![body], how).await?.pop().unwrap_or(Err(PublishError::Closed));
+        answer.map(Published::new)
+    }
+
+    /// Publishes many rumors in order, packed into as few bundles as they fit, and gives each back in order. Waits as
     /// [`TopicHandle::publish`] does. Dropping the future takes back what is not sealed yet: an unknown number of bodies, from the
     /// first on, is published then.
     ///
@@ -150,16 +127,77 @@ impl TopicHandle {
     pub async fn publish_all(
         &self,
         bodies: impl IntoIterator<Item = Bytes>,
-    ) -> Result<Vec<RumorId>, PublishError> {
-        let mut ids = Vec::new();
+    ) -> Result<Vec<Published>, PublishError> {
+        let mut all = Vec::new();
         let mut bodies = bodies.into_iter().peekable();
         while bodies.peek().is_some() {
             let some: Vec<_> = bodies.by_ref().take(PLACES / 4).collect();
-            for result in self.send(some, false).await? {
-                ids.push(result?);
+            for result in self.send(some, How::Waits { kept: true }).await? {
+                all.push(Published::new(result?));
             }
         }
-        Ok(ids)
+        Ok(all)
+    }
+
+    /// Reads what this node keeps of the topic, in the order in which it came, and goes on as more is kept. An application that keeps the
+    /// cursor of each item with its effects is given each rumor once, through crashes and restarts:
+    ///
+    /// ```
+    /// # use vouchsafe::{Cursor, Item, ReplayError, TopicHandle};
+    /// # async fn f(topic: TopicHandle, stored: Option<Cursor>) -> Result<(), ReplayError> {
+    /// let mut past = topic.replay(stored.unwrap_or(Cursor::START));
+    /// while let Some(item) = past.next().await {
+    ///     match item? {
+    ///         Item::Rumor { cursor, rumor, .. } => {
+    ///             // In one transaction: the effects of `rumor`, and `cursor`.
+    ///             println!("{cursor}: {}", String::from_utf8_lossy(rumor.body()));
+    ///         }
+    ///         Item::Missed { from, to } => println!("what stood at {from} to {to} is gone, some of it at least"),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A rumor is given once it is committed: within 100 ms. It holds some 128 KiB of bundles at a time, and nothing in the store.
+    pub fn replay(&self, cursor: Cursor) -> Replay {
+        Replay::new(&self.joined, cursor)
+    }
+
+    /// Reads what this node keeps of one author, in the order of positions: those in `positions`, as of when it is read.
+    ///
+    /// ```
+    /// # use vouchsafe::{Position, PublicKey, ReplayError, TopicHandle};
+    /// # async fn f(topic: TopicHandle, author: PublicKey) -> Result<(), ReplayError> {
+    /// // From a moment on; a tick is a second, unless the topic says otherwise.
+    /// let from = Position { tick: 1_800_000_000, slot: 0 };
+    /// let mut past = topic.history(author, from..);
+    /// while let Some(rumor) = past.next().await {
+    ///     let rumor = rumor?;
+    ///     println!("{}: {}", rumor.position(), String::from_utf8_lossy(rumor.body()));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn history(&self, author: PublicKey, positions: impl RangeBounds<Position>) -> History {
+        History::new(&self.joined, author, positions)
+    }
+
+    /// The rumor of an author at a position, if it is kept and shown. Cancel safe.
+    ///
+    /// # Errors
+    /// If the topic is not kept, the store can't be read, or the node is closed.
+    pub async fn get(&self, author: PublicKey, at: Position) -> Result<Option<Rumor>, ReplayError> {
+        history::get(&self.joined, author, at).await
+    }
+
+    /// How much of what an author has said is kept here, and what of it is missing. Cancel safe.
+    ///
+    /// # Errors
+    /// As [`TopicHandle::get`].
+    pub async fn frontier(&self, author: PublicKey) -> Result<Frontier, ReplayError> {
+        history::frontier(&self.joined, author).await
     }
 
     /// Ends what this handle has joined: its clones answer [`PublishError::NotJoined`] from now on, and their subscriptions end
@@ -172,9 +210,9 @@ impl TopicHandle {
         self.node.send(Message::Leave { topic: self.id(), join: self.joined.membership.join }).await
     }
 
-    async fn send(&self, bodies: Vec<Bytes>, try_only: bool) -> Result<PublishAnswer, PublishError> {
+    async fn send(&self, bodies: Vec<Bytes>, how: How) -> Result<PublishAnswer, PublishError> {
         let count = bodies.len() as u32;
-        let places = if try_only {
+        let places = if matches!(how, How::Tries) {
             // An error of the semaphore can only mean that no place is free: it is never closed.
             Arc::clone(&self.places).try_acquire_many_owned(count).map_err(|_| PublishError::WouldWait)?
         } else {
@@ -183,7 +221,7 @@ impl TopicHandle {
         let (answer, answered) = oneshot::channel();
         let id = NEXT_REQUEST.fetch_add(1, Ordering::Relaxed);
         let (topic, join) = (self.id(), self.joined.membership.join);
-        let publish = Publish { id, topic, join, bodies, try_only, places: Some(places), answer };
+        let publish = Publish { id, topic, join, bodies, how, places: Some(places), answer };
         self.node.send(Message::Publish(publish)).await.map_err(|_| PublishError::Closed)?;
         let mut waiting = Waiting { id, answered, ended: false, taken_back: &self.joined.taken_back };
         let answer = (&mut waiting.answered).await;

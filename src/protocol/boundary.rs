@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::keeping::{KeepOptions, StoreAnswer, StoreJob};
 use super::{DownReason, Event, JoinRefusal, Offence, PublishError, Validation};
 use crate::key::{PublicKey, Signature};
-use crate::rumor::{Bundle, BundleId, RuleSet, RumorId, SignedHeader, TopicId};
+use crate::rumor::{Bundle, BundleId, RuleSet, Rumor, SignedHeader, TopicId};
 use crate::wire::{Lane, Reason};
 
 /// Names one link for its whole life. The driver numbers links upwards and never uses a number twice.
@@ -255,8 +255,8 @@ pub enum Action {
     Published {
         /// Which request.
         publish_id: PublishId,
-        /// The id of the rumor, or why there is none.
-        result: Result<RumorId, PublishError>,
+        /// The rumor, or why there is none.
+        result: Result<Rumor, PublishError>,
     },
     /// Something that the application may want to know.
     Event(Event),

@@ -180,7 +180,7 @@ pub(super) const MAX_QUESTION_BYTES: usize = 32 * 1024 * 1024;
 pub(super) const REMIND_EVERY: Duration = Duration::from_secs(1);
 
 /// Most authors remembered as convicted.
-pub(super) const MAX_CONVICTED: usize = 16_384;
+pub(crate) const MAX_CONVICTED: usize = 16_384;
 /// Most proofs kept (436 bytes each). Shed before the bans are: a ban protects us, a proof the others.
 pub(super) const MAX_EVIDENCE: usize = 4_096;
 

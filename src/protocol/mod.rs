@@ -124,6 +124,7 @@ pub use topics::window::{DELIVER_FUTURE, DELIVER_PAST, MAX_SKEW};
     allow(unused_imports, reason = "outside of this layer only the simulator asks")
 )]
 pub(crate) use failpoint::Failpoint;
+pub(crate) use limits::MAX_CONVICTED;
 
 #[cfg(all(test, feature = "tracing"))]
 pub(crate) use event::tests::one_of_each as events_of_each_kind;

@@ -86,6 +86,7 @@ impl Network {
             }
             Action::Published { publish_id, result } => {
                 self.note(&[6, u8::from(result.is_ok())]);
+                let result = result.map(|rumor| rumor.id());
                 self.record.answered(index, publish_id, result, self.now);
             }
             Action::Event(event) => self.on_event(index, event),

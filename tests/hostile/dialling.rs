@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use vouchsafe::{
-    Config, DialError, DialState, Event, Impairment, Node, NodeStats, PeerAddr, PublishError, Reason,
-    RumorId, SecretKey, Topic, TopicHandle, VerifierPool,
+    Config, DialError, DialState, Event, Impairment, Node, NodeStats, PeerAddr, PublishError, Published,
+    Reason, SecretKey, Topic, TopicHandle, VerifierPool,
 };
 
 use crate::scene::{Member, builder, builder_as, event, soon, until};
@@ -156,7 +156,7 @@ async fn a_peer_is_found_again_where_it_was_whatever_else_was_said() {
 }
 
 /// Says something as soon as there is a link.
-async fn speak(topic: &TopicHandle) -> Result<RumorId, PublishError> {
+async fn speak(topic: &TopicHandle) -> Result<Published, PublishError> {
     soon("a link", topic.wait_for_links(1)).await.unwrap();
     topic.publish("hello").await
 }

@@ -101,7 +101,7 @@ async fn publish_all(
         let (topic, seen) = (topics[publisher].clone(), seen.clone());
         calls.spawn(async move {
             let called = Instant::now();
-            let result = topic.publish(body).await;
+            let result = topic.publish(body).await.map(|published| published.id());
             // Fails only when the demo has ended.
             let _ = seen.send(Seen::Published { rumor, called, result }).await;
         });

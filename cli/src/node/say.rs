@@ -72,6 +72,7 @@ async fn say(topic: &TopicHandle, line: Vec<u8>) -> Result<bool, Failure> {
                 pause = (pause * 2).min(TRY_AGAIN.1);
                 continue;
             }
+            Err(error @ PublishError::NotStored(_)) => status(format_args!("a line: {error}")),
             Err(error @ PublishError::TooLarge { .. }) => {
                 status(format_args!("a line was not published: {error}"));
                 return Ok(false);

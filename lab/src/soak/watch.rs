@@ -255,7 +255,7 @@ impl Soak {
             self.promises.excuse(&body);
         }
         tokio::spawn(async move {
-            let result = topic.publish(body.clone()).await;
+            let result = topic.publish(body.clone()).await.map(|published| published.id());
             let at = Instant::now();
             let _ = news.send(News::Published { slot, life, number, body, result, at }).await;
         });

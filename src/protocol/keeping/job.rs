@@ -42,6 +42,14 @@ pub struct KeepOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LookId(pub(in crate::protocol) u64);
 
+#[cfg(test)]
+impl LookId {
+    /// For tests of drivers.
+    pub(crate) const fn of(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// Something for the store to do.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -73,7 +73,7 @@ impl Publisher {
             _ => None,
         };
         let bundle = sealed.map(Arc::new);
-        let rumor = bundle.as_ref().and_then(|bundle| bundle.rumors().next().map(|rumor| rumor.id()));
+        let rumor = bundle.as_ref().and_then(|bundle| bundle.rumors().next());
         // None of them makes anybody wait.
         self.actions
             .push_back(Action::Published { publish_id, result: rumor.ok_or(PublishError::WouldWait) });

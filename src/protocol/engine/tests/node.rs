@@ -184,7 +184,8 @@ impl Node {
                 }
             }
             Action::Published { publish_id, result } => {
-                assert!(self.published.insert(*publish_id, result.clone()).is_none(), "answered twice");
+                let result = result.clone().map(|rumor| rumor.id());
+                assert!(self.published.insert(*publish_id, result).is_none(), "answered twice");
             }
             Action::Missed { from_ms, to_ms, .. } => self.missed.push((*from_ms, *to_ms)),
             Action::Event(event) => self.events.push(event.clone()),

@@ -1,0 +1,97 @@
+//! The files of a node, opened before it starts: its position log, and its store.
+
+use std::path::PathBuf;
+
+use super::keeper::Opener;
+use crate::key::{PublicKey, SecretKey};
+use crate::protocol::keeping::{Started, StoreAnswer};
+use crate::protocol::{MAX_SKEW, UsedPositions};
+use crate::rumor::Spans;
+use crate::store::{PositionLog, PositionLogError, RedbStore, Res, Store, StoreError};
+
+/// Opened files, and what they say.
+pub(super) struct Files {
+    pub(super) position_log: Option<PositionLog>,
+    pub(super) store: Option<OpenStore>,
+    pub(super) used: UsedPositions,
+}
+
+/// A store on a disk, started.
+pub(super) struct OpenStore {
+    pub(super) store: Box<dyn Store>,
+    pub(super) open: Opener,
+    /// For the engine.
+    pub(super) started: StoreAnswer,
+}
+
+/// Why the files could not be opened.
+#[derive(Debug)]
+pub(super) enum Unopened {
+    PositionLog(PositionLogError),
+    Store(StoreError),
+}
+
+/// Opens what is named, on the thread that it blocks.
+pub(super) fn open(
+    log: Option<PathBuf>,
+    folder: Option<PathBuf>,
+    author: &SecretKey,
+    now_ms: u64,
+) -> Result<Files, Unopened> {
+    if log.is_none() && folder.is_none() {
+        return Ok(Files { position_log: None, store: None, used: UsedPositions::None });
+    }
+    let (key, fresh) = (author.public(), author.take_fresh());
+    let log = log.map(|path| PositionLog::open(path, key, fresh, now_ms)).transpose();
+    let (position_log, by_log) = log.map_err(Unopened::PositionLog)?.unzip();
+    let store = folder.map(|folder| open_store(folder, &key)).transpose().map_err(Unopened::Store)?;
+    let (store, by_store) = store.unzip();
+    let used = used(by_log, by_store.flatten(), fresh, now_ms);
+    Ok(Files { position_log, store, used: UsedPositions::Kept { used } })
+}
+
+/// When positions may have been used. Of two records both hold, so the later one decides.
+fn used(log: Option<Spans>, store: Option<u64>, fresh: bool, now_ms: u64) -> Spans {
+    let skew = u64::try_from(MAX_SKEW.as_millis()).unwrap_or(u64::MAX);
+    match (log, store) {
+        (Some(mut log), Some(until_ms)) => {
+            log.add_all(&Spans::before(until_ms));
+            log
+        }
+        (Some(log), None) => log,
+        (None, Some(until_ms)) => Spans::before(until_ms),
+        // A store that knows nothing of this key: it is new, or was moved aside, or was damaged. A key that was just made has said
+        // nothing; any other may have spoken until now, by a clock that was ahead of today's.
+        (None, None) if fresh => Spans::default(),
+        (None, None) => Spans::before(now_ms.saturating_add(skew)),
+    }
+}
+
+fn open_store(folder: PathBuf, author: &PublicKey) -> Res<(OpenStore, Option<u64>)> {
+    let mut open: Opener = Box::new(move || Ok(Box::new(RedbStore::open(&folder)?)));
+    let mut store = open()?;
+    let Started { recorded_until, evidence, damage, .. } = store.start(author)?;
+    let started = StoreAnswer::Started { evidence, damage };
+    Ok((OpenStore { store, open, started }, recorded_until))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_records_the_later_holds() {
+        let log = || {
+            let mut spans = Spans::default();
+            spans.add(50, 60);
+            spans
+        };
+        assert_eq!(used(Some(log()), Some(40), false, 0).end(), 60);
+        assert_eq!(used(Some(log()), Some(90), false, 0).end(), 90);
+        assert!(used(Some(log()), Some(90), false, 0).overlaps(0, 1), "a store says only until when");
+        assert_eq!(used(Some(log()), None, false, 0), log(), "a new store beside a log knows less than it");
+        assert_eq!(used(None, Some(90), true, 0).end(), 90);
+        assert!(used(None, None, true, 0).is_empty());
+        assert_eq!(used(None, None, false, 1_000).end(), 31_000, "as without any record");
+    }
+}
