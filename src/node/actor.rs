@@ -31,7 +31,7 @@ use crate::net::{Endpoint, Link, LinkEvent, SocketState};
 use crate::protocol::keeping::KeepOptions;
 use crate::protocol::{Config, Dialler, Engine, Event, Impairment, Input, LinkId, Mono, Now, PublishError};
 use crate::rumor::{NetworkId, RuleSet, TopicId};
-use crate::store::{MemoryStore, PositionLog, Store as _};
+use crate::store::PositionLog;
 
 /// Things taken from a channel before the engine is asked what to do: what is batched into one bundle, one batch of
 /// signatures, one write.
@@ -85,8 +85,6 @@ pub(super) struct Actor {
     taken_back: mpsc::UnboundedReceiver<u64>,
     pub(super) dialler: Dialler<Host>,
     pub(super) own_key: OwnKey,
-    /// What kept topics say.
-    pub(super) store: MemoryStore,
     pub(super) reach: Reach,
     /// Dials under way. They end with the actor.
     pub(super) dials: JoinSet<()>,
@@ -106,14 +104,7 @@ impl Actor {
         let _ = getrandom::fill(&mut jitter);
         let (taken_back_in, taken_back) = mpsc::unbounded_channel();
         let (notices_in, notices) = mpsc::unbounded_channel();
-        let mut incarnation = [0; 8];
-        // Without entropy cursors of an earlier life are not told apart.
-        let _ = getrandom::fill(&mut incarnation);
-        let mut store = MemoryStore::new(u64::from_le_bytes(incarnation));
-        // Memory fails at nothing.
-        let _ = store.start(&parts.engine.author());
         Self {
-            store,
             dialler: Dialler::new(parts.key, parts.network, &parts.config, &jitter),
             own_key: OwnKey::default(),
             reach: Reach::new(Arc::clone(&parts.endpoint)),

@@ -9,8 +9,9 @@ use futures_core::Stream;
 
 use super::keeper::{Library, UnderWay};
 use super::message::Joined;
-use super::replay::{ReplayError, is_kept};
+use super::replay::ReplayError;
 use crate::key::PublicKey;
+use crate::protocol::is_kept;
 use crate::protocol::keeping::{Frontier, Page, Range};
 use crate::rumor::{Bundle, Position, Rumor, Rumors, TopicId};
 use crate::store::StoreError;

@@ -14,9 +14,9 @@ use super::convicted::Convicted;
 use super::keeper::{Library, Tail, UnderWay, Waiter};
 use super::membership::Membership;
 use super::message::Joined;
-use crate::protocol::RELAY_PAST;
+use crate::protocol::is_kept;
 use crate::protocol::keeping::{self, Arrival, Missed, Scan, Scanned};
-use crate::rumor::{RuleSet, Rumor, Rumors, TopicId};
+use crate::rumor::{Rumor, Rumors, TopicId};
 use crate::store::StoreError;
 
 /// Bytes of bundles that a reader takes from the store at once, and holds at most. (Or one bundle, which may be larger.)
@@ -274,11 +274,6 @@ impl Replay {
     }
 }
 
-/// Whether a topic is kept for longer than it is relayed in any case.
-pub(super) fn is_kept(rules: &RuleSet) -> bool {
-    rules.retention() > RELAY_PAST
-}
-
 impl Drop for Replay {
     fn drop(&mut self) {
         self.tail.forget(self.waiter);
@@ -290,5 +285,51 @@ impl Stream for Replay {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::SecretKey;
+    use crate::node::convicted::Convicted;
+    use crate::node::keeper::Keeper;
+    use crate::node::membership::{JoinId, Member};
+    use crate::protocol::keeping::{Keep, Keeping, Show, StoreJob};
+    use crate::rumor::{NetworkId, Position, Topic, seal};
+
+    #[tokio::test]
+    async fn a_reader_of_the_past_holds_one_page() {
+        let author = SecretKey::from_seed(&[7; 32]);
+        let topic = Topic::named("t").retention(Duration::from_secs(3_600));
+        let rules = Arc::new(topic.bind(NetworkId::of("n")).unwrap());
+        let mut keeper = Keeper::in_memory(&author.public());
+        let keeping = Keeping { bytes: u64::MAX, authors: 9, judged_by: 0, recent_from: 0, latest: u64::MAX };
+        keeper.give(StoreJob::Open { rules: Arc::clone(&rules), keeping }, 0);
+        for tick in 0..300 {
+            let position = Position { tick, slot: 0 };
+            let bundle = seal(&author, rules.id(), position, &[vec![0; 5_000].into()]).unwrap();
+            let keep = Keep { bundle: Arc::new(bundle), arrival: Arrival::Live, show: Show::Now };
+            keeper.give(StoreJob::Keep { keep, urgent: false }, 0);
+        }
+        let (notices, _told) = tokio::sync::mpsc::unbounded_channel();
+        let (_member, membership) = Member::begin(rules.id(), JoinId(1), 0, &Arc::default(), notices);
+        let joined = Joined {
+            rules,
+            rumors: tokio::sync::broadcast::channel(1).0.downgrade(),
+            delivered: Default::default(),
+            membership,
+            taken_back: tokio::sync::mpsc::unbounded_channel().0,
+            library: keeper.library(),
+            convicted: Convicted::default(),
+        };
+        joined.convicted.insert(author.public(), Vec::new);
+        let mut replay = Replay::new(&joined, Cursor::START);
+        for _ in 0..300 {
+            let item = replay.next().await.unwrap().unwrap();
+            assert!(matches!(item, Item::Rumor { author_convicted: true, late: false, .. }), "{item:?}");
+            let held: usize = replay.page.as_slice().iter().map(|item| item.bundle.encoded().len()).sum();
+            assert!(held <= PAGE, "{held} bytes are held");
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::protocol::{Action, Event, Impairment, PublishError};
 use crate::rumor::{Bundle, Evidence, Position, Previous, RuleSet, SignedHeader, TopicId};
 
 /// Whether what a topic says is kept: for longer than it is relayed in any case.
-pub(super) fn is_kept(rules: &RuleSet) -> bool {
+pub(crate) fn is_kept(rules: &RuleSet) -> bool {
     rules.retention() > RELAY_PAST
 }
 
@@ -118,7 +118,7 @@ impl Engine {
 
     /// Gives an accepted bundle to the store, if its topic is kept.
     pub(super) fn keep(&mut self, bundle: &Arc<Bundle>, arrival: Arrival, show: Show) {
-        let (topic, bytes) = (bundle.header().topic, bundle.len());
+        let (topic, bytes) = (bundle.header().topic, bundle.encoded().len());
         let now = self.cx.now.mono;
         if self.repair.topic(&topic).is_none() {
             return;
@@ -149,7 +149,7 @@ impl Engine {
 
     fn on_kept(&mut self, keep: &Keep, kept: Result<Kept, StoreTrouble>) {
         let header = *keep.bundle.header();
-        self.repair.waiting_mut().answered(&header.topic, keep.bundle.len(), self.cx.now.mono);
+        self.repair.waiting_mut().answered(&header.topic, keep.bundle.encoded().len(), self.cx.now.mono);
         self.recover(Impairment::StoreSlow);
         let stored = matches!(kept, Ok(Kept::New { .. } | Kept::Have));
         self.answer_unkept(&keep.bundle, stored);
@@ -165,7 +165,7 @@ impl Engine {
             Kept::New { .. } => {
                 self.cx.counters.kept += 1;
                 if let Some(topic) = self.repair.topic_mut(&header.topic) {
-                    topic.gained(&header, keep.bundle.len() as u64);
+                    topic.gained(&header, keep.bundle.encoded().len() as u64);
                 }
             }
             Kept::Have => {}
@@ -183,7 +183,7 @@ impl Engine {
         let requests = self.publisher.take_unkept(&bundle.id());
         for (publish_id, rumor) in requests.into_iter().zip(bundle.rumors()) {
             let Some(publish_id) = publish_id else { continue };
-            let result = if stored { Ok(rumor.id()) } else { Err(PublishError::NotStored(rumor.position())) };
+            let result = if stored { Ok(rumor) } else { Err(PublishError::NotStored(rumor.position())) };
             self.cx.actions.push_back(Action::Published { publish_id, result });
         }
     }

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::key::PublicKey;
 use crate::protocol::engine::Engine;
+use crate::protocol::publisher::Request;
 use crate::protocol::publisher::silence::Silence;
 use crate::protocol::timers::Timer;
 use crate::protocol::topics::entry::Entry;
@@ -24,10 +23,11 @@ impl Engine {
         self.publisher.author()
     }
 
-    pub(super) fn on_publish(&mut self, topic: TopicId, body: Bytes, publish_id: PublishId, try_only: bool) {
-        match self.refuses_to_publish(&topic, body.len()) {
+    pub(super) fn on_publish(&mut self, topic: TopicId, request: Request, try_only: bool) {
+        let publish_id = request.publish_id;
+        match self.refuses_to_publish(&topic, request.body.len()) {
             Some(error) => self.cx.actions.push_back(Action::Published { publish_id, result: Err(error) }),
-            None => self.publisher.submit(topic, body, publish_id, try_only),
+            None => self.publisher.submit(topic, request, try_only),
         }
     }
 
@@ -78,6 +78,13 @@ impl Engine {
         if let Some(rest) = next.gathers {
             return self.sleep(topic, rest);
         }
+        if self.repair.is_opening(&topic) {
+            // The store says what this author said there last; its answer wakes us.
+            return self.sleep(topic, EXPIRY_ROUND);
+        }
+        if !self.store_takes(topic, next.bytes) {
+            return self.publisher.has_waiting(&topic);
+        }
         if !self.has_room(&topic, &self.author(), next.bytes) {
             // Written bytes wake us; the timer is for room that expiry makes.
             self.publisher.is_blocked(topic);
@@ -96,27 +103,58 @@ impl Engine {
     /// Seals what waits at its positions.
     fn seal_at(&mut self, topic: TopicId, first: Position, count: u16) -> bool {
         let taken = self.publisher.take(topic, count, self.cx.now.mono);
-        let (publish_ids, bodies): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
+        let bodies: Vec<_> = taken.iter().map(|request| request.body.clone()).collect();
         let Ok(bundle) = self.publisher.seal(topic, first, &bodies, self.cx.now.mono) else { return false };
         let bundle = Arc::new(bundle);
         if !self.hold_own(&bundle) {
             // Somebody has written at our position: we must not say a second thing there.
-            for publish_id in publish_ids {
+            for Request { publish_id, .. } in taken {
                 let result = Err(PublishError::DuplicateWriter);
                 self.cx.actions.push_back(Action::Published { publish_id, result });
             }
             self.halt_duplicate(&topic, first.tick);
             return false;
         }
-        for (publish_id, rumor) in publish_ids.into_iter().zip(bundle.rumors()) {
-            self.cx.actions.push_back(Action::Published { publish_id, result: Ok(rumor) });
-        }
+        self.answer_sealed(&bundle, &taken);
         let holds_back = |window: &Window| window.rules().hold_back().is_some();
         if self.topics.get(&topic).is_some_and(holds_back) {
             self.announce_header(topic, bundle.id());
         }
         self.accept(topic, bundle.id());
         true
+    }
+
+    /// Answers the requests of a bundle that is sealed, but for those that wait until it is kept.
+    fn answer_sealed(&mut self, bundle: &Arc<Bundle>, requests: &[Request]) {
+        let is_kept = self.repair.topic(&bundle.header().topic).is_some();
+        let mut unkept = Vec::new();
+        for (request, rumor) in requests.iter().zip(bundle.rumors()) {
+            let (publish_id, waits) = (request.publish_id, request.kept && is_kept);
+            unkept.push(waits.then_some(publish_id));
+            if !waits {
+                self.cx.actions.push_back(Action::Published { publish_id, result: Ok(rumor) });
+            }
+        }
+        if unkept.iter().any(Option::is_some) {
+            self.publisher.awaits(bundle.id(), bundle.header().position(), unkept);
+        }
+    }
+
+    /// Gives up those requests whose bundle could not be kept; false if nothing is left to say.
+    fn store_takes(&mut self, topic: TopicId, bytes: usize) -> bool {
+        let Some(error) = self.refuses_to_keep(&topic, bytes) else { return true };
+        let only_kept = matches!(error, PublishError::Store(_));
+        if !only_kept {
+            self.fail_publishes(topic, &error);
+            return false;
+        }
+        let given_up = self.publisher.give_up_kept(&topic);
+        let goes_on = given_up.is_empty();
+        for publish_id in given_up {
+            self.cx.actions.push_back(Action::Published { publish_id, result: Err(error.clone()) });
+        }
+        // What is left makes another bundle.
+        goes_on
     }
 
     /// Puts an own bundle into its topic's window; false if its position is taken.

@@ -108,6 +108,23 @@ fn a_store_that_fails_is_told_and_stops_nothing_but_keeping() {
 }
 
 #[test]
+fn what_waits_for_a_slow_store_is_counted_in_bytes() {
+    let topic = log().slots_per_tick(4_096);
+    let (mut world, rules, _) = pair(&topic);
+    world.nodes[1].store_takes = Duration::from_secs(600);
+    let body = "x".repeat(16 * 1024);
+    for _ in 0..600 {
+        world.publish(0, &rules, &body);
+        world.run(10);
+    }
+    world.run(5_000);
+    let counters = world.nodes[1].counters();
+    assert_eq!(counters.rumors_accepted, 600, "it is heard all the same");
+    assert!(counters.not_kept > 0, "600 times 16 KiB are more than 8 MiB");
+    assert_eq!(world.nodes[0].counters().kept, world.nodes[0].counters().accepted);
+}
+
+#[test]
 fn what_was_sealed_and_not_kept_says_so() {
     let (mut world, rules, _) = pair(&log());
     world.nodes[0].store_takes = Duration::from_millis(100);
