@@ -126,7 +126,8 @@ struct Rules {
     slots: u16,
     tick_ms: u16,
     max_body: u32,
-    retention_s: u16,
+    max_keys: Option<u32>,
+    retention_s: Option<u32>,
     hold_back_ms: Option<u16>,
     listed: Option<Many<[u8; 32]>>,
 }
@@ -137,8 +138,14 @@ impl Rules {
         let mut topic = Topic::named(self.name)
             .slots_per_tick(self.slots)
             .tick_len(Duration::from_millis(u64::from(self.tick_ms)))
-            .max_body(self.max_body % (MAX_BODY + 2))
-            .retention(Duration::from_secs(u64::from(self.retention_s)));
+            .max_body(self.max_body % (MAX_BODY + 2));
+        if let Some(keys) = self.max_keys {
+            topic = topic.state(keys);
+        }
+        topic = match self.retention_s {
+            Some(seconds) => topic.retention(Duration::from_secs(u64::from(seconds))),
+            None => topic.retention_forever(),
+        };
         if let Some(millis) = self.hold_back_ms {
             topic = topic.guarantee(Guarantee::HoldBack(Duration::from_millis(u64::from(millis))));
         }

@@ -35,6 +35,17 @@ pub enum JoinError {
         "too many topics were left within the last minutes: join this one in a minute or two, or leave fewer"
     )]
     TooManyLeft,
+    /// The authors that the topic names may write more keys than this node compares.
+    #[error(
+        "the topic's authors may write {keys} keys, and this node compares {most} at most: give each fewer in `Topic::state`, name \
+         fewer authors, or raise history.topic_heads"
+    )]
+    TooManyKeys {
+        /// How many keys they may write.
+        keys: u64,
+        /// How many this node compares.
+        most: usize,
+    },
     /// The node is closed.
     #[error(transparent)]
     Closed(#[from] Closed),

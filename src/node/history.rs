@@ -11,7 +11,6 @@ use super::keeper::{Library, UnderWay};
 use super::message::Joined;
 use super::replay::ReplayError;
 use crate::key::PublicKey;
-use crate::protocol::is_kept;
 use crate::protocol::keeping::{Frontier, Page, Range};
 use crate::rumor::{Bundle, Position, Rumor, Rumors, TopicId};
 use crate::store::StoreError;
@@ -51,7 +50,7 @@ impl History {
             Bound::Unbounded => Some(Position { tick: u64::MAX, slot: u16::MAX }),
         };
         let over = first.is_none() || upto.is_none();
-        let refused = (!is_kept(&joined.rules)).then(|| joined.rules.id());
+        let refused = (!joined.rules.is_kept()).then(|| joined.rules.id());
         let (first, upto) = (first.unwrap_or(least), upto.unwrap_or(least));
         // A bundle that starts before the first position may reach into it; none reaches over the end of a tick.
         let range = Range { author, from: (first.tick, 0), upto };
@@ -149,7 +148,7 @@ pub(super) async fn frontier(joined: &Joined, author: PublicKey) -> Result<Front
 /// The topic, if it is kept.
 fn kept(joined: &Joined) -> Result<TopicId, ReplayError> {
     let topic = joined.rules.id();
-    if is_kept(&joined.rules) { Ok(topic) } else { Err(ReplayError::NotKept(topic)) }
+    if joined.rules.is_kept() { Ok(topic) } else { Err(ReplayError::NotKept(topic)) }
 }
 
 /// `None` if the store has never opened the topic.

@@ -35,6 +35,7 @@ impl Actor {
         let joined = match result {
             Ok(()) => Ok(self.joined(rules, validator)),
             Err(JoinRefusal::TooManyLeft) => Err(JoinError::TooManyLeft),
+            Err(JoinRefusal::TooManyKeys { keys, most }) => Err(JoinError::TooManyKeys { keys, most }),
             Err(_) => Err(JoinError::TooMany),
         };
         // Whoever asked may have gone: then the join goes with its answer.

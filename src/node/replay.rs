@@ -14,7 +14,6 @@ use super::convicted::Convicted;
 use super::keeper::{Library, Tail, UnderWay, Waiter};
 use super::membership::Membership;
 use super::message::Joined;
-use crate::protocol::is_kept;
 use crate::protocol::keeping::{self, Arrival, Missed, Scan, Scanned};
 use crate::rumor::{Rumor, Rumors, TopicId};
 use crate::store::StoreError;
@@ -150,7 +149,7 @@ impl Replay {
             stands: cursor,
             rest: cursor.rest(),
             told: 0,
-            look: if is_kept(&joined.rules) { Look::Due } else { Look::NotKept },
+            look: if joined.rules.is_kept() { Look::Due } else { Look::NotKept },
             page: Vec::new().into_iter(),
             bundle: None,
         }

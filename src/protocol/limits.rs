@@ -212,6 +212,8 @@ pub(super) const MAX_ERROR_LEN: usize = 256;
 pub const MAX_ADDRESSES: usize = 8;
 
 // Where two bounds must stand in an order, a wrong one is not built.
+const _: () =
+    assert!(RELAY_PAST.as_secs() == crate::rumor::KEPT_BEYOND as u64, "what leaves the window is kept");
 const _: () = assert!(MAX_LINKS <= u8::MAX as usize + 1, "a slot is a byte");
 const _: () = assert!(MAX_DIALS <= MAX_KEPT);
 const _: () = assert!(MAX_FEELERS < MAX_DIALS, "feelers leave room for other dials");

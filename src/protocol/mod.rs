@@ -123,7 +123,6 @@ pub use topics::window::{DELIVER_FUTURE, DELIVER_PAST, MAX_SKEW};
     not(feature = "sim"),
     allow(unused_imports, reason = "outside of this layer only the simulator asks")
 )]
-pub(crate) use engine::is_kept;
 pub(crate) use failpoint::Failpoint;
 pub(crate) use limits::MAX_CONVICTED;
 

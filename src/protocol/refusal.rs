@@ -27,7 +27,7 @@ pub enum PublishError {
     /// this is all that a node can know of a peer that relays a topic of the same name with other rules.
     #[error(
         "none of the {links} linked peers relays this topic: wait for `wait_for_links(1)`, or make all its rules alike on all nodes \
-         (name, slots, tick, max_body, retention, guarantee, authors): other rules are another topic"
+         (name, slots, tick, max_body, state, retention, guarantee, authors): other rules are another topic"
     )]
     NotRelayed {
         /// Links on which both sides have said hello.
@@ -116,4 +116,12 @@ pub enum JoinRefusal {
     TooManyLeft,
     /// The rules belong to another network.
     OtherNetwork,
+    /// The authors that the topic names may write more keys than this node compares
+    /// ([`HistoryConfig::topic_heads`](super::HistoryConfig::topic_heads)).
+    TooManyKeys {
+        /// How many they may write.
+        keys: u64,
+        /// How many this node compares.
+        most: usize,
+    },
 }

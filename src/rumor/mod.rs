@@ -43,8 +43,8 @@ pub use position::{MAX_TICK_LEN, MIN_TICK_LEN, ParsePositionError, Position, Tic
 pub use proof::{Proof, ProofError};
 pub use spans::{MAX_SPANS, Spans};
 pub use topic::{
-    Authors, Guarantee, MAX_BODY, MAX_HOLD_BACK, MAX_LISTED_AUTHORS, MAX_NAME, MAX_RETENTION, MAX_RULES_LEN,
-    MAX_SLOTS, NetworkId, RuleError, RuleSet, Topic, TopicId,
+    Authors, Guarantee, KEPT_BEYOND, Kind, LONGEST_RETENTION, MAX_BODY, MAX_HOLD_BACK, MAX_LISTED_AUTHORS,
+    MAX_NAME, MAX_RULES_LEN, MAX_SLOTS, NetworkId, Retention, RuleError, RuleSet, Topic, TopicId,
 };
 
 /// Most rumors in one bundle. At 64 a signature costs a receiver less than a microsecond per rumor.

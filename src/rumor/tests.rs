@@ -148,6 +148,9 @@ fn a_topic_id_commits_to_every_rule() {
         base().tick_len(Duration::from_millis(999)).bind(network),
         base().max_body(1).bind(network),
         base().retention(Duration::from_secs(61)).bind(network),
+        base().retention_forever().bind(network),
+        base().state(1).retention_forever().bind(network),
+        base().state(2).bind(network),
         base().guarantee(Guarantee::HoldBack(Duration::from_secs(2))).bind(network),
         base().authors(Authors::Listed(vec![key])).bind(network),
     ];
@@ -172,6 +175,34 @@ fn rules_out_of_range_are_named() {
     assert_eq!(base().max_body(MAX_BODY + 1).bind(network), Err(RuleError::MaxBody(MAX_BODY + 1)));
     assert!(matches!(base().retention(Duration::from_millis(1)).bind(network), Err(RuleError::Retention(_))));
     assert_eq!(base().authors(Authors::Listed(vec![])).bind(network), Err(RuleError::Authors(0)));
+    assert_eq!(base().state(0).bind(network), Err(RuleError::Keys));
+    let endless = Duration::from_secs(u32::MAX.into());
+    assert_eq!(base().retention(endless).bind(network), Err(RuleError::Retention(endless)));
+}
+
+#[test]
+fn for_ever_is_no_number_and_state_is_kept() {
+    let bind = |topic: Topic| topic.bind(NetworkId::of("test")).unwrap();
+    let longest = Duration::from_secs(LONGEST_RETENTION.into());
+    let base = || Topic::named("lobby");
+    for (topic, retention, kept) in [
+        (base(), Retention::For(Duration::from_secs(60)), false),
+        (base().retention(Duration::from_secs(90)), Retention::For(Duration::from_secs(90)), false),
+        (base().retention(Duration::from_secs(91)), Retention::For(Duration::from_secs(91)), true),
+        (base().retention(longest), Retention::For(longest), true),
+        (base().retention_forever(), Retention::ForEver, true),
+        (base().state(1), Retention::ForEver, true),
+        (base().retention(Duration::from_secs(1)).state(1), Retention::For(Duration::from_secs(1)), true),
+    ] {
+        let rules = bind(topic);
+        assert_eq!((rules.retention(), rules.is_kept()), (retention, kept));
+        assert_eq!(RuleSet::decode(&rules.encode()), Ok(rules));
+    }
+    assert_eq!(bind(base()), bind(base().retention(Duration::from_secs(60))));
+    assert_eq!(bind(base().state(7)), bind(base().retention_forever().state(7)));
+    assert_eq!(bind(base().state(7)).kind().max_keys(), Some(7));
+    assert_eq!(Retention::ForEver.at_most(longest), longest);
+    assert_eq!(Retention::For(Duration::ZERO).at_most(longest), Duration::ZERO);
 }
 
 /// One step of an author's life, for the property below.

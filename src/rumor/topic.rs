@@ -1,9 +1,14 @@
 //! Topics: rule sets that their id commits to, so that all who share the id share the rules.
 
+mod encoding;
+mod kind;
+
 use std::time::Duration;
 
 use super::{TickLen, id32};
 use crate::key::PublicKey;
+
+pub use kind::{KEPT_BEYOND, Kind, LONGEST_RETENTION, Retention};
 
 /// Longest topic or network name, bytes. (Guess: a name is for people.)
 pub const MAX_NAME: usize = 255;
@@ -15,10 +20,8 @@ pub const MAX_SLOTS: u16 = u16::MAX;
 pub const MAX_LISTED_AUTHORS: usize = 4096;
 /// Longest hold-back delay, milliseconds: the relay window grows by it, and with it what a node must remember.
 pub const MAX_HOLD_BACK: u32 = 60_000;
-/// Longest retention, seconds: one day (a guess: histories belong in an application's own store).
-pub const MAX_RETENTION: u32 = 86_400;
 /// Longest canonical encoding of rules, bytes.
-pub const MAX_RULES_LEN: usize = 32 + 2 + MAX_NAME + 2 + 4 + 4 + 4 + 1 + 4 + 1 + 4 + 32 * MAX_LISTED_AUTHORS;
+pub const MAX_RULES_LEN: usize = 32 + 2 + MAX_NAME + 2 + 4 + 4 + 5 + 4 + 5 + 1 + 4 + 32 * MAX_LISTED_AUTHORS;
 
 id32! {
     /// Names a deployment: the hash of its name. Two networks never merge by accident, since links compare it first and
@@ -83,13 +86,15 @@ pub struct Topic {
     slots_per_tick: u16,
     tick_len: Duration,
     max_body: u32,
-    retention: Duration,
+    kind: Kind,
+    /// `None` for what fits the kind.
+    retention: Option<Retention>,
     guarantee: Guarantee,
     authors: Authors,
 }
 
 impl Topic {
-    /// A topic with the default rules: 64 rumors per author and second, bodies up to 16 KiB, kept for 60 s, delivered
+    /// A topic with the default rules: 64 rumors per author and second, bodies up to 16 KiB, a log that is kept for 60 s, delivered
     /// promptly, open to all authors.
     pub fn named(name: impl Into<String>) -> Self {
         Self {
@@ -97,7 +102,8 @@ impl Topic {
             slots_per_tick: 64,
             tick_len: Duration::from_secs(1),
             max_body: 16 * 1024,
-            retention: Duration::from_secs(60),
+            kind: Kind::Log,
+            retention: None,
             guarantee: Guarantee::Prompt,
             authors: Authors::Open,
         }
@@ -122,11 +128,28 @@ impl Topic {
         self
     }
 
-    /// How long bodies are kept for those who ask: whole seconds, at most [`MAX_RETENTION`]; default 60 s. Whoever joins late is
-    /// given what is no older than 60 s at the most, the delivery window, so more only helps those who already know an id; and where
-    /// others need the room, bodies over 10 s old go earlier. A bundle takes a place of the index for as long.
+    /// How long the topic keeps what it says: whole seconds, at most [`LONGEST_RETENTION`]. Default 60 s for a log, for ever for a
+    /// topic of [`state`](Self::state).
+    ///
+    /// Up to 90 s, bodies stay in memory for those who ask; who joins late is given what is no older than 60 s, and where others need
+    /// the room, bodies over 10 s old go earlier. Beyond 90 s the topic is *kept*: it has a place in the store, and nodes repair what
+    /// they lack of it.
     pub fn retention(mut self, keep: Duration) -> Self {
-        self.retention = keep;
+        self.retention = Some(Retention::For(keep));
+        self
+    }
+
+    /// The topic keeps what it says for ever. Then name its authors, or give them few slots: what an author says takes room at every
+    /// node that keeps the topic.
+    pub fn retention_forever(mut self) -> Self {
+        self.retention = Some(Retention::ForEver);
+        self
+    }
+
+    /// The topic keeps the newest value of each author and key, at most so many keys of an author, deleted ones among them: 1 or more.
+    /// Every body is a [`Cell`](super::Cell). Values and the marks of deleted ones have one retention: for ever, if none is given.
+    pub fn state(mut self, max_keys: u32) -> Self {
+        self.kind = Kind::State { max_keys };
         self
     }
 
@@ -160,9 +183,16 @@ impl Topic {
         if self.max_body == 0 || self.max_body > MAX_BODY {
             return Err(RuleError::MaxBody(self.max_body));
         }
-        if self.retention.subsec_nanos() != 0 || self.retention.as_secs() > u64::from(MAX_RETENTION) {
-            return Err(RuleError::Retention(self.retention));
+        if self.kind.max_keys() == Some(0) {
+            return Err(RuleError::Keys);
         }
+        let retention = match (self.retention, self.kind) {
+            (None, Kind::State { .. }) | (Some(Retention::ForEver), _) => u32::MAX,
+            (None, Kind::Log) => 60,
+            (Some(Retention::For(keep)), _) => {
+                Retention::For(keep).code().ok_or(RuleError::Retention(keep))?
+            }
+        };
         let hold_back_ms = match self.guarantee {
             Guarantee::Prompt => None,
             Guarantee::HoldBack(delay) => match whole_millis(delay) {
@@ -182,19 +212,19 @@ impl Topic {
                 Some(keys)
             }
         };
-        let retention_s = u32::try_from(self.retention.as_secs()).unwrap_or(MAX_RETENTION);
         let mut rules = RuleSet {
             network,
             name: self.name.clone(),
             slots_per_tick: self.slots_per_tick,
             tick_len,
             max_body: self.max_body,
-            retention_s,
+            kind: self.kind,
+            retention,
             hold_back_ms,
             listed,
             id: TopicId([0; 32]),
         };
-        let mut hasher = blake3::Hasher::new_derive_key("vouchsafe topic v1");
+        let mut hasher = blake3::Hasher::new_derive_key("vouchsafe topic v2");
         hasher.update(&rules.encode());
         rules.id = TopicId(*hasher.finalize().as_bytes());
         Ok(rules)
@@ -216,7 +246,9 @@ pub struct RuleSet {
     slots_per_tick: u16,
     tick_len: TickLen,
     max_body: u32,
-    retention_s: u32,
+    kind: Kind,
+    /// Seconds; `u32::MAX` for ever.
+    retention: u32,
     hold_back_ms: Option<u32>,
     /// Sorted and without repetition.
     listed: Option<Vec<PublicKey>>,
@@ -260,10 +292,22 @@ impl RuleSet {
         self.max_body
     }
 
-    /// How long bodies are kept for those who ask.
+    /// What the topic remembers.
     #[must_use]
-    pub const fn retention(&self) -> Duration {
-        Duration::from_secs(self.retention_s as u64)
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// How long the topic keeps what it says.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        Retention::of_code(self.retention)
+    }
+
+    /// Whether nodes keep the topic in their stores: a topic of state, and a log that is kept for longer than the relay window.
+    #[must_use]
+    pub const fn is_kept(&self) -> bool {
+        self.kind.is_state() || self.retention > KEPT_BEYOND
     }
 
     /// The hold-back delay, if the topic has one.
@@ -284,95 +328,10 @@ impl RuleSet {
         self.listed.is_some()
     }
 
-    /// The canonical encoding that [`TopicId`] is the hash of: fixed-width little-endian fields in the order of the
-    /// struct, lengths before what they count.
+    /// How many authors the topic names; `None` if it is open to all.
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.name.len().saturating_add(64));
-        out.extend_from_slice(self.network.as_bytes());
-        // The name was checked to be at most MAX_NAME = 255 bytes.
-        out.extend_from_slice(&(self.name.len() as u16).to_le_bytes());
-        out.extend_from_slice(self.name.as_bytes());
-        out.extend_from_slice(&self.slots_per_tick.to_le_bytes());
-        out.extend_from_slice(&self.tick_len.millis().to_le_bytes());
-        out.extend_from_slice(&self.max_body.to_le_bytes());
-        out.extend_from_slice(&self.retention_s.to_le_bytes());
-        match self.hold_back_ms {
-            None => out.push(0),
-            Some(millis) => {
-                out.push(1);
-                out.extend_from_slice(&millis.to_le_bytes());
-            }
-        }
-        match &self.listed {
-            None => out.push(0),
-            Some(keys) => {
-                out.push(1);
-                out.extend_from_slice(&(keys.len() as u32).to_le_bytes());
-                keys.iter().for_each(|key| out.extend_from_slice(key.as_bytes()));
-            }
-        }
-        out
-    }
-
-    /// Reads rules back from their canonical encoding.
-    ///
-    /// # Errors
-    /// [`RuleError::Encoding`] if the bytes are not canonical, or the error of the rule that is out of range.
-    pub fn decode(bytes: &[u8]) -> Result<Self, RuleError> {
-        if bytes.len() > MAX_RULES_LEN {
-            return Err(RuleError::Encoding);
-        }
-        let mut rest = Fields(bytes);
-        let network = NetworkId(rest.array()?);
-        let name_len = u16::from_le_bytes(rest.array()?);
-        let name = std::str::from_utf8(rest.take(usize::from(name_len))?).map_err(|_| RuleError::Encoding)?;
-        let mut topic = Topic::named(name)
-            .slots_per_tick(u16::from_le_bytes(rest.array()?))
-            .tick_len(Duration::from_millis(u64::from(u32::from_le_bytes(rest.array()?))))
-            .max_body(u32::from_le_bytes(rest.array()?))
-            .retention(Duration::from_secs(u64::from(u32::from_le_bytes(rest.array()?))));
-        if rest.flag()? {
-            let millis = u64::from(u32::from_le_bytes(rest.array()?));
-            topic = topic.guarantee(Guarantee::HoldBack(Duration::from_millis(millis)));
-        }
-        if rest.flag()? {
-            let count = u32::from_le_bytes(rest.array()?) as usize;
-            if count > MAX_LISTED_AUTHORS {
-                return Err(RuleError::Authors(count));
-            }
-            let keys = rest.take(count.saturating_mul(32))?.as_chunks::<32>().0;
-            topic =
-                topic.authors(Authors::Listed(keys.iter().map(|key| PublicKey::from_bytes(*key)).collect()));
-        }
-        let rules = topic.bind(network)?;
-        // Catches unsorted or repeated authors and trailing bytes: one meaning, one encoding.
-        if rules.encode() == bytes { Ok(rules) } else { Err(RuleError::Encoding) }
-    }
-}
-
-/// Takes fields off the front of a slice; every shortage is the same error.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn take(&mut self, len: usize) -> Result<&'a [u8], RuleError> {
-        let (head, tail) = self.0.split_at_checked(len).ok_or(RuleError::Encoding)?;
-        self.0 = tail;
-        Ok(head)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], RuleError> {
-        let (head, tail) = self.0.split_first_chunk::<N>().ok_or(RuleError::Encoding)?;
-        self.0 = tail;
-        Ok(*head)
-    }
-
-    fn flag(&mut self) -> Result<bool, RuleError> {
-        match self.array::<1>()? {
-            [0] => Ok(false),
-            [1] => Ok(true),
-            _ => Err(RuleError::Encoding),
-        }
+    pub fn listed_authors(&self) -> Option<usize> {
+        self.listed.as_ref().map(Vec::len)
     }
 }
 
@@ -393,8 +352,13 @@ pub enum RuleError {
     #[error("a body limit is 1 to {MAX_BODY} bytes, not {0}: split larger content or publish its hash")]
     MaxBody(u32),
     /// The retention is too long or not whole seconds.
-    #[error("retention is whole seconds up to {MAX_RETENTION}, not {0:?}")]
+    #[error(
+        "retention is whole seconds up to {LONGEST_RETENTION}, not {0:?}: for ever is `retention_forever`"
+    )]
     Retention(Duration),
+    /// A topic of state without a key.
+    #[error("a topic of state has at least one key for each author, or nothing could ever be written")]
+    Keys,
     /// The hold-back delay is zero, too long, or not whole milliseconds.
     #[error("a hold-back delay is 1 to {MAX_HOLD_BACK} ms in whole milliseconds, not {0:?}")]
     HoldBack(Duration),

@@ -5,7 +5,9 @@ use bytes::Bytes;
 use super::network::Network;
 use super::queue::{Happening, NodeIndex};
 use super::time::nanos;
-use crate::protocol::{Action, BatchId, Event, FRAME_OVERHEAD, Failpoint, Input, LinkId, Now, VerifyJob};
+use crate::protocol::{
+    Action, BatchId, Event, FRAME_OVERHEAD, Failpoint, Input, JoinRefusal, LinkId, Now, VerifyJob,
+};
 use crate::rumor::SignedHeader;
 use crate::verify::verify_single;
 use crate::wire::Lane;
@@ -81,7 +83,7 @@ impl Network {
             // (What a join leads to is in the trace: the peers are told.)
             Action::Joined { result: Ok(()), .. } => {}
             Action::Joined { result: Err(why), .. } => {
-                self.note(&[16, why as u8]);
+                self.note(&[16, refusal_code(why)]);
                 self.check_join(index, why);
             }
             Action::Published { publish_id, result } => {
@@ -157,4 +159,14 @@ fn is_cofactorless(job: &VerifyJob, message: &[u8]) -> bool {
     let key = ed25519_dalek::VerifyingKey::from_bytes(job.author.as_bytes());
     let signature = ed25519_dalek::Signature::from_bytes(job.signature.as_bytes());
     key.is_ok_and(|key| ed25519_dalek::Verifier::verify(&key, message, &signature).is_ok())
+}
+
+/// In a trace.
+const fn refusal_code(why: JoinRefusal) -> u8 {
+    match why {
+        JoinRefusal::TooMany => 0,
+        JoinRefusal::TooManyLeft => 1,
+        JoinRefusal::OtherNetwork => 2,
+        JoinRefusal::TooManyKeys { .. } => 3,
+    }
 }

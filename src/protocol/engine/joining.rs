@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::protocol::engine::Engine;
-use crate::protocol::engine::keeping::is_kept;
 use crate::protocol::keeping::KeepOptions;
 use crate::protocol::limits::{MAX_LEFT, MAX_TOPICS};
 use crate::protocol::linkset::LinkSet;
@@ -24,6 +23,12 @@ impl Engine {
         if self.topics.len() >= MAX_TOPICS {
             return Some(JoinRefusal::TooMany);
         }
+        let keys = u64::from(rules.kind().max_keys().unwrap_or(0));
+        let keys = keys.saturating_mul(rules.listed_authors().unwrap_or(0) as u64);
+        let most = self.cx.config.history.topic_heads;
+        if keys > most as u64 {
+            return Some(JoinRefusal::TooManyKeys { keys, most });
+        }
         // Whatever is joined now can then be left.
         (self.left.len() + self.topics.len() >= MAX_LEFT).then_some(JoinRefusal::TooManyLeft)
     }
@@ -36,7 +41,7 @@ impl Engine {
         if result.is_err() {
             return;
         }
-        let kept = is_kept(&rules);
+        let kept = rules.is_kept();
         if kept {
             self.begin_keeping(&rules, keep);
         }

@@ -8,16 +8,10 @@ use crate::protocol::keeping::{
     Arrival, Damage, Forget, Forgotten, Keep, KeepOptions, Kept, Opened, Show, StoreAnswer, StoreJob,
     StoreTrouble,
 };
-use crate::protocol::limits::RELAY_PAST;
 use crate::protocol::repair::KeptTopic;
 use crate::protocol::timers::Timer;
 use crate::protocol::{Action, Event, Impairment, PublishError};
 use crate::rumor::{Bundle, Evidence, Position, Previous, RuleSet, SignedHeader, TopicId};
-
-/// Whether what a topic says is kept: for longer than it is relayed in any case.
-pub(crate) fn is_kept(rules: &RuleSet) -> bool {
-    rules.retention() > RELAY_PAST
-}
 
 impl Engine {
     pub(super) fn on_store(&mut self, answer: StoreAnswer) {

@@ -30,7 +30,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use self::keeping::is_kept;
 use super::spread::Redundancy;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::condition::Condition;

@@ -111,7 +111,7 @@ impl KeptTopic {
 
     /// How long it is kept; `None` for ever.
     fn retention(&self) -> Option<Duration> {
-        Some(self.rules.retention())
+        self.rules.retention().duration()
     }
 
     /// What the store is told when it opens the topic.

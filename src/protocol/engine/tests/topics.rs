@@ -9,7 +9,7 @@ use crate::key::SecretKey;
 use crate::protocol::{
     Action, Config, Engine, Input, JoinRefusal, Mono, Now, PublishError, Setup, UsedPositions, Validation,
 };
-use crate::rumor::{Guarantee, NetworkId, RuleSet, Topic};
+use crate::rumor::{Authors, Guarantee, NetworkId, RuleSet, Topic};
 use crate::wire::{self, Lane, TopicChange};
 
 fn rules(name: &str) -> Arc<RuleSet> {
@@ -217,6 +217,34 @@ fn each_join_is_answered_once_whether_it_is_taken_or_not() {
     }
     assert_eq!(join("one more", "here"), [(true, Err(JoinRefusal::TooMany))]);
     assert_eq!(join("one", "here"), [(true, Ok(()))], "what is joined can be joined again");
+}
+
+#[test]
+fn a_topic_whose_authors_may_write_more_than_a_node_compares_is_not_joined() {
+    let now = Now { mono: Mono::from_nanos(0), unix_ms: 1_800_000_000_000 };
+    let key = |seed| SecretKey::from_seed(&[seed; 32]);
+    let (network, node, author) = (NetworkId::of("here"), key(1).public(), key(1));
+    let config = Config::default().with(|config| config.history.topic_heads = 100);
+    let setup = Setup { network, node, author, position_log: UsedPositions::None, seed: [7; 32], config };
+    let mut engine = Engine::new(setup, now);
+    let mut join = |topic: Topic| {
+        let rules = Arc::new(topic.bind(network).unwrap());
+        engine.handle(now, Input::Join { rules, deliver: true, validate: false, keep: Default::default() });
+        std::iter::from_fn(|| engine.poll())
+            .find_map(|action| if let Action::Joined { result, .. } = action { Some(result) } else { None })
+    };
+    let listed = |authors: u8, keys| {
+        let authors = (1..=authors).map(|seed| key(seed).public()).collect();
+        Topic::named("t").state(keys).authors(Authors::Listed(authors))
+    };
+    let refused = |keys| Some(Err(JoinRefusal::TooManyKeys { keys, most: 100 }));
+    assert_eq!(join(listed(4, 25)), Some(Ok(())));
+    assert_eq!(join(listed(4, 26)), refused(104));
+    assert_eq!(join(listed(101, 1)), refused(101));
+    assert_eq!(join(listed(4, u32::MAX)), refused(4 * u64::from(u32::MAX)));
+    // What an open topic holds is bounded where it is kept, and a log has no keys.
+    assert_eq!(join(Topic::named("t").state(101)), Some(Ok(())));
+    assert_eq!(join(listed(101, 1).retention_forever()), refused(101));
 }
 
 #[test]

@@ -115,6 +115,32 @@ fn old_bundles_never_come_back() {
 }
 
 #[test]
+fn a_long_retention_makes_no_window_longer() {
+    // Given one word in a topic that keeps what it says for an hour, and one in a topic that keeps it for ever.
+    for topic in [
+        Topic::named("hour").retention(Duration::from_secs(3_600)),
+        Topic::named("ever").retention_forever(),
+        Topic::named("state").state(10),
+    ] {
+        let mut world = World::new(12);
+        let rules = world.topic(&topic);
+        let node = world.node();
+        let hostile = world.hostile(node);
+        let word = bundle(&world.liar(1), &rules, world.tick(&rules), 0, &["\0\u{1}\0kv"]);
+        world.pushes(hostile, &[&word]);
+        world.run(75_000);
+        let held = |world: &World| {
+            let stats = &world.engine(node).stats().topics[0];
+            (stats.bundles, stats.body_bytes > 0)
+        };
+        assert_eq!(held(&world), (1, true), "{}", rules.name());
+        // When the relay window has passed, then the live window holds nothing of it any more.
+        world.run(20_000);
+        assert_eq!(held(&world), (0, false), "{}", rules.name());
+    }
+}
+
+#[test]
 fn a_clock_that_steps_back_finds_the_floor() {
     // Given a rumor whose tick has left every window.
     let mut world = World::new(5);

@@ -51,8 +51,7 @@ impl Window {
 
     /// When a tick leaves the last of the windows, Unix milliseconds.
     pub(super) fn over_at(&self, tick: u64) -> u64 {
-        let past = (RELAY_PAST + self.hold_back()).max(self.keep() + SERVES_FOR);
-        let past = u64::try_from(past.as_millis()).unwrap_or(u64::MAX);
+        let past = millis(RELAY_PAST + self.hold_back());
         self.rules.tick_len().end_of(tick).saturating_add(past)
     }
 
@@ -74,9 +73,11 @@ impl Window {
         age < self.keep()
     }
 
-    /// How long a body is offered to others. Not less than it takes to spread, whatever the rules say.
+    /// How long a body is offered to others. Not less than it takes to spread, whatever the rules say; and not longer than its entry
+    /// is known, since what a topic keeps beyond the relay window is in the store.
     fn keep(&self) -> Duration {
-        self.rules.retention().max(youth(&self.rules))
+        let longest = (RELAY_PAST + self.hold_back()).saturating_sub(SERVES_FOR);
+        self.rules.retention().at_most(longest).max(youth(&self.rules))
     }
 
     /// Accepted bundles that may be announced, newest first: bodies that will be held for as long as an announcement
