@@ -1,7 +1,7 @@
 //! Why the engine does not do what the application asks for.
 
 use crate::key::PublicKey;
-use crate::rumor::{Position, TopicId};
+use crate::rumor::{CellError, Position, TopicId};
 
 /// Why something was not published.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +18,11 @@ pub enum PublishError {
         /// The most that the topic allows.
         max: u32,
     },
+    /// The topic keeps state, and the body is no cell.
+    #[error(
+        "a topic of state says cells, and this body is none: {0}; write it with `Kv::put`, or encode a `Cell`"
+    )]
+    NoCell(CellError),
     /// No link to anybody who relays the topic: the rumor would reach nobody.
     #[error(
         "no link to anybody in this topic yet: wait for `wait_for_links(1)`, or check the bootstrap addresses"
@@ -96,6 +101,7 @@ impl PublishError {
             | Self::Store(_) => true,
             Self::NotJoined(_)
             | Self::TooLarge { .. }
+            | Self::NoCell(_)
             | Self::NotAdmitted(_)
             | Self::DuplicateWriter
             | Self::Convicted

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::domain;
-use super::{BundleId, Header, Position, Proof, RumorId, SIGNED_HEADER_LEN, SignedHeader, TopicId};
+use super::{BundleId, Cell, Header, Position, Proof, RumorId, SIGNED_HEADER_LEN, SignedHeader, TopicId};
 use crate::key::PublicKey;
 
 /// 1 to 64 rumors of one author, topic and tick at consecutive slots, whose bodies match the header's manifest.
@@ -154,6 +154,21 @@ impl Bundle {
     pub(super) fn body_lens(&self) -> impl Iterator<Item = u32> {
         let lens = self.encoded.get(SIGNED_HEADER_LEN..bodies_at(self.len())).unwrap_or_default();
         lens.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes))
+    }
+
+    /// Its bodies, in the order of their slots.
+    pub(super) fn bodies(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = self.body_area();
+        self.body_lens().map(move |len| {
+            let (body, after) = rest.split_at_checked(len as usize).unwrap_or((rest, &[]));
+            rest = after;
+            body
+        })
+    }
+
+    /// Its cells with their positions, where it keeps the rules of a topic of state.
+    pub(crate) fn cells(self: &Arc<Self>) -> impl Iterator<Item = (Position, Cell)> {
+        self.rumors().filter_map(|rumor| Some((rumor.position(), Cell::decode(rumor.body()).ok()?)))
     }
 
     fn body_area(&self) -> &[u8] {

@@ -18,6 +18,7 @@
 
 mod author;
 mod bundle;
+mod cell;
 mod domain;
 mod evidence;
 mod header;
@@ -25,12 +26,15 @@ mod id;
 mod pen;
 mod position;
 mod proof;
+pub(crate) mod registers;
+mod resolve;
 mod spans;
 mod topic;
 
 pub use crate::key::Signature;
 pub use author::{SealError, seal, seal_after};
 pub use bundle::{Bundle, BundleError, Rumor, Rumors};
+pub use cell::{Cell, CellError, MAX_KEY};
 pub use evidence::{EVIDENCE_LEN, Evidence, EvidenceError};
 pub use header::{
     BundleId, HEADER_LEN, Header, PREVIOUS_LEN, Previous, RumorId, SIGNED_HEADER_LEN, SIGNED_MESSAGE_LEN,
@@ -41,6 +45,7 @@ pub(crate) use id::id32;
 pub use pen::{POSITION_LOG_LEAD, Pen, Reservation};
 pub use position::{MAX_TICK_LEN, MIN_TICK_LEN, ParsePositionError, Position, TickLen};
 pub use proof::{Proof, ProofError};
+pub use resolve::{Resolve, Said};
 pub use spans::{MAX_SPANS, Spans};
 pub use topic::{
     Authors, Guarantee, KEPT_BEYOND, Kind, LONGEST_RETENTION, MAX_BODY, MAX_HOLD_BACK, MAX_LISTED_AUTHORS,

@@ -1,5 +1,6 @@
 //! Topics: rule sets that their id commits to, so that all who share the id share the rules.
 
+mod allowed;
 mod encoding;
 mod kind;
 

@@ -270,8 +270,7 @@ impl Engine {
             self.offence(sender.link, sender.peer, Offence::BodyMismatch);
             return None;
         };
-        let max_body = self.topics.get(&topic).map_or(u32::MAX, |window| window.rules().max_body());
-        if bundle.max_body_len() > max_body {
+        if self.topics.get(&topic).is_some_and(|window| !window.rules().allows(&bundle)) {
             self.offence(sender.link, sender.peer, Offence::RuleBroken);
             return None;
         }
@@ -281,9 +280,7 @@ impl Engine {
     /// Whether a header keeps the rules that its topic's id commits to, as far as a header tells.
     fn keeps_rules(&self, signed: &SignedHeader) -> bool {
         let Some(window) = self.topics.get(&signed.header.topic) else { return true };
-        let header = &signed.header;
-        let most = u64::from(window.rules().max_body()).saturating_mul(u64::from(header.count));
-        header.end_slot() <= u32::from(window.rules().slots_per_tick()) && u64::from(header.bytes) <= most
+        window.rules().allows_header(&signed.header)
     }
 
     /// Rows 5 and 6: convicted or not admitted, outside the window, or no room. None of it is an offence.

@@ -25,21 +25,24 @@ impl Engine {
 
     pub(super) fn on_publish(&mut self, topic: TopicId, request: Request, try_only: bool) {
         let publish_id = request.publish_id;
-        match self.refuses_to_publish(&topic, request.body.len()) {
+        match self.refuses_to_publish(&topic, &request.body) {
             Some(error) => self.cx.actions.push_back(Action::Published { publish_id, result: Err(error) }),
             None => self.publisher.submit(topic, request, try_only),
         }
     }
 
-    /// Why a body of `len` bytes can't be published, whatever there is room for.
-    fn refuses_to_publish(&self, topic: &TopicId, len: usize) -> Option<PublishError> {
+    /// Why a body can't be published, whatever there is room for.
+    fn refuses_to_publish(&self, topic: &TopicId, body: &[u8]) -> Option<PublishError> {
         if self.closed {
             return Some(PublishError::Closed);
         }
         let Some(window) = self.topics.get(topic) else { return Some(PublishError::NotJoined(*topic)) };
-        let (max, author) = (window.rules().max_body(), self.publisher.author());
+        let (len, max, author) = (body.len(), window.rules().max_body(), self.publisher.author());
         if len > max as usize {
             return Some(PublishError::TooLarge { len, max });
+        }
+        if let Err(error) = window.rules().allows_body(body) {
+            return Some(PublishError::NoCell(error));
         }
         if !window.rules().admits(&author) {
             return Some(PublishError::NotAdmitted(author));

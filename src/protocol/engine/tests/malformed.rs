@@ -10,8 +10,13 @@ use crate::wire::{self, Hello, Lane, MAX_FRAME_LEN, MAX_IDS_PER_FRAME, Reason};
 
 /// Sends `frames` from a peer that has said hello, and gives the offence it was blamed for and why it was closed.
 fn judged(frames: &[(Lane, Bytes)]) -> (Option<Offence>, Option<Reason>) {
+    judged_in(rules(), frames)
+}
+
+/// The same in another topic.
+fn judged_in(rules: crate::rumor::RuleSet, frames: &[(Lane, Bytes)]) -> (Option<Offence>, Option<Reason>) {
     let mut world = World::new(1);
-    world.topics.push(std::sync::Arc::new(rules()));
+    world.topics.push(std::sync::Arc::new(rules));
     let node = world.node();
     let hostile = world.hostile(node);
     for (lane, frame) in frames {
@@ -132,6 +137,26 @@ fn false_bundle_is_an_offence() {
     // A header alone shows it too.
     for word in [bundle(&author, &rules, tick, 7, &["a", "b"]), bundle(&author, &rules, tick, 0, &[&long])] {
         assert_eq!(judged(&[(Lane::Control, header_frame(&word))]).0, Some(Offence::RuleBroken));
+    }
+}
+
+#[test]
+fn what_is_no_cell_is_an_offence_in_a_topic_of_state() {
+    let network = crate::rumor::NetworkId::of(super::world::NETWORK);
+    let state = Topic::named("state").state(10).bind(network).unwrap();
+    let author = super::node::secret("liar", 1);
+    let in_topic = |rules: &crate::rumor::RuleSet, bodies: &[&str]| {
+        let tick = rules.tick_len().tick_at(super::world::BEGIN_MS + 1_000);
+        judged_in(rules.clone(), &[(Lane::Rumors, frame_of(0, &[&bundle(&author, rules, tick, 0, bodies)]))])
+    };
+    let (put, delete) = ("\0\u{3}\0keyvalue", "\u{1}\u{3}\0key");
+    assert_eq!(in_topic(&state, &[put, delete]), (None, None));
+    for body in ["", "\0\u{3}", "\0\0\0value", "\0\u{9}\0key", "\u{2}\u{3}\0key", "\u{1}\u{3}\0keyvalue"] {
+        let judged = (Some(Offence::RuleBroken), Some(Reason::Offence));
+        assert_eq!(in_topic(&state, &[body]), judged, "{body:?}");
+        assert_eq!(in_topic(&state, &[put, body, delete]), judged, "{body:?} among others");
+        // Elsewhere a body is what it is.
+        assert_eq!(in_topic(&rules(), &[body]), (None, None), "{body:?}");
     }
 }
 

@@ -225,6 +225,7 @@ fn publishing_is_refused_with_a_reason() {
     let rules = world.topic(&Topic::named("t"));
     let closed = Topic::named("closed").authors(crate::rumor::Authors::Listed(vec![world.liar(1).public()]));
     let closed = world.topic(&closed);
+    let state = world.topic(&Topic::named("state").state(10));
     let node = world.node();
     let other = Topic::named("other").bind(rules.network()).unwrap();
     let alone = world.publish(node, &rules, "alone");
@@ -232,7 +233,9 @@ fn publishing_is_refused_with_a_reason() {
     let not_joined = world.publish(node, &other, "word");
     let not_admitted = world.publish(node, &closed, "word");
     let too_large = world.publish(node, &rules, vec![0; 16 * 1024 + 1]);
+    let no_cell = world.publish(node, &state, "word");
     let answers = &world.nodes[node].published;
+    assert_eq!(answers[&no_cell], Err(PublishError::NoCell(crate::rumor::CellError::Op(b'w'))));
     assert_eq!(answers[&alone], Err(PublishError::NoLink));
     assert_eq!(answers[&not_joined], Err(PublishError::NotJoined(other.id())));
     assert_eq!(answers[&not_admitted], Err(PublishError::NotAdmitted(world.nodes[node].author.public())));
