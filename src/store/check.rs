@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use super::Res;
-use super::book::{self, Counts};
+use super::book::{self, Counts, Expected, Usage};
 use super::rows::{Fields, Key, Rows, Table};
 use crate::protocol::keeping::Size;
-use crate::rumor::{BundleId, Position, Previous, RuleSet, TopicId};
+use crate::rumor::{Bundle, BundleId, Position, Previous, RuleSet, TopicId};
 
 /// Differences that are told one by one; the rest are only counted.
 const TOLD: usize = 100;
@@ -34,12 +35,14 @@ pub struct TopicReport {
     pub floor: u64,
     /// What is held, counted again.
     pub size: Size,
-    /// Held bundles that no other names.
+    /// Held bundles that no other names; in a topic of state, live ones.
     pub heads: u64,
     /// Bundles that are named and missing.
     pub holes: u64,
     /// Bundles that are held back or rejected.
     pub unshown: u64,
+    /// Keys of all authors, in a topic of state.
+    pub keys: u64,
     /// Records whose checksum does not hold.
     pub rotten: u64,
 }
@@ -51,17 +54,25 @@ impl Report {
             self.differences.push(what());
         }
     }
+
+    /// Compares the keys that a table should have with those that it has.
+    fn compare(&mut self, name: &str, what: &str, expected: &BTreeSet<Vec<u8>>, found: &BTreeSet<Vec<u8>>) {
+        for key in expected.symmetric_difference(found) {
+            let which = if expected.contains(key) { "is not listed" } else { "is listed and should not be" };
+            self.differs(|| format!("{name}: {what} {} {which}", hex::encode(key)));
+        }
+    }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for topic in &self.topics {
-            let TopicReport { id, name, floor, size, heads, holes, unshown, rotten } = topic;
+            let TopicReport { id, name, floor, size, heads, holes, unshown, keys, rotten } = topic;
             let Size { bytes, bundles, authors } = size;
             writeln!(
                 f,
                 "{name} ({id}): {bundles} bundles of {authors} authors, {bytes} bytes, from tick {floor} on; \
-                 {heads} heads, {holes} holes, {unshown} not shown, {rotten} rotten"
+                 {heads} heads, {holes} holes, {keys} keys, {unshown} not shown, {rotten} rotten"
             )?;
         }
         for difference in &self.differences {
@@ -75,7 +86,7 @@ impl fmt::Display for Report {
 }
 
 /// All keys of a table that begin so.
-fn keys(rows: &dyn Rows, table: Table, prefix: &Key) -> Res<BTreeSet<Vec<u8>>> {
+fn keys_of(rows: &dyn Rows, table: Table, prefix: &Key) -> Res<BTreeSet<Vec<u8>>> {
     let mut found = BTreeSet::new();
     rows.walk(table, prefix, &prefix.clone().end(), &mut |key, _| {
         found.insert(key.to_vec());
@@ -140,14 +151,15 @@ struct Checked<'a> {
 struct Counted {
     id: BundleId,
     prev: Option<Previous>,
+    /// Itself, in a topic of state.
+    cells: Option<Arc<Bundle>>,
 }
 
 /// What the records of a topic say.
 #[derive(Default)]
 struct Recount {
     held: BTreeMap<(u64, Position), Counted>,
-    /// Of each author: bytes, bundles.
-    usage: BTreeMap<u64, (u64, u64)>,
+    usage: BTreeMap<u64, Usage>,
     /// The keys that `Ticks` should have, with the bytes of each.
     ticks: BTreeMap<Vec<u8>, u64>,
     rotten: u64,
@@ -156,8 +168,8 @@ struct Recount {
 impl Recount {
     fn size(&self) -> Size {
         Size {
-            bytes: self.usage.values().fold(0, |sum, (bytes, _)| sum.saturating_add(*bytes)),
-            bundles: self.usage.values().fold(0, |sum, (_, bundles)| sum.saturating_add(*bundles)),
+            bytes: self.usage.values().fold(0, |sum, of| sum.saturating_add(of.bytes)),
+            bundles: self.usage.values().fold(0, |sum, of| sum.saturating_add(of.bundles)),
             authors: self.usage.len() as u64,
         }
     }
@@ -173,16 +185,21 @@ fn check_topic(
 ) -> Res<TopicReport> {
     let counts = Counts::read(rows, topic)?;
     let checked = Checked { rows, id, name: &name, counts, prefix: Key::topic(topic) };
-    let recount = checked.records(report)?;
+    let mut recount = checked.records(report)?;
+    let registers = if counts.is_state() { Some(checked.registers(&mut recount, report)?) } else { None };
     for author in recount.usage.keys() {
         let topics = users.entry(*author).or_default();
         *topics = topics.saturating_add(1);
     }
     checked.sums(&recount, report)?;
-    let (heads, holes) = checked.links(&recount, report)?;
+    let (heads, holes) = match registers {
+        Some(live) => (live, 0),
+        None => checked.links(&recount, report)?,
+    };
     let unshown = checked.order(&recount, report)?;
     let (floor, size, rotten) = (counts.floor, recount.size(), recount.rotten);
-    Ok(TopicReport { id, name, floor, size, heads, holes, unshown, rotten })
+    let keys = recount.usage.values().fold(0, |sum: u64, of| sum.saturating_add(of.keys));
+    Ok(TopicReport { id, name, floor, size, heads, holes, unshown, keys, rotten })
 }
 
 impl Checked<'_> {
@@ -197,7 +214,8 @@ impl Checked<'_> {
             let (author, at) = (fields.number()?, fields.position()?);
             let len = stored.len() as u64;
             let entry = recount.usage.entry(author).or_default();
-            *entry = (entry.0.saturating_add(len), entry.1.saturating_add(1));
+            entry.bytes = entry.bytes.saturating_add(len);
+            entry.bundles = entry.bundles.saturating_add(1);
             recount.ticks.insert(prefix.clone().number(at.tick).number(author).slot(at.slot).to_vec(), len);
             let Some(bundle) = stored.bundle() else {
                 recount.rotten = recount.rotten.saturating_add(1);
@@ -219,7 +237,8 @@ impl Checked<'_> {
                 });
             }
             last = Some((author, at.tick, header.end_slot()));
-            recount.held.insert((author, at), Counted { id: bundle.id(), prev: header.prev });
+            let cells = self.counts.is_state().then(|| Arc::clone(&bundle));
+            recount.held.insert((author, at), Counted { id: bundle.id(), prev: header.prev, cells });
             Ok(true)
         })?;
         Ok(recount)
@@ -234,15 +253,58 @@ impl Checked<'_> {
         }
         let mut counted = BTreeMap::new();
         rows.walk(Table::Usage, prefix, &prefix.clone().end(), &mut |key, value| {
-            let (mut fields, mut sums) = (Fields(key), Fields(value));
+            let mut fields = Fields(key);
             fields.topic()?;
-            counted.insert(fields.number()?, (sums.u64()?, sums.u64()?));
+            counted.insert(fields.number()?, Usage::decode(value)?);
             Ok(true)
         })?;
         if counted != recount.usage {
             report.differs(|| format!("{name}: what each author uses is counted wrongly"));
         }
         Ok(())
+    }
+
+    /// Registers, live bundles and dead ones, of a topic of state. Gives how many are live.
+    fn registers(&self, recount: &mut Recount, report: &mut Report) -> Res<u64> {
+        let Self { rows, name, counts, prefix, .. } = self;
+        let (mut registers, mut cells) = (BTreeSet::new(), BTreeSet::new());
+        let (mut live, mut ended) = (BTreeSet::new(), BTreeSet::new());
+        let mut keys = 0u64;
+        for (author, usage) in &mut recount.usage {
+            let of = recount.held.range((*author, Position { tick: 0, slot: 0 })..);
+            let of =
+                of.take_while(|((held, _), _)| held == author).filter_map(|(_, held)| held.cells.as_ref());
+            let expected = Expected::of(counts.max_keys, of);
+            let key = |at: Position| prefix.clone().number(*author).position(at);
+            usage.keys = expected.registers.len() as u64;
+            keys = keys.saturating_add(usage.keys);
+            for (text, at) in &expected.registers {
+                registers.insert(prefix.clone().number(*author).text(text).to_vec());
+                cells.insert(key(*at).to_vec());
+            }
+            live.extend(expected.live.iter().map(|(at, id)| key(*at).id(id).to_vec()));
+            ended.extend(expected.dead.keys().map(|at| key(*at).to_vec()));
+        }
+        if keys != counts.keys {
+            report.differs(|| format!("{name}: {keys} keys are held, and {} are counted", counts.keys));
+        }
+        let mut dead = BTreeSet::new();
+        for key in keys_of(*rows, Table::Dead, prefix)? {
+            let (author, at, _) = book::dead_of(&key)?;
+            dead.insert(prefix.clone().number(author).position(at).to_vec());
+        }
+        let live_count = live.len() as u64;
+        for (what, expected, found) in [
+            ("the register", registers, keys_of(*rows, Table::Registers, prefix)?),
+            ("the cell", cells, keys_of(*rows, Table::Cells, prefix)?),
+            ("the live bundle", live, keys_of(*rows, Table::Heads, prefix)?),
+            ("the dead bundle", ended.clone(), keys_of(*rows, Table::Ended, prefix)?),
+            ("the end of the dead bundle", ended, dead),
+            ("the hole", BTreeSet::new(), keys_of(*rows, Table::Unmet, prefix)?),
+        ] {
+            report.compare(name, what, &expected, &found);
+        }
+        Ok(live_count)
     }
 
     /// Heads and holes. Gives how many there are.
@@ -263,19 +325,12 @@ impl Checked<'_> {
             at.tick >= counts.floor && held.get(&(*author, *at)).is_none_or(|bundle| bundle.id != *id)
         };
         let holes: Vec<_> = named.iter().filter(is_hole).collect();
-        let mut compare = |what: &str, expected: BTreeSet<Vec<u8>>, found: BTreeSet<Vec<u8>>| {
-            for key in expected.symmetric_difference(&found) {
-                let which =
-                    if expected.contains(key) { "is not listed" } else { "is listed and should not be" };
-                report.differs(|| format!("{name}: {what} {} {which}", hex::encode(key)));
-            }
-        };
-        compare("the head", heads.clone(), keys(*rows, Table::Heads, prefix)?);
+        report.compare(name, "the head", &heads, &keys_of(*rows, Table::Heads, prefix)?);
         // What lies below the floor waits for its removal.
         let above = |key: &Vec<u8>, tick: fn(&mut Fields<'_>) -> Res<u64>| -> bool {
             tick(&mut Fields(key)).is_ok_and(|tick| tick >= counts.floor)
         };
-        let unmet = keys(*rows, Table::Unmet, prefix)?.into_iter().filter(|key| {
+        let unmet = keys_of(*rows, Table::Unmet, prefix)?.into_iter().filter(|key| {
             above(key, |fields| {
                 fields.topic()?;
                 fields.number()?;
@@ -283,8 +338,8 @@ impl Checked<'_> {
             })
         });
         let expected = holes.iter().map(|(author, at, id)| key(*author, *at, id)).collect();
-        compare("the hole", expected, unmet.collect());
-        let unmet_ticks = keys(*rows, Table::UnmetTicks, prefix)?.into_iter().filter(|key| {
+        report.compare(name, "the hole", &expected, &unmet.collect());
+        let unmet_ticks = keys_of(*rows, Table::UnmetTicks, prefix)?.into_iter().filter(|key| {
             above(key, |fields| {
                 fields.topic()?;
                 fields.number()
@@ -296,7 +351,7 @@ impl Checked<'_> {
                 prefix.clone().number(at.tick).number(*author).slot(at.slot).id(id).to_vec()
             })
             .collect();
-        compare("the tick of the hole", expected, unmet_ticks.collect());
+        report.compare(name, "the tick of the hole", &expected, &unmet_ticks.collect());
         Ok((heads.len() as u64, holes.len() as u64))
     }
 
@@ -304,7 +359,7 @@ impl Checked<'_> {
     fn order(&self, recount: &Recount, report: &mut Report) -> Res<u64> {
         let Self { rows, name, prefix, .. } = self;
         let ticks = &recount.ticks;
-        let unshown = keys(*rows, Table::Unshown, prefix)?;
+        let unshown = keys_of(*rows, Table::Unshown, prefix)?;
         let mut arrivals = BTreeMap::new();
         rows.walk(Table::Arrivals, prefix, &prefix.clone().end(), &mut |key, value| {
             let mut fields = Fields(key);

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::book;
+use super::book::{self, Open};
 use super::check::{self, Report};
 use super::rows::{Each, EachBundle, Rows, RowsMut, Stored, Table};
 use super::{Reader, Res, Store, StoreError};
 use crate::key::PublicKey;
 use crate::protocol::keeping::{
-    Cursor, Forget, Frontier, Group, Held, Hole, Keeping, Kept, Opened, Page, Range, Scan, Size, Started,
+    Cursor, Forget, Frontier, Group, Head, Held, Hole, Keeping, Kept, Live, Opened, Page, Range, Scan, Size,
+    Started,
 };
 use crate::rumor::{Bundle, BundleId, Evidence, Position, RuleSet, TopicId};
 
@@ -19,7 +20,7 @@ use crate::rumor::{Bundle, BundleId, Evidence, Position, RuleSet, TopicId};
 pub struct MemoryStore {
     rows: Arc<Mutex<Maps>>,
     own: Option<PublicKey>,
-    open: HashMap<TopicId, (u32, Keeping)>,
+    open: HashMap<TopicId, Open>,
 }
 
 impl MemoryStore {
@@ -37,6 +38,13 @@ impl MemoryStore {
     pub fn reopened(self, incarnation: u64) -> Self {
         let _ = book::begin(&mut *locked(&self.rows), incarnation.max(1));
         Self { own: None, open: HashMap::new(), ..self }
+    }
+
+    /// Opens a topic as a salvage does whose rules were lost.
+    #[cfg(test)]
+    pub(super) fn open_without_rules(&mut self, topic: &TopicId, keeping: Keeping) {
+        let number = book::join_topic(&mut *locked(&self.rows), topic, &[]).unwrap();
+        self.open.insert(*topic, Open { number, keeping });
     }
 
     /// A copy of its own of all that it holds, as a backup is: what happens to one does not happen to the other.
@@ -73,7 +81,7 @@ impl Store for MemoryStore {
 
     fn open(&mut self, rules: &RuleSet, keeping: &Keeping) -> Res<Opened> {
         let (topic, opened) = book::open(&mut *locked(&self.rows), rules, keeping, self.own.as_ref())?;
-        self.open.insert(rules.id(), (topic, keeping.clone()));
+        self.open.insert(rules.id(), topic);
         Ok(opened)
     }
 
@@ -137,6 +145,11 @@ impl Reader for MemoryReader {
     fn frontier(&self, topic: &TopicId, author: &PublicKey, holes: usize) -> Res<Frontier> {
         let rows = locked(&self.0);
         book::frontier(&*rows, book::topic(&*rows, topic)?, author, holes)
+    }
+
+    fn live(&self, topic: &TopicId, after: Option<&Head>, max_bytes: usize) -> Res<Live> {
+        let rows = locked(&self.0);
+        book::live(&*rows, book::topic(&*rows, topic)?, after, max_bytes)
     }
 
     fn scan(&self, topic: &TopicId, after: Cursor, max_bytes: usize) -> Res<Scan> {

@@ -31,7 +31,8 @@ use std::sync::Arc;
 
 use crate::key::PublicKey;
 use crate::protocol::keeping::{
-    Cursor, Forget, Frontier, Group, Held, Hole, Keeping, Kept, Opened, Page, Range, Scan, Size, Started,
+    Cursor, Forget, Frontier, Group, Head, Held, Hole, Keeping, Kept, Live, Opened, Page, Range, Scan, Size,
+    Started,
 };
 use crate::rumor::{Bundle, BundleId, Evidence, Position, RuleSet, TopicId};
 
@@ -140,6 +141,13 @@ pub trait Reader: Send {
     /// # Errors
     /// Of the disk.
     fn frontier(&self, topic: &TopicId, author: &PublicKey, holes: usize) -> Res<Frontier>;
+
+    /// Reads the live bundles of a topic of state after this one, with what is held back or rejected, until `max_bytes` of encoded bundles
+    /// would be exceeded; at least one bundle, if there is one. If nothing is held of that author any more, from the beginning.
+    ///
+    /// # Errors
+    /// Of the disk.
+    fn live(&self, topic: &TopicId, after: Option<&Head>, max_bytes: usize) -> Res<Live>;
 
     /// Reads on in the order of arrival, until `max_bytes` of encoded bundles would be exceeded; at least one bundle, if there is one.
     ///

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::redb::{Database, StorageError};
 
-use super::book;
+use super::book::{self, Open};
 use super::check::{self, Report};
 use super::database::{self, FILE_NAME, FRESH, Handle, MARK, guarded, incarnation, open_database, storage};
 #[cfg(test)]
@@ -27,8 +27,8 @@ use super::salvage;
 use super::{Reader, Res, Store, StoreError};
 use crate::key::PublicKey;
 use crate::protocol::keeping::{
-    Cursor, Damage, Forget, Frontier, Group, Held, Hole, Keeping, Kept, Opened, Page, Range, Scan, Size,
-    Started,
+    Cursor, Damage, Forget, Frontier, Group, Head, Held, Hole, Keeping, Kept, Live, Opened, Page, Range,
+    Scan, Size, Started,
 };
 use crate::rumor::{Bundle, BundleId, Evidence, Position, RuleSet, TopicId};
 
@@ -44,7 +44,7 @@ const LOCK: &str = "store.lock";
 pub struct RedbStore {
     shared: Arc<Shared>,
     own: Option<PublicKey>,
-    open: HashMap<TopicId, (u32, Keeping)>,
+    open: HashMap<TopicId, Open>,
     damage: Option<Damage>,
     /// Others are kept out for as long as the store is open, even while the database is not.
     _lock: Arc<Option<File>>,
@@ -293,7 +293,7 @@ impl Store for RedbStore {
     fn open(&mut self, rules: &RuleSet, keeping: &Keeping) -> Res<Opened> {
         let own = self.own.as_ref();
         let (topic, opened) = self.shared.write(|rows| book::open(rows, rules, keeping, own))?;
-        self.open.insert(rules.id(), (topic, keeping.clone()));
+        self.open.insert(rules.id(), topic);
         Ok(opened)
     }
 
@@ -357,6 +357,10 @@ impl Reader for RedbReader {
 
     fn frontier(&self, topic: &TopicId, author: &PublicKey, holes: usize) -> Res<Frontier> {
         self.0.read(|rows| book::frontier(rows, book::topic(rows, topic)?, author, holes))
+    }
+
+    fn live(&self, topic: &TopicId, after: Option<&Head>, max_bytes: usize) -> Res<Live> {
+        self.0.read(|rows| book::live(rows, book::topic(rows, topic)?, after, max_bytes))
     }
 
     fn scan(&self, topic: &TopicId, after: Cursor, max_bytes: usize) -> Res<Scan> {

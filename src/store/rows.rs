@@ -1,6 +1,7 @@
 //! Rows in the order of their keys: what the rules of a store ([`book`](super::book)) need of whatever lies below, memory or a file.
 //!
-//! Keys are of fixed width and big-endian, so that their bytes sort as what they mean. Values are little-endian.
+//! Keys are big-endian, and of fixed width but for those of registers, so that their bytes sort as what they mean. Values are
+//! little-endian.
 
 use std::sync::Arc;
 
@@ -26,13 +27,13 @@ pub(super) enum Table {
     Authors,
     /// Author -> key.
     Names,
-    /// Topic, author -> bytes, bundles.
+    /// Topic, author -> bytes, bundles, keys.
     Usage,
     /// Topic, tick, author, slot -> sequence (0: not shown), bytes. What expires, in order.
     Ticks,
     /// Topic, sequence -> author, position, arrival.
     Arrivals,
-    /// Topic, author, position, id -> nothing.
+    /// Topic, author, position, id -> nothing. In topics of state: the live bundles.
     Heads,
     /// Topic, author, position, id -> first namer, since, rests until, below.
     Unmet,
@@ -40,6 +41,14 @@ pub(super) enum Table {
     UnmetTicks,
     /// Topic, author, position -> why it is not shown, arrival.
     Unshown,
+    /// Topic, author, key -> where its newest cell stands. Of topics of state.
+    Registers,
+    /// Topic, author, position -> key: the registers in the order of their age.
+    Cells,
+    /// Topic, tick in which it ended, author, position -> nothing: bundles that were live.
+    Dead,
+    /// Topic, author, position -> tick in which it ended.
+    Ended,
     /// Author key -> ordinal, evidence.
     Evidence,
     /// Ordinal -> author key.
@@ -47,7 +56,7 @@ pub(super) enum Table {
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::Meta,
         Self::Incarnations,
         Self::Positions,
@@ -62,6 +71,10 @@ impl Table {
         Self::Unmet,
         Self::UnmetTicks,
         Self::Unshown,
+        Self::Registers,
+        Self::Cells,
+        Self::Dead,
+        Self::Ended,
         Self::Evidence,
         Self::EvidenceOrder,
     ];
@@ -82,6 +95,10 @@ impl Table {
             Self::Unmet => "unmet",
             Self::UnmetTicks => "unmet ticks",
             Self::Unshown => "unshown",
+            Self::Registers => "registers",
+            Self::Cells => "cells",
+            Self::Dead => "dead",
+            Self::Ended => "ended",
             Self::Evidence => "evidence",
             Self::EvidenceOrder => "evidence order",
         }
@@ -186,7 +203,7 @@ fn checksum(key: &[u8], encoded: &[u8]) -> [u8; CHECK_LEN] {
 pub(super) struct Key(Vec<u8>);
 
 impl Key {
-    /// The longest are those of heads and holes.
+    /// The longest are those of heads and holes. (Those of registers are longer, and no key is sought among them that is.)
     const LONGEST: usize = 4 + 8 + 8 + 2 + 32;
 
     pub(super) fn topic(number: u32) -> Self {
@@ -212,6 +229,12 @@ impl Key {
 
     pub(super) fn id(mut self, id: &BundleId) -> Self {
         self.0.extend_from_slice(id.as_bytes());
+        self
+    }
+
+    /// What an author calls a register.
+    pub(super) fn text(mut self, text: &[u8]) -> Self {
+        self.0.extend_from_slice(text);
         self
     }
 

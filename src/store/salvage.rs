@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use ::redb::{Database, ReadOnlyDatabase, ReadableDatabase as _};
 
-use super::book::{self, Counts};
+use super::book::{self, Counts, Open};
 use super::database::{
     self, FILE_NAME, FRESH, Handle, MARK, SALVAGED, failed, guarded, open_database, walk_named,
 };
@@ -25,7 +25,7 @@ use super::position_log::sync_folder;
 use super::rows::{Fields, Stored, Table};
 use super::{Res, StoreError};
 use crate::protocol::keeping::{Arrival, Damage, Keep, Keeping, Kept, Show};
-use crate::rumor::{Bundle, EVIDENCE_LEN, Evidence, TopicId};
+use crate::rumor::{Bundle, EVIDENCE_LEN, Evidence, RuleSet, TopicId};
 
 /// How often an unreadable stretch of a table is halved, in all, to find what is readable inside.
 const ATTEMPTS: usize = 64;
@@ -211,7 +211,7 @@ fn middle(from: &[u8], upto: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The topics of the new store: what bundles are kept under.
-type Topics = HashMap<TopicId, (u32, Keeping)>;
+type Topics = HashMap<TopicId, Open>;
 
 /// Keeps in a new store what the damaged one still shows.
 fn fill(source: &Source, into: &Handle, damage: &mut Damage) -> Res<()> {
@@ -283,10 +283,12 @@ fn take_topics(source: &Source, into: &Handle) -> Res<(Topics, u64)> {
     into.write(|rows| {
         for (id, (number, rules)) in &topics {
             let topic = book::join_topic(rows, id, rules)?;
-            if let Some(floor) = floors.get(number) {
-                Counts { floor: *floor, ..Counts::default() }.write(rows, topic)?;
-            }
-            open.insert(*id, (topic, ROOM));
+            // Without its rules a topic is a log until the application joins it, and is counted again then.
+            let kind = RuleSet::decode(rules).map(|rules| rules.kind()).unwrap_or_default();
+            let floor = floors.get(number).copied().unwrap_or(0);
+            let max_keys = kind.max_keys().unwrap_or(0);
+            Counts { floor, max_keys, ..Counts::default() }.write(rows, topic)?;
+            open.insert(*id, Open { number: topic, keeping: ROOM });
         }
         Ok(())
     })?;
@@ -337,7 +339,7 @@ fn keep(into: &Handle, topics: &mut Topics, keeps: &[Keep], damage: &mut Damage)
             let id = keep.bundle.header().topic;
             if let Entry::Vacant(vacant) = topics.entry(id) {
                 // Its rules come when the application joins it.
-                vacant.insert((book::join_topic(rows, &id, &[])?, ROOM));
+                vacant.insert(Open { number: book::join_topic(rows, &id, &[])?, keeping: ROOM });
             }
         }
         let group = crate::protocol::keeping::Group { keeps, record: None, now_ms: 0 };

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::key::SecretKey;
 use crate::protocol::keeping::{
-    Arrival, Cursor, Frontier, Group, Held, Hole, Keep, Keeping, Kept, Opened, Page, Range, Scan, Show, Size,
-    Started,
+    Arrival, Cursor, Frontier, Group, Head, Held, Hole, Keep, Keeping, Kept, Live, Opened, Page, Range, Scan,
+    Show, Size, Started,
 };
 use crate::rumor::{Bundle, BundleId, Evidence, NetworkId, Position, RuleSet, Topic, seal};
 use crate::store::{Reader, Res};
@@ -159,6 +159,10 @@ impl Reader for Gated {
             UNREADABLE => Err(StoreError::Damaged("a page".into())),
             _ => self.0.scan(topic, after, max_bytes),
         }
+    }
+
+    fn live(&self, topic: &TopicId, after: Option<&Head>, max_bytes: usize) -> Res<Live> {
+        self.0.live(topic, after, max_bytes)
     }
 
     fn unmet(&self, topic: &TopicId, after: Option<&Hole>, count: usize) -> Res<Vec<Hole>> {

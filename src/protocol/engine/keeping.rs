@@ -168,7 +168,7 @@ impl Engine {
                 self.cx.counters.store_full += 1;
                 self.impair(Impairment::StoreFull, None);
             }
-            Kept::Below | Kept::NotOpen => self.cx.counters.not_kept += 1,
+            Kept::Below | Kept::Dead { .. } | Kept::NotOpen => self.cx.counters.not_kept += 1,
         }
     }
 

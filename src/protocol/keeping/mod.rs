@@ -3,7 +3,8 @@
 //! | Word | Meaning |
 //! |---|---|
 //! | held | at exactly this position of its author and topic the store has exactly this id |
-//! | head | held, and no held bundle of the topic names it as its previous one |
+//! | head | held, and no held bundle of the topic names it as its previous one; in a topic of state: live |
+//! | live | held in a topic of state, and one of its cells is the newest of its author and key |
 //! | hole | not held, not below the floor, and named by a held bundle as its previous one |
 //! | floor | the first tick of a topic that may still be kept; what is below was removed and is never taken again |
 //! | sequence | the number of a bundle in the order in which the store came to show it, one order for all topics, from 1 on |
@@ -26,7 +27,7 @@ pub struct Keeping {
     /// Most bytes of encoded bundles in this topic. A bundle beyond is [`Kept::Full`]; nothing is dropped for it. See
     /// [`Forget::DownTo`].
     pub bytes: u64,
-    /// Most authors in this topic. The bundle of one more is [`Kept::Full`].
+    /// Most authors in this topic; in a topic of state also most keys of all authors. The bundle with one more is [`Kept::Full`].
     pub authors: u64,
     /// The version of the local judge. What another version has rejected comes back in [`Opened::rejudge`].
     pub judged_by: u32,
@@ -105,11 +106,21 @@ pub enum Kept {
         sequence: Option<u64>,
         /// A held bundle named it before it came: it closes a hole and is no head.
         named: bool,
-        /// What is known of the bundle that it names as its previous one.
+        /// What is known of the bundle that it names as its previous one. In a topic of state nothing is missing: always
+        /// [`Prev::None`].
         prev: Prev,
+        /// Bundles of its author, in a topic of state, that were live until now. They are held and served for a while
+        /// ([`Forget::Dead`]).
+        killed: Vec<Killed>,
     },
     /// It was held before.
     Have,
+    /// Nothing it says counts: in a topic of state its author has said something later of each of its keys, or of so many others that
+    /// they are all that it may have. It is not kept.
+    Dead {
+        /// Where the latest cell stands that was in its way.
+        by: Position,
+    },
     /// Another bundle with a common position is held: with this header it is evidence, once both signatures are verified.
     Conflict(Box<SignedHeader>),
     /// Its tick is below the floor.
@@ -118,6 +129,15 @@ pub enum Kept {
     Full,
     /// The topic is not open.
     NotOpen,
+}
+
+/// A bundle of a topic of state that is live no more.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Killed {
+    /// Where it starts.
+    pub position: Position,
+    /// In which tick the last of its cells was replaced, as far as is known: before that tick it counts as live.
+    pub in_tick: u64,
 }
 
 /// What is known of the bundle that another names as its previous one.
@@ -169,6 +189,8 @@ pub struct Opened {
     pub floor_was: Option<u64>,
     /// All heads, in no order that means anything.
     pub heads: Vec<Head>,
+    /// What is held and was live before, in a topic of state, each with the tick in which it ended.
+    pub dead: Vec<(Head, u64)>,
     /// Headers of [`Keeping::recent_from`] and later, by tick.
     pub recent: Vec<SignedHeader>,
     /// Bundles whose hold-back was under way, by tick.
@@ -246,6 +268,11 @@ pub enum Forget {
     Held(PublicKey),
     /// All of an author. The floor stays.
     Author(PublicKey),
+    /// What was live once, in a topic of state, and ended in a tick before this one. The floor stays.
+    Dead {
+        /// That tick.
+        killer_before: u64,
+    },
     /// The record of the bundle that starts there, if its checksum does not hold (see [`Page::rotten`]). If it is sound it stays. The
     /// floor stays.
     Rotten(PublicKey, Position),
@@ -326,6 +353,26 @@ pub struct Scanned {
     pub bundle: Arc<Bundle>,
     /// How it came.
     pub arrival: Arrival,
+}
+
+/// What a store reads of a topic of state.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Live {
+    /// Live bundles, author by author, each author's by position.
+    pub items: Vec<LiveItem>,
+    /// There is more after the last one.
+    pub more: bool,
+}
+
+/// One bundle of [`Live`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LiveItem {
+    /// Where to read on after it.
+    pub head: Head,
+    /// What was said; `None` if the checksum of its record does not hold.
+    pub bundle: Option<Arc<Bundle>>,
+    /// It is neither held back nor rejected.
+    pub is_shown: bool,
 }
 
 /// Whether a store holds a bundle.

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use super::beside::record;
-use super::names::{Counts, Number, author, join_author, usage};
+use super::cells;
+use super::names::{Counts, Number, Usage, author, join_author, usage};
+use super::open::Open;
 use super::places::{
     Place, Unmet, arrival_code, bundle_key, is_held, place, put_unmet, remove_unmet, tick_key, unshown_of,
     unshown_row,
@@ -11,6 +13,7 @@ use super::places::{
 use super::remove::mend;
 use crate::key::PublicKey;
 use crate::protocol::keeping::{Arrival, Group, Hole, Keep, Keeping, Kept, Prev, Show, Size};
+use crate::rumor::registers::Change;
 use crate::rumor::{Header, Position, Previous, TopicId};
 use crate::store::Res;
 use crate::store::rows::{Fields, Key, RowsMut, Table};
@@ -22,17 +25,20 @@ fn is_greedy(keeping: &Keeping, total: u64, own: u64, authors: u64) -> bool {
     total > keeping.bytes.saturating_sub(keeping.bytes / 8) && own > share
 }
 
+/// How many times the room of a topic of state is filled at the most, by values that replace others.
+const REPLACED: u64 = 2;
+
 /// Keeps a group of bundles, and the record that comes with it.
 pub(in crate::store) fn keep_group(
     rows: &mut dyn RowsMut,
-    open: &HashMap<TopicId, (u32, Keeping)>,
+    open: &HashMap<TopicId, Open>,
     group: &Group<'_>,
 ) -> Res<Vec<Kept>> {
     if let Some((author, until_ms)) = &group.record {
         record(rows, author, *until_ms)?;
     }
     let one = |item: &Keep| match open.get(&item.bundle.header().topic) {
-        Some((topic, keeping)) => keep(rows, *topic, keeping, item, group.now_ms),
+        Some(open) => keep(rows, open.number, &open.keeping, item, group.now_ms),
         None => Ok(Kept::NotOpen),
     };
     group.keeps.iter().map(one).collect()
@@ -40,57 +46,42 @@ pub(in crate::store) fn keep_group(
 
 /// Keeps one bundle of an open topic.
 fn keep(rows: &mut dyn RowsMut, topic: u32, keeping: &Keeping, keep: &Keep, now_ms: u64) -> Res<Kept> {
-    let (header, id) = (keep.bundle.header(), keep.bundle.id());
-    let mut counts = Counts::read(rows, topic)?;
-    if header.tick < counts.floor {
+    let (header, id, at) = (keep.bundle.header(), keep.bundle.id(), keep.bundle.header().position());
+    if header.tick < Counts::read(rows, topic)?.floor {
         return Ok(Kept::Below);
     }
-    while let Some(author) = author(rows, &header.author)? {
-        match place(rows, topic, author, header.tick, header.first_slot, header.end_slot())? {
-            Place::Free => break,
-            Place::Taken(signed) if signed.header.id() == id => {
-                judged_again(rows, topic, author, header, keep.show)?;
-                return Ok(Kept::Have);
-            }
-            Place::Taken(signed) => return Ok(Kept::Conflict(signed)),
-            // What rot has taken is a hole, and may be what comes here.
-            Place::Rotten(at) => {
-                mend(rows, topic, author, at)?;
-                counts = Counts::read(rows, topic)?;
-            }
-        }
+    if let Some(kept) = is_taken(rows, topic, keep)? {
+        return Ok(kept);
     }
-    let len = keep.bundle.encoded().len() as u64;
+    let counts = Counts::read(rows, topic)?;
     let known = author(rows, &header.author)?;
-    let used = known.map_or(Ok(None), |author| usage(rows, topic, author))?;
-    let size = Size {
-        bytes: counts.size.bytes.saturating_add(len),
-        bundles: counts.size.bundles.saturating_add(1),
-        authors: counts.size.authors.saturating_add(u64::from(used.is_none())),
+    let change = match counts.max_keys {
+        0 => None,
+        max_keys => Some(cells::plan(rows, topic, known, max_keys, &keep.bundle)?),
     };
-    let (own_bytes, own_bundles) = used.unwrap_or_default();
-    let own_bytes = own_bytes.saturating_add(len);
-    if size.bytes > keeping.bytes
-        || (used.is_none() && size.authors > keeping.authors)
-        || is_greedy(keeping, size.bytes, own_bytes, size.authors)
-    {
-        return Ok(Kept::Full);
+    if let Some(change) = change.as_ref().filter(|change| change.written.is_empty()) {
+        return Ok(Kept::Dead { by: change.by.unwrap_or(at) });
     }
+    let used = known.map_or(Ok(None), |author| usage(rows, topic, author))?;
+    let Some((size, own)) = room(&counts, keeping, keep, used, change.as_ref()) else {
+        return Ok(Kept::Full);
+    };
     let author = match (used, known) {
         (Some(_), Some(author)) => author,
         _ => join_author(rows, &header.author)?,
     };
-    let row = [own_bytes, own_bundles.saturating_add(1)].map(u64::to_le_bytes).concat();
-    rows.put(Table::Usage, &Key::topic(topic).number(author), &row)?;
-    counts.size = size;
-    counts.write(rows, topic)?;
+    own.write(rows, topic, author)?;
+    Counts { size, ..counts }.write(rows, topic)?;
 
-    let at = header.position();
-    let named = remove_unmet(rows, topic, author, &Previous { id, position: at })?;
+    // In a topic of state nothing is missing, and what replaces a bundle may be one that does not name it.
+    let named = change.is_none() && remove_unmet(rows, topic, author, &Previous { id, position: at })?;
     if !named {
         rows.put(Table::Heads, &bundle_key(topic, author, at).id(&id), &[])?;
     }
-    let prev = note_previous(rows, topic, author, keep, counts.floor, now_ms)?;
+    let prev = match change {
+        None => note_previous(rows, topic, author, keep, counts.floor, now_ms)?,
+        Some(_) => Prev::None,
+    };
     rows.put_bundle(&bundle_key(topic, author, at), &keep.bundle)?;
     let sequence = match keep.show {
         Show::Now => Some(show(rows, topic, author, at, keep.arrival)?),
@@ -101,8 +92,64 @@ fn keep(rows: &mut dyn RowsMut, topic: u32, keeping: &Keeping, keep: &Keep, now_
         let by = if let Show::Rejected { by } = keep.show { Some(by) } else { None };
         rows.put(Table::Unshown, &bundle_key(topic, author, at), &unshown_row(by, keep.arrival))?;
     }
-    put_tick(rows, topic, author, at, sequence.unwrap_or(0), len)?;
-    Ok(Kept::New { sequence, named, prev })
+    put_tick(rows, topic, author, at, sequence.unwrap_or(0), keep.bundle.encoded().len() as u64)?;
+    let killed = match &change {
+        Some(change) => cells::apply(rows, topic, author, &keep.bundle, change)?,
+        None => Vec::new(),
+    };
+    Ok(Kept::New { sequence, named, prev, killed })
+}
+
+/// What holds a position of a bundle: itself, or another.
+fn is_taken(rows: &mut dyn RowsMut, topic: u32, keep: &Keep) -> Res<Option<Kept>> {
+    let header = keep.bundle.header();
+    while let Some(author) = author(rows, &header.author)? {
+        match place(rows, topic, author, header.tick, header.first_slot, header.end_slot())? {
+            Place::Free => break,
+            Place::Taken(signed) if signed.header.id() == keep.bundle.id() => {
+                judged_again(rows, topic, author, header, keep.show)?;
+                return Ok(Some(Kept::Have));
+            }
+            Place::Taken(signed) => return Ok(Some(Kept::Conflict(signed))),
+            // What rot has taken is a hole, and may be what comes here.
+            Place::Rotten(at) => mend(rows, topic, author, at)?,
+        }
+    }
+    Ok(None)
+}
+
+/// What the topic and the author hold with a bundle more; `None` if there is no room for it.
+///
+/// In a topic of state a cell that replaces one of its author is always taken, or nodes that are full would differ for ever from those
+/// that are not. It adds no key; and of bytes, at most as many again as the topic may have.
+fn room(
+    counts: &Counts,
+    keeping: &Keeping,
+    keep: &Keep,
+    used: Option<Usage>,
+    change: Option<&Change>,
+) -> Option<(Size, Usage)> {
+    let len = keep.bundle.encoded().len() as u64;
+    let size = Size {
+        bytes: counts.size.bytes.saturating_add(len),
+        bundles: counts.size.bundles.saturating_add(1),
+        authors: counts.size.authors.saturating_add(u64::from(used.is_none())),
+    };
+    let own = used.unwrap_or_default();
+    let own = Usage {
+        bytes: own.bytes.saturating_add(len),
+        bundles: own.bundles.saturating_add(1),
+        keys: own.keys,
+    };
+    if change.is_some_and(|change| change.fresh == 0) {
+        return (size.bytes <= keeping.bytes.saturating_mul(REPLACED)).then_some((size, own));
+    }
+    let keys = change.map_or(0, |change| cells::keys_after(counts.keys, change));
+    let full = size.bytes > keeping.bytes
+        || (used.is_none() && size.authors > keeping.authors)
+        || (keys > keeping.authors && keys > counts.keys)
+        || is_greedy(keeping, size.bytes, own.bytes, size.authors);
+    (!full).then_some((size, own))
 }
 
 /// What the one before a bundle is: held, and then no head any more; or missing, and then a hole.

@@ -60,6 +60,10 @@ pub(in crate::store) struct Counts {
     /// The highest sequence that was removed.
     pub(in crate::store) gone: u64,
     pub(in crate::store) size: Size,
+    /// Most keys of an author; 0 in a log, which has none.
+    pub(in crate::store) max_keys: u32,
+    /// Registers of all authors.
+    pub(in crate::store) keys: u64,
 }
 
 impl Counts {
@@ -70,13 +74,22 @@ impl Counts {
             floor: fields.u64()?,
             gone: fields.u64()?,
             size: Size { bytes: fields.u64()?, bundles: fields.u64()?, authors: fields.u64()? },
+            max_keys: fields.u32()?,
+            keys: fields.u64()?,
         })
     }
 
     pub(in crate::store) fn write(self, rows: &mut dyn RowsMut, topic: u32) -> Res<()> {
         let Size { bytes, bundles, authors } = self.size;
-        let value = [self.floor, self.gone, bytes, bundles, authors].map(u64::to_le_bytes).concat();
+        let mut value = [self.floor, self.gone, bytes, bundles, authors].map(u64::to_le_bytes).concat();
+        value.extend_from_slice(&self.max_keys.to_le_bytes());
+        value.extend_from_slice(&self.keys.to_le_bytes());
         rows.put(Table::Counts, &Key::topic(topic), &value)
+    }
+
+    /// Whether the topic keeps state.
+    pub(in crate::store) const fn is_state(&self) -> bool {
+        self.max_keys > 0
     }
 }
 
@@ -116,14 +129,31 @@ pub(in crate::store) fn name(rows: &dyn Rows, author: u64) -> Res<PublicKey> {
     Fields(&row).array().map(PublicKey::from_bytes)
 }
 
-/// What a topic holds of an author: bytes, bundles.
-pub(super) fn usage(rows: &dyn Rows, topic: u32, author: u64) -> Res<Option<(u64, u64)>> {
+/// What a topic holds of an author.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(in crate::store) struct Usage {
+    pub(in crate::store) bytes: u64,
+    pub(in crate::store) bundles: u64,
+    /// Registers; 0 in a log.
+    pub(in crate::store) keys: u64,
+}
+
+impl Usage {
+    pub(in crate::store) fn decode(value: &[u8]) -> Res<Self> {
+        let mut fields = Fields(value);
+        Ok(Self { bytes: fields.u64()?, bundles: fields.u64()?, keys: fields.u64()? })
+    }
+
+    pub(super) fn write(self, rows: &mut dyn RowsMut, topic: u32, author: u64) -> Res<()> {
+        let row = [self.bytes, self.bundles, self.keys].map(u64::to_le_bytes).concat();
+        rows.put(Table::Usage, &Key::topic(topic).number(author), &row)
+    }
+}
+
+/// What a topic holds of an author; `None` if nothing.
+pub(super) fn usage(rows: &dyn Rows, topic: u32, author: u64) -> Res<Option<Usage>> {
     let row = rows.get(Table::Usage, &Key::topic(topic).number(author))?;
-    row.map(|value| {
-        let mut fields = Fields(&value);
-        Ok((fields.u64()?, fields.u64()?))
-    })
-    .transpose()
+    row.map(|value| Usage::decode(&value)).transpose()
 }
 
 /// An author is known as long as a topic holds something of it.

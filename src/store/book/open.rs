@@ -1,13 +1,21 @@
 //! Opens a topic: what is known of it at the start.
 
+use super::cells::dead_of;
 use super::names::{Counts, Names, author, join_topic};
 use super::places::{first_keys, read, tick_of, unshown_of};
 use super::remove::recount;
 use crate::key::PublicKey;
 use crate::protocol::keeping::{Head, Keeping, Opened};
-use crate::rumor::RuleSet;
+use crate::rumor::{Kind, RuleSet};
 use crate::store::Res;
 use crate::store::rows::{Fields, Key, RowsMut, Table};
+
+/// A topic that is open.
+#[derive(Clone, Debug)]
+pub(in crate::store) struct Open {
+    pub(in crate::store) number: u32,
+    pub(in crate::store) keeping: Keeping,
+}
 
 /// Opens a topic: its number, and what is known of it.
 pub(in crate::store) fn open(
@@ -15,8 +23,9 @@ pub(in crate::store) fn open(
     rules: &RuleSet,
     keeping: &Keeping,
     own: Option<&PublicKey>,
-) -> Res<(u32, Opened)> {
+) -> Res<(Open, Opened)> {
     let topic = join_topic(rows, &rules.id(), &rules.encode())?;
+    take_kind(rows, topic, rules.kind())?;
     let floor_was = lower_floor(rows, topic, keeping.latest)?;
     let counts = Counts::read(rows, topic)?;
     let mut opened = Opened { floor: counts.floor, floor_was, size: counts.size, ..Opened::default() };
@@ -28,6 +37,13 @@ pub(in crate::store) fn open(
         fields.topic()?;
         let author = names.of(rows, fields.number()?)?;
         opened.heads.push(Head { author, position: fields.position()?, id: fields.id()? });
+    }
+    for key in first_keys(rows, Table::Dead, &prefix, &end, usize::MAX)? {
+        let (author, position, in_tick) = dead_of(&key)?;
+        if let Some(signed) = read(rows, topic, author, position, |stored| stored.signed())? {
+            let head = Head { author: signed.header.author, position, id: signed.header.id() };
+            opened.dead.push((head, in_tick));
+        }
     }
     let from = Key::topic(topic).number(keeping.recent_from.max(counts.floor));
     for key in first_keys(rows, Table::Ticks, &from, &end, usize::MAX)? {
@@ -57,7 +73,39 @@ pub(in crate::store) fn open(
             Ok(opened.own.is_none())
         })?;
     }
-    Ok((topic, opened))
+    Ok((Open { number: topic, keeping: keeping.clone() }, opened))
+}
+
+/// Notes what the topic remembers. What was kept while that was not known (its rules were lost) is counted again.
+fn take_kind(rows: &mut dyn RowsMut, topic: u32, kind: Kind) -> Res<()> {
+    let mut counts = Counts::read(rows, topic)?;
+    let max_keys = kind.max_keys().unwrap_or(0);
+    if counts.max_keys == max_keys {
+        return Ok(());
+    }
+    counts.max_keys = max_keys;
+    counts.write(rows, topic)?;
+    let prefix = Key::topic(topic);
+    let end = prefix.clone().end();
+    for table in [Table::Unmet, Table::UnmetTicks] {
+        for key in first_keys(rows, table, &prefix, &end, usize::MAX)? {
+            rows.remove(table, &key)?;
+        }
+    }
+    recount_all(rows, topic)
+}
+
+/// Makes the book of a topic anew.
+fn recount_all(rows: &mut dyn RowsMut, topic: u32) -> Res<()> {
+    let prefix = Key::topic(topic);
+    let mut authors = Vec::new();
+    rows.walk(Table::Usage, &prefix, &prefix.clone().end(), &mut |key, _| {
+        let mut fields = Fields(key);
+        fields.topic()?;
+        authors.push(fields.number()?);
+        Ok(true)
+    })?;
+    authors.into_iter().try_for_each(|author| recount(rows, topic, author))
 }
 
 /// A floor that no correct clock can have reached comes of one that was wrong: it goes back to what is still held. Gives what it was.
@@ -73,15 +121,6 @@ fn lower_floor(rows: &mut dyn RowsMut, topic: u32, latest: u64) -> Res<Option<u6
     counts.floor = lowest.first().map_or(Ok(0), |key| tick_of(key).map(|(_, at)| at.tick))?.min(latest);
     counts.write(rows, topic)?;
     // What was below is a hole again.
-    let mut authors = Vec::new();
-    rows.walk(Table::Usage, &prefix, &end, &mut |key, _| {
-        let mut fields = Fields(key);
-        fields.topic()?;
-        authors.push(fields.number()?);
-        Ok(true)
-    })?;
-    for author in authors {
-        recount(rows, topic, author)?;
-    }
+    recount_all(rows, topic)?;
     Ok(Some(was))
 }

@@ -6,7 +6,9 @@ use super::beside::incarnation;
 use super::names::{Counts, Names, Number, author, name};
 use super::places::{Place, Unmet, arrival_of, bundle_key, place, position_of, read};
 use crate::key::PublicKey;
-use crate::protocol::keeping::{Cursor, Frontier, Held, Hole, Missed, Page, Range, Scan, Scanned};
+use crate::protocol::keeping::{
+    Cursor, Frontier, Head, Held, Hole, Live, LiveItem, Missed, Page, Range, Scan, Scanned,
+};
 use crate::rumor::{Bundle, BundleId, Position};
 use crate::store::rows::{Fields, Key, Rows, Table};
 use crate::store::{Res, StoreError};
@@ -73,6 +75,42 @@ fn page_of(rows: &dyn Rows, topic: u32, ranges: &[Range], max_bytes: usize, show
         page.next.push(next);
     }
     Ok(page)
+}
+
+/// Live bundles of a topic of state after this one, until so many bytes would be exceeded; at least one, if there is one.
+pub(in crate::store) fn live(
+    rows: &dyn Rows,
+    topic: u32,
+    after: Option<&Head>,
+    max_bytes: usize,
+) -> Res<Live> {
+    let prefix = Key::topic(topic);
+    let mut from = prefix.to_vec();
+    if let Some(head) = after
+        && let Some(author) = author(rows, &head.author)?
+    {
+        // Just after that key, which is of the greatest length.
+        from = bundle_key(topic, author, head.position).id(&head.id).to_vec();
+        from.push(0);
+    }
+    let (mut live, mut names, mut bytes) = (Live::default(), Names::default(), 0usize);
+    rows.walk(Table::Heads, &from, &prefix.end(), &mut |key, _| {
+        let mut fields = Fields(key);
+        fields.topic()?;
+        let number = fields.number()?;
+        let (position, id) = (fields.position()?, fields.id()?);
+        let bundle = read(rows, topic, number, position, |stored| stored.bundle())?;
+        bytes = bytes.saturating_add(bundle.as_ref().map_or(0, |bundle| bundle.encoded().len()));
+        if bytes > max_bytes && !live.items.is_empty() {
+            live.more = true;
+            return Ok(false);
+        }
+        let head = Head { author: names.of(rows, number)?, position, id };
+        let is_shown = rows.get(Table::Unshown, &bundle_key(topic, number, position))?.is_none();
+        live.items.push(LiveItem { head, bundle, is_shown });
+        Ok(true)
+    })?;
+    Ok(live)
 }
 
 /// The bundle that has this slot, if it is shown.

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::names::{Counts, author, leave_author, usage};
+use super::cells;
+use super::names::{Counts, Usage, author, leave_author, usage};
 use super::places::{
     Unmet, bundle_key, first_keys, position_of, put_unmet, remove_unmet, tick_key, tick_of, unshown_of,
 };
@@ -17,6 +18,13 @@ const MOST_REMOVED: usize = 1000;
 /// Takes a bundle out of everything but the book (`Heads` and `Unmet`).
 fn remove(rows: &mut dyn RowsMut, topic: u32, author: u64, at: Position, counts: &mut Counts) -> Res<()> {
     let key = bundle_key(topic, author, at);
+    if counts.is_state() {
+        let ended = cells::end(rows, topic, author, at)?;
+        counts.keys = counts.keys.saturating_sub(ended);
+        if let Some(own) = usage(rows, topic, author)? {
+            Usage { keys: own.keys.saturating_sub(ended), ..own }.write(rows, topic, author)?;
+        }
+    }
     rows.remove_bundle(&key)?;
     rows.remove(Table::Unshown, &key)?;
     let tick = tick_key(topic, author, at);
@@ -30,13 +38,12 @@ fn remove(rows: &mut dyn RowsMut, topic: u32, author: u64, at: Position, counts:
     }
     counts.size.bytes = counts.size.bytes.saturating_sub(len);
     counts.size.bundles = counts.size.bundles.saturating_sub(1);
-    let Some((bytes, bundles)) = usage(rows, topic, author)? else { return Ok(()) };
-    let usage = Key::topic(topic).number(author);
-    if bundles > 1 {
-        let left = [bytes.saturating_sub(len), bundles.saturating_sub(1)].map(u64::to_le_bytes).concat();
-        return rows.put(Table::Usage, &usage, &left);
+    let Some(own) = usage(rows, topic, author)? else { return Ok(()) };
+    if own.bundles > 1 {
+        let (bytes, bundles) = (own.bytes.saturating_sub(len), own.bundles.saturating_sub(1));
+        return Usage { bytes, bundles, ..own }.write(rows, topic, author);
     }
-    rows.remove(Table::Usage, &usage)?;
+    rows.remove(Table::Usage, &Key::topic(topic).number(author))?;
     counts.size.authors = counts.size.authors.saturating_sub(1);
     leave_author(rows, author)
 }
@@ -47,6 +54,15 @@ pub(in crate::store) fn forget(rows: &mut dyn RowsMut, topic: u32, what: Forget)
         Forget::Below(tick) => forget_ticks(rows, topic, |next, _| next < tick),
         Forget::DownTo(bytes) => forget_ticks(rows, topic, |_, size| size.bytes > bytes),
         Forget::Topic => forget_ticks(rows, topic, |_, _| true),
+        Forget::Dead { killer_before } => {
+            let dead = cells::dead_before(rows, topic, killer_before, MOST_REMOVED.saturating_add(1))?;
+            let mut counts = Counts::read(rows, topic)?;
+            for (author, at) in dead.iter().take(MOST_REMOVED) {
+                remove(rows, topic, *author, *at, &mut counts)?;
+            }
+            counts.write(rows, topic)?;
+            Ok(dead.len() > MOST_REMOVED)
+        }
         Forget::Rotten(key, at) => {
             let Some(author) = author(rows, &key)? else { return Ok(false) };
             let place = bundle_key(topic, author, at);
@@ -160,6 +176,9 @@ pub(super) fn recount(rows: &mut dyn RowsMut, topic: u32, author: u64) -> Res<()
         remove(rows, topic, author, *at, &mut counts)?;
     }
     counts.write(rows, topic)?;
+    if counts.is_state() {
+        return cells::recount(rows, topic, author, counts.max_keys);
+    }
     let mut heads: BTreeSet<Vec<u8>> =
         first_keys(rows, Table::Heads, &prefix, &end, usize::MAX)?.into_iter().collect();
     let mut before = BTreeMap::new();

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::state::any_cell;
 use super::*;
 use crate::protocol::keeping::{Cursor, Forget, Range};
 use crate::rumor::{Evidence, Previous};
@@ -29,8 +30,11 @@ fn pool(dice: &mut Dice, rules: &RuleSet) -> Vec<Arc<Bundle>> {
                 }),
                 _ => own.last().and_then(|last| previous(last)),
             };
-            let bodies: Vec<_> =
-                (0..1 + dice.below(3)).map(|body| format!("{number} {body} {author}")).collect();
+            let body = |dice: &mut Dice, body| match rules.kind().is_state() {
+                true => any_cell(dice),
+                false => format!("{number} {body} {author}"),
+            };
+            let bodies: Vec<_> = (0..1 + dice.below(3)).map(|number| body(dice, number)).collect();
             let bodies: Vec<_> = bodies.iter().map(String::as_str).collect();
             let prev = prev.filter(|prev| prev.position < at);
             own.push(bundle(rules, author, at, prev, &bodies));
@@ -48,7 +52,8 @@ fn disk(folder: &Path, incarnation: u64) -> RedbStore {
 fn memory_and_disk_answer_alike() {
     for seed in 0..12 {
         let dice = &mut Dice::new(seed);
-        let rules = [rules("one"), rules("two")];
+        let state = Topic::named("state").state(1 + dice.below(9) as u32);
+        let rules = [rules("one"), state.bind(NetworkId::of("stores")).unwrap()];
         let folder = tempfile::tempdir().unwrap();
         let (mut memory, mut redb) = (MemoryStore::new(1001), disk(folder.path(), 1001));
         let pools = [pool(dice, &rules[0]), pool(dice, &rules[1])];
@@ -70,7 +75,7 @@ fn memory_and_disk_answer_alike() {
             let mut any = || Arc::clone(&pool[dice.below(pool.len())]);
             let (one, other) = (any(), any());
             let (author, position) = (one.header().author, one.header().position());
-            match if step < 2 { 99 } else { dice.below(22) } {
+            match if step < 2 { 99 } else { dice.below(23) } {
                 0..=9 => {
                     let mut keeps: Vec<_> =
                         (0..1 + dice.below(12)).map(|_| live(&pool[dice.below(pool.len())])).collect();
@@ -114,6 +119,10 @@ fn memory_and_disk_answer_alike() {
                     drop(both!(store => store.start(&key(2))));
                 }
                 20 => drop(both!(store => store.check())),
+                21 => {
+                    let dead = Forget::Dead { killer_before: position.tick };
+                    drop(both!(store => store.forget(&topic, dead)));
+                }
                 99 => drop(both!(store => store.open(&rules[step as usize], &ROOM))),
                 _ => {
                     let keeping = Keeping { bytes: 2000 + dice.next() % 20_000, judged_by: 1, ..ROOM };
@@ -124,6 +133,10 @@ fn memory_and_disk_answer_alike() {
             let max = dice.below(2000);
             if let Ok(scan) = both!(store => store.reader().scan(&topic, after, max)) {
                 cursors.push(scan.next);
+            }
+            if let Ok(live) = both!(store => store.reader().live(&topic, None, max)) {
+                let last = live.items.last().map(|item| item.head);
+                drop(both!(store => store.reader().live(&topic, last.as_ref(), max)));
             }
             let range = |of: &Bundle| Range {
                 author: of.header().author,
