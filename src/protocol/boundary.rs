@@ -100,7 +100,16 @@ pub enum Input {
         /// Whether to answer only when it is kept, in a topic that is kept.
         kept: bool,
     },
-    /// The same for an application that does not wait, not for the store either: if it can't be sealed now, or as soon as the position log has answered, it is
+    /// The application says several things that belong together: in one bundle, or not at all.
+    PublishTogether {
+        /// Where.
+        topic: TopicId,
+        /// What, each with how to answer.
+        rumors: Vec<(PublishId, Bytes)>,
+        /// Whether to answer only when they are kept, in a topic that is kept.
+        kept: bool,
+    },
+    /// As [`Input::Publish`], for an application that does not wait, not for the store either: if it can't be sealed now, or as soon as the position log has answered, it is
     /// answered with an error that says why.
     TryPublish {
         /// Where.

@@ -73,6 +73,10 @@ pub(super) const EVIDENCE_QUEUE: usize = 1024;
 /// Bytes of others' bundles that the store was given to keep and has not answered for. Beyond it they are relayed and not kept.
 /// (Guess: a second of a fast network, in which a store commits once at least.)
 pub(super) const WAITING_KEEPS: usize = 8 * 1024 * 1024;
+
+/// What newer cells have replaced in a topic of state is kept until the tick of its replacement is so old: as long as any node compares
+/// what was said before that tick.
+pub(super) const DEAD_FOR: Duration = Duration::from_secs(120);
 /// Most frames of the history that wait on a link: what answers a peer that asks and does not read. (Guess.)
 pub(super) const HISTORY_QUEUE: usize = 8;
 

@@ -1,7 +1,7 @@
 //! Why the engine does not do what the application asks for.
 
 use crate::key::PublicKey;
-use crate::rumor::{CellError, Position, TopicId};
+use crate::rumor::{CellError, MAX_INLINE, Position, TopicId};
 
 /// Why something was not published.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +23,18 @@ pub enum PublishError {
         "a topic of state says cells, and this body is none: {0}; write it with `Kv::put`, or encode a `Cell`"
     )]
     NoCell(CellError),
+    /// They belong together, and are no bundle.
+    #[error(
+        "{rumors} rumors of {bytes} bytes in all are no bundle: at most {most} in this topic, and {MAX_INLINE} bytes; publish fewer together"
+    )]
+    NoBundle {
+        /// How many.
+        rumors: usize,
+        /// Bytes of their bodies.
+        bytes: usize,
+        /// How many may be together in this topic.
+        most: usize,
+    },
     /// No link to anybody who relays the topic: the rumor would reach nobody.
     #[error(
         "no link to anybody in this topic yet: wait for `wait_for_links(1)`, or check the bootstrap addresses"
@@ -102,6 +114,7 @@ impl PublishError {
             Self::NotJoined(_)
             | Self::TooLarge { .. }
             | Self::NoCell(_)
+            | Self::NoBundle { .. }
             | Self::NotAdmitted(_)
             | Self::DuplicateWriter
             | Self::Convicted

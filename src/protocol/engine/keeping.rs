@@ -64,7 +64,8 @@ impl Engine {
 
     fn ask_to_open(&mut self, topic: &TopicId) {
         let Some(kept) = self.repair.topic(topic) else { return };
-        let keeping = kept.keeping(&self.cx.config.history, self.cx.now);
+        let reserve = self.repair.reserve(kept, &self.cx.config.history);
+        let keeping = kept.keeping(&self.cx.config.history, reserve, self.cx.now);
         let rules = Arc::clone(kept.rules());
         self.cx.actions.push_back(Action::Store(StoreJob::Open { rules, keeping }));
     }
@@ -80,6 +81,7 @@ impl Engine {
                     self.event(Event::ClockBehind { behind_ms: ahead });
                 }
                 self.take_up(topic, &opened);
+                self.forget_convicted(topic, &opened);
                 self.recover(Impairment::StoreFailing);
             }
             Err(why) => {
@@ -156,10 +158,11 @@ impl Engine {
         };
         self.recover(Impairment::StoreFailing);
         match kept {
-            Kept::New { .. } => {
+            Kept::New { killed, .. } => {
                 self.cx.counters.kept += 1;
                 if let Some(topic) = self.repair.topic_mut(&header.topic) {
                     topic.gained(&header, keep.bundle.encoded().len() as u64);
+                    topic.lost(&killed);
                 }
             }
             Kept::Have => {}
@@ -241,6 +244,7 @@ impl Engine {
         again.iter().for_each(|topic| self.ask_to_open(topic));
         let full = self.repair.overfull(&self.cx.config.history);
         over.extend(full.into_iter().map(|(topic, bytes)| (topic, Forget::DownTo(bytes))));
+        over.extend(self.forgets_dead());
         for (topic, what) in over {
             self.forget(topic, what);
         }
@@ -256,6 +260,10 @@ impl Engine {
         self.cx.actions.push_back(Action::Store(StoreJob::Remember(Box::new(*evidence))));
         let author: PublicKey = evidence.author();
         for topic in open {
+            if self.repair.topic(&topic).is_some_and(|kept| kept.rules().kind().is_state()) {
+                self.forget_author(topic, author);
+                continue;
+            }
             let holds_back = self.repair.topic(&topic).is_some_and(|kept| kept.rules().hold_back().is_some());
             if holds_back {
                 let what = Forget::Held(author);

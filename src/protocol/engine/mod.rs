@@ -23,6 +23,8 @@ mod records;
 mod serving;
 mod silence;
 mod spread;
+mod state;
+mod together;
 mod unserved;
 mod verification;
 
@@ -164,10 +166,11 @@ impl Engine {
             Input::Verdicts { batch, verdicts } => self.on_verdicts(batch, &verdicts),
             Input::Validated { question, verdict } => self.on_validated(question, verdict),
             Input::Publish { topic, body, publish_id, kept } => {
-                self.on_publish(topic, Request { publish_id, body, kept }, false);
+                self.on_publish(topic, Request { publish_id, body, kept, follow: 0 }, false);
             }
+            Input::PublishTogether { topic, rumors, kept } => self.on_publish_together(topic, rumors, kept),
             Input::TryPublish { topic, body, publish_id } => {
-                self.on_publish(topic, Request { publish_id, body, kept: false }, true);
+                self.on_publish(topic, Request { publish_id, body, kept: false, follow: 0 }, true);
             }
             Input::Withdraw { topic, publish_id } => {
                 self.withdraw(topic, publish_id, PublishError::WouldWait)

@@ -32,7 +32,7 @@ impl Engine {
     }
 
     /// Why a body can't be published, whatever there is room for.
-    fn refuses_to_publish(&self, topic: &TopicId, body: &[u8]) -> Option<PublishError> {
+    pub(super) fn refuses_to_publish(&self, topic: &TopicId, body: &[u8]) -> Option<PublishError> {
         if self.closed {
             return Some(PublishError::Closed);
         }
@@ -56,7 +56,7 @@ impl Engine {
         for topic in self.publisher.take_awake() {
             if let Some(error) = self.publisher.halted().cloned() {
                 self.fail_publishes(topic, &error);
-            } else if self.links_of(&topic) == 0 {
+            } else if self.links_of(&topic) == 0 && !self.needs_no_link(&topic) {
                 let error = match self.live_links() {
                     0 => PublishError::NoLink,
                     links => PublishError::NotRelayed { links },
@@ -105,6 +105,11 @@ impl Engine {
 
     /// Seals what waits at its positions.
     fn seal_at(&mut self, topic: TopicId, first: Position, count: u16) -> bool {
+        let count = self.publisher.whole(&topic, count);
+        if count == 0 {
+            // What belongs together waits for a tick that has as many slots; those of this one stay unused.
+            return true;
+        }
         let taken = self.publisher.take(topic, count, self.cx.now.mono);
         let bodies: Vec<_> = taken.iter().map(|request| request.body.clone()).collect();
         let Ok(bundle) = self.publisher.seal(topic, first, &bodies, self.cx.now.mono) else { return false };
@@ -208,8 +213,8 @@ impl Engine {
 
     /// Answers a publish request that still waits.
     pub(super) fn withdraw(&mut self, topic: TopicId, publish_id: PublishId, why: PublishError) {
-        if self.publisher.withdraw(topic, publish_id) {
-            self.cx.actions.push_back(Action::Published { publish_id, result: Err(why) });
+        for publish_id in self.publisher.withdraw(topic, publish_id) {
+            self.cx.actions.push_back(Action::Published { publish_id, result: Err(why.clone()) });
         }
     }
 

@@ -3,6 +3,7 @@
 mod gathering;
 mod records;
 pub(super) mod silence;
+mod together;
 mod unkept;
 
 use std::collections::VecDeque;
@@ -55,6 +56,8 @@ pub(super) struct Request {
     pub(super) body: Bytes,
     /// It is answered when the store has kept it.
     pub(super) kept: bool,
+    /// How many of those that come after it belong into the same bundle.
+    pub(super) follow: u8,
 }
 
 /// The next bundle of a topic, as it would be.
@@ -199,7 +202,8 @@ impl Publisher {
             bytes <= MAX_INLINE
         };
         // A body too large for company goes alone.
-        let rumors = waiting.iter().take(MAX_RUMORS).take_while(fits).count().max(1).min(waiting.len());
+        let rumors = waiting.iter().take(MAX_RUMORS).take_while(fits).count().max(1);
+        let rumors = usize::from(self.whole(topic, rumors as u16)).max(1).min(waiting.len());
         let bytes: usize = waiting.iter().take(rumors).map(|request| request.body.len()).sum();
         let full = rumors < waiting.len() || rumors == MAX_RUMORS || bytes >= MAX_INLINE;
         let gathering = self.gathering.get_mut(topic).filter(|_| !full);
@@ -300,20 +304,6 @@ impl Publisher {
     /// What is said next in a topic does not wait for company.
     pub(super) fn seal_now(&mut self, topic: &TopicId) {
         self.gathering.remove(topic);
-    }
-
-    /// Takes back a publish request that still waits; true if there was one.
-    pub(super) fn withdraw(&mut self, topic: TopicId, publish_id: PublishId) -> bool {
-        let Some(waiting) = self.waiting.get_mut(&topic) else { return false };
-        let before = waiting.len();
-        waiting.retain(|request| request.publish_id != publish_id);
-        let found = waiting.len() < before;
-        if waiting.is_empty() {
-            self.waiting.remove(&topic);
-        }
-        // Or tries that are taken back while the position log is slow would pile up.
-        self.tries.retain(|other| *other != (topic, publish_id));
-        found
     }
 
     /// The publish requests of a topic, which wait no longer.

@@ -84,7 +84,9 @@ impl Repair {
     pub(in crate::protocol) fn has_room(&self, topic: &TopicId, bytes: u64, config: &Config) -> bool {
         let Some(kept) = self.topics.get(topic) else { return true };
         let wants = kept.size().bytes.saturating_add(self.waiting.bytes_of(topic)).saturating_add(bytes);
-        kept.full() == Full::DropOldest || wants <= self.reserve(kept, &config.history)
+        // What replaces a cell is taken beyond the reserve, up to as much again; the store knows which does.
+        let times = if kept.rules().kind().is_state() { 2 } else { 1 };
+        kept.full() == Full::DropOldest || wants <= self.reserve(kept, &config.history).saturating_mul(times)
     }
 
     /// Topics that hold more than they may, each with the bytes that should be left of it.

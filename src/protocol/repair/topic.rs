@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::protocol::keeping::{Forgotten, Full, KeepOptions, Keeping, Opened, Size};
+use crate::protocol::keeping::{Forgotten, Full, KeepOptions, Keeping, Killed, Opened, Size};
 use crate::protocol::limits::{RELAY_FUTURE, RELAY_PAST};
 use crate::protocol::topics::window::MAX_SKEW;
 use crate::protocol::{HistoryConfig, Mono, Now};
@@ -45,6 +45,9 @@ pub(in crate::protocol) struct KeptTopic {
     removing: bool,
     /// When expired ticks are removed next.
     expires_at: Mono,
+    /// In a topic of state: the earliest tick in which something ended that is still held; and when it may be removed.
+    dead_from: Option<u64>,
+    dead_at: Mono,
 }
 
 impl KeptTopic {
@@ -60,6 +63,8 @@ impl KeptTopic {
             size: Size::default(),
             removing: false,
             expires_at: now,
+            dead_from: None,
+            dead_at: now,
         }
     }
 
@@ -115,11 +120,12 @@ impl KeptTopic {
     }
 
     /// What the store is told when it opens the topic.
-    pub(in crate::protocol) fn keeping(&self, config: &HistoryConfig, now: Now) -> Keeping {
+    pub(in crate::protocol) fn keeping(&self, config: &HistoryConfig, reserve: u64, now: Now) -> Keeping {
         let len = self.rules.tick_len();
         let recent = RELAY_PAST + self.rules.hold_back().unwrap_or_default() + MAX_SKEW;
         Keeping {
-            bytes: config.topic_bytes,
+            // A topic of state takes no new keys beyond its reserve: which ones replace others only the store knows.
+            bytes: if self.rules.kind().is_state() { reserve } else { config.topic_bytes },
             authors: u64::try_from(config.topic_heads).unwrap_or(u64::MAX),
             judged_by: self.options.judged_by,
             recent_from: len.tick_at(now.unix_ms.saturating_sub(millis(recent))),
@@ -134,6 +140,7 @@ impl KeptTopic {
         self.low = self.low.max(opened.floor);
         self.size = opened.size;
         self.removing = false;
+        self.dead_from = opened.dead.iter().map(|(_, in_tick)| *in_tick).min();
         self.newest = opened.heads.iter().map(|head| head.position.tick).max().unwrap_or(0);
     }
 
@@ -164,6 +171,24 @@ impl KeptTopic {
         self.size.bundles = self.size.bundles.saturating_add(1);
     }
 
+    /// Bundles of a topic of state are live no more.
+    pub(in crate::protocol) fn lost(&mut self, killed: &[Killed]) {
+        let first = killed.iter().map(|killed| killed.in_tick).min();
+        self.dead_from = self.dead_from.into_iter().chain(first).min();
+    }
+
+    /// The tick before which what has ended is removed now, if there is any and it is time.
+    pub(in crate::protocol) fn forgets_dead(&mut self, now: Now, dead_for: Duration) -> Option<u64> {
+        let before = self.rules.tick_len().tick_at(now.unix_ms.saturating_sub(millis(dead_for)));
+        let due = self.is_open() && !self.removing && now.mono >= self.dead_at;
+        if !due || self.dead_from? >= before {
+            return None;
+        }
+        self.dead_at = now.mono.plus(OFTENEST_EXPIRY);
+        self.dead_from = Some(before);
+        Some(before)
+    }
+
     /// A step of removing is given to the store. There is one at a time.
     pub(in crate::protocol) const fn removes(&mut self) -> bool {
         !std::mem::replace(&mut self.removing, true)
@@ -172,6 +197,10 @@ impl KeptTopic {
     /// It is done, or has failed.
     pub(in crate::protocol) fn removed(&mut self, left: Option<Forgotten>) {
         self.removing = false;
+        if left.is_none() {
+            // What is still there, is asked for again.
+            self.dead_from = self.dead_from.map(|_| 0);
+        }
         if let Some(left) = left {
             (self.floor, self.size) = (left.floor, left.size);
             self.low = self.low.max(left.floor);

@@ -30,6 +30,7 @@ mod questions;
 mod shapes;
 mod slow;
 mod spread;
+mod state;
 mod topics;
 mod turns;
 mod windows;
