@@ -144,9 +144,10 @@ pub mod wire;
 
 pub use key::{KeyFileError, ParseKeyError, PublicKey, ReadKeyError, SecretKey};
 pub use node::{
-    Builder, Closed, ConnectError, Cursor, Delivery, Events, ForgetError, Gap, History, Host, HostName, Item,
-    Join, JoinError, Lagged, Node, NodeStats, ParseAddrError, ParseCursorError, PeerAddr, Published, Replay,
-    ReplayError, SpawnError, Subscription, TopicHandle, VerifierPool, WaitError,
+    Batch, Builder, Change, Closed, ConnectError, Cursor, Delivery, Entry, Events, ForgetError, Gap, History,
+    Host, HostName, Item, Join, JoinError, Kv, KvError, Lagged, Node, NodeStats, ParseAddrError,
+    ParseCursorError, PeerAddr, Published, PutError, Replay, ReplayError, Snapshot, SpawnError, Subscription,
+    TopicHandle, VerifierPool, WaitError, Watch, Written,
 };
 
 #[doc(inline)]
@@ -165,8 +166,8 @@ pub use protocol::{
 };
 #[doc(inline)]
 pub use rumor::{
-    Authors, Evidence, EvidenceError, Guarantee, NetworkId, ParseIdError, ParsePositionError, Position,
-    Proof, ProofError, RuleError, Rumor, RumorId, Topic, TopicId,
+    Authors, CellError, Evidence, EvidenceError, Guarantee, NetworkId, ParseIdError, ParsePositionError,
+    Position, Proof, ProofError, Resolve, RuleError, Rumor, RumorId, Topic, TopicId,
 };
 #[doc(inline)]
 pub use store::{PositionLogError, StoreError};

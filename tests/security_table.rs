@@ -243,6 +243,9 @@ const NOT_BOUNDS: [(&str, &[&str]); 7] = [
             "FORMAT",
             "CHECK_LEN",
             "LONGEST",
+            "BEFORE_KEY",
+            "PUT",
+            "DELETE",
         ],
     ),
     (
@@ -320,6 +323,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 7] = [
             "COMPACT_FROM",
             "TOLD",
             "CACHE",
+            "LOADED_AT_ONCE",
         ],
     ),
     (

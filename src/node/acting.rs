@@ -55,6 +55,7 @@ impl Actor {
                 }
                 Action::Record { from_ms, until_ms } => self.record(from_ms, until_ms),
                 Action::Store(job) => {
+                    self.tell_views_of(&job);
                     let now_ms = self.now().unix_ms;
                     self.keeper.give(job, now_ms);
                 }

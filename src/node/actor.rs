@@ -210,6 +210,7 @@ impl Actor {
                 // Whoever asked may have gone; the peer is remembered all the same.
                 let _ = answer.send(self.suggest(peer));
             }
+            Message::Kv { rules, join, answer } => self.on_kv(rules, join, answer),
             Message::Leave { topic, join } => self.leave(topic, join),
             Message::ForgetTopic { topic, answer } => self.forget_topic(topic, answer),
             Message::StopDialling(peer) => self.dialler.forget(&peer),
@@ -302,10 +303,17 @@ impl Actor {
                 .iter()
                 .for_each(|(publish_id, _)| self.requests.settle(*publish_id, refused()));
         }
+        let waits = match how {
+            How::Together => {
+                return self.handle(Input::PublishTogether { topic, rumors: publish_ids, kept: true });
+            }
+            How::Waits { kept } => Some(kept),
+            How::Tries => None,
+        };
         for (publish_id, body) in publish_ids {
-            self.handle(match how {
-                How::Tries => Input::TryPublish { topic, body, publish_id },
-                How::Waits { kept } => Input::Publish { topic, body, publish_id, kept },
+            self.handle(match waits {
+                None => Input::TryPublish { topic, body, publish_id },
+                Some(kept) => Input::Publish { topic, body, publish_id, kept },
             });
         }
     }

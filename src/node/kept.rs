@@ -14,7 +14,11 @@ impl Actor {
     pub(super) fn on_told(&mut self, told: Vec<Told>) {
         for told in told {
             match told {
-                Told::Store { answer, .. } => self.handle(Input::Store(answer)),
+                Told::Store { answer, .. } => {
+                    // First: who is answered because of it reads its own writes.
+                    self.tell_views(&answer);
+                    self.handle(Input::Store(answer));
+                }
                 Told::Recorded { until_ms, result } => self.recorded_by_store(until_ms, result),
             }
         }

@@ -13,6 +13,7 @@ use super::delivered_count::DeliveredCount;
 use super::error::{ForgetError, JoinError};
 use super::keeper::Library;
 use super::membership::{JoinId, Membership};
+use super::state::View;
 use super::stats::NodeStats;
 use crate::key::PublicKey;
 use crate::net::{Connection, SocketState};
@@ -59,6 +60,8 @@ pub(super) enum How {
     Tries,
     /// A slot and room; and, with `kept`, the commit where the topic is kept.
     Waits { kept: bool },
+    /// The same, with `kept`; and all of it is one bundle, or nothing.
+    Together,
 }
 
 /// A publish request: bodies that may share bundles.
@@ -85,6 +88,12 @@ pub(super) enum Message {
     Suggest {
         peer: PeerAddr,
         answer: oneshot::Sender<Result<(), KeepError>>,
+    },
+    /// Somebody reads the values of a topic of state, which is joined.
+    Kv {
+        rules: Arc<RuleSet>,
+        join: JoinId,
+        answer: oneshot::Sender<Option<Arc<View>>>,
     },
     Leave {
         topic: TopicId,

@@ -1,8 +1,8 @@
 //! A topic's channels to the application, and the joins that keep it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use tokio::sync::{broadcast, mpsc};
 
@@ -10,6 +10,7 @@ use super::delivered::{Delivered, Told};
 use super::delivered_count::DeliveredCount;
 use super::membership::{JoinId, Member, Membership, Notice};
 use super::message::Validator;
+use super::state::{Fact, View};
 use crate::key::PublicKey;
 use crate::rumor::{Bundle, TopicId};
 
@@ -23,6 +24,8 @@ pub(super) struct Port {
     subscribed: Arc<AtomicBool>,
     /// The engine delivers.
     reading: bool,
+    /// The values of a topic of state, while somebody reads them, and where to tell of them.
+    view: Option<(Weak<View>, mpsc::UnboundedSender<Fact>)>,
 }
 
 impl Port {
@@ -34,6 +37,7 @@ impl Port {
             joins: HashMap::new(),
             subscribed: Arc::default(),
             reading: false,
+            view: None,
         }
     }
 
@@ -58,6 +62,26 @@ impl Port {
         let Some(member) = self.joins.remove(&join) else { return false };
         self.delivered.deliver(0, |before| member.end(before));
         self.joins.is_empty()
+    }
+
+    /// The values of a topic of state: one for all who read them.
+    pub(super) fn view(
+        &mut self,
+        begin: impl FnOnce() -> (Arc<View>, mpsc::UnboundedSender<Fact>),
+    ) -> Arc<View> {
+        if let Some(view) = self.view.as_ref().and_then(|(view, _)| view.upgrade()) {
+            return view;
+        }
+        let (view, tell) = begin();
+        self.view = Some((Arc::downgrade(&view), tell));
+        view
+    }
+
+    /// Tells those who read the values, if there are any.
+    pub(super) fn tell_view(&mut self, fact: Fact) {
+        if self.view.as_ref().is_some_and(|(_, tell)| tell.send(fact).is_err()) {
+            self.view = None;
+        }
     }
 
     /// So many links relay the topic now.

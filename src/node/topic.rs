@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::error::{Closed, WaitError};
 use super::history::{self, History};
+use super::membership::JoinId;
 use super::message::{How, Joined, Message, Publish, PublishAnswer};
 use super::published::Published;
 use super::replay::{Replay, ReplayError};
@@ -210,7 +211,18 @@ impl TopicHandle {
         self.node.send(Message::Leave { topic: self.id(), join: self.joined.membership.join }).await
     }
 
-    async fn send(&self, bodies: Vec<Bytes>, how: How) -> Result<PublishAnswer, PublishError> {
+    /// The rules, shared.
+    pub(super) fn shared_rules(&self) -> Arc<RuleSet> {
+        Arc::clone(&self.joined.rules)
+    }
+
+    /// Which join it is a handle of.
+    pub(super) fn join_id(&self) -> JoinId {
+        self.joined.membership.join
+    }
+
+    /// Publishes bodies, and gives the answer to each.
+    pub(super) async fn send(&self, bodies: Vec<Bytes>, how: How) -> Result<PublishAnswer, PublishError> {
         let count = bodies.len() as u32;
         let places = if matches!(how, How::Tries) {
             // An error of the semaphore can only mean that no place is free: it is never closed.
