@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use vouchsafe::rumor::{
-    Bundle, BundleError, EVIDENCE_LEN, HEADER_LEN, Header, MAX_RULES_LEN, RuleSet, SIGNED_HEADER_LEN,
+    Bundle, BundleError, Cell, EVIDENCE_LEN, HEADER_LEN, Header, MAX_KEY, MAX_RULES_LEN, RuleSet, SIGNED_HEADER_LEN,
     SignedHeader,
 };
 use vouchsafe::wire::{self, Frame, FrameWriter, MAX_FRAME_LEN, MAX_HOPS};
@@ -138,6 +138,28 @@ pub fn evidence(data: &[u8]) {
         (other.header.topic, other.header.author, other.header.tick) =
             (one.header.topic, one.header.author, one.header.tick);
     }
+}
+
+/// [`Cell::decode`]: one encoding, whose parts are those that a second reader finds.
+pub fn cell(data: &[u8]) {
+    let body = Bytes::copy_from_slice(data);
+    let second = match data {
+        [op @ 0..=1, low, high, rest @ ..] => {
+            let len = usize::from(*low) + 256 * usize::from(*high);
+            let fits = (1..=MAX_KEY).contains(&len) && len <= rest.len() && (*op == 0 || len == rest.len());
+            fits.then(|| (&rest[..len], (*op == 0).then(|| &rest[len..])))
+        }
+        _ => None,
+    };
+    let Ok(cell) = Cell::decode(&body) else { return assert_eq!(second, None) };
+    assert_eq!(second, Some((&cell.key()[..], cell.value().map(|value| &value[..]))));
+    assert_eq!(cell.encode(), body);
+    let (key, value) = cell.clone().into_parts();
+    let again = match value {
+        Some(value) => Cell::put(key, value),
+        None => Cell::delete(key),
+    };
+    assert_eq!(again, Ok(cell));
 }
 
 /// [`RuleSet::decode`]: one encoding, one id.

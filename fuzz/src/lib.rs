@@ -18,7 +18,7 @@ mod stream;
 mod traffic;
 mod world;
 
-pub use codec::{bundle, evidence, frame, proof, rules, texts};
+pub use codec::{bundle, cell, evidence, frame, proof, rules, texts};
 pub use dictionaries::all as dictionaries;
 pub use engine::engine_ops;
 pub use files::{key_file, position_log};
@@ -32,12 +32,13 @@ pub use traffic::traffic;
 pub type Harness = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Harness); 12] = [
+pub const TARGETS: [(&str, Harness); 13] = [
     ("frame", frame),
     ("bundle", bundle),
     ("proof", proof),
     ("evidence", evidence),
     ("rules", rules),
+    ("cell", cell),
     ("texts", texts),
     ("verify_agree", verify_agree),
     ("engine_ops", engine_ops),

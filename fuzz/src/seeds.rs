@@ -4,7 +4,7 @@ use bytes::Bytes;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use vouchsafe::rumor::{Bundle, BundleId, Header, MAX_RUMORS, seal};
+use vouchsafe::rumor::{Bundle, BundleId, Cell, Header, MAX_KEY, MAX_RUMORS, seal};
 use vouchsafe::wire::{
     self, Answer, Ask, AskedRange, Bound, Fetch, FetchedRange, FrameWriter, Head, Hello, Mark, More, Page,
     Part, Tell, TopicChange,
@@ -102,10 +102,21 @@ pub fn all() -> Vec<Seed> {
         ("default", Topic::named("lobby")),
         ("held_back", Topic::named("é").guarantee(Guarantee::HoldBack(Duration::from_secs(2)))),
         ("listed", Topic::named("news").slots_per_tick(1).authors(Authors::Listed(keys))),
+        ("state", Topic::named("conf").state(1024)),
+        ("endless", Topic::named("audit").retention_forever()),
         ("longest", Topic::named("n".repeat(255)).tick_len(Duration::from_secs(10)).max_body(65_536)),
     ];
     for (name, rules) in rules {
         add("rules", name, &rules.bind(network).unwrap().encode());
+    }
+
+    for (name, cell) in [
+        ("put", Cell::put("key", "value")),
+        ("empty", Cell::put("k", "")),
+        ("delete", Cell::delete("key")),
+        ("longest_key", Cell::put(vec![7; MAX_KEY], "v")),
+    ] {
+        add("cell", name, &cell.unwrap().encode());
     }
 
     let key = PublicKey::from_bytes([0xa7; 32]);
