@@ -261,6 +261,9 @@ impl Replay {
                 return Some(Err(error));
             }
         };
+        if self.after == keeping::Cursor::START {
+            self.told = scan.gone;
+        }
         self.after = scan.next;
         self.look = if scan.items.is_empty() && !scan.more { Look::AtEnd { told: false } } else { Look::Due };
         self.page = scan.items.into_iter();

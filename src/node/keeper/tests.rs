@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Condvar, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -59,9 +59,9 @@ const NO_ROOM: u32 = 3;
 #[derive(Clone, Default)]
 struct Script {
     commits: Arc<AtomicUsize>,
-    /// Readers that have come to the gate, and a lock that keeps it shut.
+    /// Readers that have come to the gate, and whether it is shut.
     at_gate: Arc<AtomicUsize>,
-    gate: Arc<Mutex<()>>,
+    gate: Arc<(Mutex<bool>, Condvar)>,
     /// How calls end from now on.
     mood: Arc<AtomicU32>,
     /// Calls, by name.
@@ -70,7 +70,7 @@ struct Script {
 
 impl Script {
     fn call(&self, name: impl Into<String>) -> Res<()> {
-        self.calls.lock().unwrap().push(name.into());
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(name.into());
         self.commits.fetch_add(1, Ordering::SeqCst);
         match self.mood.load(Ordering::SeqCst) {
             DAMAGED => Err(StoreError::Damaged("a page".into())),
@@ -127,7 +127,8 @@ struct Gated(Box<dyn Reader>, Script);
 impl Gated {
     fn pass(&self) {
         self.1.at_gate.fetch_add(1, Ordering::SeqCst);
-        drop(self.1.gate.lock());
+        let (shut, opened) = &*self.1.gate;
+        drop(opened.wait_while(shut.lock().unwrap(), |shut| *shut).unwrap());
     }
 }
 
@@ -310,7 +311,7 @@ async fn reads_delay_no_commit() {
     let rules = rules("read");
     world.opens(&rules).await;
     let gate = Arc::clone(&world.script.gate);
-    let shut = gate.lock().unwrap();
+    *gate.0.lock().unwrap() = true;
     let library = world.keeper.library();
     let mut scans: Vec<_> = (0..8).map(|_| library.scan(rules.id(), Cursor::START, 1_000)).collect();
     while world.script.at_gate.load(Ordering::SeqCst) < super::readers::READERS {
@@ -322,7 +323,8 @@ async fn reads_delay_no_commit() {
         assert_eq!(kept(&told), [(tick, true)]);
     }
     assert!(scans.iter_mut().all(|scan| scan.try_recv().is_err()), "they wait at the gate");
-    drop(shut);
+    *gate.0.lock().unwrap() = false;
+    gate.1.notify_all();
     for scan in scans {
         assert!(!soon("a scan", scan).await.unwrap().unwrap().items.is_empty());
     }

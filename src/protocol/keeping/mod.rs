@@ -329,6 +329,9 @@ pub struct Scan {
     /// Sequences among which some were removed unread. Each scan from before `to` says so; who reads on tells what goes beyond the `to`
     /// that it has told.
     pub missed: Option<Missed>,
+    /// The last sequence of the topic that was removed so far; 0 for none. Who reads from [`Cursor::START`] on has not missed what was
+    /// removed up to there.
+    pub gone: u64,
     /// There is more to read at once.
     pub more: bool,
     /// Where records stand whose checksum does not hold; they are not among the items. See [`Forget::Rotten`].

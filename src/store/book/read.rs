@@ -211,7 +211,7 @@ pub(in crate::store) fn scan(rows: &dyn Rows, topic: u32, after: Cursor, max_byt
         }
         Ok(true)
     })?;
-    Ok(Scan { items: found, next, missed, more, rotten })
+    Ok(Scan { items: found, next, missed, gone, more, rotten })
 }
 
 pub(in crate::store) fn unmet(
