@@ -250,10 +250,7 @@ impl Builder {
         let mut config = Config { verifiers: verifiers.threads(), allow: self.allow, ..self.config };
         config.check()?;
         if self.store.is_none() {
-            // What is kept in memory shares it with all else.
-            let most = u64::try_from(config.topics.bytes).unwrap_or(u64::MAX);
-            config.history.bytes = config.history.bytes.min(most);
-            config.history.topic_bytes = config.history.topic_bytes.min(most);
+            config = opening::in_memory(config);
         }
         self.gate.check()?;
         let advertised: Option<Host> =

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::keeper::Opener;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::keeping::{Started, StoreAnswer};
-use crate::protocol::{MAX_SKEW, UsedPositions};
+use crate::protocol::{Config, MAX_SKEW, UsedPositions};
 use crate::rumor::Spans;
 use crate::store::{PositionLog, PositionLogError, RedbStore, Res, Store, StoreError};
 
@@ -67,6 +67,15 @@ fn used(log: Option<Spans>, store: Option<u64>, fresh: bool, now_ms: u64) -> Spa
     }
 }
 
+/// What a node keeps in memory is no more than what its topics may have there.
+pub(super) fn in_memory(config: Config) -> Config {
+    let most = u64::try_from(config.topics.bytes).unwrap_or(u64::MAX);
+    config.with(|config| {
+        config.history.bytes = config.history.bytes.min(most);
+        config.history.topic_bytes = config.history.topic_bytes.min(most);
+    })
+}
+
 fn open_store(folder: PathBuf, author: &PublicKey) -> Res<(OpenStore, Option<u64>)> {
     let mut open: Opener = Box::new(move || Ok(Box::new(RedbStore::open(&folder)?)));
     let mut store = open()?;
@@ -78,6 +87,16 @@ fn open_store(folder: PathBuf, author: &PublicKey) -> Res<(OpenStore, Option<u64
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_a_folder_no_more_is_kept_than_topics_may_have_in_memory() {
+        let config = in_memory(Config::default().with(|config| {
+            config.topics.bytes = 5 << 20;
+            config.history.bytes = 1 << 20;
+        }));
+        assert_eq!((config.history.bytes, config.history.topic_bytes), (1 << 20, 5 << 20));
+        assert!(in_memory(Config::default()).history.bytes <= 256 << 20);
+    }
 
     #[test]
     fn of_two_records_the_later_holds() {

@@ -127,7 +127,11 @@ impl Writer {
                 Some(why) => self.recorded(until_ms, Err(why.to_string())),
                 None => self.state.batch.record(until_ms, now),
             },
-            Task::ForgetTopic { topic, answer } => self.state.forgets.push_back((topic, answer)),
+            Task::ForgetTopic { topic, answer } => {
+                // What was given before goes with the rest.
+                self.commit_before();
+                self.state.forgets.push_back((topic, answer));
+            }
             Task::Awaited => {}
             Task::Damaged { generation } if self.shelf.is_of(generation) => self.restart(),
             Task::Damaged { .. } => {}

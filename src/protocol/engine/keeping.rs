@@ -282,9 +282,7 @@ impl Engine {
 
     /// Why a bundle of our own could not be kept, before it is sealed.
     pub(super) fn refuses_to_keep(&self, topic: &TopicId, bytes: usize) -> Option<PublishError> {
-        if self.repair.topic(topic).is_none() {
-            return None;
-        }
+        self.repair.topic(topic)?;
         if !self.repair.has_room(topic, bytes as u64, &self.cx.config) {
             return Some(PublishError::StoreFull);
         }
