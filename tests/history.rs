@@ -458,9 +458,9 @@ async fn a_full_disk_is_told_and_stops_only_keeping() {
     }
     let failing = async {
         loop {
-            match events.next().await.unwrap().unwrap() {
-                Event::Impaired { what: Impairment::StoreFailing, .. } => return,
-                _ => {}
+            let event = events.next().await.unwrap().unwrap();
+            if matches!(event, Event::Impaired { what: Impairment::StoreFailing, .. }) {
+                return;
             }
         }
     };
@@ -470,9 +470,9 @@ async fn a_full_disk_is_told_and_stops_only_keeping() {
     full.store(0, Ordering::SeqCst);
     let works = async {
         loop {
-            match events.next().await.unwrap().unwrap() {
-                Event::Recovered { what: Impairment::StoreFailing, .. } => return,
-                _ => {}
+            let event = events.next().await.unwrap().unwrap();
+            if matches!(event, Event::Recovered { what: Impairment::StoreFailing, .. }) {
+                return;
             }
         }
     };

@@ -223,9 +223,7 @@ impl Actor {
             Message::Dialled { peer, result } => self.on_dialled(peer, result),
             Message::Verdicts { batch, verdicts } => self.handle(Input::Verdicts { batch, verdicts }),
             Message::Validated { question, verdict } => self.handle(Input::Validated { question, verdict }),
-            Message::Recorded { until_ms, result } => {
-                self.recorded_by_log(until_ms, result.map_err(|error| error.to_string()));
-            }
+            Message::Recorded { until_ms, result } => self.recorded(until_ms, result),
         }
         ControlFlow::Continue(())
     }

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::actor::{Actor, Parts};
-use super::keeper::Keeper;
-use super::opening::{self, Files, OpenStore, Unopened};
+use super::opening::{self, Files, Unopened};
 use super::outside::Outside;
 use super::{Host, Node, ParseAddrError, PeerAddr, VerifierPool};
 use crate::key::{PublicKey, SecretKey};
 use crate::net::{BindError, Endpoint, GateConfig};
+use crate::protocol::keeping::StoreAnswer;
 use crate::protocol::{Config, ConfigError, Engine, Input, KeepError, Mono, Now, Setup};
-use crate::rumor::{NetworkId, RuleError, Topic};
+use crate::rumor::{NetworkId, RuleError, RuleSet, Topic};
 use crate::store::{PositionLogError, StoreError};
 
 /// Messages that may wait for the actor; whoever has one more waits.
@@ -247,11 +247,9 @@ impl Builder {
     pub(super) async fn assemble(self) -> Result<(Actor, Node), SpawnError> {
         let now_ms = self.outside.unix_ms();
         let verifiers = self.verifiers.unwrap_or_default();
-        let mut config = Config { verifiers: verifiers.threads(), allow: self.allow, ..self.config };
+        let config = Config { verifiers: verifiers.threads(), allow: self.allow, ..self.config };
         config.check()?;
-        if self.store.is_none() {
-            config = opening::in_memory(config);
-        }
+        let config = if self.store.is_none() { opening::in_memory(config) } else { config };
         self.gate.check()?;
         let advertised: Option<Host> =
             self.advertise.map(|text| text.parse()).transpose().map_err(SpawnError::Advertise)?;
@@ -294,25 +292,9 @@ impl Builder {
             network,
             config: dialled_by,
         };
-        let (keeper, started) = match files.store {
-            Some(OpenStore { store, open, started }) => {
-                (Keeper::on_disk(store, open, author, self.outside), Some(started))
-            }
-            None => (Keeper::in_memory(&author), None),
-        };
+        let (keeper, started) = opening::keeper(files.store, author, self.outside);
         let mut actor = Actor::new(parts, keeper);
-        if let Some(started) = started {
-            actor.handle(Input::Store(started));
-        }
-        for rules in rules {
-            actor.relay(Arc::new(rules));
-        }
-        for peer in self.bootstrap {
-            actor.keep(peer)?;
-        }
-        for peer in self.candidates {
-            actor.suggest(peer)?;
-        }
+        begin(&mut actor, started, rules, self.bootstrap, self.candidates)?;
         let node = Node::new(
             self.key.public(),
             author,
@@ -325,6 +307,21 @@ impl Builder {
         );
         Ok((actor, node))
     }
+}
+
+/// What a node is told before all else.
+fn begin(
+    actor: &mut Actor,
+    store: Option<StoreAnswer>,
+    topics: Vec<RuleSet>,
+    bootstrap: Vec<PeerAddr>,
+    candidates: Vec<PeerAddr>,
+) -> Result<(), KeepError> {
+    // Before any topic is opened.
+    store.into_iter().for_each(|started| actor.handle(Input::Store(started)));
+    topics.into_iter().for_each(|rules| actor.relay(Arc::new(rules)));
+    bootstrap.into_iter().try_for_each(|peer| actor.keep(peer))?;
+    candidates.into_iter().try_for_each(|peer| actor.suggest(peer))
 }
 
 async fn open_files(

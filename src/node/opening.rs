@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::keeper::Opener;
+use super::keeper::{Keeper, Opener};
+use super::outside::Outside;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::keeping::{Started, StoreAnswer};
 use crate::protocol::{Config, MAX_SKEW, UsedPositions};
@@ -18,10 +19,10 @@ pub(super) struct Files {
 
 /// A store on a disk, started.
 pub(super) struct OpenStore {
-    pub(super) store: Box<dyn Store>,
-    pub(super) open: Opener,
+    store: Box<dyn Store>,
+    open: Opener,
     /// For the engine.
-    pub(super) started: StoreAnswer,
+    started: StoreAnswer,
 }
 
 /// Why the files could not be opened.
@@ -64,6 +65,20 @@ fn used(log: Option<Spans>, store: Option<u64>, fresh: bool, now_ms: u64) -> Spa
         // nothing; any other may have spoken until now, by a clock that was ahead of today's.
         (None, None) if fresh => Spans::default(),
         (None, None) => Spans::before(now_ms.saturating_add(skew)),
+    }
+}
+
+/// What keeps what topics say: on the disk, if there is an open store, and then what the engine is to be told of it first.
+pub(super) fn keeper(
+    store: Option<OpenStore>,
+    author: PublicKey,
+    outside: Outside,
+) -> (Keeper, Option<StoreAnswer>) {
+    match store {
+        Some(OpenStore { store, open, started }) => {
+            (Keeper::on_disk(store, open, author, outside), Some(started))
+        }
+        None => (Keeper::in_memory(&author), None),
     }
 }
 

@@ -5,11 +5,7 @@
 
 use tokio::task::JoinHandle;
 
-use super::actor::Actor;
-use super::message::Message;
-use super::outside::Outside;
 use crate::protocol::Input;
-use crate::store::{PositionLog, PositionLogError};
 
 /// The record that is being made. The engine asks for one at a time.
 #[derive(Default)]
@@ -35,6 +31,28 @@ enum Answer {
 }
 
 impl Recording {
+    /// A record is asked of the store, if `store` says so, and of the position log, by this task.
+    pub(super) fn begin(&mut self, from_ms: u64, until_ms: u64, store: bool, log: Option<JoinHandle<()>>) {
+        let waits = |there| if there { Answer::Waits } else { Answer::Absent };
+        let (store, by_log) = (waits(store), waits(log.is_some()));
+        self.under_way = Some(UnderWay { from_ms, until_ms, log: by_log, store });
+        if log.is_some() {
+            self.task = log;
+        }
+    }
+
+    /// The position log has answered. Gives the answer to the engine, once there is one.
+    pub(super) fn by_log(&mut self, until_ms: u64, result: Result<(), String>) -> Option<Input> {
+        self.of(until_ms)?.log = Answer::Is(result);
+        self.answer()
+    }
+
+    /// The store has answered.
+    pub(super) fn by_store(&mut self, until_ms: u64, result: Result<(), String>) -> Option<Input> {
+        self.of(until_ms)?.store = Answer::Is(result);
+        self.answer()
+    }
+
     /// Waits until no more is written to the position log.
     pub(super) async fn end(&mut self) {
         if let Some(task) = self.task.take() {
@@ -43,7 +61,6 @@ impl Recording {
         }
     }
 
-    /// The answer to the engine, once there is one.
     fn answer(&mut self) -> Option<Input> {
         let under_way = self.under_way.take_if(|under_way| {
             !matches!(under_way.log, Answer::Waits) && !matches!(under_way.store, Answer::Waits)
@@ -62,54 +79,6 @@ impl Recording {
     fn of(&mut self, until_ms: u64) -> Option<&mut UnderWay> {
         self.under_way.as_mut().filter(|under_way| under_way.until_ms == until_ms)
     }
-}
-
-impl Actor {
-    pub(super) fn record(&mut self, from_ms: u64, until_ms: u64) {
-        let log = self.parts.position_log.clone();
-        let waits = |there| if there { Answer::Waits } else { Answer::Absent };
-        let store = waits(self.keeper.record(until_ms));
-        self.recording.under_way = Some(UnderWay { from_ms, until_ms, log: waits(log.is_some()), store });
-        let Some(position_log) = log else { return };
-        let (inbox, outside) = (self.parts.inbox_in.clone(), self.parts.outside.clone());
-        self.recording.task = Some(tokio::task::spawn_blocking(move || {
-            let result = record(&outside, &position_log, from_ms, until_ms);
-            if let Some(inbox) = inbox.upgrade() {
-                // An error means that the node ends.
-                let _ = inbox.blocking_send(Message::Recorded { until_ms, result });
-            }
-        }));
-    }
-
-    pub(super) fn recorded_by_log(&mut self, until_ms: u64, result: Result<(), String>) {
-        if let Some(under_way) = self.recording.of(until_ms) {
-            under_way.log = Answer::Is(result);
-        }
-        self.answer_record();
-    }
-
-    pub(super) fn recorded_by_store(&mut self, until_ms: u64, result: Result<(), String>) {
-        if let Some(under_way) = self.recording.of(until_ms) {
-            under_way.store = Answer::Is(result);
-        }
-        self.answer_record();
-    }
-
-    fn answer_record(&mut self) {
-        if let Some(answer) = self.recording.answer() {
-            self.handle(answer);
-        }
-    }
-}
-
-fn record(
-    outside: &Outside,
-    position_log: &PositionLog,
-    from_ms: u64,
-    until_ms: u64,
-) -> Result<(), PositionLogError> {
-    outside.before_record().map_err(|source| position_log.io(source))?;
-    position_log.record(from_ms, until_ms)
 }
 
 #[cfg(test)]
