@@ -193,6 +193,8 @@ pub struct Opened {
     pub dead: Vec<(Head, u64)>,
     /// Headers of [`Keeping::recent_from`] and later, by tick.
     pub recent: Vec<SignedHeader>,
+    /// Held bundles of earlier ticks that one of `recent` names as its previous one: heads until then.
+    pub named: Vec<Head>,
     /// Bundles whose hold-back was under way, by tick.
     pub held: Vec<Arc<Bundle>>,
     /// Bundles that another version of the local judge has rejected, by tick.

@@ -2,7 +2,7 @@
 
 use super::cells::dead_of;
 use super::names::{Counts, Names, author, join_topic};
-use super::places::{first_keys, read, tick_of, unshown_of};
+use super::places::{first_keys, is_held, read, tick_of, unshown_of};
 use super::remove::recount;
 use crate::key::PublicKey;
 use crate::protocol::keeping::{Head, Keeping, Opened};
@@ -48,7 +48,15 @@ pub(in crate::store) fn open(
     let from = Key::topic(topic).number(keeping.recent_from.max(counts.floor));
     for key in first_keys(rows, Table::Ticks, &from, &end, usize::MAX)? {
         let (author, at) = tick_of(&key)?;
-        opened.recent.extend(read(rows, topic, author, at, |stored| stored.signed())?);
+        let Some(signed) = read(rows, topic, author, at, |stored| stored.signed())? else { continue };
+        opened.recent.push(signed);
+        let earlier = signed.header.prev.filter(|prev| prev.position.tick < keeping.recent_from);
+        if let Some(prev) = earlier
+            && is_held(rows, topic, author, &prev)?
+        {
+            let head = Head { author: signed.header.author, position: prev.position, id: prev.id };
+            opened.named.push(head);
+        }
     }
     let mut unshown = Vec::new();
     rows.walk(Table::Unshown, &prefix, &end, &mut |key, value| {
