@@ -79,6 +79,8 @@ pub(super) const WAITING_KEEPS: usize = 8 * 1024 * 1024;
 pub(super) const DEAD_FOR: Duration = Duration::from_secs(120);
 /// Most frames of the history that wait on a link: what answers a peer that asks and does not read. (Guess.)
 pub(super) const HISTORY_QUEUE: usize = 8;
+/// Bytes of pages that may be with the transport before more of them follow: small frames of the history wait behind them.
+pub(super) const PAGES_AHEAD: usize = 64 * 1024;
 
 // The index of a topic: times, shares
 
@@ -187,6 +189,59 @@ pub(super) const REMIND_EVERY: Duration = Duration::from_secs(1);
 pub(crate) const MAX_CONVICTED: usize = 16_384;
 /// Most proofs kept (436 bytes each). Shed before the bans are: a ban protects us, a proof the others.
 pub(super) const MAX_EVIDENCE: usize = 4_096;
+
+// Heads of kept topics, which are compared
+
+/// Heads of one author that a log compares, the newest ones. An author has more only if it forks its chain, and what is beyond costs
+/// nobody a byte. (Guess.)
+pub(super) const HEADS_COMPARED: usize = 64;
+/// How many times that many are remembered of it, so that others take the place of those that it names later. (Guess.)
+pub(super) const HEADS_KEPT_FOR_COMPARED: usize = 16;
+/// Bundles of a topic that recent ones name and that are missing: when they come, it is known since when they are no heads. 16 384 of
+/// some 200 bytes; one that was forgotten is not told as of a time at which it was a head. (Guess.)
+pub(super) const MAX_AWAITED: usize = 16_384;
+/// Sets of a topic that are at hand: that of the last moment, and the one before it, which peers with slower clocks ask for.
+pub(super) const SLICES: usize = 2;
+/// Sets are compared as of multiples of so many milliseconds of Unix time, so that peers mean the same ones and the hash of one serves
+/// all who ask in that time. (Guess.)
+pub(super) const MOMENT_EVERY_MS: u64 = 16_000;
+/// How long ago a moment may lie that a peer asks for: a session with a slow link, and clocks that differ by the skew.
+pub(super) const MOMENTS_PAST: Duration = Duration::from_secs(120);
+/// How far ahead of our clock: an asker's moment is a minute ago by its own, so 30 s are more than the skew.
+pub(super) const MOMENTS_AHEAD: Duration = Duration::from_secs(30);
+
+// What answering about the past may cost
+
+/// Processor time in a second that answers of this node may take, all links together, and ahead of it. Unbounded, 96 links that ask
+/// without end cost three quarters of a core for 15 kB a second of questions.
+pub(super) const ANSWER_CPU_PER_S: Duration = Duration::from_millis(50);
+/// The same at once: an answer of the largest set, which takes 25 ms, and not two.
+pub(super) const ANSWER_CPU_BURST: Duration = Duration::from_millis(25);
+/// What hashing an item of a set takes, or walking over it (measured: 23 ns).
+pub(super) const HASH_COST: Duration = Duration::from_nanos(30);
+/// What a range takes beside its items: two searches, an answer, and of a store the first row.
+pub(super) const RANGE_COST: Duration = Duration::from_micros(20);
+/// What a head takes that is listed (measured: 0.6 us).
+pub(super) const LOOK_UP_COST: Duration = Duration::from_micros(1);
+/// An ask that has waited for its turn for so long is refused: its asker takes no answer for one that failed soon after.
+pub(super) const ASK_PATIENCE: Duration = Duration::from_millis(800);
+/// What a refused asker is told to wait, milliseconds. (Guess.)
+pub(super) const BUSY_PAUSE_MS: u16 = 2_000;
+/// Fetches of a link in hand, those included that the store reads: one is written while the next is read.
+pub(super) const FETCHES_QUEUED: usize = 2;
+/// Pages that the store reads at once, for all links.
+pub(super) const MAX_STORE_READS: usize = 8;
+/// Questions to the store that are under way, ours and those of peers. (Guess: far more than both may have.)
+pub(super) const MAX_LOOKS: usize = 1_024;
+/// Bytes of the past in a second, all links together, at the start. It grows by a tenth each second while the living don't wait, is
+/// halved when they do, and never falls below the other; `Config::history.bytes_per_s` is the most.
+pub(super) const FIRST_SERVED_PER_S: u64 = 4 * 1024 * 1024;
+/// See [`FIRST_SERVED_PER_S`].
+pub(super) const LEAST_SERVED_PER_S: u64 = 64 * 1024;
+/// A lane of the living waits if the transport took nothing of it for so long.
+pub(super) const LIVING_WAIT: Duration = Duration::from_millis(50);
+/// Rotten records of a page that are taken out of the store at once; others when they are read next. (Guess.)
+pub(super) const ROTTEN_A_PAGE: usize = 64;
 
 // Topics that were left
 

@@ -88,6 +88,7 @@ mod publisher;
 mod pulls;
 mod random;
 mod refusal;
+#[allow(dead_code, reason = "the half that asks uses the rest")]
 mod repair;
 mod shrink;
 mod spread;

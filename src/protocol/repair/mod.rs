@@ -3,6 +3,10 @@
 //! A topic is kept if its retention is longer than the relay window. Its bundles are in the store; here is what decides: which topics are
 //! open there, and what they compare with peers. (docs/architecture.md, history)
 
+mod book;
+mod cost;
+pub(in crate::protocol) mod heads;
+pub(in crate::protocol) mod moments;
 mod topic;
 mod waiting;
 
@@ -12,6 +16,7 @@ use crate::protocol::keeping::Full;
 use crate::protocol::{Config, HistoryConfig};
 use crate::rumor::TopicId;
 
+pub(in crate::protocol) use cost::Cost;
 pub(in crate::protocol) use topic::KeptTopic;
 pub(in crate::protocol) use waiting::Waiting;
 
@@ -107,3 +112,56 @@ impl Repair {
 fn part(of: u64, (numerator, denominator): (u64, u64)) -> u64 {
     of.checked_div(denominator).unwrap_or(0).saturating_mul(numerator)
 }
+
+impl Repair {
+    /// How many heads each topic may remember: as many as are free, in equal parts, and an equal part of all in any case. Where there
+    /// are too many in all, those that have the most have fewer.
+    pub(in crate::protocol) fn share_heads(&mut self, config: &HistoryConfig) {
+        let total: usize = self.topics.values().map(|kept| kept.book().count()).sum();
+        let topics = self.topics.len().max(1);
+        let part = config.heads.checked_div(topics).unwrap_or(0);
+        let free = config.heads.saturating_sub(total).checked_div(topics).unwrap_or(0);
+        let mut over = total.saturating_sub(config.heads);
+        let mut by_count: Vec<_> = self.topics.values_mut().map(KeptTopic::book_mut).collect();
+        by_count.sort_by_key(|book| std::cmp::Reverse(book.count()));
+        for book in by_count {
+            let gives = book.count().saturating_sub(part).min(over);
+            over = over.saturating_sub(gives);
+            let most = book.count().saturating_sub(gives).saturating_add(free).max(part);
+            book.set_most(most.min(config.topic_heads));
+        }
+    }
+
+    /// How many heads a topic may remember that is being opened: what others leave, or an equal part.
+    pub(in crate::protocol) fn room_for_heads(&self, topic: &TopicId, config: &HistoryConfig) -> usize {
+        let others = self.topics.iter().filter(|(other, _)| *other != topic);
+        let others: usize = others.map(|(_, kept)| kept.book().count()).sum();
+        let part = config.heads.checked_div(self.topics.len().max(1)).unwrap_or(0);
+        config.heads.saturating_sub(others).max(part).min(config.topic_heads)
+    }
+}
+
+#[cfg(any(test, feature = "sim"))]
+impl Repair {
+    /// About how much a recount walks through.
+    pub(in crate::protocol) fn weight(&self) -> usize {
+        self.topics.values().map(|kept| kept.book().weight()).sum()
+    }
+
+    pub(in crate::protocol) fn check(
+        &self,
+        config: &HistoryConfig,
+        recount: &mut crate::protocol::check::Recount,
+    ) {
+        let mut heads = 0usize;
+        for kept in self.topics.values() {
+            kept.book().check(recount);
+            heads = heads.saturating_add(kept.book().count());
+        }
+        // A topic that has few may have its part while another still has more than its own.
+        recount.holds(heads <= config.heads.saturating_mul(2), "more heads than a node may remember");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::book::Book;
 use crate::protocol::keeping::{Forgotten, Full, KeepOptions, Keeping, Killed, Opened, Size};
-use crate::protocol::limits::{RELAY_FUTURE, RELAY_PAST};
+use crate::protocol::limits::{HEADS_COMPARED, RELAY_FUTURE, RELAY_PAST};
 use crate::protocol::topics::window::MAX_SKEW;
 use crate::protocol::{HistoryConfig, Mono, Now};
 use crate::rumor::{Header, RuleSet};
@@ -48,11 +49,16 @@ pub(in crate::protocol) struct KeptTopic {
     /// In a topic of state: the earliest tick in which something ended that is still held; and when it may be removed.
     dead_from: Option<u64>,
     dead_at: Mono,
+    /// Its heads.
+    book: Book,
+    /// Peers are told that they may ask about its past.
+    keeps: bool,
 }
 
 impl KeptTopic {
     /// The store is being asked to open it.
     pub(in crate::protocol) fn new(rules: Arc<RuleSet>, options: KeepOptions, now: Mono) -> Self {
+        let book = Book::new(rules.id(), rules.tick_len(), HEADS_COMPARED);
         Self {
             rules,
             phase: Phase::Opening,
@@ -65,7 +71,35 @@ impl KeptTopic {
             expires_at: now,
             dead_from: None,
             dead_at: now,
+            book,
+            keeps: false,
         }
+    }
+
+    /// Whether peers are told that they may ask about its past.
+    pub(in crate::protocol) const fn keeps(&self) -> bool {
+        self.keeps
+    }
+
+    /// They are told so, or no longer. Gives whether that changes anything.
+    pub(in crate::protocol) const fn set_keeps(&mut self, keeps: bool) -> bool {
+        std::mem::replace(&mut self.keeps, keeps) != keeps
+    }
+
+    /// Its heads.
+    pub(in crate::protocol) const fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// The same, to change.
+    pub(in crate::protocol) const fn book_mut(&mut self) -> &mut Book {
+        &mut self.book
+    }
+
+    /// What is too old to be asked for, or over, is not compared any more.
+    pub(in crate::protocol) fn heads_expire(&mut self, now: Now) {
+        self.book.expire(now.unix_ms);
+        self.book.raise(self.low);
     }
 
     /// Whether the store has opened it.
