@@ -99,7 +99,7 @@ fn engine(rules: &Arc<RuleSet>, now: Now) -> Engine {
     );
     engine.handle(now, Input::LinkUp { link: LINK, peer: PublicKey::from_bytes([4; 32]), dialled: true });
     let topics = vec![*rules.id().as_bytes()];
-    let hello = Hello { network: *network.as_bytes(), clock_ms: START_MS, topics };
+    let hello = Hello { network: *network.as_bytes(), clock_ms: START_MS, topics, ..Hello::default() };
     engine.handle(now, Input::Frame { link: LINK, lane: Lane::Control, payload: wire::hello(&hello) });
     while engine.poll().is_some() {}
     engine

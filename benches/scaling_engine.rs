@@ -87,6 +87,7 @@ impl Scene {
             network: *NetworkId::of("bench").as_bytes(),
             clock_ms: START_MS,
             topics: ids,
+            ..Hello::default()
         });
         for link in 0..links {
             let peer = PublicKey::from_bytes(*blake3::hash(&link.to_le_bytes()).as_bytes());

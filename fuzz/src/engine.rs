@@ -83,6 +83,11 @@ enum Op {
         left: u8,
         many: bool,
     },
+    Keeps {
+        link: u8,
+        topics: u8,
+        keeps: bool,
+    },
     Bundles {
         link: u8,
         lane: u8,
@@ -348,14 +353,24 @@ impl Driver {
                 let name = if other_network { "other" } else { NETWORK };
                 let clock_ms = self.now.unix_ms.saturating_add_signed(i64::from(clock_s) * 1_000);
                 let network = *NetworkId::of(name).as_bytes();
-                let hello = wire::hello(&Hello { network, clock_ms, topics: topics_of(topics) });
+                let hello =
+                    wire::hello(&Hello { network, clock_ms, topics: topics_of(topics), ..Hello::default() });
                 self.frame(link, Lane::Control, hello);
             }
             Op::Topics { link, joined, left, many } => {
-                let mut change = TopicChange { joined: topics_of(joined), left: topics_of(left) };
+                let mut change = TopicChange {
+                    joined: topics_of(joined),
+                    left: topics_of(left),
+                    ..TopicChange::default()
+                };
                 if many {
                     change.joined.extend((0..120).map(|n| [n ^ joined; 32]));
                 }
+                self.frame(link, Lane::Control, wire::topics(&change));
+            }
+            Op::Keeps { link, topics, keeps } => {
+                let keeps = topics_of(topics).into_iter().map(|topic| (topic, keeps)).collect();
+                let change = TopicChange { keeps, ..TopicChange::default() };
                 self.frame(link, Lane::Control, wire::topics(&change));
             }
             Op::Bundles { link, lane, hops, told } => {
@@ -515,7 +530,7 @@ impl Driver {
         if !silent {
             let clock_ms = self.now.unix_ms;
             let network = *NetworkId::of(NETWORK).as_bytes();
-            let hello = wire::hello(&Hello { network, clock_ms, topics: topics_of(7) });
+            let hello = wire::hello(&Hello { network, clock_ms, topics: topics_of(7), ..Hello::default() });
             self.frame(self.peers.len() as u8 - 1, Lane::Control, hello);
         }
     }

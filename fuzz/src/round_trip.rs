@@ -26,8 +26,8 @@ use crate::world::AUTHORS;
 
 #[derive(Arbitrary, Debug)]
 enum Value {
-    Hello { network: [u8; 32], clock_ms: u64, topics: Many<[u8; 32]> },
-    Topics { joined: Many<[u8; 32]>, left: Many<[u8; 32]> },
+    Hello { network: [u8; 32], clock_ms: u64, topics: Many<[u8; 32]>, keeps: [u8; 16] },
+    Topics { joined: Many<[u8; 32]>, left: Many<[u8; 32]>, keeps: Many<([u8; 32], bool)> },
     Bundles(Vec<(u8, Said)>),
     Announce { topic: [u8; 32], items: Many<([u8; 32], u8)> },
     Headers(Many<Claim>),
@@ -212,14 +212,17 @@ pub fn round_trip(data: &[u8]) {
 fn check(value: Value, spoil: &Spoil) {
     let topic_of = TopicId::from_bytes;
     match value {
-        Value::Hello { network, clock_ms, topics } => {
-            let hello = Hello { network, clock_ms, topics: topics.list() };
-            let fits = hello.topics.len() <= MAX_TOPICS_PER_FRAME;
+        Value::Hello { network, clock_ms, topics, keeps } => {
+            let hello = Hello { network, clock_ms, topics: topics.list(), keeps };
+            // No bit stands for a topic that there is not.
+            let named = u128::from_le_bytes(keeps).checked_shr(hello.topics.len() as u32).unwrap_or(0) == 0;
+            let fits = named && hello.topics.len() <= MAX_TOPICS_PER_FRAME;
             frame(wire::hello(&hello), fits.then_some(Frame::Hello(hello)), spoil);
         }
-        Value::Topics { joined, left } => {
-            let change = TopicChange { joined: joined.list(), left: left.list() };
-            let fits = change.joined.len().max(change.left.len()) <= MAX_TOPICS_PER_FRAME;
+        Value::Topics { joined, left, keeps } => {
+            let change = TopicChange { joined: joined.list(), left: left.list(), keeps: keeps.list() };
+            let longest = change.joined.len().max(change.left.len()).max(change.keeps.len());
+            let fits = longest <= MAX_TOPICS_PER_FRAME;
             frame(wire::topics(&change), fits.then_some(Frame::Topics(change)), spoil);
         }
         Value::Bundles(said) => {
@@ -362,9 +365,11 @@ mod tests {
     fn lists_at_their_limits() {
         for again in [62, 63, 64, 126, 127, 128, 254, 255, 256] {
             let list = || Many { items: vec![[1; 32]], again };
+            let flags = || Many { items: vec![([1; 32], true)], again };
+            let keeps = 1u128.to_le_bytes();
             check(Value::Pull([3; 32], list()), &spoil());
-            check(Value::Topics { joined: list(), left: list() }, &spoil());
-            check(Value::Hello { network: [2; 32], clock_ms: u64::MAX, topics: list() }, &spoil());
+            check(Value::Topics { joined: list(), left: list(), keeps: flags() }, &spoil());
+            check(Value::Hello { network: [2; 32], clock_ms: u64::MAX, topics: list(), keeps }, &spoil());
             let said = Said {
                 author: 1,
                 topic: [3; 32],

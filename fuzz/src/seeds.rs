@@ -67,9 +67,11 @@ pub fn all() -> Vec<Seed> {
     let evidence = Evidence::new(*one.signed_header(), *two.signed_header()).unwrap();
     let (topic, id) = (TopicId::from_bytes([3; 32]), BundleId::from_bytes([5; 32]));
 
-    let hello = Hello { network: [1; 32], clock_ms: 1 << 40, topics: vec![[2; 32]; 3] };
+    let mut hello =
+        Hello { network: [1; 32], clock_ms: 1 << 40, topics: vec![[2; 32]; 3], ..Hello::default() };
+    hello.set_keeps(1);
     add("frame", "hello", &wire::hello(&hello));
-    let change = TopicChange { joined: vec![[2; 32]], left: vec![[4; 32]; 2] };
+    let change = TopicChange { joined: vec![[2; 32]], left: vec![[4; 32]; 2], keeps: vec![([2; 32], true)] };
     add("frame", "topics", &wire::topics(&change));
     let mut writer = FrameWriter::with_capacity(0);
     [&one, &many, &empty, &two].into_iter().for_each(|bundle| writer.push(3, bundle));

@@ -223,7 +223,9 @@ pub fn traffic() -> Vec<Seed> {
     }
     net.rest();
     let topics: Vec<_> = TOPICS.iter().map(|rules| *rules.id().as_bytes()).collect();
-    let hello = Hello { network: *NetworkId::of(NETWORK).as_bytes(), clock_ms: net.now.unix_ms, topics };
+    let network = *NetworkId::of(NETWORK).as_bytes();
+    let mut hello = Hello { network, clock_ms: net.now.unix_ms, topics, ..Hello::default() };
+    hello.set_keeps(0);
     for to_four in [false, true] {
         net.lie(to_four, Lane::Control, wire::hello(&hello));
     }

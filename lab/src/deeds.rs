@@ -208,6 +208,7 @@ async fn wanders(peer: Target, rules: Arc<RuleSet>) {
         network: *rules.network().as_bytes(),
         clock_ms: clock_ms(),
         topics: vec![*rules.id().as_bytes()],
+        ..Hello::default()
     };
     if link.open_lane(Lane::Control).await.is_err()
         || link.send_frame(Lane::Control, &wire::hello(&hello)).await.is_err()

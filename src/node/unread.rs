@@ -77,8 +77,12 @@ mod tests {
         let (peer, link) = (SecretKey::generate(), LinkId(7));
         let rules = topic.bind(NetworkId::of("n")).unwrap();
         let clock_ms = crate::node::outside::Outside::default().unix_ms();
-        let hello =
-            Hello { network: *rules.network().as_bytes(), clock_ms, topics: vec![*rules.id().as_bytes()] };
+        let hello = Hello {
+            network: *rules.network().as_bytes(),
+            clock_ms,
+            topics: vec![*rules.id().as_bytes()],
+            ..Hello::default()
+        };
         let tick = rules.tick_len().tick_at(clock_ms);
         let said = (0..100).map(|slot| {
             let mut frame = FrameWriter::with_capacity(0);

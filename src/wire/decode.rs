@@ -31,12 +31,15 @@ fn frame(payload: Bytes) -> Result<Frame, DecodeError> {
         Kind::Hello => {
             let hello: Hello = rare(content)?;
             topic_list(&hello.topics)?;
-            Ok(Frame::Hello(hello))
+            if hello.is_canonical() { Ok(Frame::Hello(hello)) } else { Err(DecodeError::NotCanonical) }
         }
         Kind::Topics => {
             let change: TopicChange = rare(content)?;
             topic_list(&change.joined)?;
             topic_list(&change.left)?;
+            if change.keeps.len() > MAX_TOPICS_PER_FRAME {
+                return Err(DecodeError::Length);
+            }
             Ok(Frame::Topics(change))
         }
         Kind::Goodbye => Ok(Frame::Goodbye(rare::<Goodbye>(content)?)),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::MAX_TOPICS_PER_FRAME;
 use super::bundles::Bundles;
 use super::history::{Ask, Fetch, More, Page, Tell};
 use crate::rumor::{BundleId, Evidence, SignedHeader, TopicId};
@@ -47,7 +48,7 @@ pub enum Frame {
 }
 
 /// The first frame of each side.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// [`NetworkId`](crate::rumor::NetworkId) of the sender: links between networks are closed.
     pub network: [u8; 32],
@@ -55,15 +56,42 @@ pub struct Hello {
     pub clock_ms: u64,
     /// Ids of the topics it relays, at most [`MAX_TOPICS_PER_FRAME`](super::MAX_TOPICS_PER_FRAME).
     pub topics: Vec<[u8; 32]>,
+    /// Whose past it keeps and tells: bit `i % 8` of byte `i / 8` stands for `topics[i]`. No bit stands for more than there are.
+    pub keeps: [u8; MAX_TOPICS_PER_FRAME.div_ceil(8)],
+}
+
+impl Hello {
+    /// Whether the sender keeps and tells the past of a topic that it names.
+    #[must_use]
+    pub fn keeps(&self, index: usize) -> bool {
+        let byte = self.keeps.get(index / 8).copied().unwrap_or(0);
+        index < self.topics.len() && byte >> (index % 8) & 1 == 1
+    }
+
+    /// Says so of `topics[index]`.
+    pub fn set_keeps(&mut self, index: usize) {
+        if let Some(byte) = self.keeps.get_mut(index / 8) {
+            *byte |= 1 << (index % 8);
+        }
+    }
+
+    /// Whether each bit stands for a topic.
+    pub(super) fn is_canonical(&self) -> bool {
+        let all = MAX_TOPICS_PER_FRAME.div_ceil(8).saturating_mul(8);
+        let bit = |index: usize| self.keeps.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1);
+        (self.topics.len()..all).all(|index| !bit(index))
+    }
 }
 
 /// Topics joined or left while the link lives.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicChange {
     /// Newly relayed; or relayed already, and please announce once more all that you hold of it.
     pub joined: Vec<[u8; 32]>,
     /// No longer relayed.
     pub left: Vec<[u8; 32]>,
+    /// Topics whose past it keeps and tells from now on, or no longer. One that it relays newly it keeps only if this says so.
+    pub keeps: Vec<([u8; 32], bool)>,
 }
 
 /// The last frame of a link.

@@ -59,7 +59,8 @@ pub const MAX_TOPICS_PER_FRAME: usize = MAX_TOPICS_PER_LINK;
 /// Largest hop budget with a meaning: 8^4 pushes reach 5 % of 80 000 nodes. Larger values are read as this.
 pub const MAX_HOPS: u8 = 4;
 /// Longest hello, topic-change or goodbye content, bytes: checked before postcard sees it.
-pub const MAX_RARE_LEN: usize = 64 + 2 * (3 + 32 * MAX_TOPICS_PER_FRAME);
+pub const MAX_RARE_LEN: usize =
+    64 + 16 + 2 * (3 + 32 * MAX_TOPICS_PER_FRAME) + (3 + 33 * MAX_TOPICS_PER_FRAME);
 
 const _: () = assert!(MAX_FRAME_LEN > 2 + HEADER_LEN + 64 + 4 + MAX_BODY as usize);
 const _: () = assert!(MAX_FRAME_LEN > MAX_TELL_LEN + 46 && MAX_TELL_LEN >= 4 + 74 * MAX_HEADS_PER_LIST);

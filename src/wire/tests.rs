@@ -21,8 +21,8 @@ fn one_of_each() -> Vec<Bytes> {
     bundles.push(1, &bundle(0, 3));
     bundles.push(0, &bundle(1, 300));
     vec![
-        hello(&Hello { network: [1; 32], clock_ms: 1 << 40, topics: vec![[2; 32]; 3] }),
-        topics(&TopicChange { joined: vec![[2; 32]], left: vec![] }),
+        hello(&Hello { network: [1; 32], clock_ms: 1 << 40, topics: vec![[2; 32]; 3], keeps: keeps(&[1]) }),
+        topics(&TopicChange { joined: vec![[2; 32]], left: vec![], keeps: vec![([2; 32], true)] }),
         bundles.finish(),
         announce(&TopicId::from_bytes([3; 32]), &[(id, 9)]),
         headers(&[signed]),
@@ -190,7 +190,7 @@ fn no_frame_tolerates_a_missing_or_extra_byte() {
 
 #[test]
 fn padded_varints_are_refused() {
-    let frame = hello(&Hello { network: [1; 32], clock_ms: 1, topics: vec![] });
+    let frame = hello(&Hello { network: [1; 32], clock_ms: 1, topics: vec![], ..Hello::default() });
     let mut padded = frame[..33].to_vec();
     padded.extend_from_slice(&[0x81, 0x00, 0x00]); // 1 as a varint of two bytes, then no topics
     assert_eq!(Frame::decode(padded.into()), Err(DecodeError::NotCanonical));
@@ -224,14 +224,53 @@ fn limits_are_the_same_for_reader_and_writer() {
     let more = [full.as_ref(), &[0], small.encoded()].concat();
     assert_eq!(decode_fully(more.into()), Err(DecodeError::Length));
 
-    let topics =
-        |count| hello(&Hello { network: [1; 32], clock_ms: u64::MAX, topics: vec![[255; 32]; count] });
+    let topics = |count| {
+        hello(&Hello {
+            network: [1; 32],
+            clock_ms: u64::MAX,
+            topics: vec![[255; 32]; count],
+            ..Hello::default()
+        })
+    };
     assert!(Frame::decode(topics(MAX_TOPICS_PER_FRAME)).is_ok());
     assert_eq!(Frame::decode(topics(MAX_TOPICS_PER_FRAME + 1)), Err(DecodeError::Length));
+    let change = |count| {
+        let list = vec![[255; 32]; count];
+        let keeps = vec![([255; 32], true); count];
+        super::topics(&TopicChange { joined: list.clone(), left: list, keeps })
+    };
+    assert!(Frame::decode(change(MAX_TOPICS_PER_FRAME)).is_ok());
+    let keeps = vec![([255; 32], true); MAX_TOPICS_PER_FRAME + 1];
+    let more = super::topics(&TopicChange { keeps, ..TopicChange::default() });
+    assert_eq!(Frame::decode(more), Err(DecodeError::Length));
     assert_eq!(
         Frame::decode(vec![5; MAX_FRAME_LEN + 1].into()),
         Err(DecodeError::FrameLength(MAX_FRAME_LEN + 1))
     );
+}
+
+/// The bits of these topics.
+fn keeps(topics: &[usize]) -> [u8; 16] {
+    let mut hello = Hello { topics: vec![[0; 32]; MAX_TOPICS_PER_FRAME], ..Hello::default() };
+    topics.iter().for_each(|index| hello.set_keeps(*index));
+    hello.keeps
+}
+
+#[test]
+fn a_hello_says_which_topics_are_kept_and_no_more() {
+    let said = |count, kept: &[usize]| {
+        let frame = hello(&Hello { topics: vec![[2; 32]; count], keeps: keeps(kept), ..Hello::default() });
+        Frame::decode(frame).map(|frame| {
+            let Frame::Hello(hello) = frame else { panic!("not a hello") };
+            (0..count + 9).filter(|index| hello.keeps(*index)).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(said(3, &[0, 2]), Ok(vec![0, 2]));
+    assert_eq!(said(128, &[0, 63, 64, 127]), Ok(vec![0, 63, 64, 127]));
+    // A bit that stands for no topic would be a second encoding of the same.
+    assert_eq!(said(3, &[3]), Err(DecodeError::NotCanonical));
+    assert_eq!(said(127, &[127]), Err(DecodeError::NotCanonical));
+    assert_eq!(said(0, &[0]), Err(DecodeError::NotCanonical));
 }
 
 #[test]

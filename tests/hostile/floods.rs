@@ -72,9 +72,20 @@ async fn topic_flood_is_refused() {
     let mut liar = Liar::dial(&scene.victim.node).await;
     let full = wire::Hello { topics: topics(0, 128), ..hello(&[]) };
     liar.control(wire::hello(&full)).await;
-    liar.control(wire::topics(&TopicChange { joined: topics(0, 1), left: topics(5, 1) })).await;
-    liar.control(wire::topics(&TopicChange { joined: topics(5, 1), left: vec![] })).await;
-    liar.control(wire::topics(&TopicChange { joined: topics(200, 1), left: vec![] })).await;
+    liar.control(wire::topics(&TopicChange {
+        joined: topics(0, 1),
+        left: topics(5, 1),
+        ..TopicChange::default()
+    }))
+    .await;
+    liar.control(wire::topics(&TopicChange { joined: topics(5, 1), left: vec![], ..TopicChange::default() }))
+        .await;
+    liar.control(wire::topics(&TopicChange {
+        joined: topics(200, 1),
+        left: vec![],
+        ..TopicChange::default()
+    }))
+    .await;
     assert_eq!(liar.closed_for().await, Reason::TooManyTopics);
     assert!(scene.victim.node.stats().await.unwrap().banned.is_empty());
     // Changes at full speed: the victim goes on with the others meanwhile.
@@ -82,7 +93,7 @@ async fn topic_flood_is_refused() {
     for n in 0..2000u32 {
         let one = vec![[(n % 100) as u8; 32]];
         let (joined, left) = if n % 2 == 0 { (one, vec![]) } else { (vec![], one) };
-        restless.control(wire::topics(&TopicChange { joined, left })).await;
+        restless.control(wire::topics(&TopicChange { joined, left, ..TopicChange::default() })).await;
     }
     scene.gossips_on().await;
     scene.nobody_is_blamed().await;
@@ -124,7 +135,7 @@ async fn topic_changes_do_not_buy_walks_through_all_that_is_held() {
     until("all held", &scene.victim.node, |stats| stats.counters.accepted >= HELD).await;
     // Changes of nothing, at seven bytes each.
     let mut liar = Liar::greet(&topic).await;
-    let change = wire::topics(&TopicChange { joined: vec![], left: vec![] });
+    let change = wire::topics(&TopicChange { joined: vec![], left: vec![], ..TopicChange::default() });
     let before = scene.victim.node.stats().await.unwrap().counters.frames_in;
     let flood = async {
         for _ in 0..50_000 {

@@ -104,7 +104,7 @@ impl Liar {
 
 pub(crate) fn hello(topics: &[TopicId]) -> Hello {
     let topics = topics.iter().map(|topic| *topic.as_bytes()).collect();
-    Hello { network: *NetworkId::of(NETWORK).as_bytes(), clock_ms: unix_ms(), topics }
+    Hello { network: *NetworkId::of(NETWORK).as_bytes(), clock_ms: unix_ms(), topics, ..Hello::default() }
 }
 
 /// The tick of the topic so many milliseconds ago.

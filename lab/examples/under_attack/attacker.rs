@@ -171,6 +171,7 @@ impl Lanes {
             network: *rules.network().as_bytes(),
             clock_ms: unix_ms(),
             topics: vec![*rules.id().as_bytes()],
+            ..Hello::default()
         };
         lanes.send(Lane::Control, &wire::hello(&hello)).await?;
         Ok(lanes)

@@ -231,7 +231,8 @@ async fn hang_up(mut link: BarePeer, rules: &RuleSet) {
         }
     }
     let topics = vec![*rules.id().as_bytes()];
-    let hello = Hello { network: *rules.network().as_bytes(), clock_ms: clock_ms(), topics };
+    let hello =
+        Hello { network: *rules.network().as_bytes(), clock_ms: clock_ms(), topics, ..Hello::default() };
     let _ = link.send_frame(Lane::Control, &wire::hello(&hello)).await;
     link.recv_frame().await;
     link.close(0, b"");

@@ -34,7 +34,8 @@ impl Adversary for TopicFlooder {
         self.next = me.now().mono.plus(BEAT);
         let mut joined: Vec<_> = (0..AT_ONCE).map(|_| me.bytes()).collect();
         joined.sort_unstable();
-        let (links, lie) = (me.targets(), wire::topics(&TopicChange { joined, left: Vec::new() }));
+        let (links, lie) =
+            (me.targets(), wire::topics(&TopicChange { joined, left: Vec::new(), ..TopicChange::default() }));
         me.say(&links, &lie);
     }
 }
@@ -63,8 +64,9 @@ impl Adversary for Waverer {
     fn wake(&mut self, me: &mut Me) {
         self.next = me.now().mono.plus(BEAT);
         let (links, id) = (me.targets(), vec![*me.rules().id().as_bytes()]);
-        let leaves = wire::topics(&TopicChange { joined: Vec::new(), left: id.clone() });
-        let joins = wire::topics(&TopicChange { joined: id, left: Vec::new() });
+        let leaves =
+            wire::topics(&TopicChange { joined: Vec::new(), left: id.clone(), ..TopicChange::default() });
+        let joins = wire::topics(&TopicChange { joined: id, left: Vec::new(), ..TopicChange::default() });
         for _ in 0..CHANGES {
             me.say(&links, &leaves);
             me.say(&links, &joins);

@@ -9,6 +9,7 @@ use crate::protocol::limits::{EVIDENCE_QUEUE, HELLO_DEADLINE, STALL_DEADLINE, ST
 use crate::protocol::links::clock::PeerClock;
 use crate::protocol::links::{Link, Pause};
 use crate::protocol::linkset::Slot;
+use crate::protocol::repair::KeptTopic;
 use crate::protocol::timers::Timer;
 use crate::protocol::topics::window::Window;
 use crate::protocol::{Action, DownReason, Event, LinkId, Offence};
@@ -41,12 +42,22 @@ impl Engine {
         let (config, keyed) = (&self.cx.config, self.cx.keyed);
         let hash_selected = config.is_hash_selected(&self.cx.network, &peer, &self.cx.node);
         let mut link = Link::new(id, slot, peer, dialled, hash_selected, self.cx.now.mono, config, keyed);
-        let told = self.topics.keys().filter(|topic| !self.repair.is_opening(topic));
-        let topics = told.map(|topic| *topic.as_bytes()).collect();
-        let hello = Hello { network: *self.cx.network.as_bytes(), clock_ms: self.cx.now.unix_ms, topics };
-        link.outbox_mut().frame(wire::hello(&hello));
+        link.outbox_mut().frame(wire::hello(&self.greeting()));
         self.links.insert(link);
         self.cx.dirty.insert(slot);
+    }
+
+    /// What a new link is told: what we relay, and of what we tell the past.
+    fn greeting(&self) -> Hello {
+        let mut hello =
+            Hello { network: *self.cx.network.as_bytes(), clock_ms: self.cx.now.unix_ms, ..Hello::default() };
+        for topic in self.topics.keys().filter(|topic| !self.repair.is_opening(topic)) {
+            hello.topics.push(*topic.as_bytes());
+            if self.repair.topic(topic).is_some_and(KeptTopic::keeps) {
+                hello.set_keeps(hello.topics.len().saturating_sub(1));
+            }
+        }
+        hello
     }
 
     /// A place in the table of links. Who had what is remembered by place, so before places are used a second time the
@@ -76,8 +87,11 @@ impl Engine {
             self.event(Event::LinkRefused { peer, reason });
             return self.close(id, reason);
         }
+        let kept = (0..hello.topics.len()).filter(|index| hello.keeps(*index));
+        let kept: Vec<_> = kept.filter_map(|index| hello.topics.get(index)).copied().collect();
         let topics = hello.topics.into_iter().map(TopicId::from_bytes).collect();
         link.greeted(topics, PeerClock::new(hello.clock_ms, self.cx.now.mono), self.cx.now.mono);
+        kept.into_iter().for_each(|topic| link.set_keeps(TopicId::from_bytes(topic), true));
         self.cx.topology += 1;
         self.publisher.is_linked(self.cx.now.mono);
         let (peer, dialled) = (link.peer(), link.is_dialled());
@@ -110,8 +124,12 @@ impl Engine {
 
     /// Our clock has jumped: peers that go by what it showed would take theirs for wrong.
     pub(super) fn tell_clock(&mut self) {
-        let hello =
-            Hello { network: *self.cx.network.as_bytes(), clock_ms: self.cx.now.unix_ms, topics: Vec::new() };
+        let hello = Hello {
+            network: *self.cx.network.as_bytes(),
+            clock_ms: self.cx.now.unix_ms,
+            topics: Vec::new(),
+            ..Hello::default()
+        };
         let frame = wire::hello(&hello);
         for link in self.links.iter_mut().filter(|link| link.is_open()) {
             link.outbox_mut().frame(frame.clone());
@@ -137,6 +155,9 @@ impl Engine {
         if link.topics().len() > MAX_TOPICS_PER_LINK {
             let id = link.id();
             return self.close(id, Reason::TooManyTopics);
+        }
+        for (topic, keeps) in change.keeps {
+            link.set_keeps(TopicId::from_bytes(topic), keeps);
         }
         for topic in &joined {
             // Whoever comes back to a topic may have forgotten what it had of it.
@@ -189,7 +210,20 @@ impl Engine {
     }
 
     pub(super) fn tell_topics(&mut self, joined: Vec<[u8; 32]>, left: Vec<[u8; 32]>) {
-        let frame = wire::topics(&TopicChange { joined, left });
+        self.tell_change(&TopicChange { joined, left, ..TopicChange::default() });
+    }
+
+    /// Peers are told whether they may ask us about the past of a topic, if that has changed.
+    #[allow(dead_code, reason = "the half that asks decides it")]
+    pub(super) fn set_keeps(&mut self, topic: TopicId, keeps: bool) {
+        if self.repair.topic_mut(&topic).is_some_and(|kept| kept.set_keeps(keeps)) {
+            let keeps = vec![(*topic.as_bytes(), keeps)];
+            self.tell_change(&TopicChange { keeps, ..TopicChange::default() });
+        }
+    }
+
+    fn tell_change(&mut self, change: &TopicChange) {
+        let frame = wire::topics(change);
         // Also where hellos are still under way: ours is ahead of it on the same lane.
         for link in self.links.iter_mut().filter(|link| !link.is_closing()) {
             link.outbox_mut().frame(frame.clone());
@@ -333,7 +367,11 @@ impl Engine {
                 let missed = link.take_missed(relayed, room);
                 let joined: Vec<_> = missed.iter().map(|topic| *topic.as_bytes()).collect();
                 if !joined.is_empty() {
-                    link.outbox_mut().frame(wire::topics(&TopicChange { joined, left: Vec::new() }));
+                    link.outbox_mut().frame(wire::topics(&TopicChange {
+                        joined,
+                        left: Vec::new(),
+                        ..TopicChange::default()
+                    }));
                     self.cx.dirty.insert(link.slot());
                 }
             }

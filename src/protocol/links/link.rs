@@ -52,6 +52,8 @@ pub(in crate::protocol) struct Link {
     up_since: Mono,
     /// It has taken the place of another.
     replaces: bool,
+    /// Of those, the ones whose past it keeps and tells. Sorted.
+    kept: Vec<TopicId>,
     /// When it brought its last frame.
     last_frame: Mono,
     /// Topics that the peer relays, whether or not we do. Sorted, at most `MAX_TOPICS_PER_LINK`.
@@ -102,6 +104,7 @@ impl Link {
             dialled,
             hash_selected,
             phase: Phase::Greeting,
+            kept: Vec::new(),
             up_since: now,
             replaces: false,
             last_frame: now,
@@ -234,6 +237,7 @@ impl Link {
     pub(in crate::protocol) fn change_topics(
         &mut self,
         joined: &[TopicId],
+        self.kept.retain(|topic| !changed.contains(topic));
         left: impl Iterator<Item = TopicId>,
     ) -> (Vec<TopicId>, Vec<TopicId>) {
         let mut changed: Vec<_> = left.filter(|topic| self.relays_id(topic)).collect();
@@ -242,6 +246,27 @@ impl Link {
         changed.extend(joined.iter().filter(|topic| !self.relays_id(topic)));
         self.topics.extend_from_slice(joined);
         self.topics.sort_unstable();
+    /// Whether the peer keeps and tells the past of a topic, and the link is live and stays so.
+    #[allow(dead_code, reason = "the half that asks needs it")]
+    pub(in crate::protocol) fn keeps(&self, topic: &TopicId) -> bool {
+        self.is_in_use() && self.kept.binary_search(topic).is_ok()
+    }
+
+    /// Of how many topics it does.
+    #[cfg(test)]
+    pub(in crate::protocol) const fn keeps_in_all(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// The peer keeps and tells the past of a topic from now on, or no longer. Of one that it does not relay nothing is remembered.
+    pub(in crate::protocol) fn set_keeps(&mut self, topic: TopicId, keeps: bool) {
+        match self.kept.binary_search(&topic) {
+            Ok(at) if !keeps => drop(self.kept.remove(at)),
+            Err(at) if keeps && self.relays_id(&topic) => self.kept.insert(at, topic),
+            _ => {}
+        }
+    }
+
         self.topics.dedup();
         (changed, again)
     }

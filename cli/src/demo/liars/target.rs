@@ -42,6 +42,7 @@ pub async fn greet(key: &SecretKey, peer: Target, rules: &RuleSet) -> Result<Bar
         network: *rules.network().as_bytes(),
         clock_ms: clock_ms(),
         topics: vec![*rules.id().as_bytes()],
+        ..Hello::default()
     };
     link.send_frame(Lane::Control, &wire::hello(&hello)).await?;
     Ok(link)

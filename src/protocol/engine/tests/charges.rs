@@ -86,7 +86,7 @@ fn a_change_of_topics_wakes_the_authors_that_wait_in_them_and_is_charged_for_it(
     let change = |topics: &[&std::sync::Arc<RuleSet>], joins: bool| {
         let topics: Vec<_> = topics.iter().map(|rules| *rules.id().as_bytes()).collect();
         let (joined, left) = if joins { (topics, vec![]) } else { (vec![], topics) };
-        TopicChange { joined, left }
+        TopicChange { joined, left, ..TopicChange::default() }
     };
     let slot = {
         let engine = &world.nodes[0].engine;

@@ -180,7 +180,7 @@ fn neighbours_with_wrong_clocks_that_came_to_us_do_not_silence_us() {
     for _ in 0..9 {
         let hostile = world.silent_hostile(0);
         let network = *NetworkId::of(super::world::NETWORK).as_bytes();
-        let hello = Hello { network, clock_ms: 5, topics: vec![*rules.id().as_bytes()] };
+        let hello = Hello { network, clock_ms: 5, topics: vec![*rules.id().as_bytes()], ..Hello::default() };
         world.says(hostile, Lane::Control, wire::hello(&hello));
     }
     world.run(1_000);
@@ -223,7 +223,11 @@ fn neighbours_that_tell_another_time_with_each_frame_are_looked_at_once_a_second
     for n in 0..200 {
         let clock_ms = if n % 2 == 0 { 5 } else { super::world::BEGIN_MS };
         for hostile in &hostiles {
-            world.says(*hostile, Lane::Control, wire::hello(&Hello { network, clock_ms, topics: vec![] }));
+            world.says(
+                *hostile,
+                Lane::Control,
+                wire::hello(&Hello { network, clock_ms, topics: vec![], ..Hello::default() }),
+            );
         }
         world.run(10);
     }

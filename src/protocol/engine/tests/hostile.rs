@@ -82,7 +82,12 @@ impl World {
     pub(super) fn hello(&self) -> Bytes {
         let topics = self.topics.iter().map(|rules| *rules.id().as_bytes()).collect();
         let clock_ms = super::world::BEGIN_MS + self.millis();
-        wire::hello(&Hello { network: *NetworkId::of(NETWORK).as_bytes(), clock_ms, topics })
+        wire::hello(&Hello {
+            network: *NetworkId::of(NETWORK).as_bytes(),
+            clock_ms,
+            topics,
+            ..Hello::default()
+        })
     }
 
     pub(super) fn says(&mut self, hostile: usize, lane: Lane, payload: Bytes) {

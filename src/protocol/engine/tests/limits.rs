@@ -94,7 +94,7 @@ fn topic_flood_is_refused() {
         world.says(
             greedy,
             Lane::Control,
-            wire::topics(&TopicChange { joined: topics(from), left: Vec::new() }),
+            wire::topics(&TopicChange { joined: topics(from), left: Vec::new(), ..TopicChange::default() }),
         );
     }
     world.run(100);
@@ -127,7 +127,7 @@ fn a_topic_named_again_and_again_empties_the_askers_own_budget() {
         let topic = *rules.id().as_bytes();
         let before = world.nodes[node].counters();
         let left = if leaves { vec![topic] } else { vec![] };
-        let again = wire::topics(&TopicChange { joined: vec![topic], left });
+        let again = wire::topics(&TopicChange { joined: vec![topic], left, ..TopicChange::default() });
         for _ in 0..20_000 {
             world.says(greedy, Lane::Control, again.clone());
         }
@@ -150,7 +150,11 @@ fn numbers_from_the_wire_are_clamped() {
     let network = *rules.network().as_bytes();
     for clock_ms in [u64::MAX, 0, 1 << 63] {
         let other = world.silent_hostile(0);
-        world.says(other, Lane::Control, wire::hello(&Hello { network, clock_ms, topics: vec![] }));
+        world.says(
+            other,
+            Lane::Control,
+            wire::hello(&Hello { network, clock_ms, topics: vec![], ..Hello::default() }),
+        );
     }
     world.says(hostile, Lane::Control, world.hello());
     world.run(50);

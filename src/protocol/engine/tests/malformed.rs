@@ -166,7 +166,8 @@ fn what_comes_out_of_order_is_closed_and_not_banned() {
     let word = frame_of(0, &[&bundle(&author, &rules, world_tick(), 0, &["word"])]);
     let pull = wire::pull(&rules.id(), &[fake_id(1)]);
     let topics = vec![*rules.id().as_bytes()];
-    let hello = wire::hello(&Hello { network: *rules.network().as_bytes(), clock_ms: 0, topics });
+    let hello =
+        wire::hello(&Hello { network: *rules.network().as_bytes(), clock_ms: 0, topics, ..Hello::default() });
     for case in
         [(Lane::Control, word), (Lane::Rumors, pull.clone()), (Lane::Replies, pull), (Lane::Control, hello)]
     {

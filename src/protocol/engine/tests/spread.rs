@@ -172,8 +172,8 @@ fn what_was_pushed_or_announced_to_a_link_is_not_announced_to_it_again() {
     // When each leaves the topic and comes back, then it is told all of it: it may have forgotten what it had.
     let topic = vec![*rules.id().as_bytes()];
     for reader in readers {
-        let leaves = TopicChange { joined: Vec::new(), left: topic.clone() };
-        let returns = TopicChange { joined: topic.clone(), left: Vec::new() };
+        let leaves = TopicChange { joined: Vec::new(), left: topic.clone(), ..TopicChange::default() };
+        let returns = TopicChange { joined: topic.clone(), left: Vec::new(), ..TopicChange::default() };
         for change in [leaves, returns] {
             world.says(reader, Lane::Control, wire::topics(&change));
         }

@@ -430,7 +430,7 @@ fn topics_that_were_joined_spoken_in_and_left_leave_nothing_behind() {
         let other = rules(&format!("{n}"));
         let topic = *other.id().as_bytes();
         join(&mut world, node, &other);
-        let joined = TopicChange { joined: vec![topic], left: vec![] };
+        let joined = TopicChange { joined: vec![topic], left: vec![], ..TopicChange::default() };
         world.says(hostile, Lane::Control, wire::topics(&joined));
         world.run(11);
         let publish_id = world.publish(node, &other, "word");
@@ -442,7 +442,7 @@ fn topics_that_were_joined_spoken_in_and_left_leave_nothing_behind() {
             world.nodes[node].published[&publish_id]
         );
         leave(&mut world, node, &other);
-        let left = TopicChange { joined: vec![], left: vec![topic] };
+        let left = TopicChange { joined: vec![], left: vec![topic], ..TopicChange::default() };
         world.says(hostile, Lane::Control, wire::topics(&left));
     }
     // When ten minutes are over, then nothing of them is left.
@@ -453,7 +453,7 @@ fn topics_that_were_joined_spoken_in_and_left_leave_nothing_behind() {
     let first = rules("2999");
     join(&mut world, node, &first);
     let topic = *first.id().as_bytes();
-    let joined = TopicChange { joined: vec![topic], left: vec![] };
+    let joined = TopicChange { joined: vec![topic], left: vec![], ..TopicChange::default() };
     world.says(hostile, Lane::Control, wire::topics(&joined));
     world.nodes[node].skew_ms = -601_000;
     world.run(11);
