@@ -198,7 +198,7 @@ struct Peer {
     link: LinkId,
     peer: u8,
     closing: bool,
-    paused: bool,
+    paused: [bool; Lane::COUNT],
     in_flight: [usize; Lane::COUNT],
     /// Frames that the engine sent, the last few.
     got: VecDeque<(Lane, Bytes)>,
@@ -521,7 +521,7 @@ impl Driver {
             link,
             peer,
             closing: false,
-            paused: false,
+            paused: [false; Lane::COUNT],
             in_flight: [0; Lane::COUNT],
             got: VecDeque::new(),
             asked: HashSet::new(),
@@ -588,7 +588,7 @@ impl Driver {
     /// A frame arrives, unless the engine has stopped reading there.
     fn frame(&mut self, link: u8, lane: Lane, payload: Bytes) {
         let Some(peer) = self.peer(link) else { return };
-        if peer.paused {
+        if peer.paused[lane.index()] {
             return;
         }
         let (link, key, open) = (peer.link, peer_key(peer.peer), !peer.closing);
@@ -645,8 +645,8 @@ impl Driver {
                     self.wrote(&bundle);
                 }
             }
-            Action::PauseReading(link) => self.set_paused(link, true),
-            Action::ResumeReading(link) => self.set_paused(link, false),
+            Action::PauseReading(link, lane) => self.set_paused(link, lane, true),
+            Action::ResumeReading(link, lane) => self.set_paused(link, lane, false),
             Action::Close { link, .. } => {
                 if let Some(peer) = self.peers.iter_mut().find(|peer| peer.link == link) {
                     assert!(!peer.closing, "closed twice");
@@ -689,10 +689,10 @@ impl Driver {
         self.own.push(bundle.clone());
     }
 
-    fn set_paused(&mut self, link: LinkId, paused: bool) {
+    fn set_paused(&mut self, link: LinkId, lane: Lane, paused: bool) {
         if let Some(peer) = self.peers.iter_mut().find(|peer| peer.link == link) {
-            assert_ne!(peer.paused, paused, "paused or resumed twice");
-            peer.paused = paused;
+            assert_ne!(peer.paused[lane.index()], paused, "paused or resumed twice");
+            peer.paused[lane.index()] = paused;
         }
     }
 

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use super::closed::{LinkClosed, code};
 use super::connection::Connection;
 use super::event::LinkEvent;
-use super::reader::ReaderContext;
+use super::reader::{ReaderContext, bit};
 use super::trace::{LinkSpan, link_ended};
 use super::writer::{Closing, WriterContext};
 use crate::protocol::LinkId;
@@ -42,7 +42,8 @@ pub struct Link {
     close: mpsc::UnboundedSender<(u32, Bytes)>,
     connection: quinn::Connection,
     lanes: [mpsc::UnboundedSender<Bytes>; Lane::COUNT],
-    paused: watch::Sender<bool>,
+    /// A bit for each lane that is not read.
+    paused: watch::Sender<u8>,
 }
 
 impl Link {
@@ -51,7 +52,7 @@ impl Link {
     pub fn spawn(id: LinkId, connection: Connection, events: mpsc::Sender<LinkEvent>) -> Self {
         let span = LinkSpan::new(id, &connection);
         let connection = connection.into_quinn();
-        let (paused, paused_in) = watch::channel(false);
+        let (paused, paused_in) = watch::channel(0);
         let (closing, closing_in) = watch::channel(Closing::No);
         let (close, close_in) = mpsc::unbounded_channel();
         let writer = WriterContext {
@@ -86,15 +87,15 @@ impl Link {
         fits && self.lanes.get(lane.index()).is_some_and(|queue| queue.send(frame).is_ok())
     }
 
-    /// Stops reading all lanes: QUIC flow control then stops the peer, and nothing is lost. Frames that were already read
+    /// Stops reading a lane: QUIC flow control then stops the peer, and nothing is lost. Frames that were already read
     /// may still come. Pausing twice is pausing once.
-    pub fn pause_reading(&self) {
-        self.paused.send_replace(true);
+    pub fn pause_reading(&self, lane: Lane) {
+        self.paused.send_modify(|paused| *paused |= bit(lane));
     }
 
     /// Reads on after [`pause_reading`](Self::pause_reading).
-    pub fn resume_reading(&self) {
-        self.paused.send_replace(false);
+    pub fn resume_reading(&self, lane: Lane) {
+        self.paused.send_modify(|paused| *paused &= !bit(lane));
     }
 
     /// Closes the link: what is queued on the control lane goes out first, for at most 1 s, and with the code of
@@ -205,7 +206,7 @@ impl Keeper {
 
     /// Lets the readers hand over what had arrived, unless the node has told them to stop. An offence in it wins.
     async fn drain(&mut self, mut why: LinkClosed) -> LinkClosed {
-        if *self.reader.paused.borrow() || why == LinkClosed::ByUs {
+        if *self.reader.paused.borrow() != 0 || why == LinkClosed::ByUs {
             return why;
         }
         let drained = async {

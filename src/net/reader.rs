@@ -41,12 +41,18 @@ pub(crate) const FINISH_GRACE: Duration = Duration::from_secs(3);
 /// Chunks taken from quinn in one read. Each is what one packet carried, so this is some 20 KiB.
 const CHUNKS_PER_READ: usize = 16;
 
+/// A lane in a set of lanes.
+pub(crate) const fn bit(lane: Lane) -> u8 {
+    1 << lane as u8
+}
+
 /// What the readers of one link share.
 #[derive(Clone, Debug)]
 pub(crate) struct ReaderContext {
     pub(crate) link: LinkId,
     pub(crate) connection: quinn::Connection,
-    pub(crate) paused: watch::Receiver<bool>,
+    /// A bit for each lane that is not read.
+    pub(crate) paused: watch::Receiver<u8>,
     pub(crate) events: mpsc::Sender<LinkEvent>,
     /// One bit for each lane that the peer has opened.
     pub(crate) opened: Arc<AtomicU8>,
@@ -80,7 +86,7 @@ impl ReaderContext {
                 clock = FrameClock::default();
                 self.deliver(lane, frames, cost, &inbox).await?;
             }
-            self.read_some(stream, &mut buffer, &mut clock).await?;
+            self.read_some(lane, stream, &mut buffer, &mut clock).await?;
         }
     }
 
@@ -109,28 +115,28 @@ impl ReaderContext {
         let Some(lane) = Lane::from_byte(number) else {
             return Err(order);
         };
-        let bit = 1u8.checked_shl(u32::from(number)).unwrap_or(0);
-        let before = self.opened.fetch_or(bit, Ordering::Relaxed);
-        if before & bit != 0 { Err(order) } else { Ok(lane) }
+        let before = self.opened.fetch_or(bit(lane), Ordering::Relaxed);
+        if before & bit(lane) != 0 { Err(order) } else { Ok(lane) }
     }
 
     /// Waits until not paused, then reads what is there. The clock of a frame runs only in here, and not while paused.
     async fn read_some(
         &mut self,
+        lane: Lane,
         stream: &mut RecvStream,
         buffer: &mut FrameBuffer,
         clock: &mut FrameClock,
     ) -> Result<(), End> {
         let mut chunks: [Bytes; CHUNKS_PER_READ] = std::array::from_fn(|_| Bytes::new());
         loop {
-            let open = self.paused.wait_for(|paused| !paused).await.map(|_| ());
+            let open = self.paused.wait_for(|paused| paused & bit(lane) == 0).await.map(|_| ());
             open.map_err(|_| End(LinkClosed::ByUs, false))?;
             let limit = buffer.is_partial().then(|| clock.left());
             let started = Instant::now();
             let read = tokio::select! {
                 biased;
                 // Reading is cancel-safe: what was not returned is still in the stream.
-                _ = self.paused.wait_for(|paused| *paused) => None,
+                _ = self.paused.wait_for(|paused| paused & bit(lane) != 0) => None,
                 read = stream.read_chunks(&mut chunks) => Some(read),
                 () = expiry(limit) => return Err(End(LinkClosed::FrameTooSlow, false)),
             };

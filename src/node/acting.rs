@@ -6,7 +6,6 @@ use std::time::Instant;
 use super::actor::Actor;
 use super::message::Message;
 use crate::key::PublicKey;
-use crate::net::Link;
 use crate::protocol::{Action, Input, Validation, ValidationId};
 use crate::rumor::Bundle;
 
@@ -43,10 +42,12 @@ impl Actor {
                         port.missed(from_ms, to_ms);
                     }
                 }
-                Action::PauseReading(link) => self.links.get(&link).into_iter().for_each(Link::pause_reading),
-                Action::ResumeReading(link) => {
-                    self.links.get(&link).into_iter().for_each(Link::resume_reading);
-                    self.read_on(link);
+                Action::PauseReading(link, lane) => {
+                    self.links.get(&link).into_iter().for_each(|link| link.pause_reading(lane));
+                }
+                Action::ResumeReading(link, lane) => {
+                    self.links.get(&link).into_iter().for_each(|link| link.resume_reading(lane));
+                    self.read_on(link, lane);
                 }
                 Action::Close { link, reason } => {
                     if let Some(link) = self.links.get(&link) {

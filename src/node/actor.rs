@@ -32,6 +32,7 @@ use crate::protocol::keeping::KeepOptions;
 use crate::protocol::{Config, Dialler, Engine, Event, Impairment, Input, LinkId, Mono, Now, PublishError};
 use crate::rumor::{NetworkId, RuleSet, TopicId};
 use crate::store::PositionLog;
+use crate::wire::Lane;
 
 /// Things taken from a channel before the engine is asked what to do: what is batched into one bundle, one batch of
 /// signatures, one write.
@@ -243,7 +244,7 @@ impl Actor {
             match event {
                 LinkEvent::Frames { link, lane, frames, permit } => {
                     let mut frames = frames.into_iter();
-                    while self.reads(link)
+                    while self.reads(link, lane)
                         && let Some(payload) = frames.next()
                     {
                         self.handle(Input::Frame { link, lane, payload });
@@ -260,15 +261,15 @@ impl Actor {
         }
     }
 
-    /// Whether a link's next frame may be handled at once: it is read, and none waits before it.
-    fn reads(&self, link: LinkId) -> bool {
-        self.unread.is_empty(link) && self.parts.engine.is_read(link)
+    /// Whether the next frame of a lane may be handled at once: it is read, and none waits before it.
+    fn reads(&self, link: LinkId, lane: Lane) -> bool {
+        self.unread.is_empty(link, lane) && self.parts.engine.is_read(link, lane)
     }
 
-    /// Handles what waits, until the engine has enough again.
-    pub(super) fn read_on(&mut self, link: LinkId) {
-        while self.parts.engine.is_read(link)
-            && let Some((lane, payload)) = self.unread.next(link)
+    /// Handles what waits of a lane, and of those that are paused with it, until the engine has enough again.
+    pub(super) fn read_on(&mut self, link: LinkId, lane: Lane) {
+        while self.parts.engine.is_read(link, lane)
+            && let Some((lane, payload)) = self.unread.next(link, lane)
         {
             self.handle(Input::Frame { link, lane, payload });
         }

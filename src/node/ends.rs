@@ -3,7 +3,7 @@
 use super::actor::Actor;
 use crate::net::{Connection, Link, LinkClosed};
 use crate::protocol::{DownReason, Ending, Event, Input, LinkId, Offence};
-use crate::wire::Reason;
+use crate::wire::{Lane, Reason};
 
 impl Actor {
     /// A number for a link that is about to be.
@@ -54,7 +54,9 @@ impl Actor {
 
     pub(super) fn on_link_closed(&mut self, link: LinkId, why: &LinkClosed) {
         // No pause can slow it any more, and what it has said may be of use.
-        while let Some((lane, payload)) = self.unread.next(link) {
+        while let Some((lane, payload)) =
+            self.unread.next(link, Lane::Control).or_else(|| self.unread.next(link, Lane::History))
+        {
             self.handle(Input::Frame { link, lane, payload });
         }
         self.links.remove(&link);

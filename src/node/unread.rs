@@ -9,11 +9,27 @@ use crate::net::FramePermit;
 use crate::protocol::LinkId;
 use crate::wire::Lane;
 
-/// By link, in the order they came. Bounded by the permits that they hold: 128 KiB for each lane of a link
-/// (`net/reader.rs`, `LANE_INBOX`).
+/// By link, what is said of the past apart, each in the order in which it came. Bounded by the permits that they hold: 128 KiB for each
+/// lane of a link (`net/reader.rs`, `LANE_INBOX`).
 #[derive(Debug, Default)]
 pub(super) struct Unread {
-    links: HashMap<LinkId, VecDeque<Reading>>,
+    links: HashMap<(LinkId, Paused), VecDeque<Reading>>,
+}
+
+/// Lanes that are paused together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Paused {
+    Living,
+    History,
+}
+
+impl Paused {
+    const fn with(lane: Lane) -> Self {
+        match lane {
+            Lane::Control | Lane::Rumors | Lane::Replies => Self::Living,
+            Lane::History => Self::History,
+        }
+    }
 }
 
 /// Frames of one read, until the last of them is handled.
@@ -25,8 +41,9 @@ struct Reading {
 }
 
 impl Unread {
-    pub(super) fn is_empty(&self, link: LinkId) -> bool {
-        !self.links.contains_key(&link)
+    /// Whether nothing waits of a lane, or of those that are paused with it.
+    pub(super) fn is_empty(&self, link: LinkId, lane: Lane) -> bool {
+        !self.links.contains_key(&(link, Paused::with(lane)))
     }
 
     pub(super) fn add(
@@ -36,19 +53,24 @@ impl Unread {
         frames: std::vec::IntoIter<Bytes>,
         permit: FramePermit,
     ) {
-        self.links.entry(link).or_default().push_back(Reading { lane, frames, _permit: permit });
+        self.links.entry((link, Paused::with(lane))).or_default().push_back(Reading {
+            lane,
+            frames,
+            _permit: permit,
+        });
     }
 
-    /// The next frame of a link.
-    pub(super) fn next(&mut self, link: LinkId) -> Option<(Lane, Bytes)> {
-        let waiting = self.links.get_mut(&link)?;
+    /// The next frame of a lane, or of those that are paused with it.
+    pub(super) fn next(&mut self, link: LinkId, lane: Lane) -> Option<(Lane, Bytes)> {
+        let place = (link, Paused::with(lane));
+        let waiting = self.links.get_mut(&place)?;
         while let Some(first) = waiting.front_mut() {
             if let Some(frame) = first.frames.next() {
                 return Some((first.lane, frame));
             }
             waiting.pop_front();
         }
-        self.links.remove(&link);
+        self.links.remove(&place);
         None
     }
 }

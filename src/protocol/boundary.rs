@@ -232,10 +232,10 @@ pub enum Action {
         /// Until when, Unix milliseconds.
         to_ms: u64,
     },
-    /// Stop reading from a link: flow control will slow the sender.
-    PauseReading(LinkId),
-    /// Read again.
-    ResumeReading(LinkId),
+    /// Stop reading a lane of a link: flow control will slow the sender. The lanes of the living are paused together.
+    PauseReading(LinkId, Lane),
+    /// Read it again.
+    ResumeReading(LinkId, Lane),
     /// Close a link once its control lane is written.
     Close {
         /// Which.

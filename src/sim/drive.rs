@@ -55,13 +55,13 @@ impl Network {
                 self.note(&[3, link.0 as u8, reason.code() as u8]);
                 self.close(index, link, reason);
             }
-            Action::PauseReading(link) => {
-                self.note(&[9, link.0 as u8]);
-                self.pause(index, link);
+            Action::PauseReading(link, lane) => {
+                self.note(&[9, link.0 as u8, lane as u8]);
+                self.pause(index, link, lane);
             }
-            Action::ResumeReading(link) => {
-                self.note(&[10, link.0 as u8]);
-                self.resume(index, link);
+            Action::ResumeReading(link, lane) => {
+                self.note(&[10, link.0 as u8, lane as u8]);
+                self.resume(index, link, lane);
             }
             Action::Record { from_ms, until_ms } => {
                 self.note(&[11]);

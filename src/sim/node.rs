@@ -86,10 +86,10 @@ pub(super) struct End {
     pub(super) last: [u64; Lane::COUNT],
     /// Nothing arrives here before: after a partition, what was lost is sent again, and the rest waits for it.
     pub(super) late: u64,
-    /// The machine does not read it.
-    pub(super) paused: bool,
-    /// What has come since, in order.
-    pub(super) unread: VecDeque<(Lane, Bytes)>,
+    /// Lanes that the machine does not read.
+    pub(super) paused: [bool; Lane::COUNT],
+    /// What has come since, in order: on the lanes of the living, and of the history.
+    pub(super) unread: [VecDeque<(Lane, Bytes)>; 2],
     /// Of each lane, how many bytes of that.
     pub(super) unread_bytes: [usize; Lane::COUNT],
     /// Closed at this end, with a goodbye that is not written yet, for this reason.
@@ -108,16 +108,40 @@ impl End {
             up_since: 0,
             last: [0; Lane::COUNT],
             late: 0,
-            paused: false,
-            unread: VecDeque::new(),
+            paused: [false; Lane::COUNT],
+            unread: [const { VecDeque::new() }; 2],
             unread_bytes: [0; Lane::COUNT],
             closing: None,
         }
     }
 
+    /// Whether a lane is read.
+    pub(super) fn reads(&self, lane: Lane) -> bool {
+        self.paused.get(lane.index()) == Some(&false)
+    }
+
+    /// Where frames of a lane wait: those of lanes that are paused together keep their order.
+    pub(super) const fn queue_of(lane: Lane) -> usize {
+        match lane {
+            Lane::Control | Lane::Rumors | Lane::Replies => 0,
+            Lane::History => 1,
+        }
+    }
+
+    /// What waits with a lane.
+    pub(super) fn unread_with(&mut self, lane: Lane) -> Option<&mut VecDeque<(Lane, Bytes)>> {
+        self.unread.get_mut(Self::queue_of(lane))
+    }
+
+    /// Whether something waits that is read when its turn comes.
+    pub(super) fn reads_on(&self) -> bool {
+        let waits = |lane| self.unread.get(Self::queue_of(lane)).is_some_and(|unread| !unread.is_empty());
+        Lane::ALL.into_iter().any(|lane| self.reads(lane) && waits(lane))
+    }
+
     fn forget_unread(&mut self) {
-        self.paused = false;
-        self.unread.clear();
+        self.paused = [false; Lane::COUNT];
+        self.unread.iter_mut().for_each(VecDeque::clear);
         self.unread_bytes = [0; Lane::COUNT];
     }
 }

@@ -27,7 +27,7 @@ pub(super) enum Happening {
     /// The application has judged a bundle.
     Validated { life: u32, question: ValidationId },
     /// A link that was not read is read again: its next frame.
-    Read { link: LinkId },
+    Read { link: LinkId, lane: Lane },
     /// The sender hears that there is room again in the window of a lane.
     Room { link: LinkId, lane: Lane },
     /// A closed link has had its time to write its goodbye.

@@ -27,17 +27,22 @@ impl Network {
         self.input(node, Input::Frame { link, lane, payload });
     }
 
-    pub(super) fn pause(&mut self, node: NodeIndex, link: LinkId) {
-        if let Some(end) = self.nodes.get_mut(node as usize).and_then(|node| node.end_mut(link)) {
-            end.paused = true;
+    pub(super) fn pause(&mut self, node: NodeIndex, link: LinkId, lane: Lane) {
+        self.set_paused(node, link, lane, true);
+    }
+
+    pub(super) fn resume(&mut self, node: NodeIndex, link: LinkId, lane: Lane) {
+        self.set_paused(node, link, lane, false);
+        let end = self.nodes.get_mut(node as usize).and_then(|node| node.end_mut(link));
+        if end.and_then(|end| end.unread_with(lane)).is_some_and(|unread| !unread.is_empty()) {
+            self.queue.plan(self.now, node, Happening::Read { link, lane });
         }
     }
 
-    pub(super) fn resume(&mut self, node: NodeIndex, link: LinkId) {
-        let Some(end) = self.nodes.get_mut(node as usize).and_then(|node| node.end_mut(link)) else { return };
-        end.paused = false;
-        if !end.unread.is_empty() {
-            self.queue.plan(self.now, node, Happening::Read { link });
+    fn set_paused(&mut self, node: NodeIndex, link: LinkId, lane: Lane, pauses: bool) {
+        let end = self.nodes.get_mut(node as usize).and_then(|node| node.end_mut(link));
+        if let Some(paused) = end.and_then(|end| end.paused.get_mut(lane.index())) {
+            *paused = pauses;
         }
     }
 
@@ -52,10 +57,12 @@ impl Network {
         let Some(end) = self.nodes.get_mut(node as usize).and_then(|node| node.end_mut(link)) else {
             return false;
         };
-        if !end.paused && end.unread.is_empty() {
+        let reads = end.reads(lane);
+        let Some(unread) = end.unread_with(lane) else { return false };
+        if reads && unread.is_empty() {
             return false;
         }
-        end.unread.push_back((lane, payload.clone()));
+        unread.push_back((lane, payload.clone()));
         let (peer, there) = (end.peer, end.there);
         let Some(bytes) = end.unread_bytes.get_mut(lane.index()) else { return true };
         *bytes += payload.len() + FRAME_OVERHEAD;
@@ -68,16 +75,17 @@ impl Network {
         true
     }
 
-    /// Reads the next frame that waits: one at a time, since any of them may make the machine pause again.
-    pub(super) fn read_on(&mut self, node: NodeIndex, link: LinkId) {
+    /// Reads the next frame that waits with a lane: one at a time, since any of them may make the machine pause again.
+    pub(super) fn read_on(&mut self, node: NodeIndex, link: LinkId, lane: Lane) {
         let now = self.now;
         let Some(end) = self.nodes.get_mut(node as usize).and_then(|node| node.end_mut(link)) else { return };
-        if end.paused {
+        if !end.reads(lane) {
             return;
         }
-        let Some((lane, payload)) = end.unread.pop_front() else { return };
-        if !end.unread.is_empty() {
-            self.queue.plan(now, node, Happening::Read { link });
+        let Some(unread) = end.unread_with(lane) else { return };
+        let Some((lane, payload)) = unread.pop_front() else { return };
+        if !unread.is_empty() {
+            self.queue.plan(now, node, Happening::Read { link, lane });
         }
         if let Some(bytes) = end.unread_bytes.get_mut(lane.index()) {
             let was_full = *bytes >= WINDOW;

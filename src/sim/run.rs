@@ -80,7 +80,7 @@ impl Network {
                     return;
                 }
             }
-            Happening::Read { link } => self.read_on(node, link),
+            Happening::Read { link, lane } => self.read_on(node, link, lane),
             Happening::Room { link, lane } => return self.on_room(node, link, lane),
             Happening::Recorded { life, from_ms, until_ms, fails } => {
                 self.on_recorded(node, life, (from_ms, until_ms), fails);
@@ -124,7 +124,7 @@ impl Network {
     /// The other end is closed or was silent for too long; false if this end does not know it yet.
     fn on_down(&mut self, node: NodeIndex, link: LinkId, reason: Option<Reason>) -> bool {
         let Some(end) = self.nodes.get(node as usize).and_then(|node| node.end(link)) else { return false };
-        let (peer, late, reads) = (end.peer, end.late, !end.paused && !end.unread.is_empty());
+        let (peer, late, reads) = (end.peer, end.late, end.reads_on());
         let what = Happening::Down { link, reason };
         if reads && !self.is_cut(node, peer) {
             // What had come is still handed over, unless it is not read.

@@ -143,11 +143,11 @@ async fn the_clock_of_a_frame_stands_still_while_we_do_not_read() {
     bare.send_frame(Lane::Rumors, b"first").await.unwrap();
     bare.send_raw(Lane::Rumors, &4u32.to_le_bytes()).await.unwrap();
     side.frames().await;
-    side.link.pause_reading();
+    Lane::ALL.iter().for_each(|lane| side.link.pause_reading(*lane));
     let quiet =
         timeout(FRAME_DEADLINE * 3, async { while let LinkEvent::Written { .. } = side.next().await {} });
     assert!(quiet.await.is_err(), "we are the ones who don't read");
-    side.link.resume_reading();
+    Lane::ALL.iter().for_each(|lane| side.link.resume_reading(*lane));
     bare.send_raw(Lane::Rumors, b"done").await.unwrap();
     assert_eq!(side.frames().await.1, [&b"done"[..]]);
 }
@@ -234,7 +234,7 @@ async fn the_end_of_a_link_that_is_not_read_is_noticed() {
         bare.send_frame(lane, b"here").await.unwrap();
         side.frames().await;
     }
-    side.link.pause_reading();
+    Lane::ALL.iter().for_each(|lane| side.link.pause_reading(*lane));
     bare.close(3, b"goodbye");
     assert_eq!(side.why_closed().await, LinkClosed::ByPeer { code: 3, reason: "goodbye".into() });
 }

@@ -78,7 +78,7 @@ async fn written_until_quiet(side: &mut Side) -> usize {
 async fn pausing_stops_the_sender_and_resuming_loses_nothing() {
     let (mut a, mut b, _keep) = two_links().await;
     tokio::time::pause();
-    b.link.pause_reading();
+    Lane::ALL.iter().for_each(|lane| b.link.pause_reading(*lane));
     const FRAMES: u32 = 2000;
     for number in 0..FRAMES {
         a.link.send(Lane::Rumors, Bytes::from([number.to_le_bytes().as_slice(), &[0; 1000]].concat()));
@@ -88,7 +88,7 @@ async fn pausing_stops_the_sender_and_resuming_loses_nothing() {
     assert!((1..=STREAM_WINDOW as usize).contains(&written), "{written} of {total}");
     assert!(b.events.is_empty(), "nothing is delivered while paused");
 
-    b.link.resume_reading();
+    Lane::ALL.iter().for_each(|lane| b.link.resume_reading(*lane));
     let mut next = 0u32;
     let mut more = 0;
     while next < FRAMES {
@@ -101,6 +101,28 @@ async fn pausing_stops_the_sender_and_resuming_loses_nothing() {
         }
     }
     assert!(more > 0 && written + more <= total);
+}
+
+#[tokio::test]
+async fn pausing_the_past_holds_up_nothing_else() {
+    let (a, mut b, _keep) = two_links().await;
+    b.link.pause_reading(Lane::History);
+    for number in 0..100u8 {
+        a.link.send(Lane::History, Bytes::from(vec![number; 1_000]));
+        a.link.send(Lane::Rumors, Bytes::from(vec![number; 1_000]));
+    }
+    let mut heard = 0;
+    while heard < 100 {
+        let (lane, frames) = b.frames().await;
+        assert_eq!(lane, Lane::Rumors);
+        heard += frames.len();
+    }
+    b.link.resume_reading(Lane::History);
+    while heard < 200 {
+        let (lane, frames) = b.frames().await;
+        assert_eq!(lane, Lane::History);
+        heard += frames.len();
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use crate::protocol::timers::Timer;
 use crate::protocol::timers::WantId;
 
 use crate::protocol::check::{Caps, Recount};
+use crate::wire::Lane;
 
 impl Engine {
     /// The first gauge that is above its cap, in a sentence.
@@ -74,7 +75,8 @@ impl Engine {
         for link in self.links.iter() {
             let peer = link.peer().short();
             recount.holds(link.is_open(), format_args!("the link to {peer} is not live"));
-            recount.holds(!link.is_reading_paused(), format_args!("{peer} is not read"));
+            let read = Lane::ALL.iter().all(|lane| !link.is_paused_on(*lane));
+            recount.holds(read, format_args!("{peer} is not read"));
             recount.same(format_args!("bytes queued for {peer}"), link.outbox().queued_bytes(), 0);
             recount.same(format_args!("pulls owed by {peer}"), link.service().owed(), 0);
             recount.same(format_args!("ids wanted from {peer}"), link.wanted_from(), 0);

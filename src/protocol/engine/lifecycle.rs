@@ -404,14 +404,14 @@ impl Engine {
     }
 
     pub(super) fn pause(&mut self, id: LinkId, why: Pause) {
-        if self.links.get_mut(id).is_some_and(|link| link.pause(why)) {
-            self.cx.actions.push_back(Action::PauseReading(id));
-        }
+        let Some(link) = self.links.get_mut(id) else { return };
+        let lanes = link.pause(why).map(|lane| Action::PauseReading(id, lane));
+        self.cx.actions.extend(lanes);
     }
 
     pub(super) fn resume(&mut self, id: LinkId, why: Pause) {
-        if self.links.get_mut(id).is_some_and(|link| link.resume(why)) {
-            self.cx.actions.push_back(Action::ResumeReading(id));
-        }
+        let Some(link) = self.links.get_mut(id) else { return };
+        let lanes = link.resume(why).map(|lane| Action::ResumeReading(id, lane));
+        self.cx.actions.extend(lanes);
     }
 }

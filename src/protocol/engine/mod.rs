@@ -353,12 +353,12 @@ impl Engine {
         link.is_some_and(crate::protocol::links::Link::is_proven)
     }
 
-    /// Whether a link is to be read now: it may have been paused by a frame whose action is still to be polled. What has come in
-    /// from a link that is not should wait in order.
+    /// Whether a lane of a link is to be read now: it may have been paused by a frame whose action is still to be polled. What has come
+    /// in on one that is not should wait in order.
     #[must_use]
-    pub fn is_read(&self, link: crate::protocol::LinkId) -> bool {
+    pub fn is_read(&self, link: crate::protocol::LinkId, lane: crate::wire::Lane) -> bool {
         let link = self.links.slot_of(link).and_then(|slot| self.links.at(slot));
-        link.is_none_or(|link| !link.is_reading_paused())
+        link.is_none_or(|link| !link.is_paused_on(lane))
     }
 
     /// Whether there is another link to the peer of `link`.

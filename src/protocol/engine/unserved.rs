@@ -8,7 +8,7 @@ use crate::protocol::links::Sender;
 use crate::protocol::linkset::Slot;
 use crate::protocol::time::Mono;
 use crate::protocol::timers::{Timer, WantId};
-use crate::wire::Ids;
+use crate::wire::{Ids, Lane};
 
 /// What a pull that comes to nothing costs us, from the announcement on (measured 3 to 4 us; why it is
 /// charged: docs/decisions/0041-what-a-link-may-owe-grows-with-service.md).
@@ -49,7 +49,7 @@ impl Engine {
         }
         // A link that is working through what we asked it for before, or that we do not read, has not failed us. Asking
         // it again would only lengthen its queue; another may well be quicker.
-        let busy = link.service().is_serving(now, patience) || link.is_reading_paused();
+        let busy = link.service().is_serving(now, patience) || link.is_paused_on(Lane::Replies);
         let waits_on = busy && !link.is_closing() && now.since(asked) < SERVES_FOR;
         // It took at least this long. Left out, the median would only know the pulls that were quick enough, and under
         // load ever more of them would be asked for twice. A link that has never served says nothing about serving.

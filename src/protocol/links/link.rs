@@ -1,6 +1,9 @@
 //! One link: who is at the other end, what it relays, what it may cost, how well it serves; and the table of all links.
 
+mod pauses;
 mod wanted;
+
+pub(in crate::protocol) use pauses::Pause;
 
 use crate::protocol::links::service::Service;
 use std::time::Duration;
@@ -18,13 +21,6 @@ use crate::protocol::time::Mono;
 use crate::protocol::{Config, LinkId};
 use crate::rumor::TopicId;
 use crate::wire::Reason;
-
-/// Why we do not read from a link. It is read again when no reason is left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::protocol) enum Pause {
-    Budget = 1,
-    Verification = 2,
-}
 
 /// How far a link has come.
 #[derive(Clone, Copy, Debug)]
@@ -52,12 +48,12 @@ pub(in crate::protocol) struct Link {
     up_since: Mono,
     /// It has taken the place of another.
     replaces: bool,
-    /// Of those, the ones whose past it keeps and tells. Sorted.
-    kept: Vec<TopicId>,
     /// When it brought its last frame.
     last_frame: Mono,
     /// Topics that the peer relays, whether or not we do. Sorted, at most `MAX_TOPICS_PER_LINK`.
     topics: Vec<TopicId>,
+    /// Of those, the ones whose past it keeps and tells. Sorted.
+    kept: Vec<TopicId>,
     /// The peer's clock, by its hello.
     clock: PeerClock,
     budget: Budget,
@@ -104,11 +100,11 @@ impl Link {
             dialled,
             hash_selected,
             phase: Phase::Greeting,
-            kept: Vec::new(),
             up_since: now,
             replaces: false,
             last_frame: now,
             topics: Vec::new(),
+            kept: Vec::new(),
             clock: PeerClock::default(),
             budget: Budget::new(config),
             newcomers: Allowance::new(),
@@ -237,15 +233,19 @@ impl Link {
     pub(in crate::protocol) fn change_topics(
         &mut self,
         joined: &[TopicId],
-        self.kept.retain(|topic| !changed.contains(topic));
         left: impl Iterator<Item = TopicId>,
     ) -> (Vec<TopicId>, Vec<TopicId>) {
         let mut changed: Vec<_> = left.filter(|topic| self.relays_id(topic)).collect();
         self.topics.retain(|topic| !changed.contains(topic));
+        self.kept.retain(|topic| !changed.contains(topic));
         let again: Vec<_> = joined.iter().filter(|topic| self.relays_id(topic)).copied().collect();
         changed.extend(joined.iter().filter(|topic| !self.relays_id(topic)));
         self.topics.extend_from_slice(joined);
         self.topics.sort_unstable();
+        self.topics.dedup();
+        (changed, again)
+    }
+
     /// Whether the peer keeps and tells the past of a topic, and the link is live and stays so.
     #[allow(dead_code, reason = "the half that asks needs it")]
     pub(in crate::protocol) fn keeps(&self, topic: &TopicId) -> bool {
@@ -265,10 +265,6 @@ impl Link {
             Err(at) if keeps && self.relays_id(&topic) => self.kept.insert(at, topic),
             _ => {}
         }
-    }
-
-        self.topics.dedup();
-        (changed, again)
     }
 
     /// What waits for it.
@@ -424,28 +420,5 @@ impl Link {
     /// Whether it has ever brought anything genuine.
     pub(in crate::protocol) const fn is_proven(&self) -> bool {
         self.good > 0 || self.service.has_served()
-    }
-
-    /// Adds a reason not to read; true if reading must stop now.
-    pub(in crate::protocol) fn pause(&mut self, why: Pause) -> bool {
-        let before = self.paused;
-        self.paused |= why as u8;
-        before == 0
-    }
-
-    /// Removes a reason; true if reading must go on now.
-    pub(in crate::protocol) fn resume(&mut self, why: Pause) -> bool {
-        let before = self.paused;
-        self.paused &= !(why as u8);
-        before != 0 && self.paused == 0
-    }
-
-    /// Whether we do not read from it, for whatever reason.
-    pub(in crate::protocol) const fn is_reading_paused(&self) -> bool {
-        self.paused != 0
-    }
-
-    pub(in crate::protocol) const fn is_paused(&self, why: Pause) -> bool {
-        self.paused & why as u8 != 0
     }
 }

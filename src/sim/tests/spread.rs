@@ -31,6 +31,7 @@ fn everybody_hears_and_copies_are_few() {
 #[test]
 fn what_a_machine_wants_done_is_told_apart_in_the_trace() {
     use crate::protocol::{Action, Event, LinkId, PublishError, PublishId};
+    use crate::wire::Lane;
     let trace = |action: &dyn Fn() -> Action| {
         let mut network = Network::new(Scenario { nodes: 4, links: 2, ..small() });
         network.act(0, network.now_of(0), action());
@@ -38,10 +39,11 @@ fn what_a_machine_wants_done_is_told_apart_in_the_trace() {
     };
     let event = |ahead_ms| Action::Event(Event::ClockSkew { ahead_ms });
     let published = |result: Result<_, PublishError>| Action::Published { publish_id: PublishId(9), result };
-    let actions: [&dyn Fn() -> Action; 8] = [
-        &|| Action::PauseReading(LinkId(1)),
-        &|| Action::PauseReading(LinkId(2)),
-        &|| Action::ResumeReading(LinkId(1)),
+    let actions: [&dyn Fn() -> Action; 9] = [
+        &|| Action::PauseReading(LinkId(1), Lane::Rumors),
+        &|| Action::PauseReading(LinkId(1), Lane::History),
+        &|| Action::PauseReading(LinkId(2), Lane::Rumors),
+        &|| Action::ResumeReading(LinkId(1), Lane::Rumors),
         &|| Action::Record { from_ms: 0, until_ms: 1 },
         &|| Action::Record { from_ms: 0, until_ms: 2 },
         &|| event(1),

@@ -44,7 +44,7 @@ pub(super) enum Side {
 /// One direction's receiving end of a link.
 struct End {
     side: Side,
-    paused: bool,
+    paused: [bool; Lane::COUNT],
     /// Arrived and not read, per lane.
     unread: [VecDeque<Bytes>; Lane::COUNT],
     /// When the last frame of each lane arrives: the next can't overtake it.
@@ -170,7 +170,12 @@ impl World {
     }
 
     pub(super) fn wire(&mut self, dialler: Side, other: Side) -> usize {
-        let end = |side| End { side, paused: false, unread: Default::default(), last: [0; Lane::COUNT] };
+        let end = |side| End {
+            side,
+            paused: [false; Lane::COUNT],
+            unread: Default::default(),
+            last: [0; Lane::COUNT],
+        };
         let wire = self.wires.len();
         let ends = [end(dialler), end(other)];
         self.wires.push(Wire { ends, up: true, latency: self.latency, bandwidth: 0 });
@@ -311,8 +316,8 @@ impl World {
         for lane in Lane::ALL {
             loop {
                 let Wire { ends, up: true, .. } = &mut self.wires[wire] else { return };
-                if ends[end].paused {
-                    return;
+                if ends[end].paused[lane.index()] {
+                    break;
                 }
                 let Some(frame) = ends[end].unread[lane.index()].pop_front() else { break };
                 let (reader, writer) = (ends[end].side, ends[1 - end].side);
@@ -341,7 +346,15 @@ impl World {
 
     /// Stops or starts reading at an end, as flow control or a hostile peer does.
     pub(super) fn set_reading(&mut self, wire: usize, end: usize, reads: bool) {
-        self.wires[wire].ends[end].paused = !reads;
+        self.wires[wire].ends[end].paused = [!reads; Lane::COUNT];
+        if reads {
+            self.later(self.at, Happening::Drain { wire, end });
+        }
+    }
+
+    fn set_lane(&mut self, link: u64, lane: Lane, reads: bool) {
+        let (wire, end) = (link as usize / 2, link as usize % 2);
+        self.wires[wire].ends[end].paused[lane.index()] = !reads;
         if reads {
             self.later(self.at, Happening::Drain { wire, end });
         }
@@ -377,8 +390,8 @@ impl World {
                     self.later(at, Happening::Validated { node, life, question, verdict });
                 }
             }
-            Action::PauseReading(LinkId(id)) => self.set_reading(id as usize / 2, id as usize % 2, false),
-            Action::ResumeReading(LinkId(id)) => self.set_reading(id as usize / 2, id as usize % 2, true),
+            Action::PauseReading(LinkId(id), lane) => self.set_lane(id, lane, false),
+            Action::ResumeReading(LinkId(id), lane) => self.set_lane(id, lane, true),
             Action::Close { link: LinkId(id), reason } => {
                 self.close(id as usize / 2, id as usize % 2, reason)
             }

@@ -1,0 +1,77 @@
+//! Which lanes of a link we do not read, and why.
+
+use super::Link;
+use crate::wire::Lane;
+
+/// Why we do not read from a link. A lane is read again when no reason is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::protocol) enum Pause {
+    /// It has cost too much: nothing is read.
+    Budget = 1,
+    /// Its signatures wait: the lanes of the living are not read.
+    Verification = 2,
+    /// What it brings of the past waits: its lane of the history is not read.
+    History = 4,
+}
+
+/// The reasons not to read a lane, as bits.
+const fn reasons(lane: Lane) -> u8 {
+    match lane {
+        Lane::Control | Lane::Rumors | Lane::Replies => Pause::Budget as u8 | Pause::Verification as u8,
+        Lane::History => Pause::Budget as u8 | Pause::History as u8,
+    }
+}
+
+impl Link {
+    /// Adds a reason not to read. Gives the lanes that must not be read any more.
+    pub(in crate::protocol) fn pause(&mut self, why: Pause) -> impl Iterator<Item = Lane> + use<> {
+        let before = self.paused;
+        self.paused |= why as u8;
+        let after = self.paused;
+        Lane::ALL.into_iter().filter(move |lane| before & reasons(*lane) == 0 && after & reasons(*lane) != 0)
+    }
+
+    /// Removes a reason. Gives the lanes that must be read again.
+    pub(in crate::protocol) fn resume(&mut self, why: Pause) -> impl Iterator<Item = Lane> + use<> {
+        let before = self.paused;
+        self.paused &= !(why as u8);
+        let after = self.paused;
+        Lane::ALL.into_iter().filter(move |lane| before & reasons(*lane) != 0 && after & reasons(*lane) == 0)
+    }
+
+    /// Whether we do not read a lane of it, for whatever reason.
+    pub(in crate::protocol) const fn is_paused_on(&self, lane: Lane) -> bool {
+        self.paused & reasons(lane) != 0
+    }
+
+    pub(in crate::protocol) const fn is_paused(&self, why: Pause) -> bool {
+        self.paused & why as u8 != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::PublicKey;
+    use crate::protocol::linkset::Slot;
+    use crate::protocol::random::Keyed;
+    use crate::protocol::{Config, LinkId, Mono};
+
+    #[test]
+    fn what_waits_of_the_past_holds_up_the_past_alone() {
+        let (peer, config) = (PublicKey::from_bytes([1; 32]), Config::default());
+        let mut link =
+            Link::new(LinkId(1), Slot(0), peer, true, false, Mono::default(), &config, Keyed::default());
+        let living = [Lane::Control, Lane::Rumors, Lane::Replies];
+        let history = [Lane::History];
+        assert!(link.pause(Pause::History).eq(history));
+        assert!(link.pause(Pause::History).eq([]), "once");
+        assert!(link.pause(Pause::Verification).eq(living));
+        assert!(link.pause(Pause::Budget).eq([]), "nothing more is to be paused");
+        assert!(link.resume(Pause::History).eq([]), "what is too dear is not read");
+        assert!(link.resume(Pause::Budget).eq(history));
+        assert!(Lane::ALL.into_iter().filter(|lane| link.is_paused_on(*lane)).eq(living));
+        assert!(link.resume(Pause::Verification).eq(living));
+        assert!(link.pause(Pause::Budget).eq(Lane::ALL) && link.resume(Pause::Budget).eq(Lane::ALL));
+    }
+}
