@@ -721,8 +721,11 @@ impl Driver {
                 assert!(!self.convicted.contains(&author), "sends on what a convicted author said");
             }
         }
-        assert_eq!(matches!(decoded, Frame::Bundles(_)), matches!(lane, Lane::Rumors | Lane::Replies));
-        assert_eq!(matches!(decoded, Frame::Tell(_) | Frame::Page(_)), lane == Lane::History);
+        match decoded {
+            Frame::Bundles(_) => assert_ne!(lane, Lane::Control),
+            Frame::Tell(_) | Frame::Page(_) => assert_eq!(lane, Lane::History),
+            _ => assert_eq!(lane, Lane::Control, "{decoded:?}"),
+        }
         let peer =
             self.peers.iter_mut().find(|peer| peer.link == link).expect("sends to a link that is gone");
         assert!(!peer.closing, "sends after closing");

@@ -5,10 +5,11 @@
 use std::fmt::Display;
 
 use super::limits::{
-    LANE_CREDIT, MAX_BANS, MAX_CONVICTED, MAX_LINKS, MAX_OWED, MAX_WAITING, MAX_WAITING_BYTES_PER_LINK,
-    MAX_WAITING_PER_LINK, MAX_WANTS, MAX_WANTS_PER_LINK, PUSH_QUEUE, REPLIES_AND_CANCELLED, WANTS_SHARE,
+    FETCHES_QUEUED, LANE_CREDIT, MAX_BANS, MAX_CONVICTED, MAX_LINKS, MAX_OWED, MAX_WAITING,
+    MAX_WAITING_BYTES_PER_LINK, MAX_WAITING_PER_LINK, MAX_WANTS, MAX_WANTS_PER_LINK, PUSH_QUEUE,
+    REPLIES_AND_CANCELLED, WANTS_SHARE,
 };
-use crate::wire::{Lane, MAX_FRAME_LEN, MAX_HEADERS_PER_FRAME};
+use crate::wire::{Lane, MAX_FETCH_BYTES, MAX_FRAME_LEN, MAX_HEADERS_PER_FRAME};
 
 /// What did not add up.
 #[derive(Debug, Default)]
@@ -52,8 +53,8 @@ pub struct Caps {
     pub wanted_from: usize,
     /// Pulls that one link owes.
     pub owed_pulls: usize,
-    /// Bytes that one link has queued: own and relayed pushes, replies, what is with the transport, and one frame that was
-    /// let in when each was almost full.
+    /// Bytes that one link has queued: own and relayed pushes, replies, pages of the past, what is with the transport, and one frame
+    /// that was let in when each was almost full.
     pub queued: usize,
     /// Keys in the list of bans.
     pub bans: usize,
@@ -70,7 +71,10 @@ impl Default for Caps {
             wants: MAX_WANTS + WANTS_SHARE * MAX_LINKS,
             wanted_from: MAX_WANTS_PER_LINK,
             owed_pulls: MAX_OWED,
-            queued: 2 * PUSH_QUEUE + REPLIES_AND_CANCELLED + Lane::COUNT * (LANE_CREDIT + 2 * MAX_FRAME_LEN),
+            queued: 2 * PUSH_QUEUE
+                + REPLIES_AND_CANCELLED
+                + FETCHES_QUEUED * (MAX_FETCH_BYTES as usize + MAX_FRAME_LEN)
+                + Lane::COUNT * (LANE_CREDIT + 2 * MAX_FRAME_LEN),
             bans: MAX_BANS,
             convictions: MAX_CONVICTED,
         }

@@ -47,6 +47,12 @@ counters! {
     not_kept,
     /// Bundles that were relayed and not kept, since their topic had no room in the store.
     store_full,
+    /// Questions about the past that were refused: too many at once, or as of a time that nobody asks for.
+    history_refused,
+    /// Questions about the past that were answered.
+    history_asks,
+    /// Bundles of the past that were sent.
+    history_served,
     /// Stage 4: bundles, headers and announcements in topics we don't relay.
     unknown_topic,
     /// Stage 4 and 7: offences, of all kinds.

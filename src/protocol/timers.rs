@@ -37,6 +37,8 @@ pub(super) enum Timer {
     ValidatorOverdue(ValidationId),
     /// an author has slots again.
     SlotsFree(TopicId),
+    /// peers that ask about the past may be answered again.
+    HistoryDue,
     /// a link that yielded to another of the same peer may be closed.
     LinkSettled(LinkId),
 }

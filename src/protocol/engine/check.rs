@@ -58,6 +58,7 @@ impl Engine {
         self.publisher.check(self.cx.now.mono, &mut recount);
         self.evidence.check(&mut recount);
         self.bans.check(&mut recount);
+        self.repair.check(&self.cx.config.history, &mut recount);
         recount.holds(self.cx.actions.is_empty(), "actions wait to be polled");
         recount.complaints()
     }
@@ -101,7 +102,8 @@ impl Engine {
     pub fn weight(&self) -> usize {
         let entries =
             self.topics.values().chain(self.left.windows()).map(|window| window.len()).sum::<usize>();
-        entries + self.wants.len() + self.verifying.total() + self.cx.timers.len() + self.evidence.len()
+        let others = self.wants.len() + self.verifying.total() + self.cx.timers.len() + self.evidence.len();
+        entries + others + self.repair.weight()
     }
 
     /// What links are listed for and owe, by the wants; and that each want has somebody or something to wait for.

@@ -21,7 +21,7 @@ impl Engine {
             StoreAnswer::Kept { keep, kept } => self.on_kept(&keep, kept),
             StoreAnswer::Forgot { topic, what, left } => self.on_forgot(topic, what, left),
             StoreAnswer::Works => self.recover(Impairment::StoreFailing),
-            StoreAnswer::Looked { .. } => {}
+            StoreAnswer::Looked { look, found } => self.on_looked(look, found),
         }
     }
 
@@ -36,6 +36,7 @@ impl Engine {
             self.convict(proof, None);
         }
         self.repair.waiting_mut().is_void();
+        self.looks_are_lost();
         for (position, requests) in self.publisher.take_all_unkept() {
             for publish_id in requests {
                 let result = Err(PublishError::NotStored(position));
@@ -72,6 +73,9 @@ impl Engine {
 
     fn on_opened(&mut self, topic: TopicId, opened: Result<Opened, StoreTrouble>) {
         let now = self.cx.now;
+        if let Ok(opened) = &opened {
+            self.take_heads(&topic, opened);
+        }
         let Some(kept) = self.repair.topic_mut(&topic).filter(|kept| kept.is_opening()) else { return };
         match opened {
             Ok(opened) => {
@@ -109,6 +113,16 @@ impl Engine {
             if window.hold_restored(bundle, until, now.mono, &self.cx.config) {
                 self.cx.timers.set(until, Timer::HoldBackOver { topic, id: bundle.id() });
             }
+        }
+    }
+
+    /// What the store says of the heads of a topic, at first or anew.
+    fn take_heads(&mut self, topic: &TopicId, opened: &Opened) {
+        let most = self.repair.room_for_heads(topic, &self.cx.config.history);
+        let evidence = &self.evidence;
+        if let Some(kept) = self.repair.topic_mut(topic) {
+            kept.book_mut().set_most(most);
+            kept.book_mut().opened(opened, self.cx.now.unix_ms, |author| evidence.is_convicted(author));
         }
     }
 
@@ -158,11 +172,15 @@ impl Engine {
         };
         self.recover(Impairment::StoreFailing);
         match kept {
-            Kept::New { killed, .. } => {
+            Kept::New { ref killed, .. } => {
                 self.cx.counters.kept += 1;
+                let convicted = self.evidence.is_convicted(&header.author);
                 if let Some(topic) = self.repair.topic_mut(&header.topic) {
                     topic.gained(&header, keep.bundle.encoded().len() as u64);
-                    topic.lost(&killed);
+                    topic.lost(killed);
+                    if !convicted {
+                        topic.book_mut().kept(&header, keep.bundle.id(), &kept);
+                    }
                 }
             }
             Kept::Have => {}
@@ -205,6 +223,10 @@ impl Engine {
     fn on_forgot(&mut self, topic: TopicId, what: Forget, left: Result<Forgotten, StoreTrouble>) {
         let Some(kept) = self.repair.topic_mut(&topic) else { return };
         kept.removed(left.as_ref().ok().copied());
+        if matches!(what, Forget::Rotten(..)) {
+            // What it named is a head again, and it may be a hole: the store has counted again.
+            kept.book_mut().is_doubted();
+        }
         match left {
             Ok(left) if left.more => self.forget(topic, what),
             Ok(_) if self.repair.overfull(&self.cx.config.history).is_empty() => {
@@ -220,6 +242,20 @@ impl Engine {
         if self.repair.topic_mut(&topic).is_some_and(KeptTopic::removes) {
             self.cx.actions.push_back(Action::Store(StoreJob::Forget { topic, what }));
         }
+    }
+
+    /// Once a second: heads that are over go, and topics share the room that there is.
+    pub(super) fn check_heads(&mut self) {
+        let now = self.cx.now;
+        let mut doubted = Vec::new();
+        for (topic, kept) in self.repair.topics_mut() {
+            kept.heads_expire(now);
+            if kept.is_open() && kept.book_mut().takes_doubt() {
+                doubted.push(*topic);
+            }
+        }
+        doubted.iter().for_each(|topic| self.ask_to_open(topic));
+        self.repair.share_heads(&self.cx.config.history);
     }
 
     /// Once a second: what is over goes, topics that could not be opened are tried again, and a slow store is told.
@@ -252,13 +288,14 @@ impl Engine {
 
     /// A convicted author: its proof is kept, and what was held back of it is never shown.
     pub(super) fn conviction_is_kept(&mut self, evidence: &Evidence) {
+        let author: PublicKey = evidence.author();
+        self.repair.topics_mut().for_each(|(_, kept)| kept.book_mut().silence(&author));
         let open: Vec<_> =
             self.repair.topics().filter(|(_, kept)| kept.is_open()).map(|(id, _)| *id).collect();
         if open.is_empty() {
             return;
         }
         self.cx.actions.push_back(Action::Store(StoreJob::Remember(Box::new(*evidence))));
-        let author: PublicKey = evidence.author();
         for topic in open {
             if self.repair.topic(&topic).is_some_and(|kept| kept.rules().kind().is_state()) {
                 self.forget_author(topic, author);

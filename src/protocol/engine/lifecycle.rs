@@ -241,6 +241,7 @@ impl Engine {
         self.condition.presence_mut().lost(link.last_frame());
         self.cx.topology += 1;
         self.cx.dirty.remove(link.slot());
+        self.repair.server_mut().leaves(link.slot());
         if self.verifying.is_crowded() {
             // What a link left behind is as good as any, unless links that come and go would fill the queue.
             for work in self.verifying.remove_link(id) {

@@ -189,6 +189,7 @@ impl Engine {
             Input::Tick => {}
         }
         self.ask_freed();
+        self.serve_history();
         self.check_presence();
     }
 
@@ -240,6 +241,8 @@ impl Engine {
                 // Sealing is tried at the next poll.
                 Timer::SlotsFree(topic) => self.publisher.wake(topic),
                 Timer::LinkSettled(link) => self.on_link_settled(link),
+                // What waits is looked at after each input.
+                Timer::HistoryDue => {}
             }
         }
     }
@@ -255,7 +258,9 @@ impl Engine {
         self.check_hearing();
         self.check_record();
         self.check_store();
+        self.check_heads();
         self.check_silence();
+        self.adapt_history();
         let now = self.cx.now;
         let mut forgotten = Vec::new();
         self.left.expire(now);

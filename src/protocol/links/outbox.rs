@@ -4,7 +4,7 @@
 //!   Control:  hello, topics, goodbye > evidence > cancel, pulls, gone > headers and announcements (after a linger) in turn
 //!   Rumors:   own and relayed in turn, by bytes
 //!   Replies:  one queue
-//!   History:  one queue of finished frames
+//!   History:  small frames > pages of bundles
 //! ```
 //! Pushes, replies, headers and announcements are fair over topics, and in each topic over authors; pulls over topics.
 //!
@@ -15,6 +15,8 @@
 
 mod lists;
 mod next;
+mod owed;
+mod past;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use lists::{IdList, TopicLists};
+use past::Past;
 
 use crate::key::PublicKey;
 use crate::protocol::limits::{
@@ -81,8 +84,8 @@ pub(in crate::protocol) struct Outbox {
     own_ahead: isize,
     /// When relayed pushes are next looked through for those that have waited too long.
     look_at: Mono,
-    /// Frames of the history.
-    history: VecDeque<Bytes>,
+    /// What is said of the past.
+    past: Past,
     replies: TopicQueue<Arc<Bundle>>,
     reply_bytes: usize,
     /// Ids in `replies` that are still to be sent, with their bytes: an id pulled twice is sent once.
@@ -109,7 +112,7 @@ impl Outbox {
             relayed: TopicQueue::new(keyed),
             own_ahead: 0,
             look_at: now,
-            history: VecDeque::new(),
+            past: Past::default(),
             replies: TopicQueue::new(keyed),
             reply_bytes: 0,
             replying: keyed.map(),
@@ -299,6 +302,7 @@ impl Outbox {
 
     /// The transport has written `bytes` of a lane.
     pub(in crate::protocol) fn written(&mut self, lane: Lane, bytes: usize, now: Mono) {
+        self.notes_wait(now);
         if let Some(in_flight) = self.in_flight.get_mut(lane.index()) {
             *in_flight = in_flight.saturating_sub(bytes);
         }
@@ -316,18 +320,6 @@ impl Outbox {
         let mut lanes = self.in_flight.iter().zip(&self.progress);
         lanes.any(|(bytes, progress)| *bytes > 0 && now.since(*progress) > patience)
     }
-
-    /// Whether the link has all that it is owed: no bundle, announcement, header, proof or greeting waits, and nothing is with the
-    /// transport. Pulls and cancels of ours do not count, nor does what says that we lack a bundle: nobody gets less for want of
-    /// them, and they go on for as long as others speak.
-    pub(in crate::protocol) fn owes_nothing(&self) -> bool {
-        self.queued_bytes() == 0 && self.frames.is_empty() && self.evidence.is_empty() && self.told.is_empty()
-    }
-
-    /// Bytes queued and in flight, for statistics.
-    pub(in crate::protocol) fn queued_bytes(&self) -> usize {
-        self.in_flight.iter().sum::<usize>() + self.own.bytes() + self.relayed.bytes() + self.replies.bytes()
-    }
 }
 
 #[cfg(any(test, feature = "sim"))]
@@ -338,6 +330,7 @@ impl Outbox {
         self.own.check("bytes of own pushes", recount);
         self.relayed.check("bytes of relayed pushes", recount);
         self.replies.check("bytes in the queue of replies", recount);
+        self.check_past(recount);
     }
 }
 

@@ -41,6 +41,8 @@ struct Entry {
 pub(in crate::protocol) struct Book {
     topic: TopicId,
     tick: TickLen,
+    /// Heads are live bundles, and what a bundle names says nothing.
+    is_state: bool,
     /// Heads of one author that are compared, the newest ones.
     compared: usize,
     /// Most heads, and most that were replaced.
@@ -73,6 +75,7 @@ impl Book {
         Self {
             topic,
             tick,
+            is_state: false,
             compared: compared.max(1),
             most: 1,
             entries: BTreeMap::new(),
@@ -86,6 +89,11 @@ impl Book {
             slices: Vec::new(),
             doubted: false,
         }
+    }
+
+    /// An empty one of a topic of state, in which all live bundles are compared.
+    pub(in crate::protocol) fn of_state(topic: TopicId, tick: TickLen) -> Self {
+        Self { is_state: true, ..Self::new(topic, tick, usize::MAX) }
     }
 
     /// The store has lost something, and counted again.
@@ -107,12 +115,19 @@ impl Book {
         unix_ms: u64,
         convicted: impl Fn(&PublicKey) -> bool,
     ) {
-        *self = Self { most: self.most, ..Self::new(self.topic, self.tick, self.compared) };
+        let (most, is_state) = (self.most, self.is_state);
+        *self = Self { most, is_state, ..Self::new(self.topic, self.tick, self.compared) };
         self.expire(unix_ms);
         let mut held = BTreeSet::new();
         held.extend(opened.named.iter().map(|head| (head.author, head.position, head.id)));
         for head in opened.heads.iter().filter(|head| !convicted(&head.author)) {
             self.enter(head.author, head.position, head.id, NEVER);
+        }
+        for (head, in_tick) in opened.dead.iter().filter(|(head, _)| !convicted(&head.author)) {
+            self.was_head(head.author, head.position, head.id, *in_tick);
+        }
+        if self.is_state {
+            return;
         }
         let recent = opened.recent.iter().map(|signed| &signed.header);
         held.extend(recent.clone().map(|header| (header.author, header.position(), header.id())));
@@ -131,9 +146,9 @@ impl Book {
         }
     }
 
-    /// The store has kept a bundle of a log. Not to be told of authors that are convicted.
+    /// The store has kept a bundle. Not to be told of authors that are convicted.
     pub(in crate::protocol) fn kept(&mut self, header: &Header, id: BundleId, kept: &Kept) {
-        let Kept::New { named, prev, .. } = kept else { return };
+        let Kept::New { named, prev, killed, .. } = kept else { return };
         match (prev, &header.prev) {
             (Prev::Held, Some(prev)) => {
                 self.replace(&header.author, prev.position, Some(prev.id), header.tick);
@@ -145,6 +160,9 @@ impl Book {
             self.enter(header.author, header.position(), id, NEVER);
         } else if let Some(until) = self.arrived(header.author, (header.position(), id)) {
             self.was_head(header.author, header.position(), id, until);
+        }
+        for killed in killed {
+            self.replace(&header.author, killed.position, None, killed.in_tick);
         }
     }
 

@@ -4,9 +4,12 @@
 //! open there, and what they compare with peers. (docs/architecture.md, history)
 
 mod book;
+mod bucket;
 mod cost;
 pub(in crate::protocol) mod heads;
+mod looks;
 pub(in crate::protocol) mod moments;
+mod serve;
 mod topic;
 mod waiting;
 
@@ -17,6 +20,8 @@ use crate::protocol::{Config, HistoryConfig};
 use crate::rumor::TopicId;
 
 pub(in crate::protocol) use cost::Cost;
+pub(in crate::protocol) use looks::{Looks, Purpose};
+pub(in crate::protocol) use serve::{Reading, Server, Work};
 pub(in crate::protocol) use topic::KeptTopic;
 pub(in crate::protocol) use waiting::Waiting;
 
@@ -30,6 +35,8 @@ const DOWN_TO: (u64, u64) = (7, 8);
 pub(in crate::protocol) struct Repair {
     topics: BTreeMap<TopicId, KeptTopic>,
     waiting: Waiting,
+    server: Server,
+    looks: Looks,
 }
 
 impl Repair {
@@ -114,6 +121,21 @@ fn part(of: u64, (numerator, denominator): (u64, u64)) -> u64 {
 }
 
 impl Repair {
+    /// What peers ask of us.
+    pub(in crate::protocol) const fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The same, to answer it.
+    pub(in crate::protocol) const fn server_mut(&mut self) -> &mut Server {
+        &mut self.server
+    }
+
+    /// A topic, and what peers ask of us: an answer is made of both.
+    pub(in crate::protocol) fn serving(&mut self, topic: &TopicId) -> Option<(&mut KeptTopic, &mut Server)> {
+        self.topics.get_mut(topic).map(|kept| (kept, &mut self.server))
+    }
+
     /// How many heads each topic may remember: as many as are free, in equal parts, and an equal part of all in any case. Where there
     /// are too many in all, those that have the most have fewer.
     pub(in crate::protocol) fn share_heads(&mut self, config: &HistoryConfig) {
@@ -139,6 +161,11 @@ impl Repair {
         let part = config.heads.checked_div(self.topics.len().max(1)).unwrap_or(0);
         config.heads.saturating_sub(others).max(part).min(config.topic_heads)
     }
+
+    /// What was asked of the store.
+    pub(in crate::protocol) const fn looks_mut(&mut self) -> &mut Looks {
+        &mut self.looks
+    }
 }
 
 #[cfg(any(test, feature = "sim"))]
@@ -153,6 +180,7 @@ impl Repair {
         config: &HistoryConfig,
         recount: &mut crate::protocol::check::Recount,
     ) {
+        self.server.check(recount);
         let mut heads = 0usize;
         for kept in self.topics.values() {
             kept.book().check(recount);
@@ -160,6 +188,10 @@ impl Repair {
         }
         // A topic that has few may have its part while another still has more than its own.
         recount.holds(heads <= config.heads.saturating_mul(2), "more heads than a node may remember");
+        recount.holds(
+            self.looks.len() <= crate::protocol::limits::MAX_LOOKS,
+            "more questions to the store than may be",
+        );
     }
 }
 

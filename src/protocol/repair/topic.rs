@@ -58,7 +58,9 @@ pub(in crate::protocol) struct KeptTopic {
 impl KeptTopic {
     /// The store is being asked to open it.
     pub(in crate::protocol) fn new(rules: Arc<RuleSet>, options: KeepOptions, now: Mono) -> Self {
-        let book = Book::new(rules.id(), rules.tick_len(), HEADS_COMPARED);
+        let (topic, tick) = (rules.id(), rules.tick_len());
+        let is_state = rules.kind().is_state();
+        let book = if is_state { Book::of_state(topic, tick) } else { Book::new(topic, tick, HEADS_COMPARED) };
         Self {
             rules,
             phase: Phase::Opening,

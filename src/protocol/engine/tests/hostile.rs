@@ -25,8 +25,11 @@ impl Hostile {
     pub(super) fn receive(&mut self, lane: Lane, frame: Bytes) {
         self.bytes_in += frame.len() as u64;
         let frame = Frame::decode(frame).expect("honest nodes send what decodes");
-        assert!(matches!(frame, Frame::Bundles(_)) == matches!(lane, Lane::Rumors | Lane::Replies));
-        assert!(matches!(frame, Frame::Tell(_) | Frame::Page(_)) == (lane == Lane::History));
+        match frame {
+            Frame::Bundles(_) => assert_ne!(lane, Lane::Control),
+            Frame::Tell(_) | Frame::Page(_) => assert_eq!(lane, Lane::History),
+            _ => assert_eq!(lane, Lane::Control, "{frame:?}"),
+        }
         self.frames.push(frame);
     }
 

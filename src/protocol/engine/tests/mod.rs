@@ -6,6 +6,7 @@ mod hostile;
 mod node;
 mod world;
 
+mod asked;
 mod author_prices;
 mod backlog;
 mod bill;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::lists::take_run;
 use super::{FRAME_OVERHEAD, FRAME_TARGET, Outbox};
 use crate::key::PublicKey;
-use crate::protocol::limits::{HISTORY_QUEUE, LANE_CREDIT, TOLD_AHEAD};
+use crate::protocol::limits::{LANE_CREDIT, TOLD_AHEAD};
 use crate::protocol::links::announcements::Told;
 use crate::protocol::time::Mono;
 use crate::protocol::total::Total as _;
@@ -13,15 +13,6 @@ use crate::rumor::{BundleId, TopicId};
 use crate::wire::{self, FrameWriter, Lane, MAX_FRAME_LEN};
 
 impl Outbox {
-    /// Queues a frame of the history. False if there is no room.
-    pub(in crate::protocol) fn history(&mut self, frame: Bytes) -> bool {
-        let room = self.history.len() < HISTORY_QUEUE;
-        if room {
-            self.history.push_back(frame);
-        }
-        room
-    }
-
     /// The next frame that may be sent now, if any. `wanted` says whether an announcement still makes sense for the
     /// other side, `convicted` whose bundles must no longer leave.
     pub(in crate::protocol) fn next(
@@ -43,10 +34,7 @@ impl Outbox {
             self.sent(Lane::Replies, &frame, now);
             return Some((Lane::Replies, frame));
         }
-        if self.credit(Lane::History) < MAX_FRAME_LEN {
-            return None;
-        }
-        let frame = self.history.pop_front()?;
+        let frame = self.next_past(&mut convicted, dropped)?;
         self.sent(Lane::History, &frame, now);
         Some((Lane::History, frame))
     }
@@ -164,7 +152,7 @@ impl Outbox {
         (!writer.is_empty()).then(|| writer.finish())
     }
 
-    fn credit(&self, lane: Lane) -> usize {
+    pub(super) fn credit(&self, lane: Lane) -> usize {
         LANE_CREDIT.saturating_sub(self.in_flight.get(lane.index()).copied().unwrap_or(LANE_CREDIT))
     }
 

@@ -1,5 +1,6 @@
 mod book;
 mod heads;
+mod serve;
 
 use std::sync::Arc;
 

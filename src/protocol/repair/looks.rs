@@ -1,0 +1,49 @@
+//! Questions to the store that are under way: who asked, so that the answer finds its way.
+
+use std::collections::BTreeMap;
+
+use super::serve::Reading;
+use crate::protocol::keeping::LookId;
+use crate::protocol::limits::MAX_LOOKS;
+
+/// Who waits for an answer of the store.
+#[derive(Debug)]
+pub(in crate::protocol) enum Purpose {
+    /// A peer that has fetched bundles.
+    Page(Reading),
+}
+
+/// What was asked of the store and not answered.
+#[derive(Debug, Default)]
+pub(in crate::protocol) struct Looks {
+    last: u64,
+    open: BTreeMap<LookId, Purpose>,
+}
+
+impl Looks {
+    /// A question is asked. `None` if so many are under way that it should wait.
+    pub(in crate::protocol) fn ask(&mut self, purpose: Purpose) -> Option<LookId> {
+        if self.open.len() >= MAX_LOOKS {
+            return None;
+        }
+        self.last = self.last.saturating_add(1);
+        let look = LookId(self.last);
+        self.open.insert(look, purpose);
+        Some(look)
+    }
+
+    /// It is answered. `None` for one that was never asked, or asked of a store that has started anew since.
+    pub(in crate::protocol) fn answered(&mut self, look: LookId) -> Option<Purpose> {
+        self.open.remove(&look)
+    }
+
+    /// The store has started anew, and answers none of them.
+    pub(in crate::protocol) fn lost(&mut self) -> Vec<Purpose> {
+        std::mem::take(&mut self.open).into_values().collect()
+    }
+
+    /// How many are under way.
+    pub(in crate::protocol) fn len(&self) -> usize {
+        self.open.len()
+    }
+}
