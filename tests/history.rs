@@ -555,6 +555,58 @@ async fn a_store_that_is_damaged_under_a_running_node_is_opened_again() {
     assert_eq!(words(&read(&mut past, 1).await), ["after"]);
 }
 
+/// Some of the file is overwritten between two lives: the node starts or starts its store again, and what can be read is there once.
+#[tokio::test]
+async fn a_damaged_file_ends_no_node() {
+    let mut told = 0;
+    for part in [2, 4, 6] {
+        let folder = tempfile::tempdir().unwrap();
+        let key = SecretKey::generate();
+        let scene =
+            Scene::beside(other(&log()).await, key.clone(), &log(), |node| node.store(folder.path())).await;
+        let bodies = (0..2_000u32).map(|number| Bytes::from(format!("{number} {}", "x".repeat(200))));
+        scene.topic.publish_all(bodies).await.unwrap();
+        scene.node.shutdown().await;
+        let file = folder.path().join("store.redb");
+        let mut bytes = std::fs::read(&file).unwrap();
+        let from = bytes.len() / 8 * part;
+        bytes[from..from + 20_000].fill(0xa5);
+        std::fs::write(&file, bytes).unwrap();
+        let again = Scene::beside(scene.other, key, &log(), |node| node.store(folder.path())).await;
+        let mut events = again.node.events();
+        let mut past = again.topic.replay(Cursor::START);
+        let mut seen = std::collections::BTreeSet::new();
+        loop {
+            match tokio::time::timeout(Duration::from_secs(3), past.next()).await {
+                Ok(Some(Ok(Item::Rumor { rumor, .. }))) => {
+                    assert!(seen.insert(rumor.position()), "twice");
+                    assert!(rumor.body().ends_with(&[b'x'; 200]));
+                }
+                // The store is another one now.
+                Ok(Some(Err(ReplayError::Foreign))) => {
+                    past = again.topic.replay(Cursor::START);
+                    seen.clear();
+                }
+                Ok(other) => panic!("{other:?}"),
+                Err(_) => break,
+            }
+        }
+        let damaged = async {
+            loop {
+                if let Event::StoreDamaged { saved, .. } = events.next().await.unwrap().unwrap() {
+                    return saved;
+                }
+            }
+        };
+        let event = tokio::time::timeout(Duration::from_millis(10), damaged).await;
+        told += u32::from(event.is_ok() || again.node.damage().is_some());
+        soon("publishing", again.topic.publish("afterwards")).await.unwrap();
+        again.node.shutdown().await;
+        again.other.0.shutdown().await;
+    }
+    assert!(told > 0, "no damage was met");
+}
+
 /// Late words are in no plain subscription, and a reader of the past is told what they are. (Repair brings them; here the store has them.)
 #[tokio::test]
 async fn a_subscription_is_of_what_is_said_now() {

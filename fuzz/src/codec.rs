@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use vouchsafe::rumor::{
-    Bundle, BundleError, Cell, EVIDENCE_LEN, HEADER_LEN, Header, MAX_KEY, MAX_RULES_LEN, RuleSet, SIGNED_HEADER_LEN,
-    SignedHeader,
+    Bundle, BundleError, Cell, EVIDENCE_LEN, HEADER_LEN, Header, MAX_KEY, MAX_RULES_LEN, RuleSet,
+    SIGNED_HEADER_LEN, SignedHeader,
 };
 use vouchsafe::wire::{self, Frame, FrameWriter, MAX_FRAME_LEN, MAX_HOPS};
 use vouchsafe::{Evidence, PeerAddr, Proof, ProofError, PublicKey};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{DialError, DownReason, Impairment, StopReason};
 use crate::key::PublicKey;
-use crate::rumor::{Evidence, TopicId};
+use crate::rumor::{Evidence, Position, TopicId};
 use crate::wire::Reason;
 
 /// Bytes that no correct node sends, whatever its clock, state or configuration. Each closes the link and bans the key.
@@ -118,6 +118,28 @@ pub enum Event {
         /// Milliseconds.
         ahead_ms: i64,
     },
+    /// Each link that keeps a topic was asked what it has, at least one lists nothing that we lack, and nothing is missing that any of
+    /// them listed. Told again when something late has come since. Links that lie can bring it about that it is told too soon.
+    CaughtUp {
+        /// The topic.
+        topic: TopicId,
+    },
+    /// What was missing of an author has come, after [`Event::Hole`].
+    Filled {
+        /// The topic.
+        topic: TopicId,
+        /// Whose.
+        author: PublicKey,
+    },
+    /// Something that an author has said is missing, and none of our links has it. It is asked for again now and then.
+    Hole {
+        /// The topic.
+        topic: TopicId,
+        /// Whose.
+        author: PublicKey,
+        /// Where it starts.
+        position: Position,
+    },
     /// The store was damaged and has been made anew from what could be read. What was lost is asked of peers again.
     StoreDamaged {
         /// Where the damaged file is now.
@@ -198,6 +220,15 @@ impl fmt::Display for Event {
                 let by = ahead_ms.unsigned_abs();
                 write!(f, "this clock is {by} ms {side} the peers': set it, or rumors are ignored")
             }
+            Self::CaughtUp { topic } => write!(f, "topic {topic}: links have nothing more"),
+            Self::Filled { topic, author } => {
+                write!(f, "topic {topic}: what was missing of {} has come", author.short())
+            }
+            Self::Hole { topic, author, position } => write!(
+                f,
+                "topic {topic}: no link has what {} said at {position}; it is asked for again now and then",
+                author.short()
+            ),
             Self::StoreDamaged { moved_to, saved, bad, unreadable } => write!(
                 f,
                 "the store was damaged: {saved} bundles were saved, {bad} were not, and {unreadable} stretches could not be read; \
@@ -251,11 +282,14 @@ pub(crate) mod tests {
             | Event::Convicted { .. }
             | Event::DuplicateWriter { .. }
             | Event::ClockSkew { .. }
+            | Event::CaughtUp { .. }
+            | Event::Filled { .. }
+            | Event::Hole { .. }
             | Event::StoreDamaged { .. }
             | Event::ClockBehind { .. }
             | Event::Impaired { .. }
             | Event::Recovered { .. }
-            | Event::Stopped { .. } => 14,
+            | Event::Stopped { .. } => 17,
         };
         let why = DownReason::PeerCode { code: 7, words: "bye\n".into() };
         let events = vec![
@@ -269,6 +303,9 @@ pub(crate) mod tests {
             Event::Convicted { evidence },
             Event::DuplicateWriter { topic, tick: 7 },
             Event::ClockSkew { ahead_ms: -31_000 },
+            Event::CaughtUp { topic },
+            Event::Filled { topic, author: peer },
+            Event::Hole { topic, author: peer, position: Position { tick: 7, slot: 1 } },
             Event::StoreDamaged { moved_to: "store.damaged".into(), saved: 9, bad: 1, unreadable: 2 },
             Event::ClockBehind { behind_ms: 70_000 },
             Event::Impaired { what: Impairment::Clock, until_ms: None },
@@ -296,6 +333,8 @@ pub(crate) mod tests {
                     | Event::NodeKeyShared { .. }
                     | Event::Offence { .. }
                     | Event::Convicted { .. }
+                    | Event::Filled { .. }
+                    | Event::Hole { .. }
             );
             assert_eq!(line.contains(&short), about_a_key, "{line}");
             assert!(!line.contains("Some(") && !line.contains("{ "), "a debug form in {line}");

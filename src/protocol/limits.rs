@@ -270,6 +270,63 @@ pub(super) const MAX_ERROR_LEN: usize = 256;
 /// Most addresses that are kept of a peer. Of more, those that worked or were named last stay.
 pub const MAX_ADDRESSES: usize = 8;
 
+// Repair of kept topics: what is missing
+
+/// What is missing of a topic and asked for, at most: some 160 bytes each. What does not fit is found again.
+pub(super) const MAX_GAPS: usize = 4_096;
+/// Of those, bundles that held ones name: the rest is for heads that links list. The store has all of the former.
+pub(super) const MAX_HOLES: usize = MAX_GAPS / 2;
+/// Holes of one author that are asked for at a time: whoever forks its own chain delays itself.
+pub(super) const HOLES_OF_AUTHOR: usize = 8;
+/// The same in a topic that lists its authors.
+pub(super) const HOLES_OF_LISTED: usize = 64;
+/// Heads that we lack and that one link has listed, at most. Where all links together list too many, one that has fewer takes a place
+/// of the one that has most.
+pub(super) const MAX_CLAIMS: usize = 64;
+/// Authors whose past is paced, or who are known to have several chains at a time, in one topic.
+pub(super) const PACED_AUTHORS: usize = 1_024;
+/// What came, was checked and was not kept, of a topic: 16 bytes of hash each, and as much around it. The oldest half goes at the cap.
+pub(super) const REPAIR_REFUSED: usize = 8_192;
+/// The same of a state topic, in which what is dead is told for longer.
+pub(super) const REPAIR_REFUSED_OF_STATE: usize = 65_536;
+/// The same of a node: each topic has at most an equal part.
+pub(super) const REPAIR_REFUSED_IN_ALL: usize = 262_144;
+
+// Repair: whom we ask
+
+/// Links of a topic that are asked what they have, at the same time: every second place is for the rotation. (Simulated: with 8 slow
+/// links of 24, each honest link is asked within 12 s.)
+pub(super) const MAX_PLACES: usize = 4;
+/// Sessions of a node, one for each link and topic. The one that has waited longest ends for a new one.
+pub(super) const MAX_SESSIONS: usize = 64;
+/// Questions in one session; a session that would need more is cut.
+pub(super) const SESSION_ASKS: u32 = 32;
+/// Bytes of answers in one session.
+pub(super) const SESSION_BYTES: usize = 1 << 20;
+/// Heads that we lack, in one session.
+pub(super) const SESSION_HEADS: usize = 4_096;
+/// Ranges that wait in one session: some 70 bytes each.
+pub(super) const SESSION_RANGES: usize = 2_048;
+/// Heads that the store is asked about at a time.
+pub(super) const HEADS_A_LOOK: usize = 256;
+
+// Repair: what we ask for
+
+/// Fetches that a link has to answer at a time; one after it failed to.
+pub(super) const FETCHES_OF_LINK: usize = 2;
+/// The same of all links together.
+pub(super) const MAX_FETCHES: usize = 32;
+/// Fetches of a link whose bundles are still taken, though others may be asked by now.
+pub(super) const FETCHES_REMEMBERED: usize = 64;
+/// Signatures of one link's late bundles that wait, from where we stop reading its history.
+pub(super) const MAX_LATE_PER_LINK: usize = 512;
+/// The same of all links.
+pub(super) const MAX_LATE: usize = 2_048;
+/// Authors of a topic of whom the application was told that something is missing, until it has come: of more it is told nothing.
+pub(super) const MAX_TOLD_HOLES: usize = 1_024;
+/// Late bundles of a topic that are held back: more are not asked for meanwhile.
+pub(super) const MAX_HELD_LATE: usize = 4_096;
+
 // Where two bounds must stand in an order, a wrong one is not built.
 const _: () =
     assert!(RELAY_PAST.as_secs() == crate::rumor::KEPT_BEYOND as u64, "what leaves the window is kept");
@@ -287,3 +344,7 @@ const _: () = assert!(
 );
 const _: () = assert!(MAX_EVIDENCE <= MAX_CONVICTED, "a proof is kept with its conviction");
 const _: () = assert!(DEBTS_A_ROUND <= MAX_DEBTS && AHEAD_SHARE < 16);
+const _: () =
+    assert!(MAX_HOLES < MAX_GAPS && HOLES_OF_AUTHOR <= HOLES_OF_LISTED && HOLES_OF_LISTED <= MAX_HOLES);
+const _: () = assert!(MAX_LATE_PER_LINK <= MAX_LATE && FETCHES_OF_LINK <= FETCHES_REMEMBERED);
+const _: () = assert!(MAX_PLACES >= 2, "one for the rotation, one for hints");

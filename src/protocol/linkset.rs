@@ -11,6 +11,8 @@ pub(super) struct Slot(pub(super) u8);
 pub(super) struct LinkSet([u64; MAX_LINKS / 64]);
 
 impl LinkSet {
+    pub(super) const EMPTY: Self = Self([0; MAX_LINKS / 64]);
+
     pub(super) fn insert(&mut self, slot: Slot) {
         if let Some(word) = self.0.get_mut(usize::from(slot.0 / 64)) {
             *word |= 1 << (slot.0 % 64);
@@ -27,6 +29,20 @@ impl LinkSet {
         for (word, gone) in self.0.iter_mut().zip(other.0) {
             *word &= !gone;
         }
+    }
+
+    pub(super) fn insert_all(&mut self, other: &Self) {
+        for (word, more) in self.0.iter_mut().zip(other.0) {
+            *word |= more;
+        }
+    }
+
+    /// The links of both.
+    pub(super) fn and(mut self, other: &Self) -> Self {
+        for (word, both) in self.0.iter_mut().zip(other.0) {
+            *word &= both;
+        }
+        self
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -53,6 +53,38 @@ counters! {
     history_asks,
     /// Bundles of the past that were sent.
     history_served,
+    /// Sessions in which a link was asked what it has of a kept topic.
+    sessions,
+    /// Questions in them.
+    asks,
+    /// Bundles that links have listed in answer, that we lacked, and that nobody had listed before.
+    claims,
+    /// Of those, the ones that nobody who had listed them brought.
+    claims_forgotten,
+    /// Bundles that kept ones name as their previous one, and that were missing when they were named.
+    holes_found,
+    /// Times that all links had been asked for such a bundle in vain, so that it was left for a while.
+    holes_rested,
+    /// Bundles that were missing and are kept now, however they came.
+    gaps_closed,
+    /// Fetches of bundles of the past.
+    fetches,
+    /// Answers about the past that came too late, or were none.
+    history_missed,
+    /// Links that did not have, or did not bring in time, what another brought.
+    history_strikes,
+    /// Copies of bundles of the past.
+    late_copies,
+    /// Of those, the ones that were held, or on their way.
+    late_duplicates,
+    /// Times a link's history was not read because signatures of it were waiting.
+    paused_for_late,
+    /// Bundles of the past that repair has brought and the store keeps.
+    repaired,
+    /// Rumors in them.
+    rumors_repaired,
+    /// Hints to links that there is more.
+    hints,
     /// Stage 4: bundles, headers and announcements in topics we don't relay.
     unknown_topic,
     /// Stage 4 and 7: offences, of all kinds.

@@ -39,6 +39,16 @@ pub(super) enum Timer {
     SlotsFree(TopicId),
     /// peers that ask about the past may be answered again.
     HistoryDue,
+    /// somebody may be asked what it has of a topic.
+    TurnDue(TopicId),
+    /// something that a topic lacks may be asked for.
+    HoleDue(TopicId),
+    /// links are told that there is more of a topic.
+    HintDue(TopicId),
+    /// a link should have answered what it has of a topic.
+    AnswerOverdue { topic: TopicId, slot: Slot, number: u32 },
+    /// a link should have brought what it was asked for.
+    PageOverdue(LinkId),
     /// a link that yielded to another of the same peer may be closed.
     LinkSettled(LinkId),
 }

@@ -1,8 +1,10 @@
 //! A job of the engine, done: the same for the driver of a node, the simulator and tests.
 
 use super::{Reader, Store, StoreError};
-use crate::protocol::keeping::{Forgotten, Found, Group, Kept, Query, StoreAnswer, StoreJob, StoreTrouble};
-use crate::rumor::TopicId;
+use crate::protocol::keeping::{
+    Forgotten, Found, Group, Kept, LaterThan, Query, Range, StoreAnswer, StoreJob, StoreTrouble,
+};
+use crate::rumor::{Position, TopicId};
 
 impl From<&StoreError> for StoreTrouble {
     fn from(error: &StoreError) -> Self {
@@ -63,6 +65,15 @@ pub fn left(reader: &dyn Reader, topic: &TopicId, more: bool) -> Result<Forgotte
     Ok(Forgotten { more, floor: reader.page(topic, &[], 0)?.floor, size: reader.size(topic)? })
 }
 
+/// Whether something is held of an author in a stretch: a page of no bytes has one bundle, if there is any.
+fn later(reader: &dyn Reader, topic: &TopicId, at: &LaterThan) -> Result<bool, StoreError> {
+    let Some(last) = at.before.checked_sub(1) else { return Ok(false) };
+    let from = (at.position.tick, u32::from(at.position.slot).saturating_add(1));
+    let upto = Position { tick: last, slot: u16::MAX };
+    let page = reader.page(topic, &[Range { author: at.author, from, upto }], 0)?;
+    Ok(!page.bundles.is_empty())
+}
+
 /// Answers a question.
 ///
 /// # Errors
@@ -71,6 +82,9 @@ pub fn look(reader: &dyn Reader, query: Query) -> Result<Found, StoreError> {
     Ok(match query {
         Query::Held { topic, at } => Found::Held(reader.held(&topic, &at)?),
         Query::Page { topic, ranges, max_bytes } => Found::Page(reader.page(&topic, &ranges, max_bytes)?),
+        Query::Later { topic, at } => {
+            Found::Later(at.iter().map(|at| later(reader, &topic, at)).collect::<Result<_, _>>()?)
+        }
         Query::Unmet { topic, after, count } => Found::Unmet(reader.unmet(&topic, after.as_ref(), count)?),
     })
 }

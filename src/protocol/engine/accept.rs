@@ -1,6 +1,7 @@
 //! Acceptance, rows 7 to 11 of the intake: the verdict, the claim, the application's judgement, the store, delivery; and
 //! the conviction of authors who say two things at one position.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::key::PublicKey;
@@ -21,7 +22,8 @@ use crate::wire;
 
 impl Engine {
     pub(super) fn on_verdicts(&mut self, batch: BatchId, verdicts: &[bool]) {
-        let Some(work) = self.verifying.finish(batch) else { return };
+        let finished = self.verifying.finish(batch).or_else(|| self.late_verifying.finish(batch));
+        let Some(work) = finished else { return };
         // A driver that answers too few has not verified: that is no, but no offence either, so those are asked again.
         let verdicts = verdicts.iter().copied().map(Some).chain(std::iter::repeat(None));
         let mut judged: Vec<_> = work.into_iter().zip(verdicts).collect();
@@ -29,7 +31,11 @@ impl Engine {
         judged.sort_by_key(|((_, work), _)| work.position());
         for ((link, work), verdict) in judged {
             match (work, verdict) {
+                (work @ Work::Late { .. }, None) => self.late_verifying.add(link, work),
                 (work, None) => self.queue_signature(link, work),
+                (Work::Late { topic, job, .. }, Some(holds)) => {
+                    self.on_late_verdict(link, topic, &job, holds);
+                }
                 (Work::Bundle { topic, job, .. }, Some(true)) => self.on_genuine(link, topic, &job),
                 (Work::Bundle { topic, job, .. }, Some(false)) => self.on_forged(topic, &job),
                 (Work::Header { signed, id, .. }, Some(true)) => self.on_genuine_header(link, id, &signed),
@@ -46,6 +52,7 @@ impl Engine {
             }
         }
         self.resume_verified();
+        self.resume_late();
     }
 
     /// Row 7 failed: everybody who sent this signature vouched for it.
@@ -73,18 +80,6 @@ impl Engine {
         if let Some(link) = self.links.get_mut(link) {
             link.brings_news(self.cx.now.mono);
         }
-    }
-
-    /// A bundle is genuine, and others have taken the place that there was when it came in.
-    fn found_no_place(&mut self, link: LinkId, topic: TopicId, id: BundleId) {
-        self.cx.counters.over_cap += 1;
-        let Some(window) = self.topics.get_mut(&topic) else { return };
-        let Some(entry) = window.entry(&id) else { return };
-        let (signed, have) = (*entry.signed(), entry.holders());
-        window.forget(&id);
-        have.iter().for_each(|slot| self.owe(slot, &signed.header, id));
-        self.drop_want(&(topic, id));
-        self.pass(link, id, &signed);
     }
 
     /// Row 8: the signature holds.
@@ -186,7 +181,10 @@ impl Engine {
         }
     }
 
-    fn question(&mut self, turn: PublicKey, topic: TopicId, id: BundleId) {
+    pub(super) fn question(&mut self, turn: PublicKey, topic: TopicId, id: BundleId) {
+        if let Some(bundle) = self.late_in_question(&topic, &id) {
+            return self.ask_validator(turn, topic, bundle);
+        }
         let Some(window) = self.topics.get_mut(&topic) else { return };
         let validate = window.is_judged();
         // While it waited the topic may have been left and joined again: then what has this id now is not verified yet.
@@ -199,7 +197,11 @@ impl Engine {
             return self.accept(topic, id);
         }
         let Some(bundle) = entry.body().cloned() else { return };
-        let question = self.questions.ask(turn, topic, id);
+        self.ask_validator(turn, topic, bundle);
+    }
+
+    fn ask_validator(&mut self, turn: PublicKey, topic: TopicId, bundle: Arc<Bundle>) {
+        let question = self.questions.ask(turn, topic, bundle.id());
         let patience = self.validator_patience_for(&bundle);
         self.cx.timers.set(self.mono().plus(patience), Timer::ValidatorOverdue(question));
         self.cx.actions.push_back(Action::Validate { question, bundle });
@@ -213,6 +215,10 @@ impl Engine {
 
     pub(super) fn on_validated(&mut self, question: ValidationId, verdict: Validation) {
         let Some((topic, id)) = self.questions.answered(question) else { return };
+        if self.late_in_question(&topic, &id).is_some() {
+            self.on_late_validated(topic, id, verdict);
+            return self.ask_next();
+        }
         let entry = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id));
         let entry = entry.filter(|entry| entry.is_validating());
         match (entry, verdict) {
@@ -254,7 +260,7 @@ impl Engine {
             return;
         }
         let Some((topic, id)) = self.questions.answered(question) else { return };
-        if self.is_validating(topic, id) {
+        if self.is_validating(topic, id) || self.late_in_question(&topic, &id).is_some() {
             self.cx.counters.validator_timed_out += 1;
             self.validators_are_slow();
             self.put_off(topic, id);
@@ -263,7 +269,7 @@ impl Engine {
         self.ask_next();
     }
 
-    fn validators_are_slow(&mut self) {
+    pub(super) fn validators_are_slow(&mut self) {
         self.questions.was_slow(self.cx.now.mono);
         self.impair(Impairment::ValidatorsSlow, None);
     }
@@ -283,7 +289,10 @@ impl Engine {
     }
 
     /// Genuine, claimed, and refused for now: its body goes, and is asked for again.
-    fn put_off(&mut self, topic: TopicId, id: BundleId) {
+    pub(super) fn put_off(&mut self, topic: TopicId, id: BundleId) {
+        if self.late_in_question(&topic, &id).is_some() {
+            return self.late_is_put_off(topic, id);
+        }
         let Some(entry) = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id)) else {
             return;
         };
@@ -384,6 +393,7 @@ impl Engine {
             self.drop_want(&wanted);
         }
         self.on_conviction(&author);
+        self.repair_silences(&author);
         self.conviction_is_kept(&evidence);
         if self.cx.config.lacks(Failpoint::EvidenceUntold) {
             return;

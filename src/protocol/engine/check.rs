@@ -51,6 +51,11 @@ impl Engine {
         self.links.check(&mut recount);
         self.check_wants(&mut recount);
         self.verifying.check(&mut recount);
+        self.late_verifying.check(&mut recount);
+        let idle = self.verifying.under_way() + self.late_verifying.under_way() == 0;
+        let waits = self.verifying.total() + self.late_verifying.total() > 0;
+        recount.holds(!(idle && waits), "signatures wait and none is being verified");
+        self.asker.check(&mut recount);
         self.check_pauses(&mut recount);
         self.topics.values().for_each(|window| window.check(&mut recount));
         self.left.windows().for_each(|window| window.check(&mut recount));
@@ -71,6 +76,7 @@ impl Engine {
         recount.same("wanted ids", self.wants.len(), 0);
         recount.same("signatures waiting", self.verifying.total(), 0);
         recount.same("signatures under way", self.verifying.under_way(), 0);
+        recount.same("late signatures", self.late_verifying.total() + self.late_verifying.under_way(), 0);
         recount.same("bundles with the validators", self.questions.len(), 0);
         recount.holds(self.publisher.is_idle(), "a publish request waits");
         for link in self.links.iter() {
@@ -103,7 +109,7 @@ impl Engine {
         let entries =
             self.topics.values().chain(self.left.windows()).map(|window| window.len()).sum::<usize>();
         let others = self.wants.len() + self.verifying.total() + self.cx.timers.len() + self.evidence.len();
-        entries + others + self.repair.weight()
+        entries + others + self.repair.weight() + self.asker.weight()
     }
 
     /// What links are listed for and owe, by the wants; and that each want has somebody or something to wait for.
@@ -140,7 +146,8 @@ impl Engine {
         for link in self.links.iter().filter(|link| !link.is_closing()) {
             let peer = link.peer().short();
             let judged = !link.is_paused(Pause::Verification) || self.verifying.is_busy();
-            recount.holds(judged, format_args!("{peer} is not read, and no verdict is awaited"));
+            let late = !link.is_paused(Pause::History) || self.late_verifying.is_busy();
+            recount.holds(judged && late, format_args!("{peer} is not read, and no verdict is awaited"));
             let refills = || self.cx.timers.iter().any(|timer| *timer == Timer::BudgetRefilled(link.id()));
             recount.holds(
                 !link.is_paused(Pause::Budget) || refills(),

@@ -77,7 +77,9 @@ impl Engine {
         if link.is_in_use() {
             link.gives_way();
         }
-        let wait = if self.cx.node < link.peer() { SETTLE } else { SETTLE * 2 };
+        let (slot, peer) = (link.slot(), link.peer());
+        self.review_keepers(slot);
+        let wait = if self.cx.node < peer { SETTLE } else { SETTLE * 2 };
         self.cx.timers.set(self.cx.now.mono.plus(wait), Timer::LinkSettled(id));
         self.cx.topology += 1;
     }
@@ -108,6 +110,7 @@ impl Engine {
         self.cx.topology += 1;
         // What was told to the better one alone.
         self.resync_all(slot);
+        self.review_keepers(slot);
     }
 
     /// Looks for what only another process with our node key explains: the peer kept another link of ours, and we have none. `lived`:

@@ -1,7 +1,5 @@
 //! What peers ask about the past: answered within the budget of [`Server`](crate::protocol::repair::Server), or "no".
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use crate::protocol::engine::Engine;
@@ -12,13 +10,12 @@ use crate::protocol::linkset::Slot;
 use crate::protocol::repair::{Cost, KeptTopic, Purpose, Reading, Work, moments};
 use crate::protocol::timers::Timer;
 use crate::protocol::{Action, keeping};
-use crate::rumor::Bundle;
 use crate::wire::{
     self, Answer, Ask, Fetch, FetchedRange, Frame, MAX_PAUSE_MS, MAX_TELL_LEN, Mark, Page, Reason, Tell,
 };
 
 impl Engine {
-    pub(super) fn on_history(&mut self, sender: Sender, frame: Frame) {
+    pub(super) fn on_history(&mut self, sender: Sender, frame: Frame, bytes: usize) {
         match frame {
             Frame::Ask(ask) => self.on_ask(sender, ask),
             Frame::Fetch(fetch) => self.on_fetch(sender, fetch),
@@ -28,10 +25,10 @@ impl Engine {
                     link.outbox_mut().drop_pages(session);
                 }
             }
-            // A hint: there is nothing that it could change.
-            Frame::More(_) => {}
-            // We asked for nothing.
-            Frame::Tell(_) | Frame::Page(_) | Frame::Bundles(_) => self.cx.counters.unasked_history += 1,
+            Frame::More(more) => self.on_more(sender, &more),
+            Frame::Tell(tell) => self.on_tell(sender, &tell, bytes),
+            Frame::Page(page) => self.on_page(sender, &page),
+            Frame::Bundles(bundles) => self.on_late_bundles(sender, bundles),
             _ => self.close(sender.link, Reason::OutOfOrder),
         }
     }
@@ -167,6 +164,7 @@ impl Engine {
     pub(super) fn on_looked(&mut self, look: LookId, found: Result<Found, StoreTrouble>) {
         match self.repair.looks_mut().answered(look) {
             Some(Purpose::Page(reading)) => self.on_page_read(&reading, found),
+            Some(Purpose::Asker(what)) => self.on_asker_looked(&what, &found),
             None => {}
         }
     }
@@ -176,6 +174,7 @@ impl Engine {
         for purpose in self.repair.looks_mut().lost() {
             match purpose {
                 Purpose::Page(reading) => self.on_page_read(&reading, Err(StoreTrouble::Damaged)),
+                Purpose::Asker(what) => self.on_asker_looked(&what, &Err(StoreTrouble::Damaged)),
             }
         }
     }
@@ -209,12 +208,9 @@ impl Engine {
         });
         let (topic, session) = (reading.topic, reading.session);
         let end = wire::page(&Page { topic, session, floor: floor.max(page.floor), next: next.collect() });
-        let convicted = |bundle: &Arc<Bundle>| self.evidence.is_convicted(&bundle.header().author);
-        let mut bundles = page.bundles;
-        bundles.retain(|bundle| !convicted(bundle));
-        self.cx.counters.history_served += bundles.len() as u64;
+        self.cx.counters.history_served += page.bundles.len() as u64;
         let Some(link) = self.links.at_mut(reading.slot) else { return };
-        let sent = link.outbox_mut().page(session, bundles, end) as u64;
+        let sent = link.outbox_mut().page(session, page.bundles, end) as u64;
         link.budget_mut().charge_bytes(now, sent);
         self.cx.dirty.insert(reading.slot);
         let server = self.repair.server_mut();

@@ -17,7 +17,7 @@ use crate::protocol::topics::window::{Taker, Unclaimed, Unfit};
 use crate::protocol::verification::queue::Work;
 use crate::protocol::{FRAME_OVERHEAD, LinkId, Offence};
 use crate::rumor::{Bundle, BundleId, Evidence, SignedHeader, TopicId};
-use crate::wire::{DecodeError, Frame, Lane, RawBundle, Reason};
+use crate::wire::{DecodeError, Frame, Kind, Lane, RawBundle, Reason};
 
 /// What a frame costs us before anything in it is looked at (measured: decoding and dispatch, rounded up).
 const FRAME_COST: Duration = Duration::from_micros(2);
@@ -40,13 +40,14 @@ impl Engine {
         let sender = link.sender();
         self.cx.counters.frames_in += 1;
         self.cx.counters.bytes_in += payload.len() as u64;
-        // Row 2. Replies are charged one by one, since what we pulled is paced by how much may be owed to us.
-        let charged = if lane == Lane::Replies { 0 } else { payload.len() };
+        // Row 2. Replies and pages are charged one by one, since what we asked for is paced by how much may be owed to us.
+        let is_page = lane == Lane::History && payload.first() == Some(&(Kind::Bundles as u8));
+        let charged = if lane == Lane::Replies || is_page { 0 } else { payload.len() };
         link.budget_mut().charge_bytes(now, charged.saturating_add(FRAME_OVERHEAD) as u64);
-        let looked_at = matches!(lane, Lane::Control | Lane::History);
+        let looked_at = matches!(lane, Lane::Control | Lane::History) && !is_page;
         let items = if looked_at { payload.len().div_ceil(32) as u32 } else { 0 };
         link.budget_mut().charge_cpu(now, FRAME_COST.saturating_add(ITEM_COST.saturating_mul(items)));
-        let greeted = link.was_live();
+        let (greeted, bytes) = (link.was_live(), payload.len());
         match Frame::decode(payload) {
             Err(DecodeError::Evidence(_)) => self.offence(id, sender.peer, Offence::BogusEvidence),
             Err(_) => self.offence(id, sender.peer, Offence::Undecodable),
@@ -67,7 +68,7 @@ impl Engine {
             Ok(frame) if lane == Lane::Control && greeted && !matches!(frame, Frame::Bundles(_)) => {
                 self.on_control(sender, frame);
             }
-            Ok(frame) if lane == Lane::History && greeted => self.on_history(sender, frame),
+            Ok(frame) if lane == Lane::History && greeted => self.on_history(sender, frame, bytes),
             // Bundles on the control lane, control frames on others, or anything before hello on its own lane.
             Ok(_) => self.close(id, Reason::OutOfOrder),
         }
@@ -132,6 +133,17 @@ impl Engine {
         if lane == Lane::Rumors && pulled.is_none() {
             self.redundancy.count(matches!(known, Known::Has | Known::InFlight));
         }
+        self.on_looked_up(sender, raw, hops, known);
+    }
+
+    /// A copy that repair has brought and that is new enough: as if it had been pulled.
+    pub(super) fn on_repaired_copy(&mut self, sender: Sender, raw: RawBundle) {
+        let known = self.known(&raw.signed.header.topic, &raw.id, sender.slot, true);
+        self.on_looked_up(sender, raw, 0, known);
+    }
+
+    fn on_looked_up(&mut self, sender: Sender, raw: RawBundle, hops: u8, known: Known) {
+        let (id, header) = (raw.id, raw.signed.header);
         match known {
             Known::No => self.on_new_copy(sender, raw, hops),
             Known::Has => self.cx.counters.duplicates += 1,
@@ -254,7 +266,7 @@ impl Engine {
     }
 
     /// Row 4: lengths, rules of the topic, body hashes. Whoever sends what fails has not checked it.
-    fn checked(&mut self, sender: Sender, raw: RawBundle) -> Option<Bundle> {
+    pub(super) fn checked(&mut self, sender: Sender, raw: RawBundle) -> Option<Bundle> {
         if !self.keeps_rules(&raw.signed) {
             self.offence(sender.link, sender.peer, Offence::RuleBroken);
             return None;

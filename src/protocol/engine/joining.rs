@@ -159,6 +159,7 @@ impl Engine {
     pub(super) fn on_leave(&mut self, topic: TopicId) {
         let Some(mut window) = self.topics.remove(&topic) else { return };
         self.repair.leave(&topic);
+        self.stop_asking(&topic);
         window.leave();
         self.left.add(window, self.cx.config.topics.bytes, self.cx.now);
         self.fail_publishes(topic, &PublishError::NotJoined(topic));

@@ -80,12 +80,14 @@ impl Engine {
         match opened {
             Ok(opened) => {
                 kept.opened(&opened);
+                let rules = Arc::clone(kept.rules());
                 if let Some(floor) = opened.floor_was {
                     let ahead = kept.rules().tick_len().start_of(floor).saturating_sub(now.unix_ms);
                     self.event(Event::ClockBehind { behind_ms: ahead });
                 }
                 self.take_up(topic, &opened);
                 self.forget_convicted(topic, &opened);
+                self.begin_asking(&rules);
                 self.recover(Impairment::StoreFailing);
             }
             Err(why) => {
@@ -158,9 +160,10 @@ impl Engine {
     }
 
     fn on_kept(&mut self, keep: &Keep, kept: Result<Kept, StoreTrouble>) {
-        let header = *keep.bundle.header();
-        self.repair.waiting_mut().answered(&header.topic, keep.bundle.encoded().len(), self.cx.now.mono);
+        let (header, bytes) = (*keep.bundle.header(), keep.bundle.encoded().len());
+        self.repair.waiting_mut().answered(&header.topic, bytes, self.cx.now.mono);
         self.recover(Impairment::StoreSlow);
+        self.repair_hears(keep, kept.as_ref());
         let stored = matches!(kept, Ok(Kept::New { .. } | Kept::Have));
         self.answer_unkept(&keep.bundle, stored);
         let kept = match kept {
@@ -176,7 +179,7 @@ impl Engine {
                 self.cx.counters.kept += 1;
                 let convicted = self.evidence.is_convicted(&header.author);
                 if let Some(topic) = self.repair.topic_mut(&header.topic) {
-                    topic.gained(&header, keep.bundle.encoded().len() as u64);
+                    topic.gained(&header, bytes as u64);
                     topic.lost(killed);
                     if !convicted {
                         topic.book_mut().kept(&header, keep.bundle.id(), &kept);

@@ -103,6 +103,7 @@ impl Engine {
             self.tell_evidence(slot, &author);
         }
         self.resync_all(slot);
+        self.review_keepers(slot);
         if let Some(link) = self.links.at(slot) {
             self.publisher.links_changed(link.topics());
         }
@@ -168,6 +169,7 @@ impl Engine {
         }
         self.tell_what_matters_now(slot, &before, &joined);
         self.resync(slot, &joined);
+        self.review_keepers(slot);
         self.wake_authors(slot, &changed);
     }
 
@@ -248,6 +250,7 @@ impl Engine {
                 self.drop_work(id, &work);
             }
         }
+        self.asks_link_no_more(link.slot());
         self.wants.forget_starved(link.slot());
         if link.wanted_from() > 0 {
             for wanted in self.wants.of_link(link.slot()) {
@@ -274,8 +277,10 @@ impl Engine {
         if !link.close(reason) {
             return;
         }
+        let slot = link.slot();
         self.condition.presence_mut().lost(link.last_frame());
         self.cx.topology += 1;
+        self.review_keepers(slot);
         self.cx.actions.push_back(Action::Send {
             link: id,
             lane: wire::Lane::Control,
@@ -297,11 +302,15 @@ impl Engine {
             self.links.of_peer(&peer).map(|link| link.id()).filter(|other| *other != id).collect();
         for other in others {
             self.close(other, Reason::Banned);
-            for work in self.verifying.remove_link(other) {
-                self.drop_work(other, &work);
-            }
+            self.drop_all_work(other);
         }
-        for work in self.verifying.remove_link(id) {
+        self.drop_all_work(id);
+    }
+
+    /// Nothing that a link still has waiting is verified.
+    fn drop_all_work(&mut self, id: LinkId) {
+        let late = self.late_verifying.remove_link(id);
+        for work in self.verifying.remove_link(id).into_iter().chain(late) {
             self.drop_work(id, &work);
         }
     }

@@ -19,7 +19,9 @@ mod places;
 mod presence;
 mod publishing;
 mod pulls;
+mod reading;
 mod records;
+mod repair;
 mod serving;
 mod silence;
 mod spread;
@@ -44,16 +46,15 @@ use crate::protocol::publisher::{Publisher, Request};
 use crate::protocol::pulls::Wants;
 use crate::protocol::random::{Keyed, Random};
 use crate::protocol::repair::Repair;
+use crate::protocol::repair::asker::{Asker, Due};
 use crate::protocol::timers::{Timer, Timers};
 use crate::protocol::topics::left::Left;
 use crate::protocol::topics::window::Window;
 use crate::protocol::verification::questions::Questions;
 use crate::protocol::verification::queue::VerifyQueue;
-use crate::protocol::{
-    Action, Config, Counters, Event, Input, LinkStats, Mono, Now, PublishError, Stats, TopicStats,
-    UsedPositions,
-};
+use crate::protocol::{Action, Config, Counters, Event, Input, Mono, Now, PublishError, UsedPositions};
 use crate::rumor::{Evidence, NetworkId, RuleSet, TopicId};
+pub use repair::{Frontier, RepairProgress};
 
 /// How often bodies and generations are looked at for expiry.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
@@ -95,6 +96,11 @@ pub struct Engine {
     publisher: Publisher,
     condition: Condition,
     repair: Repair,
+    asker: Asker,
+    /// Signatures of what repair brings.
+    late_verifying: VerifyQueue,
+    /// Where both wait, the next batch is one of those.
+    late_is_next: bool,
     /// It is shut down: nothing is published any more, and no link comes up.
     closed: bool,
 }
@@ -121,6 +127,9 @@ impl Engine {
             publisher: Publisher::new(setup.author, setup.position_log, now, keyed),
             condition: Condition::new(now),
             repair: Repair::default(),
+            asker: Asker::new(keyed),
+            late_verifying: VerifyQueue::of_the_past(keyed),
+            late_is_next: false,
             closed: false,
             cx: Cx {
                 network: setup.network,
@@ -189,6 +198,7 @@ impl Engine {
             Input::Tick => {}
         }
         self.ask_freed();
+        self.repair_goes_on();
         self.serve_history();
         self.check_presence();
     }
@@ -243,6 +253,11 @@ impl Engine {
                 Timer::LinkSettled(link) => self.on_link_settled(link),
                 // What waits is looked at after each input.
                 Timer::HistoryDue => {}
+                Timer::TurnDue(topic) => self.on_repair_due(topic, Due::Turn),
+                Timer::HoleDue(topic) => self.on_repair_due(topic, Due::Hole),
+                Timer::HintDue(topic) => self.on_repair_due(topic, Due::Hint),
+                Timer::AnswerOverdue { topic, slot, number } => self.on_answer_overdue(topic, slot, number),
+                Timer::PageOverdue(link) => self.on_page_overdue(link),
             }
         }
     }
@@ -259,6 +274,7 @@ impl Engine {
         self.check_record();
         self.check_store();
         self.check_heads();
+        self.check_repair();
         self.check_silence();
         self.adapt_history();
         let now = self.cx.now;
@@ -402,47 +418,6 @@ impl Engine {
     #[must_use]
     pub fn convicted(&self) -> Vec<(PublicKey, Option<Evidence>)> {
         self.evidence.all().map(|(author, conviction)| (*author, conviction.evidence())).collect()
-    }
-
-    /// Counters and gauges.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        Stats {
-            counters: self.cx.counters,
-            links: self
-                .links
-                .iter()
-                .map(|link| LinkStats {
-                    peer: link.peer(),
-                    dialled: link.is_dialled(),
-                    live: link.was_live(),
-                    rtt: link.rtt(),
-                    copies_in: link.copies_in(),
-                    accepted_first: u64::from(link.good()),
-                    queued_bytes: link.outbox().queued_bytes(),
-                    owed_pulls: link.service().owed(),
-                    wanted_from: link.wanted_from(),
-                    serve_delay: link.service().delay(),
-                    last_resort: link.service().is_last_resort(self.cx.now.mono),
-                    waiting_verification: self.verifying.waiting_of(link.id()),
-                    waiting_bytes: self.verifying.bytes_of(link.id()),
-                })
-                .collect(),
-            topics: self
-                .topics
-                .iter()
-                .map(|(topic, window)| TopicStats {
-                    topic: *topic,
-                    bundles: window.claimed(),
-                    body_bytes: window.held_bytes(),
-                    links: self.links_of(topic),
-                })
-                .collect(),
-            waiting_verification: self.verifying.total(),
-            wants: self.wants.len(),
-            heard_ago: self.condition.presence().heard_at().map(|at| self.cx.now.mono.since(at)),
-            impaired: self.condition.health().list(self.cx.now.mono),
-        }
     }
 }
 

@@ -35,6 +35,18 @@ impl Engine {
         self.pass(link, id, signed);
     }
 
+    /// A bundle is genuine, and others have taken the place that there was when it came in.
+    pub(super) fn found_no_place(&mut self, link: LinkId, topic: TopicId, id: BundleId) {
+        self.cx.counters.over_cap += 1;
+        let Some(window) = self.topics.get_mut(&topic) else { return };
+        let Some(entry) = window.entry(&id) else { return };
+        let (signed, have) = (*entry.signed(), entry.holders());
+        window.forget(&id);
+        have.iter().for_each(|slot| self.owe(slot, &signed.header, id));
+        self.drop_want(&(topic, id));
+        self.pass(link, id, &signed);
+    }
+
     /// Compares a genuine header that has no place with all that is known, and passes it on.
     pub(super) fn pass(&mut self, link: LinkId, id: BundleId, signed: &SignedHeader) {
         let header = &signed.header;

@@ -18,27 +18,41 @@ impl Engine {
         }
     }
 
+    /// New signatures and those of the past in turn, where both wait; then the latter have half a batch.
     fn start_batches(&mut self) {
-        while self.verifying.under_way() < self.cx.config.verifiers.max(1) {
-            let links = &self.links;
-            let shared = self.cx.config.lacks(Failpoint::SharedBatches);
-            let alone = |id: LinkId| match links.slot_of(id).and_then(|slot| links.at(slot)) {
-                _ if shared => None,
-                Some(link) => link.verified_alone(),
-                None => Some(1),
-            };
-            // When an author is convicted, all our links tell us, and one proof is enough.
-            let book = &self.evidence;
-            let stale = |work: &Work| matches!(work, Work::Evidence { evidence, .. } if book.is_convicted(&evidence.author()));
-            let Some((batch, work)) = self.verifying.next_batch(self.cx.config.batch.max(1), alone, stale)
-            else {
+        let under_way = |engine: &Self| engine.verifying.under_way() + engine.late_verifying.under_way();
+        while under_way(self) < self.cx.config.verifiers.max(1) {
+            let both = self.verifying.total() > 0 && self.late_verifying.total() > 0;
+            let late = if both { self.late_is_next } else { self.verifying.total() == 0 };
+            if !self.start_batch(late, both) && !self.start_batch(!late, both) {
                 return;
-            };
-            let jobs: Vec<_> = work.iter().map(|(_, work)| work.job()).collect();
-            self.cx.counters.batches += 1;
-            self.cx.counters.verified += jobs.len() as u64;
-            self.cx.actions.push_back(Action::Verify { batch, jobs });
+            }
         }
+    }
+
+    fn start_batch(&mut self, late: bool, both: bool) -> bool {
+        let links = &self.links;
+        let shared = self.cx.config.lacks(Failpoint::SharedBatches);
+        let alone = |id: LinkId| match links.slot_of(id).and_then(|slot| links.at(slot)) {
+            _ if shared => None,
+            Some(link) => link.verified_alone(),
+            None => Some(1),
+        };
+        // When an author is convicted, all our links tell us, and one proof is enough.
+        let book = &self.evidence;
+        let stale = |work: &Work| matches!(work, Work::Evidence { evidence, .. } if book.is_convicted(&evidence.author()));
+        let whole = self.cx.config.batch.max(1);
+        let (queue, most) = match late {
+            true => (&mut self.late_verifying, if both { whole.div_ceil(2) } else { whole }),
+            false => (&mut self.verifying, whole),
+        };
+        let Some((batch, work)) = queue.next_batch(most, alone, stale) else { return false };
+        let jobs: Vec<_> = work.iter().map(|(_, work)| work.job()).collect();
+        self.late_is_next = !late;
+        self.cx.counters.batches += 1;
+        self.cx.counters.verified += jobs.len() as u64;
+        self.cx.actions.push_back(Action::Verify { batch, jobs });
+        true
     }
 
     /// Reads again from links whose signatures no longer wait in such numbers.
@@ -60,6 +74,11 @@ impl Engine {
     /// A link is convicted with work still waiting: whoever else sent the same copy stands in for it, or else the other
     /// candidates, or else the id is as if never seen.
     pub(super) fn drop_work(&mut self, link: LinkId, work: &Work) {
+        if let Work::Late { topic, job, .. } = work
+            && self.asker.late.judged(topic, &job.id, &job.signature).is_some()
+        {
+            return self.late_never_came(*topic, &job.id);
+        }
         let Work::Bundle { topic, job, .. } = work else { return };
         let entry = self.topics.get_mut(topic).and_then(|window| window.entry_mut(&job.id));
         let Some(entry) = entry else { return };

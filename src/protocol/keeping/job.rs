@@ -120,6 +120,13 @@ pub enum Query {
         /// How many bytes of encoded bundles.
         max_bytes: usize,
     },
+    /// Whether something is held of authors between two positions each.
+    Later {
+        /// In which topic.
+        topic: TopicId,
+        /// Of whom, and where.
+        at: Vec<LaterThan>,
+    },
     /// Open holes: [`Reader::unmet`](crate::store::Reader::unmet).
     Unmet {
         /// Of which topic.
@@ -131,6 +138,17 @@ pub enum Query {
     },
 }
 
+/// A stretch of one author's bundles: those that start after a position, and in ticks before another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LaterThan {
+    /// Whose.
+    pub author: PublicKey,
+    /// They start after this.
+    pub position: Position,
+    /// They are in earlier ticks.
+    pub before: u64,
+}
+
 /// What was read: one for each kind of [`Query`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -139,6 +157,8 @@ pub enum Found {
     Held(Vec<Held>),
     /// A page.
     Page(Page),
+    /// Whether there is anything, in the order of the question.
+    Later(Vec<bool>),
     /// Holes.
     Unmet(Vec<Hole>),
 }

@@ -19,7 +19,9 @@ use std::sync::Arc;
 use crate::key::PublicKey;
 use crate::rumor::{Bundle, BundleId, Evidence, Position, SignedHeader};
 
-pub use job::{Forgotten, Found, Full, KeepOptions, LookId, Query, StoreAnswer, StoreJob, StoreTrouble};
+pub use job::{
+    Forgotten, Found, Full, KeepOptions, LaterThan, LookId, Query, StoreAnswer, StoreJob, StoreTrouble,
+};
 
 /// What a store is told about a topic when it is opened. A local choice: nodes with other values never blame each other.
 #[derive(Clone, PartialEq, Eq, Debug)]

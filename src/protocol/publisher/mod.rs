@@ -283,6 +283,16 @@ impl Publisher {
         }
     }
 
+    /// The bundle that the next one of a topic names, if there is one.
+    pub(super) fn last_of(&self, topic: &TopicId) -> Option<Previous> {
+        self.last.get(topic).map(|(last, _)| *last)
+    }
+
+    /// When this life began, Unix milliseconds.
+    pub(super) const fn started_ms(&self) -> u64 {
+        self.started_ms
+    }
+
     /// Leaves a topic's waiting rumors for later, or until something changes. Gives when to wake them, where no timer is set for it:
     /// one timer, however many ask.
     pub(super) fn sleep(&mut self, topic: TopicId, wait: Duration, now: Mono) -> Option<Mono> {
@@ -311,23 +321,6 @@ impl Publisher {
         let waiting = self.waiting.remove(topic).unwrap_or_default();
         self.tries.retain(|(other, _)| other != topic);
         waiting.into_iter().map(|request| request.publish_id).collect()
-    }
-
-    /// The same, of those only that are answered when they are kept.
-    pub(super) fn give_up_kept(&mut self, topic: &TopicId) -> Vec<PublishId> {
-        let Some(waiting) = self.waiting.get_mut(topic) else { return Vec::new() };
-        let (kept, rest): (VecDeque<_>, VecDeque<_>) = waiting.drain(..).partition(|request| request.kept);
-        if rest.is_empty() {
-            self.waiting.remove(topic);
-        } else {
-            *waiting = rest;
-        }
-        kept.into_iter().map(|request| request.publish_id).collect()
-    }
-
-    /// Whether publish requests of a topic wait.
-    pub(super) fn has_waiting(&self, topic: &TopicId) -> bool {
-        self.waiting.contains_key(topic)
     }
 
     /// Topics in which publish requests wait.

@@ -13,6 +13,9 @@
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+#[cfg(any(test, feature = "sim"))]
+mod check;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -422,45 +425,5 @@ impl Book {
         let by = self.awaited.remove(&(author, prev))?;
         self.awaited_since.remove(&(by, author, prev));
         Some(by)
-    }
-}
-
-#[cfg(any(test, feature = "sim"))]
-impl Book {
-    /// How many missing bundles are remembered.
-    pub(in crate::protocol) fn awaited(&self) -> usize {
-        self.awaited.len()
-    }
-
-    /// About how much a recount walks through.
-    pub(in crate::protocol) fn weight(&self) -> usize {
-        self.entries.len().saturating_mul(self.slices.len().saturating_add(2))
-    }
-
-    /// Counts everything again.
-    pub(in crate::protocol) fn check(&self, recount: &mut crate::protocol::check::Recount) {
-        let replaced = self.entries.iter().filter(|(_, entry)| entry.until != NEVER);
-        let replaced: BTreeSet<_> = replaced.map(|(item, entry)| (entry.until, *item)).collect();
-        recount.holds(replaced == self.replaced, "heads that were replaced");
-        let mut authors = BTreeMap::new();
-        for (item, entry) in &self.entries {
-            let at = Position { tick: item.tick, slot: entry.slot };
-            recount.holds(self.places.get(&(entry.author, at)) == Some(&item.id), "a head without its place");
-            let count: &mut usize = authors.entry(entry.author).or_default();
-            *count = count.saturating_add(1);
-        }
-        recount.same("places of heads", self.places.len(), self.entries.len());
-        authors.retain(|_, count| *count > 1);
-        recount.holds(authors == self.several, "authors with several heads");
-        let ranks: BTreeSet<_> = authors.into_iter().map(|(author, count)| (count, author)).collect();
-        recount.holds(ranks == self.ranks, "ranks of authors with several heads");
-        let awaited: BTreeSet<_> =
-            self.awaited.iter().map(|((author, named), by)| (*by, *author, *named)).collect();
-        recount.holds(awaited == self.awaited_since, "bundles that are named and missing");
-        let bounded = self.count() <= self.most && self.replaced.len() <= self.most;
-        recount.holds(bounded && self.awaited.len() <= MAX_AWAITED, "more heads than there may be");
-        for slice in &self.slices {
-            recount.holds(slice.items() == self.as_of(slice.as_of()), "a set at hand is not the set");
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::asker::LookFor;
 use super::serve::Reading;
 use crate::protocol::keeping::LookId;
 use crate::protocol::limits::MAX_LOOKS;
@@ -11,6 +12,8 @@ use crate::protocol::limits::MAX_LOOKS;
 pub(in crate::protocol) enum Purpose {
     /// A peer that has fetched bundles.
     Page(Reading),
+    /// We do, to know what we lack.
+    Asker(LookFor),
 }
 
 /// What was asked of the store and not answered.

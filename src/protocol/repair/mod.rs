@@ -3,15 +3,29 @@
 //! A topic is kept if its retention is longer than the relay window. Its bundles are in the store; here is what decides: which topics are
 //! open there, and what they compare with peers. (docs/architecture.md, history)
 
+pub(in crate::protocol) mod asker;
 mod book;
+mod brings;
 mod bucket;
 mod cost;
+pub(in crate::protocol) mod fetches;
+pub(in crate::protocol) mod gaps;
 pub(in crate::protocol) mod heads;
+mod held;
+mod hints;
+pub(in crate::protocol) mod late;
 mod looks;
+pub(in crate::protocol) mod missing;
 pub(in crate::protocol) mod moments;
+pub(in crate::protocol) mod paces;
+mod ranges;
+mod refused;
 mod serve;
+pub(in crate::protocol) mod session;
 mod topic;
+mod turns;
 mod waiting;
+pub(in crate::protocol) mod walk;
 
 use std::collections::BTreeMap;
 

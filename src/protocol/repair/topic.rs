@@ -60,7 +60,8 @@ impl KeptTopic {
     pub(in crate::protocol) fn new(rules: Arc<RuleSet>, options: KeepOptions, now: Mono) -> Self {
         let (topic, tick) = (rules.id(), rules.tick_len());
         let is_state = rules.kind().is_state();
-        let book = if is_state { Book::of_state(topic, tick) } else { Book::new(topic, tick, HEADS_COMPARED) };
+        let book =
+            if is_state { Book::of_state(topic, tick) } else { Book::new(topic, tick, HEADS_COMPARED) };
         Self {
             rules,
             phase: Phase::Opening,

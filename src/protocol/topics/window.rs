@@ -206,8 +206,15 @@ impl Window {
         tick >= self.delivered_below && self.within(tick, now, DELIVER_PAST, DELIVER_FUTURE)
     }
 
+    /// The first tick that is inside the relay window.
+    pub(in crate::protocol) fn first_relayable(&self, now: Now) -> u64 {
+        let past = RELAY_PAST + self.hold_back();
+        // A tick that ended just then lies outside, and the one after it is the first.
+        self.rules.tick_len().tick_at(now.unix_ms.saturating_sub(millis(past)))
+    }
+
     /// Whether a tick is inside the relay window.
-    fn is_relayable(&self, tick: u64, now: Now) -> bool {
+    pub(in crate::protocol) fn is_relayable(&self, tick: u64, now: Now) -> bool {
         self.within(tick, now, RELAY_PAST + self.hold_back(), RELAY_FUTURE)
     }
 

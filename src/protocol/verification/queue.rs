@@ -8,7 +8,7 @@ use crate::protocol::random::{Keyed, KeyedMap};
 use crate::protocol::topics::entry::Entry;
 use crate::protocol::total::Total as _;
 use crate::protocol::{BatchId, LinkId, VerifyJob};
-use crate::rumor::{BundleId, Evidence, SignedHeader, TopicId};
+use crate::rumor::{Bundle, BundleId, Evidence, SignedHeader, TopicId};
 
 /// Something to be judged.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub(in crate::protocol) enum Work {
     Bundle { topic: TopicId, job: VerifyJob, bytes: u32, position: (u64, u16) },
     /// The signature of a header that there is no place for: it is compared and passed on, and not kept.
     Header { signed: Box<SignedHeader>, id: BundleId, peer: PublicKey },
+    /// The signature of a bundle that repair has brought.
+    Late { topic: TopicId, job: VerifyJob, bytes: u32, position: (u64, u16) },
     /// One signature of a piece of evidence: the second only once the first has held.
     Evidence { evidence: Box<Evidence>, peer: PublicKey, first_holds: bool },
 }
@@ -29,10 +31,17 @@ impl Work {
         Self::Bundle { topic, job: VerifyJob::of(entry.signed(), id), bytes, position }
     }
 
+    pub(in crate::protocol) fn late(bundle: &Bundle) -> Self {
+        let header = bundle.header();
+        let job = VerifyJob::of(bundle.signed_header(), bundle.id());
+        let position = (header.tick, header.first_slot);
+        Self::Late { topic: header.topic, job, bytes: header.bytes, position }
+    }
+
     /// Where a bundle begins, tick and slot; proofs come before all bundles.
     pub(in crate::protocol) const fn position(&self) -> (u64, u16) {
         match self {
-            Self::Bundle { position, .. } => *position,
+            Self::Bundle { position, .. } | Self::Late { position, .. } => *position,
             Self::Header { signed, .. } => (signed.header.tick, signed.header.first_slot),
             Self::Evidence { .. } => (0, 0),
         }
@@ -40,7 +49,7 @@ impl Work {
 
     pub(in crate::protocol) fn job(&self) -> VerifyJob {
         match self {
-            Self::Bundle { job, .. } => *job,
+            Self::Bundle { job, .. } | Self::Late { job, .. } => *job,
             Self::Header { signed, id, .. } => VerifyJob::of(signed, *id),
             Self::Evidence { evidence, first_holds, .. } => {
                 let [first, second] = evidence.headers();
@@ -52,7 +61,7 @@ impl Work {
 
     const fn bytes(&self) -> usize {
         match self {
-            Self::Bundle { bytes, .. } => *bytes as usize,
+            Self::Bundle { bytes, .. } | Self::Late { bytes, .. } => *bytes as usize,
             Self::Header { .. } | Self::Evidence { .. } => 0,
         }
     }
@@ -96,15 +105,27 @@ pub(in crate::protocol) struct VerifyQueue {
     left_out: bool,
 }
 
+/// Batches of the past have numbers from here on, so that no two queues use the same.
+const FIRST_OF_THE_PAST: u64 = 1 << 63;
+
 impl VerifyQueue {
     pub(in crate::protocol) fn new(keyed: Keyed) -> Self {
+        Self::numbered_from(0, keyed)
+    }
+
+    /// The queue of what repair brings.
+    pub(in crate::protocol) fn of_the_past(keyed: Keyed) -> Self {
+        Self::numbered_from(FIRST_OF_THE_PAST, keyed)
+    }
+
+    fn numbered_from(next_batch: u64, keyed: Keyed) -> Self {
         Self {
             links: BTreeMap::new(),
             turns: VecDeque::new(),
             total: 0,
             total_under_way: 0,
             batches: keyed.map(),
-            next_batch: 0,
+            next_batch,
             left_out: false,
         }
     }
@@ -311,8 +332,6 @@ impl VerifyQueue {
             self.turns.iter().all(|link| self.links.contains_key(link)),
             "a turn of a link that has nothing",
         );
-        let idle = self.total > 0 && self.batches.is_empty();
-        recount.holds(!idle, "signatures wait and none is being verified");
     }
 }
 

@@ -211,6 +211,7 @@ fn what_convicted_authors_said_is_not_told_and_their_proof_is() {
     assert_eq!(pages(&world, peer)[0].next, [Mark { tick: old + 2, slot: 1 }], "there is no more of it");
     let bundles = world.hostiles[peer].bundles();
     assert!(bundles.iter().all(|(_, bundle)| bundle.header().tick >= tick));
+    assert_eq!(world.nodes[0].counters().history_served, 0, "it is not even read");
     assert!(world.hostiles[peer].got_evidence(&author));
 }
 

@@ -4,6 +4,7 @@ mod check;
 mod clocks;
 mod hostile;
 mod node;
+mod teller;
 mod world;
 
 mod asked;
@@ -28,6 +29,8 @@ mod passing;
 mod property;
 mod pulls;
 mod questions;
+mod repair;
+mod repair_lies;
 mod shapes;
 mod slow;
 mod spread;

@@ -1,0 +1,346 @@
+//! Intake of what repair brings, steps H0 to H9: cheap before expensive, and each with a bound. Its signatures have a queue of their own,
+//! so that the past never waits in front of what is new.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::protocol::engine::Engine;
+use crate::protocol::keeping::{Arrival, Keep, Show, StoreJob};
+use crate::protocol::limits::RELAY_FUTURE;
+use crate::protocol::links::{Pause, Sender};
+use crate::protocol::repair::late::Known;
+use crate::protocol::repair::missing::Missing;
+use crate::protocol::topics::window::Window;
+use crate::protocol::verification::questions::Waiting;
+use crate::protocol::verification::queue::Work;
+use crate::protocol::{Action, LinkId, Mono, Offence, Validation, VerifyJob};
+use crate::rumor::{Bundle, BundleId, TopicId};
+use crate::wire::{Bundles, RawBundle};
+
+use super::sessions::millis;
+
+/// What was accepted where it is new, or will be soon, is asked for again after this if it is not kept by then.
+const LIVE_PATIENCE: Duration = Duration::from_secs(15);
+/// What found no room in the store is not asked for again before.
+const FULL_FOR_NOW: Duration = Duration::from_secs(3_600);
+/// What could not be judged in time is left alone for as long as it has been missing, within these bounds.
+/// What was checked and may never be kept is not asked for again for as long as its topic keeps, and no longer than this.
+pub(super) const LONGEST_REFUSAL: Duration = Duration::from_secs(86_400);
+const SHORTEST_PUT_OFF: Duration = Duration::from_secs(60);
+const LONGEST_PUT_OFF: Duration = Duration::from_secs(3_600);
+
+impl Engine {
+    /// Bundles on the lane of the past.
+    pub(in crate::protocol::engine) fn on_late_bundles(&mut self, sender: Sender, bundles: Bundles) {
+        for raw in bundles {
+            if self.links.at(sender.slot).is_none_or(|link| link.is_closing()) {
+                return;
+            }
+            match raw {
+                Ok(raw) => self.on_late_copy(sender, raw),
+                Err(_) => self.offence(sender.link, sender.peer, Offence::Undecodable),
+            }
+        }
+        if self.asker.late.is_full(sender.link) {
+            self.cx.counters.paused_for_late += 1;
+            self.pause(sender.link, Pause::History);
+        }
+    }
+
+    fn on_late_copy(&mut self, sender: Sender, raw: RawBundle) {
+        let (now, id, signed) = (self.cx.now.mono, raw.id, raw.signed);
+        let (topic, len) = (signed.header.topic, raw.encoded.len());
+        let missing = Missing::of_header(&signed, id);
+        self.cx.counters.late_copies += 1;
+        // H0 and H1: was this link asked for it, and for so much?
+        let (author, position) = (missing.author(), missing.position());
+        let Some(covered) = self.asker.takes(sender.slot, &topic, &missing, len, now) else {
+            return self.is_unasked(sender, len);
+        };
+        if covered.beyond > 0
+            && let Some(link) = self.links.at_mut(sender.slot)
+        {
+            link.budget_mut().charge_bytes(now, covered.beyond as u64);
+        }
+        let Some(asked) = self.asker.topic_mut(&topic) else { return };
+        let below = asked.gaps.is_below(&covered.gap);
+        if below {
+            asked.paces.charge(&author, len, now);
+        }
+        asked.gaps.comes(&missing, sender.slot);
+        // H2.
+        match self.asker.late.notes(&topic, &id, sender, &signed.signature) {
+            Known::No => {}
+            Known::Has | Known::Candidate => {
+                self.cx.counters.late_duplicates += 1;
+                return;
+            }
+        }
+        if self.repair.topic(&topic).is_some_and(|kept| kept.book().is_head(&author, position, &id)) {
+            self.cx.counters.late_duplicates += 1;
+            self.is_filled(topic, &missing);
+            return;
+        }
+        if self.keeps_accepted(topic, &id) {
+            return;
+        }
+        // H3, as for all bundles.
+        let Some(bundle) = self.checked(sender, raw.clone()) else { return };
+        // H4 and H5.
+        if self.is_fit(sender, topic, &missing, raw) {
+            self.verify_late(sender, bundle, below);
+        }
+    }
+
+    /// It was not asked of this link: nobody is blamed, since what was asked long ago may be forgotten here.
+    fn is_unasked(&mut self, sender: Sender, len: usize) {
+        self.cx.counters.unasked_history += 1;
+        if let Some(link) = self.links.at_mut(sender.slot) {
+            link.budget_mut().charge_bytes(self.cx.now.mono, len as u64);
+        }
+    }
+
+    /// What was accepted while it was new, and is not kept, has been checked: the store is given it again.
+    fn keeps_accepted(&mut self, topic: TopicId, id: &BundleId) -> bool {
+        let entry = self.topics.get(&topic).and_then(|window| window.entry(id));
+        let Some(entry) = entry.filter(|entry| entry.is_accepted()) else { return false };
+        let Some(bundle) = entry.body().cloned() else { return false };
+        let arrival = if entry.via().is_none() { Arrival::Own } else { Arrival::Live };
+        let show = if entry.is_held_back() { Show::Held } else { Show::Now };
+        self.keep(&bundle, arrival, show);
+        true
+    }
+
+    /// H4 and H5: convicted, not admitted, too old, new enough to be taken in as any bundle, or too far ahead.
+    fn is_fit(&mut self, sender: Sender, topic: TopicId, missing: &Missing, raw: RawBundle) -> bool {
+        let (now, author, tick) = (self.cx.now, missing.author(), missing.position().tick);
+        if self.evidence.is_convicted(&author) {
+            self.cx.counters.convicted_author += 1;
+            self.remind_of_conviction(sender.slot, &author);
+            self.is_missing_no_more(topic, missing);
+            return false;
+        }
+        let (Some(kept), Some(window)) = (self.repair.topic(&topic), self.topics.get(&topic)) else {
+            return false;
+        };
+        if !kept.rules().admits(&author) {
+            self.cx.counters.not_admitted += 1;
+            let lasts = kept.rules().retention().at_most(LONGEST_REFUSAL);
+            self.is_refused_for(topic, missing, lasts);
+            return false;
+        }
+        if tick < kept.low() {
+            self.is_missing_no_more(topic, missing);
+            return false;
+        }
+        let tick_len = kept.rules().tick_len();
+        if tick >= window.first_relayable(now) && window.is_relayable(tick, now) {
+            self.is_put_off(topic, missing, LIVE_PATIENCE);
+            self.on_repaired_copy(sender, raw);
+            return false;
+        }
+        if tick_len.start_of(tick) > now.unix_ms.saturating_add(millis(RELAY_FUTURE)) {
+            self.is_put_off(topic, missing, RELAY_FUTURE);
+            return false;
+        }
+        true
+    }
+
+    /// H6: its signature waits among those of the past.
+    fn verify_late(&mut self, sender: Sender, bundle: Bundle, below: bool) {
+        let bundle = Arc::new(bundle.detached());
+        let work = Work::late(&bundle);
+        self.asker.late.begins(bundle, sender, below);
+        self.late_verifying.add(sender.link, work);
+    }
+
+    /// The verdict about the signature of a late bundle.
+    pub(in crate::protocol::engine) fn on_late_verdict(
+        &mut self,
+        link: LinkId,
+        topic: TopicId,
+        job: &VerifyJob,
+        holds: bool,
+    ) {
+        let Some(late) = self.asker.late.judged(&topic, &job.id, &job.signature) else { return };
+        let from = late.from();
+        if !holds {
+            self.late_never_came(topic, &job.id);
+            // Once: what else of it is under way goes with its link.
+            if !self.links.get_mut(link).is_some_and(|link| link.is_closing()) {
+                self.offence(link, from.peer, Offence::BadSignature);
+            }
+            return;
+        }
+        if let Some(link) = self.links.get_mut(from.link) {
+            link.vouches();
+        }
+        self.asker.late.is_genuine(&topic, &job.id);
+        self.judge_late(topic, job.id);
+    }
+
+    /// A copy was forged, or went with its link: the next candidate is tried.
+    pub(in crate::protocol::engine) fn late_never_came(&mut self, topic: TopicId, id: &BundleId) {
+        let now = self.cx.now.mono;
+        let Some(late) = self.asker.late.get(&topic, id) else { return };
+        let (missing, slot) = (late.missing(), late.from().slot);
+        if let Some(next) = self.asker.late.is_forged(&topic, id) {
+            let (link, work) = (next.from().link, Work::late(next.bundle()));
+            return self.late_verifying.add(link, work);
+        }
+        if let Some(asked) = self.asker.topic_mut(&topic) {
+            asked.gaps.is_not_kept(&missing, slot, now);
+        }
+        self.settle_by_floor(topic, &missing);
+        self.asker.stir(topic);
+    }
+
+    /// H7: the application's turn, if it wants one. Keys cost nothing, so newcomers share the turn of the peer that brings them.
+    fn judge_late(&mut self, topic: TopicId, id: BundleId) {
+        let now = self.cx.now.mono;
+        let Some(late) = self.asker.late.get(&topic, &id) else { return };
+        let (header, peer) = (*late.bundle().header(), late.from().peer);
+        let author = header.author;
+        if author == self.author() {
+            self.own_past(topic, &header);
+        }
+        let Some(window) = self.topics.get(&topic) else { return };
+        if !window.is_judged() {
+            return self.keep_late(topic, id, Show::Now);
+        }
+        let turn = if window.authors().is_newcomer(&author, now) { peer } else { author };
+        if self.questions.is_free(&turn, self.cx.config.validators.at_once.max(1)) {
+            return self.question(turn, topic, id);
+        }
+        for gone in self.questions.wait(turn, Waiting { topic, id, bytes: header.bytes }) {
+            self.cx.counters.validator_overload += 1;
+            self.validators_are_slow();
+            self.put_off(gone.topic, gone.id);
+        }
+    }
+
+    /// The bundle that a validator is asked about, if it is a late one.
+    pub(in crate::protocol::engine) fn late_in_question(
+        &self,
+        topic: &TopicId,
+        id: &BundleId,
+    ) -> Option<Arc<Bundle>> {
+        let validating = self.asker.late.is_validating(topic, id);
+        self.asker.late.get(topic, id).filter(|_| validating).map(|late| Arc::clone(late.bundle()))
+    }
+
+    pub(in crate::protocol::engine) fn on_late_validated(
+        &mut self,
+        topic: TopicId,
+        id: BundleId,
+        verdict: Validation,
+    ) {
+        match verdict {
+            Validation::Accept => self.keep_late(topic, id, Show::Now),
+            Validation::Reject => {
+                self.cx.counters.validator_rejected += 1;
+                let by = self.repair.topic(&topic).map_or(0, |kept| kept.options().judged_by);
+                self.keep_late(topic, id, Show::Rejected { by });
+            }
+            Validation::Ignore => {
+                self.cx.counters.validator_ignored += 1;
+                self.late_is_put_off(topic, id);
+            }
+        }
+    }
+
+    /// It could not be judged now. It stays missing, and is left alone for as long as it has been.
+    pub(in crate::protocol::engine) fn late_is_put_off(&mut self, topic: TopicId, id: BundleId) {
+        let now = self.cx.now.mono;
+        let Some(late) = self.asker.late.ends(&topic, &id) else { return };
+        let missing = late.missing();
+        let Some(asked) = self.asker.topic_mut(&topic) else { return };
+        let wait = asked.gaps.open_for(&missing, now).clamp(SHORTEST_PUT_OFF, LONGEST_PUT_OFF);
+        asked.gaps.is_put_off(&missing, now.plus(wait));
+        self.asker.stir(topic);
+    }
+
+    /// H8: the store claims its position. What is held back is kept at once and shown later.
+    pub(in crate::protocol::engine) fn keep_late(&mut self, topic: TopicId, id: BundleId, show: Show) {
+        let now = self.cx.now.mono;
+        let holds_back =
+            self.topics.get(&topic).is_some_and(|window: &Window| window.rules().hold_back().is_some());
+        let Some(late) = self.asker.late.get(&topic, &id) else { return };
+        let (missing, bytes) = (late.missing(), late.bundle().encoded().len());
+        if self.evidence.is_convicted(&missing.author()) {
+            self.cx.counters.convicted_author += 1;
+            self.asker.late.ends(&topic, &id);
+            return self.is_missing_no_more(topic, &missing);
+        }
+        if !self.repair.has_room(&topic, bytes as u64, &self.cx.config) {
+            self.asker.late.ends(&topic, &id);
+            return self.has_no_room(topic, &missing);
+        }
+        let show = if holds_back && show == Show::Now { Show::Held } else { show };
+        if !self.repair.waiting().has_room(bytes) {
+            return self.asker.late.parks(&topic, &id, show);
+        }
+        let Some(late) = self.asker.late.is_given(&topic, &id, show) else { return };
+        let bundle = Arc::clone(late.bundle());
+        let arrival = Arrival::Late { below: late.is_below() };
+        self.repair.waiting_mut().gives(topic, bytes, now);
+        let keep = Keep { bundle, arrival, show };
+        self.cx.actions.push_back(Action::Store(StoreJob::Keep { keep, urgent: false }));
+    }
+
+    /// What found no room among what waits for the store is given to it when it has answered.
+    pub(super) fn give_parked(&mut self) {
+        while let Some((topic, id, bytes, show)) = self.asker.late.next_parked() {
+            if !self.repair.waiting().has_room(bytes) {
+                return;
+            }
+            self.asker.late.unparks();
+            self.keep_late(topic, id, show);
+        }
+    }
+
+    /// It has no room in the store: it is not asked for again for a while.
+    pub(super) fn has_no_room(&mut self, topic: TopicId, missing: &Missing) {
+        self.cx.counters.store_full += 1;
+        self.is_refused_for(topic, missing, FULL_FOR_NOW);
+    }
+
+    /// It was checked and is nothing to keep. A hole rests in the store.
+    pub(super) fn is_refused_for(&mut self, topic: TopicId, missing: &Missing, lasts: Duration) {
+        let now = self.cx.now.mono;
+        self.asker.refuse(&topic, missing, lasts, now);
+        let hole = self.asker.topic_mut(&topic).and_then(|asked| asked.gaps.drop_gap(missing));
+        if let Some(hole) = hole {
+            let until = self.cx.now.unix_ms.saturating_add(millis(lasts));
+            self.cx.actions.push_back(Action::Store(StoreJob::Rest { topic, holes: vec![(hole, until)] }));
+        }
+        self.asker.stir(topic);
+    }
+
+    /// Nobody lacks it any more, whatever it was.
+    fn is_missing_no_more(&mut self, topic: TopicId, missing: &Missing) {
+        if let Some(asked) = self.asker.topic_mut(&topic) {
+            asked.gaps.drop_gap(missing);
+        }
+        self.asker.stir(topic);
+    }
+
+    pub(super) fn is_put_off(&mut self, topic: TopicId, missing: &Missing, wait: Duration) {
+        let due: Mono = self.cx.now.mono.plus(wait);
+        if let Some(asked) = self.asker.topic_mut(&topic) {
+            asked.gaps.is_put_off(missing, due);
+        }
+        self.asker.stir(topic);
+    }
+
+    /// Reads the history again of links of which no longer so many signatures wait.
+    pub(in crate::protocol::engine) fn resume_late(&mut self) {
+        let late = &self.asker.late;
+        let paused =
+            self.links.iter().filter(|link| link.is_paused(Pause::History) && late.has_room(link.id()));
+        let ids: Vec<_> = paused.map(|link| link.id()).collect();
+        for id in ids {
+            self.resume(id, Pause::History);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What the driver may ask about repair.
+
+use crate::key::PublicKey;
+use crate::protocol::engine::Engine;
+use crate::rumor::{Position, TopicId};
+
+/// How far repair of a topic is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct RepairProgress {
+    /// Links that keep the topic.
+    pub links: usize,
+    /// Of those, the ones that list nothing that we lack and may keep.
+    pub caught_up: usize,
+    /// Bundles that held ones name and that are missing, as far as they are asked for. The store may know of more.
+    pub holes: usize,
+    /// Bundles that links list and that are missing.
+    pub claims: usize,
+    /// Fetches under way.
+    pub fetching: usize,
+    /// Each link was asked once since the topic was joined.
+    pub asked_all: bool,
+}
+
+/// What is known of an author in a topic.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Frontier {
+    /// Where its newest held bundle starts; `None` if none is held.
+    pub newest: Option<Position>,
+    /// Before this position nothing is known to be missing.
+    pub complete_until: Option<Position>,
+    /// Where bundles start that are missing and asked for. The store may know of more.
+    pub holes: Vec<Position>,
+}
+
+impl Engine {
+    /// How many links said that they have nothing which we lack and may keep, since the topic was joined; none while something is
+    /// missing that a link has listed and was not asked for. A link that lies may be among them: ask for more links than may lie.
+    #[must_use]
+    pub fn caught_up(&self, topic: &TopicId) -> usize {
+        let asked = self.asker.topic(topic).filter(|asked| !asked.gaps.has_unasked_claims());
+        asked.map_or(0, |asked| asked.turns.clean())
+    }
+
+    /// How far repair of a topic is; `None` if the topic is not kept, or is not open yet.
+    #[must_use]
+    pub fn repairing(&self, topic: &TopicId) -> Option<RepairProgress> {
+        let asked = self.asker.topic(topic)?;
+        Some(RepairProgress {
+            links: asked.turns.len(),
+            caught_up: self.caught_up(topic),
+            holes: asked.gaps.holes(),
+            claims: asked.gaps.len() - asked.gaps.holes(),
+            fetching: self.asker.fetches.under_way_in(topic),
+            asked_all: asked.turns.has_asked_all(),
+        })
+    }
+
+    /// What is known of an author in a topic; `None` if the topic is not kept, or is not open yet.
+    #[must_use]
+    pub fn frontier(&self, topic: &TopicId, author: &PublicKey) -> Option<Frontier> {
+        let (asked, kept) = (self.asker.topic(topic)?, self.repair.topic(topic)?);
+        let holes: Vec<_> = asked.gaps.of_author(author).map(|missing| missing.position()).collect();
+        let newest = kept.book().of_author(author).map(|(at, _)| at).max();
+        Some(Frontier { newest, complete_until: holes.first().copied().or(newest), holes })
+    }
+}

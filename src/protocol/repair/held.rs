@@ -1,0 +1,135 @@
+//! Late bundles of hold-back topics: they are kept, and shown when enough has gone by in which a second version could have come.
+
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::missing::Missing;
+use crate::key::PublicKey;
+use crate::protocol::Mono;
+use crate::protocol::limits::MAX_HELD_LATE;
+use crate::protocol::linkset::{LinkSet, Slot};
+use crate::rumor::Position;
+
+/// Sessions with other links than the one that brought it, after which a late bundle is shown.
+const FURTHER_SESSIONS: usize = 2;
+/// Where too few links keep the topic, it is shown after so many times the delay.
+const ALONE_DELAYS: u32 = 3;
+
+#[derive(Debug)]
+struct Held {
+    missing: Missing,
+    since: Mono,
+    by: Slot,
+    /// Links that were asked about all since then.
+    asked: LinkSet,
+}
+
+/// Those of one topic, in the order in which they came.
+#[derive(Debug, Default)]
+pub(in crate::protocol) struct HeldLate {
+    held: VecDeque<Held>,
+}
+
+impl HeldLate {
+    /// Whether there is room for more. Without, nothing more is asked for.
+    pub(in crate::protocol) fn has_room(&self) -> bool {
+        self.held.len() < MAX_HELD_LATE
+    }
+
+    /// One was kept and is not shown.
+    pub(in crate::protocol) fn add(&mut self, missing: Missing, by: Slot, now: Mono) {
+        self.held.push_back(Held { missing, since: now, by, asked: LinkSet::EMPTY });
+    }
+
+    /// A link was asked about all.
+    pub(in crate::protocol) fn asked(&mut self, slot: Slot) {
+        for held in self.held.iter_mut().filter(|held| held.by != slot) {
+            held.asked.insert(slot);
+        }
+    }
+
+    /// What is shown from now on, where so many links keep the topic and `delay` is its hold-back.
+    pub(in crate::protocol) fn take_over(
+        &mut self,
+        delay: Duration,
+        keepers: usize,
+        now: Mono,
+    ) -> Vec<(PublicKey, Position)> {
+        let is_alone = keepers <= FURTHER_SESSIONS;
+        let is_over = |held: &Held| {
+            let since = now.since(held.since);
+            let asked = held.asked.iter().count() >= FURTHER_SESSIONS;
+            (asked && since >= delay) || (is_alone && since >= delay.saturating_mul(ALONE_DELAYS))
+        };
+        let over = self.held.iter().filter(|held| is_over(held));
+        let over: Vec<_> = over.map(|held| (held.missing.author(), held.missing.position())).collect();
+        self.held.retain(|held| !is_over(held));
+        over
+    }
+
+    /// An author was convicted: nothing of it that is held back is ever shown.
+    pub(in crate::protocol) fn silence(&mut self, author: &PublicKey) {
+        self.held.retain(|held| held.missing.author() != *author);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rumor::BundleId;
+    use crate::wire::Head;
+
+    fn now(secs: u64) -> Mono {
+        Mono::from_nanos(1_000_000_000_000 + secs * 1_000_000_000)
+    }
+
+    fn missing(tick: u64) -> Missing {
+        let (author, id) = (PublicKey::from_bytes([tick as u8; 32]), BundleId::from_bytes([2; 32]));
+        Missing::of_head(&Head { tick, slot: 0, author, id })
+    }
+
+    const DELAY: Duration = Duration::from_secs(10);
+
+    fn over(held: &mut HeldLate, keepers: usize, at: u64) -> Vec<u64> {
+        held.take_over(DELAY, keepers, now(at)).into_iter().map(|(_, position)| position.tick).collect()
+    }
+
+    #[test]
+    fn a_late_bundle_is_shown_after_the_delay_and_two_sessions_with_others() {
+        let mut held = HeldLate::default();
+        held.add(missing(1), Slot(1), now(0));
+        held.asked(Slot(1));
+        held.asked(Slot(2));
+        held.add(missing(2), Slot(2), now(5));
+        held.asked(Slot(2));
+        assert!(over(&mut held, 9, 1_000).is_empty(), "the links that brought them say nothing new");
+        held.asked(Slot(3));
+        assert!(over(&mut held, 9, 9).is_empty());
+        assert_eq!(over(&mut held, 9, 10), [1]);
+        held.asked(Slot(4));
+        assert_eq!((over(&mut held, 9, 14), over(&mut held, 9, 15)), (vec![], vec![2]));
+    }
+
+    #[test]
+    fn where_few_links_keep_the_topic_it_takes_three_delays() {
+        let mut held = HeldLate::default();
+        held.add(missing(1), Slot(1), now(0));
+        assert_eq!((over(&mut held, 2, 29), over(&mut held, 3, 30)), (vec![], vec![]));
+        assert_eq!(over(&mut held, 2, 30), [1]);
+    }
+
+    #[test]
+    fn what_is_held_back_is_bounded_and_the_convicted_are_not_shown() {
+        let mut held = HeldLate::default();
+        for tick in 0..MAX_HELD_LATE as u64 {
+            assert!(held.has_room());
+            held.add(missing(tick), Slot(1), now(0));
+        }
+        assert!(!held.has_room());
+        held.silence(&missing(7).author());
+        assert!(held.has_room());
+        assert!(!over(&mut held, 1, 100).contains(&7));
+    }
+}
