@@ -41,6 +41,7 @@
 //! | publish | [`TopicHandle`], [`Published`], [`PublishError`] |
 //! | read | [`Subscription`], [`Delivery`], [`Rumor`], [`Gap`] |
 //! | keep what was said, and read it again after a restart | [`Builder::store`], [`Join`], [`Replay`], [`Cursor`], [`Item`]; [`History`], [`Frontier`] |
+//! | share values under keys | [`Topic::state`], [`Node::kv`], [`Kv`], [`Batch`], [`Watch`], [`Snapshot`], [`Resolve`] |
 //! | accept or refuse what others publish | [`Node::join_with`], [`Validation`] |
 //! | know what happens to a node | [`Events`], [`Event`], [`Impairment`] |
 //! | know why a link ended, never came, or was refused | [`DownReason`], [`DialError`], [`Reason`], [`Offence`] |
@@ -153,7 +154,7 @@ pub use node::{
 #[doc(inline)]
 pub use net::{BindError, GateConfig, TlsSetupError};
 #[doc(inline)]
-pub use protocol::keeping::{Frontier, Full};
+pub use protocol::keeping::{Damage, Frontier, Full};
 #[doc(inline)]
 pub use protocol::{
     BudgetConfig, Config, ConfigError, DialConfig, LinkConfig, PublishConfig, PullConfig, TopicConfig,

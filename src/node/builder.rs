@@ -292,6 +292,7 @@ impl Builder {
             network,
             config: dialled_by,
         };
+        let damage = files.store.as_ref().and_then(|store| store.damage.clone());
         let (keeper, started) = opening::keeper(files.store, author, self.outside);
         let mut actor = Actor::new(parts, keeper);
         begin(&mut actor, started, rules, self.bootstrap, self.candidates)?;
@@ -304,6 +305,7 @@ impl Builder {
             inbox_in,
             events_out,
             links,
+            damage.map(Arc::new),
         );
         Ok((actor, node))
     }

@@ -1,6 +1,7 @@
 //! The handle of a running node.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -10,6 +11,7 @@ use super::stats::NodeStats;
 use super::{Events, Host, PeerAddr};
 use crate::key::PublicKey;
 use crate::protocol::Event;
+use crate::protocol::keeping::Damage;
 use crate::rumor::{NetworkId, TopicId};
 
 /// A running node. Cheap to clone; the node shuts down when the last handle (topics included) is dropped, or on
@@ -25,6 +27,8 @@ pub struct Node {
     /// Weak, so that events end with the node and not with its last handle.
     events: broadcast::WeakSender<Event>,
     links: watch::Receiver<usize>,
+    /// What the store had lost when it was opened.
+    damage: Option<Arc<Damage>>,
 }
 
 impl Node {
@@ -38,8 +42,9 @@ impl Node {
         inbox: mpsc::Sender<Message>,
         events: broadcast::WeakSender<Event>,
         links: watch::Receiver<usize>,
+        damage: Option<Arc<Damage>>,
     ) -> Self {
-        Self { id, author, network, local_addr, advertised, inbox, events, links }
+        Self { id, author, network, local_addr, advertised, inbox, events, links, damage }
     }
 
     /// The node key's public half.
@@ -126,6 +131,12 @@ impl Node {
     pub async fn wait_for_links(&self, links: usize) -> Result<(), Closed> {
         let mut count = self.links.clone();
         count.wait_for(|count| *count >= links).await.map(|_| ()).map_err(|_| Closed)
+    }
+
+    /// What the store had lost when this node was built, if it was found damaged and was made anew from what could be read. What happens
+    /// to it later, [`Event::StoreDamaged`] tells.
+    pub fn damage(&self) -> Option<&Damage> {
+        self.damage.as_deref()
     }
 
     /// What happens from now on.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::keeper::{Keeper, Opener};
 use super::outside::Outside;
 use crate::key::{PublicKey, SecretKey};
-use crate::protocol::keeping::{Started, StoreAnswer};
+use crate::protocol::keeping::{Damage, Started, StoreAnswer};
 use crate::protocol::{Config, MAX_SKEW, UsedPositions};
 use crate::rumor::Spans;
 use crate::store::{PositionLog, PositionLogError, RedbStore, Res, Store, StoreError};
@@ -23,6 +23,8 @@ pub(super) struct OpenStore {
     open: Opener,
     /// For the engine.
     started: StoreAnswer,
+    /// For the application, which can listen to events only when the node runs.
+    pub(super) damage: Option<Damage>,
 }
 
 /// Why the files could not be opened.
@@ -75,7 +77,7 @@ pub(super) fn keeper(
     outside: Outside,
 ) -> (Keeper, Option<StoreAnswer>) {
     match store {
-        Some(OpenStore { store, open, started }) => {
+        Some(OpenStore { store, open, started, .. }) => {
             (Keeper::on_disk(store, open, author, outside), Some(started))
         }
         None => (Keeper::in_memory(&author), None),
@@ -95,8 +97,8 @@ fn open_store(folder: PathBuf, author: &PublicKey) -> Res<(OpenStore, Option<u64
     let mut open: Opener = Box::new(move || Ok(Box::new(RedbStore::open(&folder)?)));
     let mut store = open()?;
     let Started { recorded_until, evidence, damage, .. } = store.start(author)?;
-    let started = StoreAnswer::Started { evidence, damage };
-    Ok((OpenStore { store, open, started }, recorded_until))
+    let started = StoreAnswer::Started { evidence, damage: damage.clone() };
+    Ok((OpenStore { store, open, started, damage }, recorded_until))
 }
 
 #[cfg(test)]

@@ -124,7 +124,6 @@ impl Kv {
     }
 
     /// Several writes of which all are done, or none: at most 64, of 16 KiB in all, and no more than the topic has slots in a tick.
-    #[must_use]
     pub fn batch(&self) -> Batch<'_> {
         Batch::new(self)
     }
