@@ -1,25 +1,26 @@
 //! `vouchsafe node`: one node on the terminal. Lines typed are published, rumors heard are printed.
 
+mod heard;
 mod leave;
 mod listen;
+mod retention;
 mod say;
 mod status;
 mod stdin;
 mod troubles;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use vouchsafe::{
-    Delivery, Event, Gap, KeyFileError, NetworkId, Node, PeerAddr, SecretKey, Topic, TopicHandle,
-};
+use vouchsafe::{Event, KeyFileError, NetworkId, Node, PeerAddr, SecretKey, Topic, TopicHandle};
 
 use crate::exit::Failure;
 use crate::files::is_dash;
 use crate::keygen::{key_file, position_log_beside};
-use crate::text::printable;
+use heard::Heard;
 use leave::Leave;
+use retention::Retention;
 use status::status;
 use stdin::Lines;
 use troubles::Troubles;
@@ -31,6 +32,9 @@ const LEAVING: Duration = Duration::from_secs(5);
 ///
 /// Prints each rumor on stdout as "AUTHOR POSITION TEXT": the first 8 digits of the author's key, the tick and slot, and the
 /// text with control characters escaped. Own lines are not repeated. What happens to links and liars goes to stderr.
+///
+/// With --store it prints what is kept, in the order in which it came: also what was said while it was off. It remembers in the folder
+/// what it has printed. Lines that it printed in the last moment before a crash come once more.
 ///
 /// Lines wait until there is a link to tell them to, and while the position log can't be written. Empty lines are skipped, and lines
 /// longer than a rumor may be (16 KiB) are refused with a message. At the end of stdin the node goes on listening; ctrl-c, or
@@ -60,6 +64,14 @@ pub(crate) struct Args {
     /// ending in .position_log. If it is missing it is made, and the first line waits until the key has been silent for 30 s
     #[arg(long, value_name = "FILE")]
     position_log: Option<PathBuf>,
+    /// Folder in which the node keeps the topic, and what it has used of its key: lines that were said while it was off are printed when
+    /// it is back. Made if it is missing. Goes with --retention
+    #[arg(long, value_name = "DIR", requires = "retention")]
+    store: Option<PathBuf>,
+    /// How long the topic is kept by all its nodes, as in 90s, 10m, 1h or 7d, or "forever". It is a rule of the topic: nodes with another
+    /// retention are in another topic. More than 90 s is kept in memory, or in the folder of --store
+    #[arg(long, value_name = "TIME", value_parser = retention::parse)]
+    retention: Option<Retention>,
     /// Leave when stdin has ended and its lines were sent
     #[arg(long)]
     exit_on_eof: bool,
@@ -78,7 +90,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         error => key_file(&error),
     })?;
     // Checked before anything starts, so that a bad name is a usage error.
-    let topic = Topic::named(&args.topic);
+    let topic =
+        args.retention.map_or_else(|| Topic::named(&args.topic), |time| time.of(Topic::named(&args.topic)));
     topic
         .bind(NetworkId::of(&args.network))
         .map_err(|error| Failure::Usage(format!("--topic {:?}: {error}", args.topic)))?;
@@ -119,6 +132,10 @@ async fn serve(args: Args, key: SecretKey, position_log: &Path, topic: Topic) ->
     let peers = args.peers.clone();
     let builder = Node::builder(key).network(&args.network).listen(listen).bootstrap(peers);
     let is_new = !position_log.exists();
+    let builder = match &args.store {
+        Some(folder) => builder.store(folder),
+        None => builder,
+    };
     let node = builder.position_log(position_log).topic(topic.clone()).spawn().await?;
     let handle = node.join(topic).await.map_err(Failure::failed)?;
     match node.addr() {
@@ -136,9 +153,13 @@ async fn serve(args: Args, key: SecretKey, position_log: &Path, topic: Topic) ->
             position_log.display()
         ));
     }
+    let heard = match &args.store {
+        Some(folder) => Heard::kept(&handle, folder)?,
+        None => Heard::live(&handle),
+    };
     let lines = Lines::read(handle.rules().max_body() as usize);
     let unsaid = lines.unsaid();
-    let result = talk(&node, &handle, (lines, args.exit_on_eof), leave).await;
+    let result = talk(&node, &handle, heard, (lines, args.exit_on_eof), leave).await;
     let unsaid = unsaid.count();
     if tokio::time::timeout(LEAVING, node.shutdown()).await.is_err() {
         status(format_args!("left without an answer after {} s", LEAVING.as_secs()));
@@ -157,10 +178,10 @@ async fn serve(args: Args, key: SecretKey, position_log: &Path, topic: Topic) ->
 async fn talk(
     node: &Node,
     topic: &TopicHandle,
+    mut heard: Heard,
     (lines, exit_on_eof): (Lines, bool),
     leave: Leave,
 ) -> Result<(), Failure> {
-    let mut rumors = topic.subscribe();
     let mut events = node.events();
     let mut troubles = Troubles::default();
     // Some began before there was anybody to tell.
@@ -183,14 +204,7 @@ async fn talk(
                 }
                 status("end of input: listening until ctrl-c");
             }
-            rumor = rumors.next() => match rumor {
-                Some(Ok(delivery)) => print(&delivery)?,
-                Some(Err(Gap::Lagged(count))) => {
-                    status(format_args!("{count} rumors were not printed: stdout is too slow"));
-                }
-                Some(Err(gap)) => status(gap),
-                None => return Err(Failure::failed("the node has stopped by itself: start it again")),
-            },
+            heard = heard.next() => heard?,
             event = events.next() => match event {
                 Some(Ok(event)) => tell(&event, &mut troubles),
                 Some(Err(lagged)) => {
@@ -201,15 +215,6 @@ async fn talk(
             },
         }
     }
-}
-
-fn print(delivery: &Delivery) -> Result<(), Failure> {
-    if delivery.via.is_none() {
-        return Ok(());
-    }
-    let mut out = io::stdout().lock();
-    writeln!(out, "{} {} {}", delivery.author().short(), delivery.position(), printable(delivery.body()))?;
-    Ok(out.flush()?)
 }
 
 /// Tells of an event, unless it is known.
