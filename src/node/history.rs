@@ -16,7 +16,7 @@ use crate::rumor::{Bundle, Position, Rumor, Rumors, TopicId};
 use crate::store::StoreError;
 
 /// Bytes of bundles that are taken from the store at once.
-const PAGE: usize = 128 * 1024;
+const HISTORY_PAGE: usize = 128 * 1024;
 /// Holes that a frontier lists.
 const HOLES: usize = 64;
 
@@ -94,9 +94,9 @@ impl History {
                 return Poll::Ready(None);
             }
             let (topic, range) = (self.topic, self.range);
-            let page = self
-                .page
-                .get_or_insert_with(|| self.library.read(move |reader| reader.history(&topic, &range, PAGE)));
+            let page = self.page.get_or_insert_with(|| {
+                self.library.read(move |reader| reader.history(&topic, &range, HISTORY_PAGE))
+            });
             let found = ready!(Pin::new(page).poll(cx));
             self.page = None;
             match found {

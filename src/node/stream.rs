@@ -30,7 +30,8 @@ pub enum Gap {
     #[error("{}", Lagged(*.0))]
     Lagged(u64),
     /// The node was cut off or did not run for longer than what is said can be caught up, 60 s: what others said in this time
-    /// may be missing. Nodes keep no history beyond that; ask the application's own store, if it has one.
+    /// may be missing here. It stays true when repair brings some of it later: late rumors are in no subscription. Of a topic that is
+    /// kept, a [`Replay`](super::Replay) reads them; of any other, ask the application's own store, if it has one.
     #[error("this node was away: what was said from {from_ms} to {to_ms} (Unix milliseconds) may be missing")]
     Missed {
         /// Since when, Unix milliseconds.

@@ -275,7 +275,8 @@ pub const MAX_ADDRESSES: usize = 8;
 /// What is missing of a topic and asked for, at most: some 160 bytes each. What does not fit is found again.
 pub(super) const MAX_GAPS: usize = 4_096;
 /// Of those, bundles that held ones name: the rest is for heads that links list. The store has all of the former.
-pub(super) const MAX_HOLES: usize = MAX_GAPS / 2;
+pub(super) const MAX_HOLES: usize = 2_048;
+const _: () = assert!(MAX_HOLES * 2 <= MAX_GAPS, "holes have at most half of the gaps");
 /// Holes of one author that are asked for at a time: whoever forks its own chain delays itself.
 pub(super) const HOLES_OF_AUTHOR: usize = 8;
 /// The same in a topic that lists its authors.

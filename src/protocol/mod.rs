@@ -88,7 +88,6 @@ mod publisher;
 mod pulls;
 mod random;
 mod refusal;
-#[allow(dead_code, reason = "the half that asks uses the rest")]
 mod repair;
 mod shrink;
 mod spread;

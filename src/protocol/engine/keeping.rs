@@ -174,6 +174,10 @@ impl Engine {
             }
         };
         self.recover(Impairment::StoreFailing);
+        if matches!(kept, Kept::New { .. } | Kept::Full) {
+            // Not only once a second: who publishes may be waiting for the room.
+            self.make_room();
+        }
         match kept {
             Kept::New { ref killed, .. } => {
                 self.cx.counters.kept += 1;
@@ -261,6 +265,13 @@ impl Engine {
         self.repair.share_heads(&self.cx.config.history);
     }
 
+    /// Topics that hold more than they may lose their oldest ticks.
+    fn make_room(&mut self) {
+        for (topic, bytes) in self.repair.overfull(&self.cx.config.history) {
+            self.forget(topic, Forget::DownTo(bytes));
+        }
+    }
+
     /// Once a second: what is over goes, topics that could not be opened are tried again, and a slow store is told.
     pub(super) fn check_store(&mut self) {
         let now = self.cx.now;
@@ -281,8 +292,7 @@ impl Engine {
             }
         }
         again.iter().for_each(|topic| self.ask_to_open(topic));
-        let full = self.repair.overfull(&self.cx.config.history);
-        over.extend(full.into_iter().map(|(topic, bytes)| (topic, Forget::DownTo(bytes))));
+        self.make_room();
         over.extend(self.forgets_dead());
         for (topic, what) in over {
             self.forget(topic, what);

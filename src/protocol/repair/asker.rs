@@ -194,6 +194,7 @@ impl Asker {
         self.topics.iter_mut()
     }
 
+    #[cfg(test)]
     /// How many topics there are.
     pub(in crate::protocol) fn count(&self) -> usize {
         self.topics.len()

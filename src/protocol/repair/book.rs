@@ -262,6 +262,7 @@ impl Book {
         self.entries.len().saturating_sub(self.replaced.len())
     }
 
+    #[cfg(test)]
     /// Whether a further author has a place, or this one has one.
     pub(in crate::protocol) fn takes(&self, author: &PublicKey) -> bool {
         self.count() < self.most || self.of_author(author).next().is_some()

@@ -62,11 +62,6 @@ impl Fetching {
         self.asked_at
     }
 
-    /// Whether others were asked in its place.
-    pub(in crate::protocol) const fn was_left(&self) -> bool {
-        self.left_at.is_some() && !self.waits
-    }
-
     const fn is_under_way(&self) -> bool {
         self.left_at.is_none()
     }
@@ -112,6 +107,7 @@ pub(in crate::protocol) struct Fetches {
 }
 
 impl Fetches {
+    #[cfg(test)]
     /// How many are under way.
     pub(in crate::protocol) const fn under_way(&self) -> usize {
         self.under_way

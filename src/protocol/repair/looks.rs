@@ -45,6 +45,12 @@ impl Looks {
         std::mem::take(&mut self.open).into_values().collect()
     }
 
+    /// The first question for a peer's page.
+    #[cfg(test)]
+    pub(in crate::protocol) fn page(&self) -> Option<LookId> {
+        self.open.iter().find(|(_, purpose)| matches!(purpose, Purpose::Page(_))).map(|(look, _)| *look)
+    }
+
     /// How many are under way.
     pub(in crate::protocol) fn len(&self) -> usize {
         self.open.len()

@@ -135,11 +135,6 @@ fn part(of: u64, (numerator, denominator): (u64, u64)) -> u64 {
 }
 
 impl Repair {
-    /// What peers ask of us.
-    pub(in crate::protocol) const fn server(&self) -> &Server {
-        &self.server
-    }
-
     /// The same, to answer it.
     pub(in crate::protocol) const fn server_mut(&mut self) -> &mut Server {
         &mut self.server

@@ -25,6 +25,7 @@ impl Ranges {
         self.len == 0
     }
 
+    #[cfg(test)]
     /// How many wait.
     pub(in crate::protocol) const fn len(&self) -> usize {
         self.len

@@ -177,6 +177,7 @@ impl Session {
         self.as_of
     }
 
+    #[cfg(test)]
     /// The floor that it was told.
     pub(in crate::protocol) const fn floor(&self) -> u64 {
         self.floor

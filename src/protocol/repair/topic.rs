@@ -130,11 +130,6 @@ impl KeptTopic {
         self.options = options;
     }
 
-    /// The first tick that the store may keep.
-    pub(in crate::protocol) const fn floor(&self) -> u64 {
-        self.floor
-    }
-
     /// The first tick that is compared, served and taken.
     pub(in crate::protocol) const fn low(&self) -> u64 {
         self.low

@@ -82,6 +82,18 @@ impl World {
 const MINUTE: u64 = 60;
 /// Bytes of a body that is announced, and pushed to nobody.
 const LARGE: usize = 20_000;
+/// Adversaries that lie where a topic is kept, which this one is not (`a_third_that_lies_about_the_past_delays_it_a_little`, in the
+/// simulator).
+const WANT_A_PAST: [Liar; 8] = [
+    Liar::Echo,
+    Liar::Gappy,
+    Liar::Invent,
+    Liar::Split,
+    Liar::Trickle,
+    Liar::Withhold,
+    Liar::Laggard,
+    Liar::Floor,
+];
 /// Honest nodes: a victim, and others that hear each other through it only.
 const NODES: usize = 4;
 
@@ -116,7 +128,7 @@ fn faults_among(liar: &Liar) -> Vec<String> {
     }
     world.run(10_000);
     let mut faults = Vec::new();
-    if world.impostors[0].peer.lies() == 0 {
+    if world.impostors[0].peer.lies() == 0 && !WANT_A_PAST.contains(liar) {
         faults.push(format!("{liar} did nothing"));
     }
     for (at, node) in world.nodes.iter().enumerate().take(NODES) {

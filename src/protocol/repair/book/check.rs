@@ -7,6 +7,7 @@ use crate::protocol::limits::MAX_AWAITED;
 use crate::rumor::Position;
 
 impl Book {
+    #[cfg(test)]
     /// How many missing bundles are remembered.
     pub(in crate::protocol) fn awaited(&self) -> usize {
         self.awaited.len()
