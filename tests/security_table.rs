@@ -113,6 +113,11 @@ fn field(name: &str) -> Option<u64> {
         "Config::topics.bundles" => config.topics.bundles as u64,
         "Config::topics.bytes" => config.topics.bytes as u64,
         "Config::topics.author_bytes" => config.topics.author_bytes as u64,
+        "Config::history.bytes" => config.history.bytes,
+        "Config::history.topic_bytes" => config.history.topic_bytes,
+        "Config::history.topic_heads" => config.history.topic_heads as u64,
+        "Config::history.heads" => config.history.heads as u64,
+        "Config::history.bytes_per_s" => config.history.bytes_per_s,
         "Config::validators.at_once" => config.validators.at_once as u64,
         "Config::validators.patience" => millis(config.validators.patience),
         "Config::publishing.eager" => config.publishing.eager as u64,
@@ -211,7 +216,7 @@ fn fields<'a>(source: &'a str, kind: &str) -> Vec<(&'a str, &'a str)> {
 }
 
 /// Numbers and times that bound nothing that an outsider can make us spend, and why.
-const NOT_BOUNDS: [(&str, &[&str]); 7] = [
+const NOT_BOUNDS: [(&str, &[&str]); 11] = [
     (
         "lengths of formats",
         &[
@@ -443,6 +448,13 @@ const NOT_BOUNDS: [(&str, &[&str]); 7] = [
         ],
     ),
     ("how long a ban lasts", &["FIRST_BAN", "LONGEST_BAN"]),
+    ("what is read from the store at once", &["HISTORY_PAGE", "HOLES"]),
+    ("when the store commits, and how often it is tried", &["FOR_READERS", "AT_LAST", "PATIENCE", "READERS"]),
+    (
+        "when something that is kept is looked at again",
+        &["LONGEST_REFUSAL", "EXPIRY_PARTS", "OFTENEST_EXPIRY", "RAREST_EXPIRY", "OPEN_AGAIN", "SLOW_STORE"],
+    ),
+    ("when a clock counts as wrong", &["JUMP_CONFIRMED_MS"]),
 ];
 
 /// The files of a folder, those of its folders too, without tests.
