@@ -389,7 +389,8 @@ mod tests {
             slots: 1,
             tick_ms: 1_000,
             max_body: 100,
-            retention_s: 60,
+            retention_s: Some(60),
+            max_keys: None,
             hold_back_ms: Some(1),
             listed: Some(Many { items: vec![[3; 32], [1; 32], [2; 32], [3; 32]], again: 2 }),
         };
