@@ -27,10 +27,13 @@ pub(crate) struct Asked {
     hash: [u8; 32],
 }
 
+/// Where a part ends, how many heads it has, and their hash.
+type Piece = ((u64, [u8; 8]), u32, [u8; 32]);
+
 #[derive(Arbitrary, Debug)]
 pub(crate) enum Told {
     Same,
-    Split(Vec<((u64, [u8; 8]), u32, [u8; 32])>),
+    Split(Vec<Piece>),
     List { more: bool, heads: Vec<(u64, u16, [u8; 32], [u8; 32])>, again: u16 },
     No(u16),
 }
