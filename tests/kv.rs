@@ -44,11 +44,23 @@ fn author(kv: &Kv) -> PublicKey {
     kv.topic().node().author()
 }
 
-/// Writes until nobody has a later cell of the key: in one tick the author with the greater key may be later.
-async fn put_last(kv: &Kv, key: &'static str, value: &'static str) {
-    while let Some(behind) = kv.put(key, value).await.unwrap().behind {
+/// Writes, or deletes, until nobody has a later cell of the key: in one tick the author with the greater key may be later.
+async fn write_last(kv: &Kv, key: &'static str, value: Option<&'static str>) {
+    let write = async || match value {
+        Some(value) => kv.put(key, value).await.unwrap(),
+        None => kv.delete(key).await.unwrap(),
+    };
+    while let Some(behind) = write().await.behind {
         assert!(behind <= Duration::from_secs(1), "all clocks are the same here");
         tokio::time::sleep(behind).await;
+    }
+}
+
+/// Reads changes until this node reads this from a key that several authors write.
+async fn reads(kv: &Kv, watch: &mut Watch, key: &str, value: Option<&str>) {
+    let what = format!("the newest of {key} = {value:?}");
+    while kv.shared(key, Resolve::Newest).as_deref() != value.map(str::as_bytes) {
+        soon(&what, watch.next()).await.expect("it goes on");
     }
 }
 
@@ -82,11 +94,11 @@ async fn three_nodes_read_what_each_writes() {
         assert_eq!(kv.scan(who, "b"), []);
     }
     // Each author has a map of its own, and the newest is what they share.
-    put_last(&nodes[1], "a/b", "two").await;
+    write_last(&nodes[1], "a/b", Some("two")).await;
     for (kv, watch) in nodes.iter().zip(&mut watches) {
-        sees(watch, author(&nodes[1]), "a/b", Some("two")).await;
+        reads(kv, watch, "a/b", Some("two")).await;
+        assert_eq!(kv.get(author(&nodes[1]), "a/b").unwrap(), "two");
         assert_eq!(kv.get(who, "a/b").unwrap(), "one");
-        assert_eq!(kv.shared("a/b", Resolve::Newest).unwrap(), "two");
         assert_eq!(kv.shared("a/b", Resolve::Agreed(1)), None, "anybody may write here");
         assert_eq!(kv.entries("a/b").len(), 2);
         assert_eq!(kv.keys("a"), ["a/b"]);
@@ -124,15 +136,18 @@ async fn writers_with_a_list_agree() {
     nodes[1].put("k", "v1").await.unwrap();
     sees(&mut watch, author(&nodes[1]), "k", Some("v1")).await;
     assert_eq!(nodes[2].shared("k", Resolve::Agreed(2)).unwrap(), "v1");
-    put_last(&nodes[2], "k", "v2").await;
+    write_last(&nodes[2], "k", Some("v2")).await;
     assert_eq!(nodes[2].shared("k", Resolve::Newest).unwrap(), "v2");
     assert_eq!(nodes[2].shared("k", Resolve::Agreed(2)).unwrap(), "v1", "two still say so");
-    nodes[0].delete("k").await.unwrap();
-    nodes[1].delete("k").await.unwrap();
+    for kv in &nodes[..2] {
+        let mut watch = kv.watch("");
+        sees(&mut watch, author(&nodes[2]), "k", Some("v2")).await;
+        write_last(kv, "k", None).await;
+    }
     sees(&mut watch, author(&nodes[0]), "k", None).await;
     sees(&mut watch, author(&nodes[1]), "k", None).await;
+    reads(&nodes[2], &mut watch, "k", None).await;
     assert_eq!(nodes[2].shared("k", Resolve::Agreed(2)), None, "two have deleted it");
-    assert_eq!(nodes[2].shared("k", Resolve::Newest), None);
     assert_eq!(nodes[2].shared("k", Resolve::Agreed(1)), None, "the latest date wins");
 }
 
