@@ -1,12 +1,16 @@
 //! Topics of state over real QUIC on loopback: what an application reads and writes.
 
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use vouchsafe::protocol::keeping::{Arrival, Group, Keep, Keeping, Show};
+use vouchsafe::rumor::{Cell, seal};
+use vouchsafe::store::{RedbStore, Store as _};
 use vouchsafe::{
-    Authors, Change, Kv, KvError, Node, PeerAddr, PublicKey, PublishError, PutError, Resolve, SecretKey,
-    Topic, Validation, Watch,
+    Authors, Change, Kv, KvError, NetworkId, Node, PeerAddr, Position, PublicKey, PublishError, PutError,
+    Resolve, SecretKey, Topic, Validation, Watch,
 };
 
 /// Nothing here takes seconds; whoever waits that long waits for something that will not come.
@@ -290,4 +294,34 @@ async fn a_log_has_no_keys_and_a_topic_that_is_left_no_news() {
     sees(&mut watch, node.author(), "k", Some("v")).await;
     node.shutdown().await;
     assert_eq!(soon("the end", watch.next()).await, None);
+}
+
+#[tokio::test]
+async fn a_key_that_was_written_by_a_clock_ahead_is_late_until_then() {
+    let (folder, key, topic) =
+        (tempfile::tempdir().unwrap(), SecretKey::generate(), Topic::named("late").state(10));
+    // Given a value that we wrote half a minute from now.
+    let rules = topic.bind(NetworkId::of("kv")).unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let position = Position { tick: rules.tick_len().tick_at(now.as_millis() as u64) + 30, slot: 0 };
+    let cell = Cell::put("ahead", "1").unwrap().encode();
+    let bundle = Arc::new(seal(&key, rules.id(), position, &[cell]).unwrap());
+    let mut store = RedbStore::open(folder.path()).unwrap();
+    store.start(&key.public()).unwrap();
+    let keeping = Keeping { bytes: 1_000_000, authors: 9, judged_by: 0, recent_from: 0, latest: u64::MAX };
+    store.open(&rules, &keeping).unwrap();
+    let keeps = [Keep { bundle, arrival: Arrival::Own, show: Show::Now }];
+    store.keep(&Group { keeps: &keeps, record: None, now_ms: 0 }).unwrap();
+    drop(store);
+    // When it is written again before that time, alone or with others, then nothing is done.
+    let node = spawn(key, Some(folder.path()), &[]).await;
+    let kv = soon("the keys", node.kv(topic)).await.unwrap();
+    let until_ms = rules.tick_len().end_of(position.tick);
+    assert_eq!(kv.put("ahead", "2").await, Err(PutError::Late { until_ms }));
+    assert_eq!(
+        kv.batch().put("ahead", "2").put("other", "2").commit().await,
+        Err(PutError::Late { until_ms })
+    );
+    assert_eq!(kv.get(node.author(), "ahead").unwrap(), "1");
+    assert_eq!(kv.get(node.author(), "other"), None);
 }

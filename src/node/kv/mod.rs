@@ -6,7 +6,7 @@ mod snapshot;
 mod watch;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -131,13 +131,18 @@ impl Kv {
     async fn write(&self, cells: Vec<Cell>) -> Result<Written, PutError> {
         let (rules, author) = (self.handle.rules(), self.view.author());
         let keys: Vec<_> = cells.iter().map(|cell| cell.key().clone()).collect();
-        let max_keys = rules.kind().max_keys().unwrap_or(0);
+        let (len, max_keys) = (rules.tick_len(), rules.kind().max_keys().unwrap_or(0));
+        // A cell that is dead when it is written: the clock was ahead when we wrote the key before. In a batch the others would count.
+        let newest =
+            || self.view.read(|values| keys.iter().filter_map(|key| values.position(&author, key)).max());
+        if let Some(ahead) = newest().filter(|newest| len.start_of(newest.tick) > unix_ms()) {
+            return Err(PutError::Late { until_ms: len.end_of(ahead.tick) });
+        }
         let writing = self.view.writes(keys.clone());
         let Some(_writing) = writing else { return Err(PutError::TooManyKeys { max_keys }) };
         let bodies = cells.iter().map(Cell::encode).collect();
         let mut answers = self.handle.send(bodies, How::Together).await?;
         let last = answers.pop().unwrap_or(Err(PublishError::Closed));
-        let len = rules.tick_len();
         match last {
             Ok(rumor) => {
                 let position = rumor.position();
@@ -154,13 +159,10 @@ impl Kv {
                 });
                 Ok(Written { position, behind })
             }
+            // The clock was set back meanwhile.
             Err(PublishError::NotStored(position)) => {
-                // A cell that is dead when it is written: the clock was ahead when the key was written before.
-                let own = self
-                    .view
-                    .read(|values| keys.iter().filter_map(|key| values.position(&author, key)).max());
-                Err(match own.filter(|own| *own > position) {
-                    Some(own) => PutError::Late { until_ms: len.end_of(own.tick) },
+                Err(match newest().filter(|newest| *newest > position) {
+                    Some(ahead) => PutError::Late { until_ms: len.end_of(ahead.tick) },
                     None => PutError::Publish(PublishError::NotStored(position)),
                 })
             }
@@ -215,4 +217,9 @@ impl Kv {
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::new(self.view.read(Values::clone))
     }
+}
+
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -5,6 +5,8 @@
 //!   actor ── Fact: kept, shown, over; a channel ────────┘  a task of its own, and whoever reads
 //! ```
 //!
+//! A store that starts anew after damage may have lost some of what is shown here. It stays shown, and repair brings it back to the store.
+//!
 //! The order in which bundles come does not matter ([`registers`](crate::rumor::registers)), so it does not matter either what a page
 //! shows already of what the channel tells.
 
