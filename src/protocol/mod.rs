@@ -108,7 +108,7 @@ pub use config::{
 };
 pub use dialler::{DialState, Dialler, Ending, KeepError, KeptPeer, Order, Origin};
 pub use down::{DialError, DownReason, StopReason};
-pub use engine::{Engine, Frontier, RepairProgress, Setup};
+pub use engine::{Engine, RepairProgress, Setup};
 pub use event::{Event, Offence, Validation};
 pub use impairment::Impairment;
 pub use limits::{LANE_CREDIT, MAX_LINKS, MAX_TOPICS, RELAY_FUTURE, RELAY_PAST};

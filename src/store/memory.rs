@@ -157,6 +157,12 @@ impl Reader for MemoryReader {
         book::scan(&*rows, book::topic(&*rows, topic)?, after, max_bytes)
     }
 
+    fn before(&self, topic: &TopicId, at: &[(PublicKey, Position)]) -> Res<Vec<Option<Position>>> {
+        let rows = locked(&self.0);
+        let topic = book::topic(&*rows, topic)?;
+        at.iter().map(|(author, at)| book::before(&*rows, topic, author, *at)).collect()
+    }
+
     fn unmet(&self, topic: &TopicId, after: Option<&Hole>, count: usize) -> Res<Vec<Hole>> {
         let rows = locked(&self.0);
         book::unmet(&*rows, book::topic(&*rows, topic)?, after, count)

@@ -163,6 +163,12 @@ pub trait Reader: Send {
     /// Of the disk.
     fn unmet(&self, topic: &TopicId, after: Option<&Hole>, count: usize) -> Res<Vec<Hole>>;
 
+    /// Where the last held bundle of each author starts that starts before a position, in order.
+    ///
+    /// # Errors
+    /// Of the disk.
+    fn before(&self, topic: &TopicId, at: &[(PublicKey, Position)]) -> Res<Vec<Option<Position>>>;
+
     /// How much the topic holds.
     ///
     /// # Errors

@@ -367,6 +367,13 @@ impl Reader for RedbReader {
         self.0.read(|rows| book::scan(rows, book::topic(rows, topic)?, after, max_bytes))
     }
 
+    fn before(&self, topic: &TopicId, at: &[(PublicKey, Position)]) -> Res<Vec<Option<Position>>> {
+        self.0.read(|rows| {
+            let topic = book::topic(rows, topic)?;
+            at.iter().map(|(author, at)| book::before(rows, topic, author, *at)).collect()
+        })
+    }
+
     fn unmet(&self, topic: &TopicId, after: Option<&Hole>, count: usize) -> Res<Vec<Hole>> {
         self.0.read(|rows| book::unmet(rows, book::topic(rows, topic)?, after, count))
     }

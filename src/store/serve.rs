@@ -85,6 +85,7 @@ pub fn look(reader: &dyn Reader, query: Query) -> Result<Found, StoreError> {
         Query::Later { topic, at } => {
             Found::Later(at.iter().map(|at| later(reader, &topic, at)).collect::<Result<_, _>>()?)
         }
+        Query::Before { topic, at } => Found::Before(reader.before(&topic, &at)?),
         Query::Unmet { topic, after, count } => Found::Unmet(reader.unmet(&topic, after.as_ref(), count)?),
     })
 }

@@ -166,6 +166,10 @@ impl Reader for Gated {
         self.0.live(topic, after, max_bytes)
     }
 
+    fn before(&self, topic: &TopicId, at: &[(PublicKey, Position)]) -> Res<Vec<Option<Position>>> {
+        self.0.before(topic, at)
+    }
+
     fn unmet(&self, topic: &TopicId, after: Option<&Hole>, count: usize) -> Res<Vec<Hole>> {
         self.0.unmet(topic, after, count)
     }

@@ -54,7 +54,7 @@ use crate::protocol::verification::questions::Questions;
 use crate::protocol::verification::queue::VerifyQueue;
 use crate::protocol::{Action, Config, Counters, Event, Input, Mono, Now, PublishError, UsedPositions};
 use crate::rumor::{Evidence, NetworkId, RuleSet, TopicId};
-pub use repair::{Frontier, RepairProgress};
+pub use repair::RepairProgress;
 
 /// How often bodies and generations are looked at for expiry.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);

@@ -127,6 +127,13 @@ pub enum Query {
         /// Of whom, and where.
         at: Vec<LaterThan>,
     },
+    /// What is held before positions: [`Reader::before`](crate::store::Reader::before).
+    Before {
+        /// In which topic.
+        topic: TopicId,
+        /// Of whom, and before which position.
+        at: Vec<(PublicKey, Position)>,
+    },
     /// Open holes: [`Reader::unmet`](crate::store::Reader::unmet).
     Unmet {
         /// Of which topic.
@@ -159,6 +166,8 @@ pub enum Found {
     Page(Page),
     /// Whether there is anything, in the order of the question.
     Later(Vec<bool>),
+    /// Where that starts, in the order of the question.
+    Before(Vec<Option<Position>>),
     /// Holes.
     Unmet(Vec<Hole>),
 }

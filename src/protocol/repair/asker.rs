@@ -42,6 +42,8 @@ pub(in crate::protocol) struct Asked {
     behind: bool,
     /// Authors of whom the application was told that something is missing.
     told: BTreeSet<PublicKey>,
+    /// The store is being asked from where on gaps are to be asked for.
+    pub(in crate::protocol) is_looking: bool,
     /// Timers that are set.
     timers: BTreeMap<Due, Mono>,
 }
@@ -69,6 +71,7 @@ impl Asked {
             held: HeldLate::default(),
             behind: true,
             told: BTreeSet::new(),
+            is_looking: false,
             timers: BTreeMap::new(),
         }
     }
@@ -115,12 +118,14 @@ impl Asked {
 }
 
 /// Why the store is asked something.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::protocol) enum LookFor {
     /// What a link has listed.
     Session { topic: TopicId, slot: Slot, number: u32 },
     /// Holes.
     Holes { topic: TopicId },
+    /// From where on these are to be asked for.
+    Starts { topic: TopicId, gaps: Vec<Missing> },
 }
 
 /// All of it.

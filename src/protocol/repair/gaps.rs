@@ -29,6 +29,7 @@ use crate::protocol::keeping::Hole;
 use crate::protocol::limits::{HOLES_OF_AUTHOR, HOLES_OF_LISTED, MAX_CLAIMS, MAX_GAPS, MAX_HOLES};
 use crate::protocol::linkset::{LinkSet, Slot};
 use crate::protocol::total::Total as _;
+use crate::rumor::Position;
 use crate::wire::Mark;
 
 /// Places for what links list. The others are for holes, whatever links list.
@@ -54,6 +55,8 @@ struct Gap {
     hole: Option<Hole>,
     /// Where the page of the last link that was asked stands, if it went beyond where the range began.
     stands: Option<Mark>,
+    /// What is held before it, if the store was asked.
+    held: Option<Option<Position>>,
     claimed_by: LinkSet,
     /// Links that were asked and have not brought it.
     asked: LinkSet,
@@ -75,6 +78,7 @@ impl Gap {
         Self {
             hole: None,
             stands: None,
+            held: None,
             claimed_by: LinkSet::EMPTY,
             asked: LinkSet::EMPTY,
             passed: LinkSet::EMPTY,
@@ -406,13 +410,6 @@ impl Gaps {
     /// Claims of one link.
     pub(in crate::protocol) fn claims_of(&self, slot: Slot) -> usize {
         self.claims_of.get(&slot).copied().unwrap_or(0)
-    }
-
-    /// What is missing of an author, in order.
-    pub(in crate::protocol) fn of_author(&self, author: &PublicKey) -> impl Iterator<Item = Missing> {
-        let author = *author;
-        let of = self.gaps.range(Missing::first_of(&author)..);
-        of.map(|(missing, _)| *missing).take_while(move |missing| missing.author() == author)
     }
 }
 

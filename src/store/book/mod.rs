@@ -23,5 +23,5 @@ pub(super) use keep::{keep_group, release, rest};
 pub(super) use names::{Counts, Usage, join_topic, name, topic};
 pub(super) use open::{Open, open};
 pub(super) use places::{arrival_of, tick_of, unshown_of};
-pub(super) use read::{find, frontier, held, history, live, page, scan, unmet};
+pub(super) use read::{before, find, frontier, held, history, live, page, scan, unmet};
 pub(super) use remove::forget;

@@ -29,6 +29,23 @@ pub(in crate::store) fn held(
     })
 }
 
+/// Where the last held bundle of an author starts that starts before a position.
+pub(in crate::store) fn before(
+    rows: &dyn Rows,
+    topic: u32,
+    key: &PublicKey,
+    at: Position,
+) -> Res<Option<Position>> {
+    let Some(author) = author(rows, key)? else { return Ok(None) };
+    let (from, upto) = (Key::topic(topic).number(author), bundle_key(topic, author, at));
+    let mut found = None;
+    rows.bundles(&from, &upto, true, &mut |key, _| {
+        found = Some(position_of(key)?);
+        Ok(false)
+    })?;
+    Ok(found)
+}
+
 pub(in crate::store) fn page(rows: &dyn Rows, topic: u32, ranges: &[Range], max_bytes: usize) -> Res<Page> {
     page_of(rows, topic, ranges, max_bytes, false)
 }

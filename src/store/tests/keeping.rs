@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::protocol::keeping::{Cursor, Forget, Frontier, Held, Hole, Prev, Range, Size};
+use crate::protocol::keeping::{
+    Cursor, Forget, Found, Frontier, Held, Hole, LaterThan, Prev, Query, Range, Size,
+};
 use crate::rumor::{Evidence, Previous};
 use crate::store::{MemoryStore, StoreError};
 
@@ -429,4 +431,29 @@ fn a_history_shows_what_is_shown_and_a_frontier_what_is_missing() {
     // What floors pass is missed no more.
     forget(&mut store, &rules, Forget::Below(15));
     assert_eq!((frontier(9).holes, frontier(9).complete_until), (vec![at(16, 3)], Some(at(15, 3))));
+}
+
+#[test]
+fn what_is_held_around_a_position_is_found() {
+    let rules = rules("around");
+    let mut store = MemoryStore::new(1);
+    store.open(&rules, &ROOM).unwrap();
+    keep(&mut store, &chain(&rules, 1, 10..13));
+    keep(&mut store, &chain(&rules, 3, 10..11));
+    let reader = store.reader();
+    let asked = [(1, at(11, 3)), (1, at(11, 4)), (1, at(10, 3)), (1, at(99, 0)), (2, at(99, 0))];
+    let before = reader.before(&rules.id(), &asked.map(|(author, at)| (key(author), at))).unwrap();
+    assert_eq!(before, [Some(at(10, 3)), Some(at(11, 3)), None, Some(at(12, 3)), None]);
+    let later = |author, position, before| LaterThan { author: key(author), position, before };
+    let asked = vec![
+        later(1, at(10, 3), 12),
+        later(1, at(11, 2), 12),
+        later(1, at(11, 3), 12),
+        later(1, at(11, 3), 13),
+        later(2, at(0, 0), 99),
+        later(1, at(0, 0), 0),
+    ];
+    let query = Query::Later { topic: rules.id(), at: asked };
+    let Found::Later(found) = crate::store::look(&*reader, query).unwrap() else { panic!("another answer") };
+    assert_eq!(found, [true, true, false, true, false, false]);
 }

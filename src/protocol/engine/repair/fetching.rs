@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::protocol::engine::Engine;
 use crate::protocol::keeping::{Found, Hole, Query, StoreJob, StoreTrouble};
-use crate::protocol::limits::FETCHES_OF_LINK;
+use crate::protocol::limits::{FETCHES_OF_LINK, HEADS_A_LOOK};
 use crate::protocol::links::Sender;
 use crate::protocol::linkset::{LinkSet, Slot};
 use crate::protocol::repair::asker::{Due, LookFor};
@@ -73,8 +73,13 @@ impl Engine {
         let Some(asked) = self.asker.topic(&topic) else { return };
         let due = asked.gaps.due(now);
         let (mut chosen, mut waits) = (BTreeMap::<Slot, Vec<Missing>>::new(), false);
+        let mut starts = Vec::new();
         for missing in due {
             if self.is_on_its_way(&topic, &missing) {
+                continue;
+            }
+            if self.lacks_start(&topic, &missing) {
+                starts.push(missing);
                 continue;
             }
             let keepers = askable.keepers_of(missing.position().tick);
@@ -93,6 +98,7 @@ impl Engine {
         for (slot, gaps) in chosen {
             self.fetch(topic, slot, &gaps);
         }
+        self.look_for_starts(topic, starts);
         let next = self.asker.topic(&topic).and_then(|asked| asked.gaps.next_due(now));
         let again = waits.then(|| now.plus(LOOK_AGAIN));
         self.set_due(topic, Due::Hole, [next, again].into_iter().flatten().min());
@@ -170,6 +176,45 @@ impl Engine {
                 self.cx.timers.set(at, Timer::PageOverdue(id));
             }
         }
+    }
+
+    /// Whether the store must say first what it holds before a gap: of its author we have heads, all of them after it, and which of what
+    /// they follow is held only the store knows.
+    fn lacks_start(&self, topic: &TopicId, missing: &Missing) -> bool {
+        let (Some(asked), Some(kept)) = (self.asker.topic(topic), self.repair.topic(topic)) else {
+            return false;
+        };
+        let first = kept.book().of_author(&missing.author()).next();
+        first.is_some_and(|(first, _)| first > missing.position()) && !asked.gaps.knows_before(missing)
+    }
+
+    fn look_for_starts(&mut self, topic: TopicId, mut gaps: Vec<Missing>) {
+        gaps.truncate(HEADS_A_LOOK);
+        let Some(asked) = self.asker.topic_mut(&topic).filter(|asked| !asked.is_looking) else { return };
+        if gaps.is_empty() {
+            return;
+        }
+        asked.is_looking = true;
+        let at = gaps.iter().map(|missing| (missing.author(), missing.position())).collect();
+        if !self.looks_up(LookFor::Starts { topic, gaps }, Query::Before { topic, at }) {
+            self.on_starts_found(topic, &[], &Err(StoreTrouble::NotOpen));
+        }
+    }
+
+    /// The store has said what it holds before gaps. Without an answer they are asked for from the beginning.
+    pub(super) fn on_starts_found(
+        &mut self,
+        topic: TopicId,
+        gaps: &[Missing],
+        found: &Result<Found, StoreTrouble>,
+    ) {
+        let Some(asked) = self.asker.topic_mut(&topic) else { return };
+        asked.is_looking = false;
+        let held = if let Ok(Found::Before(held)) = found { held.as_slice() } else { &[] };
+        for (at, missing) in gaps.iter().enumerate() {
+            asked.gaps.learns_before(missing, held.get(at).copied().flatten());
+        }
+        self.asker.stir(topic);
     }
 
     fn range(&self, topic: &TopicId, missing: &Missing, slot: Slot) -> FetchedRange {

@@ -22,7 +22,7 @@ use crate::protocol::{Action, Event, Mono};
 use crate::rumor::{RuleSet, TopicId};
 use crate::wire::{self, More};
 
-pub use told::{Frontier, RepairProgress};
+pub use told::RepairProgress;
 
 impl Engine {
     /// The store has opened a topic: links are asked what they have of it.
@@ -173,9 +173,12 @@ impl Engine {
         what: &LookFor,
         found: &Result<Found, StoreTrouble>,
     ) {
-        match *what {
-            LookFor::Session { topic, slot, number } => self.on_session_looked(topic, slot, number, found),
-            LookFor::Holes { topic } => self.on_holes_found(topic, found),
+        match what {
+            LookFor::Session { topic, slot, number } => {
+                self.on_session_looked(*topic, *slot, *number, found);
+            }
+            LookFor::Holes { topic } => self.on_holes_found(*topic, found),
+            LookFor::Starts { topic, gaps } => self.on_starts_found(*topic, gaps, found),
         }
     }
 

@@ -1,8 +1,7 @@
 //! What the driver may ask about repair.
 
-use crate::key::PublicKey;
 use crate::protocol::engine::Engine;
-use crate::rumor::{Position, TopicId};
+use crate::rumor::TopicId;
 
 /// How far repair of a topic is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -21,19 +20,6 @@ pub struct RepairProgress {
     pub fetching: usize,
     /// Each link was asked once since the topic was joined.
     pub asked_all: bool,
-}
-
-/// What is known of an author in a topic.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[non_exhaustive]
-pub struct Frontier {
-    /// Where its newest held bundle starts; `None` if none is held.
-    pub newest: Option<Position>,
-    /// Before this position nothing is known to be missing.
-    pub complete_until: Option<Position>,
-    /// Where bundles start that are missing and asked for. The store may know of more.
-    pub holes: Vec<Position>,
 }
 
 impl Engine {
@@ -57,14 +43,5 @@ impl Engine {
             fetching: self.asker.fetches.under_way_in(topic),
             asked_all: asked.turns.has_asked_all(),
         })
-    }
-
-    /// What is known of an author in a topic; `None` if the topic is not kept, or is not open yet.
-    #[must_use]
-    pub fn frontier(&self, topic: &TopicId, author: &PublicKey) -> Option<Frontier> {
-        let (asked, kept) = (self.asker.topic(topic)?, self.repair.topic(topic)?);
-        let holes: Vec<_> = asked.gaps.of_author(author).map(|missing| missing.position()).collect();
-        let newest = kept.book().of_author(author).map(|(at, _)| at).max();
-        Some(Frontier { newest, complete_until: holes.first().copied().or(newest), holes })
     }
 }

@@ -187,6 +187,23 @@ fn interleaved_forks_are_asked_for_together() {
     let mut tellers = [world.teller(0, &rules, &[one, other.clone()].concat(), Lie::None)];
     world.until_with(&mut tellers, 60_000, |world| held(world, 0, &rules, &other) == 200);
     assert!(tellers[0].fetches.len() < 40, "{}", tellers[0].fetches.len());
+    // What is asked for together has as much of the one chain as of the other.
+    assert!(tellers[0].sent < 3 * bytes(&other), "{} bytes", tellers[0].sent);
+}
+
+#[test]
+fn a_fork_in_the_past_brings_no_past_again() {
+    let (mut world, rules) = alone(20);
+    let forked = world.liar(1);
+    let first = world.tick(&rules) - 900;
+    // We hold 200 bundles, of which the last is a head, and lack one beside the 150th.
+    let one = chain(&rules, &forked, (0..200).map(|at| (first + at, 0)), 500);
+    put(&mut world, 0, &one);
+    let prev = Previous::of(&one[149]);
+    let fork = vec![said(&rules, &forked, Some(prev), first + 149, 9, 500)];
+    let mut tellers = [world.teller(0, &rules, &[one, fork.clone()].concat(), Lie::None)];
+    world.until_with(&mut tellers, 60_000, |world| held(world, 0, &rules, &fork) == 1);
+    assert_eq!(tellers[0].sent, bytes(&fork));
 }
 
 #[test]
@@ -212,19 +229,23 @@ fn list_then_gone_is_no_strike() {
     let (mut world, rules) = alone(10);
     let all = chain(&rules, &world.liar(1), ago(&world, &rules, 900, 300), 100);
     let tick = world.tick(&rules);
-    // Between its list and our fetch its floor rises over all of it.
-    let mut tellers = vec![
-        world.teller(0, &rules, &all, Lie::Forgets(tick - 500)),
-        world.teller(0, &rules, &[], Lie::Echo),
-    ];
-    world.run_with(&mut tellers, 5_000);
-    assert!(!tellers[0].fetches.is_empty() && held(&world, 0, &rules, &all) == 0);
-    tellers.push(world.teller(0, &rules, &all, Lie::None));
+    // Two links list the same. Between the list of the first and our fetch its floor rises over all of it.
+    let mut tellers = [Lie::Forgets(tick - 500), Lie::None].map(|lie| world.teller(0, &rules, &all, lie));
     world.until_with(&mut tellers, 10_000, |world| held(world, 0, &rules, &all) == 300);
+    assert_eq!(tellers[0].fetches.len(), 1, "it was asked, and had nothing any more");
     assert_eq!(strikes(&world, &tellers[0]), 0);
-    let fetched = tellers[0].fetches.len();
-    world.run_with(&mut tellers, 100_000);
-    assert_eq!(tellers[0].fetches.len(), fetched, "it is not asked for what it has no more");
+}
+
+#[test]
+fn a_link_is_not_asked_again_for_what_lies_below_its_floor() {
+    let (mut world, rules) = alone(18);
+    let all = chain(&rules, &world.liar(1), ago(&world, &rules, 900, 300), 100);
+    let tick = world.tick(&rules);
+    let mut tellers = [world.teller(0, &rules, &all, Lie::Forgets(tick - 500))];
+    world.until_with(&mut tellers, 200_000, |world| world.nodes[0].counters().sessions == 2);
+    world.run_with(&mut tellers, 5_000);
+    assert_eq!((tellers[0].asks.len(), tellers[0].fetches.len()), (2, 1));
+    assert!(tellers[0].asks[1].ranges[0].lo.tick >= tick - 500);
 }
 
 #[test]
@@ -311,6 +332,22 @@ fn who_stalls_delays_what_others_have_by_its_patience() {
     let took = world.until_with(&mut tellers, 30_000, |world| held(world, 0, &rules, &all) == 30);
     assert!(took < 13_000, "{took} ms");
     assert_eq!(strikes(&world, &tellers[4]), 0);
+}
+
+#[test]
+fn a_link_that_never_brings_what_it_lists_is_given_up() {
+    let (mut world, rules) = alone(19);
+    let all = chain(&rules, &world.liar(1), ago(&world, &rules, 600, 30), 100);
+    let mut tellers = [world.teller(0, &rules, &all, Lie::Stalls)];
+    let waits = |world: &World| world.nodes[0].engine.repairing(&rules.id()).unwrap();
+    world.run_with(&mut tellers, 30_000);
+    assert_eq!(
+        (waits(&world).claims, waits(&world).fetching),
+        (1, 0),
+        "nobody else has it, and it holds no place"
+    );
+    world.run_with(&mut tellers, 40_000);
+    assert_eq!((waits(&world).claims, world.nodes[0].counters().claims_forgotten), (0, 1));
 }
 
 #[test]

@@ -62,10 +62,23 @@ impl Gaps {
         if let Some((other, _)) = before.next() {
             from = from.max(just_after(other.position()));
         }
-        if let Some(stands) = self.gaps.get(missing).and_then(|gap| gap.stands) {
-            from = from.max(stands);
+        if let Some(gap) = self.gaps.get(missing) {
+            let known = gap.held.flatten().map(just_after);
+            from = [gap.stands, known].into_iter().flatten().fold(from, Mark::max);
         }
         from.min(start_of(missing.position()))
+    }
+
+    /// Whether it is known what the store holds before it.
+    pub(in crate::protocol) fn knows_before(&self, missing: &Missing) -> bool {
+        self.gaps.get(missing).is_none_or(|gap| gap.held.is_some() || gap.stands.is_some())
+    }
+
+    /// The store has said what it holds before it.
+    pub(in crate::protocol) fn learns_before(&mut self, missing: &Missing, held: Option<Position>) {
+        if let Some(gap) = self.gaps.get_mut(missing) {
+            gap.held = Some(held);
+        }
     }
 
     /// These links were asked for it before, in vain: not now.

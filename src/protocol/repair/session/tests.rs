@@ -131,14 +131,29 @@ fn an_endless_split_ends() {
         if parts.len() > 1 { Answer::Split(parts) } else { Answer::Same }
     };
     let mut session = session(&ours, &mut Random::new(&[1; 32]));
-    let (mut asks, mut most) = (0, 0);
+    let (mut asks, mut most, mut bytes) = (0, 0, 0);
     run(&mut session, &ours, |ask| {
         asks += 1;
         most = most.max(ask.ranges.len());
-        tell(0, ask.ranges.iter().map(split).collect())
+        let told = tell(0, ask.ranges.iter().map(split).collect());
+        bytes += crate::wire::tell(&told).len();
+        told
     });
     let outcome = session.ended().unwrap();
     assert!(asks <= SESSION_ASKS && most <= MAX_RANGES_PER_ASK && outcome.cut, "{asks} {most}");
+    assert!(bytes < SESSION_BYTES + crate::wire::MAX_TELL_LEN, "{bytes} bytes");
+}
+
+#[test]
+fn answers_that_say_nothing_end() {
+    let ours = slice(0..10);
+    let mut session = session(&ours, &mut Random::new(&[1; 32]));
+    let mut asks = 0;
+    run(&mut session, &ours, |_| {
+        asks += 1;
+        tell(0, Vec::new())
+    });
+    assert!(asks == SESSION_ASKS && session.ended().unwrap().cut, "{asks}");
 }
 
 #[test]
