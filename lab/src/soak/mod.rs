@@ -11,6 +11,7 @@
 mod attacks;
 mod gauge;
 mod outcome;
+mod past;
 mod picture;
 mod promises;
 mod report;
@@ -44,13 +45,17 @@ use vouchsafe_cli::files;
 /// healed: --heal seconds after its trouble is over, a node hears and is heard (lost), and publishes (hangs, refused);
 /// alone: a node has a link to an honest one, --heal seconds after it came, its trouble was over, or the network whole;
 /// dials: a kept peer that won't have a node is dialled at most 16 times in a minute, and never twice at once;
+/// past: two of three nodes keep an hour on disk, the others what they can in memory; a disk is lost now and then. A reader of each
+/// node stores its cursor with what it counts, through all lives of the node. With all attackers gone, all readers come to have the
+/// same past of what honest nodes said, each rumor once, and what was confirmed to be stored is in it;
+/// cursor: no reader is told that its cursor is another store's, unless its disk was lost;
 /// tables: with all attackers gone, a node comes to have nothing wanted, owed or waiting;
 /// memory: in runs of 20 minutes or more there are two lulls of 4 minutes, after a quarter of the run and at its end, in which
 /// nothing disturbs the nodes; in the last minute of the second the median of the heap is less than 5 % above that in the last
 /// minute of the first (resident memory is shown: it has in it what the allocator keeps for later);
 /// descriptors: with all attackers gone and all nodes up, no more are open at the end than were at the beginning.
 ///
-/// Writes DIR/soak.jsonl, a line a second, and DIR/soak.svg; while it runs, DIR/soak.positions.
+/// Writes DIR/soak.jsonl, a line a second, and DIR/soak.svg; while it runs, DIR/soak.positions with what the nodes keep.
 ///
 /// Exit code: 0 if all promises were kept; 1 if not; 2 for a bad value.
 #[derive(clap::Args)]

@@ -16,6 +16,11 @@ pub(super) struct Outcome {
     pub(super) left: u64,
     pub(super) crashed: u64,
     pub(super) reborn: u64,
+    /// Of those that came back as they were, how many without their disk.
+    pub(super) lost_disks: u64,
+    /// Rumors of the past that all nodes came to have, and how many of them were confirmed to be stored.
+    pub(super) past: u64,
+    pub(super) confirmed: u64,
     pub(super) published: u64,
     pub(super) refused: BTreeMap<String, u64>,
     pub(super) delivered: u64,

@@ -68,8 +68,8 @@ impl Promises {
     }
 
     /// The life of a node has ended: what it held is gone with it.
-    pub(super) fn ended(&mut self, slot: usize) {
-        for told in &mut self.told {
+    pub(super) fn ended(&mut self, slot: usize, has_disk: bool) {
+        for told in self.told.iter_mut().filter(|_| !has_disk) {
             if let Some(held) = told.held.get_mut(slot) {
                 *held = None;
             }
@@ -89,6 +89,11 @@ impl Promises {
             lost: BTreeSet::new(),
             excused: false,
         });
+    }
+
+    /// It is in its store: then a new life is not told again.
+    pub(super) fn kept(&mut self, slot: usize, body: &Bytes, at: Instant) {
+        self.said(slot, body, at);
     }
 
     /// Publishing has succeeded, so that the author itself holds it.
@@ -277,8 +282,11 @@ mod tests {
         promises.check(at(16), &groups, &[]);
         assert_eq!(promises.broken, BTreeMap::from([("lost", 1)]), "{:?}", promises.words);
         assert!(promises.words[0].starts_with("node 2 lacks"));
-        // A new life of node 1 owes nothing for what the last one held, and is owed it again.
-        promises.ended(1);
+        // A new life of node 1 without the disk of the last one owes nothing for what that held, and is owed it again.
+        promises.ended(1, true);
+        promises.check(at(17), &[Some(0), Some(0), None, None], &[]);
+        assert_eq!(promises.broken, BTreeMap::from([("lost", 1)]), "what its disk has need not come again");
+        promises.ended(1, false);
         promises.check(at(17), &[Some(0), Some(0), None, None], &[]);
         assert_eq!(promises.broken, BTreeMap::from([("lost", 2)]));
         // Too old to be delivered to anybody: owed no more.

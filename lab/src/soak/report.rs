@@ -31,6 +31,7 @@ pub(super) fn json(args: &Args, outcome: &Outcome) -> serde_json::Value {
         "minutes": args.minutes.as_secs_f64() / 60.0, "nodes": args.nodes, "rate": args.rate, "seed": args.seed,
         "published": outcome.published, "delivered": outcome.delivered, "refused": outcome.refused,
         "left": outcome.left, "crashed": outcome.crashed, "reborn": outcome.reborn,
+        "lost_disks": outcome.lost_disks, "past": outcome.past, "confirmed": outcome.confirmed,
         "cuts": outcome.cuts.len(), "dropped_packets": outcome.dropped_packets, "attacks": by_name(&outcome.attacks),
         "troubles": by_name(&outcome.troubles),
         "offences": outcome.offences, "convictions": outcome.convictions,
@@ -56,8 +57,15 @@ pub(super) fn table(args: &Args, outcome: &Outcome) -> String {
     row(
         "churn",
         format!(
-            "{} left, {} crashed; {} of them came back as new",
-            outcome.left, outcome.crashed, outcome.reborn
+            "{} left, {} crashed; {} of them came back as new, {} without their disk",
+            outcome.left, outcome.crashed, outcome.reborn, outcome.lost_disks
+        ),
+    );
+    row(
+        "past",
+        format!(
+            "{} rumors read at each node, {} of them confirmed to be stored",
+            outcome.past, outcome.confirmed
         ),
     );
     row("partitions", format!("{}, {} packets dropped", outcome.cuts.len(), outcome.dropped_packets));

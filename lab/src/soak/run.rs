@@ -17,6 +17,7 @@ use vouchsafe_cli::sim::bar::Bar;
 use super::Args;
 use super::gauge::{self, Sample, quantile};
 use super::outcome::Outcome;
+use super::past::Confirmed;
 use super::promises::Promises;
 use super::trouble::Trouble;
 use super::world::{Ground, News, Place};
@@ -24,7 +25,7 @@ use crate::process;
 
 /// Nodes that each node dials: some eight links, as in the demo.
 const FANOUT: usize = 4;
-/// The folder of the nodes' position logs. It is emptied, so it has a name that nobody keeps position logs of real keys under.
+/// The folder of the nodes' position logs and stores. It is emptied, so it has a name that nobody keeps those of real keys under.
 const POSITION_LOGS: &str = "soak.positions";
 /// News that wait; what can't be passed on waits with its reader, which has room for thousands.
 const WAITING: usize = 65_536;
@@ -53,6 +54,8 @@ pub(super) async fn run(args: &Args) -> Result<Outcome, Failure> {
     soak.live(end, Some(&bar)).await?;
     bar.begin("coming to rest".to_owned());
     soak.rest().await?;
+    bar.begin("waiting for the past to be the same".to_owned());
+    soak.wait_for_the_past().await?;
     let last = soak.descriptors_at_most(first).await?;
     bar.end();
     let _ = std::fs::remove_dir_all(&position_logs);
@@ -78,6 +81,7 @@ pub(super) struct Soak {
     pub(super) log: std::io::LineWriter<std::fs::File>,
     pub(super) dice: Dice,
     pub(super) promises: Promises,
+    pub(super) confirmed: Confirmed,
     /// Links between lives that are up at both ends and uncut, and since when.
     pub(super) links: HashMap<(usize, usize), Instant>,
     /// As each end sees it, at the last look.
@@ -130,6 +134,7 @@ impl Soak {
             log,
             dice: Dice::new(args.seed, "soak"),
             promises: Promises::new(nodes, within),
+            confirmed: Confirmed::default(),
             links: HashMap::new(),
             ends: HashMap::new(),
             sides: None,
@@ -172,7 +177,7 @@ impl Soak {
     }
 
     /// Asks all nodes for their books, and reads what comes for so long.
-    async fn look_and_read(&mut self, time: Duration) -> Result<(), Failure> {
+    pub(super) async fn look_and_read(&mut self, time: Duration) -> Result<(), Failure> {
         self.ask();
         let until = tokio::time::Instant::now() + time;
         while let Ok(Some(news)) = tokio::time::timeout_at(until, self.news.recv()).await {

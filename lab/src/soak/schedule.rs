@@ -15,6 +15,11 @@ const ATTACKS: usize = 4;
 /// For how long newcomers' words may wait after a flood of new keys: all links relay it, and README's limits say so.
 const CROWD: Duration = Duration::from_secs(91);
 
+/// Of the nodes that come back as they were, one in so many has lost its disk.
+const DISKS: usize = 6;
+/// For how long a node without a record of its positions says nothing: until all it may have said is over.
+const MUTE: Duration = Duration::from_secs(95);
+
 impl Soak {
     pub(super) fn schedule(&mut self, end: Instant) {
         let now = Instant::now();
@@ -143,9 +148,15 @@ impl Soak {
             place.reborn(slot, self.lives, &self.folder);
             self.ground.forget(old, self.places.iter().filter_map(|place| place.life.as_ref()));
             self.seen.reborn += 1;
+            self.confirmed.lost(slot);
+        } else {
+            let lost = self.dice.below(DISKS) == 0;
+            let place = &mut self.places[slot];
+            // What was in memory is gone in any case.
+            place.loses_disk = lost || !place.has_disk();
         }
         *(if crash { &mut self.seen.crashed } else { &mut self.seen.left }) += 1;
-        self.promises.ended(slot);
+        self.promises.ended(slot, self.places[slot].has_disk() && !reborn);
         self.forget_links(slot);
         self.ground.end(slot, life, crash);
     }
@@ -174,14 +185,29 @@ impl Soak {
         }
         self.lives += 1;
         let place = &mut self.places[slot];
+        let loses = std::mem::take(&mut place.loses_disk);
+        if loses {
+            // It is down by now.
+            place.lose_disk();
+            self.promises.ended(slot, false);
+            self.confirmed.lost(slot);
+            self.seen.lost_disks += u64::from(place.has_disk());
+        }
         place.moving = true;
         place.back_at = None;
         place.number = Some(self.lives);
         place.began = Instant::now();
         // A new life has no trouble of the last one, and is told what is recent.
         (place.hears_from, place.speaks_from) = (self.started, place.began);
+        if loses && place.has_disk() {
+            // It does not know which positions it has used.
+            place.speaks_from += MUTE;
+        }
         place.alone_since = place.began;
         self.promises.is_honest(place.key.public(), slot);
+        if let Ok(mut honest) = self.ground.honest.write() {
+            honest.insert(place.key.public());
+        }
         self.ground.begin(slot, self.lives, place, peers, others);
     }
 }

@@ -29,6 +29,11 @@ impl Soak {
                     self.delays.extend(called.map(|called| at.saturating_duration_since(called)));
                 }
             }
+            News::Kept { slot, life, body, at } => {
+                if self.places[slot].number == Some(life) {
+                    self.promises.kept(slot, &body, at);
+                }
+            }
             News::Event { slot, life, event } => {
                 if self.places[slot].number == Some(life)
                     && let Event::PeerDown { peer, .. } = &event
@@ -46,8 +51,9 @@ impl Soak {
                     self.promises.excuse(&body);
                 }
                 match result {
-                    Ok(_) => {
+                    Ok(id) => {
                         self.seen.published += 1;
+                        self.confirmed.add(slot, &id);
                         if self.is_now(slot, life) {
                             self.promises.said(slot, &body, at);
                         }

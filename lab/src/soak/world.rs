@@ -14,6 +14,7 @@ use vouchsafe::{
 use vouchsafe_cli::demo::plan::Dice;
 use vouchsafe_cli::exit::Failure;
 
+use super::past::{self, Honest, RETENTION};
 use super::socket::{self, Cut};
 use super::trouble::{Switches, UnderWay};
 
@@ -38,6 +39,7 @@ pub(super) struct Life {
     pub(super) switches: Arc<Switches>,
     endpoint: quinn::Endpoint,
     dead: Arc<AtomicBool>,
+    book: past::Shared,
 }
 
 /// What is seen of the nodes. `life` tells whether it is still of interest.
@@ -62,6 +64,13 @@ pub(super) enum News {
         number: u64,
         body: bytes::Bytes,
         result: Result<RumorId, PublishError>,
+        at: Instant,
+    },
+    /// The reader of what a node keeps has come upon something that an honest node has said.
+    Kept {
+        slot: usize,
+        life: u64,
+        body: bytes::Bytes,
         at: Instant,
     },
     /// A life has left its topic and joined it again.
@@ -101,7 +110,21 @@ pub(super) struct Ground {
     verifiers: VerifierPool,
     /// Every second node asks a validator about each rumor.
     validates: bool,
+    pub(super) honest: Honest,
     pub(super) news: mpsc::Sender<News>,
+}
+
+/// What a place gives each of its lives.
+struct Birth {
+    slot: usize,
+    number: u64,
+    key: SecretKey,
+    position_log: PathBuf,
+    store: Option<PathBuf>,
+    addr: SocketAddr,
+    book: past::Shared,
+    /// It dials the first, and if it can't have its old address, and so can't be found, the others too.
+    peers: [Vec<PeerAddr>; 2],
 }
 
 impl Ground {
@@ -110,7 +133,14 @@ impl Ground {
         config.expected_nodes = u32::try_from(nodes).unwrap_or(u32::MAX);
         // One pool for all: threads for each node would only take the processors from each other.
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { cut: Arc::default(), config, verifiers: VerifierPool::new(threads), validates, news }
+        Self {
+            cut: Arc::default(),
+            config,
+            verifiers: VerifierPool::new(threads),
+            validates,
+            honest: Honest::default(),
+            news,
+        }
     }
 
     /// Begins a life, and tells of it when it is up.
@@ -124,10 +154,19 @@ impl Ground {
         peers: Vec<PeerAddr>,
         others: Vec<PeerAddr>,
     ) {
-        let (ground, key, position_log, addr) =
-            (self.clone(), place.key.clone(), place.position_log.clone(), place.addr);
+        let ground = self.clone();
+        let birth = Birth {
+            slot,
+            number,
+            key: place.key.clone(),
+            position_log: place.position_log.clone(),
+            store: place.store.clone(),
+            addr: place.addr,
+            book: Arc::clone(&place.book),
+            peers: [peers, others],
+        };
         tokio::spawn(async move {
-            let news = match ground.spawn(slot, number, key, position_log, addr, [peers, others]).await {
+            let news = match ground.spawn(birth).await {
                 Ok(life) => News::Up { slot, life: Box::new(life) },
                 Err(Failure::Usage(why) | Failure::Failed(why)) => {
                     News::Failed(format!("node {slot} can't start: {why}"))
@@ -149,15 +188,8 @@ impl Ground {
         });
     }
 
-    async fn spawn(
-        &self,
-        slot: usize,
-        number: u64,
-        key: SecretKey,
-        position_log: PathBuf,
-        addr: SocketAddr,
-        [peers, others]: [Vec<PeerAddr>; 2],
-    ) -> Result<Life, Failure> {
+    async fn spawn(&self, birth: Birth) -> Result<Life, Failure> {
+        let Birth { slot, number, key, position_log, store, addr, book, peers: [peers, others] } = birth;
         let patience = Instant::now() + REBINDING;
         let mut at = addr;
         let (endpoint, dead) = loop {
@@ -170,12 +202,14 @@ impl Ground {
             }
         };
         let switches = Arc::new(Switches::default());
-        let (clock, disk) = (Arc::clone(&switches), Arc::clone(&switches));
-        let node = Node::builder(key)
-            .clock(move || clock.unix_ms())
-            .before_record(move || disk.before_record())
+        let [clock, disk, commits] = [(); 3].map(|()| Arc::clone(&switches));
+        let builder = Node::builder(key).clock(move || clock.unix_ms());
+        let builder = match store {
+            Some(folder) => builder.store(folder).before_commit(move || commits.before_record()),
+            None => builder.position_log(position_log).before_record(move || disk.before_record()),
+        };
+        let node = builder
             .network(NETWORK)
-            .position_log(position_log)
             .endpoint(endpoint.clone())
             .config(self.config.clone())
             .verifiers(self.verifiers.clone())
@@ -187,24 +221,27 @@ impl Ground {
         let validates = self.validates && slot.is_multiple_of(2);
         let topic = join(&node, validates, &switches).await.map_err(Failure::failed)?;
         self.read(slot, number, &topic);
+        past::read(&book, slot, number, &topic, self);
         self.watch(slot, number, &node);
         let others = others.into_iter().filter(|_| at != addr);
         for peer in peers.into_iter().chain(others) {
             node.connect(peer).await.map_err(Failure::failed)?;
         }
-        Ok(Life { number, node, topic, addr: at, validates, switches, endpoint, dead })
+        Ok(Life { number, node, topic, addr: at, validates, switches, endpoint, dead, book })
     }
 
     /// Leaves the topic of a life and joins it again after a while.
     pub(super) fn rejoin(&self, slot: usize, life: &Life, away: Duration) {
         let (ground, validates, switches) = (self.clone(), life.validates, Arc::clone(&life.switches));
-        let (life, node, topic) = (life.number, life.node.clone(), life.topic.clone());
+        let (book, life, node, topic) =
+            (Arc::clone(&life.book), life.number, life.node.clone(), life.topic.clone());
         tokio::spawn(async move {
             let _ = topic.leave().await;
             tokio::time::sleep(away).await;
             // A node that has ended meanwhile has no topic to join, and is not asked for one.
             if let Ok(topic) = join(&node, validates, &switches).await {
                 ground.read(slot, life, &topic);
+                past::read(&book, slot, life, &topic, &ground);
                 let _ = ground.news.send(News::Rejoined { slot, life, topic }).await;
             }
         });
@@ -261,8 +298,9 @@ async fn join(
     validates: bool,
     switches: &Arc<Switches>,
 ) -> Result<TopicHandle, vouchsafe::JoinError> {
+    let rumors = Topic::named(TOPIC).retention(RETENTION);
     if !validates {
-        return node.join(Topic::named(TOPIC)).await;
+        return node.join(rumors).await;
     }
     let switches = Arc::clone(switches);
     let validator = move |_| {
@@ -274,7 +312,7 @@ async fn join(
             Validation::Accept
         }
     };
-    node.join_with(Topic::named(TOPIC), validator).await
+    node.join_with(rumors, validator).await
 }
 
 /// Where a node lives, and as whom.
@@ -282,6 +320,11 @@ pub(super) struct Place {
     pub(super) addr: SocketAddr,
     pub(super) key: SecretKey,
     position_log: PathBuf,
+    /// `None` for one that keeps what it can in memory: every third.
+    store: Option<PathBuf>,
+    /// Before it comes back.
+    pub(super) loses_disk: bool,
+    pub(super) book: past::Shared,
     /// `None` while it is away, or on its way in or out.
     pub(super) life: Option<Life>,
     /// On its way in or out.
@@ -313,10 +356,14 @@ impl Place {
             addr.ok_or_else(|| Failure::failed("no free port between 10000 and 30000 in 100 tries"))?;
         let key = SecretKey::generate();
         let position_log = folder.join(format!("{slot}-0.positions"));
+        let store = (slot % 3 != 2).then(|| folder.join(format!("{slot}-0.store")));
         Ok(Self {
             addr,
             key,
             position_log,
+            store,
+            loses_disk: false,
+            book: past::Shared::default(),
             life: None,
             moving: false,
             number: None,
@@ -337,8 +384,23 @@ impl Place {
     /// Will come back as somebody new.
     pub(super) fn reborn(&mut self, slot: usize, number: u64, folder: &Path) {
         let _ = std::fs::remove_file(&self.position_log);
+        self.lose_disk();
+        self.store = self.store.is_some().then(|| folder.join(format!("{slot}-{number}.store")));
         self.key = SecretKey::generate();
         self.position_log = folder.join(format!("{slot}-{number}.positions"));
+        self.book = past::Shared::default();
         self.newcomer = true;
+    }
+
+    pub(super) const fn has_disk(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// What it kept is gone.
+    pub(super) fn lose_disk(&mut self) {
+        if let Some(store) = &self.store {
+            let _ = std::fs::remove_dir_all(store);
+        }
+        past::forgets(&self.book);
     }
 }
