@@ -12,6 +12,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use vouchsafe::store::{RedbStore, Store as _};
 use vouchsafe::{
     Builder, Closed, Cursor, Event, ForgetError, Full, Gap, Impairment, Item, Node, PeerAddr, Position,
     PublishError, Replay, ReplayError, Rumor, SecretKey, SpawnError, StoreError, Topic, TopicHandle,
@@ -71,6 +72,19 @@ impl Scene {
         soon("a link", other.1.wait_for_links(1)).await.unwrap();
         Self { other, node, topic: handle }
     }
+}
+
+#[tokio::test]
+async fn who_ends_in_order_need_not_wait_for_what_it_has_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let scene =
+        Scene::beside(other(&log()).await, SecretKey::generate(), &log(), |node| node.store(folder.path()))
+            .await;
+    let said = soon("publishing", scene.topic.publish("one")).await.unwrap();
+    let (author, used) = (scene.node.author(), scene.topic.rules().tick_len().end_of(said.position().tick));
+    scene.node.shutdown().await;
+    let mut store = RedbStore::open(folder.path()).unwrap();
+    assert_eq!(store.start(&author).unwrap().recorded_until, Some(used));
 }
 
 /// Reads so many rumors, each with the cursor behind it.

@@ -35,13 +35,13 @@ impl Actor {
         // inbox is closed, so the record's answer waits for nobody.
         self.recording.end().await;
         // Nor the store: what was given to it is committed, and then whoever waits for that is answered, however long the disk takes.
-        let told = self.keeper.end().await;
+        let used = self.parts.engine.used_times();
+        let told = self.keeper.end(used.end()).await;
         self.on_told(told);
         self.act();
         // Nothing more is said, so what was recorded ahead of it need not hold up the next life. If it can't be written the next
         // life waits.
         if let Some(position_log) = self.parts.position_log.take() {
-            let used = self.parts.engine.used_times();
             let _ = tokio::task::spawn_blocking(move || position_log.settle(&used)).await;
         }
     }

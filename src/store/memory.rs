@@ -101,6 +101,10 @@ impl Store for MemoryStore {
         holes.iter().try_for_each(|(hole, until)| book::rest(&mut *rows, topic, hole, *until))
     }
 
+    fn settle(&mut self, author: &PublicKey, until_ms: u64) -> Res<()> {
+        book::settle(&mut *locked(&self.rows), author, until_ms)
+    }
+
     fn remember(&mut self, evidence: &Evidence) -> Res<()> {
         book::remember(&mut *locked(&self.rows), evidence)
     }

@@ -315,6 +315,10 @@ impl Store for RedbStore {
         })
     }
 
+    fn settle(&mut self, author: &PublicKey, until_ms: u64) -> Res<()> {
+        self.shared.write(|rows| book::settle(rows, author, until_ms))
+    }
+
     fn remember(&mut self, evidence: &Evidence) -> Res<()> {
         self.shared.write(|rows| book::remember(rows, evidence))
     }

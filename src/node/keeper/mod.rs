@@ -240,12 +240,14 @@ impl Keeper {
         told
     }
 
-    /// Ends the threads when they have done what they were given. Gives what they have told.
-    pub(super) async fn end(&mut self) -> Vec<Told> {
+    /// Ends the threads when they have done what they were given. Gives what they have told. Up to `used_ms` the author has used
+    /// positions, and uses no more.
+    pub(super) async fn end(&mut self, used_ms: u64) -> Vec<Told> {
         let mut all = self.told();
         if let Kind::Disk(Disk { mut told, tell, readers, threads }) =
             std::mem::replace(&mut self.kind, Kind::Over)
         {
+            readers.write(Task::Settle { until_ms: used_ms });
             drop((tell, readers));
             let join = move || threads.into_iter().for_each(|thread| drop(thread.join()));
             // An error means that the runtime goes down; the threads end all the same.

@@ -17,6 +17,8 @@ pub(super) enum Task {
     },
     /// Record that positions of the author may be used until then, Unix milliseconds. Always answered.
     Record { until_ms: u64 },
+    /// The author says no more: what was recorded beyond this is taken back, when all else is done.
+    Settle { until_ms: u64 },
     /// Remove all of a topic that is not joined.
     ForgetTopic { topic: TopicId, answer: oneshot::Sender<Result<(), StoreError>> },
     /// A reader waits at the end of a topic: what is due may be due earlier.

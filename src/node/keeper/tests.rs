@@ -107,6 +107,11 @@ impl Store for Scripted {
         self.memory.rest(topic, holes)
     }
 
+    fn settle(&mut self, author: &PublicKey, until_ms: u64) -> Res<()> {
+        self.script.call("settle")?;
+        self.memory.settle(author, until_ms)
+    }
+
     fn remember(&mut self, evidence: &Evidence) -> Res<()> {
         self.script.call("remember")?;
         self.memory.remember(evidence)
@@ -265,7 +270,7 @@ async fn actor_and_keeper_never_deadlock() {
             world.keeper.record(tick);
         }
     }
-    let told = soon("the end", world.keeper.end()).await;
+    let told = soon("the end", world.keeper.end(0)).await;
     assert_eq!(kept(&told), (0..20_000).map(|tick| (tick, true)).collect::<Vec<_>>(), "each once, in order");
     let looks = told.iter().filter(|told| matches!(answer(told), Some(StoreAnswer::Looked { .. }))).count();
     assert_eq!(looks, 200);
@@ -308,9 +313,9 @@ async fn jobs_that_write_are_done_in_order_and_in_groups() {
         })
         .collect();
     assert_eq!(order, [0, 1, 2, 3, 4, 102, 5, 200, 6, 7]);
-    world.keeper.end().await;
+    world.keeper.end(0).await;
     let calls = world.script.calls.lock().unwrap().clone();
-    assert_eq!(calls, ["keep 5", "forget", "keep 1", "open", "keep 2", "release 2"]);
+    assert_eq!(calls, ["keep 5", "forget", "keep 1", "open", "keep 2", "release 2", "settle"]);
 }
 
 /// Both readers are busy for as long as a commit takes, and longer.
@@ -409,7 +414,7 @@ async fn a_full_disk_answers_and_is_tried_again() {
     world.keeper.record(9);
     let told = world.told_until(|told| matches!(told, Told::Recorded { result: Ok(()), until_ms: 9 })).await;
     let mut told = told;
-    told.extend(world.keeper.end().await);
+    told.extend(world.keeper.end(0).await);
     assert_eq!(kept(&told), [(900, true)]);
 }
 
@@ -489,7 +494,7 @@ async fn a_damaged_store_is_opened_again_and_starts_anew() {
         world.keeper.give(keep(&rules, 3, true), 0);
         world.keeper.record(9);
         told.extend(world.told_until(|told| matches!(told, Told::Recorded { until_ms: 9, .. })).await);
-        told.extend(world.keeper.end().await);
+        told.extend(world.keeper.end(0).await);
         assert_eq!(kept(&told), [(3, true)]);
         assert!(!told.iter().any(|told| matches!(answer(told), Some(StoreAnswer::Looked { .. }))));
     }
@@ -501,7 +506,7 @@ async fn what_is_given_last_is_committed_at_the_end() {
     let rules = rules("last");
     world.opens(&rules).await;
     world.keeper.give(keep(&rules, 1, false), 0);
-    assert_eq!(kept(&soon("the end", world.keeper.end()).await), [(1, true)]);
+    assert_eq!(kept(&soon("the end", world.keeper.end(0)).await), [(1, true)]);
 }
 
 #[tokio::test]

@@ -60,6 +60,8 @@ pub(super) struct State {
     /// When the last commit began.
     last: Option<Instant>,
     failing: Option<Failing>,
+    /// Up to when the author has used positions; it uses no more.
+    settles: Option<u64>,
     /// Topics that are being removed, a step at a time.
     forgets: VecDeque<(TopicId, oneshot::Sender<Result<(), StoreError>>)>,
 }
@@ -83,6 +85,13 @@ impl Writer {
         if let Some(Failing { why, .. }) = &self.state.failing {
             let (why, mut batch) = (why.clone(), std::mem::take(&mut self.state.batch));
             self.refuse(&mut batch, &why);
+        } else if let Some(until_ms) = self.state.settles {
+            // If it can't be written the next life waits.
+            let store = self.store.as_deref_mut();
+            let _ = store.map(|store| {
+                self.outside.before_commit().map_err(of_disk)?;
+                store.settle(&self.author, until_ms)
+            });
         }
         self.shelf.lay_out(None);
         self.tails.advance_all();
@@ -127,6 +136,7 @@ impl Writer {
                 Some(why) => self.recorded(until_ms, Err(why.to_string())),
                 None => self.state.batch.record(until_ms, now),
             },
+            Task::Settle { until_ms } => self.state.settles = Some(until_ms),
             Task::ForgetTopic { topic, answer } => {
                 // What was given before goes with the rest.
                 self.commit_before();

@@ -92,7 +92,8 @@ pub enum Show {
 pub struct Group<'a> {
     /// Bundles, kept in this order; the later ones see the earlier ones.
     pub keeps: &'a [Keep],
-    /// An author, and up to which Unix time (milliseconds) its positions may be used from now on. Never taken back.
+    /// An author, and up to which Unix time (milliseconds) its positions may be used from now on. Never taken back but by
+    /// [`settle`](crate::store::Store::settle).
     pub record: Option<(PublicKey, u64)>,
     /// The time now, Unix milliseconds: since when the holes are open that this group opens.
     pub now_ms: u64,

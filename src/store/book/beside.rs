@@ -67,6 +67,14 @@ pub(super) fn record(rows: &mut dyn RowsMut, author: &PublicKey, until_ms: u64) 
     Ok(())
 }
 
+/// Takes a record back to what was used of it.
+pub(in crate::store) fn settle(rows: &mut dyn RowsMut, author: &PublicKey, until_ms: u64) -> Res<()> {
+    if recorded(rows, author)?.is_some_and(|before| before > until_ms) {
+        rows.put(Table::Positions, author.as_bytes(), &until_ms.to_le_bytes())?;
+    }
+    Ok(())
+}
+
 /// All proofs, the oldest first.
 pub(in crate::store) fn evidence(rows: &dyn Rows) -> Res<Vec<Evidence>> {
     let mut all = BTreeMap::new();

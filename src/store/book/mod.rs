@@ -17,7 +17,7 @@ mod places;
 mod read;
 mod remove;
 
-pub(super) use beside::{FORMAT, begin, evidence, format, incarnation, recorded, remember};
+pub(super) use beside::{FORMAT, begin, evidence, format, incarnation, recorded, remember, settle};
 pub(super) use cells::{Expected, dead_of};
 pub(super) use keep::{keep_group, release, rest};
 pub(super) use names::{Counts, Usage, join_topic, name, topic};
