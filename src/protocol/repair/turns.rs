@@ -90,9 +90,11 @@ impl Turns {
         }
     }
 
-    /// A link relays the topic, whether it keeps it or not.
-    pub(in crate::protocol) fn is_linked(&mut self, now: Mono) {
+    /// A link relays the topic, whether it keeps it or not. True for the first one.
+    pub(in crate::protocol) fn is_linked(&mut self, now: Mono) -> bool {
+        let is_first = self.linked_at.is_none();
         self.linked_at.get_or_insert(now);
+        is_first
     }
 
     /// A link keeps the topic. True if it did not before.

@@ -55,9 +55,7 @@ impl Engine {
         let link = self.links.at(slot).filter(|link| link.relays(topic));
         let (relays, keeps) = (link.is_some(), link.is_some_and(|link| link.keeps(topic)));
         let Some(asked) = self.asker.topic_mut(topic) else { return };
-        if relays {
-            asked.turns.is_linked(now);
-        }
+        let is_first = relays && asked.turns.is_linked(now);
         if keeps {
             if asked.turns.enters(slot, now) {
                 // It may have what others did not.
@@ -66,6 +64,10 @@ impl Engine {
             self.asker.stir(*topic);
         } else if asked.turns.keepers().contains(slot) {
             self.asker.forget_keeper(topic, slot);
+        }
+        if is_first {
+            // If nobody keeps the topic, this node is to count as one that does in a while.
+            self.asker.stir(*topic);
         }
     }
 

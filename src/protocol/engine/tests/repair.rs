@@ -80,6 +80,20 @@ fn what_a_link_has_is_found_and_kept_and_not_delivered_as_news() {
     assert_eq!((progress.links, progress.holes, progress.claims, progress.asked_all), (1, 0, 0, true));
 }
 
+/// Nobody says anything, and no link comes or goes any more: all the same each is to count as one that keeps the topic in a while, or
+/// nobody would ever ask anybody.
+#[test]
+fn nodes_that_meet_in_silence_give_each_other_what_they_keep() {
+    let (mut world, rules) = alone(3);
+    world.node();
+    let all = chain(&rules, &world.liar(1), ago(&world, &rules, 600, 20), 100);
+    put(&mut world, 0, &all);
+    world.run(2_000);
+    world.wire(Side::Node(0), Side::Node(1));
+    world.until(40_000, |world| world.nodes[1].engine.caught_up(&rules.id()) == 1);
+    assert_eq!(held(&world, 1, &rules, &all), all.len());
+}
+
 /// Two engines: one was away while others spoke.
 #[test]
 fn who_was_away_has_all_again() {
