@@ -31,6 +31,8 @@ pub struct TopicReport {
     pub id: TopicId,
     /// What people call it.
     pub name: String,
+    /// Its rules; `None` after a salvage, until the application joins it.
+    pub rules: Option<RuleSet>,
     /// The first tick that may be kept.
     pub floor: u64,
     /// What is held, counted again.
@@ -67,7 +69,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for topic in &self.topics {
-            let TopicReport { id, name, floor, size, heads, holes, unshown, keys, rotten } = topic;
+            let TopicReport { id, name, rules: _, floor, size, heads, holes, unshown, keys, rotten } = topic;
             let Size { bytes, bundles, authors } = size;
             writeln!(
                 f,
@@ -105,16 +107,16 @@ pub(super) fn check(rows: &dyn Rows) -> Res<Report> {
     })?;
     let mut users = BTreeMap::<u64, u32>::new();
     for (id, topic, rules) in topics {
-        let name = match RuleSet::decode(&rules) {
+        let (name, rules) = match RuleSet::decode(&rules) {
             // After a salvage, until the application joins it.
-            _ if rules.is_empty() => "without rules".to_owned(),
-            Ok(rules) => rules.name().to_owned(),
+            _ if rules.is_empty() => ("without rules".to_owned(), None),
+            Ok(rules) => (rules.name().to_owned(), Some(rules)),
             Err(why) => {
                 report.differs(|| format!("the rules of topic {id}: {why}"));
-                String::new()
+                (String::new(), None)
             }
         };
-        let checked = check_topic(rows, topic, id, name, &mut users, &mut report)?;
+        let checked = check_topic(rows, topic, (id, name, rules), &mut users, &mut report)?;
         report.topics.push(checked);
     }
     let mut known = BTreeMap::new();
@@ -178,8 +180,7 @@ impl Recount {
 fn check_topic(
     rows: &dyn Rows,
     topic: u32,
-    id: TopicId,
-    name: String,
+    (id, name, rules): (TopicId, String, Option<RuleSet>),
     users: &mut BTreeMap<u64, u32>,
     report: &mut Report,
 ) -> Res<TopicReport> {
@@ -199,7 +200,7 @@ fn check_topic(
     let unshown = checked.order(&recount, report)?;
     let (floor, size, rotten) = (counts.floor, recount.size(), recount.rotten);
     let keys = recount.usage.values().fold(0, |sum: u64, of| sum.saturating_add(of.keys));
-    Ok(TopicReport { id, name, floor, size, heads, holes, unshown, keys, rotten })
+    Ok(TopicReport { id, name, rules, floor, size, heads, holes, unshown, keys, rotten })
 }
 
 impl Checked<'_> {
