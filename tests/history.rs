@@ -12,11 +12,13 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use vouchsafe::protocol::keeping::{Arrival, Group, Keep, Keeping, Show};
+use vouchsafe::rumor::{Previous, seal_after};
 use vouchsafe::store::{RedbStore, Store as _};
 use vouchsafe::{
-    Builder, Closed, Cursor, Event, ForgetError, Full, Gap, Impairment, Item, Node, PeerAddr, Position,
-    PublishError, Replay, ReplayError, Rumor, SecretKey, SpawnError, StoreError, Topic, TopicHandle,
-    VerifierPool, verify,
+    Builder, Closed, Cursor, Event, ForgetError, Full, Gap, Impairment, Item, NetworkId, Node, PeerAddr,
+    Position, PublishError, Replay, ReplayError, Rumor, SecretKey, SpawnError, StoreError, Topic,
+    TopicHandle, VerifierPool, WaitError, verify,
 };
 
 const NETWORK: &str = "history";
@@ -643,6 +645,119 @@ async fn a_subscription_is_of_what_is_said_now() {
         Err(other) => panic!("{other:?}"),
     }
     assert_eq!(words(&read(&mut again.topic.replay(Cursor::START), 2).await), ["old", "new"]);
+}
+
+// What was said while a node was not there.
+
+/// A store in which so many authors have said so many words each, ten minutes ago.
+fn written(folder: &Path, authors: u8, words: u64) {
+    let rules = log().bind(NetworkId::of(NETWORK)).unwrap();
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+    let first = rules.tick_len().tick_at(now_ms) - 600;
+    let mut store = RedbStore::open(folder).unwrap();
+    store.start(&SecretKey::from_seed(&SEED).public()).unwrap();
+    let keeping =
+        Keeping { bytes: u64::MAX, authors: u64::MAX, judged_by: 0, recent_from: 0, latest: u64::MAX };
+    store.open(&rules, &keeping).unwrap();
+    let mut keeps = Vec::new();
+    for author in 0..authors {
+        let mut prev: Option<Previous> = None;
+        for number in 0..words {
+            let (at, key) = (Position { tick: first + number, slot: 0 }, SecretKey::from_seed(&[author; 32]));
+            let body = Bytes::from(format!("{author} {number}"));
+            let bundle = seal_after(&key, rules.id(), prev, at, &[body]).unwrap();
+            prev = Some(Previous::of(&bundle));
+            keeps.push(Keep { bundle: Arc::new(bundle), arrival: Arrival::Live, show: Show::Now });
+        }
+    }
+    store.keep(&Group { keeps: &keeps, record: None, now_ms }).unwrap();
+}
+
+/// Nobody waits for this: it does not come to pass now.
+async fn does_not_end(future: impl Future<Output = Result<(), WaitError>>) {
+    tokio::select! {
+        biased;
+        ended = future => panic!("{ended:?}"),
+        () = std::future::ready(()) => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_joins_late_is_told_when_it_has_all() {
+    let folder = tempfile::tempdir().unwrap();
+    written(folder.path(), 4, 50);
+    let holder = builder(SecretKey::generate(), &[]).store(folder.path()).spawn().await.unwrap();
+    let held = holder.join(log()).await.unwrap();
+    let node = builder(SecretKey::generate(), &[&holder]).spawn().await.unwrap();
+    let topic = node.join(log()).await.unwrap();
+    assert_eq!(topic.repairing().unwrap(), vouchsafe::protocol::RepairProgress::default());
+    does_not_end(topic.caught_up(1)).await;
+    // Whoever watches is told of each step.
+    let watched = topic.clone();
+    let watcher = tokio::spawn(async move {
+        let mut steps = vec![watched.repairing().unwrap()];
+        while steps[steps.len() - 1].caught_up == 0 {
+            steps.push(watched.repairing_beyond(steps[steps.len() - 1]).await.unwrap());
+        }
+        steps
+    });
+    soon("the end of repair", topic.caught_up(1)).await.unwrap();
+    // All of it can be read by now.
+    let (mut past, mut read) = (topic.replay(Cursor::START), BTreeMap::<_, Vec<Position>>::new());
+    for _ in 0..200 {
+        match soon("an item", past.next()).await.unwrap().unwrap() {
+            Item::Rumor { rumor, late: true, .. } => {
+                read.entry(rumor.author()).or_default().push(rumor.position());
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(read.len() == 4 && read.values().all(|positions| positions.is_sorted() && positions.len() == 50));
+    let steps = soon("the last step", watcher).await.unwrap();
+    assert!(steps.iter().any(|step| step.caught_up == 0 && step.claims > 0), "{steps:?}");
+    let last = steps[steps.len() - 1];
+    assert_eq!((last.links, last.caught_up, last.repaired, last.asked_all), (1, 1, 200, true));
+    assert_eq!((last.holes, last.claims, last.fetching), (0, 0, 0));
+    assert_eq!(topic.repairing().unwrap(), last);
+    soon("the same again", topic.caught_up(1)).await.unwrap();
+    // There is no second link that could say so.
+    does_not_end(topic.caught_up(2)).await;
+    // When the only link is gone nobody says so any more, and who watches is told at once.
+    holder.shutdown().await;
+    let alone = soon("a step", topic.repairing_beyond(last)).await.unwrap();
+    assert_eq!((alone.links, alone.caught_up, alone.repaired), (0, 0, 200));
+    does_not_end(topic.caught_up(1)).await;
+    assert_eq!(held.repairing(), Err(WaitError::Closed(Closed)));
+}
+
+/// Whoever waits for repair of what is not repaired, or no longer, is told why.
+#[tokio::test]
+async fn waiting_for_repair_ends_with_what_is_repaired() {
+    let scene = Scene::new(&log(), |node| node).await;
+    let short = scene.node.join(Topic::named("short")).await.unwrap();
+    let refused = Err(WaitError::NotKept(short.id()));
+    assert_eq!(soon("an answer", short.caught_up(1)).await, refused);
+    assert_eq!(short.caught_up(0).await, refused);
+    assert_eq!(short.repairing().map(drop), refused);
+    let default = vouchsafe::protocol::RepairProgress::default();
+    assert_eq!(soon("an answer", short.repairing_beyond(default)).await.map(drop), refused);
+    let again = scene.node.join(log()).await.unwrap();
+    let waits = |topic: &TopicHandle| {
+        let topic = topic.clone();
+        tokio::spawn(async move { topic.caught_up(99).await })
+    };
+    let (left, closed) = (waits(&scene.topic), waits(&again));
+    scene.topic.leave().await.unwrap();
+    let not_joined = Err(WaitError::NotJoined(scene.topic.id()));
+    assert_eq!(soon("the end of the join", left).await.unwrap(), not_joined);
+    assert_eq!(scene.topic.caught_up(0).await, not_joined);
+    assert_eq!(scene.topic.repairing().map(drop), not_joined);
+    assert_eq!(again.caught_up(0).await, Ok(()), "another join of the topic goes on");
+    assert!(!closed.is_finished());
+    scene.node.shutdown().await;
+    assert_eq!(soon("the end of the node", closed).await.unwrap(), Err(WaitError::Closed(Closed)));
+    assert_eq!(again.caught_up(0).await, Err(WaitError::Closed(Closed)));
+    assert_eq!(again.repairing().map(drop), Err(WaitError::Closed(Closed)));
 }
 
 // Processes that are killed.

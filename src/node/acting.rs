@@ -69,6 +69,7 @@ impl Actor {
             }
         }
         self.publish_counts();
+        self.publish_repairs();
     }
 
     /// What finds no reader waits in the engine for the next.
@@ -111,6 +112,15 @@ impl Actor {
         self.parts.links.send_replace(self.parts.engine.live_links());
         for (topic, port) in &self.topics {
             port.links(self.parts.engine.links_of(topic));
+        }
+    }
+
+    /// Tells those who wait for it how far repair is.
+    fn publish_repairs(&mut self) {
+        for topic in self.parts.engine.take_repairing() {
+            if let Some(port) = self.topics.get(&topic) {
+                port.repairs(self.parts.engine.repairing(&topic).unwrap_or_default());
+            }
         }
     }
 }

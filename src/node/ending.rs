@@ -44,6 +44,8 @@ impl Actor {
         if let Some(position_log) = self.parts.position_log.take() {
             let _ = tokio::task::spawn_blocking(move || position_log.settle(&used)).await;
         }
+        // Whoever waits for something of a topic is told before those who wait for the end.
+        self.topics.clear();
     }
 
     async fn wait_for_links(&mut self, events: &mut Vec<LinkEvent>, until: Instant) {

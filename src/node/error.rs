@@ -66,13 +66,16 @@ pub enum ForgetError {
     Closed(#[from] Closed),
 }
 
-/// Why [`TopicHandle::wait_for_links`](super::TopicHandle::wait_for_links) waits no longer.
+/// Why [`TopicHandle::wait_for_links`](super::TopicHandle::wait_for_links), or who asks for repair of a topic, waits no longer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WaitError {
     /// The topic was left over this handle.
     #[error("topic {0} is not joined by this handle: join it again")]
     NotJoined(TopicId),
+    /// The topic is not kept, so nothing of it is repaired: its retention is no longer than what is relayed in any case, 90 s.
+    #[error("topic {0} is not kept: give it a retention of more than 90 s")]
+    NotKept(TopicId),
     /// The node is closed.
     #[error(transparent)]
     Closed(#[from] Closed),

@@ -45,11 +45,12 @@ impl Actor {
     fn joined(&mut self, rules: Arc<RuleSet>, validator: Option<Validator>) -> Joined {
         let (topic, join) = (rules.id(), JoinId(self.next_join));
         self.next_join += 1;
-        let links = self.parts.engine.links_of(&topic);
+        let engine = &self.parts.engine;
+        let now = (engine.links_of(&topic), engine.repairing(&topic).unwrap_or_default());
         let port = self.topics.entry(topic).or_insert_with(|| Port::new(self.parts.capacity));
         port.validator = validator.or(port.validator.take());
         let (rumors, delivered) = (port.rumors.downgrade(), port.delivered.clone());
-        let membership = port.join(topic, join, links, self.notices_in.clone());
+        let membership = port.join(topic, join, now, self.notices_in.clone());
         let taken_back = self.taken_back_in.clone();
         let (library, convicted) = (self.keeper.library(), self.convicted.clone());
         Joined { rules, rumors, delivered, membership, taken_back, library, convicted }

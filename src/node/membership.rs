@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, watch};
 
+use crate::protocol::RepairProgress;
 use crate::rumor::TopicId;
 
 /// What handles and subscriptions tell the node without waiting: a join ends once, and a topic is subscribed to once between
@@ -48,6 +49,8 @@ pub(super) struct Membership {
     pub(super) end: End,
     /// Links that relay the topic. Its other end goes when the join ends.
     pub(super) links: watch::Receiver<usize>,
+    /// How far repair is. Its other end goes when the join ends.
+    pub(super) repair: watch::Receiver<RepairProgress>,
     subscribed: Arc<AtomicBool>,
     notices: mpsc::UnboundedSender<Notice>,
 }
@@ -74,6 +77,7 @@ impl Drop for Membership {
 pub(super) struct Member {
     end: End,
     pub(super) links: watch::Sender<usize>,
+    repair: watch::Sender<RepairProgress>,
 }
 
 impl Member {
@@ -81,14 +85,20 @@ impl Member {
     pub(super) fn begin(
         topic: TopicId,
         join: JoinId,
-        links: usize,
+        (links, repair): (usize, RepairProgress),
         subscribed: &Arc<AtomicBool>,
         notices: mpsc::UnboundedSender<Notice>,
     ) -> (Self, Arc<Membership>) {
         let (links_in, links) = watch::channel(links);
+        let (repair_in, repair) = watch::channel(repair);
         let (end, subscribed) = (End::open(), Arc::clone(subscribed));
-        let membership = Membership { topic, join, end: end.clone(), links, subscribed, notices };
-        (Self { end, links: links_in }, Arc::new(membership))
+        let membership = Membership { topic, join, end: end.clone(), links, repair, subscribed, notices };
+        (Self { end, links: links_in, repair: repair_in }, Arc::new(membership))
+    }
+
+    /// Repair is so far. Those who wait are told if it was elsewhere before.
+    pub(super) fn repairs(&self, progress: RepairProgress) {
+        self.repair.send_if_modified(|known| std::mem::replace(known, progress) != progress);
     }
 
     /// The join ends when `before` rumors of the topic have been delivered.

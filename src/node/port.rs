@@ -12,6 +12,7 @@ use super::membership::{JoinId, Member, Membership, Notice};
 use super::message::Validator;
 use super::state::{Fact, View};
 use crate::key::PublicKey;
+use crate::protocol::RepairProgress;
 use crate::rumor::{Bundle, TopicId};
 
 pub(super) struct Port {
@@ -45,10 +46,10 @@ impl Port {
         &mut self,
         topic: TopicId,
         join: JoinId,
-        links: usize,
+        now: (usize, RepairProgress),
         notices: mpsc::UnboundedSender<Notice>,
     ) -> Arc<Membership> {
-        let (member, membership) = Member::begin(topic, join, links, &self.subscribed, notices);
+        let (member, membership) = Member::begin(topic, join, now, &self.subscribed, notices);
         self.joins.insert(join, member);
         membership
     }
@@ -89,6 +90,11 @@ impl Port {
         for member in self.joins.values() {
             member.links.send_replace(links);
         }
+    }
+
+    /// Repair of the topic is so far.
+    pub(super) fn repairs(&self, progress: RepairProgress) {
+        self.joins.values().for_each(|member| member.repairs(progress));
     }
 
     /// Whether the engine must be told that somebody reads the topic from now on.

@@ -297,6 +297,7 @@ mod tests {
     use crate::node::convicted::Convicted;
     use crate::node::keeper::Keeper;
     use crate::node::membership::{JoinId, Member};
+    use crate::protocol::RepairProgress;
     use crate::protocol::keeping::{Keep, Keeping, Show, StoreJob};
     use crate::rumor::{NetworkId, Position, Topic, seal};
 
@@ -315,7 +316,8 @@ mod tests {
             keeper.give(StoreJob::Keep { keep, urgent: false }, 0);
         }
         let (notices, _told) = tokio::sync::mpsc::unbounded_channel();
-        let (_member, membership) = Member::begin(rules.id(), JoinId(1), 0, &Arc::default(), notices);
+        let (_member, membership) =
+            Member::begin(rules.id(), JoinId(1), (0, RepairProgress::default()), &Arc::default(), notices);
         let joined = Joined {
             rules,
             rumors: tokio::sync::broadcast::channel(1).0.downgrade(),

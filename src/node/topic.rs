@@ -15,8 +15,8 @@ use super::published::Published;
 use super::replay::{Replay, ReplayError};
 use super::{Cursor, Node, Subscription};
 use crate::key::PublicKey;
-use crate::protocol::PublishError;
 use crate::protocol::keeping::Frontier;
+use crate::protocol::{PublishError, RepairProgress};
 use crate::rumor::{Position, RuleSet, Rumor, TopicId};
 
 /// Bodies of one handle that may wait to be sealed; further publishers wait for a place. 16 bundles.
@@ -199,6 +199,82 @@ impl TopicHandle {
     /// As [`TopicHandle::get`].
     pub async fn frontier(&self, author: PublicKey) -> Result<Frontier, ReplayError> {
         history::frontier(&self.joined, author).await
+    }
+
+    /// Waits until `links` links have said that they have nothing which this node lacks of the topic and may keep. A link that has something
+    /// is asked again when it was brought, so this takes some 15 s after an absence. A link may lie: ask for more than may do so. With
+    /// fewer links it waits for as long as there are fewer. Cancel safe.
+    ///
+    /// Links are compared as of a minute ago: what is younger comes as any rumor does. Rumors of a hold-back topic are shown after its
+    /// delay.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use vouchsafe::{Node, Topic};
+    /// # async fn f(node: Node) -> Result<(), Box<dyn std::error::Error>> {
+    /// let log = node.join(Topic::named("audit").retention_forever()).await?;
+    /// // Two of our links may lie.
+    /// tokio::time::timeout(Duration::from_secs(120), log.caught_up(3)).await??;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the topic is not kept, or was left over this handle, or the node is closed.
+    pub async fn caught_up(&self, links: usize) -> Result<(), WaitError> {
+        self.wait_for_repair(|progress| progress.caught_up >= links).await.map(drop)
+    }
+
+    /// How far repair of the topic is: what this node lacks, as far as it knows, and who has nothing more.
+    ///
+    /// # Errors
+    /// As [`TopicHandle::caught_up`].
+    pub fn repairing(&self) -> Result<RepairProgress, WaitError> {
+        self.check_repaired()?;
+        Ok(*self.joined.membership.repair.borrow())
+    }
+
+    /// Waits until repair is elsewhere than at `seen`, and says where: for whoever watches it. Cancel safe.
+    ///
+    /// ```
+    /// # use vouchsafe::{TopicHandle, WaitError};
+    /// # async fn f(log: TopicHandle) -> Result<(), WaitError> {
+    /// let mut progress = log.repairing()?;
+    /// while progress.caught_up == 0 {
+    ///     progress = log.repairing_beyond(progress).await?;
+    ///     println!("{} bundles came, {} are missing", progress.repaired, progress.claims + progress.holes);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`TopicHandle::caught_up`].
+    pub async fn repairing_beyond(&self, seen: RepairProgress) -> Result<RepairProgress, WaitError> {
+        self.wait_for_repair(|progress| *progress != seen).await
+    }
+
+    async fn wait_for_repair(
+        &self,
+        is_far_enough: impl FnMut(&RepairProgress) -> bool,
+    ) -> Result<RepairProgress, WaitError> {
+        self.check_repaired()?;
+        let mut repair = self.joined.membership.repair.clone();
+        // An error means that the join has ended: then the next line says why.
+        let progress = repair.wait_for(is_far_enough).await.map(|progress| *progress).unwrap_or_default();
+        self.check_repaired()?;
+        Ok(progress)
+    }
+
+    /// Whether the topic is repaired, over this handle.
+    fn check_repaired(&self) -> Result<(), WaitError> {
+        if !self.rules().is_kept() {
+            return Err(WaitError::NotKept(self.id()));
+        }
+        if self.has_left() {
+            return Err(WaitError::NotJoined(self.id()));
+        }
+        self.joined.membership.repair.has_changed().map(drop).map_err(|_| Closed.into())
     }
 
     /// Ends what this handle has joined: its clones answer [`PublishError::NotJoined`] from now on, and their subscriptions end

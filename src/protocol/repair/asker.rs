@@ -40,6 +40,8 @@ pub(in crate::protocol) struct Asked {
     pub(in crate::protocol) held: HeldLate,
     /// Something late has come since the application was last told that there is nothing more.
     behind: bool,
+    /// Bundles that were kept late.
+    repaired: u64,
     /// Authors of whom the application was told that something is missing.
     told: BTreeSet<PublicKey>,
     /// The store is being asked from where on gaps are to be asked for.
@@ -70,6 +72,7 @@ impl Asked {
             walk: Walk::new(now),
             held: HeldLate::default(),
             behind: true,
+            repaired: 0,
             told: BTreeSet::new(),
             is_looking: false,
             timers: BTreeMap::new(),
@@ -97,6 +100,12 @@ impl Asked {
     /// Something late has come.
     pub(in crate::protocol) const fn falls_behind(&mut self) {
         self.behind = true;
+        self.repaired = self.repaired.saturating_add(1);
+    }
+
+    /// How much late has come since the topic was opened, in bundles.
+    pub(in crate::protocol) const fn repaired(&self) -> u64 {
+        self.repaired
     }
 
     /// Each link was asked, and nothing that links listed is missing: true once.
@@ -140,6 +149,8 @@ pub(in crate::protocol) struct Asker {
     asking: LinkSet,
     /// Topics in which something may go on.
     stirred: BTreeSet<TopicId>,
+    /// Topics whose repair may be further than the driver knows.
+    moved: BTreeSet<TopicId>,
     numbers: u32,
     keyed: Keyed,
 }
@@ -154,6 +165,7 @@ impl Asker {
             brings: BTreeMap::new(),
             asking: LinkSet::EMPTY,
             stirred: BTreeSet::new(),
+            moved: BTreeSet::new(),
             numbers: 0,
             keyed,
         }
@@ -177,6 +189,7 @@ impl Asker {
         self.fetches.forget_topic(topic);
         self.late.forget_topic(topic);
         self.stirred.remove(topic);
+        self.moved.remove(topic);
     }
 
     /// What is asked for in a topic.
@@ -218,6 +231,16 @@ impl Asker {
     /// Topics in which something may go on. None is left.
     pub(in crate::protocol) fn take_stirred(&mut self) -> BTreeSet<TopicId> {
         std::mem::take(&mut self.stirred)
+    }
+
+    /// Repair of a topic may have moved on.
+    pub(in crate::protocol) fn moved(&mut self, topic: TopicId) {
+        self.moved.insert(topic);
+    }
+
+    /// Topics whose repair may have moved on since this was asked. None is left.
+    pub(in crate::protocol) fn take_moved(&mut self) -> BTreeSet<TopicId> {
+        std::mem::take(&mut self.moved)
     }
 
     /// A number for a session or a fetch: no other has it, on any link.

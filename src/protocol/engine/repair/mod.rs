@@ -116,6 +116,7 @@ impl Engine {
     }
 
     fn moves_on(&mut self, topic: TopicId) {
+        self.asker.moved(topic);
         if !self.repair.topic(&topic).is_some_and(|kept| kept.is_open()) {
             return;
         }
@@ -209,6 +210,7 @@ impl Engine {
             if let Some(asked) = self.asker.topic_mut(&topic) {
                 asked.gaps.raise(low);
             }
+            self.asker.moved(topic);
             self.show_held(topic);
         }
     }

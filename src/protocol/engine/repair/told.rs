@@ -1,5 +1,7 @@
 //! What the driver may ask about repair.
 
+use std::collections::BTreeSet;
+
 use crate::protocol::engine::Engine;
 use crate::rumor::TopicId;
 
@@ -18,6 +20,8 @@ pub struct RepairProgress {
     pub claims: usize,
     /// Fetches under way.
     pub fetching: usize,
+    /// Bundles that repair has brought since the topic was joined.
+    pub repaired: u64,
     /// Each link was asked once since the topic was joined.
     pub asked_all: bool,
 }
@@ -41,7 +45,13 @@ impl Engine {
             holes: asked.gaps.holes(),
             claims: asked.gaps.len() - asked.gaps.holes(),
             fetching: self.asker.fetches.under_way_in(topic),
+            repaired: asked.repaired(),
             asked_all: asked.turns.has_asked_all(),
         })
+    }
+
+    /// Topics whose [`Engine::repairing`] may say something else than when this was asked before.
+    pub fn take_repairing(&mut self) -> BTreeSet<TopicId> {
+        self.asker.take_moved()
     }
 }
