@@ -82,6 +82,7 @@ impl From<SpawnError> for Failure {
             | SpawnError::Topic(_)
             | SpawnError::TooManyTopics(_)
             | SpawnError::PositionLog(_) => Self::usage(&error),
+            SpawnError::Store(error) => crate::store::failure(error),
             _ => Self::failed(&error),
         }
     }

@@ -20,6 +20,7 @@ mod node;
 pub mod process;
 #[doc(hidden)]
 pub mod sim;
+mod start;
 mod store;
 mod svg;
 mod text;

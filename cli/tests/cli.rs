@@ -1,19 +1,14 @@
 //! The command from outside: what it prints, what it refuses, and its exit codes.
 
-use std::io::{BufRead, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::process::{Command, Output, Stdio};
 
 use bytes::Bytes;
 use serde_json::Value;
 use vouchsafe::rumor::{Bundle, seal};
 use vouchsafe::{Evidence, NetworkId, Position, SecretKey, Topic};
-use vouchsafe_testkit::command::{assert_usage, code, stderr, stdout};
-
-/// Longest wait for anything a process should do at once.
-const PATIENCE: Duration = Duration::from_secs(60);
+use vouchsafe_testkit::command::{PATIENCE, Running, assert_usage, code, stderr, stdout, wait_for};
 
 fn vouchsafe() -> Command {
     Command::new(env!("CARGO_BIN_EXE_vouchsafe"))
@@ -444,7 +439,7 @@ fn a_key_that_another_node_speaks_under_is_not_used_twice() {
     let folder = tempfile::tempdir().unwrap();
     let (_, key) = path(&folder, "node.key");
     assert_eq!(code(&run(&["keygen", "--out", &key])), 0);
-    let first = Running::start(&["node", "--key", &key, "--listen", "127.0.0.1:0"]);
+    let first = start(&["node", "--key", &key, "--listen", "127.0.0.1:0"]);
     wait_for(&first.err, "listening as");
     assert_usage(
         &run(&["node", "--key", &key, "--listen", "127.0.0.1:0"]),
@@ -511,60 +506,8 @@ fn a_demo_of_two_without_liars_tells_the_given_text() {
 
 // ---- node
 
-/// A running node, killed at the end of the test, and its lines of stdout or stderr as they come.
-struct Running {
-    child: Child,
-    out: mpsc::Receiver<String>,
-    err: mpsc::Receiver<String>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Running {
-    fn start(args: &[&str]) -> Self {
-        Self::of(vouchsafe().args(args))
-    }
-
-    fn of(command: &mut Command) -> Self {
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let out = follow(child.stdout.take().unwrap());
-        let err = follow(child.stderr.take().unwrap());
-        Self { child, out, err }
-    }
-
-    #[cfg(unix)]
-    fn signal(&self, signal: &str) {
-        let kill = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
-        assert!(kill.success());
-    }
-}
-
-fn follow(stream: impl std::io::Read + Send + 'static) -> mpsc::Receiver<String> {
-    let (lines_in, lines) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            if lines_in.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    lines
-}
-
-/// The first line with `word` in it.
-fn wait_for(lines: &mpsc::Receiver<String>, word: &str) -> String {
-    loop {
-        let line = lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line with {word:?} came"));
-        if line.contains(word) {
-            return line;
-        }
-    }
+fn start(args: &[&str]) -> Running {
+    Running::of(vouchsafe().args(args))
 }
 
 #[cfg(unix)]
@@ -574,7 +517,7 @@ fn two_nodes_exchange_lines_and_leave_cleanly() {
     let [(_, key1), (_, key2)] = ["one.key", "two.key"].map(|name| path(&folder, name));
     let [public1, public2] = [&key1, &key2].map(|key| stdout(&run(&["keygen", "--out", key])));
 
-    let mut one = Running::start(&["node", "--key", &key1, "--listen", "127.0.0.1:0"]);
+    let mut one = start(&["node", "--key", &key1, "--listen", "127.0.0.1:0"]);
     let listening = wait_for(&one.err, "listening as");
     let addr = listening.rsplit(' ').next().unwrap().to_owned();
     assert!(addr.starts_with(public1.trim_end()));
@@ -609,7 +552,7 @@ fn lines_wait_for_a_position_log_that_cant_be_written_and_none_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let [(_, key1), (_, key2)] = ["one.key", "two.key"].map(|name| path(&folder, name));
     let [_, _] = [&key1, &key2].map(|key| assert_eq!(code(&run(&["keygen", "--out", key])), 0));
-    let one = Running::start(&["node", "--key", &key1, "--listen", "127.0.0.1:0"]);
+    let one = start(&["node", "--key", &key1, "--listen", "127.0.0.1:0"]);
     let listening = wait_for(&one.err, "listening as");
     let addr = listening.rsplit(' ').next().unwrap().to_owned();
 
@@ -629,7 +572,7 @@ fn lines_wait_for_a_position_log_that_cant_be_written_and_none_is_lost() {
         &addr,
         "--exit-on-eof",
     ];
-    let mut two = Running::start(&flags);
+    let mut two = start(&flags);
     wait_for(&two.err, "listening as");
     // The position log has recorded nothing yet, so the first line needs a record.
     std::fs::rename(&disk, &gone).unwrap();
@@ -655,7 +598,7 @@ fn a_hangup_is_a_goodbye_and_unsaid_lines_are_told() {
     let (_, key) = path(&folder, "node.key");
     assert_eq!(code(&run(&["keygen", "--out", &key])), 0);
     for (lines, expected) in [("", 0), ("one\n\ntwo\n", 1)] {
-        let mut node = Running::start(&["node", "--key", &key, "--listen", "127.0.0.1:0"]);
+        let mut node = start(&["node", "--key", &key, "--listen", "127.0.0.1:0"]);
         wait_for(&node.err, "listening as");
         if !lines.is_empty() {
             node.child.stdin.as_mut().unwrap().write_all(lines.as_bytes()).unwrap();

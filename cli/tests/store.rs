@@ -9,19 +9,19 @@ use vouchsafe::protocol::keeping::{Arrival, Group, Keep, Keeping, Show};
 use vouchsafe::rumor::{Previous, RuleSet, seal_after};
 use vouchsafe::store::{FILE_NAME, RedbStore, Store as _};
 use vouchsafe::{NetworkId, Position, SecretKey, Topic};
-use vouchsafe_testkit::command::{assert_usage, code, stderr, stdout};
+use vouchsafe_testkit::command::{Running, assert_usage, code, stderr, stdout, wait_for};
 
 fn run(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_vouchsafe")).args(args).stdin(Stdio::null()).output().unwrap()
 }
 
-fn rules(name: &str) -> RuleSet {
-    Topic::named(name).retention(Duration::from_secs(3_600)).bind(NetworkId::of("net")).unwrap()
-}
-
 /// A store with one bundle in one tick each for the words, in a chain; the second came late.
 fn store(folder: &Path, author: &SecretKey, words: &[&str]) -> RuleSet {
-    let rules = rules("audit");
+    let topic = Topic::named("audit").retention(Duration::from_secs(3_600));
+    store_of(topic.bind(NetworkId::of("net")).unwrap(), folder, author, words)
+}
+
+fn store_of(rules: RuleSet, folder: &Path, author: &SecretKey, words: &[&str]) -> RuleSet {
     let mut store = RedbStore::open(folder).unwrap();
     store.start(&author.public()).unwrap();
     let keeping =
@@ -108,4 +108,34 @@ fn a_store_that_a_node_has_open_is_left_alone() {
     assert_usage(&run(&["store", "check", text(&path)]), &["another node"]);
     drop(open);
     assert_eq!(code(&run(&["store", "check", text(&path)])), 0);
+}
+
+/// A node that joins late says that it is given what it has missed, and when it has that.
+#[test]
+fn a_node_with_a_store_says_how_far_repair_is() {
+    let (keep, path) = folder();
+    let other = keep.path().join("other");
+    let rules = Topic::named("audit").retention_forever().bind(NetworkId::of("vouchsafe")).unwrap();
+    store_of(rules, &path, &SecretKey::from_seed(&[3; 32]), &["one", "two", "three"]);
+    let keys = ["one.key", "two.key"].map(|name| keep.path().join(name));
+    let start = |number: usize, store: &Path, more: &[&str]| {
+        assert_eq!(code(&run(&["keygen", "--out", text(&keys[number])])), 0);
+        let flags = ["node", "--key", text(&keys[number]), "--listen", "127.0.0.1:0", "--topic", "audit"];
+        let store = ["--store", text(store), "--retention", "forever"];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vouchsafe"));
+        Running::of(command.args(flags).args(store).args(more))
+    };
+    let holder = start(0, &path, &[]);
+    let addr = wait_for(&holder.err, "listening as").rsplit(' ').next().unwrap().to_owned();
+    let node = start(1, &other, &["--peer", &addr]);
+    wait_for(&node.err, "repair: links are asked");
+    let told = wait_for(&node.err, "caught up");
+    assert!(
+        told.starts_with("-- caught up: 3 bundles came late, 0 known to be missing; 1 of 1 links"),
+        "{told}"
+    );
+    // All of it was printed by then, or is about to be: it is in the store.
+    for word in ["one", "two", "three"] {
+        wait_for(&node.out, &format!(" {word}"));
+    }
 }

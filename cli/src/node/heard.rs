@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use vouchsafe::{Cursor, Gap, Item, PublicKey, Replay, Rumor, Subscription, TopicHandle};
 
-use super::status::status;
+use super::status::{aside, status};
 use crate::exit::Failure;
 use crate::text::printable;
 
@@ -129,7 +129,10 @@ impl Drop for Kept {
 }
 
 fn print(rumor: &Rumor) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{} {} {}", rumor.author().short(), rumor.position(), printable(rumor.body()))?;
-    Ok(out.flush()?)
+    let line = format!("{} {} {}", rumor.author().short(), rumor.position(), printable(rumor.body()));
+    aside(|| {
+        let mut out = io::stdout().lock();
+        writeln!(out, "{line}")?;
+        Ok(out.flush()?)
+    })
 }

@@ -6,14 +6,14 @@ use crate::exit::Failure;
 
 /// Listens for ctrl-c; for the signal that service managers send; and for the end of the terminal.
 #[cfg(unix)]
-pub(super) struct Leave {
+pub(crate) struct Leave {
     signals: Vec<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
 impl Leave {
     /// Starts listening.
-    pub(super) fn listen() -> Result<Self, Failure> {
+    pub(crate) fn listen() -> Result<Self, Failure> {
         use tokio::signal::unix::{SignalKind, signal};
         let hangup = Some(SignalKind::hangup()).filter(|hangup| !is_ignored(hangup.as_raw_value()));
         let kinds = [SignalKind::interrupt(), SignalKind::terminate()].into_iter().chain(hangup);
@@ -22,7 +22,7 @@ impl Leave {
     }
 
     /// Waits for the first of them.
-    pub(super) async fn asked(mut self) -> Result<(), Failure> {
+    pub(crate) async fn asked(mut self) -> Result<(), Failure> {
         std::future::poll_fn(|context| {
             let asked = self.signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
             if asked { std::task::Poll::Ready(Ok(())) } else { std::task::Poll::Pending }
@@ -43,15 +43,15 @@ fn is_ignored(signal: i32) -> bool {
 
 /// Listens for ctrl-c.
 #[cfg(not(unix))]
-pub(super) struct Leave;
+pub(crate) struct Leave;
 
 #[cfg(not(unix))]
 impl Leave {
-    pub(super) fn listen() -> Result<Self, Failure> {
+    pub(crate) fn listen() -> Result<Self, Failure> {
         Ok(Self)
     }
 
-    pub(super) async fn asked(self) -> Result<(), Failure> {
+    pub(crate) async fn asked(self) -> Result<(), Failure> {
         tokio::signal::ctrl_c().await.map_err(|error| deaf(&error))
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::exit::Failure;
 
 /// The first address of `HOST:PORT`.
-pub(super) async fn lookup(text: &str) -> Result<SocketAddr, Failure> {
+pub(crate) async fn lookup(text: &str) -> Result<SocketAddr, Failure> {
     let why = match tokio::net::lookup_host(text).await {
         Ok(mut addrs) => match addrs.next() {
             Some(addr) => return Ok(addr),

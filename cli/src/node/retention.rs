@@ -13,7 +13,7 @@ pub(crate) enum Retention {
 
 impl Retention {
     /// The topic with this rule.
-    pub(super) fn of(self, topic: Topic) -> Topic {
+    pub(crate) fn of(self, topic: Topic) -> Topic {
         match self {
             Self::For(time) => topic.retention(time),
             Self::Forever => topic.retention_forever(),
@@ -22,7 +22,7 @@ impl Retention {
 }
 
 /// Reads a number with its unit, or "forever".
-pub(super) fn parse(text: &str) -> Result<Retention, String> {
+pub(crate) fn parse(text: &str) -> Result<Retention, String> {
     if text == "forever" {
         return Ok(Retention::Forever);
     }

@@ -84,7 +84,7 @@ async fn say(topic: &TopicHandle, line: Vec<u8>) -> Result<bool, Failure> {
 }
 
 /// Waits until the links have taken what is queued for them.
-async fn sent(node: &Node) {
+pub(crate) async fn sent(node: &Node) {
     let taken = async {
         while let Ok(stats) = node.stats().await {
             if stats.links.iter().all(|link| link.queued_bytes == 0) {

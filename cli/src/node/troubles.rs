@@ -7,11 +7,11 @@ use vouchsafe::{Event, Impairment};
 
 /// The impairments that were told and have not ended.
 #[derive(Default)]
-pub(super) struct Troubles(BTreeSet<Impairment>);
+pub(crate) struct Troubles(BTreeSet<Impairment>);
 
 impl Troubles {
     /// Whether an event is to be told: not of an impairment that is known, nor of the end of one that is not.
-    pub(super) fn is_news(&mut self, event: &Event) -> bool {
+    pub(crate) fn is_news(&mut self, event: &Event) -> bool {
         match event {
             Event::Impaired { what, .. } => self.0.insert(*what),
             Event::Recovered { what, .. } => self.0.remove(what),
@@ -20,7 +20,7 @@ impl Troubles {
     }
 
     /// After events were missed: sentences on what holds `now` and was not told, and on what has ended.
-    pub(super) fn compare(&mut self, now: &[(Impairment, Duration)]) -> Vec<String> {
+    pub(crate) fn compare(&mut self, now: &[(Impairment, Duration)]) -> Vec<String> {
         let holds: BTreeSet<_> = now.iter().map(|(what, _)| *what).collect();
         let ended: Vec<_> = self.0.difference(&holds).copied().collect();
         let mut sentences: Vec<_> =
