@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// The beginning of a key, as hexadecimal digits.
-fn author(text: &str) -> Result<String, Failure> {
+pub(crate) fn author(text: &str) -> Result<String, Failure> {
     let digits = text.to_ascii_lowercase();
     let hex = (1..=64).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     hex.then_some(digits).ok_or_else(|| {
@@ -72,7 +72,7 @@ fn author(text: &str) -> Result<String, Failure> {
 }
 
 /// The topic of that name or id.
-fn find(opened: &Opened, name: &str) -> Result<TopicReport, Failure> {
+pub(crate) fn find(opened: &Opened, name: &str) -> Result<TopicReport, Failure> {
     let mut topics = opened.report()?.topics;
     let found: Vec<_> = topics
         .iter()

@@ -14,6 +14,7 @@ pub mod files;
 mod history;
 mod inspect;
 mod keygen;
+mod kv;
 mod lines;
 mod node;
 #[doc(hidden)]
@@ -49,6 +50,7 @@ enum Command {
     Inspect(inspect::Args),
     Verify(verify::Args),
     History(history::Args),
+    Kv(kv::Args),
     Store(store::Args),
     Demo(demo::Args),
     Sim(Box<sim::Args>),
@@ -67,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::History(args) => history::run(&args),
+        Command::Kv(args) => kv::run(args),
         Command::Store(args) => store::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Sim(args) => sim::run(&args),

@@ -44,6 +44,11 @@ impl Start {
         &self.network
     }
 
+    /// Whether there is somebody to keep a link to.
+    pub(crate) const fn has_peers(&self) -> bool {
+        !self.peers.is_empty()
+    }
+
     /// Loads the key, and refuses what can't be used, before anything starts.
     pub(crate) fn check(self) -> Result<Checked, Failure> {
         let position_log = self.position_log.clone().unwrap_or_else(|| position_log_beside(&self.key));

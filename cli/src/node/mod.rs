@@ -18,12 +18,13 @@ use vouchsafe::{Event, NetworkId, Node, Topic, TopicHandle};
 use crate::exit::Failure;
 use crate::start::{Checked, Start, tell_address};
 use heard::Heard;
-use leave::Leave;
-use repairs::Repairs;
-use retention::{Retention, parse as parse_retention};
-pub(crate) use status::status;
+pub(crate) use leave::Leave;
+pub(crate) use repairs::Repairs;
+pub(crate) use retention::{Retention, parse as parse_retention};
+pub(crate) use say::sent;
+pub(crate) use status::{aside, status};
 use stdin::Lines;
-use troubles::Troubles;
+pub(crate) use troubles::Troubles;
 
 /// How long a leaving node may take to tell its peers.
 const LEAVING: Duration = Duration::from_secs(5);
