@@ -1,0 +1,109 @@
+//! A configuration that five processes share. A value counts once three of them say it, so two may be off, and one may lie.
+//!
+//! ```text
+//! for n in a b c d e; do mkdir -p $n; vouchsafe keygen --out $n/node.key; done
+//! cargo run --example shared_config -- FOLDER WRITER,WRITER,.. [KEY@HOST:PORT ..]
+//! ```
+//!
+//! Each process has a folder of its own, with its key. It is given the public keys of all five, and the addresses of those that run. On
+//! stdin it takes `set KEY VALUE` and `delete KEY`, and it ends with stdin. It prints what the configuration says, whenever that changes.
+//! A process that was off has missed nothing when it is back.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::PathBuf;
+
+use tokio::sync::mpsc;
+use vouchsafe::{Authors, Change, Kv, Node, PeerAddr, PublicKey, Resolve, SecretKey, Topic};
+
+pub(crate) const NETWORK: &str = "config.example";
+/// So many of the five must say the same: more than lie, and more than half.
+const ENOUGH: Resolve = Resolve::Agreed(3);
+const USAGE: &str = "arguments: FOLDER WRITER,WRITER,.. [KEY@HOST:PORT ..]";
+
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+#[tokio::main]
+async fn main() -> Outcome<()> {
+    run(std::env::args().skip(1)).await
+}
+
+/// Who may write, and how much: all processes must say the same.
+pub(crate) fn topic(writers: Vec<PublicKey>) -> Topic {
+    Topic::named("config").state(1_000).authors(Authors::Listed(writers))
+}
+
+pub(crate) async fn run(mut args: impl Iterator<Item = String>) -> Outcome<()> {
+    let folder = PathBuf::from(args.next().ok_or(USAGE)?);
+    let writers = args.next().ok_or(USAGE)?.split(',').map(str::parse).collect::<Result<_, _>>()?;
+    let peers = args.map(|peer| peer.parse()).collect::<Result<Vec<PeerAddr>, _>>()?;
+    let key = SecretKey::load(folder.join("node.key"))?;
+    let node = Node::builder(key).network(NETWORK).listen("127.0.0.1:0").bootstrap(peers);
+    let node = node.store(folder.join("store")).position_log(folder.join("node.positions")).spawn().await?;
+    let config = node.kv(topic(writers)).await?;
+    println!("listening as {}", node.addr().ok_or("no address")?);
+    let caught_up = config.topic().clone();
+    tokio::spawn(async move {
+        // One of our links may lie.
+        if caught_up.caught_up(2).await.is_ok() {
+            println!("caught up");
+        }
+    });
+    follow(&config, lines()).await?;
+    node.shutdown().await;
+    Ok(())
+}
+
+/// Does what stdin says, and prints what changes, until stdin ends.
+async fn follow(config: &Kv, mut lines: mpsc::Receiver<String>) -> Outcome<()> {
+    let mut changes = config.watch("");
+    let mut printed = BTreeMap::new();
+    loop {
+        tokio::select! {
+            line = lines.recv() => {
+                let Some(line) = line else { return Ok(()) };
+                let done = match line.split(' ').collect::<Vec<_>>()[..] {
+                    ["set", key, value] => config.put(key.to_owned(), value.to_owned()).await.map(drop),
+                    ["delete", key] => config.delete(key.to_owned()).await.map(drop),
+                    _ => { println!("not understood: {line}"); Ok(()) }
+                };
+                done.unwrap_or_else(|error| println!("not done: {error}"));
+            }
+            change = changes.next() => match change {
+                Some(Change::Put { key, .. } | Change::Delete { key, .. } | Change::Gone { key, .. }) => {
+                    print(config, &mut printed, String::from_utf8_lossy(&key).into_owned());
+                }
+                // What it said counts no more, of whatever key.
+                Some(Change::Convicted { author }) => {
+                    println!("convicted {author}");
+                    let keys: Vec<_> = printed.keys().cloned().collect();
+                    keys.into_iter().for_each(|key| print(config, &mut printed, key));
+                }
+                Some(_) => {}
+                None => return Err("the node has stopped".into()),
+            },
+        }
+    }
+}
+
+/// Prints what the configuration says of a key, if it is news.
+fn print(config: &Kv, printed: &mut BTreeMap<String, Option<String>>, key: String) {
+    let value = config.shared(&key, ENOUGH).map(|value| String::from_utf8_lossy(&value).into_owned());
+    if printed.get(&key).cloned().flatten() != value {
+        println!("{key} {}", value.as_ref().map_or("is not set".to_owned(), |value| format!("= {value}")));
+    }
+    printed.insert(key, value);
+}
+
+/// The lines of stdin.
+fn lines() -> mpsc::Receiver<String> {
+    let (lines_in, lines) = mpsc::channel(16);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if lines_in.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
+}
