@@ -150,7 +150,7 @@ fn memory_and_disk_answer_alike() {
             let asked = [(author, position, one.id()), (author, position, other.id())];
             drop(both!(store => store.reader().held(&topic, &asked)));
             drop(both!(store => store.reader().unmet(&topic, None, 50)));
-            let places: Vec<_> = (0..3).map(|author| (key(author), at(10 + step as u64 % 30, 4))).collect();
+            let places: Vec<_> = (0..3).map(|author| (key(author), at(10 + step % 30, 4))).collect();
             drop(both!(store => store.reader().before(&topic, &places)));
             drop(both!(store => store.reader().size(&topic)));
         }
