@@ -12,7 +12,7 @@ use crate::files::is_dash;
 /// Make a new key
 ///
 /// With --out: writes the secret to a new file that only you can read (mode 0600), a position log beside it (the same name, ending in
-/// .position_log: nothing has been said under this key yet, so a node may speak at once), and prints the public key on stdout.
+/// .positions: nothing has been said under this key yet, so a node may speak at once), and prints the public key on stdout.
 ///
 /// Without --out, or with --out -: prints the secret on stdout and the public key on stderr, so that `umask 077; vouchsafe
 /// keygen > FILE` makes a key file too.

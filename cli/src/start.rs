@@ -26,7 +26,7 @@ pub(crate) struct Start {
     #[arg(long, value_name = "NAME", default_value = "vouchsafe")]
     network: String,
     /// File that records which positions were used, so that the node never says two things at one. Default: beside the key,
-    /// ending in .position_log. If it is missing it is made, and the first line waits until the key has been silent for 30 s
+    /// ending in .positions. If it is missing it is made, and the first line waits until the key has been silent for 30 s
     #[arg(long, value_name = "FILE")]
     position_log: Option<PathBuf>,
 }

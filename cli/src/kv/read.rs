@@ -65,7 +65,7 @@ pub(super) fn get(folder: &Path, args: &Get) -> Result<(), Failure> {
         None => {
             let resolve = args.agreed.map_or(Resolve::Newest, |count| Resolve::Agreed(count as usize));
             match keys.shared(&args.key, resolve)? {
-                Some((whose, value)) => (whose, Some(value)),
+                Some(answer) => (answer.whose, Some(answer.value)),
                 None => (None, None),
             }
         }

@@ -27,6 +27,14 @@ pub(super) struct Newest {
     is_shown: bool,
 }
 
+/// What authors together say of a key.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// Whose word it is, and where it stands, if it is one author's.
+    pub(super) whose: Option<(PublicKey, Position)>,
+    pub(super) value: Bytes,
+}
+
 /// All of a topic, by key and author.
 #[derive(Debug)]
 pub(super) struct Keys {
@@ -98,12 +106,8 @@ impl Keys {
         }
     }
 
-    /// What all authors together say of a key: whose word it is, if it is one author's.
-    pub(super) fn shared(
-        &self,
-        key: &str,
-        resolve: Resolve,
-    ) -> Result<Option<(Option<(PublicKey, Position)>, Bytes)>, Failure> {
+    /// What all authors together say of a key.
+    pub(super) fn shared(&self, key: &str, resolve: Resolve) -> Result<Option<Answer>, Failure> {
         if matches!(resolve, Resolve::Agreed(_)) && !self.is_listed {
             return Err(Failure::Usage(format!(
                 "--agreed: topic {:?} does not name its writers, so anybody may be as many as it likes",
@@ -121,7 +125,7 @@ impl Keys {
         let Some(Some(value)) = resolve.among(said.iter().copied()) else { return Ok(None) };
         let newest = said.iter().max_by_key(|said| (said.position, said.author));
         let whose = newest.filter(|_| resolve == Resolve::Newest).map(|said| (said.author, said.position));
-        Ok(Some((whose, value.clone())))
+        Ok(Some(Answer { whose, value: value.clone() }))
     }
 }
 
