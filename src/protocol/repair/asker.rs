@@ -63,12 +63,13 @@ pub(in crate::protocol) enum Due {
 
 impl Asked {
     fn new(rules: &RuleSet, keyed: Keyed, dice: &mut Random, now: Mono) -> Self {
+        let is_state = rules.kind().is_state();
         Self {
-            gaps: Gaps::new(rules.is_listed()),
+            gaps: if is_state { Gaps::of_state(rules.is_listed()) } else { Gaps::new(rules.is_listed()) },
             paces: Paces::new(rules, keyed),
             turns: Turns::new(dice, now),
             hints: Hints::default(),
-            refused: RepairRefused::new(false, keyed),
+            refused: RepairRefused::new(is_state, keyed),
             walk: Walk::new(now),
             held: HeldLate::default(),
             behind: true,
@@ -113,6 +114,11 @@ impl Asked {
         let caught_up =
             self.turns.first_is_over(now) && self.turns.clean() > 0 && !self.gaps.has_unasked_claims();
         caught_up && std::mem::replace(&mut self.behind, false)
+    }
+
+    /// Whether peers may ask us about the topic.
+    pub(in crate::protocol) fn is_ready(&mut self, now: Mono) -> bool {
+        self.turns.is_ready(self.gaps.claims() > 0, now)
     }
 
     /// The application is told that something of an author is missing, unless it was.

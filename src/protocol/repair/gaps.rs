@@ -151,6 +151,8 @@ pub(in crate::protocol) struct Gaps {
     holes_of: BTreeMap<PublicKey, usize>,
     claims_of: BTreeMap<Slot, usize>,
     most_of_author: usize,
+    /// What a page went beyond is not held where it came from.
+    ends_prove: bool,
     /// The store has holes that found no place here.
     beyond: bool,
     /// Some of them for want of room, of which there is some by now.
@@ -167,10 +169,17 @@ impl Gaps {
             holes_of: BTreeMap::new(),
             claims_of: BTreeMap::new(),
             most_of_author: if is_listed { HOLES_OF_LISTED } else { HOLES_OF_AUTHOR },
+            ends_prove: true,
             beyond: false,
             refill: false,
             crowded: false,
         }
+    }
+
+    /// The same of a topic of state. A page has what is live when it is made: what was listed before may be replaced by then, and
+    /// nobody is struck for it.
+    pub(in crate::protocol) fn of_state(is_listed: bool) -> Self {
+        Self { ends_prove: false, ..Self::new(is_listed) }
     }
 
     /// How many there are.
@@ -214,7 +223,7 @@ impl Gaps {
     }
 
     /// Gaps that links have listed, and no held bundle names.
-    fn claims(&self) -> usize {
+    pub(in crate::protocol) fn claims(&self) -> usize {
         self.gaps.len().saturating_sub(self.holes)
     }
 
@@ -336,7 +345,9 @@ impl Gaps {
         };
         let mut struck = LinkSet::EMPTY;
         if let Some(since) = since {
-            struck = gap.passed;
+            if self.ends_prove {
+                struck = gap.passed;
+            }
             if now.since(since) <= FILLED_SOON {
                 struck.insert_all(&gap.slow);
             }

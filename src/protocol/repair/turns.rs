@@ -20,6 +20,9 @@ use crate::protocol::random::Random;
 const JITTER: Duration = Duration::from_secs(1);
 /// Where peers relay the topic and none keeps it, a node waits so long before it counts itself as one that does.
 const ALONE_FOR: Duration = Duration::from_secs(5);
+/// A node that has asked all its links once, and waits for what they have listed, counts itself after this all the same. (Guess: whoever
+/// asks it before learns at some cost what it lacks.)
+const LACKS_FOR: Duration = Duration::from_secs(60);
 /// From one link of the rotation to the next, at least and at most.
 const ROTATION: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(60));
 /// One link is not asked again before; by a hint a little sooner.
@@ -49,6 +52,8 @@ struct Turn {
     asked_at: Option<Mono>,
     /// Its first session has ended.
     asked_once: bool,
+    /// Its last session brought something, and ended before it was asked about all.
+    has_more: bool,
     /// Why it is being asked, if it is.
     session: Option<Why>,
     rests_until: Mono,
@@ -71,7 +76,8 @@ pub(in crate::protocol) struct Turns {
     /// Since when some link relays the topic.
     linked_at: Option<Mono>,
     next_rotation: Mono,
-    first_is_over: bool,
+    /// Since when each link was asked once.
+    first_over_at: Option<Mono>,
     said_no: LinkSet,
 }
 
@@ -85,7 +91,7 @@ impl Turns {
             starts_at: now.plus(jitter),
             linked_at: None,
             next_rotation: now,
-            first_is_over: false,
+            first_over_at: None,
             said_no: LinkSet::EMPTY,
         }
     }
@@ -106,6 +112,7 @@ impl Turns {
             Turn {
                 asked_at: None,
                 asked_once: false,
+                has_more: false,
                 session: None,
                 rests_until: now,
                 rest: FIRST_REST,
@@ -267,6 +274,7 @@ impl Turns {
         let turn = self.links.get_mut(&slot)?;
         let why = turn.session.take();
         turn.asked_once = true;
+        turn.has_more = outcome.cut && turn.brought;
         if let Some(pause) = outcome.no {
             turn.rests_until = now.plus(pause);
             self.said_no.insert(slot);
@@ -294,22 +302,26 @@ impl Turns {
 
     /// Whether each link was asked once. True from then on.
     pub(in crate::protocol) fn first_is_over(&mut self, now: Mono) -> bool {
-        if !self.first_is_over {
+        if self.first_over_at.is_none() {
             let all = self.links.values().all(|turn| turn.asked_once);
             let alone = || self.linked_at.is_some_and(|at| now.since(at) >= ALONE_FOR);
-            self.first_is_over = all && (!self.links.is_empty() || alone());
+            self.first_over_at = (all && (!self.links.is_empty() || alone())).then_some(now);
         }
-        self.first_is_over
+        self.has_asked_all()
     }
 
     /// Whether each link was asked once.
     pub(in crate::protocol) const fn has_asked_all(&self) -> bool {
-        self.first_is_over
+        self.first_over_at.is_some()
     }
 
-    /// Whether this node counts as one that keeps the topic: it has asked who does.
-    pub(in crate::protocol) fn is_ready(&mut self, now: Mono) -> bool {
-        self.first_is_over(now) || self.said_no.iter().count() >= NO_QUORUM
+    /// Whether this node counts as one that keeps the topic: it has asked who does, and has got what they have, or has waited for it.
+    /// `lacks`: something that they have listed has not come.
+    pub(in crate::protocol) fn is_ready(&mut self, lacks: bool, now: Mono) -> bool {
+        self.first_is_over(now);
+        let waits = lacks || self.links.values().any(|turn| turn.has_more);
+        let over = |at: Mono| !waits || now.since(at) >= LACKS_FOR;
+        self.first_over_at.is_some_and(over) || self.said_no.iter().count() >= NO_QUORUM
     }
 
     /// Links that have, as far as they said, nothing that we lack.
@@ -340,7 +352,7 @@ impl Turns {
             }
             Some(due)
         };
-        let alone = self.linked_at.filter(|_| !self.first_is_over).map(|at| at.plus(ALONE_FOR));
+        let alone = self.linked_at.filter(|_| !self.has_asked_all()).map(|at| at.plus(ALONE_FOR));
         let due = self.links.values().filter_map(of).chain(alone).filter(|due| *due > now);
         due.min()
     }

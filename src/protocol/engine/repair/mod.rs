@@ -131,7 +131,7 @@ impl Engine {
             asked.hints.first_is_over(&differing, now);
         }
         let caught_up = asked.has_caught_up(now);
-        let is_ready = asked.turns.is_ready(now);
+        let is_ready = asked.is_ready(now);
         let hint = asked.hints.next_due();
         let turn = asked.turns.next_due(now);
         self.set_due(topic, Due::Hint, hint);

@@ -20,6 +20,10 @@ use crate::wire::{self, Bound, Head, Tell};
 
 /// What is compared was said at least so long ago: by then it is everywhere, if it is to come by itself.
 const COMPARED_BACK: Duration = Duration::from_secs(60);
+/// The same of a topic of state, in which nothing but comparing finds what was lost. Not sooner: clocks may be 30 s apart, and a moment
+/// that has not come by the clock of one who writes has another set at each node. (With 20 s, a fifth of the sessions between nodes that
+/// had heard the same differed.)
+const STATE_COMPARED_BACK: Duration = Duration::from_secs(40);
 /// How long an answer may take: three times a round trip with so much for the work, within bounds. (Guess.)
 const ANSWER_MARGIN: Duration = Duration::from_millis(50);
 const SHORTEST_ANSWER: Duration = Duration::from_secs(1);
@@ -65,7 +69,9 @@ impl Engine {
         let Some((slot, why, hinted)) = begins else { return false };
         let floor = asked.turns.floor(slot);
         let Some((kept, server)) = self.repair.serving(&topic) else { return false };
-        let as_of = moments::latest(kept.rules().tick_len(), now.unix_ms, COMPARED_BACK);
+        let is_state = kept.rules().kind().is_state();
+        let back = if is_state { STATE_COMPARED_BACK } else { COMPARED_BACK };
+        let as_of = moments::latest(kept.rules().tick_len(), now.unix_ms, back);
         // A floor that leaves nothing may have been said in error, or be a lie that its teller is sorry for.
         let low = kept.low().max(Some(floor).filter(|floor| *floor < as_of).unwrap_or(0)).max(hinted);
         if low >= as_of {
@@ -169,7 +175,9 @@ impl Engine {
                 || !kept.rules().admits(&head.author)
                 || asked.refused.has(&missing, now);
             if !refused && !kept.book().has(&head) {
+                // A topic of state has no chain: of its past there are no more bundles than keys.
                 let last = kept.book().of_author(&head.author).next_back();
+                let last = last.filter(|_| !kept.rules().kind().is_state());
                 unknown.push((head, last.is_some_and(|(last, _)| last > missing.position())));
             }
         }

@@ -35,6 +35,7 @@ mod shapes;
 mod slow;
 mod spread;
 mod state;
+mod state_repair;
 mod topics;
 mod turns;
 mod windows;

@@ -89,6 +89,8 @@ pub(super) struct Node {
     pub(super) published: BTreeMap<PublishId, Result<RumorId, PublishError>>,
     /// Batches of signatures that were judged.
     pub(super) batches: Vec<Vec<VerifyJob>>,
+    /// What it has sent about the past: the kind of each frame, and how long it is.
+    pub(super) past_sent: Vec<(LinkId, u8, usize)>,
     /// Bytes with the transport.
     pub(super) in_flight: BTreeMap<(LinkId, Lane), usize>,
 }
@@ -123,6 +125,7 @@ impl Node {
             missed: Vec::new(),
             published: BTreeMap::new(),
             batches: Vec::new(),
+            past_sent: Vec::new(),
             in_flight: BTreeMap::new(),
         }
     }
@@ -171,6 +174,9 @@ impl Node {
         match action {
             Action::Send { link, lane, frame } => {
                 *self.in_flight.entry((*link, *lane)).or_default() += frame.len() + FRAME_OVERHEAD;
+                if *lane == Lane::History {
+                    self.past_sent.push((*link, frame[0], frame.len()));
+                }
             }
             Action::Record { .. } => {
                 assert!(!std::mem::replace(&mut self.is_recording, true), "two records under way at once");

@@ -87,3 +87,20 @@ fn each_topic_has_one_timer_of_a_kind_that_means_something() {
     assert!(!topic.timer_is_due(Due::Turn, now(4)) && topic.timer_is_due(Due::Turn, now(5)));
     assert!(!topic.timer_is_due(Due::Turn, now(9)), "it was about what is done");
 }
+
+#[test]
+fn a_topic_of_state_remembers_more_of_what_is_dead() {
+    let (mut asker, mut dice) = asker(1);
+    let state = Topic::named("state").state(9).bind(NetworkId::of("n")).unwrap();
+    asker.enter(&state, &mut dice, now(0));
+    let author = PublicKey::from_bytes([1; 32]);
+    let dead = |tick: u64| {
+        let id = crate::rumor::BundleId::from_bytes([2; 32]);
+        Missing::of_head(&crate::wire::Head { tick, slot: 0, author, id })
+    };
+    for (topic, remembers) in [(rules(0).id(), false), (state.id(), true)] {
+        let refused = 2 * crate::protocol::limits::REPAIR_REFUSED as u64;
+        (0..refused).for_each(|tick| asker.refuse(&topic, &dead(tick), Duration::from_secs(60), now(0)));
+        assert_eq!(asker.topic(&topic).unwrap().refused.has(&dead(0), now(1)), remembers);
+    }
+}

@@ -44,7 +44,7 @@ fn each_link_is_asked_once_at_first_as_fast_as_places_come_free() {
         end(&mut turns, &begun, CLEAN, at + 50);
     }
     assert_eq!((asked.len(), turns.clean()), (10, 10));
-    assert!(turns.first_is_over(now(1_300)) && turns.is_ready(now(1_300)));
+    assert!(turns.first_is_over(now(1_300)) && turns.is_ready(false, now(1_300)));
     assert!(begin(&mut turns, &mut dice, 16_500).is_empty() || turns.next_due(now(16_500)).is_some());
 }
 
@@ -145,18 +145,33 @@ fn same_costs_no_rest_and_no_rests_as_long_as_it_says() {
 fn a_node_keeps_a_topic_when_it_has_asked_or_nobody_will_answer() {
     // Nobody keeps it: it is the first.
     let (mut turns, _) = turns(0);
-    assert!(!turns.is_ready(now(60_000)), "without a link it does not know");
+    assert!(!turns.is_ready(false, now(60_000)), "without a link it does not know");
     turns.is_linked(now(60_000));
-    assert!(!turns.is_ready(now(64_999)) && turns.is_ready(now(65_000)));
+    assert!(!turns.is_ready(false, now(64_999)) && turns.is_ready(false, now(65_000)));
     // Three say no.
     let (mut turns, mut dice) = self::turns(5);
     let begun = begin(&mut turns, &mut dice, 1_000);
     let no = Outcome { no: Some(Duration::from_secs(30)), ..CLEAN };
     for (count, (slot, _)) in begun.iter().enumerate() {
-        assert_eq!(turns.is_ready(now(1_000)), count >= NO_QUORUM);
+        assert_eq!(turns.is_ready(false, now(1_000)), count >= NO_QUORUM);
         turns.ended(Slot(*slot), &no, false, now(1_000));
     }
     assert!(!turns.first_is_over(now(1_000)));
+}
+
+#[test]
+fn a_node_that_waits_for_what_was_listed_is_not_asked_for_a_minute() {
+    let (mut turns, mut dice) = turns(1);
+    let begun = begin(&mut turns, &mut dice, 1_000);
+    turns.brings(Slot(0), now(1_000));
+    end(&mut turns, &begun, Outcome { cut: true, ..DIFFERED }, 1_000);
+    assert!(turns.first_is_over(now(1_000)));
+    assert!(!turns.is_ready(false, now(60_999)), "the link has more");
+    assert!(turns.is_ready(false, now(61_000)), "it can't keep us from it for ever");
+    let begun = begin(&mut turns, &mut dice, 17_000);
+    end(&mut turns, &begun, DIFFERED, 17_000);
+    assert!(!turns.is_ready(true, now(17_000)), "something has not come");
+    assert!(turns.is_ready(false, now(17_000)));
 }
 
 #[test]
