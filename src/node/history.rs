@@ -94,9 +94,7 @@ impl History {
                 return Poll::Ready(None);
             }
             let (topic, range) = (self.topic, self.range);
-            let page = self.page.get_or_insert_with(|| {
-                self.library.read(move |reader| reader.history(&topic, &range, HISTORY_PAGE))
-            });
+            let page = self.page.get_or_insert_with(|| self.library.history(topic, range, HISTORY_PAGE));
             let found = ready!(Pin::new(page).poll(cx));
             self.page = None;
             match found {

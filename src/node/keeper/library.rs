@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::readers::{Met, Readers};
 use super::tails::{Tail, Tails};
-use crate::protocol::keeping::{Cursor, Scan};
+use crate::protocol::keeping::{Cursor, Head, Live, Page, Range, Scan};
 use crate::rumor::TopicId;
 use crate::store::{Reader, Res};
 
@@ -68,6 +68,35 @@ impl Library {
             other => Met::by(other),
         };
         self.read_and(move |reader| reader.scan(&topic, after, max_bytes), met)
+    }
+
+    /// Reads what an author has said, in the order of positions.
+    pub(in crate::node) fn history(&self, topic: TopicId, range: Range, max_bytes: usize) -> UnderWay<Page> {
+        let met = move |page: &Res<Page>| match page {
+            Ok(page) if !page.rotten.is_empty() => Met::Rot(topic, page.rotten.clone()),
+            other => Met::by(other),
+        };
+        self.read_and(move |reader| reader.history(&topic, &range, max_bytes), met)
+    }
+
+    /// Reads what is live in a topic of state.
+    pub(in crate::node) fn live(
+        &self,
+        topic: TopicId,
+        after: Option<Head>,
+        max_bytes: usize,
+    ) -> UnderWay<Live> {
+        let met = move |live: &Res<Live>| {
+            let rotten = |live: &Live| {
+                let items = live.items.iter().filter(|item| item.bundle.is_none());
+                items.map(|item| (item.head.author, item.head.position)).collect::<Vec<_>>()
+            };
+            match live.as_ref().map(rotten) {
+                Ok(rotten) if !rotten.is_empty() => Met::Rot(topic, rotten),
+                _ => Met::by(live),
+            }
+        };
+        self.read_and(move |reader| reader.live(&topic, after.as_ref(), max_bytes), met)
     }
 
     /// Reads something.

@@ -25,7 +25,7 @@ pub(super) enum Task {
     Awaited,
     /// A reader has found that the store of that generation is damaged.
     Damaged { generation: u64 },
-    /// A reader has found rotten records.
+    /// A reader has found rotten records. The engine learns of it as if it had asked for their removal.
     Rotten { topic: TopicId, at: Vec<(PublicKey, Position)> },
 }
 

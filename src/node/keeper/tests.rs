@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::key::SecretKey;
 use crate::protocol::keeping::{
-    Arrival, Cursor, Frontier, Group, Head, Held, Hole, Keep, Keeping, Kept, Live, LookId, Opened, Page,
-    Query, Range, Scan, Show, Size, Started,
+    Arrival, Cursor, Frontier, Group, Head, Held, Hole, Keep, Keeping, Kept, Live, LiveItem, LookId, Opened,
+    Page, Query, Range, Scan, Show, Size, Started,
 };
 use crate::rumor::{Bundle, BundleId, Evidence, NetworkId, Position, RuleSet, Topic, seal};
 use crate::store::{Reader, Res};
@@ -53,6 +53,8 @@ const WELL: u32 = 0;
 const DAMAGED: u32 = 1;
 /// Scans meet a damaged page.
 const UNREADABLE: u32 = 2;
+/// Readers find the record at tick 1 rotten.
+const ROTTEN: u32 = 4;
 /// Bundles find no room.
 const NO_ROOM: u32 = 3;
 
@@ -135,6 +137,11 @@ impl Gated {
         let (shut, opened) = &*self.1.gate;
         drop(opened.wait_while(shut.lock().unwrap(), |shut| *shut).unwrap());
     }
+
+    fn rotten(&self) -> Vec<(PublicKey, Position)> {
+        let rots = self.1.mood.load(Ordering::SeqCst) == ROTTEN;
+        rots.then(|| (author().public(), Position { tick: 1, slot: 0 })).into_iter().collect()
+    }
 }
 
 impl Reader for Gated {
@@ -148,7 +155,7 @@ impl Reader for Gated {
     }
 
     fn history(&self, topic: &TopicId, range: &Range, max_bytes: usize) -> Res<Page> {
-        self.0.history(topic, range, max_bytes)
+        self.0.history(topic, range, max_bytes).map(|page| Page { rotten: self.rotten(), ..page })
     }
 
     fn find(&self, topic: &TopicId, author: &PublicKey, at: Position) -> Res<Option<Arc<Bundle>>> {
@@ -164,11 +171,16 @@ impl Reader for Gated {
             return Err(StoreError::Damaged("a page".into()));
         }
         self.pass();
-        self.0.scan(topic, after, max_bytes)
+        self.0.scan(topic, after, max_bytes).map(|scan| Scan { rotten: self.rotten(), ..scan })
     }
 
     fn live(&self, topic: &TopicId, after: Option<&Head>, max_bytes: usize) -> Res<Live> {
-        self.0.live(topic, after, max_bytes)
+        let mut live = self.0.live(topic, after, max_bytes)?;
+        live.items.extend(self.rotten().into_iter().map(|(author, position)| {
+            let head = Head { author, position, id: BundleId::from_bytes([1; 32]) };
+            LiveItem { head, bundle: None, is_shown: true }
+        }));
+        Ok(live)
     }
 
     fn before(&self, topic: &TopicId, at: &[(PublicKey, Position)]) -> Res<Vec<Option<Position>>> {
@@ -551,4 +563,31 @@ fn a_panic_in_a_read_costs_no_reader() {
         Ok(())
     }));
     assert_eq!(heard.recv_timeout(WATCHDOG), Ok(7));
+}
+
+#[tokio::test]
+async fn rot_that_an_application_comes_upon_is_told_to_the_engine() {
+    let mut world = World::new(|| Ok(()));
+    let rules = rules("rot");
+    world.opens(&rules).await;
+    for tick in 1..4 {
+        world.keeper.give(keep(&rules, tick, true), 0);
+    }
+    world.told_until(|told| kept(std::slice::from_ref(told)) == [(3, true)]).await;
+    world.script.mood.store(ROTTEN, Ordering::SeqCst);
+    let (topic, author) = (rules.id(), author().public());
+    let range = Range { author, from: (0, 0), upto: Position { tick: 9, slot: 0 } };
+    let rotten = Forget::Rotten(author, Position { tick: 1, slot: 0 });
+    for read in 0..3 {
+        let library = world.keeper.library();
+        match read {
+            0 => drop(soon("a scan", library.scan(topic, Cursor::START, 1_000)).await.unwrap().unwrap()),
+            1 => drop(soon("history", library.history(topic, range, 1_000)).await.unwrap().unwrap()),
+            _ => drop(soon("values", library.live(topic, None, 1_000)).await.unwrap().unwrap()),
+        }
+        let told = world.told_until(|told| matches!(answer(told), Some(StoreAnswer::Forgot { .. }))).await;
+        let [told] = &told[..] else { panic!("{told:?}") };
+        let Some(StoreAnswer::Forgot { what, left: Ok(left), .. }) = answer(told) else { panic!("{told:?}") };
+        assert_eq!((*what, left.size.bundles, left.more), (rotten, 3, false));
+    }
 }

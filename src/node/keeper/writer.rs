@@ -17,7 +17,7 @@ use super::task::{Task, Told};
 use crate::key::PublicKey;
 use crate::node::outside::Outside;
 use crate::protocol::keeping::{Forget, Forgotten, Group, Kept, Opened, StoreAnswer, StoreJob, StoreTrouble};
-use crate::rumor::TopicId;
+use crate::rumor::{Position, TopicId};
 use crate::store::{Res, Store, StoreError, left};
 
 /// Opens the store, and makes a new one of what can be read of a damaged one.
@@ -145,12 +145,21 @@ impl Writer {
             Task::Awaited => {}
             Task::Damaged { generation } if self.shelf.is_of(generation) => self.restart(),
             Task::Damaged { .. } => {}
-            Task::Rotten { topic, at } => {
-                for (author, position) in at {
-                    // What can't be removed now is found again.
-                    let _ = self.forget(&topic, Forget::Rotten(author, position));
-                }
-            }
+            Task::Rotten { topic, at } => self.mend(topic, at),
+        }
+    }
+
+    /// Removes what is rotten, and tells the engine: it asks others for it. What can't be removed now is found again.
+    fn mend(&mut self, topic: TopicId, at: Vec<(PublicKey, Position)>) {
+        let epoch = self.state.epoch;
+        let removed = at.into_iter().filter_map(|(author, position)| {
+            let what = Forget::Rotten(author, position);
+            self.forget(&topic, what).ok().map(|left| (what, left))
+        });
+        // The last one says what is left.
+        let last = removed.last();
+        if let Some((what, left)) = last.filter(|_| epoch == self.state.epoch) {
+            self.tell(StoreAnswer::Forgot { topic, what, left: Ok(left) });
         }
     }
 

@@ -129,9 +129,7 @@ impl View {
             let mut after = None::<Head>;
             loop {
                 let (topic, seen) = (self.topic, tail.version());
-                let page =
-                    self.library.read(move |reader| reader.live(&topic, after.as_ref(), LOADED_AT_ONCE));
-                match page.await {
+                match self.library.live(topic, after, LOADED_AT_ONCE).await {
                     Ok(Ok(page)) => {
                         after = page.items.last().map(|item| item.head);
                         self.merge(&page);

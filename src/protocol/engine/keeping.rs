@@ -233,6 +233,7 @@ impl Engine {
         if matches!(what, Forget::Rotten(..)) {
             // What it named is a head again, and it may be a hole: the store has counted again.
             kept.book_mut().is_doubted();
+            self.looks_for_holes(topic);
         }
         match left {
             Ok(left) if left.more => self.forget(topic, what),

@@ -35,6 +35,14 @@ impl Engine {
         }
     }
 
+    /// The store may have holes that it had not before.
+    pub(in crate::protocol::engine) fn looks_for_holes(&mut self, topic: TopicId) {
+        if let Some(asked) = self.asker.topic_mut(&topic) {
+            asked.walk.goes_again();
+            self.asker.stir(topic);
+        }
+    }
+
     /// A topic is left: nothing of it is asked for.
     pub(in crate::protocol::engine) fn stop_asking(&mut self, topic: &TopicId) {
         self.asker.leave(topic);

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::hostile::{bundle, forged, frame_of};
 use super::teller::{Lie, Teller, chain, head, said};
 use super::world::{Side, World};
-use crate::protocol::keeping::{Arrival, Cursor, Full, Group, Keep, KeepOptions, Show};
+use crate::protocol::keeping::{
+    Arrival, Cursor, Forget, Full, Group, Keep, KeepOptions, Keeping, Show, StoreAnswer,
+};
 use crate::protocol::{Event, Input, Offence, Validation};
 use crate::rumor::{Bundle, Guarantee, Previous, RuleSet, Topic};
 use crate::store::Store as _;
@@ -413,4 +415,34 @@ fn what_found_no_room_is_not_asked_for_again_and_again() {
     world.run_with(&mut tellers, 600_000);
     assert!(tellers[0].asks.len() > 2);
     assert_eq!((held(&world, 0, &rules, &all), tellers[0].sent), (kept, sent));
+}
+
+/// The record of one of three bundles has rotted, and a link has it.
+#[test]
+fn what_rot_has_taken_is_fetched_again() {
+    for gone in 0..3 {
+        let (mut world, rules) = alone(17);
+        let all = chain(&rules, &world.liar(1), ago(&world, &rules, 600, 3), 100);
+        put(&mut world, 0, &all);
+        let mut tellers = [world.teller(0, &rules, &all, Lie::None)];
+        world.run_with(&mut tellers, 5_000);
+        // The store is another one: the engine does not know.
+        let left: Vec<_> = all.iter().filter(|bundle| bundle.id() != all[gone].id()).cloned().collect();
+        let keeping = Keeping { bytes: u64::MAX, authors: 9, judged_by: 0, recent_from: 0, latest: u64::MAX };
+        let store = &mut world.nodes[0].store;
+        *store = crate::store::MemoryStore::new(99);
+        store.open(&rules, &keeping).unwrap();
+        let keep =
+            |bundle: &Arc<Bundle>| Keep { bundle: bundle.clone(), arrival: Arrival::Live, show: Show::Now };
+        let keeps: Vec<_> = left.iter().map(keep).collect();
+        store.keep(&Group { keeps: &keeps, record: None, now_ms: 0 }).unwrap();
+        // A reader has come upon it.
+        let (author, position) = (all[gone].header().author, all[gone].header().position());
+        let what = Forget::Rotten(author, position);
+        let left = crate::store::left(&*world.nodes[0].store.reader(), &rules.id(), false);
+        let told = StoreAnswer::Forgot { topic: rules.id(), what, left: Ok(left.unwrap()) };
+        world.handle(0, Input::Store(told));
+        let what = |world: &mut World| held(world, 0, &rules, &all) == 3;
+        world.until_with(&mut tellers, 70_000, what);
+    }
 }
