@@ -27,8 +27,14 @@ fn rules() -> RuleSet {
 
 fn open(folder: &PathBuf) -> RedbStore {
     let mut store = RedbStore::open(folder).expect("a store");
-    let room =
-        Keeping { bytes: u64::MAX, authors: u64::MAX, judged_by: 0, recent_from: u64::MAX, latest: u64::MAX };
+    let room = Keeping {
+        bytes: u64::MAX,
+        shared: u64::MAX,
+        authors: u64::MAX,
+        judged_by: 0,
+        recent_from: u64::MAX,
+        latest: u64::MAX,
+    };
     store.open(&rules(), &room).expect("a topic");
     store
 }

@@ -308,7 +308,14 @@ async fn a_key_that_was_written_by_a_clock_ahead_is_late_until_then() {
     let bundle = Arc::new(seal(&key, rules.id(), position, &[cell]).unwrap());
     let mut store = RedbStore::open(folder.path()).unwrap();
     store.start(&key.public()).unwrap();
-    let keeping = Keeping { bytes: 1_000_000, authors: 9, judged_by: 0, recent_from: 0, latest: u64::MAX };
+    let keeping = Keeping {
+        bytes: 1_000_000,
+        shared: u64::MAX,
+        authors: 9,
+        judged_by: 0,
+        recent_from: 0,
+        latest: u64::MAX,
+    };
     store.open(&rules, &keeping).unwrap();
     let keeps = [Keep { bundle, arrival: Arrival::Own, show: Show::Now }];
     store.keep(&Group { keeps: &keeps, record: None, now_ms: 0 }).unwrap();

@@ -307,7 +307,14 @@ mod tests {
         let topic = Topic::named("t").retention(Duration::from_secs(3_600));
         let rules = Arc::new(topic.bind(NetworkId::of("n")).unwrap());
         let mut keeper = Keeper::in_memory(&author.public());
-        let keeping = Keeping { bytes: u64::MAX, authors: 9, judged_by: 0, recent_from: 0, latest: u64::MAX };
+        let keeping = Keeping {
+            bytes: u64::MAX,
+            shared: u64::MAX,
+            authors: 9,
+            judged_by: 0,
+            recent_from: 0,
+            latest: u64::MAX,
+        };
         keeper.give(StoreJob::Open { rules: Arc::clone(&rules), keeping }, 0);
         for tick in 0..300 {
             let position = Position { tick, slot: 0 };

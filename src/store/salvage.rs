@@ -352,5 +352,11 @@ fn keep(into: &Handle, topics: &mut Topics, keeps: &[Keep], damage: &mut Damage)
 }
 
 /// Room for whatever was there.
-const ROOM: Keeping =
-    Keeping { bytes: u64::MAX, authors: u64::MAX, judged_by: 0, recent_from: 0, latest: u64::MAX };
+const ROOM: Keeping = Keeping {
+    bytes: u64::MAX,
+    shared: u64::MAX,
+    authors: u64::MAX,
+    judged_by: 0,
+    recent_from: 0,
+    latest: u64::MAX,
+};

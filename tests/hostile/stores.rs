@@ -45,7 +45,14 @@ fn rules() -> RuleSet {
 fn open(folder: &Path) -> RedbStore {
     let mut store = RedbStore::open(folder).unwrap();
     store.start(&SecretKey::from_seed(&SEED).public()).unwrap();
-    let room = Keeping { bytes: u64::MAX, authors: 9, judged_by: 0, recent_from: 0, latest: u64::MAX };
+    let room = Keeping {
+        bytes: u64::MAX,
+        shared: u64::MAX,
+        authors: 9,
+        judged_by: 0,
+        recent_from: 0,
+        latest: u64::MAX,
+    };
     store.open(&rules(), &room).unwrap();
     store
 }

@@ -37,7 +37,14 @@ fn keep(rules: &RuleSet, tick: u64, urgent: bool) -> StoreJob {
 }
 
 fn open(rules: &Arc<RuleSet>) -> StoreJob {
-    let keeping = Keeping { bytes: u64::MAX, authors: 99, judged_by: 0, recent_from: 0, latest: u64::MAX };
+    let keeping = Keeping {
+        bytes: u64::MAX,
+        shared: u64::MAX,
+        authors: 99,
+        judged_by: 0,
+        recent_from: 0,
+        latest: u64::MAX,
+    };
     StoreJob::Open { rules: Arc::clone(rules), keeping }
 }
 

@@ -66,8 +66,12 @@ impl Engine {
     fn ask_to_open(&mut self, topic: &TopicId) {
         let Some(kept) = self.repair.topic(topic) else { return };
         let reserve = self.repair.reserve(kept, &self.cx.config.history);
-        let keeping = kept.keeping(&self.cx.config.history, reserve, self.cx.now);
+        let shared = self.repair.shared(kept, &self.cx.config.history);
+        let keeping = kept.keeping(&self.cx.config.history, reserve, shared, self.cx.now);
         let rules = Arc::clone(kept.rules());
+        if let Some(kept) = self.repair.topic_mut(topic) {
+            kept.shares(shared);
+        }
         self.cx.actions.push_back(Action::Store(StoreJob::Open { rules, keeping }));
     }
 
@@ -252,7 +256,8 @@ impl Engine {
         }
     }
 
-    /// Once a second: heads that are over go, and topics share the room that there is.
+    /// Once a second: heads that are over go, and topics share the room that there is. The store says again what it has where it may have
+    /// lost something, and is told again what authors share where that is something else.
     pub(super) fn check_heads(&mut self) {
         let now = self.cx.now;
         let mut doubted = Vec::new();
@@ -262,6 +267,9 @@ impl Engine {
                 doubted.push(*topic);
             }
         }
+        doubted.extend(self.repair.shared_otherwise(&self.cx.config.history));
+        doubted.sort_unstable();
+        doubted.dedup();
         doubted.iter().for_each(|topic| self.ask_to_open(topic));
         self.repair.share_heads(&self.cx.config.history);
     }

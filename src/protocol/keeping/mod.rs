@@ -29,6 +29,9 @@ pub struct Keeping {
     /// Most bytes of encoded bundles in this topic. A bundle beyond is [`Kept::Full`]; nothing is dropped for it. See
     /// [`Forget::DownTo`].
     pub bytes: u64,
+    /// What is shared among authors, if that is less than `bytes`: above 7/8 of it an author that has more than 1/8 of it, or its double
+    /// share among few authors, takes no more.
+    pub shared: u64,
     /// Most authors in this topic; in a topic of state also most keys of all authors. The bundle with one more is [`Kept::Full`].
     pub authors: u64,
     /// The version of the local judge. What another version has rejected comes back in [`Opened::rejudge`].

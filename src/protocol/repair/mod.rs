@@ -43,6 +43,9 @@ pub(in crate::protocol) use waiting::Waiting;
 /// are worth a commit.)
 const FULL_AT: (u64, u64) = (15, 16);
 const DOWN_TO: (u64, u64) = (7, 8);
+/// From this part of the node's bytes on the authors of a topic share its reserve only. (Guess: a little below where removing ends, so
+/// that a node that is full stays so.)
+const SHARED_FROM: (u64, u64) = (13, 16);
 
 /// All of it.
 #[derive(Debug, Default)]
@@ -115,10 +118,26 @@ impl Repair {
         kept.full() == Full::DropOldest || wants <= self.reserve(kept, &config.history).saturating_mul(times)
     }
 
+    /// Bytes that the authors of a topic share: what it may have, which is its reserve where the node is full, or it drops nothing.
+    pub(in crate::protocol) fn shared(&self, kept: &KeptTopic, config: &HistoryConfig) -> u64 {
+        let is_full = self.bytes() > part(config.bytes, SHARED_FROM);
+        let reserved = is_full || kept.full() == Full::Refuse;
+        if reserved { self.reserve(kept, config) } else { config.topic_bytes }
+    }
+
+    /// Topics of which that has changed since the store was told.
+    pub(in crate::protocol) fn shared_otherwise(&self, config: &HistoryConfig) -> Vec<TopicId> {
+        let changed = |kept: &KeptTopic| kept.shares_other_than(self.shared(kept, config));
+        self.topics.iter().filter(|(_, kept)| changed(kept)).map(|(topic, _)| *topic).collect()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.topics.values().map(|kept| kept.size().bytes).fold(0, u64::saturating_add)
+    }
+
     /// Topics that hold more than they may, each with the bytes that should be left of it.
     pub(in crate::protocol) fn overfull(&self, config: &HistoryConfig) -> Vec<(TopicId, u64)> {
-        let held: u64 = self.topics.values().map(|kept| kept.size().bytes).fold(0, u64::saturating_add);
-        let crowded = held > part(config.bytes, FULL_AT);
+        let crowded = self.bytes() > part(config.bytes, FULL_AT);
         let drops = self.topics.iter().filter(|(_, kept)| kept.is_open() && kept.full() == Full::DropOldest);
         drops
             .filter_map(|(topic, kept)| {

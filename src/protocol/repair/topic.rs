@@ -42,6 +42,8 @@ pub(in crate::protocol) struct KeptTopic {
     /// The latest tick of which something is held.
     newest: u64,
     size: Size,
+    /// What the store was told to share among authors.
+    shared: u64,
     /// A step of removing is under way.
     removing: bool,
     /// When expired ticks are removed next.
@@ -70,6 +72,7 @@ impl KeptTopic {
             low: 0,
             newest: 0,
             size: Size::default(),
+            shared: 0,
             removing: false,
             expires_at: now,
             dead_from: None,
@@ -140,6 +143,16 @@ impl KeptTopic {
         self.size
     }
 
+    /// The store is told to share so much among authors.
+    pub(in crate::protocol) const fn shares(&mut self, bytes: u64) {
+        self.shared = bytes;
+    }
+
+    /// Whether it was told to share far more, or far less.
+    pub(in crate::protocol) fn shares_other_than(&self, bytes: u64) -> bool {
+        self.is_open() && self.shared.abs_diff(bytes) > bytes / 8
+    }
+
     /// What is done when there is no room.
     pub(in crate::protocol) fn full(&self) -> Full {
         let default = if self.retention().is_some() { Full::DropOldest } else { Full::Refuse };
@@ -152,12 +165,19 @@ impl KeptTopic {
     }
 
     /// What the store is told when it opens the topic.
-    pub(in crate::protocol) fn keeping(&self, config: &HistoryConfig, reserve: u64, now: Now) -> Keeping {
+    pub(in crate::protocol) fn keeping(
+        &self,
+        config: &HistoryConfig,
+        reserve: u64,
+        shared: u64,
+        now: Now,
+    ) -> Keeping {
         let len = self.rules.tick_len();
         let recent = RELAY_PAST + self.rules.hold_back().unwrap_or_default() + MAX_SKEW;
         Keeping {
             // A topic of state takes no new keys beyond its reserve: which ones replace others only the store knows.
             bytes: if self.rules.kind().is_state() { reserve } else { config.topic_bytes },
+            shared,
             authors: u64::try_from(config.topic_heads).unwrap_or(u64::MAX),
             judged_by: self.options.judged_by,
             recent_from: len.tick_at(now.unix_ms.saturating_sub(millis(recent))),

@@ -21,8 +21,9 @@ use crate::store::rows::{Fields, Key, RowsMut, Table};
 /// Of an author, what is kept or refused: above 7/8 of what the topic may use, nobody takes more than 1/8 of it, or its double share
 /// among few authors.
 fn is_greedy(keeping: &Keeping, total: u64, own: u64, authors: u64) -> bool {
-    let share = (keeping.bytes / 8).max(keeping.bytes.checked_div(authors).unwrap_or(0).saturating_mul(2));
-    total > keeping.bytes.saturating_sub(keeping.bytes / 8) && own > share
+    let shared = keeping.bytes.min(keeping.shared);
+    let share = (shared / 8).max(shared.checked_div(authors).unwrap_or(0).saturating_mul(2));
+    total > shared.saturating_sub(shared / 8) && own > share
 }
 
 /// How many times the room of a topic of state is filled at the most, by values that replace others.

@@ -14,8 +14,14 @@ use crate::rumor::{
 };
 use crate::store::Store;
 
-pub(super) const ROOM: Keeping =
-    Keeping { bytes: 1 << 40, authors: 1 << 20, judged_by: 1, recent_from: 0, latest: 1 << 40 };
+pub(super) const ROOM: Keeping = Keeping {
+    bytes: 1 << 40,
+    shared: u64::MAX,
+    authors: 1 << 20,
+    judged_by: 1,
+    recent_from: 0,
+    latest: 1 << 40,
+};
 
 /// Repeatable chance.
 pub(super) struct Dice(u64);

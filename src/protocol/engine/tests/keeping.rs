@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::equivocation::two_words;
 use super::world::{Side, World};
 use crate::protocol::keeping::{
-    Arrival, Cursor, Keep, Keeping, Kept, Opened, Show, StoreAnswer, StoreJob, StoreTrouble,
+    Arrival, Cursor, Group, Keep, Keeping, Kept, Opened, Show, StoreAnswer, StoreJob, StoreTrouble,
 };
-use crate::protocol::{Event, Impairment, PublishError};
+use crate::protocol::{Event, Impairment, Input, PublishError};
 use crate::rumor::{Guarantee, RuleSet, Topic};
 use crate::store::Store as _;
 
@@ -30,8 +30,14 @@ fn pair(topic: &Topic) -> (World, Arc<RuleSet>, usize) {
 
 /// What the store of a node has of a topic.
 fn opened(world: &mut World, node: usize, rules: &RuleSet) -> Opened {
-    let keeping =
-        Keeping { bytes: u64::MAX, authors: u64::MAX, judged_by: 0, recent_from: 0, latest: u64::MAX };
+    let keeping = Keeping {
+        bytes: u64::MAX,
+        shared: u64::MAX,
+        authors: u64::MAX,
+        judged_by: 0,
+        recent_from: 0,
+        latest: u64::MAX,
+    };
     world.nodes[node].store.open(rules, &keeping).unwrap()
 }
 
@@ -231,4 +237,55 @@ fn what_is_held_back_is_shown_when_it_is_delivered() {
     assert_eq!(shown(&world, 1, &rules), ["held"]);
     world.run(2_000);
     assert_eq!(shown(&world, 1, &rules), ["held", "crash"]);
+}
+
+/// What a store says to so many bundles of one author more.
+fn say_more(world: &mut World, node: usize, rules: &RuleSet, author: u64, bundles: u64) -> Vec<Kept> {
+    let (author, first) = (world.liar(author), world.tick(rules) - 600);
+    let said = |at: u64| {
+        let bundle = super::hostile::bundle(&author, rules, first + at, 0, &[&"x".repeat(500)]);
+        Keep { bundle: Arc::new(bundle), arrival: Arrival::Live, show: Show::Now }
+    };
+    let keeps: Vec<_> = (0..bundles).map(said).collect();
+    let now_ms = world.now_with(0).unix_ms;
+    world.nodes[node].store.keep(&Group { keeps: &keeps, record: None, now_ms }).unwrap()
+}
+
+#[test]
+fn authors_share_what_a_topic_has_and_no_more() {
+    let is_full = |kept: &[Kept]| kept.iter().filter(|kept| **kept == Kept::Full).count();
+    let mut world = World::new(9);
+    let rules = world.topic(&Topic::named("endless").retention_forever());
+    let node = world.node_with(|spec| spec.config.history.bytes = 200_000);
+    world.run(100);
+    // Nine authors have said something, and one says more and more: it leaves an eighth of what there is.
+    (0..9).for_each(|author| drop(say_more(&mut world, node, &rules, author, 1)));
+    let kept = say_more(&mut world, node, &rules, 9, 300);
+    let taken = 300 - is_full(&kept);
+    let len = super::hostile::bundle(&world.liar(9), &rules, 1, 0, &[&"x".repeat(500)]).encoded().len();
+    assert!((150_000..=175_000).contains(&((taken + 9) * len)), "{taken} of {len} bytes");
+    assert_eq!(is_full(&say_more(&mut world, node, &rules, 10, 5)), 0, "others are taken");
+    // Where another topic is joined there is half as much, and the store learns of it.
+    let other = world.topic(&Topic::named("other").retention_forever());
+    let join = Input::Join { rules: other, deliver: true, validate: false, keep: Default::default() };
+    world.handle(node, join);
+    world.run(3_000);
+    let share = 100_000 / 12 * 2 / len;
+    assert_eq!(is_full(&say_more(&mut world, node, &rules, 11, 40)), 40 - share, "two twelfths of a half");
+}
+
+#[test]
+fn where_the_node_is_full_authors_share_the_reserve() {
+    let mut world = World::new(10);
+    let rules = world.topic(&log());
+    world.topic(&Topic::named("other").retention(HOUR));
+    let node = world.node_with(|spec| spec.config.history.bytes = 200_000);
+    world.run(100);
+    (0..9).for_each(|author| drop(say_more(&mut world, node, &rules, author, 1)));
+    let kept = say_more(&mut world, node, &rules, 9, 220);
+    assert!(kept.iter().all(|kept| matches!(kept, Kept::New { .. })), "the node has room");
+    world.restart(node, true);
+    world.run(3_000);
+    assert_eq!(say_more(&mut world, node, &rules, 9, 221).last(), Some(&Kept::Full));
+    assert!(matches!(say_more(&mut world, node, &rules, 11, 1)[..], [Kept::New { .. }]));
 }

@@ -428,7 +428,14 @@ fn what_rot_has_taken_is_fetched_again() {
         world.run_with(&mut tellers, 5_000);
         // The store is another one: the engine does not know.
         let left: Vec<_> = all.iter().filter(|bundle| bundle.id() != all[gone].id()).cloned().collect();
-        let keeping = Keeping { bytes: u64::MAX, authors: 9, judged_by: 0, recent_from: 0, latest: u64::MAX };
+        let keeping = Keeping {
+            bytes: u64::MAX,
+            shared: u64::MAX,
+            authors: 9,
+            judged_by: 0,
+            recent_from: 0,
+            latest: u64::MAX,
+        };
         let store = &mut world.nodes[0].store;
         *store = crate::store::MemoryStore::new(99);
         store.open(&rules, &keeping).unwrap();

@@ -15,8 +15,14 @@ fn put(key: &str, value: &str) -> Bytes {
 }
 
 fn opened(world: &mut World, node: usize, rules: &RuleSet) -> Opened {
-    let keeping =
-        Keeping { bytes: u64::MAX, authors: u64::MAX, judged_by: 0, recent_from: 0, latest: u64::MAX };
+    let keeping = Keeping {
+        bytes: u64::MAX,
+        shared: u64::MAX,
+        authors: u64::MAX,
+        judged_by: 0,
+        recent_from: 0,
+        latest: u64::MAX,
+    };
     world.nodes[node].store.open(rules, &keeping).unwrap()
 }
 

@@ -41,7 +41,14 @@ struct Node {
 }
 
 fn keeping(recent_from: u64) -> Keeping {
-    Keeping { bytes: 1 << 40, authors: 1 << 20, judged_by: 0, recent_from, latest: u64::MAX }
+    Keeping {
+        bytes: 1 << 40,
+        shared: u64::MAX,
+        authors: 1 << 20,
+        judged_by: 0,
+        recent_from,
+        latest: u64::MAX,
+    }
 }
 
 fn book() -> Book {
