@@ -442,6 +442,46 @@ async fn a_slow_disk_holds_up_nobody_else() {
     assert_eq!(words(&all), ["first", "waits", "at once", "from there"]);
 }
 
+/// Another program fills the disk: nothing is kept and nothing deleted, and the node hears and is heard.
+#[tokio::test]
+async fn another_program_fills_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = Arc::new(AtomicU64::new(u64::MAX));
+    let disk = Arc::clone(&free);
+    let build = |node: Builder| node.store(folder.path()).free_space(move || disk.load(Ordering::SeqCst));
+    let scene = Scene::new(&log(), build).await;
+    scene.topic.publish("before").await.unwrap();
+    let mut events = scene.node.events();
+    let (mut here, mut there) = (scene.topic.subscribe(), scene.other.1.subscribe());
+    free.store((1 << 30) - 1, Ordering::SeqCst);
+    // It may take a second until it is noticed.
+    let mut kept = 1;
+    while soon("an answer", scene.topic.publish("told")).await.is_ok() {
+        kept += 1;
+        assert!(kept < 200, "it is kept");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let edge = async |events: &mut vouchsafe::Events, begins: bool| loop {
+        match events.next().await.unwrap().unwrap() {
+            Event::Impaired { what: Impairment::StoreFailing, .. } if begins => return,
+            Event::Recovered { what: Impairment::StoreFailing, .. } if !begins => return,
+            _ => {}
+        }
+    };
+    soon("the event", edge(&mut events, true)).await;
+    let refused = soon("an answer", scene.topic.publish("refused")).await;
+    assert!(matches!(refused, Err(PublishError::Store(_))), "{refused:?}");
+    soon("publishing", scene.topic.publish_unsynced("said")).await.unwrap();
+    soon("publishing", scene.other.1.publish("heard")).await.unwrap();
+    for (reader, word) in [(&mut there, "said"), (&mut here, "heard")] {
+        while soon("hearing", reader.next()).await.unwrap().unwrap().body() != word {}
+    }
+    assert_eq!(read(&mut scene.topic.replay(Cursor::START), kept).await.len(), kept, "nothing is deleted");
+    free.store(1 << 30, Ordering::SeqCst);
+    soon("the end of it", edge(&mut events, false)).await;
+    soon("publishing", scene.topic.publish("after")).await.unwrap();
+}
+
 /// A full disk: nothing is kept, nothing is deleted, who asked for it is told, and the rest goes on.
 #[tokio::test]
 async fn a_full_disk_is_told_and_stops_only_keeping() {

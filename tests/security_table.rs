@@ -115,6 +115,7 @@ fn field(name: &str) -> Option<u64> {
         "Config::topics.author_bytes" => config.topics.author_bytes as u64,
         "Config::history.bytes" => config.history.bytes,
         "Config::history.topic_bytes" => config.history.topic_bytes,
+        "Config::history.leave_free" => config.history.leave_free,
         "Config::history.topic_heads" => config.history.topic_heads as u64,
         "Config::history.heads" => config.history.heads as u64,
         "Config::history.bytes_per_s" => config.history.bytes_per_s,

@@ -231,6 +231,14 @@ impl Builder {
         self
     }
 
+    /// Asks `free` how many bytes are free on the disk of the store: for tests of disks that other programs fill.
+    #[cfg(feature = "sim")]
+    #[doc(hidden)]
+    pub fn free_space(mut self, free: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        self.outside.set_free(move |_| Some(free()));
+        self
+    }
+
     /// Starts the node on the current tokio runtime.
     ///
     /// Dropping this future before it is done starts no node and frees the port. A position log or store that was being opened may have
@@ -267,7 +275,7 @@ impl Builder {
         let local_addr = endpoint.local_addr().map_err(SpawnError::LocalAddr)?;
         let seed = self.seed.map_or_else(entropy, Ok)?;
         let started = std::time::Instant::now();
-        let dialled_by = config.clone();
+        let (dialled_by, leave_free) = (config.clone(), config.history.leave_free);
         let setup =
             Setup { network, node: self.key.public(), author, position_log: files.used, seed, config };
         let author = setup.author.public();
@@ -293,7 +301,7 @@ impl Builder {
             config: dialled_by,
         };
         let damage = files.store.as_ref().and_then(|store| store.damage.clone());
-        let (keeper, started) = opening::keeper(files.store, author, self.outside);
+        let (keeper, started) = opening::keeper(files.store, author, leave_free, self.outside);
         let mut actor = Actor::new(parts, keeper);
         begin(&mut actor, started, rules, self.bootstrap, self.candidates)?;
         let node = Node::new(

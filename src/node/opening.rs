@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::keeper::{Keeper, Opener};
+use super::keeper::{Keeper, Opener, Space};
 use super::outside::Outside;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::keeping::{Damage, Started, StoreAnswer};
@@ -21,6 +21,7 @@ pub(super) struct Files {
 pub(super) struct OpenStore {
     store: Box<dyn Store>,
     open: Opener,
+    folder: PathBuf,
     /// For the engine.
     started: StoreAnswer,
     /// For the application, which can listen to events only when the node runs.
@@ -74,11 +75,13 @@ fn used(log: Option<Spans>, store: Option<u64>, fresh: bool, now_ms: u64) -> Spa
 pub(super) fn keeper(
     store: Option<OpenStore>,
     author: PublicKey,
+    leave_free: u64,
     outside: Outside,
 ) -> (Keeper, Option<StoreAnswer>) {
     match store {
-        Some(OpenStore { store, open, started, .. }) => {
-            (Keeper::on_disk(store, open, author, outside), Some(started))
+        Some(OpenStore { store, open, folder, started, .. }) => {
+            let space = Space::new(folder, leave_free);
+            (Keeper::on_disk(store, open, author, space, outside), Some(started))
         }
         None => (Keeper::in_memory(&author), None),
     }
@@ -94,11 +97,12 @@ pub(super) fn in_memory(config: Config) -> Config {
 }
 
 fn open_store(folder: PathBuf, author: &PublicKey) -> Res<(OpenStore, Option<u64>)> {
-    let mut open: Opener = Box::new(move || Ok(Box::new(RedbStore::open(&folder)?)));
+    let at = folder.clone();
+    let mut open: Opener = Box::new(move || Ok(Box::new(RedbStore::open(&at)?)));
     let mut store = open()?;
     let Started { recorded_until, evidence, damage, .. } = store.start(author)?;
     let started = StoreAnswer::Started { evidence, damage: damage.clone() };
-    Ok((OpenStore { store, open, started, damage }, recorded_until))
+    Ok((OpenStore { store, open, folder, started, damage }, recorded_until))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@
 mod batch;
 mod library;
 mod readers;
+mod space;
 mod tails;
 mod task;
 mod writer;
@@ -39,6 +40,7 @@ use crate::rumor::TopicId;
 use crate::store::{MemoryStore, Store, StoreError, look, serve};
 
 pub(super) use self::library::{Library, UnderWay};
+pub(super) use self::space::Space;
 pub(super) use self::tails::{Tail, Tails, Waiter};
 pub(super) use self::task::Told;
 pub(super) use self::writer::Opener;
@@ -108,7 +110,13 @@ impl Keeper {
     }
 
     /// Keeps on a disk: starts the threads for a store that is open and has been started.
-    pub(super) fn on_disk(store: Box<dyn Store>, open: Opener, author: PublicKey, outside: Outside) -> Self {
+    pub(super) fn on_disk(
+        store: Box<dyn Store>,
+        open: Opener,
+        author: PublicKey,
+        space: Space,
+        outside: Outside,
+    ) -> Self {
         let ((tasks, given), (tell, told)) = (channel(), mpsc::unbounded_channel());
         let (shelf, tails) = (Arc::new(Shelf::default()), Arc::new(Tails::default()));
         shelf.lay_out(Some(&*store));
@@ -122,6 +130,7 @@ impl Keeper {
             shelf,
             tails: Arc::clone(&tails),
             outside,
+            space,
             state: State::default(),
         };
         threads.push(std::thread::spawn(move || writer.run()));

@@ -212,9 +212,18 @@ struct World {
 
 impl World {
     fn new(before_commit: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self::on(before_commit, || 1 << 40)
+    }
+
+    /// On a disk with so much room, of which 1 000 bytes are left free.
+    fn on(
+        before_commit: impl Fn() -> io::Result<()> + Send + Sync + 'static,
+        free: impl Fn() -> u64 + Send + Sync + 'static,
+    ) -> Self {
         let (script, opened) = (Script::default(), Arc::new(AtomicUsize::new(0)));
         let mut outside = Outside::default();
         outside.set_before_commit(before_commit);
+        outside.set_free(move |_| Some(free()));
         let (with, count) = (script.clone(), Arc::clone(&opened));
         let mut open: Opener = Box::new(move || {
             let number = count.fetch_add(1, Ordering::SeqCst) as u64;
@@ -223,7 +232,8 @@ impl World {
         });
         let mut store = open().unwrap();
         store.start(&author().public()).unwrap();
-        Self { keeper: Keeper::on_disk(store, open, author().public(), outside), script, opened }
+        let space = Space::new("here".into(), 1_000);
+        Self { keeper: Keeper::on_disk(store, open, author().public(), space, outside), script, opened }
     }
 
     /// What is told until `enough` says so.
@@ -597,4 +607,49 @@ async fn rot_that_an_application_comes_upon_is_told_to_the_engine() {
         let Some(StoreAnswer::Forgot { what, left: Ok(left), .. }) = answer(told) else { panic!("{told:?}") };
         assert_eq!((*what, left.size.bundles, left.more), (rotten, 3, false));
     }
+}
+
+/// Another program fills the disk: bundles are refused, and nothing else is.
+#[tokio::test]
+async fn a_disk_with_little_room_keeps_no_bundles_and_all_else() {
+    let free = Arc::new(AtomicUsize::new(1_000));
+    let disk = Arc::clone(&free);
+    let mut world = World::on(|| Ok(()), move || disk.load(Ordering::SeqCst) as u64);
+    let rules = rules("short");
+    world.opens(&rules).await;
+    world.keeper.give(keep(&rules, 1, true), 0);
+    let told = world.told_until(|told| !kept(std::slice::from_ref(told)).is_empty()).await;
+    assert_eq!(kept(&told), [(1, true)]);
+    free.store(999, Ordering::SeqCst);
+    let mut tick = 1;
+    let refused = loop {
+        tick += 1;
+        world.keeper.give(keep(&rules, tick, true), 0);
+        let told = world.told_until(|told| !kept(std::slice::from_ref(told)).is_empty()).await;
+        if let [(at, false)] = kept(&told)[..] {
+            break at;
+        }
+        // The disk is looked at once in a while.
+        assert!(tick < 200, "it is kept");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(refused, tick);
+    world.keeper.record(7);
+    let at = vec![(author().public(), Position { tick: 1, slot: 0 })];
+    world.keeper.give(StoreJob::Release { topic: rules.id(), at }, 0);
+    world.keeper.give(StoreJob::Forget { topic: rules.id(), what: Forget::Below(1) }, 0);
+    let told = world.told_until(|told| matches!(answer(told), Some(StoreAnswer::Forgot { .. }))).await;
+    assert!(told.iter().any(|told| matches!(told, Told::Recorded { until_ms: 7, result: Ok(()) })));
+    let scan = world.keeper.library().scan(rules.id(), Cursor::START, 1 << 20);
+    assert_eq!(
+        soon("a scan", scan).await.unwrap().unwrap().items.len() as u64,
+        tick - 1,
+        "nothing is deleted"
+    );
+    // When there is room it is told, whether or not anything comes.
+    free.store(1_000, Ordering::SeqCst);
+    world.told_until(|told| matches!(answer(told), Some(StoreAnswer::Works))).await;
+    world.keeper.give(keep(&rules, tick + 1, true), 0);
+    let told = world.told_until(|told| !kept(std::slice::from_ref(told)).is_empty()).await;
+    assert_eq!(kept(&told), [(tick + 1, true)]);
 }

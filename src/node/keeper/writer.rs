@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::batch::Batch;
 use super::readers::Shelf;
+use super::space::Space;
 use super::tails::Tails;
 use super::task::{Task, Told};
 use crate::key::PublicKey;
@@ -48,6 +49,7 @@ pub(super) struct Writer {
     pub(super) shelf: Arc<Shelf>,
     pub(super) tails: Arc<Tails>,
     pub(super) outside: Outside,
+    pub(super) space: Space,
     pub(super) state: State,
 }
 
@@ -107,8 +109,12 @@ impl Writer {
         }
     }
 
-    /// When the next commit is due.
+    /// When the next commit is due, or a look at a disk without room.
     fn due(&self) -> Option<Instant> {
+        self.commit_due().into_iter().chain(self.space.due()).min()
+    }
+
+    fn commit_due(&self) -> Option<Instant> {
         let state = &self.state;
         match state.failing.as_ref().and_then(|failing| failing.again) {
             Some(again) => Some(again),
@@ -166,7 +172,7 @@ impl Writer {
     fn on_job(&mut self, job: StoreJob, now: Instant) {
         let batch = &mut self.state.batch;
         match job {
-            StoreJob::Keep { keep, urgent } => match self.refuses() {
+            StoreJob::Keep { keep, urgent } => match self.refuses_bundles(now) {
                 Some(why) => self.tell(StoreAnswer::Kept { keep, kept: Err(why) }),
                 None => self.state.batch.keep(keep, urgent, now),
             },
@@ -212,6 +218,7 @@ impl Writer {
 
     /// Takes what has come meanwhile, up to a full batch, and commits it all. Then there is time for a step of removing, too.
     fn commit_all(&mut self) {
+        self.look_for_room();
         while !self.state.batch.is_full() {
             match self.tasks.try_recv() {
                 Ok(task) => self.take(task),
@@ -219,7 +226,7 @@ impl Writer {
             }
         }
         // It may have been committed by what has come.
-        if self.due().is_some_and(|due| due <= Instant::now()) {
+        if self.commit_due().is_some_and(|due| due <= Instant::now()) {
             self.commit();
         }
         self.idle();
@@ -324,6 +331,21 @@ impl Writer {
     fn refuses(&self) -> Option<StoreTrouble> {
         let failing = self.state.failing.as_ref()?;
         (failing.failures >= PATIENCE && failing.again.is_some()).then(|| failing.why.clone())
+    }
+
+    /// The same of bundles: nothing more is kept on a disk that has little room left. All else goes on: it is small, or gives room.
+    fn refuses_bundles(&mut self, now: Instant) -> Option<StoreTrouble> {
+        let short = self.space.is_short(&self.outside, now);
+        if short { Some(StoreTrouble::NoRoom) } else { self.refuses() }
+    }
+
+    /// Tells when there is room again.
+    fn look_for_room(&mut self) {
+        let was_short = self.space.was_short();
+        if was_short && !self.space.is_short(&self.outside, Instant::now()) && self.state.failing.is_none() {
+            self.tell(StoreAnswer::Works);
+            self.tails.advance_all();
+        }
     }
 
     fn forget(&mut self, topic: &TopicId, what: Forget) -> Res<Forgotten> {

@@ -108,6 +108,9 @@ pub struct HistoryConfig {
     pub bytes: u64,
     /// Most bytes of encoded bundles that one topic keeps. Default 1 GiB.
     pub topic_bytes: u64,
+    /// With fewer bytes free on the disk of the store nothing more is kept; nothing is deleted for it, and the node hears and is heard.
+    /// Too little, and the disk is full for all programs before this one stops; 0 for as much as the disk takes. Default 1 GiB (a guess).
+    pub leave_free: u64,
     /// Most chains of authors, or live values, that a topic compares with peers. Default 131 072.
     pub topic_heads: usize,
     /// The same for all topics together. Default 262 144 (some 50 MiB).
@@ -186,6 +189,7 @@ impl Default for Config {
             history: HistoryConfig {
                 bytes: 8 << 30,
                 topic_bytes: 1 << 30,
+                leave_free: 1 << 30,
                 topic_heads: 131_072,
                 heads: 262_144,
                 bytes_per_s: 64 << 20,

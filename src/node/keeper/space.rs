@@ -1,0 +1,44 @@
+//! Whether the disk has room for more: other programs use it, too, and a database that can't grow is the last thing that it should meet.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::node::outside::Outside;
+
+/// The disk is looked at once in so long at the most.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The free space of a disk.
+pub(in crate::node) struct Space {
+    folder: PathBuf,
+    /// With less than so many bytes free nothing more is kept.
+    least: u64,
+    looked_at: Option<Instant>,
+    is_short: bool,
+}
+
+impl Space {
+    /// Of the disk that has this folder.
+    pub(in crate::node) const fn new(folder: PathBuf, least: u64) -> Self {
+        Self { folder, least, looked_at: None, is_short: false }
+    }
+
+    /// Whether there is too little. A disk that does not say how much there is says itself when it is full.
+    pub(super) fn is_short(&mut self, outside: &Outside, now: Instant) -> bool {
+        if self.looked_at.is_none_or(|at| now.saturating_duration_since(at) >= LOOK_EVERY) {
+            self.looked_at = Some(now);
+            self.is_short = outside.free_bytes(&self.folder).is_some_and(|free| free < self.least);
+        }
+        self.is_short
+    }
+
+    /// Whether there was too little, as far as is known.
+    pub(super) const fn was_short(&self) -> bool {
+        self.is_short
+    }
+
+    /// When it is to be looked at again: while there is too little.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.looked_at.filter(|_| self.is_short).map(|at| at + LOOK_EVERY)
+    }
+}
