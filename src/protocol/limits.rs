@@ -323,6 +323,10 @@ pub(super) const FETCHES_REMEMBERED: usize = 64;
 pub(super) const MAX_LATE_PER_LINK: usize = 512;
 /// The same of all links.
 pub(super) const MAX_LATE: usize = 2_048;
+/// Bundles of a topic that another version of the judge has rejected, and that are judged again: what is more, at the next start.
+pub(super) const MAX_REJUDGED: usize = 65_536;
+/// So many of them are read and judged at a time.
+pub(super) const REJUDGED_AT_ONCE: usize = 16;
 /// Authors of a topic of whom the application was told that something is missing, until it has come: of more it is told nothing.
 pub(super) const MAX_TOLD_HOLES: usize = 1_024;
 /// Late bundles of a topic that are held back: more are not asked for meanwhile.

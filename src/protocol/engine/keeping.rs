@@ -56,7 +56,11 @@ impl Engine {
     pub(super) fn begin_keeping(&mut self, rules: &Arc<RuleSet>, options: KeepOptions) {
         let topic = rules.id();
         if let Some(kept) = self.repair.topic_mut(&topic) {
+            let other_judge = kept.options().judged_by != options.judged_by;
             kept.set_options(options);
+            if other_judge && kept.is_open() {
+                self.ask_to_open(&topic);
+            }
             return;
         }
         self.repair.enter(topic, KeptTopic::new(Arc::clone(rules), options, self.cx.now.mono));
@@ -80,7 +84,9 @@ impl Engine {
         if let Ok(opened) = &opened {
             self.take_heads(&topic, opened);
         }
-        let Some(kept) = self.repair.topic_mut(&topic).filter(|kept| kept.is_opening()) else { return };
+        let Some(kept) = self.repair.topic_mut(&topic).filter(|kept| kept.is_opening()) else {
+            return opened.iter().for_each(|opened| self.judges_again(topic, opened));
+        };
         match opened {
             Ok(opened) => {
                 kept.opened(&opened);
@@ -92,6 +98,7 @@ impl Engine {
                 self.take_up(topic, &opened);
                 self.forget_convicted(topic, &opened);
                 self.begin_asking(&rules);
+                self.judges_again(topic, &opened);
                 self.recover(Impairment::StoreFailing);
             }
             Err(why) => {

@@ -18,6 +18,7 @@ use super::late::Late;
 use super::missing::Missing;
 use super::paces::Paces;
 use super::refused::RepairRefused;
+use super::rejudge::Rejudge;
 use super::session::Session;
 use super::turns::Turns;
 use super::walk::Walk;
@@ -26,7 +27,7 @@ use crate::protocol::Mono;
 use crate::protocol::limits::{MAX_SESSIONS, MAX_TOLD_HOLES};
 use crate::protocol::linkset::{LinkSet, Slot};
 use crate::protocol::random::{Keyed, Random};
-use crate::rumor::{RuleSet, TopicId};
+use crate::rumor::{Position, RuleSet, TopicId};
 
 /// What is asked for in one topic.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub(in crate::protocol) struct Asked {
     pub(in crate::protocol) turns: Turns,
     pub(in crate::protocol) hints: Hints,
     pub(in crate::protocol) refused: RepairRefused,
+    pub(in crate::protocol) rejudge: Rejudge,
     pub(in crate::protocol) walk: Walk,
     pub(in crate::protocol) held: HeldLate,
     /// Something late has come since the application was last told that there is nothing more.
@@ -70,6 +72,7 @@ impl Asked {
             turns: Turns::new(dice, now),
             hints: Hints::default(),
             refused: RepairRefused::new(is_state, keyed),
+            rejudge: Rejudge::default(),
             walk: Walk::new(now),
             held: HeldLate::default(),
             behind: true,
@@ -141,6 +144,8 @@ pub(in crate::protocol) enum LookFor {
     Holes { topic: TopicId },
     /// From where on these are to be asked for.
     Starts { topic: TopicId, gaps: Vec<Missing> },
+    /// These, which another version of the judge has rejected.
+    Rejected { topic: TopicId, at: Vec<(PublicKey, Position)> },
 }
 
 /// All of it.

@@ -20,6 +20,7 @@ pub(in crate::protocol) mod moments;
 pub(in crate::protocol) mod paces;
 mod ranges;
 mod refused;
+mod rejudge;
 mod serve;
 pub(in crate::protocol) mod session;
 mod topic;

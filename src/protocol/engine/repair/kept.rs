@@ -165,6 +165,7 @@ impl Engine {
         for (_, asked) in self.asker.topics_mut() {
             asked.gaps.silence(author);
             asked.held.silence(author);
+            asked.rejudge.silence(author);
         }
     }
 }

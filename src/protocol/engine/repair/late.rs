@@ -219,12 +219,16 @@ impl Engine {
         }
     }
 
-    /// The bundle that a validator is asked about, if it is a late one.
+    /// The bundle that a validator is asked about, if it is a late one, or one that another version of it has rejected.
     pub(in crate::protocol::engine) fn late_in_question(
         &self,
         topic: &TopicId,
         id: &BundleId,
     ) -> Option<Arc<Bundle>> {
+        let rejected = self.rejected_in_question(topic, id);
+        if rejected.is_some() {
+            return rejected;
+        }
         let validating = self.asker.late.is_validating(topic, id);
         self.asker.late.get(topic, id).filter(|_| validating).map(|late| Arc::clone(late.bundle()))
     }
@@ -235,6 +239,9 @@ impl Engine {
         id: BundleId,
         verdict: Validation,
     ) {
+        if self.rejected_is_judged(topic, id, verdict) {
+            return;
+        }
         match verdict {
             Validation::Accept => self.keep_late(topic, id, Show::Now),
             Validation::Reject => {
@@ -252,6 +259,9 @@ impl Engine {
     /// It could not be judged now. It stays missing, and is left alone for as long as it has been.
     pub(in crate::protocol::engine) fn late_is_put_off(&mut self, topic: TopicId, id: BundleId) {
         let now = self.cx.now.mono;
+        if self.asker.topic_mut(&topic).is_some_and(|asked| asked.rejudge.is_put_off(&id)) {
+            return;
+        }
         let Some(late) = self.asker.late.ends(&topic, &id) else { return };
         let missing = late.missing();
         let Some(asked) = self.asker.topic_mut(&topic) else { return };

@@ -1,11 +1,12 @@
 //! The asking half of repair: what links say about the past, what is asked of them next, and when.
 //!
 //! `sessions` asks links what they have, `fetching` asks for what is missing, `late` takes in what comes, `kept` follows what the store
-//! says, `told` answers the driver.
+//! says, `rejudge` has what was rejected judged again, `told` answers the driver.
 
 mod fetching;
 mod kept;
 mod late;
+mod rejudge;
 mod sessions;
 mod told;
 
@@ -190,6 +191,7 @@ impl Engine {
             }
             LookFor::Holes { topic } => self.on_holes_found(*topic, found),
             LookFor::Starts { topic, gaps } => self.on_starts_found(*topic, gaps, found),
+            LookFor::Rejected { topic, at } => self.on_rejected_found(*topic, at, found),
         }
     }
 
@@ -220,6 +222,7 @@ impl Engine {
             }
             self.asker.moved(topic);
             self.show_held(topic);
+            self.judge_more(topic);
         }
     }
 }

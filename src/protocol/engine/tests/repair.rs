@@ -290,6 +290,55 @@ fn a_busy_validator_loses_nothing() {
     let scan = world.nodes[0].store.reader().scan(&rules.id(), Cursor::START, usize::MAX).unwrap();
     assert_eq!(scan.items.len(), 8, "and not shown");
     assert_eq!(world.nodes[0].counters().offences, 0);
+    // The next version of the judge is silent at first as well, then it rejects one of the two again.
+    let mut calls = 0;
+    let rejected = all.iter().find(|bundle| bundle.header().tick % 5 == 0).unwrap().id();
+    world.nodes[0].validator = Some(Box::new(move |bundle| {
+        calls += 1;
+        let verdict = if bundle.id() == rejected { Validation::Reject } else { Validation::Accept };
+        (calls > 1).then_some(verdict)
+    }));
+    let judged_by = |world: &mut World, judged_by| {
+        let keep = KeepOptions { judged_by, ..Default::default() };
+        let join = Input::Join { rules: rules.clone(), deliver: true, validate: true, keep };
+        world.handle(0, join);
+        world.run(5_000);
+        let scan = world.nodes[0].store.reader().scan(&rules.id(), Cursor::START, usize::MAX).unwrap();
+        scan.items.len()
+    };
+    let verdicts = |world: &World| world.nodes[0].counters().validator_rejected;
+    let before = verdicts(&world);
+    assert_eq!(judged_by(&mut world, 2), 9);
+    assert_eq!(verdicts(&world), before + 1);
+    // The third accepts all: then all is shown. And what it said is not asked for again.
+    world.nodes[0].validator = Some(Box::new(|_| Some(Validation::Accept)));
+    assert_eq!(judged_by(&mut world, 2), 9, "the second has judged it");
+    assert_eq!(judged_by(&mut world, 3), 10);
+}
+
+#[test]
+fn what_was_rejected_is_judged_again_in_the_next_life() {
+    let (mut world, rules) = alone(18);
+    let all = chain(&rules, &world.liar(1), ago(&world, &rules, 600, 100), 100);
+    let keep = |bundle: &Arc<Bundle>| Keep {
+        bundle: bundle.clone(),
+        arrival: Arrival::Live,
+        show: Show::Rejected { by: 7 },
+    };
+    let keeps: Vec<_> = all.iter().map(keep).collect();
+    world.nodes[0].store.keep(&Group { keeps: &keeps, record: None, now_ms: 0 }).unwrap();
+    let shown = |world: &World| {
+        world.nodes[0].store.reader().scan(&rules.id(), Cursor::START, usize::MAX).unwrap().items.len()
+    };
+    // Without a judge they stay what they are.
+    world.restart(0, true);
+    world.run(5_000);
+    assert_eq!(shown(&world), 0);
+    world.nodes[0].validator = Some(Box::new(|_| Some(Validation::Accept)));
+    world.restart(0, true);
+    world.run(5_000);
+    assert_eq!(shown(&world), 100);
+    assert!(world.nodes[0].delivered.is_empty(), "it is no news");
 }
 
 #[test]

@@ -1,0 +1,115 @@
+//! What another version of the application's judge has rejected is judged again, and shown if this one accepts it.
+
+use std::sync::Arc;
+
+use crate::key::PublicKey;
+use crate::protocol::engine::Engine;
+use crate::protocol::keeping::{Arrival, Found, Keep, Opened, Query, Range, Show, StoreJob, StoreTrouble};
+use crate::protocol::repair::asker::LookFor;
+use crate::protocol::verification::questions::Waiting;
+use crate::protocol::{Action, Validation};
+use crate::rumor::{Bundle, BundleId, Position, TopicId};
+
+impl Engine {
+    /// The store has said what another version has rejected.
+    pub(in crate::protocol::engine) fn judges_again(&mut self, topic: TopicId, opened: &Opened) {
+        if let Some(asked) = self.asker.topic_mut(&topic) {
+            asked.rejudge.starts(&opened.rejudge);
+        }
+        self.judge_more(topic);
+    }
+
+    /// Reads the next ones, unless some are being judged. Without a judge they stay what they are.
+    pub(super) fn judge_more(&mut self, topic: TopicId) {
+        let judged = self.topics.get(&topic).is_some_and(|window| window.is_judged());
+        let Some(asked) = self.asker.topic_mut(&topic).filter(|_| judged) else { return };
+        let at = asked.rejudge.next();
+        if at.is_empty() {
+            return;
+        }
+        let range = |(author, position): &(PublicKey, Position)| Range {
+            author: *author,
+            from: (position.tick, position.slot.into()),
+            upto: *position,
+        };
+        // Each range has one bundle.
+        let query = Query::Page { topic, ranges: at.iter().map(range).collect(), max_bytes: usize::MAX };
+        if !self.looks_up(LookFor::Rejected { topic, at: at.clone() }, query) {
+            self.on_rejected_found(topic, &at, &Err(StoreTrouble::NotOpen));
+        }
+    }
+
+    /// The store has given them.
+    pub(super) fn on_rejected_found(
+        &mut self,
+        topic: TopicId,
+        at: &[(PublicKey, Position)],
+        found: &Result<Found, StoreTrouble>,
+    ) {
+        let Some(asked) = self.asker.topic_mut(&topic) else { return };
+        let Ok(Found::Page(page)) = found else { return asked.rejudge.are_not_read(at) };
+        asked.rejudge.are_read(&page.bundles);
+        for bundle in &page.bundles {
+            self.judge_again(topic, bundle);
+        }
+    }
+
+    fn judge_again(&mut self, topic: TopicId, bundle: &Bundle) {
+        let (id, header) = (bundle.id(), *bundle.header());
+        if self.evidence.is_convicted(&header.author) {
+            return self.is_not_judged(topic, id);
+        }
+        let at_once = self.cx.config.validators.at_once.max(1);
+        if self.questions.is_free(&header.author, at_once) {
+            return self.question(header.author, topic, id);
+        }
+        for gone in self.questions.wait(header.author, Waiting { topic, id, bytes: header.bytes }) {
+            self.cx.counters.validator_overload += 1;
+            self.validators_are_slow();
+            self.put_off(gone.topic, gone.id);
+        }
+    }
+
+    fn is_not_judged(&mut self, topic: TopicId, id: BundleId) {
+        if let Some(asked) = self.asker.topic_mut(&topic) {
+            asked.rejudge.is_judged(&id);
+        }
+    }
+
+    /// One of them, if the judge is asked about it.
+    pub(in crate::protocol::engine) fn rejected_in_question(
+        &self,
+        topic: &TopicId,
+        id: &BundleId,
+    ) -> Option<Arc<Bundle>> {
+        self.asker.topic(topic)?.rejudge.get(id).cloned()
+    }
+
+    /// The judge has decided about one of them. False if it was not asked about it.
+    pub(super) fn rejected_is_judged(&mut self, topic: TopicId, id: BundleId, verdict: Validation) -> bool {
+        let Some(asked) = self.asker.topic_mut(&topic) else { return false };
+        let Some(bundle) = asked.rejudge.is_judged(&id) else { return false };
+        let header = *bundle.header();
+        if self.evidence.is_convicted(&header.author) {
+            return true;
+        }
+        match verdict {
+            Validation::Accept => {
+                let at = vec![(header.author, header.position())];
+                self.cx.actions.push_back(Action::Store(StoreJob::Release { topic, at }));
+            }
+            Validation::Reject => {
+                self.cx.counters.validator_rejected += 1;
+                let by = self.repair.topic(&topic).map_or(0, |kept| kept.options().judged_by);
+                // It is held: only who rejected it is noted.
+                self.repair.waiting_mut().gives(topic, bundle.encoded().len(), self.cx.now.mono);
+                let keep = Keep { bundle, arrival: Arrival::Live, show: Show::Rejected { by } };
+                self.cx.actions.push_back(Action::Store(StoreJob::Keep { keep, urgent: false }));
+            }
+            // At the next start, as what another version has rejected.
+            Validation::Ignore => self.cx.counters.validator_ignored += 1,
+        }
+        self.judge_more(topic);
+        true
+    }
+}
