@@ -140,6 +140,16 @@ pub enum Event {
         /// Where it starts.
         position: Position,
     },
+    /// An author has said two things after one and the same, at different positions, and the later of them came while it was new. That
+    /// is no equivocation. Its key may have been copied, or it has lost its last words in a power cut. Told once for each author.
+    AuthorForked {
+        /// The topic.
+        topic: TopicId,
+        /// Whose.
+        author: PublicKey,
+        /// Where the second one starts.
+        position: Position,
+    },
     /// The store was damaged and has been made anew from what could be read. What was lost is asked of peers again.
     StoreDamaged {
         /// Where the damaged file is now.
@@ -229,6 +239,11 @@ impl fmt::Display for Event {
                 "topic {topic}: no link has what {} said at {position}; it is asked for again now and then",
                 author.short()
             ),
+            Self::AuthorForked { topic, author, position } => write!(
+                f,
+                "topic {topic}: {} goes on at {position} from where it had gone on before: is its key used twice?",
+                author.short()
+            ),
             Self::StoreDamaged { moved_to, saved, bad, unreadable } => write!(
                 f,
                 "the store was damaged: {saved} bundles were saved, {bad} were not, and {unreadable} stretches could not be read; \
@@ -285,11 +300,12 @@ pub(crate) mod tests {
             | Event::CaughtUp { .. }
             | Event::Filled { .. }
             | Event::Hole { .. }
+            | Event::AuthorForked { .. }
             | Event::StoreDamaged { .. }
             | Event::ClockBehind { .. }
             | Event::Impaired { .. }
             | Event::Recovered { .. }
-            | Event::Stopped { .. } => 17,
+            | Event::Stopped { .. } => 18,
         };
         let why = DownReason::PeerCode { code: 7, words: "bye\n".into() };
         let events = vec![
@@ -306,6 +322,7 @@ pub(crate) mod tests {
             Event::CaughtUp { topic },
             Event::Filled { topic, author: peer },
             Event::Hole { topic, author: peer, position: Position { tick: 7, slot: 1 } },
+            Event::AuthorForked { topic, author: peer, position: Position { tick: 8, slot: 0 } },
             Event::StoreDamaged { moved_to: "store.damaged".into(), saved: 9, bad: 1, unreadable: 2 },
             Event::ClockBehind { behind_ms: 70_000 },
             Event::Impaired { what: Impairment::Clock, until_ms: None },
@@ -335,6 +352,7 @@ pub(crate) mod tests {
                     | Event::Convicted { .. }
                     | Event::Filled { .. }
                     | Event::Hole { .. }
+                    | Event::AuthorForked { .. }
             );
             assert_eq!(line.contains(&short), about_a_key, "{line}");
             assert!(!line.contains("Some(") && !line.contains("{ "), "a debug form in {line}");

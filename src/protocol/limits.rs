@@ -329,6 +329,8 @@ pub(super) const MAX_REJUDGED: usize = 65_536;
 pub(super) const REJUDGED_AT_ONCE: usize = 16;
 /// Authors of a topic of whom the application was told that something is missing, until it has come: of more it is told nothing.
 pub(super) const MAX_TOLD_HOLES: usize = 1_024;
+/// The same of those of whom it was told that they have two chains: keys cost nothing, and each could fork its own.
+pub(super) const MAX_TOLD_FORKS: usize = 1_024;
 /// Late bundles of a topic that are held back: more are not asked for meanwhile.
 pub(super) const MAX_HELD_LATE: usize = 4_096;
 

@@ -190,8 +190,11 @@ impl Engine {
             self.make_room();
         }
         match kept {
-            Kept::New { ref killed, .. } => {
+            Kept::New { ref killed, forks, .. } => {
                 self.cx.counters.kept += 1;
+                if forks && keep.arrival == Arrival::Live {
+                    self.tell_fork(&header);
+                }
                 let convicted = self.evidence.is_convicted(&header.author);
                 if let Some(topic) = self.repair.topic_mut(&header.topic) {
                     topic.gained(&header, bytes as u64);

@@ -115,6 +115,8 @@ pub enum Kept {
         /// What is known of the bundle that it names as its previous one. In a topic of state nothing is missing: always
         /// [`Prev::None`].
         prev: Prev,
+        /// Another held bundle names the same one: its author has two chains from there on. In a topic of state always `false`.
+        forks: bool,
         /// Bundles of its author, in a topic of state, that were live until now. They are held and served for a while
         /// ([`Forget::Dead`]).
         killed: Vec<Killed>,

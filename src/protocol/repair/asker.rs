@@ -24,7 +24,7 @@ use super::turns::Turns;
 use super::walk::Walk;
 use crate::key::PublicKey;
 use crate::protocol::Mono;
-use crate::protocol::limits::{MAX_SESSIONS, MAX_TOLD_HOLES};
+use crate::protocol::limits::{MAX_SESSIONS, MAX_TOLD_FORKS, MAX_TOLD_HOLES};
 use crate::protocol::linkset::{LinkSet, Slot};
 use crate::protocol::random::{Keyed, Random};
 use crate::rumor::{Position, RuleSet, TopicId};
@@ -46,6 +46,8 @@ pub(in crate::protocol) struct Asked {
     repaired: u64,
     /// Authors of whom the application was told that something is missing.
     told: BTreeSet<PublicKey>,
+    /// Authors of whom it was told that they have two chains.
+    forked: BTreeSet<PublicKey>,
     /// The store is being asked from where on gaps are to be asked for.
     pub(in crate::protocol) is_looking: bool,
     /// Timers that are set.
@@ -78,6 +80,7 @@ impl Asked {
             behind: true,
             repaired: 0,
             told: BTreeSet::new(),
+            forked: BTreeSet::new(),
             is_looking: false,
             timers: BTreeMap::new(),
         }
@@ -127,6 +130,11 @@ impl Asked {
     /// The application is told that something of an author is missing, unless it was.
     pub(in crate::protocol) fn tells_hole(&mut self, author: &PublicKey) -> bool {
         self.told.len() < MAX_TOLD_HOLES && self.told.insert(*author)
+    }
+
+    /// The application is told that an author has two chains, unless it was.
+    pub(in crate::protocol) fn tells_fork(&mut self, author: &PublicKey) -> bool {
+        self.forked.len() < MAX_TOLD_FORKS && self.forked.insert(*author)
     }
 
     /// Something of an author was missing and has come: true if the application knew.

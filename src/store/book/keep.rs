@@ -79,9 +79,9 @@ fn keep(rows: &mut dyn RowsMut, topic: u32, keeping: &Keeping, keep: &Keep, now_
     if !named {
         rows.put(Table::Heads, &bundle_key(topic, author, at).id(&id), &[])?;
     }
-    let prev = match change {
+    let (prev, forks) = match change {
         None => note_previous(rows, topic, author, keep, counts.floor, now_ms)?,
-        Some(_) => Prev::None,
+        Some(_) => (Prev::None, false),
     };
     rows.put_bundle(&bundle_key(topic, author, at), &keep.bundle)?;
     let sequence = match keep.show {
@@ -98,7 +98,7 @@ fn keep(rows: &mut dyn RowsMut, topic: u32, keeping: &Keeping, keep: &Keep, now_
         Some(change) => cells::apply(rows, topic, author, &keep.bundle, change)?,
         None => Vec::new(),
     };
-    Ok(Kept::New { sequence, named, prev, killed })
+    Ok(Kept::New { sequence, named, prev, forks, killed })
 }
 
 /// What holds a position of a bundle: itself, or another.
@@ -153,7 +153,7 @@ fn room(
     (!full).then_some((size, own))
 }
 
-/// What the one before a bundle is: held, and then no head any more; or missing, and then a hole.
+/// What the one before a bundle is: held, and then no head any more; or missing, and then a hole. And whether another names it as well.
 fn note_previous(
     rows: &mut dyn RowsMut,
     topic: u32,
@@ -161,22 +161,24 @@ fn note_previous(
     keep: &Keep,
     floor: u64,
     now_ms: u64,
-) -> Res<Prev> {
+) -> Res<(Prev, bool)> {
     let header = keep.bundle.header();
     Ok(match &header.prev {
-        None => Prev::None,
-        Some(prev) if prev.position.tick < floor => Prev::Below,
+        None => (Prev::None, false),
+        Some(prev) if prev.position.tick < floor => (Prev::Below, false),
         Some(prev) if is_held(rows, topic, author, prev)? => {
-            rows.remove(Table::Heads, &bundle_key(topic, author, prev.position).id(&prev.id))?;
-            Prev::Held
+            let key = bundle_key(topic, author, prev.position).id(&prev.id);
+            (Prev::Held, !rows.remove(Table::Heads, &key)?)
         }
         Some(prev) => {
-            if rows.get(Table::Unmet, &bundle_key(topic, author, prev.position).id(&prev.id))?.is_none() {
+            let key = bundle_key(topic, author, prev.position).id(&prev.id);
+            let known = rows.get(Table::Unmet, &key)?.is_some();
+            if !known {
                 let below = keep.arrival == Arrival::Late { below: true };
                 let unmet = Unmet { namer: header.position(), since_ms: now_ms, rests_until_ms: 0, below };
                 put_unmet(rows, topic, author, prev, unmet)?;
             }
-            Prev::Missing
+            (Prev::Missing, known)
         }
     })
 }

@@ -58,9 +58,9 @@ fn bundles_of_a_group_see_each_other_in_order() {
     assert_eq!(
         kept,
         [
-            Kept::New { sequence: Some(1), named: false, prev: Prev::Missing, killed: vec![] },
-            Kept::New { sequence: Some(2), named: false, prev: Prev::None, killed: vec![] },
-            Kept::New { sequence: Some(3), named: true, prev: Prev::Held, killed: vec![] },
+            Kept::New { sequence: Some(1), named: false, prev: Prev::Missing, forks: false, killed: vec![] },
+            Kept::New { sequence: Some(2), named: false, prev: Prev::None, forks: false, killed: vec![] },
+            Kept::New { sequence: Some(3), named: true, prev: Prev::Held, forks: false, killed: vec![] },
             Kept::Have,
             Kept::Conflict(Box::new(*chain[1].signed_header())),
         ]
@@ -143,7 +143,7 @@ fn what_is_gone_stays_gone() {
     let next = bundle(&rules, 1, at(20, 0), previous(&chain[9]), &["on"]);
     assert_eq!(
         keep(&mut store, &[next]),
-        [Kept::New { sequence: Some(11), named: false, prev: Prev::Below, killed: vec![] }]
+        [Kept::New { sequence: Some(11), named: false, prev: Prev::Below, forks: false, killed: vec![] }]
     );
     forget(&mut store, &rules, Forget::Topic);
     let mut store = store.reopened(6);

@@ -39,7 +39,13 @@ fn store(rules: &RuleSet) -> MemoryStore {
 /// Of a new bundle that killed these, in which tick each.
 fn new(sequence: u64, killed: &[(u64, u64)]) -> Kept {
     let killed = killed.iter().map(|(tick, in_tick)| Killed { position: at(*tick, 3), in_tick: *in_tick });
-    Kept::New { sequence: Some(sequence), named: false, prev: Prev::None, killed: killed.collect() }
+    Kept::New {
+        sequence: Some(sequence),
+        named: false,
+        prev: Prev::None,
+        forks: false,
+        killed: killed.collect(),
+    }
 }
 
 fn all_live(store: &dyn Store, rules: &RuleSet) -> Live {

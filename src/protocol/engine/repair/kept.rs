@@ -81,6 +81,14 @@ impl Engine {
         closed.by()
     }
 
+    /// A live bundle goes on from where its author had gone on before.
+    pub(in crate::protocol::engine) fn tell_fork(&mut self, header: &Header) {
+        let (topic, author, position) = (header.topic, header.author, header.position());
+        if self.asker.topic_mut(&topic).is_some_and(|asked| asked.tells_fork(&author)) {
+            self.event(Event::AuthorForked { topic, author, position });
+        }
+    }
+
     /// The bundle before a kept one is missing.
     fn finds_hole(&mut self, topic: TopicId, keep: &Keep) {
         let now = self.cx.now;

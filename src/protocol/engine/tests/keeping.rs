@@ -9,7 +9,7 @@ use crate::protocol::keeping::{
     Arrival, Cursor, Group, Keep, Keeping, Kept, Opened, Show, StoreAnswer, StoreJob, StoreTrouble,
 };
 use crate::protocol::{Event, Impairment, Input, PublishError};
-use crate::rumor::{Guarantee, RuleSet, Topic};
+use crate::rumor::{Guarantee, Position, Previous, RuleSet, Topic};
 use crate::store::Store as _;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -288,4 +288,45 @@ fn where_the_node_is_full_authors_share_the_reserve() {
     world.run(3_000);
     assert_eq!(say_more(&mut world, node, &rules, 9, 221).last(), Some(&Kept::Full));
     assert!(matches!(say_more(&mut world, node, &rules, 11, 1)[..], [Kept::New { .. }]));
+}
+
+#[test]
+fn a_fork_is_told() {
+    let (mut world, rules, _) = pair(&log());
+    let (hostile, author) = (world.hostile(0), world.liar(1));
+    let tick = world.tick(&rules);
+    let say = |prev, slot| super::teller::said(&rules, &author, prev, tick, slot, 50);
+    let first = say(None, 0);
+    let after = Some(Previous::of(&first));
+    let lost =
+        Some(Previous { id: super::hostile::fake_id(1), position: Position { tick: tick - 9, slot: 0 } });
+    world.pushes(hostile, &[&first, &say(after, 1)]);
+    world.run(1_000);
+    let forks = |world: &World, node: usize| {
+        let events = world.nodes[node].events.iter();
+        events.filter(|event| matches!(event, Event::AuthorForked { .. })).count()
+    };
+    assert_eq!(forks(&world, 0), 0);
+    // It goes on from the first once more, and then once more: that is told once, everywhere, and is no offence.
+    world.pushes(hostile, &[&say(after, 2)]);
+    world.run(1_000);
+    world.pushes(hostile, &[&say(after, 3)]);
+    world.run(1_000);
+    let at = Event::AuthorForked {
+        topic: rules.id(),
+        author: author.public(),
+        position: Position { tick, slot: 2 },
+    };
+    for node in 0..2 {
+        assert_eq!(forks(&world, node), 1);
+        assert!(world.nodes[node].events.contains(&at));
+        assert!(!world.nodes[node].convicted(&author.public()));
+    }
+    // So it is where the one before is missing.
+    let other = world.liar(2);
+    for slot in 0..2 {
+        world.pushes(hostile, &[&super::teller::said(&rules, &other, lost, tick, slot, 50)]);
+        world.run(1_000);
+    }
+    assert_eq!((forks(&world, 0), forks(&world, 1)), (2, 2));
 }

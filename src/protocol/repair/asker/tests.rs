@@ -104,3 +104,12 @@ fn a_topic_of_state_remembers_more_of_what_is_dead() {
         assert_eq!(asker.topic(&topic).unwrap().refused.has(&dead(0), now(1)), remembers);
     }
 }
+
+#[test]
+fn forks_that_are_told_are_bounded() {
+    let (mut asker, _) = asker(1);
+    let asked = asker.topic_mut(&rules(0).id()).unwrap();
+    let author = |number: u64| PublicKey::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes());
+    assert!(asked.tells_fork(&author(0)) && !asked.tells_fork(&author(0)), "each once");
+    assert_eq!((1..5_000).filter(|number| asked.tells_fork(&author(*number))).count(), MAX_TOLD_FORKS - 1);
+}

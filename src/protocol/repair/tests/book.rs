@@ -247,7 +247,8 @@ fn what_is_named_and_missing_is_remembered_up_to_a_bound() {
         let prev = Previous { id, position: at(START - 200, 0) };
         let namer =
             bundle(&rules(), 1, at(START - 100 + number / 1_000, (number % 1_000) as u16), Some(prev));
-        let kept = Kept::New { sequence: None, named: false, prev: Prev::Missing, killed: Vec::new() };
+        let kept =
+            Kept::New { sequence: None, named: false, prev: Prev::Missing, forks: false, killed: Vec::new() };
         node.book.kept(namer.header(), namer.id(), &kept);
     }
     assert_eq!(node.book.awaited(), MAX_AWAITED);
