@@ -171,10 +171,15 @@ impl Engine {
         // Keys cost nothing, so newcomers share the turn of the peer that brings them.
         let newcomer = window.authors().is_newcomer(&header.author, now);
         let turn = from.filter(|_| newcomer).unwrap_or(header.author);
+        self.question_in_turn(turn, Waiting { topic, id, bytes: header.bytes });
+    }
+
+    /// Asks the application about a bundle, or lets it wait until it is its turn.
+    pub(super) fn question_in_turn(&mut self, turn: PublicKey, next: Waiting) {
         if self.questions.is_free(&turn, self.cx.config.validators.at_once.max(1)) {
-            return self.question(turn, topic, id);
+            return self.question(turn, next.topic, next.id);
         }
-        for gone in self.questions.wait(turn, Waiting { topic, id, bytes: header.bytes }) {
+        for gone in self.questions.wait(turn, next) {
             self.cx.counters.validator_overload += 1;
             self.validators_are_slow();
             self.put_off(gone.topic, gone.id);

@@ -209,14 +209,7 @@ impl Engine {
             return self.keep_late(topic, id, Show::Now);
         }
         let turn = if window.authors().is_newcomer(&author, now) { peer } else { author };
-        if self.questions.is_free(&turn, self.cx.config.validators.at_once.max(1)) {
-            return self.question(turn, topic, id);
-        }
-        for gone in self.questions.wait(turn, Waiting { topic, id, bytes: header.bytes }) {
-            self.cx.counters.validator_overload += 1;
-            self.validators_are_slow();
-            self.put_off(gone.topic, gone.id);
-        }
+        self.question_in_turn(turn, Waiting { topic, id, bytes: header.bytes });
     }
 
     /// The bundle that a validator is asked about, if it is a late one, or one that another version of it has rejected.

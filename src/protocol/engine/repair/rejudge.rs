@@ -59,15 +59,7 @@ impl Engine {
         if self.evidence.is_convicted(&header.author) {
             return self.is_not_judged(topic, id);
         }
-        let at_once = self.cx.config.validators.at_once.max(1);
-        if self.questions.is_free(&header.author, at_once) {
-            return self.question(header.author, topic, id);
-        }
-        for gone in self.questions.wait(header.author, Waiting { topic, id, bytes: header.bytes }) {
-            self.cx.counters.validator_overload += 1;
-            self.validators_are_slow();
-            self.put_off(gone.topic, gone.id);
-        }
+        self.question_in_turn(header.author, Waiting { topic, id, bytes: header.bytes });
     }
 
     fn is_not_judged(&mut self, topic: TopicId, id: BundleId) {
