@@ -230,30 +230,12 @@ impl fmt::Display for Event {
                 let by = ahead_ms.unsigned_abs();
                 write!(f, "this clock is {by} ms {side} the peers': set it, or rumors are ignored")
             }
-            Self::CaughtUp { topic } => write!(f, "topic {topic}: links have nothing more"),
-            Self::Filled { topic, author } => {
-                write!(f, "topic {topic}: what was missing of {} has come", author.short())
-            }
-            Self::Hole { topic, author, position } => write!(
-                f,
-                "topic {topic}: no link has what {} said at {position}; it is asked for again now and then",
-                author.short()
-            ),
-            Self::AuthorForked { topic, author, position } => write!(
-                f,
-                "topic {topic}: {} goes on at {position} from where it had gone on before: is its key used twice?",
-                author.short()
-            ),
-            Self::StoreDamaged { moved_to, saved, bad, unreadable } => write!(
-                f,
-                "the store was damaged: {saved} bundles were saved, {bad} were not, and {unreadable} stretches could not be read; \
-                 the damaged file is {}; peers bring back what is missing",
-                moved_to.display()
-            ),
-            Self::ClockBehind { behind_ms } => write!(
-                f,
-                "this clock is {behind_ms} ms behind the one by which the store was last used: if it is wrong, set it"
-            ),
+            Self::CaughtUp { .. }
+            | Self::Filled { .. }
+            | Self::Hole { .. }
+            | Self::AuthorForked { .. }
+            | Self::StoreDamaged { .. }
+            | Self::ClockBehind { .. } => self.of_the_past(f),
             Self::Impaired { what, until_ms: None } => write!(f, "impaired: {what}; {}", what.remedy()),
             Self::Impaired { what, until_ms: Some(until) } => {
                 write!(f, "impaired until {until} (Unix time, ms): {what}; {}", what.remedy())
@@ -264,6 +246,43 @@ impl fmt::Display for Event {
             Self::Stopped { why } => {
                 write!(f, "the node stops: {why}; check the network, then spawn a new node")
             }
+        }
+    }
+}
+
+impl Event {
+    /// The line of one that is about what is kept.
+    fn of_the_past(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CaughtUp { topic } => write!(f, "topic {topic}: links have nothing more"),
+            Self::Filled { topic, author } => {
+                write!(f, "topic {topic}: what was missing of {} has come", author.short())
+            }
+            Self::Hole { topic, author, position } => {
+                let author = author.short();
+                write!(
+                    f,
+                    "topic {topic}: no link has what {author} said at {position}; it is asked for now and then"
+                )
+            }
+            Self::AuthorForked { topic, author, position } => {
+                write!(
+                    f,
+                    "topic {topic}: {} goes on twice, at {position} again: who has its key?",
+                    author.short()
+                )
+            }
+            Self::StoreDamaged { moved_to, saved, bad, unreadable } => write!(
+                f,
+                "the store was damaged: {saved} bundles were saved, {bad} were not, and {unreadable} stretches could not be read; \
+                 the damaged file is {}; peers bring back what is missing",
+                moved_to.display()
+            ),
+            Self::ClockBehind { behind_ms } => write!(
+                f,
+                "this clock is {behind_ms} ms behind the one by which the store was last used: if it is wrong, set it"
+            ),
+            _ => Ok(()),
         }
     }
 }

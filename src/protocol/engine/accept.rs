@@ -14,9 +14,7 @@ use crate::protocol::topics::entry::Entry;
 use crate::protocol::topics::window::{Taker, Unclaimed};
 use crate::protocol::verification::questions::Waiting;
 use crate::protocol::verification::queue::Work;
-use crate::protocol::{
-    Action, BatchId, Event, Impairment, LinkId, Offence, Validation, ValidationId, VerifyJob,
-};
+use crate::protocol::{Action, BatchId, Event, LinkId, Offence, Validation, ValidationId, VerifyJob};
 use crate::rumor::{Bundle, BundleId, EVIDENCE_LEN, Evidence, TopicId};
 use crate::wire;
 
@@ -272,18 +270,6 @@ impl Engine {
             self.rest(topic, id);
         }
         self.ask_next();
-    }
-
-    pub(super) fn validators_are_slow(&mut self) {
-        self.questions.was_slow(self.cx.now.mono);
-        self.impair(Impairment::ValidatorsSlow, None);
-    }
-
-    /// Tells when validators keep up again.
-    pub(super) fn check_validators(&mut self) {
-        if self.questions.has_caught_up(self.cx.now.mono) {
-            self.recover(Impairment::ValidatorsSlow);
-        }
     }
 
     /// Neither stored nor forwarded; its claim stays, so that a conflict is still noticed.

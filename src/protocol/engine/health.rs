@@ -18,4 +18,16 @@ impl Engine {
             self.event(Event::Recovered { what, lasted });
         }
     }
+
+    pub(super) fn validators_are_slow(&mut self) {
+        self.questions.was_slow(self.cx.now.mono);
+        self.impair(Impairment::ValidatorsSlow, None);
+    }
+
+    /// Tells when validators keep up again.
+    pub(super) fn check_validators(&mut self) {
+        if self.questions.has_caught_up(self.cx.now.mono) {
+            self.recover(Impairment::ValidatorsSlow);
+        }
+    }
 }
