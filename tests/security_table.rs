@@ -434,6 +434,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 11] = [
             "SHORTEST_REST_MS",
             "LONGEST_REST_MS",
             "COMPARED_BACK",
+            "STATE_COMPARED_BACK",
             "ANSWER_MARGIN",
             "SHORTEST_ANSWER",
             "LONGEST_ANSWER",
