@@ -24,8 +24,14 @@ fn store(folder: &Path, author: &SecretKey, words: &[&str]) -> RuleSet {
 fn store_of(rules: RuleSet, folder: &Path, author: &SecretKey, words: &[&str]) -> RuleSet {
     let mut store = RedbStore::open(folder).unwrap();
     store.start(&author.public()).unwrap();
-    let keeping =
-        Keeping { bytes: u64::MAX, shared: u64::MAX, authors: u64::MAX, judged_by: 0, recent_from: 0, latest: u64::MAX };
+    let keeping = Keeping {
+        bytes: u64::MAX,
+        shared: u64::MAX,
+        authors: u64::MAX,
+        judged_by: 0,
+        recent_from: 0,
+        latest: u64::MAX,
+    };
     store.open(&rules, &keeping).unwrap();
     let mut prev: Option<Previous> = None;
     for (tick, word) in (7..).zip(words) {
