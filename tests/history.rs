@@ -696,8 +696,14 @@ fn written(folder: &Path, authors: u8, words: u64) {
     let first = rules.tick_len().tick_at(now_ms) - 600;
     let mut store = RedbStore::open(folder).unwrap();
     store.start(&SecretKey::from_seed(&SEED).public()).unwrap();
-    let keeping =
-        Keeping { bytes: u64::MAX, authors: u64::MAX, judged_by: 0, recent_from: 0, latest: u64::MAX };
+    let keeping = Keeping {
+        bytes: u64::MAX,
+        authors: u64::MAX,
+        judged_by: 0,
+        recent_from: 0,
+        latest: u64::MAX,
+        shared: u64::MAX,
+    };
     store.open(&rules, &keeping).unwrap();
     let mut keeps = Vec::new();
     for author in 0..authors {

@@ -44,8 +44,14 @@ fn bind(topic: Topic) -> RuleSet {
 fn written(folder: &Path) {
     let mut store = RedbStore::open(folder).unwrap();
     store.start(&key(1).public()).unwrap();
-    let keeping =
-        Keeping { bytes: u64::MAX, authors: u64::MAX, judged_by: 0, recent_from: 0, latest: u64::MAX };
+    let keeping = Keeping {
+        bytes: u64::MAX,
+        authors: u64::MAX,
+        judged_by: 0,
+        recent_from: 0,
+        latest: u64::MAX,
+        shared: u64::MAX,
+    };
     let listed = Authors::Listed((1..=3).map(|number| key(number).public()).collect());
     let open = bind(Topic::named("open").state(3));
     let listed = bind(Topic::named("listed").state(3).authors(listed));

@@ -100,6 +100,7 @@ fn fill(folder: &Path, key: &SecretKey, rules: &RuleSet, bundles: &[Arc<Bundle>]
     let keeping = Keeping {
         bytes: u64::MAX / 2,
         authors: u64::MAX / 2,
+        shared: u64::MAX / 2,
         judged_by: 0,
         recent_from: u64::MAX,
         latest: u64::MAX,

@@ -27,7 +27,7 @@ use crate::protocol::Mono;
 use crate::protocol::limits::{MAX_SESSIONS, MAX_TOLD_FORKS, MAX_TOLD_HOLES};
 use crate::protocol::linkset::{LinkSet, Slot};
 use crate::protocol::random::{Keyed, Random};
-use crate::rumor::{Position, RuleSet, TopicId};
+use crate::rumor::{RuleSet, TopicId};
 
 /// What is asked for in one topic.
 #[derive(Debug)]
@@ -141,19 +141,6 @@ impl Asked {
     pub(in crate::protocol) fn tells_filled(&mut self, author: &PublicKey) -> bool {
         !self.told.is_empty() && self.told.remove(author)
     }
-}
-
-/// Why the store is asked something.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(in crate::protocol) enum LookFor {
-    /// What a link has listed.
-    Session { topic: TopicId, slot: Slot, number: u32 },
-    /// Holes.
-    Holes { topic: TopicId },
-    /// From where on these are to be asked for.
-    Starts { topic: TopicId, gaps: Vec<Missing> },
-    /// These, which another version of the judge has rejected.
-    Rejected { topic: TopicId, at: Vec<(PublicKey, Position)> },
 }
 
 /// All of it.

@@ -2,10 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use super::asker::LookFor;
+use super::missing::Missing;
 use super::serve::Reading;
+use crate::key::PublicKey;
 use crate::protocol::keeping::LookId;
 use crate::protocol::limits::MAX_LOOKS;
+use crate::protocol::linkset::Slot;
+use crate::rumor::{Position, TopicId};
+
+/// Why the store is asked something.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(in crate::protocol) enum LookFor {
+    /// What a link has listed.
+    Session { topic: TopicId, slot: Slot, number: u32 },
+    /// Holes.
+    Holes { topic: TopicId },
+    /// From where on these are to be asked for.
+    Starts { topic: TopicId, gaps: Vec<Missing> },
+    /// These, which another version of the judge has rejected.
+    Rejected { topic: TopicId, at: Vec<(PublicKey, Position)> },
+}
 
 /// Who waits for an answer of the store.
 #[derive(Debug)]

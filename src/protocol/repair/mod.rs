@@ -35,7 +35,7 @@ use crate::protocol::{Config, HistoryConfig};
 use crate::rumor::TopicId;
 
 pub(in crate::protocol) use cost::Cost;
-pub(in crate::protocol) use looks::{Looks, Purpose};
+pub(in crate::protocol) use looks::{LookFor, Looks, Purpose};
 pub(in crate::protocol) use serve::{Reading, Server, Work};
 pub(in crate::protocol) use topic::KeptTopic;
 pub(in crate::protocol) use waiting::Waiting;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::key::PublicKey;
 use crate::protocol::engine::Engine;
 use crate::protocol::keeping::{Arrival, Found, Keep, Opened, Query, Range, Show, StoreJob, StoreTrouble};
-use crate::protocol::repair::asker::LookFor;
+use crate::protocol::repair::LookFor;
 use crate::protocol::verification::questions::Waiting;
 use crate::protocol::{Action, Validation};
 use crate::rumor::{Bundle, BundleId, Position, TopicId};
