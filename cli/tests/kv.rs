@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -16,8 +16,21 @@ fn vouchsafe() -> Command {
     Command::new(env!("CARGO_BIN_EXE_vouchsafe"))
 }
 
+/// A process that begins holds for a moment what this one has open, the lock of a store among it: so no store is open here meanwhile,
+/// or it would seem to be in use afterwards.
+static BEGINS: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    BEGINS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn run(args: &[&str]) -> Output {
-    vouchsafe().args(args).stdin(Stdio::null()).output().unwrap()
+    let begun = alone();
+    let mut command = vouchsafe();
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    drop(begun);
+    child.wait_with_output().unwrap()
 }
 
 fn text(path: &Path) -> &str {
@@ -42,6 +55,7 @@ fn bind(topic: Topic) -> RuleSet {
 
 /// A store of two topics of state and a log.
 fn written(folder: &Path) {
+    let _alone = alone();
     let mut store = RedbStore::open(folder).unwrap();
     store.start(&key(1).public()).unwrap();
     let keeping = Keeping {
@@ -156,8 +170,10 @@ fn what_is_put_is_kept_and_sent() {
     let (one, key1, _) = identity(parent.path(), "one");
     let (two, key2, author) = identity(parent.path(), "two");
     let flags = ["--listen", "127.0.0.1:0", "--max-keys", "5"];
+    let begun = alone();
     let mut watch =
         Running::of(vouchsafe().args(["kv", text(&one), "watch", "conf", "a/", "--key", &key1]).args(flags));
+    drop(begun);
     let addr = wait_for(&watch.err, "listening as").rsplit(' ').next().unwrap().to_owned();
     let write = |args: &[&str]| run(&[&["kv", text(&two)], args, &["--key", &key2], &flags].concat());
     let done = write(&["put", "conf", "b", "unwatched", "--peer", &addr]);

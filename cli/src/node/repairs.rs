@@ -86,8 +86,8 @@ impl Repairs {
         let figures = Figures::of(&self.seen);
         match self.said.next(&self.seen, Instant::now()) {
             Some(Word::Begins) => {
-                self.moving = Moving::begin();
                 status("repair: links are asked what this node has missed");
+                self.moving = Moving::begin(format!("repair: {figures}"));
             }
             Some(Word::CaughtUp) => {
                 self.moving = None;

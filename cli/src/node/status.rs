@@ -31,14 +31,14 @@ pub(crate) fn aside<T>(write: impl FnOnce() -> T) -> T {
 pub(super) struct Moving(ProgressBar);
 
 impl Moving {
-    /// Begins it, if stderr is a terminal.
-    pub(super) fn begin() -> Option<Self> {
+    /// Begins it with these words, if stderr is a terminal.
+    pub(super) fn begin(what: String) -> Option<Self> {
         if !io::stderr().is_terminal() {
             return None;
         }
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{elapsed:>4} {spinner} {msg}");
-        let bar = style.map_or(bar.clone(), |style| bar.with_style(style));
+        let bar = style.map_or(bar.clone(), |style| bar.with_style(style)).with_message(what);
         bar.enable_steady_tick(Duration::from_millis(200));
         *MOVING.lock().ok()? = Some(bar.clone());
         Some(Self(bar))
