@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use vouchsafe::protocol::keeping::{Arrival, Group, Keep, Keeping, Show};
@@ -11,8 +11,21 @@ use vouchsafe::store::{FILE_NAME, RedbStore, Store as _};
 use vouchsafe::{NetworkId, Position, SecretKey, Topic};
 use vouchsafe_testkit::command::{Running, assert_usage, code, stderr, stdout, wait_for};
 
+/// A process that begins holds for a moment what this one has open, the lock of a store among it: so no store is open here meanwhile,
+/// or it would seem to be in use afterwards.
+static BEGINS: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    BEGINS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn run(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_vouchsafe")).args(args).stdin(Stdio::null()).output().unwrap()
+    let begun = alone();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vouchsafe"));
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    drop(begun);
+    child.wait_with_output().unwrap()
 }
 
 /// A store with one bundle in one tick each for the words, in a chain; the second came late.
@@ -22,6 +35,7 @@ fn store(folder: &Path, author: &SecretKey, words: &[&str]) -> RuleSet {
 }
 
 fn store_of(rules: RuleSet, folder: &Path, author: &SecretKey, words: &[&str]) -> RuleSet {
+    let _alone = alone();
     let mut store = RedbStore::open(folder).unwrap();
     store.start(&author.public()).unwrap();
     let keeping = Keeping {
@@ -129,6 +143,7 @@ fn a_node_with_a_store_says_how_far_repair_is() {
         let flags = ["node", "--key", text(&keys[number]), "--listen", "127.0.0.1:0", "--topic", "audit"];
         let store = ["--store", text(store), "--retention", "forever"];
         let mut command = Command::new(env!("CARGO_BIN_EXE_vouchsafe"));
+        let _begun = alone();
         Running::of(command.args(flags).args(store).args(more))
     };
     let holder = start(0, &path, &[]);
