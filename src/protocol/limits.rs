@@ -197,7 +197,7 @@ pub(super) const MAX_EVIDENCE: usize = 4_096;
 pub(super) const HEADS_COMPARED: usize = 64;
 /// How many times that many are remembered of it, so that others take the place of those that it names later. (Guess.)
 pub(super) const HEADS_KEPT_FOR_COMPARED: usize = 16;
-/// Bundles of a topic that recent ones name and that are missing: when they come, it is known since when they are no heads. 16 384 of
+/// Bundles of a topic that others name and that are missing: when they come, it is known since when they are no heads. 16 384 of
 /// some 200 bytes; one that was forgotten is not told as of a time at which it was a head. (Guess.)
 pub(super) const MAX_AWAITED: usize = 16_384;
 /// Sets of a topic that are at hand: that of the last moment, and the one before it, which peers with slower clocks ask for.

@@ -58,7 +58,8 @@ pub(in crate::protocol) struct Book {
     ranks: BTreeSet<(usize, PublicKey)>,
     /// Those that were replaced, by when.
     replaced: BTreeSet<(u64, Item)>,
-    /// Bundles that are named and missing, each with the tick of the first that names it: if one comes, it was replaced then.
+    /// Bundles that are named and missing, each with the tick of the first that names it: if one comes, it was replaced then. Also those
+    /// that were replaced before anything is told as of: of a forked chain a later one may name them too.
     awaited: BTreeMap<(PublicKey, Named), u64>,
     awaited_since: BTreeSet<(u64, PublicKey, Named)>,
     /// The first tick that anything is still told as of.
@@ -216,12 +217,21 @@ impl Book {
             let item = *item;
             self.remove(item);
         }
+        // What a bundle below names lies below as well.
+        while let Some((since, author, prev)) = self.awaited_since.first().copied() {
+            if since >= low {
+                break;
+            }
+            self.arrived(author, prev);
+        }
     }
 
     /// Nothing of an author is compared any more.
     pub(in crate::protocol) fn silence(&mut self, author: &PublicKey) {
         let all: Vec<_> = self.of_author(author).map(|(at, id)| Item { tick: at.tick, id }).collect();
         all.into_iter().for_each(|item| self.remove(item));
+        self.awaited.retain(|(of, _), _| of != author);
+        self.awaited_since.retain(|(_, of, _)| of != author);
     }
 
     /// Forgets what was replaced so long ago that nobody may ask for it.
@@ -232,12 +242,6 @@ impl Book {
                 break;
             }
             self.remove(item);
-        }
-        while let Some((since, author, prev)) = self.awaited_since.first().copied() {
-            if since >= self.oldest {
-                break;
-            }
-            self.arrived(author, prev);
         }
         self.slices.retain(|slice| slice.as_of() >= self.oldest);
     }
@@ -410,9 +414,6 @@ impl Book {
         let prev = (prev.position, prev.id);
         let known = self.arrived(author, prev);
         let by = known.map_or(by, |known| known.min(by));
-        if by < self.oldest {
-            return;
-        }
         if self.awaited.len() >= MAX_AWAITED
             && let Some((_, author, prev)) = self.awaited_since.first().copied()
         {

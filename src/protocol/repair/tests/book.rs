@@ -252,8 +252,28 @@ fn what_is_named_and_missing_is_remembered_up_to_a_bound() {
         node.book.kept(namer.header(), namer.id(), &kept);
     }
     assert_eq!(node.book.awaited(), MAX_AWAITED);
-    node.book.expire((START + 300) * 1_000);
+    node.book.raise(START - 99);
+    assert_eq!(node.book.awaited(), MAX_AWAITED + 10 - 1_000);
+    check(&node.book);
+    node.book.silence(&bundle(&rules(), 1, at(START, 0), None).header().author);
     assert_eq!(node.book.awaited(), 0);
+    check(&node.book);
+}
+
+#[test]
+fn a_late_bundle_of_a_forked_chain_was_replaced_by_the_first_that_names_it() {
+    let (mut one, mut other) = (Node::new(START), Node::new(START));
+    let trunk = bundle(&rules(), 1, at(START - 300, 0), None);
+    // One names it before anything is told as of, and one after that.
+    let fork = |tick| bundle(&rules(), 1, at(tick, 0), Some(Previous::of(&trunk)));
+    let all = [trunk.clone(), fork(START - 200), fork(START - 20)];
+    all.iter().for_each(|bundle| one.hear(bundle));
+    // The same, but the bundle that both name comes last.
+    [1, 2, 0].iter().for_each(|at| other.hear(&all[*at]));
+    for hi in told(START) {
+        assert_eq!(one.book.as_of(hi), defined(&all, hi), "as of {hi}");
+        assert_eq!(other.book.as_of(hi), defined(&all, hi), "as of {hi}");
+    }
 }
 
 /// What is said: which author, how long after the start, and which of its earlier bundles it names (or none).
