@@ -202,10 +202,11 @@ impl TopicHandle {
     }
 
     /// Waits until `links` links have said that they have nothing which this node lacks of the topic and may keep. A link that has something
-    /// is asked again when it was brought, so this takes some 15 s after an absence. A link may lie: ask for more than may do so. With
+    /// is asked again when it was brought, so this takes some 20 s after an absence. A link may lie: ask for more than may do so. With
     /// fewer links it waits for as long as there are fewer. Cancel safe.
     ///
-    /// Links are compared as of a minute ago: what is younger comes as any rumor does. Rumors of a hold-back topic are shown after its
+    /// Links are compared as of a minute ago, in topics of state of 40 s: what is younger comes as any rumor does. Who once had nothing more
+    /// counts until it lists something that this node lacks. Rumors of a hold-back topic are shown after its
     /// delay.
     ///
     /// ```

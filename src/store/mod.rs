@@ -87,8 +87,8 @@ pub trait Store: Send {
         self.keep(&Group { keeps: &[], record: Some((*author, until_ms)), now_ms: 0 }).map(drop)
     }
 
-    /// The author says no more in this life: its positions are recorded up to this time and no further, so that the next life need not wait
-    /// for the rest.
+    /// The author says no more in this life: its positions are recorded up to this time and no further, whatever was recorded before. So
+    /// the next life need not wait for the rest.
     ///
     /// # Errors
     /// Of the disk; then the record stays as it is.

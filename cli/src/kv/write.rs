@@ -132,6 +132,9 @@ fn write(
             if linked {
                 sent(&node).await;
             }
+            // A link that went meanwhile may have taken it or not.
+            let still = tokio::time::timeout(Duration::ZERO, kv.topic().wait_for_links(1));
+            let linked = linked && still.await.is_ok_and(|link| link.is_ok());
             told(key, &written, linked, json)?;
             if has_peers && !linked {
                 return Err(Failure::Failed(format!(

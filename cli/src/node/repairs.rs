@@ -151,7 +151,8 @@ impl Said {
 
     /// When figures are to be told that are not told yet.
     fn due(&self, progress: &RepairProgress) -> Option<Instant> {
-        let (told, at) = self.told?;
+        // Without a link nothing is told.
+        let (told, at) = self.told.filter(|_| progress.links > 0)?;
         (told != Figures::of(progress)).then_some(at + TELL_EVERY)
     }
 }
@@ -185,6 +186,8 @@ mod tests {
         assert_eq!(at(progress(1, 0, 9, 5), 200), (None, Some(5_100)));
         assert_eq!(at(progress(1, 0, 7, 9), 5_099), (None, Some(5_100)));
         assert_eq!(at(progress(1, 0, 7, 9), 5_100), (Some(Word::Figures), Some(5_100)));
+        // Without a link nothing is due, or it would be due for ever.
+        assert_eq!(at(progress(0, 0, 7, 12), 80_000), (None, None));
         assert_eq!(at(progress(1, 0, 7, 9), 90_000), (None, None));
         assert_eq!(at(progress(1, 1, 0, 16), 90_100), (Some(Word::CaughtUp), Some(10_100)));
         assert_eq!(at(progress(2, 2, 0, 16), 90_200), (None, None));

@@ -16,7 +16,7 @@ pub(super) const RETENTION: Duration = Duration::from_secs(3_600);
 /// What is this close to the end of its time may be gone at some nodes and not yet at others.
 const NEARLY_OVER: Duration = Duration::from_secs(600);
 /// What is counted is counted by the time at which it was said.
-const STRETCH: u64 = 120;
+const STRETCH: u64 = 10;
 /// For all nodes to have the same past, once nothing disturbs them: links are asked in turns, and what is younger than a minute later.
 const PATIENCE: Duration = Duration::from_secs(240);
 /// What was said so shortly before a disk was lost may have been there alone.
@@ -129,7 +129,13 @@ impl Book {
 
     /// What was said from then on and is no more than a second ahead.
     fn since(&self, from: u64, now: u64) -> BTreeMap<u64, Sum> {
-        self.sums.range(from / STRETCH + 1..=now / STRETCH).map(|(stretch, sum)| (*stretch, *sum)).collect()
+        let (first, last) = (from / STRETCH + 1, now / STRETCH);
+        // A map is not asked for what ends before it begins.
+        self.sums
+            .range(first..=last.max(first))
+            .filter(|_| first <= last)
+            .map(|(stretch, sum)| (*stretch, *sum))
+            .collect()
     }
 }
 
@@ -206,7 +212,9 @@ impl Soak {
         else {
             return Ok(());
         };
-        let mut wanted: HashSet<u128> = self.confirmed.0.iter().map(|(.., id)| *id).collect();
+        let is_kept = |at: &Instant| at.elapsed() < RETENTION.saturating_sub(NEARLY_OVER);
+        let confirmed = self.confirmed.0.iter().filter(|(_, at, _)| is_kept(at));
+        let mut wanted: HashSet<u128> = confirmed.map(|(.., id)| *id).collect();
         self.seen.confirmed = wanted.len() as u64;
         let mut replay = topic.replay(Cursor::START);
         let all = async {

@@ -653,3 +653,28 @@ async fn a_disk_with_little_room_keeps_no_bundles_and_all_else() {
     let told = world.told_until(|told| !kept(std::slice::from_ref(told)).is_empty()).await;
     assert_eq!(kept(&told), [(tick + 1, true)]);
 }
+
+#[tokio::test]
+async fn room_is_told_also_where_the_disk_had_failed_before() {
+    let (full, free) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(1_000)));
+    let (fails, disk) = (Arc::clone(&full), Arc::clone(&free));
+    let commit = move || match fails.load(Ordering::SeqCst) {
+        0 => Ok(()),
+        _ => Err(io::Error::other("full")),
+    };
+    let mut world = World::on(commit, move || disk.load(Ordering::SeqCst) as u64);
+    let rules = rules("short after a failure");
+    world.opens(&rules).await;
+    full.store(1, Ordering::SeqCst);
+    world.keeper.give(keep(&rules, 1, true), 0);
+    world.told_until(|told| kept(std::slice::from_ref(told)) == [(1, false)]).await;
+    full.store(0, Ordering::SeqCst);
+    world.told_until(|told| matches!(answer(told), Some(StoreAnswer::Works))).await;
+    // It works and has kept nothing yet: now there is little room. The disk is looked at once a second at the most.
+    free.store(999, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    world.keeper.give(keep(&rules, 2, true), 0);
+    world.told_until(|told| kept(std::slice::from_ref(told)) == [(2, false)]).await;
+    free.store(1_000, Ordering::SeqCst);
+    world.told_until(|told| matches!(answer(told), Some(StoreAnswer::Works))).await;
+}

@@ -342,7 +342,7 @@ impl Writer {
     /// Tells when there is room again.
     fn look_for_room(&mut self) {
         let was_short = self.space.was_short();
-        if was_short && !self.space.is_short(&self.outside, Instant::now()) && self.state.failing.is_none() {
+        if was_short && !self.space.is_short(&self.outside, Instant::now()) && self.refuses().is_none() {
             self.tell(StoreAnswer::Works);
             self.tails.advance_all();
         }

@@ -67,12 +67,9 @@ pub(super) fn record(rows: &mut dyn RowsMut, author: &PublicKey, until_ms: u64) 
     Ok(())
 }
 
-/// Takes a record back to what was used of it.
+/// Makes the record what was used, whatever was recorded: a store that was damaged meanwhile knows less.
 pub(in crate::store) fn settle(rows: &mut dyn RowsMut, author: &PublicKey, until_ms: u64) -> Res<()> {
-    if recorded(rows, author)?.is_some_and(|before| before > until_ms) {
-        rows.put(Table::Positions, author.as_bytes(), &until_ms.to_le_bytes())?;
-    }
-    Ok(())
+    rows.put(Table::Positions, author.as_bytes(), &until_ms.to_le_bytes())
 }
 
 /// All proofs, the oldest first.
