@@ -120,6 +120,7 @@ impl Slice {
     }
 
     /// All of it, ascending.
+    #[cfg(any(test, feature = "sim"))]
     pub(in crate::protocol) fn items(&self) -> &[Item] {
         &self.items
     }

@@ -97,6 +97,7 @@ impl Late {
     }
 
     /// How many are on their way.
+    #[cfg(any(test, feature = "sim"))]
     pub(in crate::protocol) fn len(&self) -> usize {
         self.bundles.len()
     }

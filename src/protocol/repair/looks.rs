@@ -68,6 +68,7 @@ impl Looks {
     }
 
     /// How many are under way.
+    #[cfg(any(test, feature = "sim"))]
     pub(in crate::protocol) fn len(&self) -> usize {
         self.open.len()
     }

@@ -6,6 +6,7 @@
 //! ```
 
 mod capacity;
+#[cfg(any(test, feature = "sim"))]
 mod check;
 mod expiry;
 mod generation;

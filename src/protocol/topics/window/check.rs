@@ -2,7 +2,6 @@
 
 use super::Window;
 
-#[cfg(any(test, feature = "sim"))]
 impl Window {
     pub(in crate::protocol) fn check(&self, recount: &mut crate::protocol::check::Recount) {
         for (author, bundles) in self.authors.bundles() {
