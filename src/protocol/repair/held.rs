@@ -21,7 +21,8 @@ const ALONE_DELAYS: u32 = 3;
 struct Held {
     missing: Missing,
     since: Mono,
-    by: Slot,
+    /// The link that brought it, if one did.
+    by: Option<Slot>,
     /// Links that were asked about all since then.
     asked: LinkSet,
 }
@@ -35,17 +36,22 @@ pub(in crate::protocol) struct HeldLate {
 impl HeldLate {
     /// Whether there is room for more. Without, nothing more is asked for.
     pub(in crate::protocol) fn has_room(&self) -> bool {
-        self.held.len() < MAX_HELD_LATE
+        self.has_room_for(1)
+    }
+
+    /// Whether there is room for so many more.
+    pub(in crate::protocol) fn has_room_for(&self, more: usize) -> bool {
+        self.held.len().saturating_add(more) <= MAX_HELD_LATE
     }
 
     /// One was kept and is not shown.
-    pub(in crate::protocol) fn add(&mut self, missing: Missing, by: Slot, now: Mono) {
+    pub(in crate::protocol) fn add(&mut self, missing: Missing, by: Option<Slot>, now: Mono) {
         self.held.push_back(Held { missing, since: now, by, asked: LinkSet::EMPTY });
     }
 
     /// A link was asked about all.
     pub(in crate::protocol) fn asked(&mut self, slot: Slot) {
-        for held in self.held.iter_mut().filter(|held| held.by != slot) {
+        for held in self.held.iter_mut().filter(|held| held.by != Some(slot)) {
             held.asked.insert(slot);
         }
     }
@@ -99,10 +105,10 @@ mod tests {
     #[test]
     fn a_late_bundle_is_shown_after_the_delay_and_two_sessions_with_others() {
         let mut held = HeldLate::default();
-        held.add(missing(1), Slot(1), now(0));
+        held.add(missing(1), Some(Slot(1)), now(0));
         held.asked(Slot(1));
         held.asked(Slot(2));
-        held.add(missing(2), Slot(2), now(5));
+        held.add(missing(2), Some(Slot(2)), now(5));
         held.asked(Slot(2));
         assert!(over(&mut held, 9, 1_000).is_empty(), "the links that brought them say nothing new");
         held.asked(Slot(3));
@@ -115,7 +121,7 @@ mod tests {
     #[test]
     fn where_few_links_keep_the_topic_it_takes_three_delays() {
         let mut held = HeldLate::default();
-        held.add(missing(1), Slot(1), now(0));
+        held.add(missing(1), Some(Slot(1)), now(0));
         assert_eq!((over(&mut held, 2, 29), over(&mut held, 3, 30)), (vec![], vec![]));
         assert_eq!(over(&mut held, 2, 30), [1]);
     }
@@ -125,7 +131,7 @@ mod tests {
         let mut held = HeldLate::default();
         for tick in 0..MAX_HELD_LATE as u64 {
             assert!(held.has_room());
-            held.add(missing(tick), Slot(1), now(0));
+            held.add(missing(tick), Some(Slot(1)), now(0));
         }
         assert!(!held.has_room());
         held.silence(&missing(7).author());

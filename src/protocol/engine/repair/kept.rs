@@ -128,7 +128,7 @@ impl Engine {
         asked.falls_behind();
         asked.turns.brings(slot, now);
         if keep.show == Show::Held {
-            asked.held.add(late.missing(), slot, now);
+            asked.held.add(late.missing(), Some(slot), now);
         }
         if asked.turns.first_is_over(now) {
             let mut others = asked.turns.keepers();
@@ -165,6 +165,8 @@ impl Engine {
         if !at.is_empty() {
             self.cx.actions.push_back(Action::Store(StoreJob::Release { topic, at }));
             self.asker.stir(topic);
+            // There is room for more of what another judge had rejected.
+            self.judge_more(topic);
         }
     }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use crate::key::PublicKey;
 use crate::protocol::engine::Engine;
 use crate::protocol::keeping::{Arrival, Found, Keep, Opened, Query, Range, Show, StoreJob, StoreTrouble};
+use crate::protocol::limits::REJUDGED_AT_ONCE;
 use crate::protocol::repair::LookFor;
+use crate::protocol::repair::missing::Missing;
 use crate::protocol::verification::questions::Waiting;
 use crate::protocol::{Action, Validation};
 use crate::rumor::{Bundle, BundleId, Position, TopicId};
@@ -23,6 +25,10 @@ impl Engine {
     pub(super) fn judge_more(&mut self, topic: TopicId) {
         let judged = self.topics.get(&topic).is_some_and(|window| window.is_judged());
         let Some(asked) = self.asker.topic_mut(&topic).filter(|_| judged) else { return };
+        // What is accepted in a hold-back topic is held back first.
+        if !asked.held.has_room_for(REJUDGED_AT_ONCE) {
+            return;
+        }
         let at = asked.rejudge.next();
         if at.is_empty() {
             return;
@@ -79,6 +85,8 @@ impl Engine {
 
     /// The judge has decided about one of them. False if it was not asked about it.
     pub(super) fn rejected_is_judged(&mut self, topic: TopicId, id: BundleId, verdict: Validation) -> bool {
+        let now = self.cx.now.mono;
+        let holds_back = self.topics.get(&topic).is_some_and(|window| window.rules().hold_back().is_some());
         let Some(asked) = self.asker.topic_mut(&topic) else { return false };
         let Some(bundle) = asked.rejudge.is_judged(&id) else { return false };
         let header = *bundle.header();
@@ -86,6 +94,11 @@ impl Engine {
             return true;
         }
         match verdict {
+            // A second version may be on its way, as of any bundle of a hold-back topic that was not shown yet.
+            Validation::Accept if holds_back => {
+                asked.held.add(Missing::of_bundle(&bundle), None, now);
+                self.asker.stir(topic);
+            }
             Validation::Accept => {
                 let at = vec![(header.author, header.position())];
                 self.cx.actions.push_back(Action::Store(StoreJob::Release { topic, at }));

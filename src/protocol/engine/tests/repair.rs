@@ -342,6 +342,29 @@ fn what_was_rejected_is_judged_again_in_the_next_life() {
 }
 
 #[test]
+fn what_is_judged_again_in_a_hold_back_topic_is_held_back_first() {
+    let mut world = World::new(21);
+    let rules = world.topic(&log().guarantee(Guarantee::HoldBack(Duration::from_secs(5))));
+    world.node();
+    world.run(100);
+    let all = chain(&rules, &world.liar(1), ago(&world, &rules, 600, 20), 100);
+    let rejected = |bundle: &Arc<Bundle>| Keep {
+        bundle: bundle.clone(),
+        arrival: Arrival::Live,
+        show: Show::Rejected { by: 7 },
+    };
+    let keeps: Vec<_> = all.iter().map(rejected).collect();
+    world.nodes[0].store.keep(&Group { keeps: &keeps, record: None, now_ms: 0 }).unwrap();
+    let shown = |world: &World| {
+        world.nodes[0].store.reader().scan(&rules.id(), Cursor::START, usize::MAX).unwrap().items.len()
+    };
+    world.nodes[0].validator = Some(Box::new(|_| Some(Validation::Accept)));
+    world.restart(0, true);
+    let took = world.until_with(&mut [], 60_000, |world| shown(world) == 20);
+    assert!(took >= 5_000, "{took}");
+}
+
+#[test]
 fn what_is_held_back_is_kept_and_shown_after_further_sessions() {
     let mut world = World::new(11);
     let delay = Duration::from_secs(5);
