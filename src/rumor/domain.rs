@@ -28,3 +28,5 @@ pub(super) static RUMOR: Domain = Domain::new(|| hash_derive_key_context("vouchs
 pub(super) static BUNDLE: Domain = Domain::new(|| hash_derive_key_context("vouchsafe bundle v2"));
 /// Manifests: the lists of lengths and hashes of bodies.
 pub(super) static MANIFEST: Domain = Domain::new(|| hash_derive_key_context("vouchsafe manifest v1"));
+/// Chains of [pulses](super::pulse).
+pub(super) static PULSE: Domain = Domain::new(|| hash_derive_key_context("vouchsafe pulse v1"));

@@ -23,9 +23,11 @@ mod domain;
 mod evidence;
 mod header;
 mod id;
+mod member;
 mod pen;
 mod position;
 mod proof;
+mod pulse;
 pub(crate) mod registers;
 mod resolve;
 mod spans;
@@ -42,9 +44,14 @@ pub use header::{
 };
 pub use id::ParseIdError;
 pub(crate) use id::id32;
+pub use member::{
+    Beacon, ChainTerms, EPOCHS, LONGEST_CHAIN, MAX_MEMBER_ADDRESSES, MAX_METADATA, MAX_RECORD, MemberRecord,
+    RecordError,
+};
 pub use pen::{POSITION_LOG_LEAD, Pen, Reservation};
 pub use position::{MAX_TICK_LEN, MIN_TICK_LEN, ParsePositionError, Position, TickLen};
 pub use proof::{Proof, ProofError};
+pub use pulse::{ChainCheck, ChainPoint, Descent, MAX_CHAIN, PULSE_LEN, PulseChain, PulseValue};
 pub use resolve::{Resolve, Said};
 pub use spans::{MAX_SPANS, Spans};
 pub use topic::{
