@@ -7,6 +7,7 @@ use super::bundles::{Bundles, DecodeError, well_formed};
 use super::frame::{Announced, Frame, Goodbye, Hello, Ids, TopicChange};
 use super::history_codec;
 use super::kind::Kind;
+use super::members;
 use super::{MAX_FRAME_LEN, MAX_HEADERS_PER_FRAME, MAX_IDS_PER_FRAME, MAX_RARE_LEN, MAX_TOPICS_PER_FRAME};
 use crate::rumor::{BundleId, EVIDENCE_LEN, Evidence, SIGNED_HEADER_LEN, SignedHeader, TopicId};
 
@@ -65,6 +66,8 @@ fn frame(payload: Bytes) -> Result<Frame, DecodeError> {
         Kind::Fetch => history_codec::decode_fetch(content).map(Frame::Fetch),
         Kind::Page => history_codec::decode_page(content).map(Frame::Page),
         Kind::More => history_codec::decode_more(content).map(Frame::More),
+        Kind::Pulses => members::decode_pulses(content).map(Frame::Pulses),
+        Kind::MembersAsk => members::decode_members_ask(content).map(Frame::MembersAsk),
         Kind::Stop => history_codec::decode_stop(content).map(Frame::Stop),
         Kind::Evidence => {
             let bytes: &[u8; EVIDENCE_LEN] = content.try_into().map_err(|_| DecodeError::Length)?;

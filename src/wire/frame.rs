@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::MAX_TOPICS_PER_FRAME;
 use super::bundles::Bundles;
 use super::history::{Ask, Fetch, More, Page, Tell};
+use super::members::{MembersAsk, Pulses};
 use crate::rumor::{BundleId, Evidence, SignedHeader, TopicId};
 
 /// Everything that travels on a link. The comment names the lane.
@@ -43,6 +44,10 @@ pub enum Frame {
     Page(Page),
     /// "I have more of the past." History.
     More(More),
+    /// "These members gave a sign of life." System.
+    Pulses(Pulses),
+    /// "What do you know of these members?" System; [`Frame::Pulses`] answers it, and bundles on History.
+    MembersAsk(MembersAsk),
     /// "I need nothing more for this session." History.
     Stop(u32),
 }

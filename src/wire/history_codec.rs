@@ -8,6 +8,7 @@ use super::history::{
     MAX_PARTS, MAX_RANGES_PER_ASK, MAX_RANGES_PER_FETCH, MAX_TELL_LEN, Mark, More, Page, Part, Tell,
 };
 use super::kind::Kind;
+use super::read::Reader;
 use crate::key::PublicKey;
 use crate::rumor::{BundleId, Position, TopicId};
 
@@ -165,36 +166,7 @@ fn put_mark(out: &mut BytesMut, mark: &Mark) {
 /// One past the last slot that there can be.
 const END_SLOT: u32 = 1 << 16;
 
-/// What is left of a frame's content. Every step says whether there was enough.
-struct Reader<'a>(&'a [u8]);
-
 impl Reader<'_> {
-    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let (head, tail) = self.0.split_first_chunk::<N>().ok_or(DecodeError::Length)?;
-        self.0 = tail;
-        Ok(*head)
-    }
-
-    fn u8(&mut self) -> Result<u8, DecodeError> {
-        self.bytes().map(u8::from_le_bytes)
-    }
-
-    fn u16(&mut self) -> Result<u16, DecodeError> {
-        self.bytes().map(u16::from_le_bytes)
-    }
-
-    fn u32(&mut self) -> Result<u32, DecodeError> {
-        self.bytes().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Result<u64, DecodeError> {
-        self.bytes().map(u64::from_le_bytes)
-    }
-
-    fn topic(&mut self) -> Result<TopicId, DecodeError> {
-        self.bytes().map(TopicId::from_bytes)
-    }
-
     fn bound(&mut self) -> Result<Bound, DecodeError> {
         Ok(Bound { tick: self.u64()?, prefix: self.bytes()? })
     }
@@ -202,24 +174,6 @@ impl Reader<'_> {
     fn mark(&mut self) -> Result<Mark, DecodeError> {
         let mark = Mark { tick: self.u64()?, slot: self.u32()? };
         if mark.slot > END_SLOT { Err(DecodeError::NotCanonical) } else { Ok(mark) }
-    }
-
-    /// A list of `count` items of `len` bytes each at the least: compared with what is there before anything is allocated.
-    fn list<T>(
-        &mut self,
-        count: usize,
-        most: usize,
-        len: usize,
-        mut item: impl FnMut(&mut Self) -> Result<T, DecodeError>,
-    ) -> Result<Vec<T>, DecodeError> {
-        if count > most || count.saturating_mul(len) > self.0.len() {
-            return Err(DecodeError::Length);
-        }
-        (0..count).map(|_| item(self)).collect()
-    }
-
-    fn end(&self) -> Result<(), DecodeError> {
-        if self.0.is_empty() { Ok(()) } else { Err(DecodeError::Length) }
     }
 }
 

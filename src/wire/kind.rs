@@ -34,6 +34,10 @@ pub enum Kind {
     Page = 13,
     /// [`Frame::More`](super::Frame::More)
     More = 14,
+    /// [`Frame::Pulses`](super::Frame::Pulses)
+    Pulses = 15,
+    /// [`Frame::MembersAsk`](super::Frame::MembersAsk)
+    MembersAsk = 16,
     /// [`Frame::Stop`](super::Frame::Stop)
     Stop = 17,
 }
@@ -62,7 +66,8 @@ impl Kind {
             12 => Self::Fetch,
             13 => Self::Page,
             14 => Self::More,
-            // 15 and 16 are not given out yet.
+            15 => Self::Pulses,
+            16 => Self::MembersAsk,
             17 => Self::Stop,
             _ => return None,
         })

@@ -24,6 +24,8 @@ mod frame;
 mod history;
 mod history_codec;
 mod kind;
+mod members;
+mod read;
 
 pub use buffer::{BadLength, FrameBuffer, PREFIX_LEN};
 pub use bundles::{Bundles, DecodeError, RawBundle};
@@ -38,6 +40,10 @@ pub use history::{
 };
 pub use history_codec::{answer_len, ask, fetch, more, page, stop, tell};
 pub use kind::Kind;
+pub use members::{
+    KeyPrefix, MAX_PULSES, MAX_RECORDS_ASKED, MembersAsk, PULSE_ITEM_LEN, PULSE_LEN, Pulse, PulsePage,
+    PulseValue, Pulses, members_ask, pulses,
+};
 
 use crate::rumor::{HEADER_LEN, MAX_BODY};
 

@@ -101,6 +101,8 @@ impl Engine {
             | Frame::Fetch(_)
             | Frame::Page(_)
             | Frame::More(_)
+            | Frame::Pulses(_)
+            | Frame::MembersAsk(_)
             | Frame::Stop(_) => self.close(sender.link, Reason::OutOfOrder),
             // Taken care of before.
             Frame::Hello(_) | Frame::Goodbye(_) => {}
