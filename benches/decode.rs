@@ -97,7 +97,10 @@ fn engine(rules: &Arc<RuleSet>, now: Now) -> Engine {
         now,
         Input::Join { rules: rules.clone(), deliver: true, validate: false, keep: Default::default() },
     );
-    engine.handle(now, Input::LinkUp { link: LINK, peer: PublicKey::from_bytes([4; 32]), dialled: true });
+    engine.handle(
+        now,
+        Input::LinkUp { link: LINK, peer: PublicKey::from_bytes([4; 32]), dialled: true, remote: None },
+    );
     let topics = vec![*rules.id().as_bytes()];
     let hello = Hello { network: *network.as_bytes(), clock_ms: START_MS, topics, ..Hello::default() };
     engine.handle(now, Input::Frame { link: LINK, lane: Lane::Control, payload: wire::hello(&hello) });

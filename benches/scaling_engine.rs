@@ -91,7 +91,7 @@ impl Scene {
         });
         for link in 0..links {
             let peer = PublicKey::from_bytes(*blake3::hash(&link.to_le_bytes()).as_bytes());
-            scene.take(Input::LinkUp { link: LinkId(link as u64), peer, dialled: true });
+            scene.take(Input::LinkUp { link: LinkId(link as u64), peer, dialled: true, remote: None });
             scene.frame(link, Lane::Control, &hello);
         }
         scene.settle();

@@ -34,6 +34,8 @@ pub fn frame(data: &[u8]) {
         Frame::Fetch(fetch) => wire::fetch(fetch),
         Frame::Page(page) => wire::page(page),
         Frame::More(more) => wire::more(more),
+        Frame::Pulses(pulses) => wire::pulses(pulses),
+        Frame::MembersAsk(ask) => wire::members_ask(ask),
         Frame::Stop(session) => wire::stop(*session),
     };
     assert_eq!(again, payload, "{frame:?} has a second encoding");

@@ -526,7 +526,7 @@ impl Driver {
             got: VecDeque::new(),
             asked: HashSet::new(),
         });
-        self.handle(Input::LinkUp { link, peer: peer_key(peer), dialled });
+        self.handle(Input::LinkUp { link, peer: peer_key(peer), dialled, remote: None });
         if !silent {
             let clock_ms = self.now.unix_ms;
             let network = *NetworkId::of(NETWORK).as_bytes();

@@ -10,6 +10,7 @@ mod codec;
 mod dictionaries;
 mod engine;
 mod files;
+mod members;
 mod past;
 mod round_trip;
 mod seeds;

@@ -21,12 +21,13 @@ use vouchsafe::{
     TopicId,
 };
 
+use crate::members::Members;
 use crate::past::Past;
 use crate::world::AUTHORS;
 
 #[derive(Arbitrary, Debug)]
 enum Value {
-    Hello { network: [u8; 32], clock_ms: u64, topics: Many<[u8; 32]>, keeps: [u8; 16] },
+    Hello { network: [u8; 32], clock_ms: u64, topics: Many<[u8; 32]>, keeps: [u8; 16], reach: Reach },
     Topics { joined: Many<[u8; 32]>, left: Many<[u8; 32]>, keeps: Many<([u8; 32], bool)> },
     Bundles(Vec<(u8, Said)>),
     Announce { topic: [u8; 32], items: Many<([u8; 32], u8)> },
@@ -40,7 +41,12 @@ enum Value {
     Rules(Rules),
     Peer { key: [u8; 32], ip: IpAddr, port: u16, scope: u32 },
     Past(Past),
+    Members(Members),
 }
+
+/// What a hello says of an endpoint: whether it listens, what it sees, how many it knows, how often it speaks.
+#[derive(Arbitrary, Debug, Clone, Copy)]
+struct Reach(bool, [u8; 16], u16, u32, u16);
 
 /// A list in few bytes: the last of its items again, up to any length that is near a limit.
 #[derive(Arbitrary, Debug)]
@@ -212,11 +218,19 @@ pub fn round_trip(data: &[u8]) {
 fn check(value: Value, spoil: &Spoil) {
     let topic_of = TopicId::from_bytes;
     match value {
-        Value::Hello { network, clock_ms, topics, keeps } => {
-            let hello = Hello { network, clock_ms, topics: topics.list(), keeps };
+        Value::Hello {
+            network,
+            clock_ms,
+            topics,
+            keeps,
+            reach: Reach(listens, ip, port, members, keep_alive_ms),
+        } => {
+            let (topics, you) = (topics.list(), (ip, port));
+            let hello = Hello { network, clock_ms, topics, listens, you, members, keep_alive_ms, keeps };
             // No bit stands for a topic that there is not.
             let named = u128::from_le_bytes(keeps).checked_shr(hello.topics.len() as u32).unwrap_or(0) == 0;
-            let fits = named && hello.topics.len() <= MAX_TOPICS_PER_FRAME;
+            // An address has a port, or there is neither.
+            let fits = named && (ip == [0; 16]) == (port == 0) && hello.topics.len() <= MAX_TOPICS_PER_FRAME;
             frame(wire::hello(&hello), fits.then_some(Frame::Hello(hello)), spoil);
         }
         Value::Topics { joined, left, keeps } => {
@@ -277,6 +291,10 @@ fn check(value: Value, spoil: &Spoil) {
             if let Ok(other) = RuleSet::decode(&spoil.apply(&rules.encode()).0) {
                 assert_ne!(other.id(), rules.id(), "two sets of rules with one id");
             }
+        }
+        Value::Members(members) => {
+            let (payload, value) = members.frame();
+            frame(payload, value, spoil);
         }
         Value::Past(past) => {
             let (payload, value) = past.frame();
@@ -369,7 +387,11 @@ mod tests {
             let keeps = 1u128.to_le_bytes();
             check(Value::Pull([3; 32], list()), &spoil());
             check(Value::Topics { joined: list(), left: list(), keeps: flags() }, &spoil());
-            check(Value::Hello { network: [2; 32], clock_ms: u64::MAX, topics: list(), keeps }, &spoil());
+            for reach in [Reach(false, [0; 16], 0, 0, 0), Reach(true, [9; 16], 1, u32::MAX, u16::MAX)] {
+                let hello =
+                    Value::Hello { network: [2; 32], clock_ms: u64::MAX, topics: list(), keeps, reach };
+                check(hello, &spoil());
+            }
             let said = Said {
                 author: 1,
                 topic: [3; 32],

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use vouchsafe::rumor::{Bundle, BundleId, Cell, Header, MAX_KEY, MAX_RUMORS, seal};
 use vouchsafe::wire::{
-    self, Answer, Ask, AskedRange, Bound, Fetch, FetchedRange, FrameWriter, Head, Hello, Mark, More, Page,
-    Part, Tell, TopicChange,
+    self, Answer, Ask, AskedRange, Bound, Fetch, FetchedRange, FrameWriter, Head, Hello, KeyPrefix, Mark,
+    MembersAsk, More, Page, Part, Pulse, PulsePage, Pulses, Tell, TopicChange,
 };
 use vouchsafe::{
     Authors, Evidence, Guarantee, NetworkId, Position, PublicKey, Reason, SecretKey, Topic, TopicId,
@@ -54,6 +54,21 @@ pub(crate) fn history(bundle: &Bundle, topic: TopicId) -> [(&'static str, Bytes)
     ]
 }
 
+/// One frame of each kind, and of each way, that is about members.
+pub(crate) fn members() -> [(&'static str, Bytes); 6] {
+    let (key, value) = (KeyPrefix([6; 8]), [8; 16]);
+    let pulse = |index, failed_here| Pulse { member: key, index, value, failed_here };
+    let said = |page, pulses| wire::pulses(&Pulses { page, pulses });
+    [
+        ("pulses", said(PulsePage::Pushed, vec![pulse(1, false), pulse(4_096, false)])),
+        ("pulses_answer", said(PulsePage::More, vec![pulse(9, true)])),
+        ("pulses_end", said(PulsePage::Last, Vec::new())),
+        ("members_first", wire::members_ask(&MembersAsk::First)),
+        ("members_since", wire::members_ask(&MembersAsk::Since { since: 1_700_000_000, after: key })),
+        ("members_records", wire::members_ask(&MembersAsk::Records(vec![key; 2]))),
+    ]
+}
+
 /// Every seed of every target: always the same bytes.
 pub fn all() -> Vec<Seed> {
     let mut seeds = Vec::new();
@@ -70,6 +85,8 @@ pub fn all() -> Vec<Seed> {
     let mut hello =
         Hello { network: [1; 32], clock_ms: 1 << 40, topics: vec![[2; 32]; 3], ..Hello::default() };
     hello.set_keeps(1);
+    (hello.listens, hello.members, hello.keep_alive_ms) = (true, 1_000, 2_500);
+    hello.set_you(([192, 0, 2, 7], 4433).into());
     add("frame", "hello", &wire::hello(&hello));
     let change = TopicChange { joined: vec![[2; 32]], left: vec![[4; 32]; 2], keeps: vec![([2; 32], true)] };
     add("frame", "topics", &wire::topics(&change));
@@ -86,7 +103,7 @@ pub fn all() -> Vec<Seed> {
     add("frame", "cancel", &wire::cancel(&topic, &[id]));
     add("frame", "evidence", &wire::evidence(&evidence));
     add("frame", "goodbye", &wire::goodbye(Reason::Stalled));
-    for (name, frame) in history(&one, topic) {
+    for (name, frame) in history(&one, topic).into_iter().chain(members()) {
         add("frame", name, &frame);
     }
 

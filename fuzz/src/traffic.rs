@@ -216,7 +216,8 @@ pub fn traffic() -> Vec<Seed> {
     for (n, (one, other)) in LINKS.into_iter().enumerate() {
         for (node, peer, dialled) in [(one, other, true), (other, one, false)] {
             if node < ENGINES {
-                let up = Input::LinkUp { link: LinkId(n as u64), peer: node_key(peer), dialled };
+                let up =
+                    Input::LinkUp { link: LinkId(n as u64), peer: node_key(peer), dialled, remote: None };
                 net.inputs.push_back((node, up));
             }
         }

@@ -107,7 +107,7 @@ impl Impostor {
     /// A link is up.
     pub fn link_up(&mut self, now: Now, link: LinkId, peer: PublicKey, dialled: bool, rtt: Duration) {
         self.actor.meet(Acquaintance { link, peer, rtt, accomplice: false });
-        self.input(now, Input::LinkUp { link, peer, dialled });
+        self.input(now, Input::LinkUp { link, peer, dialled, remote: None });
     }
 
     /// A link is gone.

@@ -48,6 +48,7 @@ pub use identity::TlsSetupError;
 pub use link::Link;
 pub use socket::{SocketErrors, SocketState};
 pub(crate) use trace::handshake_failed;
+pub(crate) use transport::KEEP_ALIVE;
 
 #[cfg(test)]
 mod tests;

@@ -279,7 +279,9 @@ impl Builder {
         let setup =
             Setup { network, node: self.key.public(), author, position_log: files.used, seed, config };
         let author = setup.author.public();
-        let engine = Engine::new(setup, Now { mono: Mono::default(), unix_ms: now_ms });
+        let mut engine = Engine::new(setup, Now { mono: Mono::default(), unix_ms: now_ms });
+        // Each endpoint takes connections; whether a route leads to it, peers find out.
+        engine.set_reach(true, crate::net::KEEP_ALIVE);
         let (inbox_in, inbox) = mpsc::channel(INBOX);
         let (events, _) = broadcast::channel(EVENTS);
         let events_out = events.downgrade();

@@ -46,9 +46,10 @@ impl Actor {
     /// There is a connection, of which the dialler knows.
     pub(super) fn on_link(&mut self, id: LinkId, connection: Connection) {
         let (peer, dialled, rtt) = (connection.peer, connection.dialled, connection.rtt());
+        let remote = Some(connection.remote);
         let link = Link::spawn(id, connection, self.link_events_in.clone());
         self.links.insert(id, link);
-        self.handle(Input::LinkUp { link: id, peer, dialled });
+        self.handle(Input::LinkUp { link: id, peer, dialled, remote });
         self.handle(Input::RoundTrip { link: id, rtt });
     }
 

@@ -71,6 +71,10 @@ mod tests {
             last_resort: false,
             waiting_verification: 6,
             waiting_bytes: 7,
+            listens: true,
+            sees_us_at: Some(([192, 0, 2, 7], 1).into()),
+            members: 9,
+            keep_alive_ms: 2_500,
         };
         let kept = KeptPeer {
             peer: key,

@@ -117,7 +117,7 @@ mod tests {
         let frames =
             |lane, frames| LinkEvent::Frames { link, lane, frames, permit: FramePermit::of_nothing() };
         let copies = |actor: &super::super::actor::Actor| actor.parts.engine.stats().counters.copies_in;
-        actor.handle(Input::LinkUp { link, peer: peer.public(), dialled: true });
+        actor.handle(Input::LinkUp { link, peer: peer.public(), dialled: true, remote: None });
         // When all of it is handed over,
         actor.on_link_events(&mut vec![
             frames(Lane::Control, vec![wire::hello(&hello)]),

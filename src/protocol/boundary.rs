@@ -1,5 +1,6 @@
 //! The whole boundary of the engine: what goes in, what comes out.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub enum Input {
         peer: PublicKey,
         /// Whether we dialled.
         dialled: bool,
+        /// Where we see the peer, if the driver can tell: the peer is told.
+        remote: Option<SocketAddr>,
     },
     /// A link is gone. `offence` is set if the transport found a frame longer than any may be.
     LinkDown {

@@ -20,6 +20,8 @@ pub(super) struct Cx {
     pub(super) now: Now,
     /// What the operator has chosen.
     pub(super) config: Config,
+    /// What peers are told of our endpoint.
+    pub(super) reach: Reach,
     pub(super) random: Random,
     /// The secret of all hash tables.
     pub(super) keyed: Keyed,
@@ -31,6 +33,15 @@ pub(super) struct Cx {
     pub(super) dirty: LinkSet,
     /// Changes whenever the number of links of any topic may have changed.
     pub(super) topology: u64,
+}
+
+/// What peers are told of our endpoint.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Reach {
+    /// Others can dial it.
+    pub(super) listens: bool,
+    /// How often it says something on a silent link, milliseconds; 0 if never.
+    pub(super) keep_alive_ms: u16,
 }
 
 impl Cx {

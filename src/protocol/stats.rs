@@ -222,6 +222,14 @@ pub struct LinkStats {
     pub waiting_verification: usize,
     /// Bytes of bodies that wait with them.
     pub waiting_bytes: usize,
+    /// The peer says that others can dial it.
+    pub listens: bool,
+    /// Where it says that it sees us.
+    pub sees_us_at: Option<std::net::SocketAddr>,
+    /// How many live members it says it knows; 0 if it knows of none.
+    pub members: u32,
+    /// How often it says something on a silent link, by its word, milliseconds; 0 if never.
+    pub keep_alive_ms: u16,
 }
 
 /// One topic now.

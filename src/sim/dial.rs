@@ -93,7 +93,7 @@ impl Network {
         if let Some(twist) = this.twist.as_mut() {
             twist.meet(Acquaintance { link, peer: key, rtt: delay * 2, accomplice });
         }
-        self.input(node, Input::LinkUp { link, peer: key, dialled });
+        self.input(node, Input::LinkUp { link, peer: key, dialled, remote: None });
         self.input(node, Input::RoundTrip { link, rtt: delay * 2 });
         if ordered {
             self.dial_due(node);

@@ -1,5 +1,7 @@
 //! The frames: what two nodes can say to each other.
 
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
 use serde::{Deserialize, Serialize};
 
 use super::MAX_TOPICS_PER_FRAME;
@@ -61,6 +63,15 @@ pub struct Hello {
     pub clock_ms: u64,
     /// Ids of the topics it relays, at most [`MAX_TOPICS_PER_FRAME`](super::MAX_TOPICS_PER_FRAME).
     pub topics: Vec<[u8; 32]>,
+    /// Whether others can dial it.
+    pub listens: bool,
+    /// Where the sender sees the receiver: an IP address, IPv4 as `::ffff:a.b.c.d`, and a port; all zero if it can't tell. Shown, and
+    /// never believed.
+    pub you: ([u8; 16], u16),
+    /// Live members that the sender knows; 0 if it knows of none.
+    pub members: u32,
+    /// How often the sender says something on a silent link, milliseconds; 0 if never.
+    pub keep_alive_ms: u16,
     /// Whose past it keeps and tells: bit `i % 8` of byte `i / 8` stands for `topics[i]`. No bit stands for more than there are.
     pub keeps: [u8; MAX_TOPICS_PER_FRAME.div_ceil(8)],
 }
@@ -80,8 +91,31 @@ impl Hello {
         }
     }
 
-    /// Whether each bit stands for a topic.
+    /// Where the sender sees the receiver, if it can tell.
+    #[must_use]
+    pub fn you(&self) -> Option<SocketAddr> {
+        let (ip, port) = self.you;
+        let known = port != 0 && ip != [0; 16];
+        known.then(|| SocketAddr::new(Ipv6Addr::from(ip).to_canonical(), port))
+    }
+
+    /// Says where the receiver is seen; what is no address that can be dialled is left out.
+    pub fn set_you(&mut self, seen: SocketAddr) {
+        let ip = match seen.ip() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        if seen.port() != 0 && !seen.ip().is_unspecified() {
+            self.you = (ip.octets(), seen.port());
+        }
+    }
+
+    /// Whether each bit stands for a topic, and an address has a port.
     pub(super) fn is_canonical(&self) -> bool {
+        let (ip, port) = self.you;
+        if (ip == [0; 16]) != (port == 0) {
+            return false;
+        }
         let all = MAX_TOPICS_PER_FRAME.div_ceil(8).saturating_mul(8);
         let bit = |index: usize| self.keeps.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1);
         (self.topics.len()..all).all(|index| !bit(index))

@@ -64,9 +64,11 @@ pub const MAX_TOPICS_PER_LINK: usize = 128;
 pub const MAX_TOPICS_PER_FRAME: usize = MAX_TOPICS_PER_LINK;
 /// Largest hop budget with a meaning: 8^4 pushes reach 5 % of 80 000 nodes. Larger values are read as this.
 pub const MAX_HOPS: u8 = 4;
+/// What a hello says beside its topics, at most, bytes: whether it listens, an address and a port, members, and the keep-alive.
+const HELLO_EXTRA: usize = 1 + 16 + 3 + 5 + 3;
 /// Longest hello, topic-change or goodbye content, bytes: checked before postcard sees it.
 pub const MAX_RARE_LEN: usize =
-    64 + 16 + 2 * (3 + 32 * MAX_TOPICS_PER_FRAME) + (3 + 33 * MAX_TOPICS_PER_FRAME);
+    64 + 16 + HELLO_EXTRA + 2 * (3 + 32 * MAX_TOPICS_PER_FRAME) + (3 + 33 * MAX_TOPICS_PER_FRAME);
 
 const _: () = assert!(MAX_FRAME_LEN > 2 + HEADER_LEN + 64 + 4 + MAX_BODY as usize);
 const _: () = assert!(MAX_FRAME_LEN > MAX_TELL_LEN + 46 && MAX_TELL_LEN >= 4 + 74 * MAX_HEADS_PER_LIST);

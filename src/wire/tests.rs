@@ -21,7 +21,7 @@ fn one_of_each() -> Vec<Bytes> {
     bundles.push(1, &bundle(0, 3));
     bundles.push(0, &bundle(1, 300));
     vec![
-        hello(&Hello { network: [1; 32], clock_ms: 1 << 40, topics: vec![[2; 32]; 3], keeps: keeps(&[1]) }),
+        hello(&a_hello()),
         topics(&TopicChange { joined: vec![[2; 32]], left: vec![], keeps: vec![([2; 32], true)] }),
         bundles.finish(),
         announce(&TopicId::from_bytes([3; 32]), &[(id, 9)]),
@@ -40,6 +40,21 @@ fn one_of_each() -> Vec<Bytes> {
         members_ask(&MembersAsk::Since { since: 1_700_000_000, after: KeyPrefix([6; 8]) }),
         stop(7),
     ]
+}
+
+fn a_hello() -> Hello {
+    let mut hello = Hello {
+        network: [1; 32],
+        clock_ms: 1 << 40,
+        topics: vec![[2; 32]; 3],
+        listens: true,
+        members: 1_000,
+        keep_alive_ms: 2_500,
+        keeps: keeps(&[1]),
+        ..Hello::default()
+    };
+    hello.set_you("192.0.2.7:4433".parse().unwrap());
+    hello
 }
 
 fn a_pulse(index: u32, failed_here: bool) -> Pulse {
@@ -196,8 +211,8 @@ fn no_frame_tolerates_a_missing_or_extra_byte() {
 #[test]
 fn padded_varints_are_refused() {
     let frame = hello(&Hello { network: [1; 32], clock_ms: 1, topics: vec![], ..Hello::default() });
-    let mut padded = frame[..33].to_vec();
-    padded.extend_from_slice(&[0x81, 0x00, 0x00]); // 1 as a varint of two bytes, then no topics
+    // The 1 in two bytes, and all else as it was.
+    let padded = [&frame[..33], &[0x81, 0x00], &frame[34..]].concat();
     assert_eq!(Frame::decode(padded.into()), Err(DecodeError::NotCanonical));
 }
 
@@ -234,6 +249,9 @@ fn limits_are_the_same_for_reader_and_writer() {
             network: [1; 32],
             clock_ms: u64::MAX,
             topics: vec![[255; 32]; count],
+            you: ([255; 16], u16::MAX),
+            members: u32::MAX,
+            keep_alive_ms: u16::MAX,
             ..Hello::default()
         })
     };
@@ -276,6 +294,29 @@ fn a_hello_says_which_topics_are_kept_and_no_more() {
     assert_eq!(said(3, &[3]), Err(DecodeError::NotCanonical));
     assert_eq!(said(127, &[127]), Err(DecodeError::NotCanonical));
     assert_eq!(said(0, &[0]), Err(DecodeError::NotCanonical));
+}
+
+#[test]
+fn a_hello_says_where_it_sees_the_other_or_that_it_does_not_know() {
+    let read = |hello: &Hello| match Frame::decode(super::hello(hello)) {
+        Ok(Frame::Hello(hello)) => Ok(hello.you()),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => Err(error),
+    };
+    for addr in ["192.0.2.7:4433", "[2001:db8::7]:1"] {
+        let (addr, mut hello) = (addr.parse().unwrap(), Hello::default());
+        hello.set_you(addr);
+        assert_eq!(read(&hello), Ok(Some(addr)));
+    }
+    for addr in ["0.0.0.0:4433", "[::]:4433", "192.0.2.7:0"] {
+        let mut hello = Hello::default();
+        hello.set_you(addr.parse().unwrap());
+        assert_eq!((hello.you, read(&hello)), (([0; 16], 0), Ok(None)), "{addr} is none");
+    }
+    // Half of an address would be a second way to say that there is none.
+    for you in [([0; 16], 1), ([1; 16], 0)] {
+        assert_eq!(read(&Hello { you, ..Hello::default() }), Err(DecodeError::NotCanonical));
+    }
 }
 
 #[test]

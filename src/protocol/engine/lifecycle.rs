@@ -1,5 +1,6 @@
 //! Links come and go: admission, hello, topics, clocks, stalls, goodbye.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use crate::key::PublicKey;
 use crate::protocol::engine::Engine;
 use crate::protocol::limits::{EVIDENCE_QUEUE, HELLO_DEADLINE, STALL_DEADLINE, STRANGERS_A_ROUND};
 use crate::protocol::links::clock::PeerClock;
-use crate::protocol::links::{Link, Pause};
+use crate::protocol::links::{Greeting, Link, Pause};
 use crate::protocol::linkset::Slot;
 use crate::protocol::repair::KeptTopic;
 use crate::protocol::timers::Timer;
@@ -24,7 +25,13 @@ const TRY_WALKS: usize = 2;
 const EVIDENCE_FOR_NEWCOMERS: usize = 64;
 
 impl Engine {
-    pub(super) fn on_link_up(&mut self, id: LinkId, peer: PublicKey, dialled: bool) {
+    pub(super) fn on_link_up(
+        &mut self,
+        id: LinkId,
+        peer: PublicKey,
+        dialled: bool,
+        remote: Option<SocketAddr>,
+    ) {
         let refused = self.refusal(&peer, !dialled).or_else(|| self.duplicate(&peer, dialled));
         if peer == self.cx.node && !dialled {
             self.found_other_process();
@@ -42,15 +49,24 @@ impl Engine {
         let (config, keyed) = (&self.cx.config, self.cx.keyed);
         let hash_selected = config.is_hash_selected(&self.cx.network, &peer, &self.cx.node);
         let mut link = Link::new(id, slot, peer, dialled, hash_selected, self.cx.now.mono, config, keyed);
-        link.outbox_mut().frame(wire::hello(&self.greeting()));
+        link.outbox_mut().frame(wire::hello(&self.greeting(remote)));
         self.links.insert(link);
         self.cx.dirty.insert(slot);
     }
 
-    /// What a new link is told: what we relay, and of what we tell the past.
-    fn greeting(&self) -> Hello {
-        let mut hello =
-            Hello { network: *self.cx.network.as_bytes(), clock_ms: self.cx.now.unix_ms, ..Hello::default() };
+    /// What a new link is told: what we relay, of what we tell the past, what we are, and where we see the peer.
+    fn greeting(&self, remote: Option<SocketAddr>) -> Hello {
+        let mut hello = Hello {
+            network: *self.cx.network.as_bytes(),
+            clock_ms: self.cx.now.unix_ms,
+            listens: self.cx.reach.listens,
+            members: self.members_told(),
+            keep_alive_ms: self.cx.reach.keep_alive_ms,
+            ..Hello::default()
+        };
+        if let Some(remote) = remote {
+            hello.set_you(remote);
+        }
         for topic in self.topics.keys().filter(|topic| !self.repair.is_opening(topic)) {
             hello.topics.push(*topic.as_bytes());
             if self.repair.topic(topic).is_some_and(KeptTopic::keeps) {
@@ -89,8 +105,9 @@ impl Engine {
         }
         let kept = (0..hello.topics.len()).filter(|index| hello.keeps(*index));
         let kept: Vec<_> = kept.filter_map(|index| hello.topics.get(index)).copied().collect();
+        let said = Greeting::of(&hello);
         let topics = hello.topics.into_iter().map(TopicId::from_bytes).collect();
-        link.greeted(topics, PeerClock::new(hello.clock_ms, self.cx.now.mono), self.cx.now.mono);
+        link.greeted(topics, PeerClock::new(hello.clock_ms, self.cx.now.mono), said, self.cx.now.mono);
         kept.into_iter().for_each(|topic| link.set_keeps(TopicId::from_bytes(topic), true));
         self.cx.topology += 1;
         self.publisher.is_linked(self.cx.now.mono);

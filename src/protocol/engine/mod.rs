@@ -14,6 +14,7 @@ mod intake;
 mod joining;
 mod keeping;
 mod lifecycle;
+mod members;
 mod passing;
 mod places;
 mod presence;
@@ -37,7 +38,7 @@ use std::time::Duration;
 use super::spread::Redundancy;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::condition::Condition;
-use crate::protocol::context::Cx;
+use crate::protocol::context::{Cx, Reach};
 use crate::protocol::evidence::EvidencePool;
 use crate::protocol::links::Links;
 use crate::protocol::links::bans::Bans;
@@ -136,6 +137,7 @@ impl Engine {
                 node: setup.node,
                 now,
                 config: setup.config,
+                reach: Reach::default(),
                 random,
                 keyed,
                 timers,
@@ -156,7 +158,7 @@ impl Engine {
         }
         self.run_timers();
         match input {
-            Input::LinkUp { link, peer, dialled } => self.on_link_up(link, peer, dialled),
+            Input::LinkUp { link, peer, dialled, remote } => self.on_link_up(link, peer, dialled, remote),
             Input::LinkDown { link, offence, why } => self.on_link_down(link, offence, why),
             Input::Frame { link, lane, payload } => self.on_frame(link, lane, payload),
             Input::Written { link, lane, bytes } => {

@@ -8,8 +8,11 @@
 //! nodes, 48 places). docs/decisions/0021-inbound-places-kept-for-unaimed-diallers.md has the figures. The dialler
 //! begins with candidates for which it is hash-selected.
 
+use std::time::Duration;
+
 use crate::key::PublicKey;
 use crate::protocol::Config;
+use crate::protocol::context::Reach;
 use crate::protocol::engine::Engine;
 use crate::protocol::failpoint::Failpoint;
 use crate::protocol::limits::LINKS_OF_A_KEY;
@@ -44,6 +47,13 @@ impl Engine {
     /// Takes links with these node keys only, from now on. Links that are up stay.
     pub fn allow_only(&mut self, keys: impl IntoIterator<Item = PublicKey>) {
         self.cx.config.allow = Some(keys.into_iter().collect());
+    }
+
+    /// Tells peers from now on whether others can dial this node, and how often its transport says something on a silent link (zero:
+    /// never). Before: they can't, and never.
+    pub fn set_reach(&mut self, listens: bool, keep_alive: Duration) {
+        let keep_alive_ms = u16::try_from(keep_alive.as_millis()).unwrap_or(u16::MAX);
+        self.cx.reach = Reach { listens, keep_alive_ms };
     }
 
     /// Hands out at most `threads` batches of signatures at once, and one at least. Before: 1.

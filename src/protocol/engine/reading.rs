@@ -26,6 +26,10 @@ impl Engine {
                     last_resort: link.service().is_last_resort(self.cx.now.mono),
                     waiting_verification: self.verifying.waiting_of(link.id()),
                     waiting_bytes: self.verifying.bytes_of(link.id()),
+                    listens: link.hello_said().listens,
+                    sees_us_at: link.hello_said().you,
+                    members: link.hello_said().members,
+                    keep_alive_ms: link.hello_said().keep_alive_ms,
                 })
                 .collect(),
             topics: self

@@ -1,8 +1,10 @@
 //! One link: who is at the other end, what it relays, what it may cost, how well it serves; and the table of all links.
 
+mod greeting;
 mod pauses;
 mod wanted;
 
+pub(in crate::protocol) use greeting::Greeting;
 pub(in crate::protocol) use pauses::Pause;
 
 use crate::protocol::links::service::Service;
@@ -56,6 +58,8 @@ pub(in crate::protocol) struct Link {
     kept: Vec<TopicId>,
     /// The peer's clock, by its hello.
     clock: PeerClock,
+    /// What else that said.
+    said: Greeting,
     budget: Budget,
     /// For the newcomers' bundles that come first over it.
     newcomers: Allowance,
@@ -106,6 +110,7 @@ impl Link {
             topics: Vec::new(),
             kept: Vec::new(),
             clock: PeerClock::default(),
+            said: Greeting::default(),
             budget: Budget::new(config),
             newcomers: Allowance::new(),
             paused: 0,
@@ -384,13 +389,19 @@ impl Link {
         }
     }
 
-    /// The peer has said its hello: what it relays, and what its clock shows.
-    pub(in crate::protocol) fn greeted(&mut self, mut topics: Vec<TopicId>, clock: PeerClock, now: Mono) {
+    /// The peer has said its hello: what it relays, what its clock shows, and what it is.
+    pub(in crate::protocol) fn greeted(
+        &mut self,
+        mut topics: Vec<TopicId>,
+        clock: PeerClock,
+        said: Greeting,
+        now: Mono,
+    ) {
         debug_assert!(self.is_greeting(), "{:?}", self.phase);
         self.phase = Phase::Live { since: now };
         topics.sort_unstable();
         topics.dedup();
-        (self.topics, self.clock) = (topics, clock);
+        (self.topics, self.clock, self.said) = (topics, clock, said);
     }
 
     /// Another link to the same peer is live and stays: nothing more is sent here than what waits, and it will be closed.

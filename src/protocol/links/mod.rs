@@ -11,7 +11,7 @@ pub(super) mod outbox;
 mod service;
 mod table;
 
-pub(super) use link::{Link, Pause};
+pub(super) use link::{Greeting, Link, Pause};
 pub(super) use service::LAST_RESORT;
 pub(super) use table::Links;
 

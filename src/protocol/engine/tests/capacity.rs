@@ -242,7 +242,8 @@ fn one_key_that_connects_again_and_again_takes_no_more_places() {
     let engine = &mut world.nodes[node].engine;
     // When a peer connects 200 times before the first of its links is down.
     for number in 0..200 {
-        engine.handle(now, Input::LinkUp { link: LinkId(1_000 + number), peer, dialled: false });
+        engine
+            .handle(now, Input::LinkUp { link: LinkId(1_000 + number), peer, dialled: false, remote: None });
     }
     // Then it has one link, and another that is being closed for it.
     assert_eq!(engine.links.len(), 2);

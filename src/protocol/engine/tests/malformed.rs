@@ -220,7 +220,7 @@ fn a_redial_before_the_offence_is_known_closes_with_it() {
     let (link, newer) = (LinkId(2 * wire as u64 + 1), LinkId(1_000_001));
     let engine = &mut world.nodes[node].engine;
     let now = engine.cx.now;
-    engine.handle(now, Input::LinkUp { link: newer, peer: key, dialled: false });
+    engine.handle(now, Input::LinkUp { link: newer, peer: key, dialled: false, remote: None });
     while engine.poll().is_some() {}
     // When it does, then the newer link goes too.
     engine.handle(

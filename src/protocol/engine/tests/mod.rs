@@ -24,6 +24,7 @@ mod impostors;
 mod keeping;
 mod limits;
 mod malformed;
+mod members;
 mod own;
 mod passing;
 mod property;

@@ -9,6 +9,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,6 +68,11 @@ enum Happening {
     Validated { node: usize, life: u32, question: ValidationId, verdict: Validation },
     Recorded { node: usize, life: u32, from_ms: u64, until_ms: u64 },
     Stored { node: usize, life: u32, answer: Box<StoreAnswer> },
+}
+
+/// Where the end of a link sees the other one.
+pub(super) fn seen_at(link: LinkId) -> SocketAddr {
+    ([192, 0, 2, 1], 1_000 + link.0 as u16).into()
 }
 
 pub(super) struct World {
@@ -182,7 +188,10 @@ impl World {
         for (end, (side, peer)) in [(dialler, other), (other, dialler)].into_iter().enumerate() {
             let (link, peer, dialled) = (LinkId((2 * wire + end) as u64), self.key_of(peer), end == 0);
             match side {
-                Side::Node(node) => self.handle(node, Input::LinkUp { link, peer, dialled }),
+                Side::Node(node) => {
+                    let remote = Some(seen_at(link));
+                    self.handle(node, Input::LinkUp { link, peer, dialled, remote });
+                }
                 Side::Impostor(at) => self.meets(at, link, peer, dialled),
                 Side::Hostile(_) => {}
             }

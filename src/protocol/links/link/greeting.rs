@@ -1,0 +1,34 @@
+//! What a peer said of itself when it greeted.
+
+use std::net::SocketAddr;
+
+use super::Link;
+use crate::wire::Hello;
+
+/// What a peer said in its hello, beside its topics and its clock: its word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::protocol) struct Greeting {
+    /// Others can dial it.
+    pub(in crate::protocol) listens: bool,
+    /// Where it sees us, if it can tell.
+    pub(in crate::protocol) you: Option<SocketAddr>,
+    /// Live members that it knows; 0 if it knows of none.
+    pub(in crate::protocol) members: u32,
+    /// How often it says something on a silent link, milliseconds; 0 if never.
+    pub(in crate::protocol) keep_alive_ms: u16,
+}
+
+impl Greeting {
+    /// Of this hello.
+    pub(in crate::protocol) fn of(hello: &Hello) -> Self {
+        let Hello { listens, members, keep_alive_ms, .. } = *hello;
+        Self { listens, you: hello.you(), members, keep_alive_ms }
+    }
+}
+
+impl Link {
+    /// What the peer said of itself; nothing before its hello.
+    pub(in crate::protocol) const fn hello_said(&self) -> &Greeting {
+        &self.said
+    }
+}
