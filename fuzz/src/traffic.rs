@@ -19,7 +19,7 @@ use vouchsafe::rumor::{Bundle, BundleId, SignedHeader, seal};
 use vouchsafe::wire::{self, Frame, FrameWriter, Hello, Kind, Lane, MAX_HOPS};
 use vouchsafe::{Config, DownReason, Event, NetworkId, Position, PublicKey, SecretKey, verify};
 
-use crate::seeds::{Seed, history};
+use crate::seeds::{Seed, history, members};
 use crate::world::{NETWORK, START_MS, TOPICS};
 
 /// Who is linked to whom; the place in this list is the link's number on both sides.
@@ -263,6 +263,9 @@ pub fn traffic() -> Vec<Seed> {
     // Questions about the past, and answers that nobody asked for.
     for (_, frame) in history(&served, TOPICS[0].id()) {
         net.lie(false, Lane::History, frame);
+    }
+    for (_, frame) in members() {
+        net.lie(false, Lane::System, frame);
     }
     net.run(Duration::from_millis(50));
 

@@ -1,4 +1,4 @@
-//! One link: a connection, three lanes each way, and the events they cause.
+//! One link: a connection, five lanes each way, and the events they cause.
 //!
 //! ```text
 //!            send ▶ queue ▶ writer ─┐               ┌─ reader ▶ Frames
@@ -62,11 +62,17 @@ impl Link {
             closing: closing_in,
         };
         let mut writers = JoinSet::new();
+        let mut waiting = Vec::with_capacity(Lane::COUNT);
         let lanes = Lane::ALL.map(|lane| {
             let (queue, queue_in) = mpsc::unbounded_channel();
-            writers.spawn(writer.clone().run(lane, queue_in));
+            waiting.push((lane, queue_in));
             queue
         });
+        // A stream that opens at the peer opens those before it, whose numbers are then waited for: so the lane that goes last opens last.
+        waiting.sort_by_key(|(lane, _)| *lane == Lane::History);
+        for (lane, queue_in) in waiting {
+            writers.spawn(writer.clone().run(lane, queue_in));
+        }
         let reader = ReaderContext {
             link: id,
             connection: connection.clone(),

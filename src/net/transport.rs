@@ -16,10 +16,10 @@ use crate::wire::{Lane, MAX_FRAME_LEN};
 /// must not take from another.
 pub(crate) const STREAM_WINDOW: u32 = 256 * 1024;
 
-/// Bytes we keep for one link until the peer acknowledges them. Five lanes' worth, so that four full lanes never use it up
+/// Bytes we keep for one link until the peer acknowledges them. Six lanes' worth, so that five full lanes never use it up
 /// and a lane that stands still can't stop another. Without it a peer that reads fast but acknowledges nothing makes us keep
 /// everything we ever sent.
-pub(crate) const SEND_WINDOW: u64 = 1280 * 1024;
+pub(crate) const SEND_WINDOW: u64 = 1536 * 1024;
 
 /// Streams a peer may have open: its lanes. More would let it keep one window of memory for each.
 pub(crate) const UNI_STREAMS: u32 = Lane::COUNT as u32;

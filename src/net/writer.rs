@@ -18,6 +18,23 @@ const FRAMES_PER_TURN: usize = 256;
 /// and 9.0.
 const COPY_UP_TO: usize = 4 * 1024;
 
+/// The priority of what nobody waits for.
+const LAST: i32 = -2;
+
+/// The priority of what must not wait, which is a byte.
+const FIRST: i32 = 3;
+
+/// Signs of life first, which are few, then control: a pull or a goodbye must not wait behind a megabyte of rumors. Rumors and replies
+/// share fairly, and the past waits for the present.
+const fn priority(lane: Lane) -> i32 {
+    match lane {
+        Lane::System => 2,
+        Lane::Control => 1,
+        Lane::Rumors | Lane::Replies => 0,
+        Lane::History => -1,
+    }
+}
+
 /// How a link closes, for its writers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Closing {
@@ -54,28 +71,33 @@ impl WriterContext {
                 std::future::pending::<()>().await;
             }
         };
-        tokio::select! {
+        let mut stream = None;
+        let ended = tokio::select! {
             biased;
             () = give_up => None,
-            written = self.write_lane(lane, queue) => written.err().map(stopped_by),
+            written = self.write_lane(lane, queue, &mut stream) => Some(written),
+        };
+        if ended.is_none()
+            && let Some(stream) = &stream
+        {
+            // What quinn has of it was to go before the last words.
+            let _ = stream.set_priority(LAST);
         }
+        ended.and_then(Result::err).map(stopped_by)
     }
 
     async fn write_lane(
         &mut self,
         lane: Lane,
         mut queue: mpsc::UnboundedReceiver<Bytes>,
+        opened: &mut Option<SendStream>,
     ) -> Result<(), WriteError> {
-        let mut stream = self.connection.open_uni().await?;
-        // Control first: a pull or a goodbye must not wait behind a megabyte of rumors. Rumors and
-        // replies share fairly, and the past waits for the present.
-        let _ = stream.set_priority(match lane {
-            Lane::Control => 1,
-            Lane::Rumors | Lane::Replies => 0,
-            Lane::History => -1,
-        });
-        // The lane's number goes out at once: a dialler trusts the link from our first byte on.
+        let stream = opened.insert(self.connection.open_uni().await?);
+        // The lane's number goes out at once: a dialler trusts the link from our first byte on, and the peer waits for it no longer than
+        // for a frame.
+        let _ = stream.set_priority(FIRST);
         stream.write_chunk(Bytes::copy_from_slice(&[lane as u8])).await?;
+        let _ = stream.set_priority(priority(lane));
         let mut frames = Vec::new();
         loop {
             tokio::select! {
@@ -85,7 +107,7 @@ impl WriterContext {
                 },
                 _ = self.closing.wait_for(|closing| *closing != Closing::No), if !queue.is_closed() => queue.close(),
             }
-            self.write_frames(lane, &mut stream, &mut frames).await?;
+            self.write_frames(lane, stream, &mut frames).await?;
         }
         // quinn throws away what is not yet sent when a connection is closed. Ending the stream is the one way to be told
         // that all of it arrived.

@@ -55,10 +55,10 @@ impl Actor {
 
     pub(super) fn on_link_closed(&mut self, link: LinkId, why: &LinkClosed) {
         // No pause can slow it any more, and what it has said may be of use.
-        while let Some((lane, payload)) =
-            self.unread.next(link, Lane::Control).or_else(|| self.unread.next(link, Lane::History))
-        {
-            self.handle(Input::Frame { link, lane, payload });
+        for of in [Lane::System, Lane::Control, Lane::History] {
+            while let Some((lane, payload)) = self.unread.next(link, of) {
+                self.handle(Input::Frame { link, lane, payload });
+            }
         }
         self.links.remove(&link);
         self.groups.leave(link);

@@ -30,6 +30,11 @@ pub enum JoinError {
     /// The node relays as many topics as it may.
     #[error("the node already relays {max} topics, the most there may be: leave one first", max = crate::protocol::MAX_TOPICS)]
     TooMany,
+    /// The library itself speaks in a topic of this name and rules.
+    #[error(
+        "the topic \"vouchsafe members\" is the library's own: read `Node::members`, or give your topic another name"
+    )]
+    System,
     /// So many topics were left within the last minutes that one more, left again, could be delivered twice.
     #[error(
         "too many topics were left within the last minutes: join this one in a minute or two, or leave fewer"

@@ -36,6 +36,7 @@ impl Actor {
             Ok(()) => Ok(self.joined(rules, validator)),
             Err(JoinRefusal::TooManyLeft) => Err(JoinError::TooManyLeft),
             Err(JoinRefusal::TooManyKeys { keys, most }) => Err(JoinError::TooManyKeys { keys, most }),
+            Err(JoinRefusal::System) => Err(JoinError::System),
             Err(_) => Err(JoinError::TooMany),
         };
         // Whoever asked may have gone: then the join goes with its answer.

@@ -9,7 +9,7 @@ use crate::net::FramePermit;
 use crate::protocol::LinkId;
 use crate::wire::Lane;
 
-/// By link, what is said of the past apart, each in the order in which it came. Bounded by the permits that they hold: 128 KiB for each
+/// By link, what is said of the past and of members apart, each in the order in which it came. Bounded by the permits that they hold: 128 KiB for each
 /// lane of a link (`net/reader.rs`, `LANE_INBOX`).
 #[derive(Debug, Default)]
 pub(super) struct Unread {
@@ -21,6 +21,7 @@ pub(super) struct Unread {
 enum Paused {
     Living,
     History,
+    System,
 }
 
 impl Paused {
@@ -28,6 +29,7 @@ impl Paused {
         match lane {
             Lane::Control | Lane::Rumors | Lane::Replies => Self::Living,
             Lane::History => Self::History,
+            Lane::System => Self::System,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The whole boundary of the engine: what goes in, what comes out.
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 

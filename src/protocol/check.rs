@@ -7,7 +7,7 @@ use std::fmt::Display;
 use super::limits::{
     FETCHES_QUEUED, LANE_CREDIT, MAX_BANS, MAX_CONVICTED, MAX_LINKS, MAX_OWED, MAX_WAITING,
     MAX_WAITING_BYTES_PER_LINK, MAX_WAITING_PER_LINK, MAX_WANTS, MAX_WANTS_PER_LINK, PUSH_QUEUE,
-    REPLIES_AND_CANCELLED, WANTS_SHARE,
+    REPLIES_AND_CANCELLED, SYSTEM_QUEUE, WANTS_SHARE,
 };
 use crate::wire::{Lane, MAX_FETCH_BYTES, MAX_FRAME_LEN, MAX_HEADERS_PER_FRAME};
 
@@ -74,6 +74,7 @@ impl Default for Caps {
             queued: 2 * PUSH_QUEUE
                 + REPLIES_AND_CANCELLED
                 + FETCHES_QUEUED * (MAX_FETCH_BYTES as usize + MAX_FRAME_LEN)
+                + SYSTEM_QUEUE
                 + Lane::COUNT * (LANE_CREDIT + 2 * MAX_FRAME_LEN),
             bans: MAX_BANS,
             convictions: MAX_CONVICTED,

@@ -7,13 +7,15 @@ use super::random::{Keyed, Random};
 use super::timers::Timers;
 use super::{Action, Config, Counters, Event, Now};
 use crate::key::PublicKey;
-use crate::rumor::NetworkId;
+use crate::rumor::{NetworkId, TopicId};
 
 /// The context of an input.
 #[derive(Debug)]
 pub(super) struct Cx {
     /// The network that all links and topics belong to.
     pub(super) network: NetworkId,
+    /// The topic of members of that network.
+    pub(super) members: TopicId,
     /// Our node key, public half.
     pub(super) node: PublicKey,
     /// The time of the input.
@@ -45,6 +47,11 @@ pub(super) struct Reach {
 }
 
 impl Cx {
+    /// Whether a topic is one that the library itself speaks in, on the system lane.
+    pub(super) fn is_system(&self, topic: &TopicId) -> bool {
+        self.members == *topic
+    }
+
     /// Tells the application.
     pub(super) fn event(&mut self, event: Event) {
         self.actions.push_back(Action::Event(event));

@@ -74,6 +74,12 @@ pub(super) const EVIDENCE_QUEUE: usize = 1024;
 /// (Guess: a second of a fast network, in which a store commits once at least.)
 pub(super) const WAITING_KEEPS: usize = 8 * 1024 * 1024;
 
+/// Bytes of the system lane that wait on a link, at most. Beyond it a record is announced, an announcement left to a resync, and of pulses
+/// those of members that have one waiting are taken.
+pub(super) const SYSTEM_QUEUE: usize = 128 * 1024;
+/// Bytes of the system lane that may be with the transport before more follows: what waits here is replaced by what is newer.
+pub(super) const SYSTEM_AHEAD: usize = 16 * 1024;
+
 /// What newer cells have replaced in a topic of state is kept until the tick of its replacement is so old: as long as any node compares
 /// what was said before that tick.
 pub(super) const DEAD_FOR: Duration = Duration::from_secs(120);
@@ -81,6 +87,21 @@ pub(super) const DEAD_FOR: Duration = Duration::from_secs(120);
 pub(super) const HISTORY_QUEUE: usize = 8;
 /// Bytes of pages that may be with the transport before more of them follow: small frames of the history wait behind them.
 pub(super) const PAGES_AHEAD: usize = 64 * 1024;
+
+// What the system lane of a link may cost: apart from all else, so that no rumor holds up a sign of life
+
+/// Bytes in a second that a link may bring on its system lane, and make us send on it. Some 2 300 pulses. (Guess.)
+pub(super) const SYSTEM_BYTES_PER_S: u64 = 64 * 1024;
+/// The same ahead of that rate. (Guess.)
+pub(super) const SYSTEM_BYTES_BURST: u64 = 256 * 1024;
+/// Signatures in a second that a link may make us check by it. (Guess: as many as nodes that come and go in the largest network.)
+pub(super) const SYSTEM_CHECKS_PER_S: u64 = 64;
+/// The same ahead of that rate. (Guess.)
+pub(super) const SYSTEM_CHECKS_BURST: u64 = 512;
+/// Processor time in a second that it may cost us beside them. (Guess: 2 300 pulses of twenty hashes take 6 ms.)
+pub(super) const SYSTEM_CPU_PER_S: Duration = Duration::from_millis(10);
+/// The same ahead of that rate. (Guess.)
+pub(super) const SYSTEM_CPU_BURST: Duration = Duration::from_millis(40);
 
 // The index of a topic: times, shares
 
@@ -354,4 +375,5 @@ const _: () = assert!(DEBTS_A_ROUND <= MAX_DEBTS && AHEAD_SHARE < 16);
 const _: () =
     assert!(MAX_HOLES < MAX_GAPS && HOLES_OF_AUTHOR <= HOLES_OF_LISTED && HOLES_OF_LISTED <= MAX_HOLES);
 const _: () = assert!(MAX_LATE_PER_LINK <= MAX_LATE && FETCHES_OF_LINK <= FETCHES_REMEMBERED);
+const _: () = assert!(SYSTEM_AHEAD < SYSTEM_QUEUE && SYSTEM_QUEUE < LANE_CREDIT);
 const _: () = assert!(MAX_PLACES >= 2, "one for the rotation, one for hints");

@@ -135,6 +135,8 @@ pub enum JoinRefusal {
     TooManyLeft,
     /// The rules belong to another network.
     OtherNetwork,
+    /// The library itself speaks in this topic.
+    System,
     /// The authors that the topic names may write more keys than this node compares
     /// ([`HistoryConfig::topic_heads`](super::HistoryConfig::topic_heads)).
     TooManyKeys {

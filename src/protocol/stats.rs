@@ -31,6 +31,10 @@ counters! {
     paused_for_budget,
     /// Stage 2: times a link was paused because its signatures were waiting.
     paused_for_verification,
+    /// Stage 2: times the system lane of a link was paused because its own budget was empty.
+    paused_for_system,
+    /// Stage 3: questions about members and signs of life that nobody here could use.
+    members_unheard,
     /// Stage 3: copies of bundles that came in, duplicates included.
     copies_in,
     /// Stage 3: copies of what was already known or in flight.
@@ -225,7 +229,7 @@ pub struct LinkStats {
     /// The peer says that others can dial it.
     pub listens: bool,
     /// Where it says that it sees us.
-    pub sees_us_at: Option<std::net::SocketAddr>,
+    pub sees_us_at: Option<core::net::SocketAddr>,
     /// How many live members it says it knows; 0 if it knows of none.
     pub members: u32,
     /// How often it says something on a silent link, by its word, milliseconds; 0 if never.

@@ -25,6 +25,8 @@ pub(super) enum Timer {
     AnnouncementsDue(LinkId),
     /// a link may be read again, its budget having refilled.
     BudgetRefilled(LinkId),
+    /// the system lane of a link may be read again, its budget having refilled.
+    SystemRefilled(LinkId),
     /// a pulled copy should have come.
     PullOverdue { wanted: WantId, slot: Slot, asked: Mono },
     /// a link that has brought more of what we pulled than it may is asked again.

@@ -13,6 +13,9 @@ pub const MAX_TICK_LEN: u32 = 10_000;
 pub struct TickLen(u32);
 
 impl TickLen {
+    /// A second.
+    pub(crate) const SECOND: Self = Self(1_000);
+
     /// A tick of `millis` milliseconds, or `None` outside 100 ms to 10 s.
     #[must_use]
     pub const fn from_millis(millis: u32) -> Option<Self> {

@@ -3,11 +3,14 @@
 mod allowed;
 mod encoding;
 mod kind;
+mod system;
 
 use std::time::Duration;
 
 use super::{TickLen, id32};
 use crate::key::PublicKey;
+
+pub(crate) use system::members_topic;
 
 pub use kind::{KEPT_BEYOND, Kind, LONGEST_RETENTION, Retention};
 
@@ -213,7 +216,7 @@ impl Topic {
                 Some(keys)
             }
         };
-        let mut rules = RuleSet {
+        let rules = RuleSet {
             network,
             name: self.name.clone(),
             slots_per_tick: self.slots_per_tick,
@@ -225,10 +228,7 @@ impl Topic {
             listed,
             id: TopicId([0; 32]),
         };
-        let mut hasher = blake3::Hasher::new_derive_key("vouchsafe topic v2");
-        hasher.update(&rules.encode());
-        rules.id = TopicId(*hasher.finalize().as_bytes());
-        Ok(rules)
+        Ok(rules.identified())
     }
 }
 
@@ -257,6 +257,14 @@ pub struct RuleSet {
 }
 
 impl RuleSet {
+    /// With the id that commits to them.
+    fn identified(mut self) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("vouchsafe topic v2");
+        hasher.update(&self.encode());
+        self.id = TopicId(*hasher.finalize().as_bytes());
+        self
+    }
+
     /// The id that commits to these rules.
     #[must_use]
     pub const fn id(&self) -> TopicId {

@@ -168,5 +168,6 @@ const fn refusal_code(why: JoinRefusal) -> u8 {
         JoinRefusal::TooManyLeft => 1,
         JoinRefusal::OtherNetwork => 2,
         JoinRefusal::TooManyKeys { .. } => 3,
+        JoinRefusal::System => 4,
     }
 }

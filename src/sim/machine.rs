@@ -23,6 +23,12 @@ pub trait Machine: Debug {
         None
     }
 
+    /// The engine, if it is one, to let it say something.
+    #[cfg(test)]
+    fn engine_mut(&mut self) -> Option<&mut Engine> {
+        None
+    }
+
     /// The engine, if it is one: its counters and gauges are what simulations look at.
     fn engine(&self) -> Option<&Engine> {
         None
@@ -47,6 +53,11 @@ impl Machine for Engine {
     }
 
     fn engine(&self) -> Option<&Engine> {
+        Some(self)
+    }
+
+    #[cfg(test)]
+    fn engine_mut(&mut self) -> Option<&mut Engine> {
         Some(self)
     }
 }

@@ -88,8 +88,8 @@ pub(super) struct End {
     pub(super) late: u64,
     /// Lanes that the machine does not read.
     pub(super) paused: [bool; Lane::COUNT],
-    /// What has come since, in order: on the lanes of the living, and of the history.
-    pub(super) unread: [VecDeque<(Lane, Bytes)>; 2],
+    /// What has come since, in order: on the lanes of the living, of the history, and of the system.
+    pub(super) unread: [VecDeque<(Lane, Bytes)>; 3],
     /// Of each lane, how many bytes of that.
     pub(super) unread_bytes: [usize; Lane::COUNT],
     /// Closed at this end, with a goodbye that is not written yet, for this reason.
@@ -109,7 +109,7 @@ impl End {
             last: [0; Lane::COUNT],
             late: 0,
             paused: [false; Lane::COUNT],
-            unread: [const { VecDeque::new() }; 2],
+            unread: [const { VecDeque::new() }; 3],
             unread_bytes: [0; Lane::COUNT],
             closing: None,
         }
@@ -125,6 +125,7 @@ impl End {
         match lane {
             Lane::Control | Lane::Rumors | Lane::Replies => 0,
             Lane::History => 1,
+            Lane::System => 2,
         }
     }
 

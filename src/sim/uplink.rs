@@ -1,7 +1,7 @@
 //! How the frames of a node leave it, when what it can send is limited.
 //!
 //! What is modelled: one line out, shared by the QUIC connections of the node. quinn sends for one connection after the
-//! other, up to ten datagrams each time; inside a connection the control lane goes first and the two others take turns
+//! other, up to ten datagrams each time; inside a connection the system lane goes first, then the control lane, and those of rumors and replies take turns
 //! (see `net/writer.rs`). A connection takes what is written to it into a buffer (`net/transport.rs`: 1 MiB) and tells
 //! the engine at once; only what does not fit makes the engine wait. So an engine sees the queue of its uplink through
 //! that buffer, as it does in production. Bytes that have left and are not acknowledged also fill it in production;
@@ -157,7 +157,7 @@ impl Uplink {
     pub(super) fn says_goodbye(&mut self, link: LinkId) -> bool {
         let under_way = self.under_way.as_ref().is_some_and(|turn| turn.link == Some(link));
         let Some(backlog) = self.links.get_mut(&link) else { return under_way };
-        for lane in [Lane::Rumors, Lane::Replies, Lane::History] {
+        for lane in [Lane::Rumors, Lane::Replies, Lane::History, Lane::System] {
             if let Some(queue) = backlog.lanes.get_mut(lane.index()) {
                 queue.clear();
             }
@@ -199,6 +199,9 @@ impl Backlog {
             self.lanes.get(lane.index()).is_some_and(|queue| !queue.is_empty()) && !held_up(lane)
         };
         let (rumors, replies) = (waits(Lane::Rumors), waits(Lane::Replies));
+        if waits(Lane::System) {
+            return Some(Lane::System);
+        }
         if waits(Lane::Control) {
             return Some(Lane::Control);
         }

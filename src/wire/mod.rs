@@ -64,6 +64,9 @@ pub const MAX_TOPICS_PER_LINK: usize = 128;
 pub const MAX_TOPICS_PER_FRAME: usize = MAX_TOPICS_PER_LINK;
 /// Largest hop budget with a meaning: 8^4 pushes reach 5 % of 80 000 nodes. Larger values are read as this.
 pub const MAX_HOPS: u8 = 4;
+/// Longest frame of the lane [`System`](Lane::System), bytes of kind and content: an announcement with the most ids. What is urgent waits
+/// behind no more than that.
+pub const MAX_SYSTEM_FRAME: usize = 33 + 33 * MAX_IDS_PER_FRAME;
 /// What a hello says beside its topics, at most, bytes: whether it listens, an address and a port, members, and the keep-alive.
 const HELLO_EXTRA: usize = 1 + 16 + 3 + 5 + 3;
 /// Longest hello, topic-change or goodbye content, bytes: checked before postcard sees it.
@@ -71,10 +74,11 @@ pub const MAX_RARE_LEN: usize =
     64 + 16 + HELLO_EXTRA + 2 * (3 + 32 * MAX_TOPICS_PER_FRAME) + (3 + 33 * MAX_TOPICS_PER_FRAME);
 
 const _: () = assert!(MAX_FRAME_LEN > 2 + HEADER_LEN + 64 + 4 + MAX_BODY as usize);
+const _: () = assert!(MAX_SYSTEM_FRAME > 4 + PULSE_ITEM_LEN * MAX_PULSES);
 const _: () = assert!(MAX_FRAME_LEN > MAX_TELL_LEN + 46 && MAX_TELL_LEN >= 4 + 74 * MAX_HEADS_PER_LIST);
 const _: () = assert!(MAX_FRAME_LEN > 1 + 33 * MAX_IDS_PER_FRAME + 32 && MAX_FRAME_LEN > MAX_RARE_LEN);
 
-/// Which of a link's four streams a frame travels on, so that flow control on one never holds up another.
+/// Which of a link's five streams a frame travels on, so that flow control on one never holds up another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lane {
     /// Hello, announcements, pulls, evidence: small and urgent.
@@ -85,13 +89,16 @@ pub enum Lane {
     Replies = 2,
     /// What was said before: comparing, fetching, and the bundles that were fetched.
     History = 3,
+    /// Signs of life, and all that is said of members: before everything else.
+    System = 4,
 }
 
 impl Lane {
     /// Every lane, by index.
-    pub const ALL: [Self; Self::COUNT] = [Self::Control, Self::Rumors, Self::Replies, Self::History];
+    pub const ALL: [Self; Self::COUNT] =
+        [Self::Control, Self::Rumors, Self::Replies, Self::History, Self::System];
     /// How many lanes there are.
-    pub const COUNT: usize = 4;
+    pub const COUNT: usize = 5;
 
     /// Its number, which is also the first byte of its stream.
     pub const fn index(self) -> usize {
@@ -105,6 +112,7 @@ impl Lane {
             1 => Some(Self::Rumors),
             2 => Some(Self::Replies),
             3 => Some(Self::History),
+            4 => Some(Self::System),
             _ => None,
         }
     }

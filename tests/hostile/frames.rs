@@ -110,6 +110,13 @@ async fn frames_out_of_order_close_the_link_without_blame() {
         ("rumors on the control lane", true, Lane::Control, Bytes::from(pushed(0, good.encoded()))),
         ("control frames on the lane of rumors", true, Lane::Rumors, pull.clone()),
         ("a second hello", true, Lane::Control, again),
+        (
+            "a sign of life on the control lane",
+            true,
+            Lane::Control,
+            wire::members_ask(&wire::MembersAsk::First),
+        ),
+        ("control frames on the system lane", true, Lane::System, pull.clone()),
         ("a pull before hello", false, Lane::Control, pull),
     ];
     for (what, greeted, lane, payload) in cases {

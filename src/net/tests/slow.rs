@@ -82,18 +82,23 @@ async fn line(from: &UdpSocket, to: &UdpSocket, rate: usize) {
     }
 }
 
-#[tokio::test]
-async fn large_frame_crosses_a_line_of_5_kb_a_second_and_holds_up_no_link() {
+/// Two ends of a link over a line of so many bytes a second each way, whose time is paused; and what drives it.
+async fn over_a_line(rate: usize) -> (Side, Side, tokio::task::JoinHandle<((), ())>, [Endpoint; 2]) {
     let (a, b) = (endpoint(1), endpoint(2));
     let (near, far) = (UdpSocket::bind(ANY).await.unwrap(), UdpSocket::bind(ANY).await.unwrap());
     far.connect(b.local_addr().unwrap()).await.unwrap();
     near.connect(a.local_addr().unwrap()).await.unwrap();
     let addr = near.local_addr().unwrap();
-    let both = tokio::spawn(async move { tokio::join!(line(&near, &far, 5_000), line(&far, &near, 5_000)) });
+    let both = tokio::spawn(async move { tokio::join!(line(&near, &far, rate), line(&far, &near, rate)) });
     tokio::time::pause();
     let (dialled, accepted) = tokio::join!(a.connect(key(2).public(), addr), b.accept());
-    let mut from = Side::new(1, dialled.unwrap());
-    let mut to = Side::new(2, accepted.unwrap().unwrap());
+    let (from, to) = (Side::new(1, dialled.unwrap()), Side::new(2, accepted.unwrap().unwrap()));
+    (from, to, both, [a, b])
+}
+
+#[tokio::test]
+async fn large_frame_crosses_a_line_of_5_kb_a_second_and_holds_up_no_link() {
+    let (mut from, mut to, both, _keep) = over_a_line(5_000).await;
     let began = Instant::now();
     from.link.send(Lane::Replies, Bytes::from(vec![1; 60_000]));
     from.link.send(Lane::Rumors, Bytes::from_static(b"small"));
@@ -105,5 +110,36 @@ async fn large_frame_crosses_a_line_of_5_kb_a_second_and_holds_up_no_link() {
     assert_eq!(heard[1].len(), 60_000);
     assert!(began.elapsed() > FRAME_DEADLINE, "that was not slow: {:?}", began.elapsed());
     while let Ok(LinkEvent::Written { .. }) = timeout(Duration::from_millis(10), from.next()).await {}
+    both.abort();
+}
+
+#[tokio::test]
+async fn signs_of_life_go_before_all_else() {
+    let (from, mut to, both, _keep) = over_a_line(50_000).await;
+    for lane in [Lane::Control, Lane::Rumors, Lane::Replies, Lane::History] {
+        from.link.send(lane, Bytes::from(vec![1; 100_000]));
+    }
+    // They are with the transport, and eight seconds of the line.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    from.link.send(Lane::System, Bytes::from_static(b"alive"));
+    let began = Instant::now();
+    let first = timeout(Duration::from_secs(60), to.frames()).await.expect("a frame arrives");
+    assert_eq!(first, (Lane::System, vec![Bytes::from_static(b"alive")]));
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    both.abort();
+}
+
+#[tokio::test]
+async fn last_words_go_before_signs_of_life_that_wait() {
+    let (from, to, both, _keep) = over_a_line(50_000).await;
+    // Four seconds of the line, where a link that closes has one.
+    (0..25).for_each(|_| assert!(from.link.send(Lane::System, Bytes::from(vec![1; 8_000]))));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    from.link.send(Lane::Control, Bytes::from_static(b"proof"));
+    from.link.close(7, "goodbye");
+    // (The line may lose what comes after them.)
+    let ((_, ours), (frames, _)) = tokio::join!(from.until_closed(), to.until_closed());
+    assert_eq!(ours, LinkClosed::ByUs);
+    assert!(frames.contains(&(Lane::Control, Bytes::from_static(b"proof"))), "{} frames", frames.len());
     both.abort();
 }

@@ -13,14 +13,18 @@ use crate::protocol::timers::Timer;
 use crate::protocol::topics::entry::Entry;
 use crate::protocol::topics::window::{Taker, Unclaimed};
 use crate::protocol::verification::questions::Waiting;
-use crate::protocol::verification::queue::Work;
+use crate::protocol::verification::work::Work;
 use crate::protocol::{Action, BatchId, Event, LinkId, Offence, Validation, ValidationId, VerifyJob};
 use crate::rumor::{Bundle, BundleId, EVIDENCE_LEN, Evidence, TopicId};
 use crate::wire;
 
 impl Engine {
     pub(super) fn on_verdicts(&mut self, batch: BatchId, verdicts: &[bool]) {
-        let finished = self.verifying.finish(batch).or_else(|| self.late_verifying.finish(batch));
+        let finished = self
+            .system_verifying
+            .finish(batch)
+            .or_else(|| self.verifying.finish(batch))
+            .or_else(|| self.late_verifying.finish(batch));
         let Some(work) = finished else { return };
         // A driver that answers too few has not verified: that is no, but no offence either, so those are asked again.
         let verdicts = verdicts.iter().copied().map(Some).chain(std::iter::repeat(None));

@@ -9,7 +9,8 @@ use crate::protocol::links::Sender;
 use crate::protocol::links::allowance::Allowance;
 use crate::protocol::linkset::Slot;
 use crate::protocol::time::Mono;
-use crate::rumor::Header;
+use crate::protocol::verification::work::Work;
+use crate::rumor::{Header, TopicId};
 
 /// What one signature costs when it is checked alone, the worst case.
 const SIGNATURE_COST: Duration = Duration::from_micros(60);
@@ -18,6 +19,10 @@ impl Engine {
     /// Whether a bundle's signature costs its link more. Authors have an allowance each, and newcomers of an open topic one for
     /// each link that brings them, since keys cost nothing.
     pub(super) fn is_surcharged(&mut self, sender: Sender, header: &Header) -> bool {
+        if self.cx.is_system(&header.topic) {
+            // Its signatures have a rate of their own.
+            return false;
+        }
         let (own, others) = self.verifying.unjudged(sender.link);
         if !others {
             return false;
@@ -41,12 +46,25 @@ impl Engine {
         Some((window.authors_mut().allowance(&header.author, link.newcomers_mut(), now), now))
     }
 
-    /// Puts a signature on a link's bill.
-    pub(super) fn charge_signature(&mut self, link: LinkId, surcharged: bool) {
+    /// Puts a signature of a topic on a link's bill.
+    pub(super) fn charge_signature(&mut self, link: LinkId, topic: &TopicId, surcharged: bool) {
         let now = self.cx.now.mono;
         if let Some(link) = self.links.get_mut(link) {
             let factor = if surcharged { SURCHARGE } else { 1 };
-            link.budget_mut().charge_cpu(now, SIGNATURE_COST.saturating_mul(factor));
+            link.bill_mut(topic).charge_signature(now, SIGNATURE_COST.saturating_mul(factor));
+        }
+    }
+
+    /// The same of one that has the usual price, whatever it is of.
+    pub(super) fn charge_work(&mut self, link: LinkId, work: &Work) {
+        match work.topic() {
+            Some(topic) => self.charge_signature(link, topic, false),
+            None => {
+                let now = self.cx.now.mono;
+                if let Some(link) = self.links.get_mut(link) {
+                    link.budget_mut().charge_signature(now, SIGNATURE_COST);
+                }
+            }
         }
     }
 }

@@ -4,13 +4,13 @@
 
 use crate::protocol::Config;
 use crate::protocol::engine::Engine;
-use crate::protocol::limits::MAX_LINKS;
+use crate::protocol::limits::{MAX_LINKS, MAX_WAITING_PER_LINK};
 use crate::protocol::links::Pause;
 use crate::protocol::timers::Timer;
 use crate::protocol::timers::WantId;
 
 use crate::protocol::check::{Caps, Recount};
-use crate::wire::Lane;
+use crate::wire::{Lane, MAX_BUNDLES_PER_FRAME};
 
 impl Engine {
     /// The first gauge that is above its cap, in a sentence.
@@ -50,10 +50,10 @@ impl Engine {
         let mut recount = Recount::default();
         self.links.check(&mut recount);
         self.check_wants(&mut recount);
-        self.verifying.check(&mut recount);
-        self.late_verifying.check(&mut recount);
-        let idle = self.verifying.under_way() + self.late_verifying.under_way() == 0;
-        let waits = self.verifying.total() + self.late_verifying.total() > 0;
+        let queues = [&self.verifying, &self.late_verifying, &self.system_verifying];
+        queues.iter().for_each(|queue| queue.check(&mut recount));
+        let idle = queues.iter().all(|queue| queue.under_way() == 0);
+        let waits = queues.iter().any(|queue| queue.total() > 0);
         recount.holds(!(idle && waits), "signatures wait and none is being verified");
         self.asker.check(&mut recount);
         self.check_pauses(&mut recount);
@@ -76,6 +76,8 @@ impl Engine {
         recount.same("wanted ids", self.wants.len(), 0);
         recount.same("signatures waiting", self.verifying.total(), 0);
         recount.same("signatures under way", self.verifying.under_way(), 0);
+        let of_members = self.system_verifying.total() + self.system_verifying.under_way();
+        recount.same("signatures of members", of_members, 0);
         recount.same("late signatures", self.late_verifying.total() + self.late_verifying.under_way(), 0);
         recount.same("bundles with the validators", self.questions.len(), 0);
         recount.holds(self.publisher.is_idle(), "a publish request waits");
@@ -108,7 +110,11 @@ impl Engine {
     pub fn weight(&self) -> usize {
         let entries =
             self.topics.values().chain(self.left.windows()).map(|window| window.len()).sum::<usize>();
-        let others = self.wants.len() + self.verifying.total() + self.cx.timers.len() + self.evidence.len();
+        let others = self.wants.len()
+            + self.verifying.total()
+            + self.system_verifying.total()
+            + self.cx.timers.len()
+            + self.evidence.len();
         entries + others + self.repair.weight() + self.asker.weight()
     }
 
@@ -146,13 +152,25 @@ impl Engine {
         for link in self.links.iter().filter(|link| !link.is_closing()) {
             let peer = link.peer().short();
             let judged = !link.is_paused(Pause::Verification) || self.verifying.is_busy();
+            let system = !link.is_paused(Pause::SystemVerification) || self.system_verifying.is_busy();
             let late = !link.is_paused(Pause::History) || self.late_verifying.is_busy();
-            recount.holds(judged && late, format_args!("{peer} is not read, and no verdict is awaited"));
-            let refills = || self.cx.timers.iter().any(|timer| *timer == Timer::BudgetRefilled(link.id()));
             recount.holds(
-                !link.is_paused(Pause::Budget) || refills(),
-                format_args!("{peer} is not read, and no timer will read it again"),
+                judged && system && late,
+                format_args!("{peer} is not read, and no verdict is awaited"),
             );
+            let most = MAX_WAITING_PER_LINK + MAX_BUNDLES_PER_FRAME;
+            let waiting = self.system_verifying.waiting_of(link.id());
+            recount.holds(waiting <= most, format_args!("{waiting} signatures of members wait of {peer}"));
+            let id = link.id();
+            for (why, refilled) in
+                [(Pause::Budget, Timer::BudgetRefilled(id)), (Pause::System, Timer::SystemRefilled(id))]
+            {
+                let refills = || self.cx.timers.iter().any(|timer| *timer == refilled);
+                recount.holds(
+                    !link.is_paused(why) || refills(),
+                    format_args!("{peer} is not read, and no timer will read it again"),
+                );
+            }
         }
     }
 }

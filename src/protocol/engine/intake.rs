@@ -1,121 +1,36 @@
 //! Intake: the order of checks, cheap before expensive, each with a bound. The numbers are those of the counters in `stats`;
-//! row 1 (frame length) is the transport's, row 7 is `verifying`, rows 8 to 11 are `accept` and `spread`.
+//! row 1 (frame length) is the transport's, row 2 is `frames`, row 7 is `verifying`, rows 8 to 11 are `accept` and `spread`.
 
 use crate::protocol::links::Sender;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::key::PublicKey;
 use crate::protocol::engine::Engine;
 use crate::protocol::failpoint::Failpoint;
-use crate::protocol::links::Pause;
 use crate::protocol::linkset::Slot;
 use crate::protocol::time::Mono;
 use crate::protocol::topics::entry::{Copy, Entry, Stage};
 use crate::protocol::topics::window::{Taker, Unclaimed, Unfit};
-use crate::protocol::verification::queue::Work;
-use crate::protocol::{FRAME_OVERHEAD, LinkId, Offence};
+use crate::protocol::verification::work::Work;
+use crate::protocol::{LinkId, Offence};
 use crate::rumor::{Bundle, BundleId, Evidence, SignedHeader, TopicId};
-use crate::wire::{DecodeError, Frame, Kind, Lane, RawBundle, Reason};
+use crate::wire::{Lane, RawBundle};
 
-/// What a frame costs us before anything in it is looked at (measured: decoding and dispatch, rounded up).
-const FRAME_COST: Duration = Duration::from_micros(2);
 /// What looking at one copy costs, or at 32 bytes of a control frame, which name an id, a topic or a part of a header: a
 /// hash of 154 bytes at most, and a look-up.
-const ITEM_COST: Duration = Duration::from_micros(1);
+pub(super) const ITEM_COST: Duration = Duration::from_micros(1);
 
 /// What one body costs, however short: two hashes (a guess: not measured yet).
 const BODY_COST: Duration = Duration::from_nanos(250);
 
 impl Engine {
-    pub(super) fn on_frame(&mut self, id: LinkId, lane: Lane, payload: Bytes) {
-        let Some(slot) = self.links.slot_of(id) else { return };
-        let now = self.cx.now.mono;
-        let Some(link) = self.links.at_mut(slot) else { return };
-        if link.is_closing() {
-            return;
-        }
-        link.brings_frame(now);
-        let sender = link.sender();
-        self.cx.counters.frames_in += 1;
-        self.cx.counters.bytes_in += payload.len() as u64;
-        // Row 2. Replies and pages are charged one by one, since what we asked for is paced by how much may be owed to us.
-        let is_page = lane == Lane::History && payload.first() == Some(&(Kind::Bundles as u8));
-        let charged = if lane == Lane::Replies || is_page { 0 } else { payload.len() };
-        link.budget_mut().charge_bytes(now, charged.saturating_add(FRAME_OVERHEAD) as u64);
-        let looked_at = matches!(lane, Lane::Control | Lane::History) && !is_page;
-        let items = if looked_at { payload.len().div_ceil(32) as u32 } else { 0 };
-        link.budget_mut().charge_cpu(now, FRAME_COST.saturating_add(ITEM_COST.saturating_mul(items)));
-        let (greeted, bytes) = (link.was_live(), payload.len());
-        match Frame::decode(payload) {
-            Err(DecodeError::Evidence(_)) => self.offence(id, sender.peer, Offence::BogusEvidence),
-            Err(_) => self.offence(id, sender.peer, Offence::Undecodable),
-            Ok(Frame::Bundles(bundles)) if matches!(lane, Lane::Rumors | Lane::Replies) => {
-                for raw in bundles {
-                    // An earlier bundle of the frame may have closed the link.
-                    if self.links.at(slot).is_none_or(|link| link.is_closing()) {
-                        return;
-                    }
-                    match raw {
-                        Ok(raw) => self.on_copy(sender, lane, raw),
-                        Err(_) => self.offence(id, sender.peer, Offence::Undecodable),
-                    }
-                }
-            }
-            Ok(Frame::Hello(hello)) if lane == Lane::Control => self.on_hello(slot, hello),
-            Ok(Frame::Goodbye(_)) if lane == Lane::Control => {}
-            Ok(frame) if lane == Lane::Control && greeted && !matches!(frame, Frame::Bundles(_)) => {
-                self.on_control(sender, frame);
-            }
-            Ok(frame) if lane == Lane::History && greeted => self.on_history(sender, frame, bytes),
-            // Bundles on the control lane, control frames on others, or anything before hello on its own lane.
-            Ok(_) => self.close(id, Reason::OutOfOrder),
-        }
-        self.check_budget(id, false);
-        if self.verifying.is_full(id) {
-            self.cx.counters.paused_for_verification += 1;
-            self.pause(id, Pause::Verification);
-        }
-    }
-
-    fn on_control(&mut self, sender: Sender, frame: Frame) {
-        match frame {
-            Frame::Topics(change) => self.on_topics(sender.slot, change),
-            Frame::Announce(announced) => self.on_announce(sender, announced),
-            Frame::Headers(headers) => {
-                for signed in headers {
-                    if self.links.at(sender.slot).is_none_or(|link| link.is_closing()) {
-                        return;
-                    }
-                    self.on_header(sender, signed);
-                }
-            }
-            Frame::Pull(ids) => self.on_pull(sender, ids),
-            Frame::Gone(ids) => self.on_gone(sender, ids),
-            Frame::Cancel(ids) => self.on_cancel(sender, ids),
-            Frame::Evidence(evidence) => self.on_evidence(sender, evidence),
-            Frame::Bundles(_)
-            | Frame::Ask(_)
-            | Frame::Tell(_)
-            | Frame::Fetch(_)
-            | Frame::Page(_)
-            | Frame::More(_)
-            | Frame::Pulses(_)
-            | Frame::MembersAsk(_)
-            | Frame::Stop(_) => self.close(sender.link, Reason::OutOfOrder),
-            // Taken care of before.
-            Frame::Hello(_) | Frame::Goodbye(_) => {}
-        }
-    }
-
     /// A copy of a bundle, pushed or pulled.
-    fn on_copy(&mut self, sender: Sender, lane: Lane, raw: RawBundle) {
+    pub(super) fn on_copy(&mut self, sender: Sender, lane: Lane, raw: RawBundle) {
         let now = self.cx.now.mono;
         self.cx.counters.copies_in += 1;
         if let Some(link) = self.links.at_mut(sender.slot) {
             link.brings_copy();
-            link.budget_mut().charge_cpu(now, ITEM_COST);
+            link.bill_mut(&raw.signed.header.topic).charge_cpu(now, ITEM_COST);
         }
         let id = raw.id;
         let header = raw.signed.header;
@@ -174,7 +89,12 @@ impl Engine {
                 entry.put_body(bundle);
                 entry.may_go_as_far_as(hops);
                 if let Some(first) = entry.first_copy() {
-                    self.verifying.add_bytes(first.link, &id, header.bytes);
+                    let queue = if self.cx.is_system(&header.topic) {
+                        &mut self.system_verifying
+                    } else {
+                        &mut self.verifying
+                    };
+                    queue.add_bytes(first.link, &id, header.bytes);
                 }
             }
         }
@@ -206,7 +126,7 @@ impl Engine {
     }
 
     /// A whole signed header, announced in a hold-back topic.
-    fn on_header(&mut self, sender: Sender, signed: SignedHeader) {
+    pub(super) fn on_header(&mut self, sender: Sender, signed: SignedHeader) {
         let id = signed.header.id();
         let topic = signed.header.topic;
         match self.known(&topic, &id, sender.slot, false) {
@@ -264,7 +184,7 @@ impl Engine {
         entry
             .filter(|entry| !entry.has_body())
             .and_then(Entry::first_copy)
-            .is_some_and(|first| self.verifying.takes_bytes(first.link))
+            .is_some_and(|first| self.queue_of(topic).takes_bytes(first.link))
     }
 
     /// Row 4: lengths, rules of the topic, body hashes. Whoever sends what fails has not checked it.
@@ -278,7 +198,7 @@ impl Engine {
         if let Some(link) = self.links.at_mut(sender.slot) {
             let hashes =
                 BODY_COST.saturating_mul(header.count.into()).saturating_add(hash_cost(raw.encoded.len()));
-            link.budget_mut().charge_cpu(self.cx.now.mono, hashes);
+            link.bill_mut(&topic).charge_cpu(self.cx.now.mono, hashes);
         }
         let Ok(bundle) = raw.check() else {
             self.offence(sender.link, sender.peer, Offence::BodyMismatch);
@@ -373,7 +293,7 @@ impl Engine {
 
     fn queue_entry(&mut self, sender: Sender, topic: TopicId, id: BundleId, mut entry: Entry) {
         let surcharged = self.is_surcharged(sender, entry.header());
-        self.charge_signature(sender.link, surcharged);
+        self.charge_signature(sender.link, &topic, surcharged);
         if surcharged {
             self.cx.counters.surcharged += 1;
             // Announced and not pushed: others ask for it when they have room.
@@ -389,11 +309,11 @@ impl Engine {
             {
                 return self.convict(*evidence, None);
             }
-            self.verifying.add(sender.link, work);
+            self.queue_for(&work).add(sender.link, work);
         }
     }
 
-    fn on_evidence(&mut self, sender: Sender, evidence: Box<Evidence>) {
+    pub(super) fn on_evidence(&mut self, sender: Sender, evidence: Box<Evidence>) {
         let author = evidence.author();
         if let Some(conviction) = self.evidence.get_mut(&author) {
             let known = conviction.is_known_to(sender.slot);
@@ -418,14 +338,14 @@ impl Engine {
 
     /// Row 7: puts a signature in the sender's queue and on its bill.
     pub(super) fn queue_signature(&mut self, link: LinkId, work: Work) {
-        self.charge_signature(link, false);
-        self.verifying.add(link, work);
+        self.charge_work(link, &work);
+        self.queue_for(&work).add(link, work);
     }
 
     /// The same, before what waits of that link.
     pub(super) fn queue_signature_first(&mut self, link: LinkId, work: Work) {
-        self.charge_signature(link, false);
-        self.verifying.add_first(link, work);
+        self.charge_work(link, &work);
+        self.queue_for(&work).add_first(link, work);
     }
 
     pub(super) fn mono(&self) -> Mono {

@@ -14,6 +14,9 @@ use crate::rumor::{BundleId, RuleSet, TopicId};
 impl Engine {
     /// Why a topic can't be joined now, if it can't.
     fn join_refusal(&self, rules: &RuleSet) -> Option<JoinRefusal> {
+        if rules.is_system() {
+            return Some(JoinRefusal::System);
+        }
         if self.topics.contains_key(&rules.id()) {
             return None;
         }
@@ -38,9 +41,14 @@ impl Engine {
         let result = self.join_refusal(&rules).map_or(Ok(()), Err);
         // First of all: what follows may already ask the driver about bundles of the topic.
         self.cx.actions.push_back(Action::Joined { topic, result });
-        if result.is_err() {
-            return;
+        if result.is_ok() {
+            self.join(rules, deliver, validate, keep);
         }
+    }
+
+    /// Joins a topic, for the application or for ourselves.
+    pub(super) fn join(&mut self, rules: Arc<RuleSet>, deliver: bool, validate: bool, keep: KeepOptions) {
+        let topic = rules.id();
         let kept = rules.is_kept();
         if kept {
             self.begin_keeping(&rules, keep);

@@ -1,6 +1,6 @@
 //! Links come and go: admission, hello, topics, clocks, stalls, goodbye.
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +8,9 @@ use crate::key::PublicKey;
 use crate::protocol::engine::Engine;
 use crate::protocol::limits::{EVIDENCE_QUEUE, HELLO_DEADLINE, STALL_DEADLINE, STRANGERS_A_ROUND};
 use crate::protocol::links::clock::PeerClock;
-use crate::protocol::links::{Greeting, Link, Pause};
+use crate::protocol::links::{Greeting, Link};
 use crate::protocol::linkset::Slot;
 use crate::protocol::repair::KeptTopic;
-use crate::protocol::timers::Timer;
 use crate::protocol::topics::window::Window;
 use crate::protocol::{Action, DownReason, Event, LinkId, Offence};
 use crate::rumor::{EVIDENCE_LEN, RuleSet, TopicId};
@@ -48,7 +47,17 @@ impl Engine {
         };
         let (config, keyed) = (&self.cx.config, self.cx.keyed);
         let hash_selected = config.is_hash_selected(&self.cx.network, &peer, &self.cx.node);
-        let mut link = Link::new(id, slot, peer, dialled, hash_selected, self.cx.now.mono, config, keyed);
+        let mut link = Link::new(
+            id,
+            slot,
+            peer,
+            dialled,
+            hash_selected,
+            self.cx.now.mono,
+            config,
+            keyed,
+            self.cx.members,
+        );
         link.outbox_mut().frame(wire::hello(&self.greeting(remote)));
         self.links.insert(link);
         self.cx.dirty.insert(slot);
@@ -261,11 +270,11 @@ impl Engine {
         self.cx.topology += 1;
         self.cx.dirty.remove(link.slot());
         self.repair.server_mut().leaves(link.slot());
-        if self.verifying.is_crowded() {
-            // What a link left behind is as good as any, unless links that come and go would fill the queue.
-            for work in self.verifying.remove_link(id) {
-                self.drop_work(id, &work);
-            }
+        // What a link left behind is as good as any, unless links that come and go would fill the queue.
+        let crowded = [&mut self.verifying, &mut self.system_verifying]
+            .map(|queue| if queue.is_crowded() { queue.remove_link(id) } else { Vec::new() });
+        for work in crowded.into_iter().flatten() {
+            self.drop_work(id, &work);
         }
         self.asks_link_no_more(link.slot());
         self.wants.forget_starved(link.slot());
@@ -327,7 +336,8 @@ impl Engine {
     /// Nothing that a link still has waiting is verified.
     fn drop_all_work(&mut self, id: LinkId) {
         let late = self.late_verifying.remove_link(id);
-        for work in self.verifying.remove_link(id).into_iter().chain(late) {
+        let of_system = self.system_verifying.remove_link(id);
+        for work in self.verifying.remove_link(id).into_iter().chain(of_system).chain(late) {
             self.drop_work(id, &work);
         }
     }
@@ -408,37 +418,5 @@ impl Engine {
     pub(super) fn resync_all(&mut self, slot: Slot) {
         let topics: Vec<_> = self.topics.keys().copied().collect();
         self.resync(slot, &topics);
-    }
-
-    /// Stops reading from a link whose budget is empty, or reads again if it has refilled.
-    pub(super) fn check_budget(&mut self, id: LinkId, refilled: bool) {
-        let now = self.cx.now.mono;
-        let Some(link) = self.links.get_mut(id) else { return };
-        match link.budget().overdrawn_until(now) {
-            // Frames that were on their way when reading stopped: the timer is running.
-            Some(_) if link.is_paused(Pause::Budget) && !refilled => {}
-            Some(until) => {
-                // At least a millisecond, or a link just over its budget would be paused for every frame.
-                let until = until.max(now.plus(Duration::from_millis(1)));
-                self.cx.timers.set(until, Timer::BudgetRefilled(id));
-                if !link.is_paused(Pause::Budget) {
-                    self.cx.counters.paused_for_budget += 1;
-                    self.pause(id, Pause::Budget);
-                }
-            }
-            None => self.resume(id, Pause::Budget),
-        }
-    }
-
-    pub(super) fn pause(&mut self, id: LinkId, why: Pause) {
-        let Some(link) = self.links.get_mut(id) else { return };
-        let lanes = link.pause(why).map(|lane| Action::PauseReading(id, lane));
-        self.cx.actions.extend(lanes);
-    }
-
-    pub(super) fn resume(&mut self, id: LinkId, why: Pause) {
-        let Some(link) = self.links.get_mut(id) else { return };
-        let lanes = link.resume(why).map(|lane| Action::ResumeReading(id, lane));
-        self.cx.actions.extend(lanes);
     }
 }

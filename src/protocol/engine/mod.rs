@@ -8,6 +8,7 @@ mod clock;
 mod debts;
 mod dialling;
 mod duplicates;
+mod frames;
 mod health;
 mod history;
 mod intake;
@@ -16,6 +17,7 @@ mod keeping;
 mod lifecycle;
 mod members;
 mod passing;
+mod pausing;
 mod places;
 mod presence;
 mod publishing;
@@ -40,8 +42,8 @@ use crate::key::{PublicKey, SecretKey};
 use crate::protocol::condition::Condition;
 use crate::protocol::context::{Cx, Reach};
 use crate::protocol::evidence::EvidencePool;
-use crate::protocol::links::Links;
 use crate::protocol::links::bans::Bans;
+use crate::protocol::links::{Links, Pause};
 use crate::protocol::linkset::LinkSet;
 use crate::protocol::publisher::{Publisher, Request};
 use crate::protocol::pulls::Wants;
@@ -54,7 +56,7 @@ use crate::protocol::topics::window::Window;
 use crate::protocol::verification::questions::Questions;
 use crate::protocol::verification::queue::VerifyQueue;
 use crate::protocol::{Action, Config, Counters, Event, Input, Mono, Now, PublishError, UsedPositions};
-use crate::rumor::{Evidence, NetworkId, RuleSet, TopicId};
+use crate::rumor::{Evidence, NetworkId, RuleSet, TopicId, members_topic};
 pub use repair::RepairProgress;
 
 /// How often bodies and generations are looked at for expiry.
@@ -90,6 +92,8 @@ pub struct Engine {
     topics: BTreeMap<TopicId, Window>,
     left: Left,
     verifying: VerifyQueue,
+    /// Signatures of what is said of members: before all others.
+    system_verifying: VerifyQueue,
     questions: Questions,
     wants: Wants,
     redundancy: Redundancy,
@@ -121,6 +125,7 @@ impl Engine {
             topics: BTreeMap::new(),
             left: Left::new(keyed),
             verifying: VerifyQueue::new(keyed),
+            system_verifying: VerifyQueue::of_system(keyed),
             questions: Questions::new(keyed),
             wants: Wants::new(keyed),
             redundancy: Redundancy::default(),
@@ -134,6 +139,7 @@ impl Engine {
             closed: false,
             cx: Cx {
                 network: setup.network,
+                members: members_topic(setup.network).id(),
                 node: setup.node,
                 now,
                 config: setup.config,
@@ -190,6 +196,8 @@ impl Engine {
             Input::Read { topic } => self.on_read(topic),
             Input::Undelivered { topic, id } => self.on_undelivered(topic, &id),
             Input::StopReading { topic } => self.on_stop_reading(topic),
+            // (The topic of members is no application's.)
+            Input::Leave { topic } if self.cx.is_system(&topic) => {}
             Input::Leave { topic } => self.on_leave(topic),
             Input::Recorded { from_ms, until_ms } => self.on_recorded(from_ms, until_ms),
             Input::RecordFailed { why } => self.on_record_failed(why),
@@ -244,7 +252,8 @@ impl Engine {
                         self.cx.dirty.insert(slot);
                     }
                 }
-                Timer::BudgetRefilled(link) => self.check_budget(link, true),
+                Timer::BudgetRefilled(link) => self.check_bill(link, Pause::Budget, true),
+                Timer::SystemRefilled(link) => self.check_bill(link, Pause::System, true),
                 Timer::PullOverdue { wanted, slot, asked } => self.on_pull_overdue(wanted, slot, asked),
                 Timer::PullsAllowed(link) => self.on_pulls_allowed(link),
                 Timer::RestOver(wanted) => self.ask(wanted),

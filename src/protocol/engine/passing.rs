@@ -10,7 +10,7 @@ use crate::protocol::LinkId;
 use crate::protocol::engine::Engine;
 use crate::protocol::links::Sender;
 use crate::protocol::linkset::LinkSet;
-use crate::protocol::verification::queue::Work;
+use crate::protocol::verification::work::Work;
 use crate::rumor::{BundleId, SignedHeader, TopicId};
 
 impl Engine {
@@ -22,10 +22,11 @@ impl Engine {
             return;
         }
         let surcharged = self.is_surcharged(sender, header);
-        self.charge_signature(sender.link, surcharged);
+        self.charge_signature(sender.link, &header.topic, surcharged);
         self.cx.counters.surcharged += u64::from(surcharged);
         let (signed, peer) = (Box::new(*signed), sender.peer);
-        self.verifying.add(sender.link, Work::Header { signed, id, peer });
+        let work = Work::Header { signed, id, peer };
+        self.queue_for(&work).add(sender.link, work);
     }
 
     /// A header without a place is genuine: it convicts its author, or is passed on.

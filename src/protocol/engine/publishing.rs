@@ -36,7 +36,8 @@ impl Engine {
         if self.closed {
             return Some(PublishError::Closed);
         }
-        let Some(window) = self.topics.get(topic) else { return Some(PublishError::NotJoined(*topic)) };
+        let window = self.topics.get(topic).filter(|_| !self.cx.is_system(topic));
+        let Some(window) = window else { return Some(PublishError::NotJoined(*topic)) };
         let (len, max, author) = (body.len(), window.rules().max_body(), self.publisher.author());
         if len > max as usize {
             return Some(PublishError::TooLarge { len, max });

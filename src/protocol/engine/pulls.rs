@@ -25,12 +25,13 @@ const SLOWEST_LINE: Duration = Duration::from_micros(4);
 /// Starved ids that are tried again when a pull ends.
 const RETRIES: usize = 4;
 
-/// Whether a link may be asked for something of this size class: it owes us no more than it may, and has brought no more.
-fn may_be_asked(link: &Link, size: u8, now: Mono) -> bool {
+/// Whether a link may be asked for something of this size class: it owes us no more than it may, and has brought no more rumors. (What is
+/// said of `members` has a bill of its own.)
+fn may_be_asked(link: &Link, size: u8, now: Mono, members: bool) -> bool {
     !link.is_closing()
         && !link.outbox().has_pulls(MAX_OWED)
         && link.service().may_owe(1 << size)
-        && link.budget().pulls_overdrawn_until(now).is_none()
+        && (members || link.budget().pulls_overdrawn_until(now).is_none())
 }
 
 /// Whether a link may be a liar: it was struck, has just failed, or has never brought anything while pulls go unserved (`wary`),
@@ -87,7 +88,7 @@ impl Engine {
         if matches!(added, Added::Again | Added::Ask) {
             let sources = self.wants.get(&(topic, id)).map_or(0, |want| want.sources().count());
             let cost = SOURCE_COST.saturating_mul(u32::try_from(sources).unwrap_or(u32::MAX));
-            link.budget_mut().charge_cpu(self.cx.now.mono, cost);
+            link.bill_mut(&topic).charge_cpu(self.cx.now.mono, cost);
         }
         match added {
             Added::Again => self.ask((topic, id)),
@@ -125,8 +126,10 @@ impl Engine {
             }
             return;
         }
+        let members = self.cx.is_system(&topic);
         let fits = |slot: &Slot| {
-            self.links.at(*slot).is_some_and(|link| may_be_asked(link, want.size_of(*slot), now))
+            let size = want.size_of(*slot);
+            self.links.at(*slot).is_some_and(|link| may_be_asked(link, size, now, members))
         };
         let free: Vec<_> = idle.into_iter().filter(fits).collect();
         if free.is_empty() {
@@ -286,7 +289,7 @@ impl Engine {
         let now = self.cx.now.mono;
         for slot in self.wants.take_freed().iter() {
             for _ in 0..RETRIES {
-                if !self.links.at(slot).is_some_and(|link| may_be_asked(link, 0, now)) {
+                if !self.links.at(slot).is_some_and(|link| may_be_asked(link, 0, now, false)) {
                     self.wait_to_pull(slot);
                     break;
                 }

@@ -19,7 +19,7 @@ impl Engine {
                 continue;
             };
             // Charged before the work: asking for much with little empties the asker's own budget.
-            link.budget_mut().charge_bytes(now, wire::bundle_item_len(&bundle) as u64);
+            link.bill_mut(&pull.topic).charge_bytes(now, wire::bundle_item_len(&bundle) as u64);
             if link.outbox_mut().reply(turn, bundle) {
                 self.cx.counters.served += 1;
                 if let Some(entry) = self.topics.get_mut(&pull.topic).and_then(|window| window.entry_mut(&id))

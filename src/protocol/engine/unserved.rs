@@ -49,7 +49,8 @@ impl Engine {
         }
         // A link that is working through what we asked it for before, or that we do not read, has not failed us. Asking
         // it again would only lengthen its queue; another may well be quicker.
-        let busy = link.service().is_serving(now, patience) || link.is_paused_on(Lane::Replies);
+        let lane = if self.cx.is_system(&wanted.0) { Lane::System } else { Lane::Replies };
+        let busy = link.service().is_serving(now, patience) || link.is_paused_on(lane);
         let waits_on = busy && !link.is_closing() && now.since(asked) < SERVES_FOR;
         // It took at least this long. Left out, the median would only know the pulls that were quick enough, and under
         // load ever more of them would be asked for twice. A link that has never served says nothing about serving.
@@ -93,7 +94,7 @@ impl Engine {
         let pressed = self.wants.estimates().is_pressed(now);
         if let Some(link) = self.links.at_mut(slot) {
             let excused = matches!(failure, Failure::Gone { excused: true });
-            link.budget_mut().charge_cpu(now, FAILED_PULL_COST);
+            link.bill_mut(&wanted.0).charge_cpu(now, FAILED_PULL_COST);
             link.service_mut().missed(now, excused, pressed);
             if !excused {
                 self.wants.estimates_mut().missed(now);

@@ -4,9 +4,21 @@ use crate::protocol::engine::Engine;
 use crate::protocol::failpoint::Failpoint;
 use crate::protocol::limits::MAX_WAITING;
 use crate::protocol::links::Pause;
-use crate::protocol::verification::queue::Work;
+use crate::protocol::verification::queue::VerifyQueue;
+use crate::protocol::verification::work::Work;
 use crate::protocol::{Action, LinkId};
 use crate::rumor::{BundleId, TopicId};
+
+/// Which queue a batch is taken from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// Of members.
+    System,
+    /// Of what is new.
+    New,
+    /// Of the past.
+    Late,
+}
 
 impl Engine {
     /// Starts as many batches as there are verifiers.
@@ -18,19 +30,25 @@ impl Engine {
         }
     }
 
-    /// New signatures and those of the past in turn, where both wait; then the latter have half a batch.
+    /// Those of members first; then new signatures and those of the past in turn, where both wait, and then the latter have half a batch.
     fn start_batches(&mut self) {
-        let under_way = |engine: &Self| engine.verifying.under_way() + engine.late_verifying.under_way();
-        while under_way(self) < self.cx.config.verifiers.max(1) {
+        let under_way = |engine: &Self| {
+            [&engine.system_verifying, &engine.verifying, &engine.late_verifying].map(VerifyQueue::under_way)
+        };
+        while under_way(self).iter().sum::<usize>() < self.cx.config.verifiers.max(1) {
+            if self.start_batch(Class::System, false) {
+                continue;
+            }
             let both = self.verifying.total() > 0 && self.late_verifying.total() > 0;
             let late = if both { self.late_is_next } else { self.verifying.total() == 0 };
-            if !self.start_batch(late, both) && !self.start_batch(!late, both) {
+            let order = if late { [Class::Late, Class::New] } else { [Class::New, Class::Late] };
+            if !order.into_iter().any(|class| self.start_batch(class, both)) {
                 return;
             }
         }
     }
 
-    fn start_batch(&mut self, late: bool, both: bool) -> bool {
+    fn start_batch(&mut self, class: Class, both: bool) -> bool {
         let links = &self.links;
         let shared = self.cx.config.lacks(Failpoint::SharedBatches);
         let alone = |id: LinkId| match links.slot_of(id).and_then(|slot| links.at(slot)) {
@@ -42,32 +60,44 @@ impl Engine {
         let book = &self.evidence;
         let stale = |work: &Work| matches!(work, Work::Evidence { evidence, .. } if book.is_convicted(&evidence.author()));
         let whole = self.cx.config.batch.max(1);
-        let (queue, most) = match late {
-            true => (&mut self.late_verifying, if both { whole.div_ceil(2) } else { whole }),
-            false => (&mut self.verifying, whole),
+        let (queue, most) = match class {
+            Class::System => (&mut self.system_verifying, whole),
+            Class::New => (&mut self.verifying, whole),
+            Class::Late => (&mut self.late_verifying, if both { whole.div_ceil(2) } else { whole }),
         };
         let Some((batch, work)) = queue.next_batch(most, alone, stale) else { return false };
         let jobs: Vec<_> = work.iter().map(|(_, work)| work.job()).collect();
-        self.late_is_next = !late;
+        if class != Class::System {
+            self.late_is_next = class == Class::New;
+        }
         self.cx.counters.batches += 1;
         self.cx.counters.verified += jobs.len() as u64;
         self.cx.actions.push_back(Action::Verify { batch, jobs });
         true
     }
 
+    /// Where the signatures of a topic wait.
+    pub(super) fn queue_of(&self, topic: &TopicId) -> &VerifyQueue {
+        if self.cx.is_system(topic) { &self.system_verifying } else { &self.verifying }
+    }
+
+    /// Where a piece of work waits.
+    pub(super) fn queue_for(&mut self, work: &Work) -> &mut VerifyQueue {
+        let system = work.topic().is_some_and(|topic| self.cx.is_system(topic));
+        if system { &mut self.system_verifying } else { &mut self.verifying }
+    }
+
     /// Reads again from links whose signatures no longer wait in such numbers.
     pub(super) fn resume_verified(&mut self) {
-        if self.verifying.total() >= MAX_WAITING * 3 / 4 {
-            return;
+        let queues =
+            [(Pause::Verification, &self.verifying), (Pause::SystemVerification, &self.system_verifying)];
+        let mut resumed = Vec::new();
+        for (why, queue) in queues.into_iter().filter(|(_, queue)| queue.total() < MAX_WAITING * 3 / 4) {
+            let paused = self.links.iter().filter(|link| link.is_paused(why) && queue.has_room(link.id()));
+            resumed.extend(paused.map(|link| (link.id(), why)));
         }
-        let verifying = &self.verifying;
-        let paused = self
-            .links
-            .iter()
-            .filter(|link| link.is_paused(Pause::Verification) && verifying.has_room(link.id()));
-        let ids: Vec<_> = paused.map(|link| link.id()).collect();
-        for id in ids {
-            self.resume(id, Pause::Verification);
+        for (id, why) in resumed {
+            self.resume(id, why);
         }
     }
 

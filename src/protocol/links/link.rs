@@ -1,5 +1,6 @@
 //! One link: who is at the other end, what it relays, what it may cost, how well it serves; and the table of all links.
 
+mod bills;
 mod greeting;
 mod pauses;
 mod wanted;
@@ -61,6 +62,8 @@ pub(in crate::protocol) struct Link {
     /// What else that said.
     said: Greeting,
     budget: Budget,
+    /// Of its system lane.
+    system: Budget,
     /// For the newcomers' bundles that come first over it.
     newcomers: Allowance,
     paused: u8,
@@ -96,6 +99,7 @@ impl Link {
         now: Mono,
         config: &Config,
         keyed: Keyed,
+        members: TopicId,
     ) -> Self {
         Self {
             id,
@@ -112,9 +116,10 @@ impl Link {
             clock: PeerClock::default(),
             said: Greeting::default(),
             budget: Budget::new(config),
+            system: Budget::of_system(),
             newcomers: Allowance::new(),
             paused: 0,
-            outbox: Outbox::new(keyed, now),
+            outbox: Outbox::new(keyed, now, members),
             rtt: Duration::from_millis(100),
             service: Service::default(),
             good: 0,
@@ -295,16 +300,6 @@ impl Link {
     /// The same, to note what it serves.
     pub(in crate::protocol) const fn service_mut(&mut self) -> &mut Service {
         &mut self.service
-    }
-
-    /// What it may cost.
-    pub(in crate::protocol) const fn budget(&self) -> &Budget {
-        &self.budget
-    }
-
-    /// The same, to put something on its bill.
-    pub(in crate::protocol) const fn budget_mut(&mut self) -> &mut Budget {
-        &mut self.budget
     }
 
     /// For the newcomers' bundles that come first over it.

@@ -5,6 +5,7 @@
 //!   Rumors:   own and relayed in turn, by bytes
 //!   Replies:  one queue
 //!   History:  small frames > pages of bundles
+//!   System:   pulses > questions and answers about members > the same classes as above, of the topic of members
 //! ```
 //! Pushes, replies, headers and announcements are fair over topics, and in each topic over authors; pulls over topics.
 //!
@@ -17,6 +18,8 @@ mod lists;
 mod next;
 mod owed;
 mod past;
+mod system;
+mod transport;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -26,6 +29,7 @@ use bytes::Bytes;
 
 use lists::{IdList, TopicLists};
 use past::Past;
+use system::System;
 
 use crate::key::PublicKey;
 use crate::protocol::limits::{
@@ -47,9 +51,6 @@ pub(in crate::protocol) const FRAME_TARGET: usize = 32 * 1024;
 /// Bytes of own pushes that wait on a link from which on its author takes it for busy: `publish` waits while more than
 /// half of the topic's links are.
 const OWN_BUSY: usize = 256 * 1024;
-/// A link that has taken nothing of what was pushed for so long stands still: where only others' dials decide whom we are linked
-/// with, it does not count among those that an author waits for. (Guess: a link that works takes a frame in that time.)
-const STANDS_AFTER: Duration = Duration::from_secs(2);
 /// How often what waits is looked through for it, while the link takes bytes; else once a second.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -86,6 +87,8 @@ pub(in crate::protocol) struct Outbox {
     look_at: Mono,
     /// What is said of the past.
     past: Past,
+    /// What waits for the system lane, whatever it is.
+    system: System,
     replies: TopicQueue<Arc<Bundle>>,
     reply_bytes: usize,
     /// Ids in `replies` that are still to be sent, with their bytes: an id pulled twice is sent once.
@@ -97,7 +100,7 @@ pub(in crate::protocol) struct Outbox {
 }
 
 impl Outbox {
-    pub(in crate::protocol) fn new(keyed: Keyed, now: Mono) -> Self {
+    pub(in crate::protocol) fn new(keyed: Keyed, now: Mono, members: TopicId) -> Self {
         Self {
             in_flight: [0; Lane::COUNT],
             progress: [now; Lane::COUNT],
@@ -113,6 +116,7 @@ impl Outbox {
             own_ahead: 0,
             look_at: now,
             past: Past::default(),
+            system: System::new(keyed, members),
             replies: TopicQueue::new(keyed),
             reply_bytes: 0,
             replying: keyed.map(),
@@ -144,6 +148,9 @@ impl Outbox {
         id: BundleId,
         size: u8,
     ) -> bool {
+        if self.is_of_system(&topic) {
+            return self.system.announce(turn, (id, size));
+        }
         self.told.announce(topic, turn, (id, size), MAX_LISTED_IDS)
     }
 
@@ -168,6 +175,9 @@ impl Outbox {
 
     /// How many more announcements of a topic there is room for.
     pub(in crate::protocol) fn announcements_room(&self, topic: &TopicId) -> usize {
+        if self.is_of_system(topic) {
+            return self.system.announcements_room();
+        }
         MAX_LISTED_IDS.saturating_sub(self.told.ids_of(topic))
     }
 
@@ -179,7 +189,7 @@ impl Outbox {
     /// Whether something was left out and there is room to make up for it. Asked in every cycle: with a peer that does
     /// not read, looking for what it lacks again and again would come to nothing.
     pub(in crate::protocol) fn may_catch_up(&self) -> bool {
-        self.behind && self.told.len() < MAX_LISTED_IDS / 2
+        self.behind && self.told.len() < MAX_LISTED_IDS / 2 && self.system.has_room()
     }
 
     /// There are proofs that the link has not been told of, and may be told of later.
@@ -199,15 +209,11 @@ impl Outbox {
         self.own.bytes() < OWN_BUSY
     }
 
-    /// Whether it has taken no push for a while, though some wait.
-    pub(in crate::protocol) fn stands_still(&self, now: Mono) -> bool {
-        let lane = Lane::Rumors.index();
-        let in_flight = self.in_flight.get(lane).is_some_and(|bytes| *bytes > 0);
-        in_flight && self.progress.get(lane).is_some_and(|at| now.since(*at) > STANDS_AFTER)
-    }
-
     /// False if there is no room.
     pub(in crate::protocol) fn push_own(&mut self, push: Push) -> bool {
+        if self.is_of_system(&push.bundle.header().topic) {
+            return self.system.push(None, push);
+        }
         let room = self.own.bytes() < PUSH_QUEUE;
         if room {
             let header = push.bundle.header();
@@ -219,6 +225,9 @@ impl Outbox {
     /// False if there is no room. `turn` is whose turn it takes: the author, or what newcomers share.
     pub(in crate::protocol) fn push_relayed(&mut self, turn: PublicKey, push: Push) -> bool {
         let topic = push.bundle.header().topic;
+        if self.is_of_system(&topic) {
+            return self.system.push(Some(turn), push);
+        }
         let room = self.relayed.has_room(&topic, &turn, PUSH_QUEUE);
         if room {
             self.relayed.push(topic, turn, wire::bundle_item_len(&push.bundle), push);
@@ -245,6 +254,9 @@ impl Outbox {
     /// `turn` is as for pushes.
     pub(in crate::protocol) fn reply(&mut self, turn: PublicKey, bundle: Arc<Bundle>) -> bool {
         let len = wire::bundle_item_len(&bundle);
+        if self.is_of_system(&bundle.header().topic) {
+            return self.system.reply(turn, bundle);
+        }
         if self.replying.contains_key(&bundle.id()) {
             return true;
         }
@@ -263,12 +275,12 @@ impl Outbox {
         // The bundle itself leaves when its turn comes: it is no longer in `replying` then.
         let len = self.replying.remove(id);
         self.reply_bytes.loses(len.unwrap_or(0));
-        len.is_some()
+        len.is_some() || self.system.drop_reply(id)
     }
 
     /// Whether so many pulls have not even left yet. A peer that hardly reads would make them pile up.
     pub(in crate::protocol) fn has_pulls(&self, count: usize) -> bool {
-        self.pulls.len >= count
+        self.pulls.len >= count || self.system.has_pulls(count)
     }
 
     #[cfg(test)]
@@ -283,11 +295,17 @@ impl Outbox {
 
     pub(in crate::protocol) fn pull(&mut self, topic: TopicId, id: BundleId) {
         // Bounded by who asks: see `has_pulls`.
+        if self.is_of_system(&topic) {
+            return self.system.pull(id);
+        }
         self.pulls.push(topic, id);
     }
 
     /// Beyond the bound the puller learns by its time-out what it would have learned at once.
     pub(in crate::protocol) fn gone(&mut self, topic: TopicId, id: BundleId) {
+        if self.is_of_system(&topic) {
+            return self.system.gone(id);
+        }
         if self.gone.len() < MAX_LISTED_IDS {
             self.gone.push_back((topic, id));
         }
@@ -295,30 +313,12 @@ impl Outbox {
 
     /// Beyond the bound a copy comes that nobody needs.
     pub(in crate::protocol) fn cancel(&mut self, topic: TopicId, id: BundleId) {
+        if self.is_of_system(&topic) {
+            return self.system.cancel(id);
+        }
         if self.cancel.len() < MAX_LISTED_IDS {
             self.cancel.push_back((topic, id));
         }
-    }
-
-    /// The transport has written `bytes` of a lane.
-    pub(in crate::protocol) fn written(&mut self, lane: Lane, bytes: usize, now: Mono) {
-        self.notes_wait(now);
-        if let Some(in_flight) = self.in_flight.get_mut(lane.index()) {
-            *in_flight = in_flight.saturating_sub(bytes);
-        }
-        self.moved(lane, now);
-    }
-
-    fn moved(&mut self, lane: Lane, now: Mono) {
-        if let Some(progress) = self.progress.get_mut(lane.index()) {
-            *progress = now;
-        }
-    }
-
-    /// Whether a lane has bytes with the transport that did not move for `patience`: the other side's doing.
-    pub(in crate::protocol) fn is_stalled(&self, now: Mono, patience: Duration) -> bool {
-        let mut lanes = self.in_flight.iter().zip(&self.progress);
-        lanes.any(|(bytes, progress)| *bytes > 0 && now.since(*progress) > patience)
     }
 }
 
@@ -331,6 +331,7 @@ impl Outbox {
         self.relayed.check("bytes of relayed pushes", recount);
         self.replies.check("bytes in the queue of replies", recount);
         self.check_past(recount);
+        self.system.check(recount);
     }
 }
 
@@ -360,7 +361,7 @@ mod tests {
     }
 
     fn outbox() -> Outbox {
-        Outbox::new(Keyed::default(), Mono::default())
+        Outbox::new(Keyed::default(), Mono::default(), TopicId::from_bytes([9; 32]))
     }
 
     fn id(number: usize) -> BundleId {

@@ -2,3 +2,4 @@
 
 pub(super) mod questions;
 pub(super) mod queue;
+pub(super) mod work;

@@ -2,70 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::key::PublicKey;
 use crate::protocol::limits::{MAX_WAITING, MAX_WAITING_BYTES_PER_LINK, MAX_WAITING_PER_LINK};
 use crate::protocol::random::{Keyed, KeyedMap};
-use crate::protocol::topics::entry::Entry;
 use crate::protocol::total::Total as _;
-use crate::protocol::{BatchId, LinkId, VerifyJob};
-use crate::rumor::{Bundle, BundleId, Evidence, SignedHeader, TopicId};
-
-/// Something to be judged.
-#[derive(Debug, Clone)]
-pub(in crate::protocol) enum Work {
-    /// The signature of the first candidate of an entry; `bytes` of bodies wait with it.
-    Bundle { topic: TopicId, job: VerifyJob, bytes: u32, position: (u64, u16) },
-    /// The signature of a header that there is no place for: it is compared and passed on, and not kept.
-    Header { signed: Box<SignedHeader>, id: BundleId, peer: PublicKey },
-    /// The signature of a bundle that repair has brought.
-    Late { topic: TopicId, job: VerifyJob, bytes: u32, position: (u64, u16) },
-    /// One signature of a piece of evidence: the second only once the first has held.
-    Evidence { evidence: Box<Evidence>, peer: PublicKey, first_holds: bool },
-}
-
-impl Work {
-    pub(in crate::protocol) fn bundle(topic: TopicId, id: BundleId, entry: &Entry) -> Self {
-        let bytes = if entry.has_body() { entry.header().bytes } else { 0 };
-        let header = entry.header();
-        let position = (header.tick, header.first_slot);
-        Self::Bundle { topic, job: VerifyJob::of(entry.signed(), id), bytes, position }
-    }
-
-    pub(in crate::protocol) fn late(bundle: &Bundle) -> Self {
-        let header = bundle.header();
-        let job = VerifyJob::of(bundle.signed_header(), bundle.id());
-        let position = (header.tick, header.first_slot);
-        Self::Late { topic: header.topic, job, bytes: header.bytes, position }
-    }
-
-    /// Where a bundle begins, tick and slot; proofs come before all bundles.
-    pub(in crate::protocol) const fn position(&self) -> (u64, u16) {
-        match self {
-            Self::Bundle { position, .. } | Self::Late { position, .. } => *position,
-            Self::Header { signed, .. } => (signed.header.tick, signed.header.first_slot),
-            Self::Evidence { .. } => (0, 0),
-        }
-    }
-
-    pub(in crate::protocol) fn job(&self) -> VerifyJob {
-        match self {
-            Self::Bundle { job, .. } | Self::Late { job, .. } => *job,
-            Self::Header { signed, id, .. } => VerifyJob::of(signed, *id),
-            Self::Evidence { evidence, first_holds, .. } => {
-                let [first, second] = evidence.headers();
-                let signed = if *first_holds { second } else { first };
-                VerifyJob::of(signed, signed.header.id())
-            }
-        }
-    }
-
-    const fn bytes(&self) -> usize {
-        match self {
-            Self::Bundle { bytes, .. } | Self::Late { bytes, .. } => *bytes as usize,
-            Self::Header { .. } | Self::Evidence { .. } => 0,
-        }
-    }
-}
+use crate::protocol::verification::work::Work;
+use crate::protocol::{BatchId, LinkId};
+use crate::rumor::BundleId;
 
 /// What is not judged yet of one link.
 #[derive(Debug, Default)]
@@ -107,6 +49,8 @@ pub(in crate::protocol) struct VerifyQueue {
 
 /// Batches of the past have numbers from here on, so that no two queues use the same.
 const FIRST_OF_THE_PAST: u64 = 1 << 63;
+/// Those of what is said of members from here on.
+const FIRST_OF_SYSTEM: u64 = 1 << 62;
 
 impl VerifyQueue {
     pub(in crate::protocol) fn new(keyed: Keyed) -> Self {
@@ -116,6 +60,11 @@ impl VerifyQueue {
     /// The queue of what repair brings.
     pub(in crate::protocol) fn of_the_past(keyed: Keyed) -> Self {
         Self::numbered_from(FIRST_OF_THE_PAST, keyed)
+    }
+
+    /// The queue of what is said of members.
+    pub(in crate::protocol) fn of_system(keyed: Keyed) -> Self {
+        Self::numbered_from(FIRST_OF_SYSTEM, keyed)
     }
 
     fn numbered_from(next_batch: u64, keyed: Keyed) -> Self {
@@ -338,7 +287,9 @@ impl VerifyQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::Signature;
+    use crate::key::{PublicKey, Signature};
+    use crate::protocol::VerifyJob;
+    use crate::rumor::TopicId;
 
     fn work(n: u8) -> Work {
         let (author, id) = (PublicKey::from_bytes([n; 32]), BundleId::from_bytes([n; 32]));

@@ -14,6 +14,7 @@ mod load;
 mod mutations;
 mod reading;
 mod spread;
+mod system;
 mod uplink;
 
 use std::time::Duration;

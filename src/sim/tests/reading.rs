@@ -5,7 +5,7 @@ use crate::protocol::Config;
 use crate::wire::Lane;
 
 /// Two nodes and one link.
-fn pair(uplink: Option<u64>, config: Config) -> Network {
+pub(super) fn pair(uplink: Option<u64>, config: Config) -> Network {
     let topology = Topology::Edges(vec![(0, 1)]);
     let latency = Latency::Fixed(millis(10));
     let mut network =
@@ -18,7 +18,7 @@ fn unread(network: &Network, node: usize) -> usize {
     network.nodes[node].ends[0].unread_bytes.iter().sum()
 }
 
-fn thrifty() -> Config {
+pub(super) fn thrifty() -> Config {
     Config::default().with(|config| {
         config.budget.bytes_per_s = 50_000;
         config.budget.bytes_burst = 20_000;

@@ -12,7 +12,7 @@ use crate::protocol::repair::late::Known;
 use crate::protocol::repair::missing::Missing;
 use crate::protocol::topics::window::Window;
 use crate::protocol::verification::questions::Waiting;
-use crate::protocol::verification::queue::Work;
+use crate::protocol::verification::work::Work;
 use crate::protocol::{Action, LinkId, Mono, Offence, Validation, VerifyJob};
 use crate::rumor::{Bundle, BundleId, TopicId};
 use crate::wire::{Bundles, RawBundle};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::node::secret;
 use super::world::{NETWORK, Side, World};
 use crate::key::{PublicKey, SecretKey, Signature};
-use crate::rumor::{Bundle, BundleId, NetworkId, Position, RuleSet, SignedHeader, seal};
+use crate::rumor::{Bundle, BundleId, NetworkId, Position, RuleSet, SignedHeader, members_topic, seal};
 use crate::wire::{self, Frame, FrameWriter, Hello, Lane, Reason};
 
 /// The far end of one link, driven by the test.
@@ -34,9 +34,21 @@ impl Hostile {
                 | Frame::More(_)
                 | Frame::Stop(_)
         );
+        let members = members_topic(NetworkId::of(NETWORK)).id();
+        let of_members = match &frame {
+            Frame::Pulses(_) | Frame::MembersAsk(_) => true,
+            Frame::Announce(announced) => announced.topic == members,
+            Frame::Pull(ids) | Frame::Gone(ids) | Frame::Cancel(ids) => ids.topic == members,
+            Frame::Bundles(bundles) => {
+                lane != Lane::History
+                    && bundles.clone().any(|raw| raw.unwrap().signed.header.topic == members)
+            }
+            _ => false,
+        };
+        assert_eq!(of_members, lane == Lane::System, "{frame:?}");
         if matches!(frame, Frame::Bundles(_)) {
             assert_ne!(lane, Lane::Control);
-        } else {
+        } else if !of_members {
             assert_eq!(of_the_past, lane == Lane::History);
         }
         self.frames.push(frame);

@@ -1,6 +1,6 @@
 //! What a peer said of itself when it greeted.
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 
 use super::Link;
 use crate::wire::Hello;

@@ -6,12 +6,16 @@ use crate::wire::Lane;
 /// Why we do not read from a link. A lane is read again when no reason is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::protocol) enum Pause {
-    /// It has cost too much: nothing is read.
+    /// It has cost too much: nothing is read but its system lane.
     Budget = 1,
     /// Its signatures wait: the lanes of the living are not read.
     Verification = 2,
     /// What it brings of the past waits: its lane of the history is not read.
     History = 4,
+    /// Its system lane has cost too much: that alone is not read.
+    System = 8,
+    /// Signatures wait that came on its system lane: that alone is not read.
+    SystemVerification = 16,
 }
 
 /// The reasons not to read a lane, as bits.
@@ -19,6 +23,7 @@ const fn reasons(lane: Lane) -> u8 {
     match lane {
         Lane::Control | Lane::Rumors | Lane::Replies => Pause::Budget as u8 | Pause::Verification as u8,
         Lane::History => Pause::Budget as u8 | Pause::History as u8,
+        Lane::System => Pause::System as u8 | Pause::SystemVerification as u8,
     }
 }
 
@@ -57,11 +62,15 @@ mod tests {
     use crate::protocol::random::Keyed;
     use crate::protocol::{Config, LinkId, Mono};
 
+    fn link() -> Link {
+        let (peer, config) = (PublicKey::from_bytes([1; 32]), Config::default());
+        let topic = crate::rumor::TopicId::from_bytes([9; 32]);
+        Link::new(LinkId(1), Slot(0), peer, true, false, Mono::default(), &config, Keyed::default(), topic)
+    }
+
     #[test]
     fn what_waits_of_the_past_holds_up_the_past_alone() {
-        let (peer, config) = (PublicKey::from_bytes([1; 32]), Config::default());
-        let mut link =
-            Link::new(LinkId(1), Slot(0), peer, true, false, Mono::default(), &config, Keyed::default());
+        let mut link = link();
         let living = [Lane::Control, Lane::Rumors, Lane::Replies];
         let history = [Lane::History];
         assert!(link.pause(Pause::History).eq(history));
@@ -72,6 +81,20 @@ mod tests {
         assert!(link.resume(Pause::Budget).eq(history));
         assert!(Lane::ALL.into_iter().filter(|lane| link.is_paused_on(*lane)).eq(living));
         assert!(link.resume(Pause::Verification).eq(living));
-        assert!(link.pause(Pause::Budget).eq(Lane::ALL) && link.resume(Pause::Budget).eq(Lane::ALL));
+        let all_but_one = [Lane::Control, Lane::Rumors, Lane::Replies, Lane::History];
+        assert!(link.pause(Pause::Budget).eq(all_but_one) && link.resume(Pause::Budget).eq(all_but_one));
+    }
+
+    #[test]
+    fn no_pause_of_another_lane_stops_the_system_lane_nor_the_other_way_round() {
+        let mut link = link();
+        for why in [Pause::Budget, Pause::Verification, Pause::History] {
+            assert!(link.pause(why).all(|lane| lane != Lane::System));
+        }
+        assert!(!link.is_paused_on(Lane::System));
+        assert!(link.pause(Pause::System).eq([Lane::System]));
+        assert!(link.pause(Pause::SystemVerification).eq([]));
+        assert!(link.resume(Pause::System).eq([]), "signatures of it still wait");
+        assert!(link.resume(Pause::SystemVerification).eq([Lane::System]));
     }
 }

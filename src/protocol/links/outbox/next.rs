@@ -1,15 +1,19 @@
 //! Which frame leaves next, and on which lane.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::lists::take_run;
-use super::{FRAME_OVERHEAD, FRAME_TARGET, Outbox};
+use super::{FRAME_TARGET, Outbox, Push};
 use crate::key::PublicKey;
 use crate::protocol::limits::{LANE_CREDIT, TOLD_AHEAD};
 use crate::protocol::links::announcements::Told;
+use crate::protocol::links::fair::TopicQueue;
+use crate::protocol::random::KeyedMap;
 use crate::protocol::time::Mono;
 use crate::protocol::total::Total as _;
-use crate::rumor::{BundleId, TopicId};
+use crate::rumor::{Bundle, BundleId, TopicId};
 use crate::wire::{self, FrameWriter, Lane, MAX_FRAME_LEN};
 
 impl Outbox {
@@ -22,6 +26,10 @@ impl Outbox {
         mut convicted: impl FnMut(&PublicKey) -> bool,
         dropped: &mut u64,
     ) -> Option<(Lane, Bytes)> {
+        if let Some(frame) = self.next_system(&mut wanted, &mut convicted, dropped) {
+            self.sent(Lane::System, &frame, now);
+            return Some((Lane::System, frame));
+        }
         if let Some(frame) = self.next_control(now, &mut wanted) {
             self.sent(Lane::Control, &frame, now);
             return Some((Lane::Control, frame));
@@ -89,38 +97,8 @@ impl Outbox {
         if (self.own.is_empty() && self.relayed.is_empty()) || self.credit(Lane::Rumors) < MAX_FRAME_LEN {
             return None;
         }
-        let waiting = self.own.bytes() + self.relayed.bytes();
-        let mut writer = FrameWriter::with_capacity(waiting.min(FRAME_TARGET));
-        let mut bytes = 0usize;
-        loop {
-            let own = self.is_owns_turn();
-            let queue = if own { &mut self.own } else { &mut self.relayed };
-            let Some(len) = queue.next_len() else { break };
-            if !writer.has_room(len) || (bytes > 0 && len.saturating_add(bytes) > FRAME_TARGET) {
-                break;
-            }
-            let Some(push) = queue.pop() else { break };
-            self.own_ahead = self.own_ahead.saturating_add_unsigned(if own { len } else { 0 });
-            self.own_ahead = self.own_ahead.saturating_sub_unsigned(if own { 0 } else { len });
-            if convicted(&push.bundle.header().author) {
-                *dropped += 1;
-            } else {
-                bytes.gains(len);
-                writer.push(push.hops, &push.bundle);
-            }
-        }
-        (!writer.is_empty()).then(|| writer.finish())
-    }
-
-    /// Whether the next push is to be an own one. Where both wait they take turns by bytes: an author that never pauses would
-    /// silence whoever speaks through its node, and what it relays would silence the author. Whoever had nothing waiting has
-    /// saved nothing up, and owes nothing.
-    fn is_owns_turn(&mut self) -> bool {
-        if self.own.is_empty() || self.relayed.is_empty() {
-            self.own_ahead = 0;
-            return !self.own.is_empty();
-        }
-        self.own_ahead <= 0
+        let mut turns = Turns { own: &mut self.own, relayed: &mut self.relayed, ahead: &mut self.own_ahead };
+        turns.frame(FRAME_TARGET, convicted, dropped)
     }
 
     fn next_replies(
@@ -131,18 +109,90 @@ impl Outbox {
         if self.replies.is_empty() || self.credit(Lane::Replies) < MAX_FRAME_LEN {
             return None;
         }
-        let mut writer = FrameWriter::with_capacity(self.replies.bytes().min(FRAME_TARGET));
+        let mut replies =
+            Replies { queue: &mut self.replies, wanted: &mut self.replying, bytes: &mut self.reply_bytes };
+        replies.frame(FRAME_TARGET, convicted, dropped)
+    }
+}
+
+/// Pushes, own and relayed. Where both wait they take turns by bytes: an author that never pauses would silence whoever speaks through
+/// its node, and what it relays would silence the author.
+pub(super) struct Turns<'a> {
+    pub(super) own: &'a mut TopicQueue<Push>,
+    pub(super) relayed: &'a mut TopicQueue<Push>,
+    /// By how many bytes own ones have gone ahead since both have been waiting.
+    pub(super) ahead: &'a mut isize,
+}
+
+impl Turns<'_> {
+    /// A frame of about `target` bytes.
+    pub(super) fn frame(
+        &mut self,
+        target: usize,
+        convicted: &mut impl FnMut(&PublicKey) -> bool,
+        dropped: &mut u64,
+    ) -> Option<Bytes> {
+        let waiting = self.own.bytes().saturating_add(self.relayed.bytes());
+        let mut writer = FrameWriter::with_capacity(waiting.min(target));
         let mut bytes = 0usize;
-        while let Some(len) = self.replies.next_len() {
-            if !writer.has_room(len) || (bytes > 0 && len.saturating_add(bytes) > FRAME_TARGET) {
+        loop {
+            let own = self.is_owns_turn();
+            let queue = if own { &mut *self.own } else { &mut *self.relayed };
+            let Some(len) = queue.next_len() else { break };
+            if !writer.has_room(len) || (bytes > 0 && len.saturating_add(bytes) > target) {
                 break;
             }
-            let Some(bundle) = self.replies.pop() else { break };
+            let Some(push) = queue.pop() else { break };
+            *self.ahead = self.ahead.saturating_add_unsigned(if own { len } else { 0 });
+            *self.ahead = self.ahead.saturating_sub_unsigned(if own { 0 } else { len });
+            if convicted(&push.bundle.header().author) {
+                *dropped = dropped.saturating_add(1);
+            } else {
+                bytes.gains(len);
+                writer.push(push.hops, &push.bundle);
+            }
+        }
+        (!writer.is_empty()).then(|| writer.finish())
+    }
+
+    /// Whether the next push is to be an own one. Whoever had nothing waiting has saved nothing up, and owes nothing.
+    fn is_owns_turn(&mut self) -> bool {
+        if self.own.is_empty() || self.relayed.is_empty() {
+            *self.ahead = 0;
+            return !self.own.is_empty();
+        }
+        *self.ahead <= 0
+    }
+}
+
+/// Replies to pulls.
+pub(super) struct Replies<'a> {
+    pub(super) queue: &'a mut TopicQueue<Arc<Bundle>>,
+    /// Of those that were not cancelled, how many bytes each has, and all.
+    pub(super) wanted: &'a mut KeyedMap<BundleId, usize>,
+    pub(super) bytes: &'a mut usize,
+}
+
+impl Replies<'_> {
+    /// A frame of about `target` bytes.
+    pub(super) fn frame(
+        &mut self,
+        target: usize,
+        convicted: &mut impl FnMut(&PublicKey) -> bool,
+        dropped: &mut u64,
+    ) -> Option<Bytes> {
+        let mut writer = FrameWriter::with_capacity(self.queue.bytes().min(target));
+        let mut bytes = 0usize;
+        while let Some(len) = self.queue.next_len() {
+            if !writer.has_room(len) || (bytes > 0 && len.saturating_add(bytes) > target) {
+                break;
+            }
+            let Some(bundle) = self.queue.pop() else { break };
             // Cancelled meanwhile?
-            let Some(len) = self.replying.remove(&bundle.id()) else { continue };
-            self.reply_bytes.loses(len);
+            let Some(len) = self.wanted.remove(&bundle.id()) else { continue };
+            self.bytes.loses(len);
             if convicted(&bundle.header().author) {
-                *dropped += 1;
+                *dropped = dropped.saturating_add(1);
             } else {
                 // A pulled copy carries no hop budget: its receiver announces, and does not push.
                 bytes.gains(len);
@@ -150,18 +200,5 @@ impl Outbox {
             }
         }
         (!writer.is_empty()).then(|| writer.finish())
-    }
-
-    pub(super) fn credit(&self, lane: Lane) -> usize {
-        LANE_CREDIT.saturating_sub(self.in_flight.get(lane.index()).copied().unwrap_or(LANE_CREDIT))
-    }
-
-    fn sent(&mut self, lane: Lane, frame: &Bytes, now: Mono) {
-        if self.in_flight.get(lane.index()) == Some(&0) {
-            self.moved(lane, now);
-        }
-        if let Some(in_flight) = self.in_flight.get_mut(lane.index()) {
-            in_flight.gains(frame.len().saturating_add(FRAME_OVERHEAD));
-        }
     }
 }

@@ -188,7 +188,7 @@ mod tests {
     const TOPIC: TopicId = TopicId::from_bytes([1; 32]);
 
     fn outbox(now: Mono) -> Outbox {
-        Outbox::new(Keyed::default(), now)
+        Outbox::new(Keyed::default(), now, TopicId::from_bytes([9; 32]))
     }
 
     /// The lane and length of the next frame.
