@@ -145,10 +145,10 @@ pub mod wire;
 
 pub use key::{KeyFileError, ParseKeyError, PublicKey, ReadKeyError, SecretKey};
 pub use node::{
-    Batch, Builder, Change, Closed, ConnectError, Cursor, Delivery, Entry, Events, ForgetError, Gap, History,
-    Host, HostName, Item, Join, JoinError, Kv, KvError, Lagged, Node, NodeStats, ParseAddrError,
-    ParseCursorError, PeerAddr, Published, PutError, Replay, ReplayError, Snapshot, SpawnError, Subscription,
-    TopicHandle, VerifierPool, WaitError, Watch, Written,
+    Batch, Builder, Change, Closed, ConnectError, Cursor, Delivery, DescribeError, Entry, Events,
+    ForgetError, Gap, History, Host, HostName, Item, Join, JoinError, Kv, KvError, Lagged, MemberEvents,
+    Node, NodeStats, ParseAddrError, ParseCursorError, PeerAddr, Published, PutError, Replay, ReplayError,
+    Snapshot, SpawnError, Subscription, TopicHandle, VerifierPool, WaitError, Watch, Written,
 };
 
 #[doc(inline)]
@@ -162,8 +162,8 @@ pub use protocol::{
 };
 #[doc(inline)]
 pub use protocol::{
-    DialError, DialState, DownReason, Event, Impairment, KeepError, Offence, PublishError, StopReason,
-    Validation,
+    DialError, DialState, DownReason, Event, ExplainError, Explanation, FailedWhy, Impairment, KeepError,
+    Member, MemberConfig, MemberEvent, MemberState, Offence, PublishError, StopReason, Validation,
 };
 #[doc(inline)]
 pub use rumor::{

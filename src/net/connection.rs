@@ -1,6 +1,6 @@
 //! A connection whose peer is known by its key.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use quinn::VarInt;
@@ -32,6 +32,11 @@ impl Connection {
     /// The network group of [`remote`](Self::remote).
     pub fn group(&self) -> NetGroup {
         NetGroup::of(self.remote.ip())
+    }
+
+    /// The IP address of this machine that the connection goes out from, if the system tells it.
+    pub fn local_ip(&self) -> Option<IpAddr> {
+        self.quinn.local_ip().map(|ip| ip.to_canonical())
     }
 
     /// The current estimate of the round-trip time.

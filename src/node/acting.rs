@@ -66,10 +66,12 @@ impl Actor {
                     self.note_conviction(&event);
                     self.tell(event);
                 }
+                Action::Member(event) => self.on_member(event),
             }
         }
         self.publish_counts();
         self.publish_repairs();
+        self.publish_members();
     }
 
     /// What finds no reader waits in the engine for the next.
@@ -113,6 +115,12 @@ impl Actor {
         for (topic, port) in &self.topics {
             port.links(self.parts.engine.links_of(topic));
         }
+    }
+
+    /// Tells those who wait for it how many members are here.
+    fn publish_members(&self) {
+        let here = self.parts.engine.members_here();
+        self.parts.members.here.send_if_modified(|count| std::mem::replace(count, here) != here);
     }
 
     /// Tells those who wait for it how far repair is.

@@ -1,6 +1,7 @@
 //! The one task that owns the engine. It waits only for its channels and its next deadline.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,10 +15,12 @@ use super::groups::Groups;
 use super::inbound::listen;
 use super::keeper::Keeper;
 use super::key_watch::KeyWatch;
+use super::member_channels::MemberTellers;
 use super::membership::Notice;
 use super::message::{How, Joining, Message, Publish};
 use super::outside::Outside;
 use super::own_key::OwnKey;
+use super::place::Place;
 use super::port::Port;
 use super::reach::Reach;
 use super::recording::Recording;
@@ -52,6 +55,9 @@ pub(super) struct Parts {
     pub(super) inbox: mpsc::Receiver<Message>,
     pub(super) events: broadcast::Sender<Event>,
     pub(super) links: watch::Sender<usize>,
+    /// Where others can dial it, as far as that is known at the start.
+    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) members: MemberTellers,
     pub(super) verifiers: VerifierPool,
     pub(super) position_log: Option<PositionLog>,
     pub(super) capacity: usize,
@@ -86,6 +92,7 @@ pub(super) struct Actor {
     taken_back: mpsc::UnboundedReceiver<u64>,
     pub(super) dialler: Dialler<Host>,
     pub(super) own_key: OwnKey,
+    pub(super) place: Place,
     pub(super) reach: Reach,
     /// Dials under way. They end with the actor.
     pub(super) dials: JoinSet<()>,
@@ -108,6 +115,7 @@ impl Actor {
         Self {
             dialler: Dialler::new(parts.key, parts.network, &parts.config, &jitter),
             own_key: OwnKey::default(),
+            place: Place::new(parts.addresses.iter().map(|addr| addr.ip())),
             reach: Reach::new(Arc::clone(&parts.endpoint)),
             dials: JoinSet::new(),
             parts,
@@ -218,7 +226,20 @@ impl Actor {
             Message::Stats(answer) => {
                 let _ = answer.send(self.stats());
             }
-            Message::Shutdown => return ControlFlow::Break(()),
+            Message::Members(answer) => {
+                let _ = answer.send(self.parts.engine.members());
+            }
+            Message::Explain { key, answer } => {
+                let _ = answer.send(self.parts.engine.explain(&key));
+            }
+            Message::Describe(metadata) => self.handle(Input::Describe { metadata }),
+            Message::LeaveNetwork => self.handle(Input::LeaveNetwork),
+            Message::Shutdown { silently } => {
+                if !silently {
+                    self.handle(Input::LeaveNetwork);
+                }
+                return ControlFlow::Break(());
+            }
             Message::Socket(state) => return self.on_socket(state),
             Message::Accepted(connection) => self.on_accepted(connection),
             Message::Dialled { peer, result } => self.on_dialled(peer, result),

@@ -1,20 +1,23 @@
 //! Building a node.
 
+mod members;
+
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::actor::{Actor, Parts};
 use super::opening::{self, Files, Unopened};
 use super::outside::Outside;
-use super::{Host, Node, ParseAddrError, PeerAddr, VerifierPool};
+use super::{Host, Node, ParseAddrError, PeerAddr, VerifierPool, member_channels};
 use crate::key::{PublicKey, SecretKey};
 use crate::net::{BindError, Endpoint, GateConfig};
 use crate::protocol::keeping::StoreAnswer;
-use crate::protocol::{Config, ConfigError, Engine, Input, KeepError, Mono, Now, Setup};
-use crate::rumor::{NetworkId, RuleError, RuleSet, Topic};
+use crate::protocol::{Config, ConfigError, Engine, Input, KeepError, MemberSetup, Mono, Now, Setup};
+use crate::rumor::{MAX_METADATA, NetworkId, RuleError, RuleSet, Topic};
 use crate::store::{PositionLogError, StoreError};
 
 /// Messages that may wait for the actor; whoever has one more waits.
@@ -37,6 +40,9 @@ pub struct Builder {
     bootstrap: Vec<PeerAddr>,
     candidates: Vec<PeerAddr>,
     topics: Vec<Topic>,
+    /// What the node says of itself as a member; `None` if it is none.
+    metadata: Option<Bytes>,
+    observes: bool,
     position_log: Option<PathBuf>,
     store: Option<PathBuf>,
     config: Config,
@@ -67,6 +73,8 @@ impl Builder {
             bootstrap: Vec::new(),
             candidates: Vec::new(),
             topics: Vec::new(),
+            metadata: Some(Bytes::new()),
+            observes: false,
             position_log: None,
             store: None,
             config: Config::default(),
@@ -263,10 +271,7 @@ impl Builder {
             self.advertise.map(|text| text.parse()).transpose().map_err(SpawnError::Advertise)?;
         let author = self.author.unwrap_or_else(|| self.key.clone());
         let network = NetworkId::of(&self.network);
-        let rules = self.topics.iter().map(|topic| topic.bind(network)).collect::<Result<Vec<_>, _>>()?;
-        if rules.len() > crate::protocol::MAX_TOPICS {
-            return Err(SpawnError::TooManyTopics(rules.len()));
-        }
+        let rules = bound(&self.topics, network)?;
         let files = open_files(self.position_log, self.store, &author, now_ms).await?;
         let endpoint = match self.endpoint {
             Some(endpoint) => Endpoint::from_quinn(endpoint, &self.key, self.gate)?,
@@ -279,13 +284,14 @@ impl Builder {
         let setup =
             Setup { network, node: self.key.public(), author, position_log: files.used, seed, config };
         let author = setup.author.public();
-        let mut engine = Engine::new(setup, Now { mono: Mono::default(), unix_ms: now_ms });
-        // Each endpoint takes connections; whether a route leads to it, peers find out.
-        engine.set_reach(true, crate::net::KEEP_ALIVE);
+        let addresses = members::addresses(advertised.as_ref(), local_addr);
+        let member = members::setup(self.metadata, self.observes, &addresses)?;
+        let engine = engine(setup, now_ms, member.map(|member| (self.key.clone(), member)));
         let (inbox_in, inbox) = mpsc::channel(INBOX);
         let (events, _) = broadcast::channel(EVENTS);
         let events_out = events.downgrade();
         let (links_in, links) = watch::channel(0);
+        let (members_in, members) = member_channels::channels();
         let parts = Parts {
             engine,
             started,
@@ -294,6 +300,8 @@ impl Builder {
             inbox,
             events,
             links: links_in,
+            members: members_in,
+            addresses,
             verifiers,
             position_log: files.position_log,
             capacity: self.capacity,
@@ -315,9 +323,30 @@ impl Builder {
             inbox_in,
             events_out,
             links,
+            members,
             damage.map(Arc::new),
         );
         Ok((actor, node))
+    }
+}
+
+/// The rules of the topics that a node relays from the start on.
+fn bound(topics: &[Topic], network: NetworkId) -> Result<Vec<RuleSet>, SpawnError> {
+    let rules = topics.iter().map(|topic| topic.bind(network)).collect::<Result<Vec<_>, _>>()?;
+    if rules.len() > crate::protocol::MAX_TOPICS {
+        return Err(SpawnError::TooManyTopics(rules.len()));
+    }
+    Ok(rules)
+}
+
+/// The engine of a node, and of which member it is one, if it is.
+fn engine(setup: Setup, now_ms: u64, member: Option<(SecretKey, MemberSetup)>) -> Engine {
+    let mut engine = Engine::new(setup, Now { mono: Mono::default(), unix_ms: now_ms });
+    // Each endpoint takes connections; whether a route leads to it, peers find out.
+    engine.set_reach(true, crate::net::KEEP_ALIVE);
+    match member {
+        Some((key, member)) => engine.with_members(key, member),
+        None => engine,
     }
 }
 
@@ -392,6 +421,11 @@ pub enum SpawnError {
     /// A topic's rules are out of range.
     #[error(transparent)]
     Topic(#[from] RuleError),
+    /// What the node says of itself is too long.
+    #[error(
+        "metadata have at most {MAX_METADATA} bytes, these have {0}: what is larger belongs into a topic"
+    )]
+    Metadata(usize),
     /// Too many topics.
     #[error("{0} topics, where a node relays at most {max}: split the network", max = crate::protocol::MAX_TOPICS)]
     TooManyTopics(usize),

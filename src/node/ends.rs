@@ -47,6 +47,9 @@ impl Actor {
     pub(super) fn on_link(&mut self, id: LinkId, connection: Connection) {
         let (peer, dialled, rtt) = (connection.peer, connection.dialled, connection.rtt());
         let remote = Some(connection.remote);
+        if dialled {
+            self.learns_address(connection.remote.ip(), connection.local_ip());
+        }
         let link = Link::spawn(id, connection, self.link_events_in.clone());
         self.links.insert(id, link);
         self.handle(Input::LinkUp { link: id, peer, dialled, remote });

@@ -1,7 +1,7 @@
 //! Why a running node does not do what it is asked.
 
 use crate::protocol::KeepError;
-use crate::rumor::{RuleError, TopicId};
+use crate::rumor::{MAX_METADATA, RuleError, TopicId};
 
 /// The node has been shut down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +81,20 @@ pub enum WaitError {
     /// The topic is not kept, so nothing of it is repaired: its retention is no longer than what is relayed in any case, 90 s.
     #[error("topic {0} is not kept: give it a retention of more than 90 s")]
     NotKept(TopicId),
+    /// The node is closed.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+}
+
+/// Why a node does not say something else of itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DescribeError {
+    /// It is too long.
+    #[error(
+        "metadata have at most {MAX_METADATA} bytes, these have {0}: what is larger belongs into a topic"
+    )]
+    TooLong(usize),
     /// The node is closed.
     #[error(transparent)]
     Closed(#[from] Closed),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::error::{Closed, ConnectError, ForgetError};
+use super::member_channels::MemberReaders;
 use super::message::Message;
 use super::stats::NodeStats;
 use super::{Events, Host, PeerAddr};
@@ -27,6 +28,7 @@ pub struct Node {
     /// Weak, so that events end with the node and not with its last handle.
     events: broadcast::WeakSender<Event>,
     links: watch::Receiver<usize>,
+    members: MemberReaders,
     /// What the store had lost when it was opened.
     damage: Option<Arc<Damage>>,
 }
@@ -42,9 +44,10 @@ impl Node {
         inbox: mpsc::Sender<Message>,
         events: broadcast::WeakSender<Event>,
         links: watch::Receiver<usize>,
+        members: MemberReaders,
         damage: Option<Arc<Damage>>,
     ) -> Self {
-        Self { id, author, network, local_addr, advertised, inbox, events, links, damage }
+        Self { id, author, network, local_addr, advertised, inbox, events, links, members, damage }
     }
 
     /// The node key's public half.
@@ -154,16 +157,30 @@ impl Node {
         stats.await.map_err(|_| Closed)
     }
 
-    /// Sends what is queued, says goodbye to all links, and ends. Takes at most a few seconds, and answers every caller when the
+    /// Says that this node leaves, sends what is queued, says goodbye to all links, and ends. Takes at most a few seconds, and answers every caller when the
     /// socket is closed, so that its port can be bound again. Idempotent.
     ///
     /// Dropping this future stops the waiting and not the shutdown, once it was polled and the node's inbox had room for the request.
     pub async fn shutdown(&self) {
+        self.ends(false).await;
+    }
+
+    /// As [`Node::shutdown`], without a word to the other members: for a restart. They show this node as failed if it is not back within
+    /// its lease.
+    pub async fn shutdown_silently(&self) {
+        self.ends(true).await;
+    }
+
+    async fn ends(&self, silently: bool) {
         // An error means that it is ending already.
-        let _ = self.send(Message::Shutdown).await;
+        let _ = self.send(Message::Shutdown { silently }).await;
         let mut links = self.links.clone();
         // Who counts them goes last.
         while links.changed().await.is_ok() {}
+    }
+
+    pub(super) const fn member_readers(&self) -> &MemberReaders {
+        &self.members
     }
 
     pub(super) async fn send(&self, message: Message) -> Result<(), Closed> {

@@ -18,7 +18,9 @@ use super::stats::NodeStats;
 use crate::key::PublicKey;
 use crate::net::{Connection, SocketState};
 use crate::protocol::keeping::KeepOptions;
-use crate::protocol::{BatchId, DialError, KeepError, PublishError, Validation, ValidationId};
+use crate::protocol::{
+    BatchId, DialError, Explanation, KeepError, Member, PublishError, Validation, ValidationId,
+};
 use crate::rumor::{RuleSet, Rumor, TopicId};
 use crate::store::PositionLogError;
 
@@ -105,7 +107,18 @@ pub(super) enum Message {
     },
     StopDialling(PublicKey),
     Stats(oneshot::Sender<NodeStats>),
-    Shutdown,
+    Members(oneshot::Sender<Vec<Member>>),
+    Explain {
+        key: PublicKey,
+        answer: oneshot::Sender<Option<Explanation>>,
+    },
+    /// It says something else of itself: no more than it may.
+    Describe(Bytes),
+    LeaveNetwork,
+    /// The node ends; unless silently, it says that it leaves.
+    Shutdown {
+        silently: bool,
+    },
     /// The socket fails, works again, or is lost.
     Socket(SocketState),
     /// Somebody dialled us.

@@ -14,7 +14,7 @@ use super::delivered_count::Seen;
 use super::membership::Membership;
 use super::message::Joined;
 use crate::key::PublicKey;
-use crate::protocol::Event;
+use crate::protocol::{Event, MemberEvent};
 use crate::rumor::{Rumor, Rumors, TopicId};
 
 /// The reader was too slow, and this many items were dropped for it. The node never waits for a reader.
@@ -244,6 +244,30 @@ impl Events {
 
 impl Stream for Events {
     type Item = Result<Event, Lagged>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll(cx)
+    }
+}
+
+/// What happens to members, from the moment of asking.
+#[derive(Debug)]
+pub struct MemberEvents(Reader<MemberEvent>);
+
+impl MemberEvents {
+    pub(super) fn of(sender: &broadcast::WeakSender<MemberEvent>) -> Self {
+        Self(Reader::of(sender))
+    }
+
+    /// The next event, `Err(Lagged(n))` if `n` were dropped because this reader was too slow: then ask
+    /// [`Node::members`](super::Node::members). `None` when there will be no more. Cancel safe.
+    pub async fn next(&mut self) -> Option<Result<MemberEvent, Lagged>> {
+        std::future::poll_fn(|cx| self.0.poll(cx)).await
+    }
+}
+
+impl Stream for MemberEvents {
+    type Item = Result<MemberEvent, Lagged>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.0.poll(cx)

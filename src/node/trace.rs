@@ -6,7 +6,7 @@
 
 use std::net::SocketAddr;
 
-use crate::protocol::Event;
+use crate::protocol::{Event, MemberEvent};
 
 /// The node runs.
 #[cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "nobody reads it"))]
@@ -32,6 +32,19 @@ pub(super) fn told(event: &Event) {
             tracing::warn!("another process writes under this author key: stop one of the two");
         }
         Event::Recovered { .. } => tracing::info!("{event}"),
+        _ => tracing::debug!("{event}"),
+    }
+}
+
+/// The application is told of `event`, whether or not it listens.
+#[cfg_attr(not(feature = "tracing"), allow(unused_variables, reason = "nobody is told"))]
+pub(super) fn told_of_member(event: &MemberEvent) {
+    #[cfg(feature = "tracing")]
+    match event {
+        MemberEvent::Isolated => tracing::warn!("{event}"),
+        MemberEvent::DuplicateIdentity(_) => {
+            tracing::warn!("two processes run with one node key: stop one of them")
+        }
         _ => tracing::debug!("{event}"),
     }
 }

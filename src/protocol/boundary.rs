@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::keeping::{KeepOptions, StoreAnswer, StoreJob};
+use super::member_event::MemberEvent;
 use super::{DownReason, Event, JoinRefusal, Offence, PublishError, Validation};
 use crate::key::{PublicKey, Signature};
 use crate::rumor::{Bundle, BundleId, RuleSet, Rumor, SignedHeader, TopicId};
@@ -185,6 +186,19 @@ pub enum Input {
     },
     /// The store has answered [`Action::Store`], or has started.
     Store(StoreAnswer),
+    /// The node says something else of itself as a member: at most 512 bytes, or nothing changes.
+    Describe {
+        /// What.
+        metadata: Bytes,
+    },
+    /// The node can be dialled elsewhere.
+    Advertise {
+        /// Where, at most three addresses; none if nowhere.
+        addresses: Vec<SocketAddr>,
+    },
+    /// The node leaves the network: it says so, and then nothing more of itself. Ask [`Engine::has_left`](super::Engine::has_left) when to
+    /// shut it down.
+    LeaveNetwork,
     /// The node is going down: say goodbye to all.
     Shutdown,
     /// Nothing but time has passed.
@@ -272,6 +286,8 @@ pub enum Action {
     },
     /// Something that the application may want to know.
     Event(Event),
+    /// The same, of a member.
+    Member(MemberEvent),
 }
 
 /// One signature to check: `author` over the signed message of `id`.

@@ -355,6 +355,27 @@ pub(super) const MAX_TOLD_FORKS: usize = 1_024;
 /// Late bundles of a topic that are held back: more are not asked for meanwhile.
 pub(super) const MAX_HELD_LATE: usize = 4_096;
 
+// Members
+
+/// Members that a node remembers: some 1.5 kB each. At the cap those who have failed or left go first, and nobody who is here.
+pub(super) const MAX_MEMBERS: usize = 16_384;
+/// Members whose keys begin alike: a pulse names the first eight bytes, and each is tried. By chance there are two in 2^33 keys.
+pub(super) const KEYS_OF_PREFIX: usize = 4;
+/// Pulses that wait to be checked, the far ones among them. At the cap the oldest goes.
+pub(super) const FAR_PULSES: usize = 1_024;
+/// Hashes of pulses in one turn of the engine: about 2 ms (measured: 127 to 147 ns each).
+pub(super) const PULSE_HASHES_A_TURN: u16 = 15_000;
+/// Members of which one link is asked for records in a minute.
+pub(super) const MEMBERS_ASKED_OF_LINK: usize = 1_024;
+/// Members in an answer to "whom should I know first?".
+pub(super) const MEMBERS_OF_FIRST: usize = 64;
+/// Bytes a second of answers about members, to one link.
+pub(super) const ANSWER_BYTES_OF_LINK: u64 = 16 * 1024;
+/// The same to all links together.
+pub(super) const ANSWER_BYTES_IN_ALL: u64 = 128 * 1024;
+/// The same at once, to one link and to all.
+pub(super) const ANSWER_BYTES_BURST: u64 = 128 * 1024;
+
 // Where two bounds must stand in an order, a wrong one is not built.
 const _: () =
     assert!(RELAY_PAST.as_secs() == crate::rumor::KEPT_BEYOND as u64, "what leaves the window is kept");

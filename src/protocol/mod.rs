@@ -25,6 +25,7 @@
 //! | `pulls` | wanted ids, whom to ask, how long to wait |
 //! | `publisher` | what waits to be published, the pens, the position log's records |
 //! | `evidence` | convicted authors and the proof of each |
+//! | `members` | who is here: records, pulses, leases, this node's own beacon |
 //! | `condition` | what keeps the node from its work, its clock, whether it was there |
 //! | [`dialler`] | whom to dial, and when |
 //! | [`keeping`] | what engine and store say to each other: data without rules |
@@ -83,6 +84,8 @@ pub mod keeping;
 mod limits;
 mod links;
 mod linkset;
+mod member_event;
+mod members;
 mod meter;
 mod publisher;
 mod pulls;
@@ -103,8 +106,8 @@ pub use boundary::{Action, BatchId, Input, LinkId, PublishId, ValidationId, Veri
 #[doc(hidden)]
 pub use check::Caps;
 pub use config::{
-    BudgetConfig, Config, ConfigError, DialConfig, HistoryConfig, LinkConfig, PublishConfig, PullConfig,
-    TopicConfig, ValidatorConfig,
+    BudgetConfig, Config, ConfigError, DialConfig, HistoryConfig, LinkConfig, MemberConfig, PublishConfig,
+    PullConfig, TopicConfig, ValidatorConfig,
 };
 pub use dialler::{DialState, Dialler, Ending, KeepError, KeptPeer, Order, Origin};
 pub use down::{DialError, DownReason, StopReason};
@@ -113,6 +116,8 @@ pub use event::{Event, Offence, Validation};
 pub use impairment::Impairment;
 pub use limits::{LANE_CREDIT, MAX_LINKS, MAX_TOPICS, RELAY_FUTURE, RELAY_PAST};
 pub use links::outbox::FRAME_OVERHEAD;
+pub use member_event::{FailedWhy, MemberEvent};
+pub use members::{ExplainError, Explanation, Member, MemberSetup, MemberState};
 pub use publisher::UsedPositions;
 pub use refusal::{JoinRefusal, PublishError};
 pub use stats::{Counters, LinkStats, Stats, TopicStats};

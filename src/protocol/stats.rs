@@ -89,6 +89,20 @@ counters! {
     rumors_repaired,
     /// Hints to links that there is more.
     hints,
+    /// Bundles of the topic of members that are no records.
+    members_odd,
+    /// Records of members that there was no room for.
+    members_refused,
+    /// Questions about members that were answered.
+    members_answered,
+    /// Questions about members that came while one of the same link waited.
+    members_unanswered,
+    /// Questions and answers about members that a link had no room for.
+    members_unsent,
+    /// Pulses that were of no time or no chain that they could be of.
+    pulses_refused,
+    /// Pulses that were none of the chain of their member, as far as it is known here.
+    pulses_wrong,
     /// Stage 4: bundles, headers and announcements in topics we don't relay.
     unknown_topic,
     /// Stage 4 and 7: offences, of all kinds.

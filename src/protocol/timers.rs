@@ -51,6 +51,8 @@ pub(super) enum Timer {
     AnswerOverdue { topic: TopicId, slot: Slot, number: u32 },
     /// a link should have brought what it was asked for.
     PageOverdue(LinkId),
+    /// a member's life is to be looked at, or a pulse or a record is due.
+    MembersDue,
     /// a link that yielded to another of the same peer may be closed.
     LinkSettled(LinkId),
 }

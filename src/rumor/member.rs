@@ -7,7 +7,7 @@
 //! ```
 //! Numbers are little-endian. An IPv4 address is written as `::ffff:a.b.c.d`.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use bytes::Bytes;
 
@@ -82,9 +82,11 @@ impl ChainTerms {
     /// The number of the epoch that holds a Unix time, seconds.
     #[must_use]
     pub const fn epoch_at(&self, unix_s: u64) -> u64 {
-        // At least one, however it was made.
-        let len = if self.epoch_s == 0 { 1 } else { self.epoch_s };
-        unix_s / len as u64
+        match unix_s.checked_div(self.epoch_s as u64) {
+            Some(epoch) => epoch,
+            // An epoch has a length, or it was not checked.
+            None => unix_s,
+        }
     }
 
     /// When an epoch begins, Unix seconds.

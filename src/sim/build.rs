@@ -9,6 +9,7 @@ use super::machine::Machine;
 use super::network::Network;
 use super::node::{End, Node};
 use super::placement::{Placement, choose};
+use super::protocol::Protocol;
 use super::queue::{Happening, NodeIndex, Queue};
 use super::record::Record;
 use super::scenario::{Scenario, Start};
@@ -16,7 +17,7 @@ use super::time::unix_ms;
 use super::uplink::Uplink;
 use crate::adversary::{Actor, Plot};
 use crate::key::{PublicKey, SecretKey};
-use crate::protocol::{Caps, Input, Mono, Now, Origin, Setup};
+use crate::protocol::{Caps, Engine, Input, MemberSetup, Mono, Now, Origin, Setup};
 use crate::rumor::NetworkId;
 
 const NETWORK: &str = "simulation";
@@ -142,21 +143,37 @@ impl Network {
         now: Now,
     ) -> Box<dyn Machine> {
         let (network, config) = (self.rules.network(), self.config());
-        self.scenario
-            .protocol
-            .machine(Setup { network, node: author.public(), author, position_log, seed, config }, now)
+        let member = self.scenario.members && self.scenario.protocol == Protocol::Vouchsafe;
+        let key = author.clone();
+        let setup = Setup { network, node: author.public(), author, position_log, seed, config };
+        if member {
+            let [a, b, c, ..] = *key.public().as_bytes();
+            let address = core::net::SocketAddr::from(([10, a, b, c], 4433));
+            return Box::new(Engine::new(setup, now).with_members(key, MemberSetup::new([address], "")));
+        }
+        self.scenario.protocol.machine(setup, now)
     }
 
     fn connect(&mut self, edges: Vec<(usize, usize)>) {
+        let edges = match self.scenario.start {
+            Start::From(first) => {
+                (0..self.nodes.len()).filter(|node| *node != first).map(|node| (node, first)).collect()
+            }
+            _ => edges,
+        };
         for (from, to) in &edges {
             if let Some(node) = self.nodes.get_mut(*from) {
                 node.dialling.told.push((*to as NodeIndex, Origin::Told));
             }
         }
-        let cold = self.scenario.start == Start::Cold;
+        let cold = self.scenario.start != Start::Linked;
         for (at, node) in self.nodes.iter_mut().enumerate() {
             let dials = node.is_honest() || cold && self.scenario.grasping == 0;
-            node.dialling.wanted = if dials { node.dialling.told.len() } else { 0 };
+            let wanted = match self.scenario.start {
+                Start::From(_) => self.scenario.links,
+                _ => node.dialling.told.len(),
+            };
+            node.dialling.wanted = if dials { wanted } else { 0 };
             if !node.is_honest() && self.scenario.grasping > 0 {
                 let after = self.dice.next() % BORN_WITHIN;
                 self.queue.plan(self.now + after, at as NodeIndex, Happening::Grasp);
@@ -165,7 +182,9 @@ impl Network {
         (0..self.nodes.len()).for_each(|node| self.join_topic(node as NodeIndex));
         if cold {
             for node in 0..self.nodes.len() {
-                self.tell_of_others(node);
+                if self.scenario.start == Start::Cold {
+                    self.tell_of_others(node);
+                }
                 self.give_dialler(node as NodeIndex);
                 let after = self.dice.next() % BORN_WITHIN;
                 self.queue.plan(self.now + after, node as NodeIndex, Happening::Seek);

@@ -175,6 +175,7 @@ impl Network {
     /// Whether nodes can come to know others than the topology gives them.
     const fn may_meet_anybody(&self) -> bool {
         !matches!(self.scenario.topology, Topology::Edges(_))
+            && !matches!(self.scenario.start, Start::From(_))
     }
 
     /// Tells a node of some others, if it knows of nobody that it could dial.
@@ -195,7 +196,7 @@ impl Network {
     }
 
     /// Tells a node of another. It may know it, or have no room for it.
-    fn name(&mut self, index: NodeIndex, peer: NodeIndex, origin: Origin) {
+    pub(super) fn name(&mut self, index: NodeIndex, peer: NodeIndex, origin: Origin) {
         let now = Mono::from_nanos(self.now);
         let Some(key) = self.nodes.get(peer as usize).map(|peer| peer.key) else { return };
         if let Some(node) = self.nodes.get_mut(index as usize) {
@@ -207,7 +208,7 @@ impl Network {
     pub(super) fn give_dialler(&mut self, index: NodeIndex) {
         let network = self.rules.network();
         // Where links are given, they are what is looked at: nobody feels for others.
-        let feels = self.scenario.start == Start::Cold && self.is_honest(index as usize);
+        let feels = self.scenario.start != Start::Linked && self.is_honest(index as usize);
         let Some(node) = self.nodes.get_mut(index as usize) else { return };
         node.dialling.renew(node.key, network, feels);
         for (peer, origin) in node.dialling.told.clone() {

@@ -92,6 +92,7 @@ impl Network {
                 self.record.answered(index, publish_id, result, self.now);
             }
             Action::Event(event) => self.on_event(index, event),
+            Action::Member(event) => self.on_member(index, event),
         }
     }
 

@@ -48,6 +48,7 @@ mod line;
 mod load;
 mod machine;
 mod measure;
+mod members;
 mod network;
 mod node;
 mod placement;
@@ -73,7 +74,7 @@ pub use measure::{Conviction, Gauges, Measures, Memory, Spread};
 pub use network::Network;
 pub use placement::Placement;
 pub use protocol::{ParseProtocolError, Protocol};
-pub use record::Refused;
+pub use record::{MemberNews, Refused};
 pub use scenario::{Churn, Scenario, Start};
 pub use topology::Topology;
 

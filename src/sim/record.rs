@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::count;
 use super::queue::NodeIndex;
 use crate::key::PublicKey;
-use crate::protocol::{PublishError, PublishId};
+use crate::protocol::{MemberEvent, PublishError, PublishId};
 use crate::rumor::{Bundle, BundleId, Position, RumorId, SignedHeader};
 
 /// Not delivered; not gone.
@@ -29,6 +29,8 @@ pub(super) struct Record {
     pub(super) announced: u64,
     /// Dials that were refused.
     pub(super) refused_dials: u64,
+    /// What honest nodes told of members.
+    pub(super) members: Vec<MemberNews>,
     asked: HashMap<PublishId, (NodeIndex, u64)>,
     /// From asking to publish to publishing.
     pub(super) waits: Vec<u64>,
@@ -39,6 +41,17 @@ pub(super) struct Record {
     pub(super) conflicts: BTreeMap<PublicKey, u64>,
     /// Per convicted author: when each node convicted it.
     pub(super) convicted: BTreeMap<PublicKey, Vec<u64>>,
+}
+
+/// What a node told its application of a member.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MemberNews {
+    /// When, since the network began.
+    pub at: std::time::Duration,
+    /// Which node told it.
+    pub node: usize,
+    /// What.
+    pub event: MemberEvent,
 }
 
 /// When a node lived.

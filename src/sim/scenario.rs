@@ -45,6 +45,8 @@ pub struct Scenario {
     pub grasping: usize,
     /// Nodes that leave and come.
     pub churn: Option<Churn>,
+    /// Whether the nodes are members: they say that they are here, and know who else is.
+    pub members: bool,
     /// The topic that all nodes join.
     pub topic: Topic,
     /// Of every node; `expected_nodes` is set to `nodes`, or to what the scenario says.
@@ -76,6 +78,7 @@ impl Default for Scenario {
             start: Start::Linked,
             grasping: 0,
             churn: None,
+            members: false,
             topic: Topic::named("simulation").max_body(64 * 1024),
             config: Config::default(),
             expected_nodes: None,
@@ -102,4 +105,6 @@ pub enum Start {
     Linked,
     /// Without a link: within a second every node begins to dial.
     Cold,
+    /// The same, and each node knows this one only: members tell it of others.
+    From(usize),
 }

@@ -86,6 +86,9 @@ pub fn look(reader: &dyn Reader, query: Query) -> Result<Found, StoreError> {
             Found::Later(at.iter().map(|at| later(reader, &topic, at)).collect::<Result<_, _>>()?)
         }
         Query::Before { topic, at } => Found::Before(reader.before(&topic, &at)?),
+        Query::Live { topic, after, max_bytes } => {
+            Found::Live(reader.live(&topic, after.as_ref(), max_bytes)?)
+        }
         Query::Unmet { topic, after, count } => Found::Unmet(reader.unmet(&topic, after.as_ref(), count)?),
     })
 }

@@ -15,11 +15,8 @@ use super::bundles::DecodeError;
 use super::kind::Kind;
 use super::read::Reader;
 use crate::key::PublicKey;
+use crate::rumor::{PULSE_LEN, PulseValue};
 
-/// Bytes of a value of a chain.
-pub const PULSE_LEN: usize = 16;
-/// A value of a chain: what a sign of life reveals.
-pub type PulseValue = [u8; PULSE_LEN];
 /// Most pulses of a frame, and most keys of a question for pulses.
 pub const MAX_PULSES: usize = 256;
 /// Most keys of a question for records.
@@ -35,7 +32,7 @@ const FAILED: u32 = 1 << 30;
 const INDEX: u32 = FAILED - 1;
 
 /// The first bytes of a key: which member. Of several members that share them each is tried.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct KeyPrefix(pub [u8; 8]);
 
 impl KeyPrefix {

@@ -41,8 +41,8 @@ pub use history::{
 pub use history_codec::{answer_len, ask, fetch, more, page, stop, tell};
 pub use kind::Kind;
 pub use members::{
-    KeyPrefix, MAX_PULSES, MAX_RECORDS_ASKED, MembersAsk, PULSE_ITEM_LEN, PULSE_LEN, Pulse, PulsePage,
-    PulseValue, Pulses, members_ask, pulses,
+    KeyPrefix, MAX_PULSES, MAX_RECORDS_ASKED, MembersAsk, PULSE_ITEM_LEN, Pulse, PulsePage, Pulses,
+    members_ask, pulses,
 };
 
 use crate::rumor::{HEADER_LEN, MAX_BODY};

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::key::SecretKey;
+use crate::rumor::PULSE_LEN;
 use crate::rumor::{Bundle, BundleId, Evidence, MAX_BODY, Position, TopicId, seal};
 
 fn bundle(slot: u16, len: usize) -> Bundle {

@@ -14,6 +14,7 @@
 //! | `crowd` | ever more authors (R6) |
 //! | `expired` | large or tiny, and long past (R3, R10) |
 //! | `history` | what they have of the past, hand over and ask for (C2 to C8, C18, Y1) |
+//! | `members` | signs of life kept, held back, repeated and made up (A1 to A15) |
 //! | `combine` | two at once; from a moment on (B31); every inbound place (B20, B32) |
 //!
 //! An attack is added by its file, its line here, and its entry below.
@@ -26,6 +27,7 @@ mod expired;
 mod flood;
 mod forge;
 mod history;
+mod members;
 mod numbers;
 mod serve;
 mod stale;
@@ -185,6 +187,14 @@ attacks! {
     Hint "hint" => |me| history::Hinter::new(me),
     /// C7 and C8: asks for as much of the past as a frame can, again and again.
     AskFlood "ask-flood" => |me| history::AskFlooder::new(me),
+    /// A7: passes on nobody's signs of life but its own.
+    Mute "mute" => |_me| members::Mute,
+    /// A8: passes signs of life on when their lease is nearly over.
+    HoldPulses "hold-pulses" => |_me| members::Holder::default(),
+    /// A15: says again what it has heard of those who have gone.
+    Revive "revive" => |me| members::Reviver::new(me),
+    /// A1: makes up signs of life.
+    BogusPulses "bogus-pulses" => |me| members::Bogus::new(me),
     /// R10: leaves the topic and joins it again, without end.
     Waver "waver" => |me| topics::Waverer::new(me),
 }

@@ -62,6 +62,7 @@ impl Engine {
         self.questions.check(&mut recount);
         self.publisher.check(self.cx.now.mono, &mut recount);
         self.evidence.check(&mut recount);
+        self.members.iter().for_each(|members| members.check(&mut recount));
         self.bans.check(&mut recount);
         self.repair.check(&self.cx.config.history, &mut recount);
         recount.holds(self.cx.actions.is_empty(), "actions wait to be polled");

@@ -35,7 +35,7 @@ impl Engine {
             Ok(Frame::Hello(hello)) => self.on_hello(slot, hello),
             Ok(Frame::Goodbye(_)) => {}
             // Streams overtake each other: what was said after hello may come before it.
-            Ok(frame) if lane == Lane::System => self.on_system(sender, frame, bytes),
+            Ok(frame) if lane == Lane::System => self.on_system(sender, frame),
             Ok(frame) if lane == Lane::Control && greeted => self.on_control(sender, frame),
             Ok(frame) if lane == Lane::History && greeted => self.on_history(sender, frame, bytes),
             // Anything before hello on its own lane.
@@ -106,9 +106,9 @@ impl Engine {
         }
     }
 
-    fn on_system(&mut self, sender: Sender, frame: Frame, bytes: usize) {
+    fn on_system(&mut self, sender: Sender, frame: Frame) {
         match frame {
-            Frame::Pulses(_) | Frame::MembersAsk(_) => self.on_members(sender, frame, bytes),
+            Frame::Pulses(_) | Frame::MembersAsk(_) => self.on_members(sender, frame),
             _ => self.on_control(sender, frame),
         }
     }

@@ -165,6 +165,7 @@ impl Engine {
         match self.repair.looks_mut().answered(look) {
             Some(Purpose::Page(reading)) => self.on_page_read(&reading, found),
             Some(Purpose::Asker(what)) => self.on_asker_looked(&what, &found),
+            Some(Purpose::Members) => self.on_members_read(found),
             None => {}
         }
     }
@@ -175,6 +176,8 @@ impl Engine {
             match purpose {
                 Purpose::Page(reading) => self.on_page_read(&reading, Err(StoreTrouble::Damaged)),
                 Purpose::Asker(what) => self.on_asker_looked(&what, &Err(StoreTrouble::Damaged)),
+                // Its topic is opened anew, and read again.
+                Purpose::Members => {}
             }
         }
     }

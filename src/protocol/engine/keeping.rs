@@ -99,6 +99,7 @@ impl Engine {
                 self.forget_convicted(topic, &opened);
                 self.begin_asking(&rules);
                 self.judges_again(topic, &opened);
+                self.read_members(&topic, None);
                 self.recover(Impairment::StoreFailing);
             }
             Err(why) => {

@@ -129,6 +129,7 @@ impl Engine {
             self.tell_evidence(slot, &author);
         }
         self.resync_all(slot);
+        self.members_meet(slot);
         self.review_keepers(slot);
         if let Some(link) = self.links.at(slot) {
             self.publisher.links_changed(link.topics());
@@ -195,6 +196,7 @@ impl Engine {
         }
         self.tell_what_matters_now(slot, &before, &joined);
         self.resync(slot, &joined);
+        self.members_meet(slot);
         self.review_keepers(slot);
         self.wake_authors(slot, &changed);
     }
@@ -277,6 +279,7 @@ impl Engine {
             self.drop_work(id, &work);
         }
         self.asks_link_no_more(link.slot());
+        self.members_lose(link.slot());
         self.wants.forget_starved(link.slot());
         if link.wanted_from() > 0 {
             for wanted in self.wants.of_link(link.slot()) {

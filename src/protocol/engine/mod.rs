@@ -45,6 +45,7 @@ use crate::protocol::evidence::EvidencePool;
 use crate::protocol::links::bans::Bans;
 use crate::protocol::links::{Links, Pause};
 use crate::protocol::linkset::LinkSet;
+use crate::protocol::members::Members;
 use crate::protocol::publisher::{Publisher, Request};
 use crate::protocol::pulls::Wants;
 use crate::protocol::random::{Keyed, Random};
@@ -106,6 +107,8 @@ pub struct Engine {
     late_verifying: VerifyQueue,
     /// Where both wait, the next batch is one of those.
     late_is_next: bool,
+    /// Who is here, if this node is a member.
+    members: Option<Members>,
     /// It is shut down: nothing is published any more, and no link comes up.
     closed: bool,
 }
@@ -136,6 +139,7 @@ impl Engine {
             asker: Asker::new(keyed),
             late_verifying: VerifyQueue::of_the_past(keyed),
             late_is_next: false,
+            members: None,
             closed: false,
             cx: Cx {
                 network: setup.network,
@@ -158,6 +162,7 @@ impl Engine {
     /// Takes in what happened at `now`.
     pub fn handle(&mut self, now: Now, input: Input) {
         self.notice_absence(now);
+        self.members_notice(now);
         self.cx.now = Now { mono: self.cx.now.mono.max(now.mono), unix_ms: now.unix_ms };
         if self.condition.clock_mut().jumps(self.cx.now) {
             self.check_clock();
@@ -204,6 +209,9 @@ impl Engine {
             Input::Impaired { what, holds: true } => self.impair(what, None),
             Input::Impaired { what, holds: false } => self.recover(what),
             Input::Store(answer) => self.on_store(answer),
+            Input::Describe { metadata } => self.on_describe(metadata),
+            Input::Advertise { addresses } => self.on_advertise(addresses),
+            Input::LeaveNetwork => self.on_leave_network(),
             Input::Shutdown => self.on_shutdown(),
             Input::Tick => {}
         }
@@ -211,18 +219,24 @@ impl Engine {
         self.repair_goes_on();
         self.serve_history();
         self.check_presence();
+        self.members_go_on();
     }
 
     /// The next thing to do, or `None` when there is nothing more before the next input or deadline.
     #[must_use = "an action that is not carried out is lost"]
     pub fn poll(&mut self) -> Option<Action> {
-        if self.cx.actions.is_empty() {
-            self.seal_waiting();
-            self.end_tries();
-            self.dispatch_verification();
-            self.flush();
+        loop {
+            if self.cx.actions.is_empty() {
+                self.seal_waiting();
+                self.end_tries();
+                self.dispatch_verification();
+                self.flush();
+            }
+            let action = self.cx.actions.pop_front()?;
+            if let Some(action) = self.unless_own_record(action) {
+                return Some(action);
+            }
         }
-        self.cx.actions.pop_front()
     }
 
     /// When to call [`Engine::handle`] again at the latest.
@@ -263,7 +277,7 @@ impl Engine {
                 Timer::SlotsFree(topic) => self.publisher.wake(topic),
                 Timer::LinkSettled(link) => self.on_link_settled(link),
                 // What waits is looked at after each input.
-                Timer::HistoryDue => {}
+                Timer::HistoryDue | Timer::MembersDue => {}
                 Timer::TurnDue(topic) => self.on_repair_due(topic, Due::Turn),
                 Timer::HoleDue(topic) => self.on_repair_due(topic, Due::Hole),
                 Timer::HintDue(topic) => self.on_repair_due(topic, Due::Hint),

@@ -38,7 +38,7 @@ impl Engine {
         }
         let window = self.topics.get(topic).filter(|_| !self.cx.is_system(topic));
         let Some(window) = window else { return Some(PublishError::NotJoined(*topic)) };
-        let (len, max, author) = (body.len(), window.rules().max_body(), self.publisher.author());
+        let (len, max, author) = (body.len(), window.rules().max_body(), self.publisher.signer_in(topic));
         if len > max as usize {
             return Some(PublishError::TooLarge { len, max });
         }
@@ -89,7 +89,7 @@ impl Engine {
         if !self.store_takes(topic, next.bytes) {
             return self.publisher.has_waiting(&topic);
         }
-        if !self.has_room(&topic, &self.author(), next.bytes) {
+        if !self.has_room(&topic, &self.publisher.signer_in(&topic), next.bytes) {
             // Written bytes wake us; the timer is for room that expiry makes.
             self.publisher.is_blocked(topic);
             return self.sleep(topic, EXPIRY_ROUND);

@@ -19,8 +19,7 @@ impl Engine {
             let error = PublishError::ClockWrong { ahead_ms: self.condition.clock().ahead_ms() };
             return Some(if rest.is_zero() { Silence::Fails(error) } else { Silence::For(rest) });
         }
-        let tick_len = self.topics.get(topic)?.rules().tick_len();
-        let wait = self.publisher.is_silent_for(tick_len, now);
+        let wait = self.publisher.is_silent_for(self.topics.get(topic)?.rules(), now);
         (!wait.is_zero()).then_some(Silence::For(wait))
     }
 
@@ -73,7 +72,7 @@ impl Engine {
 
     /// A genuine bundle under our own key that we did not write, and that no earlier life of ours can have written.
     pub(super) fn check_duplicate_writer(&mut self, topic: &TopicId, header: &Header) {
-        if header.author != self.author() {
+        if header.author != self.publisher.signer_in(topic) {
             return;
         }
         let Some(window) = self.topics.get(topic) else { return };
@@ -92,9 +91,10 @@ impl Engine {
 
     /// An author was convicted; it may be ours.
     pub(super) fn on_conviction(&mut self, author: &crate::key::PublicKey) {
-        if *author == self.author() {
+        if self.publisher.has_key(author) {
             self.publisher.halt(PublishError::Convicted);
             self.impair(Impairment::Convicted, None);
         }
+        self.members_convict(author);
     }
 }

@@ -118,7 +118,7 @@ impl Engine {
     /// Whose turn a bundle takes where authors wait for each other: our own words are no newcomer's, or a burst of ours would
     /// keep all of those waiting, and the other way round.
     pub(super) fn turn_of(&self, topic: &TopicId, author: &PublicKey) -> PublicKey {
-        let window = self.topics.get(topic).filter(|_| *author != self.author());
+        let window = self.topics.get(topic).filter(|_| *author != self.publisher.signer_in(topic));
         window.map_or(*author, |window| window.authors().turn_of(author, self.cx.now.mono))
     }
 
@@ -160,13 +160,14 @@ impl Engine {
     /// Announces to a link everything held in `topics` that it has neither shown nor been told of: for new links, and
     /// for those that something was left out for. What finds no room now follows with a later round.
     pub(super) fn resync(&mut self, slot: Slot, topics: &[TopicId]) {
-        let (now, ours) = (self.cx.now, self.author());
+        let now = self.cx.now;
         let Some(link) = self.links.at_mut(slot) else { return };
         link.outbox_mut().catches_up();
         let mut missing = Vec::new();
         let mut more = false;
         for topic in topics {
             let Some(window) = self.topics.get(topic).filter(|_| link.relays(topic)) else { continue };
+            let ours = self.publisher.signer_in(topic);
             let mut room = link.outbox().announcements_room(topic);
             let mut looked = 0;
             for held in window.held(now) {

@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use super::{Damage, Forget, Held, Hole, Keep, Keeping, Kept, Opened, Page, Range, Size};
+use super::{Damage, Forget, Head, Held, Hole, Keep, Keeping, Kept, Live, Opened, Page, Range, Size};
 use crate::key::PublicKey;
 use crate::rumor::{BundleId, Evidence, Position, RuleSet, TopicId};
 
@@ -134,6 +134,15 @@ pub enum Query {
         /// Of whom, and before which position.
         at: Vec<(PublicKey, Position)>,
     },
+    /// Live values of a topic of state: [`Reader::live`](crate::store::Reader::live).
+    Live {
+        /// Of which topic.
+        topic: TopicId,
+        /// After which one.
+        after: Option<Head>,
+        /// How many bytes of encoded bundles.
+        max_bytes: usize,
+    },
     /// Open holes: [`Reader::unmet`](crate::store::Reader::unmet).
     Unmet {
         /// Of which topic.
@@ -168,6 +177,8 @@ pub enum Found {
     Later(Vec<bool>),
     /// Where that starts, in the order of the question.
     Before(Vec<Option<Position>>),
+    /// Live values.
+    Live(Live),
     /// Holes.
     Unmet(Vec<Hole>),
 }

@@ -2,6 +2,7 @@
 
 mod gathering;
 mod records;
+mod signing;
 pub(super) mod silence;
 mod together;
 mod unkept;
@@ -13,6 +14,7 @@ use bytes::Bytes;
 
 use self::gathering::Gathering;
 use self::records::{Records, SLOW_RECORD};
+use self::signing::NodeKey;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::limits::RELAY_PAST;
 use crate::protocol::random::{Keyed, KeyedMap};
@@ -74,6 +76,8 @@ pub(super) struct Next {
 #[derive(Debug)]
 pub(super) struct Publisher {
     key: SecretKey,
+    /// The key that signs in one topic instead.
+    node: Option<NodeKey>,
     pens: KeyedMap<TopicId, Pen>,
     /// The own bundle that was sealed last in a topic, and when: the next names it. It outlives leaving the topic for a while, as the
     /// windows of others do.
@@ -123,6 +127,7 @@ impl Publisher {
         };
         Self {
             key,
+            node: None,
             pens: keyed.map(),
             last: keyed.map(),
             waiting: keyed.map(),
@@ -141,21 +146,6 @@ impl Publisher {
             alarms: keyed.map(),
             halted: None,
         }
-    }
-
-    /// A new pen, which says nothing where an earlier one may have. Where the record of an earlier life reaches into this one, one
-    /// tick more: another writer who speaks there can't be taken for that life.
-    fn pen(&self, rules: &RuleSet) -> Pen {
-        let mut silent = self.retired.clone();
-        if self.mute.is_none() {
-            silent.add_all(&self.earlier);
-            let tick = u64::from(rules.tick_len().millis());
-            let reach = self.earlier.end_of(self.started_ms).unwrap_or(0);
-            if reach > self.started_ms.saturating_add(tick) {
-                silent.add(reach, reach.saturating_add(tick));
-            }
-        }
-        Pen::new(rules, silent)
     }
 
     /// The key that signs what is published.
@@ -268,7 +258,8 @@ impl Publisher {
     ) -> Result<Bundle, SealError> {
         // After the clock was set back there may be a later one, which an earlier position can't name.
         let prev = self.last.get(&topic).map(|(prev, _)| *prev).filter(|prev| prev.position < first);
-        let bundle = seal_after(&self.key, topic, prev, first, bodies)?;
+        let key = self.node_in(&topic).map_or(&self.key, |node| &node.key);
+        let bundle = seal_after(key, topic, prev, first, bodies)?;
         if self.last.get(&topic).is_none_or(|(last, _)| last.position < first) {
             self.last.insert(topic, (Previous::of(&bundle), now));
         }

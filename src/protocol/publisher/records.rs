@@ -29,6 +29,11 @@ impl Records {
         Self { kept, recorded: (0, 0), asked: None, took: Duration::ZERO }
     }
 
+    /// Whether there is a position log.
+    pub(in crate::protocol) const fn are_made(&self) -> bool {
+        self.kept
+    }
+
     /// What is durable, for the pen; `None` without a position log.
     pub(in crate::protocol) fn durable(&self) -> Option<(u64, u64)> {
         self.kept.then_some(self.recorded)

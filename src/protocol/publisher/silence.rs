@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::protocol::publisher::Publisher;
 use crate::protocol::{Mono, Now, PublishError};
-use crate::rumor::{RuleSet, TickLen};
+use crate::rumor::{Pen, RuleSet, TickLen};
 
 /// A publish request waits so long for the clock to be right, or for the author's first free position: what would take longer
 /// is an error that says so.
@@ -19,9 +19,24 @@ pub(in crate::protocol) enum Silence {
 }
 
 impl Publisher {
+    /// A new pen, which says nothing where an earlier one may have. Where the record of an earlier life reaches into this one, one
+    /// tick more: another writer who speaks there can't be taken for that life.
+    pub(super) fn pen(&self, rules: &RuleSet) -> Pen {
+        let mut silent = self.retired.clone();
+        if self.mute_in(&rules.id()).is_none() {
+            silent.add_all(&self.earlier);
+            let tick = u64::from(rules.tick_len().millis());
+            let reach = self.earlier.end_of(self.started_ms).unwrap_or(0);
+            if reach > self.started_ms.saturating_add(tick) {
+                silent.add(reach, reach.saturating_add(tick));
+            }
+        }
+        Pen::new(rules, silent)
+    }
+
     /// How long nothing may be said in a topic with such ticks, whatever its pen says.
-    pub(in crate::protocol) fn is_silent_for(&self, tick_len: TickLen, now: Mono) -> Duration {
-        self.mute_for(tick_len, now).max(self.listens_for(tick_len, now))
+    pub(in crate::protocol) fn is_silent_for(&self, rules: &RuleSet, now: Mono) -> Duration {
+        self.mute_for(rules, now).max(self.listens_for(rules.tick_len(), now))
     }
 
     /// Unix time in milliseconds until which the author is silent in a topic; now or before if it is not.
@@ -30,7 +45,7 @@ impl Publisher {
             Some(pen) => pen.silent_until(now.unix_ms),
             None => self.pen(rules).silent_until(now.unix_ms),
         };
-        pen.max(later(now, self.mute_for(rules.tick_len(), now.mono)))
+        pen.max(later(now, self.mute_for(rules, now.mono)))
     }
 
     /// Unix time in milliseconds until which the author is silent in all topics; now if it is not.
@@ -40,9 +55,9 @@ impl Publisher {
 
     /// How long a loaded key without a position log stays silent yet: start + clock skew + one tick, by the monotonic clock, after which
     /// whatever it said in an earlier life is refused by every window.
-    fn mute_for(&self, tick_len: TickLen, now: Mono) -> Duration {
-        let tick = Duration::from_millis(tick_len.millis().into());
-        self.mute.map_or(Duration::ZERO, |until| until.plus(tick).since(now))
+    fn mute_for(&self, rules: &RuleSet, now: Mono) -> Duration {
+        let tick = Duration::from_millis(rules.tick_len().millis().into());
+        self.mute_in(&rules.id()).map_or(Duration::ZERO, |until| until.plus(tick).since(now))
     }
 
     /// How long a key that was used before still listens for another writer: one tick from its first link on.

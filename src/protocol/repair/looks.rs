@@ -30,6 +30,8 @@ pub(in crate::protocol) enum Purpose {
     Page(Reading),
     /// We do, to know what we lack.
     Asker(LookFor),
+    /// The members, to know who was here before.
+    Members,
 }
 
 /// What was asked of the store and not answered.

@@ -137,7 +137,7 @@ impl Engine {
         } else {
             asked.hints.add_first(header.tick);
         }
-        if header.author == self.author() {
+        if header.author == self.publisher.signer_in(&topic) {
             let prev = Previous { id: keep.bundle.id(), position: header.position() };
             self.publisher.goes_on_after(topic, prev, now);
         }

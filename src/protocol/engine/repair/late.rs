@@ -48,26 +48,15 @@ impl Engine {
     }
 
     fn on_late_copy(&mut self, sender: Sender, raw: RawBundle) {
-        let (now, id, signed) = (self.cx.now.mono, raw.id, raw.signed);
+        let (id, signed) = (raw.id, raw.signed);
         let (topic, len) = (signed.header.topic, raw.encoded.len());
         let missing = Missing::of_header(&signed, id);
         self.cx.counters.late_copies += 1;
         // H0 and H1: was this link asked for it, and for so much?
         let (author, position) = (missing.author(), missing.position());
-        let Some(covered) = self.asker.takes(sender.slot, &topic, &missing, len, now) else {
+        let Some(below) = self.is_asked_for(sender, &topic, &missing, len) else {
             return self.is_unasked(sender, len);
         };
-        if covered.beyond > 0
-            && let Some(link) = self.links.at_mut(sender.slot)
-        {
-            link.budget_mut().charge_bytes(now, covered.beyond as u64);
-        }
-        let Some(asked) = self.asker.topic_mut(&topic) else { return };
-        let below = asked.gaps.is_below(&covered.gap);
-        if below {
-            asked.paces.charge(&author, len, now);
-        }
-        asked.gaps.comes(&missing, sender.slot);
         // H2.
         match self.asker.late.notes(&topic, &id, sender, &signed.signature) {
             Known::No => {}
@@ -90,6 +79,33 @@ impl Engine {
         if self.is_fit(sender, topic, &missing, raw) {
             self.verify_late(sender, bundle, below);
         }
+    }
+
+    /// Whether this link was asked for it; if so, whether it is below what its author's chain is complete to.
+    fn is_asked_for(
+        &mut self,
+        sender: Sender,
+        topic: &TopicId,
+        missing: &Missing,
+        len: usize,
+    ) -> Option<bool> {
+        let now = self.cx.now.mono;
+        let Some(covered) = self.asker.takes(sender.slot, topic, missing, len, now) else {
+            let members = self.members.as_mut().filter(|members| members.topic() == *topic)?;
+            return members.takes_grant(sender.slot).then_some(false);
+        };
+        if covered.beyond > 0
+            && let Some(link) = self.links.at_mut(sender.slot)
+        {
+            link.budget_mut().charge_bytes(now, covered.beyond as u64);
+        }
+        let asked = self.asker.topic_mut(topic)?;
+        let below = asked.gaps.is_below(&covered.gap);
+        if below {
+            asked.paces.charge(&missing.author(), len, now);
+        }
+        asked.gaps.comes(missing, sender.slot);
+        Some(below)
     }
 
     /// It was not asked of this link: nobody is blamed, since what was asked long ago may be forgotten here.
@@ -199,11 +215,13 @@ impl Engine {
     fn judge_late(&mut self, topic: TopicId, id: BundleId) {
         let now = self.cx.now.mono;
         let Some(late) = self.asker.late.get(&topic, &id) else { return };
-        let (header, peer) = (*late.bundle().header(), late.from().peer);
+        let (bundle, peer) = (Arc::clone(late.bundle()), late.from().peer);
+        let header = *bundle.header();
         let author = header.author;
-        if author == self.author() {
+        if author == self.publisher.signer_in(&topic) {
             self.own_past(topic, &header);
         }
+        self.members_hear(&bundle);
         let Some(window) = self.topics.get(&topic) else { return };
         if !window.is_judged() {
             return self.keep_late(topic, id, Show::Now);

@@ -18,6 +18,9 @@ use crate::wire::{self, FrameWriter, Lane, MAX_BUNDLES_PER_FRAME, MAX_FRAME_LEN}
 /// Bytes of bundles in one frame of a page, unless one bundle has more: what a slow line shows in the time that an asker waits.
 const PAGE_FRAME: usize = 64 * 1024;
 
+/// What belongs to no session.
+const NO_SESSION: u32 = u32::MAX;
+
 /// Frames of the lane [`History`](Lane::History) that wait.
 #[derive(Debug, Default)]
 pub(super) struct Past {
@@ -74,6 +77,12 @@ impl Outbox {
         end: Bytes,
     ) -> usize {
         let before = self.past.bytes;
+        self.queue_bundles(session, bundles);
+        self.past.push(session, end.len(), Content::End(end));
+        self.past.bytes.saturating_sub(before)
+    }
+
+    fn queue_bundles(&mut self, session: u32, bundles: impl IntoIterator<Item = Arc<Bundle>>) {
         let mut frame = Vec::new();
         let mut bytes = 0usize;
         for bundle in bundles {
@@ -89,7 +98,12 @@ impl Outbox {
         if !frame.is_empty() {
             self.past.push(session, bytes, Content::Bundles(frame));
         }
-        self.past.push(session, end.len(), Content::End(end));
+    }
+
+    /// Queues bundles that no page ends: what answers a question about members. Gives how many bytes they have.
+    pub(in crate::protocol) fn records(&mut self, bundles: impl IntoIterator<Item = Arc<Bundle>>) -> usize {
+        let before = self.past.bytes;
+        self.queue_bundles(NO_SESSION, bundles);
         self.past.bytes.saturating_sub(before)
     }
 

@@ -157,7 +157,6 @@ impl System {
         }
     }
 
-    #[cfg_attr(not(test), allow(dead_code, reason = "who speaks of members needs it"))]
     fn pulse(&mut self, pulse: Pulse) -> bool {
         if let Some(waiting) = self.pulses.get_mut(&pulse.member) {
             *waiting = pulse;
@@ -171,7 +170,6 @@ impl System {
         room
     }
 
-    #[cfg_attr(not(test), allow(dead_code, reason = "who speaks of members needs it"))]
     fn frame(&mut self, frame: Bytes) -> bool {
         let room = frame.len() <= MAX_SYSTEM_FRAME && self.takes(frame.len());
         if room {
@@ -259,13 +257,11 @@ impl Outbox {
     }
 
     /// Queues a sign of life, in the place of an older one of that member. False if there is no room.
-    #[cfg_attr(not(test), allow(dead_code, reason = "who speaks of members needs it"))]
     pub(in crate::protocol) fn pulse(&mut self, pulse: Pulse) -> bool {
         self.system.pulse(pulse)
     }
 
     /// Queues a question about members, or part of an answer. False if there is no room, or it is longer than a frame of the lane is.
-    #[cfg_attr(not(test), allow(dead_code, reason = "who speaks of members needs it"))]
     pub(in crate::protocol) fn members_frame(&mut self, frame: Bytes) -> bool {
         self.system.frame(frame)
     }

@@ -1,0 +1,80 @@
+//! Who is here, as an application asks for it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::error::{Closed, DescribeError};
+use super::message::Message;
+use super::{MemberEvents, Node};
+use crate::key::PublicKey;
+use crate::protocol::{Explanation, Member};
+use crate::rumor::MAX_METADATA;
+
+impl Node {
+    /// The members of the network that this node knows, itself among them, each with its state; none if it was built
+    /// [without](super::Builder::without_members). Cancel safe.
+    ///
+    /// # Errors
+    /// If the node is closed.
+    pub async fn members(&self) -> Result<BTreeMap<PublicKey, Member>, Closed> {
+        let (answer, members) = oneshot::channel();
+        self.send(Message::Members(answer)).await?;
+        let members = members.await.map_err(|_| Closed)?;
+        Ok(members.into_iter().map(|member| (member.key, member)).collect())
+    }
+
+    /// One member, if it is known. Cancel safe.
+    ///
+    /// # Errors
+    /// If the node is closed.
+    pub async fn member(&self, key: &PublicKey) -> Result<Option<Member>, Closed> {
+        Ok(self.members().await?.remove(key))
+    }
+
+    /// What is behind what is shown of a member, for anybody to check offline; `None` if it is not known. Cancel safe.
+    ///
+    /// # Errors
+    /// If the node is closed.
+    pub async fn explain(&self, key: &PublicKey) -> Result<Option<Explanation>, Closed> {
+        let (answer, explanation) = oneshot::channel();
+        self.send(Message::Explain { key: *key, answer }).await?;
+        explanation.await.map_err(|_| Closed)
+    }
+
+    /// What happens to members from now on.
+    pub fn member_events(&self) -> MemberEvents {
+        MemberEvents::of(&self.member_readers().events)
+    }
+
+    /// Waits until at least so many members are here, this node among them: alive, or stale. Cancel safe.
+    ///
+    /// # Errors
+    /// If the node is closed first.
+    pub async fn wait_for_members(&self, members: usize) -> Result<(), Closed> {
+        let mut count = self.member_readers().here.clone();
+        count.wait_for(|count| *count >= members).await.map(|_| ()).map_err(|_| Closed)
+    }
+
+    /// Says something else of this node to all members, instead of what it said before: at most 512 bytes. Whoever joins later hears it
+    /// too.
+    ///
+    /// # Errors
+    /// If it is too long, or the node is closed.
+    pub async fn set_metadata(&self, metadata: impl Into<Bytes>) -> Result<(), DescribeError> {
+        let metadata = metadata.into();
+        if metadata.len() > MAX_METADATA {
+            return Err(DescribeError::TooLong(metadata.len()));
+        }
+        Ok(self.send(Message::Describe(metadata)).await?)
+    }
+
+    /// Says to all members that this node leaves. It goes on hearing and speaking; [`Node::shutdown`] does both.
+    ///
+    /// # Errors
+    /// If the node is closed.
+    pub async fn leave(&self) -> Result<(), Closed> {
+        self.send(Message::LeaveNetwork).await
+    }
+}

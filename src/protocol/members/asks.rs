@@ -1,0 +1,180 @@
+//! What this node asks its links about members: pulses that are overdue, pages of what has come lately, records that it lacks.
+//!
+//! Each link has one question at a time, and they are asked in rotation, so that no liar is asked twice while another could answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::spread::Targets;
+use crate::key::PublicKey;
+use crate::protocol::Mono;
+use crate::protocol::limits::{MAX_MEMBERS, MEMBERS_ASKED_OF_LINK};
+use crate::protocol::linkset::Slot;
+use crate::wire::{KeyPrefix, MAX_PULSES, MAX_RECORDS_ASKED, MembersAsk, PulsePage, Pulses};
+
+/// A link that has not answered for so long is asked the next thing.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A link is asked for one member's record at most once in so long.
+const RECORD_EVERY: Duration = Duration::from_secs(60);
+
+/// What a link was asked, and has not answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Open {
+    Since,
+    Other,
+}
+
+/// A link's pages of what has come since a time.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    since: u32,
+    after: KeyPrefix,
+}
+
+/// What is to be asked of one link, and what was.
+#[derive(Debug, Default)]
+struct OfLink {
+    /// It is to be asked whom we should know first.
+    first: bool,
+    reading: Option<Reading>,
+    /// Records that it seems to have, and since when they were asked for; `None` for those that are still to be.
+    records: BTreeMap<KeyPrefix, Option<Mono>>,
+    open: Option<(Open, Mono)>,
+    /// Bundles that it may bring, as an answer.
+    grant: usize,
+}
+
+/// See the [module](self).
+#[derive(Debug, Default)]
+pub(super) struct Asks {
+    links: BTreeMap<Slot, OfLink>,
+    /// Members of whom a pulse is wanted.
+    wanted: BTreeSet<PublicKey>,
+    /// How many questions for pulses were asked: whose turn it is.
+    turn: usize,
+}
+
+impl Asks {
+    /// A link has come up: it is asked whom to know first, and what has come since then, Unix seconds.
+    pub(super) fn begins(&mut self, slot: Slot, since: u32) {
+        // Once a link, however often it says that it is in the topic.
+        self.links.entry(slot).or_insert_with(|| {
+            let reading = Some(Reading { since, after: KeyPrefix::default() });
+            OfLink { first: true, reading, ..OfLink::default() }
+        });
+    }
+
+    pub(super) fn leaves(&mut self, slot: Slot) {
+        self.links.remove(&slot);
+    }
+
+    /// A pulse of a member is wanted.
+    pub(super) fn wants(&mut self, key: PublicKey) {
+        if self.wanted.len() < MAX_MEMBERS {
+            self.wanted.insert(key);
+        }
+    }
+
+    /// It has come, or the member is forgotten.
+    pub(super) fn wants_no_more(&mut self, key: &PublicKey) {
+        self.wanted.remove(key);
+    }
+
+    /// A link seems to have a record that we lack.
+    pub(super) fn wants_record(&mut self, slot: Slot, prefix: KeyPrefix, now: Mono) {
+        let Some(of) = self.links.get_mut(&slot) else { return };
+        if of.records.len() >= MEMBERS_ASKED_OF_LINK {
+            of.records.retain(|_, asked| asked.is_none_or(|at| now.since(at) < RECORD_EVERY));
+        }
+        if of.records.len() >= MEMBERS_ASKED_OF_LINK {
+            return;
+        }
+        let entry = of.records.entry(prefix).or_default();
+        if entry.is_some_and(|at| now.since(at) >= RECORD_EVERY) {
+            *entry = None;
+        }
+    }
+
+    /// What has come since a time is asked of the next link in turn, unless one is being asked.
+    pub(super) fn pulls(&mut self, since: u32, targets: &Targets) {
+        let Some(slot) = self.next(targets) else { return };
+        if let Some(of) = self.links.get_mut(&slot) {
+            of.reading.get_or_insert(Reading { since, after: KeyPrefix::default() });
+        }
+    }
+
+    /// Links that we dialled are asked: who came to us may be a liar that fills our places.
+    fn next(&mut self, targets: &Targets) -> Option<Slot> {
+        let of = if targets.chosen.is_empty() { &targets.all } else { &targets.chosen };
+        self.turn = self.turn.wrapping_add(1);
+        of.get(self.turn.checked_rem(of.len())?).copied()
+    }
+
+    /// A frame of an answer has come from a link.
+    pub(super) fn answered(&mut self, slot: Slot, frame: &Pulses) {
+        let Some(of) = self.links.get_mut(&slot) else { return };
+        let Some((open, _)) = of.open.take() else { return };
+        if open != Open::Since {
+            return;
+        }
+        of.reading = match (of.reading, frame.page, frame.pulses.last()) {
+            // Pages go forward, or a link could turn us round for ever.
+            (Some(reading), PulsePage::More, Some(last)) if last.member > reading.after => {
+                Some(Reading { after: last.member, ..reading })
+            }
+            _ => None,
+        };
+    }
+
+    /// Whether a link may bring one bundle more of the members' topic, since it was asked for some.
+    pub(super) fn takes_grant(&mut self, slot: Slot) -> bool {
+        let Some(of) = self.links.get_mut(&slot) else { return false };
+        let may = of.grant > 0;
+        of.grant = of.grant.saturating_sub(1);
+        may
+    }
+
+    /// What is asked now, and of whom.
+    pub(super) fn next_asks(&mut self, targets: &Targets, now: Mono) -> Vec<(Slot, MembersAsk)> {
+        let mut out = Vec::new();
+        for (slot, of) in &mut self.links {
+            if of.open.is_some_and(|(_, at)| now.since(at) < PATIENCE) {
+                continue;
+            }
+            if of.open.take().is_some_and(|(open, _)| open == Open::Since) {
+                // It does not answer: others do.
+                of.reading = None;
+            }
+            let records = of.records.iter().filter(|(_, asked)| asked.is_none()).map(|(prefix, _)| *prefix);
+            let records: Vec<_> = records.take(MAX_RECORDS_ASKED).collect();
+            let (ask, open) = if std::mem::take(&mut of.first) {
+                of.grant = MAX_RECORDS_ASKED;
+                (MembersAsk::First, Open::Other)
+            } else if !records.is_empty() {
+                of.records.extend(records.iter().map(|prefix| (*prefix, Some(now))));
+                of.grant = records.len();
+                (MembersAsk::Records(records), Open::Other)
+            } else if let Some(Reading { since, after }) = of.reading {
+                (MembersAsk::Since { since, after }, Open::Since)
+            } else {
+                continue;
+            };
+            of.open = Some((open, now));
+            out.push((*slot, ask));
+        }
+        out.extend(self.ask_for_pulses(targets, now));
+        out
+    }
+
+    fn ask_for_pulses(&mut self, targets: &Targets, now: Mono) -> Option<(Slot, MembersAsk)> {
+        if self.wanted.is_empty() {
+            return None;
+        }
+        let slot = self.next(targets)?;
+        let of = self.links.get_mut(&slot).filter(|of| of.open.is_none())?;
+        of.open = Some((Open::Other, now));
+        let keys: Vec<_> = self.wanted.iter().take(MAX_PULSES).copied().collect();
+        keys.iter().for_each(|key| _ = self.wanted.remove(key));
+        Some((slot, MembersAsk::Pulses(keys.iter().map(KeyPrefix::of).collect())))
+    }
+}

@@ -1,0 +1,238 @@
+//! Who is here: the members of the network, and whether they live, without believing anybody about anybody else.
+//!
+//! ```text
+//!   records (a topic of state) ──> table ──> lives ──> events
+//!                                    ^         ^
+//!   pulses of links ──> pulses ──────┴─────────┘ ──> spread ──> links
+//!                          asks ──> links            answers <── links
+//!   own: beacon, chain, pulses, leave        fitness: may this node judge?
+//! ```
+//!
+//! A member's **beacon** is a record under its own key that commits to the end of a chain of hashes. Each **pulse** reveals the next value
+//! of that chain, so one hash tells that it is the member's own, whoever brings it. A sign of life holds for a **lease** of three and a
+//! half periods. Nobody's word about somebody else changes a state.
+
+mod answers;
+mod asks;
+mod explain;
+mod fitness;
+mod hearing;
+mod life;
+mod own;
+mod period;
+mod pulses;
+mod spread;
+mod table;
+#[cfg(test)]
+mod tests;
+mod told;
+mod turn;
+mod view;
+
+use core::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use self::answers::Answers;
+use self::asks::Asks;
+pub use self::explain::{ExplainError, Explanation};
+use self::fitness::Fitness;
+pub use self::life::MemberState;
+use self::own::Own;
+use self::pulses::Pulses;
+use self::spread::Spread;
+use self::table::Table;
+use self::told::Told;
+pub use self::view::Member;
+use crate::key::PublicKey;
+use crate::protocol::context::Cx;
+use crate::protocol::{Mono, Now};
+use crate::rumor::TopicId;
+
+/// The one key of the topic of members.
+const RECORD_KEY: &[u8] = b"b";
+/// What the first peer says of the size of the network is taken for true for so long, until our own table tells.
+const TOLD_SIZE_FOR: Duration = Duration::from_secs(60);
+/// What a hash costs the link that brought a wrong pulse: ten times what it takes (measured: 127 to 147 ns).
+const WRONG_HASH_COST: Duration = Duration::from_nanos(1_400);
+/// When a question waits for its asker's budget, it is looked at again after this.
+const ANSWER_AGAIN: Duration = Duration::from_millis(250);
+
+/// What a node says of itself as a member.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct MemberSetup {
+    /// Where others can dial it, at most three addresses; none if nowhere.
+    pub addresses: Vec<SocketAddr>,
+    /// What its application says, at most 512 bytes.
+    pub metadata: Bytes,
+    /// It only looks: it knows who is here, and says nothing of itself.
+    pub observes: bool,
+}
+
+impl MemberSetup {
+    /// Of a node that can be dialled there, and says this.
+    #[must_use]
+    pub fn new(addresses: impl IntoIterator<Item = SocketAddr>, metadata: impl Into<Bytes>) -> Self {
+        Self { addresses: addresses.into_iter().collect(), metadata: metadata.into(), observes: false }
+    }
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(in crate::protocol) struct Members {
+    topic: TopicId,
+    me: PublicKey,
+    table: Table,
+    own: Own,
+    pulses: Pulses,
+    spread: Spread,
+    asks: Asks,
+    answers: Answers,
+    fitness: Fitness,
+    told: Told,
+    /// When lives are looked at: each member once.
+    due: BTreeSet<(Mono, PublicKey)>,
+    /// What the first peer said of the size of the network, and until when that counts.
+    told_size: Option<(usize, Mono)>,
+    next_cycle: Mono,
+    next_pull: Mono,
+    /// Something came in that may have made work.
+    stirred: bool,
+    /// When the timer comes.
+    alarm: Option<Mono>,
+}
+
+impl Members {
+    /// `boot_ms` is greater than that of each earlier life.
+    pub(in crate::protocol) fn new(
+        topic: TopicId,
+        me: PublicKey,
+        boot_ms: u64,
+        setup: MemberSetup,
+        now: Mono,
+    ) -> Self {
+        Self {
+            topic,
+            me,
+            table: Table::default(),
+            own: Own::new(me, boot_ms, setup, now),
+            pulses: Pulses::default(),
+            spread: Spread::default(),
+            asks: Asks::default(),
+            answers: Answers::default(),
+            fitness: Fitness::new(now),
+            told: Told::default(),
+            due: BTreeSet::new(),
+            told_size: None,
+            next_cycle: now,
+            next_pull: now,
+            stirred: true,
+            alarm: None,
+        }
+    }
+
+    pub(in crate::protocol) const fn topic(&self) -> TopicId {
+        self.topic
+    }
+
+    /// It says something else of itself.
+    pub(in crate::protocol) fn describe(&mut self, metadata: Bytes, now: Mono) {
+        self.stirred = true;
+        self.own.describe(metadata, now);
+    }
+
+    /// It can be dialled elsewhere.
+    pub(in crate::protocol) fn advertise(&mut self, addresses: Vec<SocketAddr>, now: Mono) {
+        self.stirred = true;
+        self.own.advertise(addresses, now);
+    }
+
+    /// It leaves.
+    pub(in crate::protocol) fn leave(&mut self, now: Mono) {
+        self.stirred = true;
+        self.own.leave(now);
+    }
+
+    pub(in crate::protocol) const fn is_leaving(&self) -> bool {
+        self.own.is_leaving()
+    }
+
+    /// Whether it has left: its last word is said.
+    pub(in crate::protocol) const fn has_left(&self) -> bool {
+        self.own.is_leaving() && self.own.is_said()
+    }
+
+    /// Members that are here, this node among them.
+    pub(in crate::protocol) const fn here(&self) -> usize {
+        self.table.here()
+    }
+
+    /// The size of the network, as far as this node can tell.
+    fn size(&self, now: Mono) -> usize {
+        let here = self.table.here().max(1);
+        match self.told_size {
+            Some((told, until)) if now < until => told.max(here),
+            _ => here,
+        }
+    }
+
+    fn would_state(&self, renewals_per_s: u32, now: Mono) -> u16 {
+        period::stated(self.size(now), renewals_per_s)
+    }
+
+    fn would(&self, cx: &Cx) -> u16 {
+        self.would_state(cx.config.members.renewals_per_s, cx.now.mono)
+    }
+
+    fn own_period(&self, cx: &Cx) -> Duration {
+        self.own.period().unwrap_or_else(|| Duration::from_secs(self.would(cx).into()))
+    }
+
+    /// The driver came so much later than it was to, or the clocks went apart.
+    pub(in crate::protocol) fn is_late(&mut self, by: Duration, now: Mono) {
+        self.fitness.is_late(by, now);
+    }
+
+    pub(in crate::protocol) const fn was_away(&mut self) {
+        self.fitness.was_away();
+    }
+
+    /// A member's life is looked at then, or before. Ours never is: we are here.
+    fn look_at(&mut self, key: &PublicKey, at: Mono) {
+        let Some(entry) = self.table.get_mut(key).filter(|_| *key != self.me) else { return };
+        if entry.due().is_some_and(|due| due <= at) {
+            return;
+        }
+        if let Some(before) = entry.is_due(Some(at)) {
+            self.due.remove(&(before, *key));
+        }
+        self.due.insert((at, *key));
+    }
+
+    fn period_of(&self, cx: &Cx, key: &PublicKey) -> Duration {
+        let would_state = self.would(cx);
+        self.table.get(key).map_or(Duration::ZERO, |entry| entry.period(would_state))
+    }
+
+    #[cfg(any(test, feature = "sim"))]
+    pub(in crate::protocol) fn check(&self, recount: &mut crate::protocol::check::Recount) {
+        self.table.check(recount);
+        self.pulses.check(recount);
+        let due =
+            self.table.iter().filter_map(|entry| Some((entry.due()?, entry.key()))).collect::<BTreeSet<_>>();
+        recount.holds(due == self.due, "a member's life is looked at when it is not due, or never");
+        let silent = |entry: &&table::Entry| {
+            entry.state().is_here() && entry.key() != self.me && entry.due().is_none()
+        };
+        recount.same("living members that nobody looks at", self.table.iter().filter(silent).count(), 0);
+    }
+}
+
+/// Since when a live member has certainly given a sign, Unix seconds.
+fn since(now: Now, period: Duration) -> u32 {
+    let back = period::lease(period).as_secs();
+    u32::try_from((now.unix_ms / 1000).saturating_sub(back)).unwrap_or(u32::MAX)
+}

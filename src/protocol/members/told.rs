@@ -1,0 +1,81 @@
+//! What the application is told of members: at most one event of a member in ten seconds, the first at once. Later ones wait, and of
+//! several the last is told.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::key::PublicKey;
+use crate::protocol::Mono;
+use crate::protocol::member_event::MemberEvent;
+
+/// The shortest time between two events of a member.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// See the [module](self). It has as many entries as members, at most.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    last: BTreeMap<PublicKey, (Mono, Option<MemberEvent>)>,
+}
+
+impl Told {
+    /// Something has happened. Gives it back if it is told now.
+    pub(super) fn happens(&mut self, event: MemberEvent, now: Mono) -> Option<MemberEvent> {
+        let Some(key) = event.member() else { return Some(event) };
+        match self.last.get_mut(key) {
+            Some((at, waits)) if now.since(*at) < EVERY => {
+                *waits = Some(event);
+                None
+            }
+            _ => {
+                self.last.insert(*key, (now, None));
+                Some(event)
+            }
+        }
+    }
+
+    /// What has waited for long enough.
+    pub(super) fn takes_due(&mut self, now: Mono) -> Vec<MemberEvent> {
+        let mut due = Vec::new();
+        self.last.retain(|_, (at, waits)| {
+            if now.since(*at) < EVERY {
+                return true;
+            }
+            let Some(event) = waits.take() else { return false };
+            due.push(event);
+            *at = now;
+            true
+        });
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::SecretKey;
+
+    #[test]
+    fn of_several_events_of_a_member_the_first_is_told_at_once_and_the_last_later() {
+        let at = |seconds: u64| Mono::from_nanos(seconds * 1_000_000_000);
+        let (one, two) = (SecretKey::from_seed(&[1; 32]).public(), SecretKey::from_seed(&[2; 32]).public());
+        let mut told = Told::default();
+        assert_eq!(told.happens(MemberEvent::Joined(one), at(0)), Some(MemberEvent::Joined(one)));
+        assert_eq!(told.happens(MemberEvent::Updated(one), at(1)), None);
+        assert_eq!(told.happens(MemberEvent::Joined(two), at(1)), Some(MemberEvent::Joined(two)));
+        assert_eq!(told.happens(MemberEvent::Left(one), at(2)), None);
+        assert_eq!(told.takes_due(at(9)), []);
+        assert_eq!(told.takes_due(at(10)), [MemberEvent::Left(one)]);
+        assert_eq!(told.happens(MemberEvent::Returned(one), at(19)), None, "ten seconds begin anew");
+        assert_eq!(told.takes_due(at(20)), [MemberEvent::Returned(one)]);
+        assert!(
+            told.takes_due(at(40)).is_empty() && told.last.is_empty(),
+            "nothing is remembered for longer"
+        );
+        assert_eq!(told.happens(MemberEvent::Isolated, at(40)), Some(MemberEvent::Isolated));
+        assert_eq!(
+            told.happens(MemberEvent::Isolated, at(40)),
+            Some(MemberEvent::Isolated),
+            "that is no member's"
+        );
+    }
+}

@@ -1,0 +1,221 @@
+//! What is done about members: whatever is due, after each input.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::fitness::Around;
+use super::life::{Look, MemberState};
+use super::pulses::Found;
+use super::spread::{Targets, cycle};
+use super::{ANSWER_AGAIN, Members, RECORD_KEY, WRONG_HASH_COST, answers, since, table};
+use crate::protocol::Action;
+use crate::protocol::context::Cx;
+use crate::protocol::links::{Link, Links};
+use crate::protocol::linkset::{LinkSet, Slot};
+use crate::protocol::member_event::MemberEvent;
+use crate::protocol::timers::Timer;
+use crate::rumor::{Cell, ChainPoint};
+use crate::wire::{self, KeyPrefix, Pulse};
+
+impl Members {
+    /// Does what is due. Gives the record that is to be published, if one is.
+    pub(in crate::protocol) fn turn(&mut self, cx: &mut Cx, links: &mut Links) -> Option<Bytes> {
+        let now = cx.now;
+        if !self.stirred && self.alarm.is_some_and(|alarm| alarm > now.mono) {
+            return None;
+        }
+        self.stirred = false;
+        let targets = self.targets(links);
+        self.check_pulses(cx, links);
+        self.reveal(cx, links, &targets);
+        self.look_at_lives(cx, links);
+        if now.mono >= self.next_cycle {
+            self.cycle(cx, links, &targets);
+        }
+        for (slot, ask) in self.asks.next_asks(&targets, now.mono) {
+            send(cx, links, slot, wire::members_ask(&ask));
+        }
+        self.answer(cx, links);
+        let record = self.record(cx);
+        self.set_alarm(cx);
+        record
+    }
+
+    fn targets(&self, links: &Links) -> Targets {
+        let mut targets = Targets::default();
+        for link in links.iter().filter(|link| link.is_in_use() && link.relays(&self.topic)) {
+            targets.all.push(link.slot());
+            if link.is_dialled() {
+                targets.chosen.push(link.slot());
+            }
+        }
+        targets
+    }
+
+    fn check_pulses(&mut self, cx: &mut Cx, links: &mut Links) {
+        if !self.pulses.is_waiting() {
+            return;
+        }
+        for found in self.pulses.works(cx.now.mono) {
+            match found {
+                Found::True { key, terms, known, pulse, slot } => {
+                    if let Some(sign) = self.table.is_true(&key, &terms, known, cx.now.mono) {
+                        let mut told = LinkSet::default();
+                        told.insert(slot);
+                        self.gives_sign(cx, key, sign, Pulse { failed_here: false, ..pulse }, told);
+                    }
+                }
+                Found::False { key, slot, hashes } => {
+                    cx.counters.pulses_wrong += 1;
+                    // Two members may share a prefix, and a beacon be on its way: so it is no offence. It is dear.
+                    if let Some(link) = links.at_mut(slot) {
+                        link.system_mut()
+                            .charge_cpu(cx.now.mono, WRONG_HASH_COST.saturating_mul(hashes.into()));
+                    }
+                    self.asks.wants_record(slot, KeyPrefix::of(&key), cx.now.mono);
+                }
+            }
+        }
+    }
+
+    /// Own pulses go to all links at once.
+    fn reveal(&mut self, cx: &mut Cx, links: &mut Links, targets: &Targets) {
+        for pulse in self.own.takes_pulses(cx.now) {
+            for slot in &targets.all {
+                push(cx, links, *slot, pulse);
+            }
+            let terms = self.table.get(&self.me).and_then(|entry| entry.chain()).map(|chain| chain.terms);
+            let index = u16::try_from(pulse.index).unwrap_or(u16::MAX);
+            let known = ChainPoint { index, value: pulse.value };
+            let me = self.me;
+            if let Some(sign) = terms.and_then(|terms| self.table.is_true(&me, &terms, known, cx.now.mono)) {
+                let (period, now) = (self.own_period(cx), cx.now);
+                self.table.lives(&me, |life| life.hears(sign, period, now));
+            }
+        }
+    }
+
+    fn cycle(&mut self, cx: &mut Cx, links: &mut Links, targets: &Targets) {
+        let now = cx.now.mono;
+        let period = self.own_period(cx);
+        self.next_cycle = now.plus(cycle(period));
+        for (slot, pulse) in self.spread.goes(targets, &mut cx.random) {
+            push(cx, links, slot, pulse);
+        }
+        let others = || self.table.iter().filter(|entry| entry.state().is_here() && entry.key() != self.me);
+        let diallable = others()
+            .filter(|entry| entry.beacon().is_some_and(|beacon| !beacon.addresses.is_empty()))
+            .count();
+        let around = Around { links: targets.all.len(), here: others().count(), diallable, period };
+        if self.fitness.look(around, now) {
+            self.tell(cx, MemberEvent::Isolated);
+        }
+        for event in self.told.takes_due(now) {
+            cx.actions.push_back(Action::Member(event));
+        }
+        if now >= self.next_pull {
+            self.next_pull = now.plus(period / 3);
+            if self.lacks_pulses(cx) {
+                self.asks.pulls(since(cx.now, period), targets);
+            }
+        }
+    }
+
+    /// Whether pulses are to be pulled: nobody dials us, or more than one in a hundred of the living is overdue.
+    fn lacks_pulses(&self, cx: &Cx) -> bool {
+        let (now, would_state) = (cx.now.mono, self.would(cx));
+        let overdue = |entry: &&table::Entry| {
+            let late = entry.period(would_state).saturating_mul(3) / 2;
+            entry.state().is_here() && entry.life().seen().is_none_or(|seen| now.since(seen) > late)
+        };
+        let overdue = self.table.iter().filter(overdue).count();
+        overdue.saturating_mul(100) > self.table.here()
+    }
+
+    fn look_at_lives(&mut self, cx: &mut Cx, links: &Links) {
+        let (now, would_state) = (cx.now, self.would(cx));
+        let fit = self.fitness.may_judge(now.mono);
+        while let Some((_, key)) = self.due.first().copied().filter(|(at, _)| *at <= now.mono) {
+            self.due.pop_first();
+            let Some(entry) = self.table.get_mut(&key) else { continue };
+            entry.is_due(None);
+            let linked = links.of_peer(&key).any(Link::is_in_use);
+            let look = Look { period: entry.period(would_state), fit, linked };
+            let Some(looked) = self.table.lives(&key, |life| life.look(look, now)) else { continue };
+            if looked.forget {
+                self.table.forget(&key);
+                self.asks.wants_no_more(&key);
+                self.spread.forget(&key);
+                continue;
+            }
+            if looked.ask {
+                self.asks.wants(key);
+            }
+            if looked.changed {
+                match self.table.get(&key).map(|entry| entry.state()) {
+                    Some(MemberState::Failed(why)) => self.tell(cx, MemberEvent::Failed(key, why)),
+                    _ => self.tell(cx, MemberEvent::Stale(key)),
+                }
+            }
+            self.look_at(&key, looked.again);
+        }
+    }
+
+    fn answer(&mut self, cx: &mut Cx, links: &mut Links) {
+        while let Some((slot, ask)) = self.answers.next(cx.now.mono) {
+            let answer = answers::answer(&self.table, &ask, &mut cx.random);
+            self.answers.costs(slot, &answer, cx.now.mono);
+            cx.counters.members_answered += 1;
+            if let Some(link) = links.at_mut(slot)
+                && !answer.bundles.is_empty()
+            {
+                link.outbox_mut().records(answer.bundles);
+            }
+            send(cx, links, slot, wire::pulses(&answer.pulses));
+        }
+    }
+
+    fn record(&mut self, cx: &mut Cx) -> Option<Bytes> {
+        let would_state = self.would(cx);
+        let record = self.own.takes_record(would_state, &mut cx.random, cx.now)?;
+        let cell = record.encode().ok().and_then(|bytes| Cell::put(RECORD_KEY, bytes).ok());
+        if cell.is_none() {
+            // What it says was checked when it was given.
+            self.own.said(false, cx.now.mono);
+        }
+        cell.map(|cell| cell.encode())
+    }
+
+    fn set_alarm(&mut self, cx: &mut Cx) {
+        let now = cx.now.mono;
+        let waits = self.pulses.is_waiting().then_some(now);
+        let answers = (!self.answers.is_idle()).then(|| now.plus(ANSWER_AGAIN));
+        let life = self.due.first().map(|(at, _)| *at);
+        let next = [waits, answers, life, Some(self.own.due())].into_iter().flatten().min();
+        // At the least a moment later: what is due now has been done, as far as a turn goes.
+        let at = next.unwrap_or(self.next_cycle).min(self.next_cycle).max(now.plus(Duration::from_millis(1)));
+        if self.alarm.is_none_or(|alarm| alarm <= now || at < alarm) {
+            self.alarm = Some(at);
+            cx.timers.set(at, Timer::MembersDue);
+        }
+    }
+}
+
+fn push(cx: &mut Cx, links: &mut Links, slot: Slot, pulse: Pulse) {
+    if let Some(link) = links.at_mut(slot) {
+        if !link.outbox_mut().pulse(pulse) {
+            cx.counters.members_unsent += 1;
+        }
+        cx.dirty.insert(slot);
+    }
+}
+
+fn send(cx: &mut Cx, links: &mut Links, slot: Slot, frame: Bytes) {
+    if let Some(link) = links.at_mut(slot) {
+        if !link.outbox_mut().members_frame(frame) {
+            cx.counters.members_unsent += 1;
+        }
+        cx.dirty.insert(slot);
+    }
+}

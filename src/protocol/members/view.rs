@@ -1,0 +1,82 @@
+//! What is shown of members.
+
+use core::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::life::MemberState;
+use super::{Explanation, Members, table};
+use crate::key::PublicKey;
+use crate::protocol::links::{Link, Links};
+use crate::protocol::{Config, Mono};
+
+/// A member as this node shows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Member {
+    /// Its node key.
+    pub key: PublicKey,
+    /// Where it says that it can be dialled.
+    pub addresses: Vec<SocketAddr>,
+    /// What its application says.
+    pub metadata: Vec<u8>,
+    /// Whether it lives.
+    pub state: MemberState,
+    /// Since when it is so, Unix milliseconds by this node's clock.
+    pub since_ms: u64,
+    /// When its present life began, Unix milliseconds by its clock.
+    pub boot_ms: u64,
+    /// How often it gives a sign of life, as this node counts it.
+    pub period: Duration,
+    /// Whether a link to it is up.
+    pub linked: bool,
+}
+
+impl Members {
+    /// All members that it knows.
+    pub(in crate::protocol) fn list(&self, links: &Links, config: &Config, now: Mono) -> Vec<Member> {
+        let would_state = self.would_state(config.members.renewals_per_s, now);
+        self.table.iter().map(|entry| self.shown(entry, would_state, links)).collect()
+    }
+
+    /// One of them.
+    pub(in crate::protocol) fn one(
+        &self,
+        key: &PublicKey,
+        links: &Links,
+        config: &Config,
+        now: Mono,
+    ) -> Option<Member> {
+        let would_state = self.would_state(config.members.renewals_per_s, now);
+        self.table.get(key).map(|entry| self.shown(entry, would_state, links))
+    }
+
+    /// What is behind what is shown of one of them.
+    pub(in crate::protocol) fn explain(
+        &self,
+        key: &PublicKey,
+        links: &Links,
+        config: &Config,
+        now: Mono,
+    ) -> Option<Explanation> {
+        let (member, entry) = (self.one(key, links, config, now)?, self.table.get(key)?);
+        let pulse = entry.chain().filter(|chain| chain.known.index > 0);
+        let pulse = pulse.map(|chain| (chain.terms, chain.known));
+        Some(Explanation { member, record: Arc::clone(entry.bundle()), pulse })
+    }
+
+    fn shown(&self, entry: &table::Entry, would_state: u16, links: &Links) -> Member {
+        let beacon = entry.beacon();
+        Member {
+            key: entry.key(),
+            addresses: beacon.map(|beacon| beacon.addresses.clone()).unwrap_or_default(),
+            metadata: beacon.map(|beacon| beacon.metadata.to_vec()).unwrap_or_default(),
+            state: entry.state(),
+            since_ms: entry.life().since_ms(),
+            boot_ms: entry.boot_ms(),
+            period: entry.period(would_state),
+            linked: links.of_peer(&entry.key()).any(Link::is_in_use),
+        }
+    }
+}

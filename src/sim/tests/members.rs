@@ -1,0 +1,143 @@
+//! Members in networks: who is here is known to all, and nobody's word changes what is shown of another.
+
+use super::*;
+use crate::protocol::{MemberEvent, MemberState};
+
+fn members(nodes: usize) -> Scenario {
+    Scenario { nodes, links: 6, members: true, ..Scenario::default() }
+}
+
+/// How many members in which state an honest node shows at most and at least, over all nodes that run.
+fn shown(network: &Network, state: MemberState) -> (usize, usize) {
+    let alive = honest(network).into_iter().filter(|node| network.is_alive(*node));
+    let counts =
+        alive.map(|node| network.members(node).values().filter(|member| member.state == state).count());
+    let counts: Vec<_> = counts.collect();
+    (counts.iter().copied().min().unwrap_or(0), counts.iter().copied().max().unwrap_or(0))
+}
+
+/// Events of live members that were shown as failed.
+fn failed(network: &Network) -> Vec<MemberNews> {
+    let of = |news: &&MemberNews| matches!(news.event, MemberEvent::Failed(..));
+    network.member_news().iter().filter(of).copied().collect()
+}
+
+#[test]
+fn all_know_all_and_a_crash_is_known_by_its_lease() {
+    let mut network = Network::new(members(20));
+    pass(&mut network, Duration::from_secs(10));
+    assert_eq!(shown(&network, MemberState::Alive), (20, 20));
+    pass(&mut network, Duration::from_secs(120));
+    assert_eq!(shown(&network, MemberState::Alive), (20, 20));
+    assert_eq!(failed(&network), []);
+    let key = network.key_of(3).unwrap();
+    network.crash(3);
+    let crashed = network.elapsed();
+    pass(&mut network, Duration::from_secs(30));
+    let told: Vec<_> = failed(&network).iter().map(|news| news.at - crashed).collect();
+    println!("{told:?}");
+    assert_eq!(told.len(), 19);
+    // Its links look live for a while.
+    assert!(failed(&network).iter().all(|news| news.event.member() == Some(&key)));
+    assert!(told.iter().all(|after| (millis(12_500)..millis(20_000)).contains(after)), "{told:?}");
+    assert_eq!(shown(&network, MemberState::Alive), (19, 19));
+    // It comes back, and that is known at once.
+    network.restart(3, true);
+    pass(&mut network, Duration::from_secs(40));
+    assert_eq!(shown(&network, MemberState::Alive), (20, 20));
+    let returned = |news: &&MemberNews| matches!(news.event, MemberEvent::Returned(_));
+    assert_eq!(network.member_news().iter().filter(returned).count(), 19);
+}
+
+/// A third of the nodes lies about signs of life, and grasps for every inbound place.
+#[test]
+fn liars_fail_nobody_who_lives_and_keep_nobody_who_is_gone() {
+    for liar in [Liar::Mute, Liar::HoldPulses, Liar::Revive, Liar::BogusPulses] {
+        let scenario = Scenario {
+            nodes: 30,
+            liars: 0.33,
+            liar: liar.clone(),
+            grasping: 4,
+            churn: Some(Churn::default()),
+            ..members(30)
+        };
+        let mut network = Network::new(scenario);
+        pass(&mut network, Duration::from_secs(60));
+        let honest_keys: Vec<_> =
+            honest(&network).iter().map(|node| network.key_of(*node).unwrap()).collect();
+        let wrong = |network: &Network, gone: Option<crate::PublicKey>| {
+            let of = |news: &MemberNews| {
+                let key = *news.event.member().unwrap();
+                honest_keys.contains(&key) && Some(key) != gone
+            };
+            failed(network).into_iter().filter(of).collect::<Vec<_>>()
+        };
+        assert_eq!(wrong(&network, None), [], "{liar:?}");
+        let gone = network.random_honest();
+        let key = network.key_of(gone).unwrap();
+        network.crash(gone);
+        // The longest that its last sign can hold: its epoch, a lease, half a minute.
+        pass(&mut network, Duration::from_secs(60));
+        for node in honest(&network).into_iter().filter(|node| network.is_alive(*node)) {
+            let state = network.members(node)[&key].state;
+            assert!(!state.is_here(), "{liar:?}: node {node} shows {state:?}");
+        }
+        assert_eq!(wrong(&network, Some(key)), [], "{liar:?}");
+    }
+}
+
+#[test]
+fn a_network_grows_from_one_address_and_outlives_it() {
+    let mut network = Network::new(Scenario { start: Start::From(0), ..members(20) });
+    pass(&mut network, Duration::from_secs(40));
+    assert_eq!(shown(&network, MemberState::Alive), (20, 20));
+    network.crash(0);
+    pass(&mut network, Duration::from_secs(60));
+    assert_eq!(shown(&network, MemberState::Alive), (19, 19), "nobody notices");
+    assert!(failed(&network).iter().all(|news| news.event.member() == network.key_of(0).as_ref()));
+}
+
+#[test]
+fn what_a_member_says_of_itself_is_known_to_all_and_who_leaves_says_so() {
+    let mut network = Network::new(members(20));
+    pass(&mut network, Duration::from_secs(10));
+    network.describe(5, b"role=web".to_vec());
+    pass(&mut network, Duration::from_secs(5));
+    let key = network.key_of(5).unwrap();
+    for node in honest(&network) {
+        assert_eq!(network.members(node)[&key].metadata, b"role=web");
+    }
+    network.leave_members(5);
+    pass(&mut network, Duration::from_secs(15));
+    let states: Vec<_> = honest(&network).iter().map(|node| network.members(*node)[&key].state).collect();
+    assert!(states.iter().all(|state| *state == MemberState::Left), "{states:?}");
+    assert_eq!(failed(&network), []);
+}
+
+#[test]
+fn halves_that_were_apart_are_one_network_again() {
+    let mut network = Network::new(members(20));
+    pass(&mut network, Duration::from_secs(20));
+    network.partition(|node| u32::from(node < 10));
+    pass(&mut network, Duration::from_secs(120));
+    assert_eq!(shown(&network, MemberState::Alive), (10, 10));
+    network.heal();
+    pass(&mut network, Duration::from_secs(60));
+    assert_eq!(shown(&network, MemberState::Alive), (20, 20));
+}
+
+/// Nodes that stood still, and nodes whose clocks jumped, condemn nobody.
+#[test]
+fn who_was_cut_off_says_stale_and_not_failed() {
+    let mut network = Network::new(members(20));
+    pass(&mut network, Duration::from_secs(20));
+    // One node loses all its links, with nineteen others that live.
+    network.partition(|node| u32::from(node == 7));
+    pass(&mut network, Duration::from_secs(60));
+    let by = |network: &Network| failed(network).iter().filter(|news| news.node == 7).count();
+    assert_eq!(by(&network), 0, "it can't tell");
+    assert_eq!(network.members(7).values().filter(|member| member.state == MemberState::Stale).count(), 19);
+    network.heal();
+    pass(&mut network, Duration::from_secs(150));
+    assert_eq!((by(&network), shown(&network, MemberState::Alive)), (0, (20, 20)));
+}
