@@ -16,6 +16,7 @@ mod inspect;
 mod keygen;
 mod kv;
 mod lines;
+mod members;
 mod node;
 #[doc(hidden)]
 pub mod process;
@@ -51,6 +52,8 @@ enum Command {
     Verify(verify::Args),
     History(history::Args),
     Kv(kv::Args),
+    Members(members::Args),
+    Explain(members::Explain),
     Store(store::Args),
     Demo(demo::Args),
     Sim(Box<sim::Args>),
@@ -70,6 +73,8 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::History(args) => history::run(&args),
         Command::Kv(args) => kv::run(args),
+        Command::Members(args) => members::run(args),
+        Command::Explain(args) => members::explain(args),
         Command::Store(args) => store::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Sim(args) => sim::run(&args),

@@ -60,20 +60,23 @@ pub(crate) struct Args {
     /// retention are in another topic. More than 90 s is kept in memory, or in the folder of --store
     #[arg(long, value_name = "TIME", value_parser = parse_retention)]
     retention: Option<Retention>,
+    /// What this node says of itself to the other members, at most 512 bytes: `vouchsafe members` shows it
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    meta: String,
     /// Leave when stdin has ended and its lines were sent
     #[arg(long)]
     exit_on_eof: bool,
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
-    let Args { start, topic: name, store, retention, exit_on_eof } = args;
+    let Args { start, topic: name, store, retention, meta, exit_on_eof } = args;
     let start = start.check()?;
     // Checked before anything starts, so that a bad name is a usage error.
     let topic = retention.map_or_else(|| Topic::named(&name), |time| time.of(Topic::named(&name)));
     topic
         .bind(NetworkId::of(start.network()))
         .map_err(|error| Failure::Usage(format!("--topic {name:?}: {error}")))?;
-    in_runtime(serve(start, topic, store, exit_on_eof))
+    in_runtime(serve(start, topic, store, meta, exit_on_eof))
 }
 
 /// Runs a command that is a node.
@@ -96,11 +99,12 @@ async fn serve(
     start: Checked,
     topic: Topic,
     store: Option<PathBuf>,
+    meta: String,
     exit_on_eof: bool,
 ) -> Result<(), Failure> {
     // Before anybody can know that it runs: from here on it does not end without a goodbye.
     let leave = Leave::listen()?;
-    let builder = start.builder().await?.topic(topic.clone());
+    let builder = start.builder().await?.topic(topic.clone()).metadata(meta);
     let new_position_log = start.new_position_log();
     let builder = match &store {
         Some(folder) => builder.store(folder),
@@ -140,6 +144,7 @@ async fn talk(
     leave: Leave,
 ) -> Result<(), Failure> {
     let mut events = node.events();
+    let mut members = node.member_events();
     let mut troubles = Troubles::default();
     // Some began before there was anybody to tell.
     look(node, &mut troubles).await;
@@ -164,6 +169,11 @@ async fn talk(
             }
             heard = heard.next() => heard?,
             () = Repairs::next_of(&mut repairs) => {}
+            // The end of the node, other events tell.
+            Some(event) = members.next() => match event {
+                Ok(event) => status(format_args!("member {event}")),
+                Err(lagged) => status(format_args!("{} events of members were not shown", lagged.0)),
+            },
             event = events.next() => match event {
                 Some(Ok(event)) => tell(&event, &mut troubles),
                 Some(Err(lagged)) => {

@@ -1,0 +1,219 @@
+//! Simulations of members at the sizes of docs/performance.md: who is known, how soon a crash is, and that nobody who lives is failed.
+//!
+//! `cargo run --release -p vouchsafe-lab --example member_rows -- ROW [NODES [LIAR ..]]`
+//!
+//! | Row | Nodes | What |
+//! |---|---|---|
+//! | `crash` | 100 | five honest nodes crash, one after the other |
+//! | `cold` | 300 | all start within ten seconds and know one address |
+//! | `joiner` | 100 | a node that was down comes up |
+//! | `partition` | 100 | halves that are apart for 20 min |
+//! | `idle` | 20 | nothing happens for ten minutes |
+//!
+//! Each liar is a run of its own, with a third of the nodes lying and grasping for every inbound place; `none` is a run without liars.
+//! `RENEWALS` in the environment sets how many signs of life a second all members give together (10).
+
+use std::time::{Duration, Instant};
+
+use vouchsafe::sim::{Churn, Liar, Network, Scenario, Start};
+use vouchsafe::{MemberEvent, MemberState};
+
+const SECOND: Duration = Duration::from_secs(1);
+const STEP: Duration = Duration::from_millis(250);
+/// A run that takes longer has failed.
+const LIMIT: Duration = Duration::from_secs(3_600);
+
+fn main() -> Result<(), String> {
+    let mut words = std::env::args().skip(1);
+    let row = words.next().unwrap_or_default();
+    let nodes = words.next().map(|word| word.parse::<usize>()).transpose();
+    let nodes = nodes.map_err(|error| format!("the number of nodes: {error}"))?;
+    let mut liars: Vec<_> = words.collect();
+    if liars.is_empty() {
+        liars.push("none".into());
+    }
+    let renewals = std::env::var("RENEWALS").map_or(Ok(10), |text| text.parse::<u32>());
+    let renewals = renewals.map_err(|error| format!("RENEWALS: {error}"))?;
+    for name in liars {
+        let liar = match name.as_str() {
+            "none" => None,
+            name => Some(name.parse::<Liar>().map_err(|error| error.to_string())?),
+        };
+        let started = Instant::now();
+        let scenario = |usual: usize, start| {
+            let nodes = nodes.unwrap_or(usual);
+            let mut scenario = Scenario {
+                nodes,
+                links: 12.min(nodes.saturating_sub(1)),
+                liars: if liar.is_some() { 0.33 } else { 0.0 },
+                liar: liar.clone().unwrap_or(Liar::Silent),
+                grasping: if liar.is_some() { 4 } else { 0 },
+                members: true,
+                start,
+                churn: Some(Churn::default()),
+                ..Scenario::default()
+            };
+            scenario.config.members.renewals_per_s = renewals;
+            scenario
+        };
+        print!("{row} {name}: ");
+        match row.as_str() {
+            "crash" => crash(scenario(100, Start::Linked)),
+            "cold" => cold(scenario(300, Start::From(0))),
+            "joiner" => joiner(scenario(100, Start::Linked)),
+            "partition" => partition(scenario(100, Start::Linked)),
+            "idle" => idle(scenario(20, Start::Linked)),
+            other => return Err(format!("{other:?} is no row: give crash, cold, joiner, partition or idle")),
+        }
+        println!("  {:.1} s of this machine", started.elapsed().as_secs_f64());
+    }
+    Ok(())
+}
+
+fn honest(network: &Network) -> Vec<usize> {
+    (0..network.len()).filter(|node| network.is_honest(*node) && network.is_alive(*node)).collect()
+}
+
+/// How many honest nodes show how many of each other as here: the least of them.
+fn least_here(network: &Network) -> usize {
+    honest(network).iter().map(|node| network.members_here(*node)).min().unwrap_or(0)
+}
+
+/// Lets time pass until all honest nodes show all that run as here; gives how long that took.
+fn until_whole(network: &mut Network) -> Duration {
+    let (all, begun) = ((0..network.len()).filter(|node| network.is_alive(*node)).count(), network.elapsed());
+    while least_here(network) < all && network.elapsed() - begun < LIMIT {
+        network.run_for(STEP);
+    }
+    network.elapsed() - begun
+}
+
+/// Live members that some honest node has told as failed, but for these.
+fn wrongly_failed(network: &Network, crashed: &[usize]) -> usize {
+    let crashed: Vec<_> = crashed.iter().filter_map(|node| network.key_of(*node)).collect();
+    let failed = network.member_news().iter().filter(|news| match news.event {
+        MemberEvent::Failed(key, _) => !crashed.contains(&key),
+        _ => false,
+    });
+    failed.count()
+}
+
+fn stale(network: &Network) -> usize {
+    network.member_news().iter().filter(|news| matches!(news.event, MemberEvent::Stale(_))).count()
+}
+
+fn quantile(sorted: &[Duration], part: f64) -> f64 {
+    let at = ((sorted.len() as f64 * part).ceil() as usize).saturating_sub(1);
+    sorted.get(at).map_or(f64::NAN, Duration::as_secs_f64)
+}
+
+fn crash(scenario: Scenario) {
+    let mut network = Network::new(scenario);
+    let whole = until_whole(&mut network);
+    network.run_for(60 * SECOND);
+    let mut crashed = Vec::new();
+    let mut times = Vec::new();
+    for _ in 0..5 {
+        let node = loop {
+            let node = network.random_honest();
+            if network.is_alive(node) {
+                break node;
+            }
+        };
+        let key = network.key_of(node);
+        network.crash(node);
+        crashed.push(node);
+        let begun = network.elapsed();
+        let told = |network: &Network| -> Vec<Duration> {
+            let of =
+                |event: &MemberEvent| matches!(event, MemberEvent::Failed(failed, _) if Some(*failed) == key);
+            network.member_news().iter().filter(|news| of(&news.event)).map(|news| news.at - begun).collect()
+        };
+        let all = honest(&network).len();
+        while told(&network).len() < all && network.elapsed() - begun < LIMIT {
+            network.run_for(SECOND);
+        }
+        times.extend(told(&network));
+    }
+    times.sort_unstable();
+    println!(
+        "whole after {:.1} s; a crash is known after p50 {:.1}, p99 {:.1}, last {:.1} s ({} pairs); {} live failed, {} stale",
+        whole.as_secs_f64(),
+        quantile(&times, 0.5),
+        quantile(&times, 0.99),
+        quantile(&times, 1.0),
+        times.len(),
+        wrongly_failed(&network, &crashed),
+        stale(&network),
+    );
+}
+
+fn cold(scenario: Scenario) {
+    let mut network = Network::new(scenario);
+    let whole = until_whole(&mut network);
+    let nodes = honest(&network);
+    let links: Vec<_> =
+        nodes.iter().filter_map(|node| network.engine(*node)).map(|engine| engine.live_links()).collect();
+    println!(
+        "whole after {:.1} s; links at least {}; {} live failed",
+        whole.as_secs_f64(),
+        links.iter().min().copied().unwrap_or(0),
+        wrongly_failed(&network, &[]),
+    );
+}
+
+fn joiner(scenario: Scenario) {
+    let mut network = Network::new(scenario);
+    let node = network.random_honest();
+    until_whole(&mut network);
+    network.crash(node);
+    network.run_for(600 * SECOND);
+    network.restart(node, true);
+    let begun = network.elapsed();
+    let whole = until_whole(&mut network);
+    let key = network.key_of(node);
+    let back =
+        network.member_news().iter().filter(|news| news.at >= begun && news.event.member() == key.as_ref());
+    let mut back: Vec<_> = back.map(|news| news.at - begun).collect();
+    back.sort_unstable();
+    println!(
+        "whole after {:.1} s; known after p50 {:.2}, p99 {:.2}, last {:.2} s; {} live failed",
+        whole.as_secs_f64(),
+        quantile(&back, 0.5),
+        quantile(&back, 0.99),
+        quantile(&back, 1.0),
+        wrongly_failed(&network, &[node]),
+    );
+}
+
+fn partition(scenario: Scenario) {
+    let half = scenario.nodes / 2;
+    let mut network = Network::new(scenario);
+    until_whole(&mut network);
+    network.partition(|node| u32::from(node < half));
+    network.run_for(1_200 * SECOND);
+    let apart = least_here(&network);
+    network.heal();
+    let whole = until_whole(&mut network);
+    println!("{apart} were here at the least while apart; whole {:.1} s after healing", whole.as_secs_f64());
+}
+
+fn idle(scenario: Scenario) {
+    let nodes = scenario.nodes;
+    let mut network = Network::new(scenario);
+    until_whole(&mut network);
+    network.run_for(60 * SECOND);
+    let before = network.bytes_sent();
+    network.run_for(600 * SECOND);
+    let bytes = (network.bytes_sent() - before) as f64 / 600.0 / nodes as f64;
+    let nodes = honest(&network);
+    let alive = nodes.iter().map(|node| {
+        network.members(*node).values().filter(|member| member.state == MemberState::Alive).count()
+    });
+    println!(
+        "{bytes:.0} B/s a node; at least {} alive; {} live failed, {} stale",
+        alive.min().unwrap_or(0),
+        wrongly_failed(&network, &[]),
+        stale(&network)
+    );
+}
