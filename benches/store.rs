@@ -31,7 +31,7 @@ fn open(folder: &PathBuf) -> RedbStore {
         bytes: u64::MAX,
         shared: u64::MAX,
         authors: u64::MAX,
-        judged_by: 0,
+        judged_by: None,
         recent_from: u64::MAX,
         latest: u64::MAX,
     };

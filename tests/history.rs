@@ -482,6 +482,20 @@ async fn another_program_fills_the_disk() {
     soon("publishing", scene.topic.publish("after")).await.unwrap();
 }
 
+/// On a disk that has too little room from the start nothing is sealed that could not be kept.
+#[tokio::test]
+async fn a_disk_that_is_short_from_the_start_seals_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let build = |node: Builder| node.store(folder.path()).free_space(|| (1 << 30) - 1);
+    let scene = Scene::new(&log(), build).await;
+    let mut there = scene.other.1.subscribe();
+    let refused = soon("an answer", scene.topic.publish("refused")).await;
+    let Err(PublishError::Store(why)) = refused else { panic!("{refused:?}") };
+    assert!(why.contains("leave_free") && why.contains("1073741824"), "{why}");
+    soon("publishing", scene.topic.publish_unsynced("said")).await.unwrap();
+    assert_eq!(soon("hearing", there.next()).await.unwrap().unwrap().body(), "said");
+}
+
 /// A full disk: nothing is kept, nothing is deleted, who asked for it is told, and the rest goes on.
 #[tokio::test]
 async fn a_full_disk_is_told_and_stops_only_keeping() {
@@ -699,7 +713,7 @@ fn written(folder: &Path, authors: u8, words: u64) {
     let keeping = Keeping {
         bytes: u64::MAX,
         authors: u64::MAX,
-        judged_by: 0,
+        judged_by: None,
         recent_from: 0,
         latest: u64::MAX,
         shared: u64::MAX,

@@ -312,7 +312,7 @@ async fn a_key_that_was_written_by_a_clock_ahead_is_late_until_then() {
         bytes: 1_000_000,
         shared: u64::MAX,
         authors: 9,
-        judged_by: 0,
+        judged_by: None,
         recent_from: 0,
         latest: u64::MAX,
     };

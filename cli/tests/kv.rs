@@ -61,7 +61,7 @@ fn written(folder: &Path) {
     let keeping = Keeping {
         bytes: u64::MAX,
         authors: u64::MAX,
-        judged_by: 0,
+        judged_by: None,
         recent_from: 0,
         latest: u64::MAX,
         shared: u64::MAX,

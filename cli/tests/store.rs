@@ -42,7 +42,7 @@ fn store_of(rules: RuleSet, folder: &Path, author: &SecretKey, words: &[&str]) -
         bytes: u64::MAX,
         shared: u64::MAX,
         authors: u64::MAX,
-        judged_by: 0,
+        judged_by: None,
         recent_from: 0,
         latest: u64::MAX,
     };

@@ -15,7 +15,7 @@ use crate::protocol::keeping::{Full, KeepOptions};
 use crate::rumor::{Rumor, Topic};
 
 /// A topic that is being joined: await it. What it is told before are local choices, no rules of the topic: other nodes need not make
-/// the same ones. Of several joins of a topic the last one's choice holds.
+/// the same ones. Of several joins of a topic the last one holds that has said something: what a join does not say stays as it was.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -95,9 +95,10 @@ impl Join {
         self
     }
 
-    /// The version of the application's judge. What another version has rejected, and is kept, is judged again. Default 0.
+    /// The version of the application's judge. What another version has rejected, and is kept, is judged again. As long as no version is
+    /// said, nothing is judged again, and what is rejected counts as rejected by version 0.
     pub fn judged_by(mut self, version: u32) -> Self {
-        self.keep.judged_by = version;
+        self.keep.judged_by = Some(version);
         self
     }
 }

@@ -51,7 +51,9 @@ impl Impairment {
             Self::RecordSlow => "move the position log to a faster disk, or find what keeps this one busy",
             Self::RecordFailing => "make room on the disk of the position log, or make its folder writable",
             Self::StoreSlow => "move the store to a faster disk, or find what keeps this one busy",
-            Self::StoreFailing => "make room on the disk of the store, or make its folder writable",
+            Self::StoreFailing => {
+                "make room on the disk of the store, of which `leave_free` is left to others, or make its folder writable"
+            }
             Self::StoreFull => "raise the topic's reserve, or let it drop what is oldest",
             Self::ValidatorsSlow => {
                 "make the validator faster, or raise `validators.patience` and `validators.at_once`"

@@ -356,7 +356,7 @@ const ROOM: Keeping = Keeping {
     bytes: u64::MAX,
     shared: u64::MAX,
     authors: u64::MAX,
-    judged_by: 0,
+    judged_by: None,
     recent_from: 0,
     latest: u64::MAX,
 };

@@ -49,7 +49,7 @@ fn open(folder: &Path) -> RedbStore {
         bytes: u64::MAX,
         shared: u64::MAX,
         authors: 9,
-        judged_by: 0,
+        judged_by: None,
         recent_from: 0,
         latest: u64::MAX,
     };

@@ -6,6 +6,7 @@ pub(crate) mod listen;
 mod repairs;
 mod retention;
 mod say;
+mod size;
 mod status;
 mod stdin;
 mod troubles;
@@ -13,6 +14,7 @@ mod troubles;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use vouchsafe::protocol::Config;
 use vouchsafe::{Event, NetworkId, Node, Topic, TopicHandle};
 
 use crate::exit::Failure;
@@ -63,20 +65,23 @@ pub(crate) struct Args {
     /// What this node says of itself to the other members, at most 512 bytes: `vouchsafe members` shows it
     #[arg(long, value_name = "TEXT", default_value = "")]
     meta: String,
+    /// With less free on the disk of --store nothing more is kept, as in 512MiB, 1GiB, or 0 for as much as the disk takes. Default: 1GiB
+    #[arg(long, value_name = "SIZE", requires = "store", value_parser = size::parse)]
+    leave_free: Option<u64>,
     /// Leave when stdin has ended and its lines were sent
     #[arg(long)]
     exit_on_eof: bool,
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
-    let Args { start, topic: name, store, retention, meta, exit_on_eof } = args;
+    let Args { start, topic: name, store, retention, leave_free, meta, exit_on_eof } = args;
     let start = start.check()?;
     // Checked before anything starts, so that a bad name is a usage error.
     let topic = retention.map_or_else(|| Topic::named(&name), |time| time.of(Topic::named(&name)));
     topic
         .bind(NetworkId::of(start.network()))
         .map_err(|error| Failure::Usage(format!("--topic {name:?}: {error}")))?;
-    in_runtime(serve(start, topic, store, meta, exit_on_eof))
+    in_runtime(serve(start, topic, (store, leave_free), meta, exit_on_eof))
 }
 
 /// Runs a command that is a node.
@@ -98,7 +103,7 @@ pub(crate) async fn goodbye(node: &Node) {
 async fn serve(
     start: Checked,
     topic: Topic,
-    store: Option<PathBuf>,
+    (store, leave_free): (Option<PathBuf>, Option<u64>),
     meta: String,
     exit_on_eof: bool,
 ) -> Result<(), Failure> {
@@ -108,6 +113,10 @@ async fn serve(
     let new_position_log = start.new_position_log();
     let builder = match &store {
         Some(folder) => builder.store(folder),
+        None => builder,
+    };
+    let builder = match leave_free {
+        Some(bytes) => builder.config(Config::default().with(|config| config.history.leave_free = bytes)),
         None => builder,
     };
     let node = builder.spawn().await?;

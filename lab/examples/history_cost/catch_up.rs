@@ -101,7 +101,7 @@ fn fill(folder: &Path, key: &SecretKey, rules: &RuleSet, bundles: &[Arc<Bundle>]
         bytes: u64::MAX / 2,
         authors: u64::MAX / 2,
         shared: u64::MAX / 2,
-        judged_by: 0,
+        judged_by: None,
         recent_from: u64::MAX,
         latest: u64::MAX,
     };

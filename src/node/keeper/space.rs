@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::node::outside::Outside;
+use crate::protocol::keeping::StoreTrouble;
 
 /// The disk is looked at once in so long at the most.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -14,31 +15,32 @@ pub(in crate::node) struct Space {
     /// With less than so many bytes free nothing more is kept.
     least: u64,
     looked_at: Option<Instant>,
-    is_short: bool,
+    /// What is free, if that is too little.
+    short: Option<u64>,
 }
 
 impl Space {
     /// Of the disk that has this folder.
     pub(in crate::node) const fn new(folder: PathBuf, least: u64) -> Self {
-        Self { folder, least, looked_at: None, is_short: false }
+        Self { folder, least, looked_at: None, short: None }
     }
 
-    /// Whether there is too little. A disk that does not say how much there is says itself when it is full.
-    pub(super) fn is_short(&mut self, outside: &Outside, now: Instant) -> bool {
+    /// That there is too little, if so. A disk that does not say how much there is says itself when it is full.
+    pub(super) fn shortage(&mut self, outside: &Outside, now: Instant) -> Option<StoreTrouble> {
         if self.looked_at.is_none_or(|at| now.saturating_duration_since(at) >= LOOK_EVERY) {
             self.looked_at = Some(now);
-            self.is_short = outside.free_bytes(&self.folder).is_some_and(|free| free < self.least);
+            self.short = outside.free_bytes(&self.folder).filter(|free| *free < self.least);
         }
-        self.is_short
+        self.short.map(|free| StoreTrouble::Short { free, least: self.least })
     }
 
     /// Whether there was too little, as far as is known.
     pub(super) const fn was_short(&self) -> bool {
-        self.is_short
+        self.short.is_some()
     }
 
     /// When it is to be looked at again: while there is too little.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.looked_at.filter(|_| self.is_short).map(|at| at + LOOK_EVERY)
+        self.looked_at.filter(|_| self.short.is_some()).map(|at| at + LOOK_EVERY)
     }
 }

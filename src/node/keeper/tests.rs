@@ -41,7 +41,7 @@ fn open(rules: &Arc<RuleSet>) -> StoreJob {
         bytes: u64::MAX,
         shared: u64::MAX,
         authors: 99,
-        judged_by: 0,
+        judged_by: None,
         recent_from: 0,
         latest: u64::MAX,
     };
@@ -652,6 +652,31 @@ async fn a_disk_with_little_room_keeps_no_bundles_and_all_else() {
     world.keeper.give(keep(&rules, tick + 1, true), 0);
     let told = world.told_until(|told| !kept(std::slice::from_ref(told)).is_empty()).await;
     assert_eq!(kept(&told), [(tick + 1, true)]);
+}
+
+/// Who is about to speak is told before that nothing will be kept.
+#[tokio::test]
+async fn little_room_is_told_before_a_topic_or_a_position_is_used() {
+    let free = Arc::new(AtomicUsize::new(999));
+    let disk = Arc::clone(&free);
+    let mut world = World::on(|| Ok(()), move || disk.load(Ordering::SeqCst) as u64);
+    let rules = rules("short from the start");
+    let short = StoreTrouble::Short { free: 999, least: 1_000 };
+    let is_short = |told: &Told| matches!(answer(told), Some(StoreAnswer::Fails(why)) if *why == short);
+    let told = world.opens(&rules).await;
+    let fails = told.iter().position(is_short);
+    let opened = told.iter().position(|told| matches!(answer(told), Some(StoreAnswer::Opened { .. })));
+    assert!(fails.is_some() && fails < opened, "{told:?}");
+    free.store(1_000, Ordering::SeqCst);
+    world.told_until(|told| matches!(answer(told), Some(StoreAnswer::Works))).await;
+    // Nothing is kept for a while, and another program takes the room. The disk is looked at once a second at the most.
+    free.store(999, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    world.keeper.record(7);
+    let told = world.told_until(|told| matches!(told, Told::Recorded { .. })).await;
+    let fails = told.iter().position(is_short);
+    let recorded = told.iter().position(|told| matches!(told, Told::Recorded { .. }));
+    assert!(fails.is_some() && fails < recorded, "{told:?}");
 }
 
 #[tokio::test]

@@ -138,10 +138,13 @@ impl Writer {
             // It was given before its giver knew that the store has started again.
             Task::Job { epoch, .. } if epoch != self.state.epoch => {}
             Task::Job { job, .. } => self.on_job(job, now),
-            Task::Record { until_ms } => match self.refuses() {
-                Some(why) => self.recorded(until_ms, Err(why.to_string())),
-                None => self.state.batch.record(until_ms, now),
-            },
+            Task::Record { until_ms } => {
+                self.tell_shortage(now);
+                match self.refuses() {
+                    Some(why) => self.recorded(until_ms, Err(why.to_string())),
+                    None => self.state.batch.record(until_ms, now),
+                }
+            }
             Task::Settle { until_ms } => self.state.settles = Some(until_ms),
             Task::ForgetTopic { topic, answer } => {
                 // What was given before goes with the rest.
@@ -190,6 +193,7 @@ impl Writer {
                 }
                 let opened: Res<Opened> = self.with(|store| store.open(&rules, &keeping));
                 if epoch == self.state.epoch {
+                    self.tell_shortage(now);
                     let opened = opened.map(Box::new).map_err(|error| (&error).into());
                     self.tell(StoreAnswer::Opened { topic: rules.id(), opened });
                     self.tails.advance(&rules.id());
@@ -296,7 +300,8 @@ impl Writer {
         if had_keeps || failing.failures < PATIENCE {
             self.state.failing = None;
         }
-        if was_told {
+        // If there is too little room besides, that is told when there is more.
+        if was_told && !self.space.was_short() {
             self.tell(StoreAnswer::Works);
             self.tails.advance_all();
         }
@@ -335,14 +340,22 @@ impl Writer {
 
     /// The same of bundles: nothing more is kept on a disk that has little room left. All else goes on: it is small, or gives room.
     fn refuses_bundles(&mut self, now: Instant) -> Option<StoreTrouble> {
-        let short = self.space.is_short(&self.outside, now);
-        if short { Some(StoreTrouble::NoRoom) } else { self.refuses() }
+        self.space.shortage(&self.outside, now).or_else(|| self.refuses())
+    }
+
+    /// Tells that nothing is kept, where so little is free: before anybody speaks in a topic or at a position, so that own rumors are refused
+    /// before they are sealed.
+    fn tell_shortage(&mut self, now: Instant) {
+        if let Some(why) = self.space.shortage(&self.outside, now) {
+            self.tell(StoreAnswer::Fails(why));
+        }
     }
 
     /// Tells when there is room again.
     fn look_for_room(&mut self) {
         let was_short = self.space.was_short();
-        if was_short && !self.space.is_short(&self.outside, Instant::now()) && self.refuses().is_none() {
+        let has_room = self.space.shortage(&self.outside, Instant::now()).is_none();
+        if was_short && has_room && self.refuses().is_none() {
             self.tell(StoreAnswer::Works);
             self.tails.advance_all();
         }

@@ -208,7 +208,7 @@ impl Engine {
     }
 
     fn ask_validator(&mut self, turn: PublicKey, topic: TopicId, bundle: Arc<Bundle>) {
-        let question = self.questions.ask(turn, topic, bundle.id());
+        let question = self.questions.ask(turn, topic, bundle.id(), self.judged_by(&topic));
         let patience = self.validator_patience_for(&bundle);
         self.cx.timers.set(self.mono().plus(patience), Timer::ValidatorOverdue(question));
         self.cx.actions.push_back(Action::Validate { question, bundle });
@@ -221,9 +221,9 @@ impl Engine {
     }
 
     pub(super) fn on_validated(&mut self, question: ValidationId, verdict: Validation) {
-        let Some((topic, id)) = self.questions.answered(question) else { return };
+        let Some((topic, id, by)) = self.questions.answered(question) else { return };
         if self.late_in_question(&topic, &id).is_some() {
-            self.on_late_validated(topic, id, verdict);
+            self.on_late_validated(topic, id, by, verdict);
             return self.ask_next();
         }
         let entry = self.topics.get_mut(&topic).and_then(|window| window.entry_mut(&id));
@@ -242,7 +242,7 @@ impl Engine {
             (Some(entry), Validation::Reject) => {
                 let body = entry.body().cloned();
                 self.cx.counters.validator_rejected += 1;
-                body.into_iter().for_each(|bundle| self.keep_rejected(&bundle));
+                body.into_iter().for_each(|bundle| self.keep_rejected(&bundle, by));
                 self.unwanted(topic, id);
             }
         }
@@ -266,7 +266,7 @@ impl Engine {
         if !self.questions.is_asked(question) {
             return;
         }
-        let Some((topic, id)) = self.questions.answered(question) else { return };
+        let Some((topic, id, _)) = self.questions.answered(question) else { return };
         if self.is_validating(topic, id) || self.late_in_question(&topic, &id).is_some() {
             self.cx.counters.validator_timed_out += 1;
             self.validators_are_slow();

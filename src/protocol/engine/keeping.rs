@@ -20,7 +20,8 @@ impl Engine {
             StoreAnswer::Opened { topic, opened } => self.on_opened(topic, opened.map(|opened| *opened)),
             StoreAnswer::Kept { keep, kept } => self.on_kept(&keep, kept),
             StoreAnswer::Forgot { topic, what, left } => self.on_forgot(topic, what, left),
-            StoreAnswer::Works => self.recover(Impairment::StoreFailing),
+            StoreAnswer::Fails(why) => self.keeping_fails(&why),
+            StoreAnswer::Works => self.keeping_works(),
             StoreAnswer::Looked { look, found } => self.on_looked(look, found),
         }
     }
@@ -56,11 +57,8 @@ impl Engine {
     pub(super) fn begin_keeping(&mut self, rules: &Arc<RuleSet>, options: KeepOptions) {
         let topic = rules.id();
         if let Some(kept) = self.repair.topic_mut(&topic) {
-            let other_judge = kept.options().judged_by != options.judged_by;
+            // What that changes the store is told with what else has changed.
             kept.set_options(options);
-            if other_judge && kept.is_open() {
-                self.ask_to_open(&topic);
-            }
             return;
         }
         self.repair.enter(topic, KeptTopic::new(Arc::clone(rules), options, self.cx.now.mono));
@@ -69,12 +67,10 @@ impl Engine {
 
     fn ask_to_open(&mut self, topic: &TopicId) {
         let Some(kept) = self.repair.topic(topic) else { return };
-        let reserve = self.repair.reserve(kept, &self.cx.config.history);
-        let shared = self.repair.shared(kept, &self.cx.config.history);
-        let keeping = kept.keeping(&self.cx.config.history, reserve, shared, self.cx.now);
+        let keeping = self.repair.keeping(kept, &self.cx.config.history, self.cx.now);
         let rules = Arc::clone(kept.rules());
         if let Some(kept) = self.repair.topic_mut(topic) {
-            kept.shares(shared);
+            kept.asks(&keeping);
         }
         self.cx.actions.push_back(Action::Store(StoreJob::Open { rules, keeping }));
     }
@@ -84,9 +80,10 @@ impl Engine {
         if let Ok(opened) = &opened {
             self.take_heads(&topic, opened);
         }
-        let Some(kept) = self.repair.topic_mut(&topic).filter(|kept| kept.is_opening()) else {
-            return opened.iter().for_each(|opened| self.judges_again(topic, opened));
-        };
+        let Some(kept) = self.repair.topic_mut(&topic) else { return };
+        if !kept.is_opening() {
+            return self.on_opened_anew(topic, &opened);
+        }
         match opened {
             Ok(opened) => {
                 kept.opened(&opened);
@@ -100,7 +97,7 @@ impl Engine {
                 self.begin_asking(&rules);
                 self.judges_again(topic, &opened);
                 self.read_members(&topic, None);
-                self.recover(Impairment::StoreFailing);
+                self.store_works();
             }
             Err(why) => {
                 kept.failed(now.mono);
@@ -109,6 +106,22 @@ impl Engine {
         }
         self.tell_entered(topic);
         self.publisher.wake(topic);
+    }
+
+    /// A topic that is open was to be opened anew. If that has failed it is tried again, in the pauses of a store that fails.
+    fn on_opened_anew(&mut self, topic: TopicId, opened: &Result<Opened, StoreTrouble>) {
+        let Some(kept) = self.repair.topic_mut(&topic) else { return };
+        match opened {
+            Ok(opened) => {
+                kept.is_told();
+                self.judges_again(topic, opened);
+                self.store_works();
+            }
+            Err(why) => {
+                kept.failed(self.cx.now.mono);
+                self.store_fails(why);
+            }
+        }
     }
 
     /// What the store holds of the last minutes is known as if it had never been forgotten, and own rumors go on where they ended.
@@ -164,10 +177,13 @@ impl Engine {
         self.cx.actions.push_back(Action::Store(StoreJob::Keep { keep, urgent }));
     }
 
+    /// Which version of the local judge is asked about a topic.
+    pub(super) fn judged_by(&self, topic: &TopicId) -> u32 {
+        self.repair.topic(topic).map_or(0, KeptTopic::judged_by)
+    }
+
     /// What the local judge rejects is kept and not shown: each node judges for itself, so what nodes hold does not depend on it.
-    pub(super) fn keep_rejected(&mut self, bundle: &Arc<Bundle>) {
-        let Some(kept) = self.repair.topic(&bundle.header().topic) else { return };
-        let by = kept.options().judged_by;
+    pub(super) fn keep_rejected(&mut self, bundle: &Arc<Bundle>, by: u32) {
         self.keep(bundle, Arrival::Live, Show::Rejected { by });
     }
 
@@ -182,10 +198,10 @@ impl Engine {
             Ok(kept) => kept,
             Err(why) => {
                 self.cx.counters.not_kept += 1;
-                return self.store_fails(&why);
+                return self.keeping_fails(&why);
             }
         };
-        self.recover(Impairment::StoreFailing);
+        self.keeping_works();
         if matches!(kept, Kept::New { .. } | Kept::Full) {
             // Not only once a second: who publishes may be waiting for the room.
             self.make_room();
@@ -242,6 +258,27 @@ impl Engine {
         }
     }
 
+    /// It does what else it is asked for. Whether it keeps anything it says when it is given something to keep.
+    fn store_works(&mut self) {
+        if self.repair.waiting().refusal().is_none() {
+            self.recover(Impairment::StoreFailing);
+        }
+    }
+
+    /// Nothing is kept now: own rumors that are to be kept are refused before they are sealed, and nothing is fetched.
+    fn keeping_fails(&mut self, why: &StoreTrouble) {
+        self.repair.waiting_mut().is_refused(why);
+        self.store_fails(why);
+    }
+
+    fn keeping_works(&mut self) {
+        if self.repair.waiting_mut().is_taken() {
+            // What is missing is fetched again.
+            self.asker.stir_all();
+        }
+        self.recover(Impairment::StoreFailing);
+    }
+
     fn on_forgot(&mut self, topic: TopicId, what: Forget, left: Result<Forgotten, StoreTrouble>) {
         let Some(kept) = self.repair.topic_mut(&topic) else { return };
         kept.removed(left.as_ref().ok().copied());
@@ -249,6 +286,9 @@ impl Engine {
             // What it named is a head again, and it may be a hole: the store has counted again.
             kept.book_mut().is_doubted();
             self.looks_for_holes(topic);
+        }
+        if left.is_ok() {
+            self.store_works();
         }
         match left {
             Ok(left) if left.more => self.forget(topic, what),
@@ -268,20 +308,12 @@ impl Engine {
     }
 
     /// Once a second: heads that are over go, and topics share the room that there is. The store says again what it has where it may have
-    /// lost something, and is told again what authors share where that is something else.
+    /// lost something, and is told again what has changed for it.
     pub(super) fn check_heads(&mut self) {
         let now = self.cx.now;
-        let mut doubted = Vec::new();
-        for (topic, kept) in self.repair.topics_mut() {
-            kept.heads_expire(now);
-            if kept.is_open() && kept.book_mut().takes_doubt() {
-                doubted.push(*topic);
-            }
-        }
-        doubted.extend(self.repair.shared_otherwise(&self.cx.config.history));
-        doubted.sort_unstable();
-        doubted.dedup();
-        doubted.iter().for_each(|topic| self.ask_to_open(topic));
+        self.repair.topics_mut().for_each(|(_, kept)| kept.heads_expire(now));
+        let anew = self.repair.open_anew(&self.cx.config.history, now);
+        anew.iter().for_each(|topic| self.ask_to_open(topic));
         self.repair.share_heads(&self.cx.config.history);
     }
 
@@ -352,11 +384,12 @@ impl Engine {
 
     /// Why a bundle of our own could not be kept, before it is sealed.
     pub(super) fn refuses_to_keep(&self, topic: &TopicId, bytes: usize) -> Option<PublishError> {
-        self.repair.topic(topic)?;
+        let kept = self.repair.topic(topic)?;
         if !self.repair.has_room(topic, bytes as u64, &self.cx.config) {
             return Some(PublishError::StoreFull);
         }
-        let fails = self.condition.health().has(Impairment::StoreFailing);
-        fails.then(|| PublishError::Store("its disk is full or fails".into()))
+        let closed = (!kept.is_open()).then_some(&StoreTrouble::NotOpen);
+        let why = self.repair.waiting().refusal().or(closed)?;
+        Some(PublishError::Store(why.to_string()))
     }
 }

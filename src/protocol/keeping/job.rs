@@ -34,8 +34,20 @@ pub struct KeepOptions {
     pub full: Option<Full>,
     /// Bytes of encoded bundles that the topic may have in any case; `None` for an equal part of the node's.
     pub reserve: Option<u64>,
-    /// The version of the local judge. What another version has rejected is judged again.
-    pub judged_by: u32,
+    /// The version of the local judge. What another version has rejected is judged again; `None` for nothing of it.
+    pub judged_by: Option<u32>,
+}
+
+impl KeepOptions {
+    /// What a later join has chosen; and what it has not said stays as it was.
+    #[must_use]
+    pub fn then(self, later: Self) -> Self {
+        Self {
+            full: later.full.or(self.full),
+            reserve: later.reserve.or(self.reserve),
+            judged_by: later.judged_by.or(self.judged_by),
+        }
+    }
 }
 
 /// Names a question to the store.
@@ -195,6 +207,8 @@ pub enum StoreAnswer {
         /// What was lost.
         damage: Option<Damage>,
     },
+    /// It keeps nothing from now on, as it would say of the next bundle.
+    Fails(StoreTrouble),
     /// It has failed for a while and works again.
     Works,
     /// To [`StoreJob::Open`].
@@ -247,6 +261,16 @@ pub enum StoreTrouble {
     /// The disk is full, or nearly.
     #[error("its disk is full: make room")]
     NoRoom,
+    /// So little is free on the disk that it is left to others.
+    #[error(
+        "its disk has {free} bytes free, and `leave_free` leaves {least} to others: make room there, or leave less free"
+    )]
+    Short {
+        /// Bytes that are free.
+        free: u64,
+        /// What is left free: [`Config::history.leave_free`](crate::protocol::Config::history).
+        least: u64,
+    },
     /// The disk fails.
     #[error("{0}")]
     Io(String),

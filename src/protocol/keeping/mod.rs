@@ -34,8 +34,8 @@ pub struct Keeping {
     pub shared: u64,
     /// Most authors in this topic; in a topic of state also most keys of all authors. The bundle with one more is [`Kept::Full`].
     pub authors: u64,
-    /// The version of the local judge. What another version has rejected comes back in [`Opened::rejudge`].
-    pub judged_by: u32,
+    /// The version of the local judge, if it was said. What another version has rejected comes back in [`Opened::rejudge`].
+    pub judged_by: Option<u32>,
     /// Headers from this tick on come back in [`Opened::recent`].
     pub recent_from: u64,
     /// The first tick that a correct clock can't have reached yet. A floor later than that comes of a clock that was wrong: it is

@@ -105,9 +105,9 @@ impl Book {
         self.doubted = true;
     }
 
-    /// Whether the store should say all of it again; then it is asked.
-    pub(in crate::protocol) const fn takes_doubt(&mut self) -> bool {
-        std::mem::replace(&mut self.doubted, false)
+    /// Whether the store should say all of it again.
+    pub(in crate::protocol) const fn has_doubt(&self) -> bool {
+        self.doubted
     }
 
     /// The store has opened the topic, at first or again: what it says is all there is. Authors that are convicted are left out. (Of

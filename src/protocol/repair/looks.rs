@@ -19,8 +19,8 @@ pub(in crate::protocol) enum LookFor {
     Holes { topic: TopicId },
     /// From where on these are to be asked for.
     Starts { topic: TopicId, gaps: Vec<Missing> },
-    /// These, which another version of the judge has rejected.
-    Rejected { topic: TopicId, at: Vec<(PublicKey, Position)> },
+    /// These, which another version of the judge has rejected; `look` is this look among all.
+    Rejected { topic: TopicId, look: u32, at: Vec<(PublicKey, Position)> },
 }
 
 /// Who waits for an answer of the store.

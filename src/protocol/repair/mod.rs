@@ -8,6 +8,7 @@ mod book;
 mod brings;
 mod bucket;
 mod cost;
+mod facts;
 pub(in crate::protocol) mod fetches;
 pub(in crate::protocol) mod gaps;
 pub(in crate::protocol) mod heads;
@@ -30,8 +31,8 @@ pub(in crate::protocol) mod walk;
 
 use std::collections::BTreeMap;
 
-use crate::protocol::keeping::Full;
-use crate::protocol::{Config, HistoryConfig};
+use crate::protocol::keeping::{Full, Keeping};
+use crate::protocol::{Config, HistoryConfig, Now};
 use crate::rumor::TopicId;
 
 pub(in crate::protocol) use cost::Cost;
@@ -44,14 +45,18 @@ pub(in crate::protocol) use waiting::Waiting;
 /// are worth a commit.)
 const FULL_AT: (u64, u64) = (15, 16);
 const DOWN_TO: (u64, u64) = (7, 8);
-/// From this part of the node's bytes on the authors of a topic share its reserve only. (Guess: a little below where removing ends, so
-/// that a node that is full stays so.)
+/// From this part of the node's bytes on the authors of a topic share its reserve only, until it holds less than the other. (Guess: the
+/// first a little below where removing ends, so that a node that is full stays so. The second is a sixteenth below it: twice what goes
+/// when a step of the retention is over, a thirty-second part, so that a node that hovers there does not swing.)
 const SHARED_FROM: (u64, u64) = (13, 16);
+const SHARED_UNTIL: (u64, u64) = (12, 16);
 
 /// All of it.
 #[derive(Debug, Default)]
 pub(in crate::protocol) struct Repair {
     topics: BTreeMap<TopicId, KeptTopic>,
+    /// It holds so much that authors share reserves.
+    is_full: bool,
     waiting: Waiting,
     server: Server,
     looks: Looks,
@@ -120,16 +125,23 @@ impl Repair {
     }
 
     /// Bytes that the authors of a topic share: what it may have, which is its reserve where the node is full, or it drops nothing.
-    pub(in crate::protocol) fn shared(&self, kept: &KeptTopic, config: &HistoryConfig) -> u64 {
-        let is_full = self.bytes() > part(config.bytes, SHARED_FROM);
-        let reserved = is_full || kept.full() == Full::Refuse;
+    fn shared(&self, kept: &KeptTopic, config: &HistoryConfig) -> u64 {
+        let reserved = self.is_full || kept.full() == Full::Refuse;
         if reserved { self.reserve(kept, config) } else { config.topic_bytes }
     }
 
-    /// Topics of which that has changed since the store was told.
-    pub(in crate::protocol) fn shared_otherwise(&self, config: &HistoryConfig) -> Vec<TopicId> {
-        let changed = |kept: &KeptTopic| kept.shares_other_than(self.shared(kept, config));
-        self.topics.iter().filter(|(_, kept)| changed(kept)).map(|(topic, _)| *topic).collect()
+    /// What the store is to be told of a topic.
+    pub(in crate::protocol) fn keeping(&self, kept: &KeptTopic, config: &HistoryConfig, now: Now) -> Keeping {
+        kept.keeping(config, self.reserve(kept, config), self.shared(kept, config), now)
+    }
+
+    /// Open topics that the store should be asked about anew, since it may have lost something or was told something else, unless it is
+    /// being asked, or could not just now.
+    pub(in crate::protocol) fn open_anew(&mut self, config: &HistoryConfig, now: Now) -> Vec<TopicId> {
+        let at = if self.is_full { SHARED_UNTIL } else { SHARED_FROM };
+        self.is_full = self.bytes() > part(config.bytes, at);
+        let due = |kept: &KeptTopic| kept.opens_anew(&self.keeping(kept, config, now), now.mono);
+        self.topics.iter().filter(|(_, kept)| due(kept)).map(|(topic, _)| *topic).collect()
     }
 
     fn bytes(&self) -> u64 {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::book::Book;
+use super::facts::{OPEN_AGAIN, Telling};
 use crate::protocol::keeping::{Forgotten, Full, KeepOptions, Keeping, Killed, Opened, Size};
 use crate::protocol::limits::{HEADS_COMPARED, RELAY_FUTURE, RELAY_PAST};
 use crate::protocol::topics::window::MAX_SKEW;
@@ -15,8 +16,6 @@ use crate::rumor::{Header, RuleSet};
 const EXPIRY_PARTS: u32 = 32;
 const OFTENEST_EXPIRY: Duration = Duration::from_secs(10);
 const RAREST_EXPIRY: Duration = Duration::from_secs(600);
-/// A topic that the store could not open is tried again after this.
-const OPEN_AGAIN: Duration = Duration::from_secs(5);
 
 /// How far the store is with a topic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,8 +41,8 @@ pub(in crate::protocol) struct KeptTopic {
     /// The latest tick of which something is held.
     newest: u64,
     size: Size,
-    /// What the store was told to share among authors.
-    shared: u64,
+    /// What the store was told.
+    telling: Telling,
     /// A step of removing is under way.
     removing: bool,
     /// When expired ticks are removed next.
@@ -72,7 +71,7 @@ impl KeptTopic {
             low: 0,
             newest: 0,
             size: Size::default(),
-            shared: 0,
+            telling: Telling::default(),
             removing: false,
             expires_at: now,
             dead_from: None,
@@ -128,9 +127,14 @@ impl KeptTopic {
         self.options
     }
 
-    /// Something else is chosen for it.
-    pub(in crate::protocol) const fn set_options(&mut self, options: KeepOptions) {
-        self.options = options;
+    /// Something else is chosen for it; what is not said stays.
+    pub(in crate::protocol) fn set_options(&mut self, options: KeepOptions) {
+        self.options = self.options.then(options);
+    }
+
+    /// The version of the local judge, of which what is rejected is noted.
+    pub(in crate::protocol) fn judged_by(&self) -> u32 {
+        self.options.judged_by.unwrap_or(0)
     }
 
     /// The first tick that is compared, served and taken.
@@ -143,14 +147,21 @@ impl KeptTopic {
         self.size
     }
 
-    /// The store is told to share so much among authors.
-    pub(in crate::protocol) const fn shares(&mut self, bytes: u64) {
-        self.shared = bytes;
+    /// The store is asked to open it so.
+    pub(in crate::protocol) const fn asks(&mut self, keeping: &Keeping) {
+        self.telling.asks(keeping);
     }
 
-    /// Whether it was told to share far more, or far less.
-    pub(in crate::protocol) fn shares_other_than(&self, bytes: u64) -> bool {
-        self.is_open() && self.shared.abs_diff(bytes) > bytes / 8
+    /// Whether the store should be asked to open it anew: it may have lost something, or was told something else. Not while it is being
+    /// asked, or could not just now.
+    pub(in crate::protocol) fn opens_anew(&self, keeping: &Keeping, now: Mono) -> bool {
+        let other = self.book.has_doubt() || self.telling.is_other(keeping);
+        self.is_open() && other && self.telling.may_ask(now)
+    }
+
+    /// The store has opened it anew.
+    pub(in crate::protocol) fn is_told(&mut self) {
+        self.telling.is_told();
     }
 
     /// What is done when there is no room.
@@ -165,13 +176,7 @@ impl KeptTopic {
     }
 
     /// What the store is told when it opens the topic.
-    pub(in crate::protocol) fn keeping(
-        &self,
-        config: &HistoryConfig,
-        reserve: u64,
-        shared: u64,
-        now: Now,
-    ) -> Keeping {
+    pub(super) fn keeping(&self, config: &HistoryConfig, reserve: u64, shared: u64, now: Now) -> Keeping {
         let len = self.rules.tick_len();
         let recent = RELAY_PAST + self.rules.hold_back().unwrap_or_default() + MAX_SKEW;
         Keeping {
@@ -188,6 +193,7 @@ impl KeptTopic {
     /// The store has opened it.
     pub(in crate::protocol) fn opened(&mut self, opened: &Opened) {
         self.phase = Phase::Open;
+        self.telling.is_told();
         self.floor = opened.floor;
         self.low = self.low.max(opened.floor);
         self.size = opened.size;
@@ -196,9 +202,12 @@ impl KeptTopic {
         self.newest = opened.heads.iter().map(|head| head.position.tick).max().unwrap_or(0);
     }
 
-    /// The store could not open it.
-    pub(in crate::protocol) const fn failed(&mut self, now: Mono) {
-        self.phase = Phase::Failed(now);
+    /// The store could not open it: at first, or anew.
+    pub(in crate::protocol) fn failed(&mut self, now: Mono) {
+        self.telling.failed(now);
+        if self.phase == Phase::Opening {
+            self.phase = Phase::Failed(now);
+        }
     }
 
     /// Whether the store should be asked to open it now; then it is.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::protocol::Mono;
+use crate::protocol::keeping::StoreTrouble;
 use crate::protocol::limits::WAITING_KEEPS;
 use crate::protocol::total::Total as _;
 use crate::rumor::TopicId;
@@ -18,6 +19,8 @@ pub(in crate::protocol) struct Waiting {
     of_topic: BTreeMap<TopicId, usize>,
     /// Since when something waits and nothing was answered.
     since: Mono,
+    /// Why the store keeps nothing now, as far as it has said.
+    refusal: Option<StoreTrouble>,
 }
 
 impl Waiting {
@@ -45,6 +48,23 @@ impl Waiting {
                 self.of_topic.remove(topic);
             }
         }
+    }
+
+    /// The store keeps nothing. One that starts anew says so itself, and of a topic that is not open it says nothing about others.
+    pub(in crate::protocol) fn is_refused(&mut self, why: &StoreTrouble) {
+        if !matches!(why, StoreTrouble::Damaged | StoreTrouble::NotOpen) {
+            self.refusal = Some(why.clone());
+        }
+    }
+
+    /// The store keeps again. Gives whether it did not.
+    pub(in crate::protocol) fn is_taken(&mut self) -> bool {
+        self.refusal.take().is_some()
+    }
+
+    /// Why the store keeps nothing now.
+    pub(in crate::protocol) const fn refusal(&self) -> Option<&StoreTrouble> {
+        self.refusal.as_ref()
     }
 
     /// The store has started anew, and answers nothing of what it was given before.

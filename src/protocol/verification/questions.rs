@@ -43,6 +43,7 @@ struct Asked {
     topic: TopicId,
     id: BundleId,
     turn: PublicKey,
+    by: u32,
 }
 
 /// What one author, or the newcomers over one link, have waiting and under way.
@@ -147,24 +148,33 @@ impl Questions {
         self.waiting == 0 && (running < runs / 2 || (running < runs && !has_run()))
     }
 
-    /// A question is put to the application.
-    pub(in crate::protocol) fn ask(&mut self, turn: PublicKey, topic: TopicId, id: BundleId) -> ValidationId {
+    /// A question is put to the application, of which this version judges.
+    pub(in crate::protocol) fn ask(
+        &mut self,
+        turn: PublicKey,
+        topic: TopicId,
+        id: BundleId,
+        by: u32,
+    ) -> ValidationId {
         let question = ValidationId(self.next);
         self.next += 1;
-        self.asked.insert(question, Asked { topic, id, turn });
+        self.asked.insert(question, Asked { topic, id, turn, by });
         self.flows.entry(turn).or_default().running.gains(1);
         self.line_up(turn);
         question
     }
 
-    /// A question is answered, or too old.
-    pub(in crate::protocol) fn answered(&mut self, question: ValidationId) -> Option<(TopicId, BundleId)> {
-        let Asked { topic, id, turn } = self.asked.remove(&question)?;
+    /// A question is answered, or too old. Gives what it was about, and which version was asked.
+    pub(in crate::protocol) fn answered(
+        &mut self,
+        question: ValidationId,
+    ) -> Option<(TopicId, BundleId, u32)> {
+        let Asked { topic, id, turn, by } = self.asked.remove(&question)?;
         if let Some(flow) = self.flows.get_mut(&turn) {
             flow.running.loses(1);
         }
         self.line_up(turn);
-        Some((topic, id))
+        Some((topic, id, by))
     }
 
     pub(in crate::protocol) fn is_asked(&self, question: ValidationId) -> bool {
@@ -292,7 +302,7 @@ mod tests {
     fn asks(questions: &mut Questions, runs: usize) -> Vec<(PublicKey, ValidationId)> {
         std::iter::from_fn(|| {
             let (turn, Waiting { topic, id, .. }) = questions.next(runs)?;
-            Some((turn, questions.ask(turn, topic, id)))
+            Some((turn, questions.ask(turn, topic, id, 0)))
         })
         .collect()
     }
@@ -318,12 +328,12 @@ mod tests {
         let (topic, id) = (TopicId::from_bytes([0; 32]), word(0, 10).id);
         for _ in 0..2 {
             assert!(questions.is_free(&key(1), 4));
-            questions.ask(key(1), topic, id);
+            questions.ask(key(1), topic, id, 0);
         }
         assert!(!questions.is_free(&key(1), 4) && questions.is_free(&key(2), 4));
-        questions.ask(key(2), topic, id);
+        questions.ask(key(2), topic, id, 0);
         assert!(!questions.is_free(&key(2), 4) && questions.is_free(&key(3), 4));
-        questions.ask(key(3), topic, id);
+        questions.ask(key(3), topic, id, 0);
         assert!(!questions.is_free(&key(4), 4), "all run");
     }
 

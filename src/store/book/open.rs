@@ -70,7 +70,9 @@ pub(in crate::store) fn open(
     for (at, author, rejected) in unshown {
         match rejected {
             None => opened.held.extend(read(rows, topic, author, at, |stored| stored.bundle())?),
-            Some(by) if by != keeping.judged_by => opened.rejudge.push((names.of(rows, author)?, at)),
+            Some(by) if keeping.judged_by.is_some_and(|version| version != by) => {
+                opened.rejudge.push((names.of(rows, author)?, at));
+            }
             Some(_) => {}
         }
     }

@@ -125,7 +125,7 @@ fn memory_and_disk_answer_alike() {
                 }
                 99 => drop(both!(store => store.open(&rules[step as usize], &ROOM))),
                 _ => {
-                    let keeping = Keeping { bytes: 2000 + dice.next() % 20_000, judged_by: 1, ..ROOM };
+                    let keeping = Keeping { bytes: 2000 + dice.next() % 20_000, judged_by: Some(1), ..ROOM };
                     drop(both!(store => store.open(&rules[which], &keeping)));
                 }
             }

@@ -18,7 +18,7 @@ pub(super) const ROOM: Keeping = Keeping {
     bytes: 1 << 40,
     shared: u64::MAX,
     authors: 1 << 20,
-    judged_by: 1,
+    judged_by: Some(1),
     recent_from: 0,
     latest: 1 << 40,
 };

@@ -65,6 +65,10 @@ impl Engine {
     pub(super) fn fetch_missing(&mut self, topic: TopicId) {
         let now = self.cx.now.mono;
         let Some(asked) = self.asker.topic(&topic).filter(|asked| asked.gaps.len() > 0) else { return };
+        if self.repair.waiting().refusal().is_some() {
+            // What would come could not be kept. The store says when it works again.
+            return;
+        }
         let full = self.asker.late.is_parked() || !asked.held.has_room();
         let mut askable = self.askable(&topic);
         if full || !askable.has_room() {

@@ -248,16 +248,16 @@ impl Engine {
         &mut self,
         topic: TopicId,
         id: BundleId,
+        by: u32,
         verdict: Validation,
     ) {
-        if self.rejected_is_judged(topic, id, verdict) {
+        if self.rejected_is_judged(topic, id, by, verdict) {
             return;
         }
         match verdict {
             Validation::Accept => self.keep_late(topic, id, Show::Now),
             Validation::Reject => {
                 self.cx.counters.validator_rejected += 1;
-                let by = self.repair.topic(&topic).map_or(0, |kept| kept.options().judged_by);
                 self.keep_late(topic, id, Show::Rejected { by });
             }
             Validation::Ignore => {

@@ -192,7 +192,7 @@ impl Engine {
             }
             LookFor::Holes { topic } => self.on_holes_found(*topic, found),
             LookFor::Starts { topic, gaps } => self.on_starts_found(*topic, gaps, found),
-            LookFor::Rejected { topic, at } => self.on_rejected_found(*topic, at, found),
+            LookFor::Rejected { topic, look, at } => self.on_rejected_found(*topic, *look, at, found),
         }
     }
 

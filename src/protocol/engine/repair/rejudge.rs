@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::key::PublicKey;
 use crate::protocol::engine::Engine;
-use crate::protocol::keeping::{Arrival, Found, Keep, Opened, Query, Range, Show, StoreJob, StoreTrouble};
+use crate::protocol::keeping::{
+    Arrival, Forget, Found, Keep, Opened, Query, Range, Show, StoreJob, StoreTrouble,
+};
 use crate::protocol::limits::REJUDGED_AT_ONCE;
 use crate::protocol::repair::LookFor;
 use crate::protocol::repair::missing::Missing;
@@ -24,12 +26,13 @@ impl Engine {
     /// Reads the next ones, unless some are being judged. Without a judge they stay what they are.
     pub(super) fn judge_more(&mut self, topic: TopicId) {
         let judged = self.topics.get(&topic).is_some_and(|window| window.is_judged());
+        let look = self.asker.number();
         let Some(asked) = self.asker.topic_mut(&topic).filter(|_| judged) else { return };
         // What is accepted in a hold-back topic is held back first.
         if !asked.held.has_room_for(REJUDGED_AT_ONCE) {
             return;
         }
-        let at = asked.rejudge.next();
+        let at = asked.rejudge.next(look);
         if at.is_empty() {
             return;
         }
@@ -40,32 +43,45 @@ impl Engine {
         };
         // Each range has one bundle.
         let query = Query::Page { topic, ranges: at.iter().map(range).collect(), max_bytes: usize::MAX };
-        if !self.looks_up(LookFor::Rejected { topic, at: at.clone() }, query) {
-            self.on_rejected_found(topic, &at, &Err(StoreTrouble::NotOpen));
+        if !self.looks_up(LookFor::Rejected { topic, look, at: at.clone() }, query) {
+            self.on_rejected_found(topic, look, &at, &Err(StoreTrouble::NotOpen));
         }
     }
 
-    /// The store has given them.
+    /// The store has given them. A record that has rotted goes, so that links bring it again; then it is judged as any late one.
     pub(super) fn on_rejected_found(
         &mut self,
         topic: TopicId,
+        look: u32,
         at: &[(PublicKey, Position)],
         found: &Result<Found, StoreTrouble>,
     ) {
         let Some(asked) = self.asker.topic_mut(&topic) else { return };
-        let Ok(Found::Page(page)) = found else { return asked.rejudge.are_not_read(at) };
-        asked.rejudge.are_read(&page.bundles);
+        let Ok(Found::Page(page)) = found else { return asked.rejudge.are_not_read(look, at) };
+        for (author, position) in page.rotten.iter().take(at.len()) {
+            let what = Forget::Rotten(*author, *position);
+            self.cx.actions.push_back(Action::Store(StoreJob::Forget { topic, what }));
+        }
+        if !asked.rejudge.are_read(look, &page.bundles) {
+            return;
+        }
         for bundle in &page.bundles {
             self.judge_again(topic, bundle);
         }
+        if page.bundles.is_empty() {
+            self.judge_more(topic);
+        }
     }
 
+    /// Keys cost nothing, so all authors that were not heard for a while share one turn.
     fn judge_again(&mut self, topic: TopicId, bundle: &Bundle) {
         let (id, header) = (bundle.id(), *bundle.header());
         if self.evidence.is_convicted(&header.author) {
             return self.is_not_judged(topic, id);
         }
-        self.question_in_turn(header.author, Waiting { topic, id, bytes: header.bytes });
+        let Some(window) = self.topics.get(&topic) else { return };
+        let turn = window.authors().turn_of(&header.author, self.cx.now.mono);
+        self.question_in_turn(turn, Waiting { topic, id, bytes: header.bytes });
     }
 
     fn is_not_judged(&mut self, topic: TopicId, id: BundleId) {
@@ -84,10 +100,22 @@ impl Engine {
     }
 
     /// The judge has decided about one of them. False if it was not asked about it.
-    pub(super) fn rejected_is_judged(&mut self, topic: TopicId, id: BundleId, verdict: Validation) -> bool {
+    pub(super) fn rejected_is_judged(
+        &mut self,
+        topic: TopicId,
+        id: BundleId,
+        by: u32,
+        verdict: Validation,
+    ) -> bool {
         let now = self.cx.now.mono;
+        let is_old = by != self.judged_by(&topic);
         let holds_back = self.topics.get(&topic).is_some_and(|window| window.rules().hold_back().is_some());
         let Some(asked) = self.asker.topic_mut(&topic) else { return false };
+        if is_old && asked.rejudge.is_put_off(&id) {
+            // Its judge was replaced while it thought about it: the next one is asked.
+            self.judge_more(topic);
+            return true;
+        }
         let Some(bundle) = asked.rejudge.is_judged(&id) else { return false };
         let header = *bundle.header();
         if self.evidence.is_convicted(&header.author) {
@@ -105,7 +133,6 @@ impl Engine {
             }
             Validation::Reject => {
                 self.cx.counters.validator_rejected += 1;
-                let by = self.repair.topic(&topic).map_or(0, |kept| kept.options().judged_by);
                 // It is held: only who rejected it is noted.
                 self.repair.waiting_mut().gives(topic, bundle.encoded().len(), self.cx.now.mono);
                 let keep = Keep { bundle, arrival: Arrival::Live, show: Show::Rejected { by } };

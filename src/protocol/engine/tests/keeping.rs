@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::equivocation::two_words;
 use super::world::{Side, World};
 use crate::protocol::keeping::{
-    Arrival, Cursor, Group, Keep, Keeping, Kept, Opened, Show, StoreAnswer, StoreJob, StoreTrouble,
+    Arrival, Cursor, Forget, Group, Keep, Keeping, Kept, Opened, Show, StoreAnswer, StoreJob, StoreTrouble,
 };
 use crate::protocol::{Event, Impairment, Input, PublishError};
 use crate::rumor::{Guarantee, Position, Previous, RuleSet, Topic};
@@ -34,7 +34,7 @@ fn opened(world: &mut World, node: usize, rules: &RuleSet) -> Opened {
         bytes: u64::MAX,
         shared: u64::MAX,
         authors: u64::MAX,
-        judged_by: 0,
+        judged_by: None,
         recent_from: 0,
         latest: u64::MAX,
     };
@@ -111,6 +111,48 @@ fn a_store_that_fails_is_told_and_stops_nothing_but_keeping() {
     world.run(1_000);
     assert!(world.nodes[1].published[&id].is_ok(), "it works again");
     assert_eq!(shown(&world, 1, &rules), ["two", "three"]);
+}
+
+#[test]
+fn what_a_store_would_refuse_is_refused_before_it_is_sealed() {
+    let (mut world, rules, _) = pair(&log());
+    let short = StoreTrouble::Short { free: 999, least: 1_000 };
+    world.handle(0, Input::Store(StoreAnswer::Fails(short)));
+    let refused = world.publish_kept(0, &rules, "refused");
+    world.run(1_000);
+    let Err(PublishError::Store(why)) = &world.nodes[0].published[&refused] else { panic!("it is sealed") };
+    assert!(["999", "1000", "leave_free", "make room"].iter().all(|word| why.contains(word)), "{why}");
+    // What else the store does says nothing about bundles.
+    let opened = opened(&mut world, 0, &rules);
+    world.handle(0, Input::Store(StoreAnswer::Opened { topic: rules.id(), opened: Ok(Box::new(opened)) }));
+    let refused = world.publish_kept(0, &rules, "refused");
+    world.run(1_000);
+    assert!(matches!(world.nodes[0].published[&refused], Err(PublishError::Store(_))));
+    // What does not ask for the store is said.
+    world.nodes[0].store_trouble = Some(StoreTrouble::NoRoom);
+    let said = world.publish(0, &rules, "said");
+    world.run(1_000);
+    assert!(world.nodes[0].published[&said].is_ok());
+    assert_eq!(world.nodes[1].heard(), ["said"]);
+    world.nodes[0].store_trouble = None;
+    world.handle(0, Input::Store(StoreAnswer::Works));
+    let kept = world.publish_kept(0, &rules, "kept");
+    world.run(1_000);
+    assert!(world.nodes[0].published[&kept].is_ok());
+}
+
+#[test]
+fn a_store_that_failed_at_something_else_is_given_what_is_said() {
+    let (mut world, rules, _) = pair(&log());
+    let (topic, what) = (rules.id(), Forget::Below(0));
+    let left = Err(StoreTrouble::Io("broken".into()));
+    world.handle(0, Input::Store(StoreAnswer::Forgot { topic, what, left }));
+    // If it were refused nothing would ever show that the store works.
+    let kept = world.publish_kept(0, &rules, "kept");
+    world.run(1_000);
+    assert!(world.nodes[0].published[&kept].is_ok());
+    let recovered = |event: &Event| matches!(event, Event::Recovered { what: Impairment::StoreFailing, .. });
+    assert!(world.nodes[0].events.iter().any(recovered));
 }
 
 #[test]

@@ -30,6 +30,7 @@ mod passing;
 mod property;
 mod pulls;
 mod questions;
+mod rejudge;
 mod repair;
 mod repair_lies;
 mod shapes;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::check::Checker;
 use crate::key::{PublicKey, SecretKey};
-use crate::protocol::keeping::{StoreAnswer, StoreJob, StoreTrouble};
+use crate::protocol::keeping::{Forget, Found, KeepOptions, StoreAnswer, StoreJob, StoreTrouble};
 use crate::protocol::{
     Action, Config, Counters, Engine, Event, FRAME_OVERHEAD, LinkId, MAX_SKEW, Now, PublishError, PublishId,
     Setup, UsedPositions, Validation, VerifyJob,
@@ -79,6 +79,13 @@ pub(super) struct Node {
     pub(super) store_takes: Duration,
     /// Why its store does nothing, while it does nothing.
     pub(super) store_trouble: Option<StoreTrouble>,
+    /// Where a record of its store can't be read.
+    pub(super) rots: Option<(PublicKey, Position)>,
+    /// How often its store was asked to open a topic, and what it was asked to remove.
+    pub(super) opens: usize,
+    pub(super) forgotten: Vec<Forget>,
+    /// How it joins topics when it starts.
+    pub(super) keep: KeepOptions,
     /// It has been asked to record, and has not answered.
     pub(super) is_recording: bool,
     pub(super) delivered: Vec<Delivered>,
@@ -118,6 +125,10 @@ impl Node {
             store,
             store_takes: Duration::from_millis(1),
             store_trouble: None,
+            rots: None,
+            opens: 0,
+            forgotten: Vec::new(),
+            keep: KeepOptions::default(),
             is_recording: false,
             delivered: Vec::new(),
             ids: HashSet::new(),
@@ -146,7 +157,12 @@ impl Node {
 
     /// Does a job of its engine's, as long as its disk works.
     pub(super) fn stores(&mut self, job: StoreJob, now_ms: u64) -> Option<StoreAnswer> {
-        let Some(trouble) = &self.store_trouble else { return serve(&mut self.store, job, now_ms) };
+        match &job {
+            StoreJob::Open { .. } => self.opens += 1,
+            StoreJob::Forget { what, .. } => self.forgotten.push(*what),
+            _ => {}
+        }
+        let Some(trouble) = &self.store_trouble else { return self.serves(job, now_ms) };
         let trouble = trouble.clone();
         match job {
             StoreJob::Open { rules, .. } => {
@@ -157,6 +173,27 @@ impl Node {
             StoreJob::Look { look, .. } => Some(StoreAnswer::Looked { look, found: Err(trouble) }),
             _ => None,
         }
+    }
+
+    /// A record that has rotted is not read; when it is removed it can be, as one that links have brought again.
+    fn serves(&mut self, job: StoreJob, now_ms: u64) -> Option<StoreAnswer> {
+        if let StoreJob::Forget { what: Forget::Rotten(author, position), .. } = job
+            && self.rots == Some((author, position))
+        {
+            self.rots = None;
+        }
+        let mut answer = serve(&mut self.store, job, now_ms);
+        if let Some(StoreAnswer::Looked { found: Ok(Found::Page(page)), .. }) = &mut answer {
+            let rots = self.rots;
+            let is_rotten =
+                |bundle: &Bundle| rots == Some((bundle.header().author, bundle.header().position()));
+            let before = page.bundles.len();
+            page.bundles.retain(|bundle| !is_rotten(bundle));
+            if page.bundles.len() < before {
+                page.rotten.extend(rots);
+            }
+        }
+        answer
     }
 
     /// It ended in good order: its position log holds what it used, as a driver's does.

@@ -7,7 +7,7 @@ use super::hostile::{bundle, forged, frame_of};
 use super::teller::{Lie, Teller, chain, head, said};
 use super::world::{Side, World};
 use crate::protocol::keeping::{
-    Arrival, Cursor, Forget, Full, Group, Keep, KeepOptions, Keeping, Show, StoreAnswer,
+    Arrival, Cursor, Forget, Full, Group, Keep, KeepOptions, Keeping, Show, StoreAnswer, StoreTrouble,
 };
 use crate::protocol::{Event, Input, Offence, Validation};
 use crate::rumor::{Bundle, Guarantee, Previous, RuleSet, Topic};
@@ -308,12 +308,12 @@ fn a_busy_validator_loses_nothing() {
     };
     let verdicts = |world: &World| world.nodes[0].counters().validator_rejected;
     let before = verdicts(&world);
-    assert_eq!(judged_by(&mut world, 2), 9);
+    assert_eq!(judged_by(&mut world, Some(2)), 9);
     assert_eq!(verdicts(&world), before + 1);
     // The third accepts all: then all is shown. And what it said is not asked for again.
     world.nodes[0].validator = Some(Box::new(|_| Some(Validation::Accept)));
-    assert_eq!(judged_by(&mut world, 2), 9, "the second has judged it");
-    assert_eq!(judged_by(&mut world, 3), 10);
+    assert_eq!(judged_by(&mut world, Some(2)), 9, "the second has judged it");
+    assert_eq!(judged_by(&mut world, Some(3)), 10);
 }
 
 #[test]
@@ -335,6 +335,10 @@ fn what_was_rejected_is_judged_again_in_the_next_life() {
     world.run(5_000);
     assert_eq!(shown(&world), 0);
     world.nodes[0].validator = Some(Box::new(|_| Some(Validation::Accept)));
+    world.restart(0, true);
+    world.run(5_000);
+    assert_eq!(shown(&world), 0, "nor where no version was said");
+    world.nodes[0].keep.judged_by = Some(8);
     world.restart(0, true);
     world.run(5_000);
     assert_eq!(shown(&world), 100);
@@ -359,6 +363,7 @@ fn what_is_judged_again_in_a_hold_back_topic_is_held_back_first() {
         world.nodes[0].store.reader().scan(&rules.id(), Cursor::START, usize::MAX).unwrap().items.len()
     };
     world.nodes[0].validator = Some(Box::new(|_| Some(Validation::Accept)));
+    world.nodes[0].keep.judged_by = Some(8);
     world.restart(0, true);
     let took = world.until_with(&mut [], 60_000, |world| shown(world) == 20);
     assert!(took >= 5_000, "{took}");
@@ -504,7 +509,7 @@ fn what_rot_has_taken_is_fetched_again() {
             bytes: u64::MAX,
             shared: u64::MAX,
             authors: 9,
-            judged_by: 0,
+            judged_by: None,
             recent_from: 0,
             latest: u64::MAX,
         };
@@ -524,4 +529,17 @@ fn what_rot_has_taken_is_fetched_again() {
         let what = |world: &mut World| held(world, 0, &rules, &all) == 3;
         world.until_with(&mut tellers, 70_000, what);
     }
+}
+
+#[test]
+fn nothing_is_fetched_while_the_store_keeps_nothing() {
+    let (mut world, rules) = alone(19);
+    let all = chain(&rules, &world.liar(1), ago(&world, &rules, 600, 50), 100);
+    world.handle(0, Input::Store(StoreAnswer::Fails(StoreTrouble::NoRoom)));
+    let mut tellers = [world.teller(0, &rules, &all, Lie::None)];
+    world.run_with(&mut tellers, 20_000);
+    assert!(!tellers[0].asks.is_empty(), "what is missing is known");
+    assert_eq!((tellers[0].fetches.len(), held(&world, 0, &rules, &all)), (0, 0));
+    world.handle(0, Input::Store(StoreAnswer::Works));
+    world.until_with(&mut tellers, 70_000, |world| held(world, 0, &rules, &all) == 50);
 }

@@ -19,7 +19,7 @@ fn opened(world: &mut World, node: usize, rules: &RuleSet) -> Opened {
         bytes: u64::MAX,
         shared: u64::MAX,
         authors: u64::MAX,
-        judged_by: 0,
+        judged_by: None,
         recent_from: 0,
         latest: u64::MAX,
     };

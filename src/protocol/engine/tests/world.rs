@@ -169,9 +169,9 @@ impl World {
     }
 
     fn rejoin(&mut self, index: usize) {
-        let validate = self.nodes[index].validator.is_some();
+        let (validate, keep) = (self.nodes[index].validator.is_some(), self.nodes[index].keep);
         for rules in self.topics.clone() {
-            self.handle(index, Input::Join { rules, deliver: true, validate, keep: Default::default() });
+            self.handle(index, Input::Join { rules, deliver: true, validate, keep });
         }
     }
 

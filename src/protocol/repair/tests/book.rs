@@ -9,7 +9,9 @@ use super::bundle;
 use crate::key::PublicKey;
 use crate::protocol::Mono;
 use crate::protocol::check::Recount;
-use crate::protocol::keeping::{Arrival, Group, Head, Keep, KeepOptions, Keeping, Kept, Opened, Prev, Show};
+use crate::protocol::keeping::{
+    Arrival, Forgotten, Group, Head, Keep, KeepOptions, Keeping, Kept, Opened, Prev, Show, Size,
+};
 use crate::protocol::limits::{HEADS_COMPARED, HEADS_KEPT_FOR_COMPARED, MAX_AWAITED, SLICES};
 use crate::protocol::repair::book::Book;
 use crate::protocol::repair::heads::Item;
@@ -45,7 +47,7 @@ fn keeping(recent_from: u64) -> Keeping {
         bytes: 1 << 40,
         shared: u64::MAX,
         authors: 1 << 20,
-        judged_by: 0,
+        judged_by: None,
         recent_from,
         latest: u64::MAX,
     }
@@ -361,6 +363,43 @@ proptest! {
             prop_assert_eq!(&again.book.as_of(hi), &defined(&held, hi), "later, as of {}", hi + 125 - START);
         }
     }
+}
+
+/// Topics that hold so much that authors share reserves, and a little less, by turns.
+#[test]
+fn a_node_that_is_nearly_full_tells_the_store_so_once() {
+    let mut config = crate::protocol::Config::default().history;
+    (config.bytes, config.topic_bytes) = (1_600, 1_600);
+    let now = crate::protocol::Now { mono: Mono::default(), unix_ms: START * 1_000 };
+    let mut repair = Repair::default();
+    let size = |bytes| Size { bytes, bundles: 1, authors: 1 };
+    let topics = ["one", "two"].map(|name| {
+        let rules = Topic::named(name).retention(std::time::Duration::from_secs(3_600));
+        let rules = Arc::new(rules.bind(NetworkId::of("books")).unwrap());
+        repair.enter(rules.id(), KeptTopic::new(Arc::clone(&rules), KeepOptions::default(), now.mono));
+        rules.id()
+    });
+    let opens = |repair: &mut Repair, topic| {
+        let keeping = repair.keeping(repair.topic(&topic).unwrap(), &config, now);
+        let kept = repair.topic_mut(&topic).unwrap();
+        kept.asks(&keeping);
+        if kept.is_open() { kept.is_told() } else { kept.opened(&Opened::default()) }
+    };
+    topics.iter().for_each(|topic| opens(&mut repair, *topic));
+    let mut told = |bytes: u64| {
+        let left = Forgotten { more: false, floor: 0, size: size(bytes) };
+        repair.topic_mut(&topics[0]).unwrap().removed(Some(left));
+        let anew = repair.open_anew(&config, now);
+        anew.iter().for_each(|topic| opens(&mut repair, *topic));
+        anew.len()
+    };
+    assert_eq!(told(1_300), 0);
+    assert_eq!(told(1_301), 2, "thirteen sixteenths");
+    for _ in 0..5 {
+        assert_eq!((told(1_201), told(1_400)), (0, 0), "it is not told again and again");
+    }
+    assert_eq!(told(1_200), 2, "twelve sixteenths");
+    assert_eq!(told(1_300), 0);
 }
 
 #[test]
