@@ -141,7 +141,8 @@ pub enum Event {
         position: Position,
     },
     /// An author has said two things after one and the same, at different positions, and the later of them came while it was new. That
-    /// is no equivocation. Its key may have been copied, or it has lost its last words in a power cut. Told once for each author.
+    /// is no equivocation. Its key may have been copied, or it has lost its last words in a power cut. Told once for each author
+    /// of a topic, until the topic is left or the node ends, and of 1 024 authors of a topic at the most.
     AuthorForked {
         /// The topic.
         topic: TopicId,
