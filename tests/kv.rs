@@ -321,8 +321,8 @@ async fn a_key_that_was_written_by_a_clock_ahead_is_late_until_then() {
     store.keep(&Group { keeps: &keeps, record: None, now_ms: 0 }).unwrap();
     drop(store);
     // When it is written again before that time, alone or with others, then nothing is done.
-    let node = spawn(key, Some(folder.path()), &[]).await;
-    let kv = soon("the keys", node.kv(topic)).await.unwrap();
+    let node = spawn(key.clone(), Some(folder.path()), &[]).await;
+    let kv = soon("the keys", node.kv(topic.clone())).await.unwrap();
     let until_ms = rules.tick_len().end_of(position.tick);
     assert_eq!(kv.put("ahead", "2").await, Err(PutError::Late { until_ms }));
     assert_eq!(
@@ -331,4 +331,14 @@ async fn a_key_that_was_written_by_a_clock_ahead_is_late_until_then() {
     );
     assert_eq!(kv.get(node.author(), "ahead").unwrap(), "1");
     assert_eq!(kv.get(node.author(), "other"), None);
+    // The node's clock decides: by one that has passed that time the key is written.
+    drop(kv);
+    node.shutdown().await;
+    drop(node);
+    let later = until_ms + 45_000;
+    let builder = Node::builder(key).network("kv").listen("127.0.0.1:0").store(folder.path());
+    let node = soon("a node", builder.clock(move || later).spawn()).await.unwrap();
+    let kv = soon("the keys", node.kv(topic)).await.unwrap();
+    let written = soon("writing", kv.put("ahead", "2")).await;
+    assert!(!matches!(written, Err(PutError::Late { .. })), "{written:?}");
 }

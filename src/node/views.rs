@@ -18,10 +18,11 @@ impl Actor {
         join: JoinId,
         answer: oneshot::Sender<Option<Arc<View>>>,
     ) {
-        let (library, convicted, author) =
-            (self.keeper.library(), self.convicted.clone(), self.parts.engine.author());
+        let (library, convicted, outside) =
+            (self.keeper.library(), self.convicted.clone(), self.parts.outside.clone());
+        let author = self.parts.engine.author();
         let port = self.topics.get_mut(&rules.id()).filter(|port| port.has(join));
-        let view = port.map(|port| port.view(|| View::begin(rules, author, library, convicted)));
+        let view = port.map(|port| port.view(|| View::begin(rules, author, library, convicted, outside)));
         // Whoever asked may have gone.
         let _ = answer.send(view);
     }

@@ -6,7 +6,7 @@ mod snapshot;
 mod watch;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -135,7 +135,7 @@ impl Kv {
         // A cell that is dead when it is written: the clock was ahead when we wrote the key before. In a batch the others would count.
         let newest =
             || self.view.read(|values| keys.iter().filter_map(|key| values.position(&author, key)).max());
-        if let Some(ahead) = newest().filter(|newest| len.start_of(newest.tick) > unix_ms()) {
+        if let Some(ahead) = newest().filter(|newest| len.start_of(newest.tick) > self.view.unix_ms()) {
             return Err(PutError::Late { until_ms: len.end_of(ahead.tick) });
         }
         let writing = self.view.writes(keys.clone());
@@ -217,9 +217,4 @@ impl Kv {
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::new(self.view.read(Values::clone))
     }
-}
-
-fn unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -22,6 +22,7 @@ use super::watcher::{Told, Watcher, WatcherId};
 use crate::key::PublicKey;
 use crate::node::convicted::Convicted;
 use crate::node::keeper::Library;
+use crate::node::outside::Outside;
 use crate::protocol::keeping::{Head, Live};
 use crate::rumor::{Bundle, Position, RuleSet, TopicId};
 use crate::store::{Res, StoreError};
@@ -49,6 +50,8 @@ pub(in crate::node) struct View {
     author: PublicKey,
     library: Library,
     convicted: Convicted,
+    /// For its clock.
+    outside: Outside,
     loaded: OnceCell<()>,
     state: Mutex<State>,
     /// The task that follows ends with it.
@@ -103,6 +106,7 @@ impl View {
         author: PublicKey,
         library: Library,
         convicted: Convicted,
+        outside: Outside,
     ) -> (Arc<Self>, mpsc::UnboundedSender<Fact>) {
         let (tell, facts) = mpsc::unbounded_channel();
         let (alive, over) = oneshot::channel();
@@ -117,7 +121,8 @@ impl View {
         };
         let (topic, state) = (rules.id(), Mutex::new(state));
         let loaded = OnceCell::new();
-        let view = Arc::new(Self { topic, author, library, convicted, loaded, state, _alive: alive });
+        let view =
+            Arc::new(Self { topic, author, library, convicted, outside, loaded, state, _alive: alive });
         tokio::spawn(follow(Arc::downgrade(&view), over));
         (view, tell)
     }
@@ -182,6 +187,11 @@ impl View {
     /// Reads the values as of now.
     pub(in crate::node) fn read<T>(&self, read: impl FnOnce(&Values) -> T) -> T {
         self.with(|state| read(&state.values))
+    }
+
+    /// The time by the node's clock, Unix milliseconds.
+    pub(in crate::node) fn unix_ms(&self) -> u64 {
+        self.outside.unix_ms()
     }
 
     /// Under which key is written here.
