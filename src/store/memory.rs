@@ -180,7 +180,7 @@ impl Reader for MemoryReader {
 
 /// A map for each table.
 #[derive(Clone, Debug, Default)]
-struct Maps {
+pub(super) struct Maps {
     tables: [BTreeMap<Vec<u8>, Vec<u8>>; Table::ALL.len()],
     bundles: BTreeMap<Vec<u8>, Arc<Bundle>>,
 }

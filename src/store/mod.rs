@@ -18,6 +18,7 @@ mod book;
 mod check;
 mod database;
 mod disk;
+mod gathered;
 mod memory;
 mod position_log;
 mod redb;

@@ -22,6 +22,7 @@ use super::check::{self, Report};
 use super::database::{self, FILE_NAME, FRESH, Handle, MARK, guarded, incarnation, open_database, storage};
 #[cfg(test)]
 use super::disk::Disk;
+use super::gathered::Gathered;
 use super::rows::{Rows, RowsMut};
 use super::salvage;
 use super::{Reader, Res, Store, StoreError};
@@ -298,7 +299,12 @@ impl Store for RedbStore {
     }
 
     fn keep(&mut self, group: &Group<'_>) -> Res<Vec<Kept>> {
-        self.shared.write(|rows| book::keep_group(rows, &self.open, group))
+        self.shared.write(|rows| {
+            let mut rows = Gathered::new(rows);
+            let kept = book::keep_group(&mut rows, &self.open, group)?;
+            rows.finish()?;
+            Ok(kept)
+        })
     }
 
     fn release(&mut self, topic: &TopicId, at: &[(PublicKey, Position)]) -> Res<Vec<Option<u64>>> {

@@ -39,6 +39,9 @@ pub(crate) struct Options {
     /// Bytes of a body.
     #[arg(long, default_value_t = 300)]
     bytes: usize,
+    /// Seconds that the server has run before: what a node serves of the past begins at 4 MiB/s and grows by a tenth each second.
+    #[arg(long, default_value_t = 0)]
+    settled: u64,
     /// Lifts the limit of what a node serves of the past.
     #[arg(long)]
     unpaced: bool,
@@ -151,6 +154,7 @@ pub(crate) async fn run(options: &Options) -> Result<(), Error> {
     let [first, second] = keys;
     let server = spawn(options, first, folders[0].path(), &[]).await?;
     let theirs = server.join(options.topic()).await?;
+    tokio::time::sleep(Duration::from_secs(options.settled)).await;
     let node = spawn(options, second, folders[1].path(), &[]).await?;
     let events = node.events();
     let ours = node.join(options.topic()).await?;
@@ -194,7 +198,7 @@ pub(crate) async fn run(options: &Options) -> Result<(), Error> {
 /// Waits until so many bundles have come, and prints what is told meanwhile.
 async fn wait_for(node: &Node, mut events: Events, missing: u64) -> Result<Counters, Error> {
     let begun = Instant::now();
-    let mut told = begun;
+    let (mut told, mut asked) = (begun, false);
     let mut looks = tokio::time::interval(Duration::from_millis(200));
     loop {
         tokio::select! {
@@ -206,6 +210,10 @@ async fn wait_for(node: &Node, mut events: Events, missing: u64) -> Result<Count
             },
             _ = looks.tick() => {
                 let counters = node.stats().await?.counters;
+                if counters.fetches > 0 && !asked {
+                    asked = true;
+                    println!("the first fetch after {:.1} s", begun.elapsed().as_secs_f64());
+                }
                 if counters.repaired >= missing {
                     return Ok(counters);
                 }

@@ -92,7 +92,7 @@ mod tests {
         telling.is_told();
         let mut told = 0;
         for _ in 0..9 {
-            for shared in [700, 800] {
+            for shared in [690, 810] {
                 if telling.is_other(&keeping(shared, None)) {
                     telling.asks(&keeping(shared, None));
                     telling.is_told();

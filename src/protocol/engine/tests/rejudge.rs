@@ -53,8 +53,10 @@ fn all_are(world: &mut World, verdict: Validation) {
 
 #[test]
 fn a_join_that_says_no_version_changes_none() {
-    // The topic is open, without a judge.
+    // The topic is opened without a judge.
     let (mut world, rules, _) = with_rejected(1, 9);
+    world.restart(0, true);
+    world.run(100);
     all_are(&mut world, Validation::Accept);
     join(&mut world, &rules, None);
     world.run(5_000);
@@ -110,8 +112,12 @@ fn a_store_that_did_not_hear_of_another_version_is_told_again() {
 
 #[test]
 fn a_judge_that_was_replaced_while_it_thought_does_not_answer_for_the_next() {
-    let (mut world, rules, _) = with_rejected(3, 9);
-    world.validator_takes = Duration::from_millis(200);
+    let (mut world, rules) = alone(3);
+    // Of eight rumors each: the judge has two seconds for them.
+    let said = |(tick, slot)| Arc::new(bundle(&world.liar(1), &rules, tick, slot, &["word"; 8]));
+    let all: Vec<_> = ago(&world, &rules, 600, 9).into_iter().map(said).collect();
+    put_rejected(&mut world, &all);
+    world.validator_takes = Duration::from_millis(1_500);
     let asked = Rc::new(Cell::new(0));
     let count = Rc::clone(&asked);
     world.nodes[0].validator = Some(Box::new(move |_| {
@@ -120,9 +126,13 @@ fn a_judge_that_was_replaced_while_it_thought_does_not_answer_for_the_next() {
     }));
     join(&mut world, &rules, Some(8));
     world.until_with(&mut [], 5_000, |_| asked.get() > 0);
+    // The store says anew what is to be judged before the first one has answered.
     all_are(&mut world, Validation::Accept);
     join(&mut world, &rules, Some(9));
-    world.run(10_000);
+    let opens = world.nodes[0].opens;
+    world.run(1_300);
+    assert!(world.nodes[0].opens > opens && world.nodes[0].counters().validator_rejected == 0);
+    world.run(30_000);
     assert_eq!(shown(&world, &rules), 9);
 }
 
