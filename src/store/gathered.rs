@@ -1,4 +1,5 @@
-//! Rows of a transaction that change with each bundle of a group: they are read once and written once.
+//! Rows of a transaction that change with each bundle of a group: they are read once and written once. And records that were written in
+//! it are known to be sound.
 //!
 //! ```text
 //!   book ── get, put, remove ──> these tables: here, until the end     all else ──> rows of the transaction
@@ -9,7 +10,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::rows::{Each, EachBundle, Rows, RowsMut, Table};
+use super::rows::{Each, EachBundle, Rows, RowsMut, Stored, Table};
 use super::{Res, StoreError};
 use crate::rumor::Bundle;
 
@@ -24,6 +25,8 @@ struct Held {
 pub(super) struct Gathered<'r> {
     rows: RefCell<&'r mut dyn RowsMut>,
     held: RefCell<BTreeMap<(u8, Vec<u8>), Held>>,
+    /// Bundles that were put: each is looked at when the next one of its author comes.
+    put: BTreeMap<Vec<u8>, Arc<Bundle>>,
 }
 
 /// Whether rows of a table are held: counts, numbers, and heads, of which each bundle takes one away and adds one.
@@ -42,7 +45,7 @@ fn in_use<E>(_: E) -> StoreError {
 
 impl<'r> Gathered<'r> {
     pub(super) fn new(rows: &'r mut dyn RowsMut) -> Self {
-        Self { rows: RefCell::new(rows), held: RefCell::default() }
+        Self { rows: RefCell::new(rows), held: RefCell::default(), put: BTreeMap::new() }
     }
 
     /// Writes what is held. To be called before the transaction ends.
@@ -97,7 +100,10 @@ impl Rows for Gathered<'_> {
     }
 
     fn bundles(&self, from: &[u8], upto: &[u8], back: bool, each: EachBundle<'_>) -> Res<()> {
-        self.rows.try_borrow().map_err(in_use)?.bundles(from, upto, back, each)
+        let rows = self.rows.try_borrow().map_err(in_use)?;
+        rows.bundles(from, upto, back, &mut |key, stored| {
+            each(key, self.put.get(key).map_or(stored, Stored::Shared))
+        })
     }
 }
 
@@ -122,10 +128,12 @@ impl RowsMut for Gathered<'_> {
     }
 
     fn put_bundle(&mut self, key: &[u8], bundle: &Arc<Bundle>) -> Res<()> {
+        self.put.insert(key.to_vec(), Arc::clone(bundle));
         self.rows.get_mut().put_bundle(key, bundle)
     }
 
     fn remove_bundle(&mut self, key: &[u8]) -> Res<()> {
+        self.put.remove(key);
         self.rows.get_mut().remove_bundle(key)
     }
 }
@@ -206,6 +214,35 @@ mod tests {
         assert_eq!(below.reads.get(), 2, "the count, and the head that was there");
         // Of a head that came and went nobody knows whether it was there before.
         assert_eq!(below.writes, 1 + 1 + 100);
+    }
+
+    #[test]
+    fn what_was_put_is_not_checked_again() {
+        let key = crate::key::SecretKey::from_seed(&[1; 32]);
+        let topic = crate::rumor::TopicId::from_bytes([4; 32]);
+        let say = |tick| {
+            let at = crate::rumor::Position { tick, slot: 0 };
+            Arc::new(crate::rumor::seal(&key, topic, at, &["word".into()]).unwrap())
+        };
+        // Below is another one, so that what is read tells where it comes from.
+        let (below_it, put) = (say(1), say(2));
+        let mut below = Counted::default();
+        let mut rows = Gathered::new(&mut below);
+        let read = |rows: &dyn Rows| {
+            let mut read = Vec::new();
+            rows.bundles(&[0], &[9], false, &mut |_, stored| {
+                read.extend(stored.bundle().map(|bundle| bundle.id()));
+                Ok(true)
+            })
+            .unwrap();
+            read
+        };
+        rows.put_bundle(&[1], &put).unwrap();
+        rows.rows.get_mut().put_bundle(&[1], &below_it).unwrap();
+        assert_eq!(read(&rows), [put.id()]);
+        rows.remove_bundle(&[1]).unwrap();
+        rows.rows.get_mut().put_bundle(&[1], &below_it).unwrap();
+        assert_eq!(read(&rows), [below_it.id()], "what was removed is not what stands there");
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(crate) struct Options {
     /// Seconds that the server has run before: what a node serves of the past begins at 4 MiB/s and grows by a tenth each second.
     #[arg(long, default_value_t = 0)]
     settled: u64,
-    /// Lifts the limit of what a node serves of the past.
+    /// Lifts the limits of what a node serves of the past in all (64 MiB/s), and of what it does for one link (32 MiB/s).
     #[arg(long)]
     unpaced: bool,
 }
@@ -125,6 +125,7 @@ async fn spawn(options: &Options, key: SecretKey, folder: &Path, peers: &[PeerAd
     let mut config = vouchsafe::Config::default();
     if options.unpaced {
         config.history.bytes_per_s = u64::MAX / 4;
+        (config.budget.bytes_per_s, config.budget.bytes_burst) = (1 << 40, 1 << 40);
     }
     config.history.topic_bytes = 8 << 30;
     config.history.bytes = 16 << 30;
