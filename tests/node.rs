@@ -226,10 +226,12 @@ async fn readers_end_with_the_topic_and_the_node() {
 
 #[tokio::test]
 async fn a_slow_reader_is_told_how_much_it_missed() {
-    let pool = VerifierPool::new(1);
-    let quick = node(&pool, &[]).await;
+    // Records of members would be counted too.
+    let quick = Node::builder(SecretKey::generate()).network(NETWORK).listen("127.0.0.1:0").without_members();
+    let quick = quick.spawn().await.unwrap();
     let slow = Node::builder(SecretKey::generate())
         .network(NETWORK)
+        .without_members()
         .listen("127.0.0.1:0")
         .bootstrap([quick.addr().unwrap()])
         .subscription_capacity(4)
@@ -305,13 +307,16 @@ async fn an_address_for_others_is_definite_or_none() {
 #[tokio::test]
 async fn a_publish_that_is_dropped_takes_back_what_is_not_sealed() {
     let pool = VerifierPool::new(1);
-    let listener = node(&pool, &[]).await;
+    // Records of members would be counted too.
+    let listener =
+        Node::builder(SecretKey::generate()).network(NETWORK).listen("127.0.0.1:0").without_members();
+    let listener = listener.verifiers(pool.clone()).spawn().await.unwrap();
     let topic = Topic::named("lobby");
     let mut heard = listener.join(topic.clone()).await.unwrap().subscribe();
     // Given a loaded key without a position log, which is silent for half a minute.
     let key = SecretKey::from_seed(&SecretKey::generate().to_seed());
     let builder = Node::builder(key).network(NETWORK).listen("127.0.0.1:0").verifiers(pool.clone());
-    let author = builder.bootstrap([listener.addr().unwrap()]).spawn().await.unwrap();
+    let author = builder.bootstrap([listener.addr().unwrap()]).without_members().spawn().await.unwrap();
     let speaker = author.join(topic).await.unwrap();
     soon("a link", speaker.wait_for_links(1)).await.unwrap();
     // What it only tries says until when.

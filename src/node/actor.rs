@@ -42,6 +42,8 @@ use crate::wire::Lane;
 pub(super) const TURN: usize = 256;
 /// Link events that may wait; a link with one more waits, and its peer with it.
 const LINK_EVENTS: usize = 1024;
+/// How long a node takes to say that it leaves: the position log may have to be written before. (Guess.)
+const LEAVING: Duration = Duration::from_secs(2);
 /// How often round trips are read from the transport.
 const ROUND_TRIPS: Duration = Duration::from_secs(1);
 
@@ -100,6 +102,8 @@ pub(super) struct Actor {
     pub(super) keeper: Keeper,
     pub(super) convicted: Convicted,
     pub(super) recording: Recording,
+    /// The node is to end, and says until then that it leaves.
+    leaves_by: Option<Instant>,
     /// The engine's topology when the counts of links were last published.
     pub(super) topology: u64,
 }
@@ -139,6 +143,7 @@ impl Actor {
             keeper,
             convicted: Convicted::default(),
             recording: Recording::default(),
+            leaves_by: None,
             topology: 0,
         }
     }
@@ -162,8 +167,11 @@ impl Actor {
         let mut goes_on = true;
         while goes_on {
             self.act();
+            if self.is_done_leaving() {
+                break;
+            }
             self.dial_due();
-            let deadline = self.deadline();
+            let deadline = self.leaves_by.map_or(self.deadline(), |by| by.min(self.deadline()));
             tokio::select! {
                 count = self.parts.inbox.recv_many(&mut messages, TURN) => {
                     // Without a message the last handle is gone.
@@ -183,6 +191,11 @@ impl Actor {
         listening.shutdown().await;
         self.end().await;
         trace::ended();
+    }
+
+    /// Whether it is to end, and has said that it leaves, or has had the time for it.
+    fn is_done_leaving(&self) -> bool {
+        self.leaves_by.is_some_and(|by| self.parts.engine.has_left() || Instant::now() >= by)
     }
 
     /// Whether nothing has come in that waits for this loop.
@@ -235,10 +248,11 @@ impl Actor {
             Message::Describe(metadata) => self.handle(Input::Describe { metadata }),
             Message::LeaveNetwork => self.handle(Input::LeaveNetwork),
             Message::Shutdown { silently } => {
-                if !silently {
-                    self.handle(Input::LeaveNetwork);
+                if silently {
+                    return ControlFlow::Break(());
                 }
-                return ControlFlow::Break(());
+                self.handle(Input::LeaveNetwork);
+                self.leaves_by.get_or_insert(Instant::now() + LEAVING);
             }
             Message::Socket(state) => return self.on_socket(state),
             Message::Accepted(connection) => self.on_accepted(connection),

@@ -21,7 +21,7 @@ impl Actor {
         let drained = Instant::now() + DRAIN;
         let mut events = Vec::new();
         self.act();
-        while !(self.parts.engine.is_drained() && self.has_left()) && Instant::now() < drained {
+        while !self.parts.engine.is_drained() && Instant::now() < drained {
             self.wait_for_links(&mut events, drained).await;
         }
         self.handle(Input::Shutdown);
@@ -46,11 +46,6 @@ impl Actor {
         }
         // Whoever waits for something of a topic is told before those who wait for the end.
         self.topics.clear();
-    }
-
-    /// Whether nothing is left to be said of this node itself.
-    fn has_left(&self) -> bool {
-        self.parts.engine.has_left()
     }
 
     async fn wait_for_links(&mut self, events: &mut Vec<LinkEvent>, until: Instant) {

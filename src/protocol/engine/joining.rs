@@ -23,7 +23,7 @@ impl Engine {
         if rules.network() != self.cx.network {
             return Some(JoinRefusal::OtherNetwork);
         }
-        if self.topics.len() >= MAX_TOPICS {
+        if self.topic_count() >= MAX_TOPICS {
             return Some(JoinRefusal::TooMany);
         }
         let keys = u64::from(rules.kind().max_keys().unwrap_or(0));

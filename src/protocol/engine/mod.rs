@@ -366,10 +366,10 @@ impl Engine {
         self.cx.topology
     }
 
-    /// How many topics it relays.
+    /// How many topics it relays, but for the library's own.
     #[must_use]
     pub fn topic_count(&self) -> usize {
-        self.topics.len()
+        self.topics.keys().filter(|topic| !self.cx.is_system(topic)).count()
     }
 
     /// The node key at the other end of a link.

@@ -35,6 +35,7 @@ impl Engine {
             topics: self
                 .topics
                 .iter()
+                .filter(|(topic, _)| !self.cx.is_system(topic))
                 .map(|(topic, window)| TopicStats {
                     topic: *topic,
                     bundles: window.claimed(),

@@ -23,7 +23,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         let bundles: usize = self.bundles.iter().map(|bundle| bundle.encoded().len()).sum();
         self.pulses.pulses.len().saturating_mul(PULSE_ITEM_LEN).saturating_add(bundles) as u64
     }

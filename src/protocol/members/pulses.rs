@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::table::Table;
+use super::table::{Chain, Table};
 use crate::key::PublicKey;
 use crate::protocol::limits::{FAR_PULSES, PULSE_HASHES_A_TURN};
 use crate::protocol::linkset::Slot;
@@ -19,16 +19,23 @@ const NEAR: u16 = 16;
 /// A link whose far pulse of a member was wrong brings no other far one of it for so long.
 const FAR_REST: Duration = Duration::from_secs(60);
 
-/// A pulse on its way down its chain.
+/// A pulse on its way down a chain that it may be of.
 #[derive(Debug)]
-struct Waiting {
+struct Try {
     key: PublicKey,
     terms: ChainTerms,
     descent: Descent,
+    far: bool,
+}
+
+/// A pulse that is being checked.
+#[derive(Debug)]
+struct Waiting {
+    /// The chains that it may be of, the likeliest last: of members with this prefix, and of each the present one and the one before it.
+    tries: Vec<Try>,
     pulse: Pulse,
     slot: Slot,
-    far: bool,
-    /// Hashes on the whole way.
+    /// Hashes on all these ways.
     hashes: u16,
 }
 
@@ -81,7 +88,7 @@ pub(super) struct Pulses {
 }
 
 impl Pulses {
-    /// A link has brought a pulse. `near` says how many steps a lease of its member may take.
+    /// A link has brought a pulse.
     pub(super) fn takes(
         &mut self,
         table: &Table,
@@ -92,38 +99,35 @@ impl Pulses {
     ) -> Taken {
         let Ok(index) = u16::try_from(pulse.index) else { return Taken::Refused };
         let claimed = ChainPoint { index, value: pulse.value };
-        let mut result = Taken::Unknown;
+        let (mut tries, mut result) = (Vec::new(), Taken::Unknown);
         for member in table.of_prefix(pulse.member) {
+            result = if result == Taken::Unknown { Taken::Refused } else { result };
             let lease = super::period::lease(member.period(would_state)).as_secs();
+            let may_be_far = |chain: &Chain| !member.state().is_here() || chain.known.index == 0;
             for chain in member.chains() {
-                if result == Taken::Unknown {
-                    result = Taken::Refused;
-                }
                 let terms = chain.terms;
                 let begins = terms.starts(terms.epoch_of(index));
                 if index > terms.len || begins > (now.unix_ms / 1000).saturating_add(AHEAD_S) {
-                    continue;
-                }
-                if claimed == chain.known {
-                    result = Taken::Known;
                     continue;
                 }
                 let Some(descent) = Descent::new(claimed, chain.known) else {
                     result = Taken::Known;
                     continue;
                 };
-                let hashes = descent.left();
-                let steps = u64::from(hashes);
-                let far = steps > (lease / u64::from(terms.epoch_s.max(1))).saturating_add(NEAR.into());
-                let may_be_far = !member.state().is_here() || chain.known.index == 0;
-                if far && (!may_be_far || self.rests(slot, pulse.member, now.mono)) {
-                    continue;
+                let near = (lease / u64::from(terms.epoch_s.max(1))).saturating_add(NEAR.into());
+                let far = u64::from(descent.left()) > near;
+                if !far || may_be_far(chain) && !self.rests(slot, pulse.member, now.mono) {
+                    tries.push(Try { key: member.key(), terms, descent, far });
                 }
-                self.wait(Waiting { key: member.key(), terms, descent, pulse: *pulse, slot, far, hashes });
-                result = Taken::Waits;
             }
         }
-        result
+        if tries.is_empty() {
+            return result;
+        }
+        tries.reverse();
+        let hashes = tries.iter().fold(0u16, |sum, one| sum.saturating_add(one.descent.left()));
+        self.wait(Waiting { tries, pulse: *pulse, slot, hashes });
+        Taken::Waits
     }
 
     fn rests(&self, slot: Slot, prefix: KeyPrefix, now: Mono) -> bool {
@@ -150,20 +154,25 @@ impl Pulses {
         while hashes > 0
             && let Some(mut next) = self.waiting.pop_front()
         {
-            let left = next.descent.left();
-            let check = next.descent.go(&next.key, hashes);
+            let Some(one) = next.tries.last_mut() else { continue };
+            let left = one.descent.left();
+            let check = one.descent.go(&one.key, hashes);
             hashes = hashes.saturating_sub(left.max(1));
+            let (key, terms, far) = (one.key, one.terms, one.far);
+            let Waiting { pulse, slot, .. } = next;
             match check {
                 ChainCheck::Unfinished => self.waiting.push_front(next),
-                ChainCheck::True(known) => {
-                    let Waiting { key, terms, pulse, slot, .. } = next;
-                    found.push(Found::True { key, terms, known, pulse, slot });
-                }
+                ChainCheck::True(known) => found.push(Found::True { key, terms, known, pulse, slot }),
                 ChainCheck::False => {
-                    if next.far {
-                        self.was_wrong(next.slot, next.pulse.member, now);
+                    if far {
+                        self.was_wrong(slot, pulse.member, now);
                     }
-                    found.push(Found::False { key: next.key, slot: next.slot, hashes: next.hashes });
+                    next.tries.pop();
+                    if next.tries.is_empty() {
+                        found.push(Found::False { key, slot, hashes: next.hashes });
+                    } else {
+                        self.waiting.push_front(next);
+                    }
                 }
             }
         }

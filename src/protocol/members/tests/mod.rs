@@ -1,5 +1,6 @@
 //! Claims about the parts of members, without a world. Those about networks stand in `sim/tests/members.rs`.
 
+mod asks;
 mod lives;
 mod own;
 mod pulses;

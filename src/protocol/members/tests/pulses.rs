@@ -104,3 +104,25 @@ fn a_flood_waits_in_a_bounded_line_and_a_turn_has_a_bound() {
     assert_eq!(found, FAR_PULSES);
     assert!((6..=8).contains(&turns), "{turns}");
 }
+
+#[test]
+fn a_pulse_of_either_chain_of_a_member_is_right() {
+    let first = Speaker::new(1);
+    let mut table = known(std::slice::from_ref(&first));
+    let mut pulses = Pulses::default();
+    let mut second = Speaker::new(1);
+    second.chain = crate::rumor::PulseChain::new(&second.key(), 100, [77; 16]);
+    second.terms.anchor = second.chain.anchor();
+    table.takes(&second.beacon(tick(5), b""), at(0));
+    let now = at(50_000);
+    for speaker in [&first, &second] {
+        assert_eq!(pulses.takes(&table, &pulse(speaker, 10), Slot(1), WOULD_STATE, now), Taken::Waits);
+        let found = pulses.works(now.mono);
+        assert!(is_true(&found, 10) && found.len() == 1, "{found:?}");
+    }
+    let mut wrong = pulse(&first, 10);
+    wrong.value[0] ^= 1;
+    pulses.takes(&table, &wrong, Slot(1), WOULD_STATE, now);
+    let found = pulses.works(now.mono);
+    assert_eq!(found, [Found::False { key: first.key(), slot: Slot(1), hashes: 20 }], "once, for both ways");
+}

@@ -1,0 +1,186 @@
+//! Questions: ours, each of one link at a time, and those of links, which pay for their answers.
+
+use super::super::answers::{Answers, answer};
+use super::super::asks::Asks;
+use super::super::spread::Targets;
+use super::super::table::Table;
+use super::{START_S, Speaker, at, tick};
+use crate::protocol::limits::{
+    ANSWER_BYTES_BURST, ANSWER_BYTES_IN_ALL, ANSWER_BYTES_OF_LINK, MEMBERS_ASKED_OF_LINK, MEMBERS_OF_FIRST,
+};
+use crate::protocol::linkset::Slot;
+use crate::protocol::random::Random;
+use crate::rumor::ChainPoint;
+use crate::wire::{KeyPrefix, MAX_PULSES, MAX_RECORDS_ASKED, MembersAsk, Pulse, PulsePage, Pulses};
+
+fn targets(chosen: &[u8], all: &[u8]) -> Targets {
+    let slots = |slots: &[u8]| slots.iter().map(|slot| Slot(*slot)).collect();
+    Targets { chosen: slots(chosen), all: slots(all) }
+}
+
+/// So many members, of whom a pulse is known and who are alive.
+fn table(members: usize) -> Table {
+    let speaker = Speaker::new(1);
+    let mut table = Table::default();
+    for number in 0..members {
+        let mut record = speaker.beacon(tick(0), b"");
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&(number as u64 + 1).to_be_bytes());
+        record.author = crate::key::PublicKey::from_bytes(key);
+        table.takes(&record, at(0));
+        let known = ChainPoint { index: 1, value: [1; 16] };
+        let sign = table.is_true(&record.author, &speaker.terms, known, at(0).mono).unwrap();
+        table.lives(&record.author, |life| life.hears(sign, super::secs(5), at(0)));
+    }
+    table
+}
+
+fn prefix(number: usize) -> KeyPrefix {
+    KeyPrefix((number as u64 + 1).to_be_bytes())
+}
+
+fn page(page: PulsePage, last: usize) -> Pulses {
+    let pulse = Pulse { member: prefix(last), index: 1, value: [1; 16], failed_here: false };
+    Pulses { page, pulses: vec![pulse] }
+}
+
+#[test]
+fn a_link_has_one_question_at_a_time_and_pages_go_forward() {
+    let (mut asks, targets) = (Asks::default(), targets(&[1], &[1, 2]));
+    asks.begins(Slot(1), 7);
+    asks.begins(Slot(1), 9);
+    let next = |asks: &mut Asks, now| asks.next_asks(&targets, at(now).mono);
+    assert_eq!(next(&mut asks, 0), [(Slot(1), MembersAsk::First)]);
+    assert_eq!(next(&mut asks, 10), []);
+    let mut granted = 0;
+    while asks.takes_grant(Slot(1)) {
+        granted += 1;
+    }
+    assert_eq!((granted, asks.takes_grant(Slot(2))), (MAX_RECORDS_ASKED, false));
+    asks.answered(Slot(1), &page(PulsePage::Last, 0));
+    let since = |after| vec![(Slot(1), MembersAsk::Since { since: 7, after })];
+    assert_eq!(next(&mut asks, 20), since(KeyPrefix::default()));
+    asks.answered(Slot(1), &page(PulsePage::More, 4));
+    assert_eq!(next(&mut asks, 30), since(prefix(4)));
+    // One that turns back is asked no more.
+    asks.answered(Slot(1), &page(PulsePage::More, 4));
+    assert_eq!(next(&mut asks, 40), []);
+}
+
+#[test]
+fn who_does_not_answer_is_asked_the_next_thing_and_others_are_asked_in_turn() {
+    let (mut asks, targets) = (Asks::default(), targets(&[1, 2], &[1, 2, 3]));
+    [1, 2, 3].iter().for_each(|slot| asks.begins(Slot(*slot), 0));
+    let next = |asks: &mut Asks, now| asks.next_asks(&targets, at(now).mono);
+    assert_eq!(next(&mut asks, 0).len(), 3);
+    assert_eq!(next(&mut asks, 4_999), []);
+    let second = next(&mut asks, 5_000);
+    assert!(second.len() == 3 && second.iter().all(|(_, ask)| matches!(ask, MembersAsk::Since { .. })));
+    assert_eq!(next(&mut asks, 10_000), [], "they don't answer that either: nothing is left to ask");
+    // Pulses are asked of links that we dialled, in turn.
+    let mut asked = Vec::new();
+    for number in 0..4u64 {
+        asks.wants(Speaker::new(number as u8 + 1).key());
+        asked.extend(next(&mut asks, 20_000 + number * 10_000).into_iter().map(|(slot, _)| slot.0));
+    }
+    assert_eq!(asked.len(), 4);
+    assert!(asked.contains(&1) && asked.contains(&2) && !asked.contains(&3), "{asked:?}");
+    // What has come meanwhile is asked for no more.
+    let key = Speaker::new(9).key();
+    asks.wants(key);
+    asks.wants_no_more(&key);
+    assert_eq!(next(&mut asks, 90_000), []);
+}
+
+#[test]
+fn a_link_is_asked_for_a_record_once_a_minute_and_for_so_many() {
+    let (mut asks, targets) = (Asks::default(), targets(&[1], &[1]));
+    asks.begins(Slot(1), 0);
+    let mut records = |asks: &mut Asks, now: u64| -> usize {
+        let mut count = 0;
+        for round in 0..100 {
+            for (_, ask) in asks.next_asks(&targets, at(now + round).mono) {
+                if let MembersAsk::Records(keys) = ask {
+                    count += keys.len();
+                }
+            }
+            asks.answered(Slot(1), &page(PulsePage::Last, 0));
+        }
+        count
+    };
+    for number in 0..2 * MEMBERS_ASKED_OF_LINK {
+        asks.wants_record(Slot(1), prefix(number), at(0).mono);
+    }
+    assert_eq!(records(&mut asks, 0), MEMBERS_ASKED_OF_LINK);
+    asks.wants_record(Slot(1), prefix(0), at(59_000).mono);
+    assert_eq!(records(&mut asks, 59_000), 0);
+    asks.wants_record(Slot(1), prefix(0), at(61_000).mono);
+    assert_eq!(records(&mut asks, 61_000), 1);
+}
+
+#[test]
+fn answers_have_as_many_pulses_and_records_as_a_frame_and_say_whether_there_is_more() {
+    let (table, mut random) = (table(600), Random::new(&[1; 32]));
+    let mut answers = |ask| answer(&table, &ask, &mut random);
+    let (mut after, mut pages) = (KeyPrefix::default(), Vec::new());
+    loop {
+        let said = answers(MembersAsk::Since { since: START_S as u32, after }).pulses;
+        pages.push(said.pulses.len());
+        if said.page == PulsePage::Last {
+            break;
+        }
+        after = said.pulses.last().unwrap().member;
+    }
+    assert_eq!(pages, [MAX_PULSES, MAX_PULSES, 600 - 2 * MAX_PULSES]);
+    let later = answers(MembersAsk::Since { since: START_S as u32 + 6, after: KeyPrefix::default() });
+    assert_eq!((later.pulses.pulses.len(), later.pulses.page), (0, PulsePage::Last));
+    let some = answers(MembersAsk::Pulses(vec![prefix(3), prefix(900)]));
+    assert_eq!(some.pulses.pulses.len(), 1);
+    let records = answers(MembersAsk::Records((0..64).map(prefix).collect()));
+    assert_eq!((records.bundles.len(), records.pulses.pulses.len()), (64, 64));
+    let first = answers(MembersAsk::First);
+    assert_eq!(first.bundles.len(), MEMBERS_OF_FIRST);
+}
+
+#[test]
+fn asks_cost_the_asker() {
+    let (table, mut random) = (table(100), Random::new(&[1; 32]));
+    let mut answers = Answers::default();
+    let mut bytes = [0u64; 3];
+    // For ten seconds one link asks as much as it can, and another once a second.
+    for millis in 0..10_000 {
+        let _ = answers.asks(Slot(1), MembersAsk::First);
+        if millis % 1_000 == 0 {
+            assert!(answers.asks(Slot(2), MembersAsk::Pulses(vec![prefix(0)])), "it was answered");
+        }
+        while let Some((slot, ask)) = answers.next(at(millis).mono) {
+            let said = answer(&table, &ask, &mut random);
+            let before = bytes[usize::from(slot.0)];
+            answers.costs(slot, &said, at(millis).mono);
+            bytes[usize::from(slot.0)] = before + said.bytes();
+            assert!(slot.0 != 2 || millis % 1_000 == 0, "it waits for nobody");
+        }
+    }
+    let one_answer = 32 * 1024;
+    assert!(bytes[1] <= ANSWER_BYTES_BURST + 10 * ANSWER_BYTES_OF_LINK + one_answer, "{}", bytes[1]);
+    assert!(bytes[1] >= 10 * ANSWER_BYTES_OF_LINK, "{}", bytes[1]);
+    assert_eq!(bytes[2], 10 * 28);
+}
+
+#[test]
+fn all_links_together_cost_no_more_than_a_node_gives() {
+    let (table, mut random) = (table(100), Random::new(&[1; 32]));
+    let mut answers = Answers::default();
+    let mut bytes = 0;
+    for millis in 0..10_000 {
+        (0..96).for_each(|slot| _ = answers.asks(Slot(slot), MembersAsk::First));
+        while let Some((slot, ask)) = answers.next(at(millis).mono) {
+            let said = answer(&table, &ask, &mut random);
+            answers.costs(slot, &said, at(millis).mono);
+            bytes += said.bytes();
+        }
+    }
+    assert!(bytes <= ANSWER_BYTES_BURST + 10 * ANSWER_BYTES_IN_ALL + 32 * 1024, "{bytes}");
+    answers.leaves(Slot(1));
+    assert!(!answers.is_idle());
+}

@@ -1,0 +1,142 @@
+//! Claims about members over QUIC.
+
+use std::time::Duration;
+
+use vouchsafe::{
+    DescribeError, MemberEvent, MemberState, Node, PeerAddr, PublicKey, SecretKey, SpawnError, VerifierPool,
+};
+
+const NETWORK: &str = "members";
+
+async fn soon<T>(what: &str, done: impl Future<Output = T>) -> T {
+    let done = tokio::time::timeout(Duration::from_secs(60), done).await;
+    done.unwrap_or_else(|_| panic!("{what} did not happen"))
+}
+
+fn builder(pool: &VerifierPool, peers: &[PeerAddr]) -> vouchsafe::Builder {
+    let builder = Node::builder(SecretKey::generate()).network(NETWORK).listen("127.0.0.1:0");
+    builder.verifiers(pool.clone()).bootstrap(peers.iter().cloned())
+}
+
+/// Waits for the event that this picks out.
+async fn event<T>(
+    events: &mut vouchsafe::MemberEvents,
+    mut wanted: impl FnMut(MemberEvent) -> Option<T>,
+) -> T {
+    let found = async {
+        loop {
+            let event = events.next().await.expect("the node runs").expect("it is read in time");
+            if let Some(found) = wanted(event) {
+                return found;
+            }
+        }
+    };
+    soon("an event", found).await
+}
+
+#[tokio::test]
+async fn nodes_find_all_members_from_one_address_and_link_beyond_it() {
+    let pool = VerifierPool::new(1);
+    let first = builder(&pool, &[]).metadata("first").spawn().await.unwrap();
+    let mut nodes = Vec::new();
+    for number in 0..4 {
+        let node = builder(&pool, &[first.addr().unwrap()]).metadata(format!("node {number}"));
+        nodes.push(node.spawn().await.unwrap());
+    }
+    for node in nodes.iter().chain([&first]) {
+        soon("five members", node.wait_for_members(5)).await.unwrap();
+    }
+    let members = nodes[0].members().await.unwrap();
+    let metadata: Vec<_> = nodes.iter().map(|node| members[&node.id()].metadata.clone()).collect();
+    assert_eq!(metadata, [b"node 0", b"node 1", b"node 2", b"node 3"]);
+    assert_eq!(members[&first.id()].addresses, [first.local_addr()]);
+    assert!(members.values().all(|member| member.state == MemberState::Alive));
+    // It knew one address, and has links to others by now.
+    for node in &nodes {
+        soon("links to all", node.wait_for_links(4)).await.unwrap();
+    }
+    // Who knows the first only no longer needs it.
+    first.shutdown().await;
+    for node in &nodes {
+        let left = async {
+            while node.member(&first.id()).await.unwrap().unwrap().state != MemberState::Left {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon("a leave", left).await;
+        soon("links to the others", node.wait_for_links(3)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_a_node_says_of_itself_reaches_all_and_explains_itself() {
+    let pool = VerifierPool::new(1);
+    let one = builder(&pool, &[]).spawn().await.unwrap();
+    let two = builder(&pool, &[one.addr().unwrap()]).metadata("before").spawn().await.unwrap();
+    let mut events = one.member_events();
+    let key = two.id();
+    soon("two members", one.wait_for_members(2)).await.unwrap();
+    two.set_metadata("after").await.unwrap();
+    let told = |event| matches!(event, MemberEvent::Updated(who) if who == key).then_some(());
+    event(&mut events, told).await;
+    assert_eq!(one.member(&key).await.unwrap().unwrap().metadata, b"after");
+    let explanation = one.explain(&key).await.unwrap().unwrap();
+    assert_eq!(explanation.verify(one.network()), Ok(()));
+    assert!(explanation.verify(vouchsafe::NetworkId::of("another")).is_err());
+    let unknown: PublicKey = SecretKey::generate().public();
+    assert!(one.explain(&unknown).await.unwrap().is_none() && one.member(&unknown).await.unwrap().is_none());
+    // What is too long is refused, and changes nothing.
+    assert_eq!(two.set_metadata(vec![0; 513]).await, Err(DescribeError::TooLong(513)));
+    let error = builder(&pool, &[]).metadata(vec![0; 513]).spawn().await.unwrap_err();
+    assert!(matches!(error, SpawnError::Metadata(513)) && error.to_string().contains("512"), "{error}");
+    two.leave().await.unwrap();
+    event(&mut events, |event| matches!(event, MemberEvent::Left(who) if who == key).then_some(())).await;
+    one.shutdown().await;
+    assert!(one.members().await.is_err() && one.wait_for_members(1).await.is_err());
+}
+
+#[tokio::test]
+async fn who_looks_is_not_seen_and_who_is_no_member_knows_nobody() {
+    let pool = VerifierPool::new(1);
+    let member = builder(&pool, &[]).spawn().await.unwrap();
+    let looks = builder(&pool, &[member.addr().unwrap()]).observe_members().spawn().await.unwrap();
+    soon("a member", looks.wait_for_members(1)).await.unwrap();
+    assert_eq!(looks.members().await.unwrap().keys().copied().collect::<Vec<_>>(), [member.id()]);
+    assert!(!member.members().await.unwrap().contains_key(&looks.id()));
+    let none = builder(&pool, &[member.addr().unwrap()]).without_members().spawn().await.unwrap();
+    soon("a link", none.wait_for_links(1)).await.unwrap();
+    assert!(none.members().await.unwrap().is_empty());
+    none.shutdown().await;
+    looks.shutdown().await;
+}
+
+/// A process that dies says nothing: its lease tells. (Five-second periods: some 17 s.)
+#[tokio::test]
+async fn who_ends_without_a_word_fails_by_its_lease_and_its_next_life_is_known() {
+    let pool = VerifierPool::new(1);
+    let one = builder(&pool, &[]).spawn().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let key = SecretKey::generate();
+    let life = || {
+        let builder = Node::builder(key.clone()).network(NETWORK).listen("127.0.0.1:0");
+        builder.bootstrap([one.addr().unwrap()]).position_log(folder.path().join("positions"))
+    };
+    let two = life().spawn().await.unwrap();
+    let mut events = one.member_events();
+    soon("two members", one.wait_for_members(2)).await.unwrap();
+    two.shutdown_silently().await;
+    let failed = event(&mut events, |event| match event {
+        MemberEvent::Failed(who, _) => Some(who),
+        MemberEvent::Left(_) => panic!("it said nothing"),
+        _ => None,
+    });
+    assert_eq!(failed.await, key.public());
+    let again = life().spawn().await.unwrap();
+    event(&mut events, |event| {
+        matches!(event, MemberEvent::Returned(who) if who == key.public()).then_some(())
+    })
+    .await;
+    again.shutdown().await;
+    event(&mut events, |event| matches!(event, MemberEvent::Left(who) if who == key.public()).then_some(()))
+        .await;
+}
