@@ -59,7 +59,7 @@ pub struct Beacon {
     pub metadata: Bytes,
 }
 
-/// What a beacon commits to: a chain of [pulses](super::pulse).
+/// What a beacon commits to: a [chain](super::PulseChain) of pulses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ChainTerms {
     /// Seconds of an epoch, 5 to 3 600: each has one pulse. Epoch `n` begins `n x epoch_s` seconds after 1970.

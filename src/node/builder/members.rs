@@ -11,7 +11,7 @@ use crate::rumor::MAX_METADATA;
 
 impl Builder {
     /// What this node says of itself to the other members, at most 512 bytes: what it is for, where its other services are. Default
-    /// nothing. [`Node::set_metadata`] changes it.
+    /// nothing. [`Node::set_metadata`](crate::Node::set_metadata) changes it.
     pub fn metadata(mut self, metadata: impl Into<Bytes>) -> Self {
         self.metadata = Some(metadata.into());
         self

@@ -167,6 +167,13 @@ impl Engine {
         }
     }
 
+    /// Somebody else writes under our key. In the topic of members that is another process with our node key.
+    pub(super) fn members_double(&mut self, topic: &TopicId) {
+        if let Some(members) = self.members.as_mut().filter(|members| members.topic() == *topic) {
+            members.finds_double(&mut self.cx);
+        }
+    }
+
     /// Before an input is taken in: who came late, or whose clocks went apart, has not heard what it should have.
     pub(super) fn members_notice(&mut self, now: crate::protocol::Now) {
         let Some(members) = &mut self.members else { return };

@@ -86,6 +86,7 @@ impl Engine {
         if self.publisher.halt(PublishError::DuplicateWriter) {
             self.event(Event::DuplicateWriter { topic: *topic, tick });
             self.impair(Impairment::DuplicateWriter, None);
+            self.members_double(topic);
         }
     }
 

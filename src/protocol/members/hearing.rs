@@ -111,6 +111,11 @@ impl Members {
         }
     }
 
+    /// Another process says that it is here under our key.
+    pub(in crate::protocol) fn finds_double(&mut self, cx: &mut Cx) {
+        self.tell(cx, MemberEvent::DuplicateIdentity(self.me));
+    }
+
     /// A link has brought pulses.
     pub(in crate::protocol) fn hears_pulses(&mut self, cx: &mut Cx, slot: Slot, frame: &wire::Pulses) {
         let (now, would_state) = (cx.now, self.would(cx));
