@@ -184,3 +184,17 @@ fn all_links_together_cost_no_more_than_a_node_gives() {
     answers.leaves(Slot(1));
     assert!(!answers.is_idle());
 }
+
+#[test]
+fn links_are_answered_in_turns() {
+    let mut answers = Answers::default();
+    [1, 2, 3].iter().for_each(|slot| _ = answers.asks(Slot(*slot), MembersAsk::First));
+    let mut order = Vec::new();
+    for _ in 0..6 {
+        let (slot, ask) = answers.next(at(0).mono).unwrap();
+        order.push(slot.0);
+        // It asks again at once.
+        answers.asks(slot, ask);
+    }
+    assert_eq!(order, [1, 2, 3, 1, 2, 3]);
+}
