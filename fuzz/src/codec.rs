@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use vouchsafe::rumor::{
-    Bundle, BundleError, Cell, EVIDENCE_LEN, HEADER_LEN, Header, MAX_KEY, MAX_RULES_LEN, RuleSet,
-    SIGNED_HEADER_LEN, SignedHeader,
+    Bundle, BundleError, Cell, EPOCHS, EVIDENCE_LEN, HEADER_LEN, Header, LONGEST_CHAIN, MAX_KEY,
+    MAX_MEMBER_ADDRESSES, MAX_METADATA, MAX_RULES_LEN, MemberRecord, Position, RuleSet, SIGNED_HEADER_LEN,
+    SignedHeader,
 };
 use vouchsafe::wire::{self, Frame, FrameWriter, MAX_FRAME_LEN, MAX_HOPS};
 use vouchsafe::{Evidence, PeerAddr, Proof, ProofError, PublicKey};
@@ -162,6 +163,25 @@ pub fn cell(data: &[u8]) {
         None => Cell::delete(key),
     };
     assert_eq!(again, Ok(cell));
+}
+
+/// [`MemberRecord::decode`]: one encoding, within the bounds that a record has, whose chain begins near its position.
+pub fn member_record(data: &[u8]) {
+    let bytes = Bytes::copy_from_slice(data);
+    let Ok(record) = MemberRecord::decode(&bytes) else { return };
+    assert_eq!(record.encode().unwrap(), bytes);
+    let MemberRecord::Beacon(beacon) = &record else { return assert_eq!(bytes.len(), 9) };
+    assert!(beacon.addresses.len() <= MAX_MEMBER_ADDRESSES && beacon.metadata.len() <= MAX_METADATA);
+    let chain = &beacon.chain;
+    assert!(
+        EPOCHS.contains(&chain.epoch_s) && u64::from(chain.len) * u64::from(chain.epoch_s) <= LONGEST_CHAIN
+    );
+    let begins = chain.starts(chain.start.into());
+    let at = |tick| record.fits(Position { tick, slot: 0 }).is_ok();
+    assert!(at(begins) && at(begins + LONGEST_CHAIN) && !at(begins + LONGEST_CHAIN + 1));
+    for index in [1, chain.len] {
+        assert_eq!(chain.index_of(chain.epoch_of(index)), Some(index));
+    }
 }
 
 /// [`RuleSet::decode`]: one encoding, one id.

@@ -19,7 +19,7 @@ mod stream;
 mod traffic;
 mod world;
 
-pub use codec::{bundle, cell, evidence, frame, proof, rules, texts};
+pub use codec::{bundle, cell, evidence, frame, member_record, proof, rules, texts};
 pub use dictionaries::all as dictionaries;
 pub use engine::engine_ops;
 pub use files::{key_file, position_log};
@@ -33,13 +33,14 @@ pub use traffic::traffic;
 pub type Harness = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Harness); 13] = [
+pub const TARGETS: [(&str, Harness); 14] = [
     ("frame", frame),
     ("bundle", bundle),
     ("proof", proof),
     ("evidence", evidence),
     ("rules", rules),
     ("cell", cell),
+    ("member_record", member_record),
     ("texts", texts),
     ("verify_agree", verify_agree),
     ("engine_ops", engine_ops),

@@ -4,7 +4,9 @@ use bytes::Bytes;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use vouchsafe::rumor::{Bundle, BundleId, Cell, Header, MAX_KEY, MAX_RUMORS, seal};
+use vouchsafe::rumor::{
+    Beacon, Bundle, BundleId, Cell, ChainTerms, Header, MAX_KEY, MAX_RUMORS, MemberRecord, seal,
+};
 use vouchsafe::wire::{
     self, Answer, Ask, AskedRange, Bound, Fetch, FetchedRange, FrameWriter, Head, Hello, KeyPrefix, Mark,
     MembersAsk, More, Page, Part, Pulse, PulsePage, Pulses, Tell, TopicChange,
@@ -136,6 +138,21 @@ pub fn all() -> Vec<Seed> {
         ("longest_key", Cell::put(vec![7; MAX_KEY], "v")),
     ] {
         add("cell", name, &cell.unwrap().encode());
+    }
+
+    let chain = ChainTerms { epoch_s: 5, start: 340_000_000, len: 4_096, anchor: [7; 16] };
+    let beacon = Beacon { boot_ms: 1_700_000_000_000, chain, addresses: Vec::new(), metadata: Bytes::new() };
+    let reached = Beacon {
+        addresses: vec!["192.0.2.7:4433".parse().unwrap(), "[2001:db8::7]:1".parse().unwrap()],
+        metadata: Bytes::from_static(b"role=web"),
+        ..beacon.clone()
+    };
+    for (name, record) in [
+        ("beacon", MemberRecord::Beacon(beacon)),
+        ("reached", MemberRecord::Beacon(reached)),
+        ("leave", MemberRecord::Leave { boot_ms: 1_700_000_000_000 }),
+    ] {
+        add("member_record", name, &record.encode().unwrap());
     }
 
     let key = PublicKey::from_bytes([0xa7; 32]);
