@@ -96,7 +96,7 @@ fn who_does_not_answer_is_asked_the_next_thing_and_others_are_asked_in_turn() {
 fn a_link_is_asked_for_a_record_once_a_minute_and_for_so_many() {
     let (mut asks, targets) = (Asks::default(), targets(&[1], &[1]));
     asks.begins(Slot(1), 0);
-    let mut records = |asks: &mut Asks, now: u64| -> usize {
+    let records = |asks: &mut Asks, now: u64| -> usize {
         let mut count = 0;
         for round in 0..100 {
             for (_, ask) in asks.next_asks(&targets, at(now + round).mono) {
