@@ -20,7 +20,7 @@ pub struct PeerAddr {
 }
 
 /// A place on the network: an address, or a name that stands for some.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Host {
     /// UDP address and port.
@@ -31,7 +31,7 @@ pub enum Host {
 
 /// A host's name with a UDP port, as in `node.example.org:4433`: 1 to 253 bytes of ASCII letters (small ones, since DNS knows
 /// no others), digits, `-`, `_` and `.`. Made by parsing.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostName {
     name: Box<str>,
     port: u16,

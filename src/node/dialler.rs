@@ -80,8 +80,11 @@ impl Actor {
             }
             Err(error) => {
                 let now = self.now().mono;
-                let refused = matches!(error, DialError::Refused { .. } | DialError::WrongKey { .. });
-                let how = if refused { Ending::Closed } else { Ending::Silent };
+                let how = match error {
+                    DialError::Refused { .. } => Ending::Closed,
+                    DialError::WrongKey { .. } => Ending::WrongKey,
+                    _ => Ending::Silent,
+                };
                 if self.dialler.failed(now, &peer, how, &error) {
                     self.tell(Event::DialFailed { peer, why: error });
                 }

@@ -17,6 +17,17 @@ impl Actor {
                 let _ = self.dialler.suggest(now, key, Host::Socket(address), Origin::Found);
             }
         }
+        let now = self.now().mono;
+        match event {
+            MemberEvent::Failed(key, _) => self.dialler.member_failed(now, &key),
+            // (Of events that come soon one after another the last is told.)
+            MemberEvent::Joined(key)
+            | MemberEvent::Returned(key)
+            | MemberEvent::Restarted(key)
+            | MemberEvent::Updated(key) => self.dialler.member_returned(now, &key),
+            MemberEvent::Left(key) => self.dialler.member_left(&key),
+            _ => {}
+        }
         super::trace::told_of_member(&event);
         // No receivers: ignored.
         drop(self.parts.members.events.send(event));

@@ -284,6 +284,15 @@ pub const MAX_DIALS: usize = 32;
 pub const MAX_SUGGESTED: usize = 1024;
 /// Most feelers at a time, whatever is configured: half of the dials that may be under way.
 pub const MAX_FEELERS: usize = 16;
+/// Peers that are let rest since they failed this node: some 100 bytes each. At the cap the rest that ends first goes. (Guess.)
+pub(super) const MAX_RESTING_PEERS: usize = 4_096;
+/// Addresses that are let rest since nobody answered there: the same.
+pub(super) const MAX_RESTING_ADDRESSES: usize = 32_768;
+/// Dials at once to addresses that strangers named and that have never answered this node: so many members that lie can have it knock
+/// where nobody asked for it. (Guess: what twelve links take to find, if more than half of what is tried is dead.)
+pub(super) const STRANGERS_AT_ONCE: u32 = 32;
+/// One more of them each time.
+pub(super) const STRANGER_EVERY: Duration = Duration::from_secs(10);
 
 /// Bytes of the last error that are kept of a peer: some of its words may be the peer's.
 pub(super) const MAX_ERROR_LEN: usize = 256;

@@ -62,6 +62,10 @@ impl View for Of<'_> {
         self.0.engine().is_none_or(|engine| engine.is_proven(link))
     }
 
+    fn is_live(&self, link: LinkId) -> bool {
+        self.0.engine().is_none_or(|engine| View::is_live(engine, link))
+    }
+
     fn heard_at(&self) -> Option<Mono> {
         self.0.engine().and_then(crate::protocol::Engine::heard_at)
     }

@@ -7,7 +7,7 @@ use super::queue::{Happening, NodeIndex};
 use super::record::MemberNews;
 use super::scenario::Start;
 use crate::key::PublicKey;
-use crate::protocol::{Input, Member, MemberEvent, Origin};
+use crate::protocol::{Input, Member, MemberEvent, Mono, Origin};
 
 impl Network {
     /// The members that a node shows, itself among them.
@@ -65,6 +65,21 @@ impl Network {
     pub(super) fn on_member(&mut self, node: NodeIndex, event: MemberEvent) {
         self.note(&[17]);
         self.meet(node, event);
+        let now = Mono::from_nanos(self.now);
+        if let Some(this) = self.nodes.get_mut(node as usize) {
+            let dialler = &mut this.dialling.dialler;
+            match event {
+                MemberEvent::Failed(key, _) => dialler.member_failed(now, &key),
+                // (Of events that come soon one after another the last is told.)
+                MemberEvent::Joined(key)
+                | MemberEvent::Returned(key)
+                | MemberEvent::Restarted(key)
+                | MemberEvent::Updated(key) => dialler.member_returned(now, &key),
+                MemberEvent::Left(key) => dialler.member_left(&key),
+                _ => {}
+            }
+            self.queue.plan(self.now, node, Happening::Seek);
+        }
         let honest = self.nodes.get(node as usize).is_some_and(super::node::Node::is_honest);
         if honest {
             self.record.members.push(MemberNews { at: self.elapsed(), node: node as usize, event });

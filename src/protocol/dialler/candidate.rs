@@ -43,6 +43,10 @@ impl Candidate {
         Self { origin: self.origin.min(origin), ..self }
     }
 
+    pub(super) const fn is_aimed(&self) -> bool {
+        self.aimed
+    }
+
     pub(super) const fn turn(&self, peer: PublicKey) -> Turn {
         (self.vain, self.aimed, self.origin, self.rank, peer)
     }

@@ -13,6 +13,7 @@
 
 use std::collections::BTreeMap;
 
+use super::peer::Peer;
 use super::{Dialler, Kind, LONGEST_PAUSE, Linked, View};
 use crate::key::PublicKey;
 use crate::protocol::{LinkId, Mono};
@@ -73,7 +74,7 @@ impl Feelers {
     }
 }
 
-impl<A: Clone + PartialEq> Dialler<A> {
+impl<A: Clone + Ord> Dialler<A> {
     /// Whether the node would feel for anybody.
     pub(super) const fn feels(&self) -> bool {
         self.config.dialling.feelers > 0 && self.candidates > 0
@@ -110,9 +111,9 @@ impl<A: Clone + PartialEq> Dialler<A> {
         let all: Vec<_> = self.feelers.linked.iter().map(|(link, until)| (*link, *until)).collect();
         for (link, until) in all {
             if view.is_proven(link) {
-                self.choose(link);
+                self.settle(link, None);
                 if let Some(worst) = self.surplus(link, view) {
-                    self.hang_up(worst);
+                    self.give_up(now, worst, view);
                 }
             } else if until <= now {
                 self.hang_up(link);
@@ -120,21 +121,21 @@ impl<A: Clone + PartialEq> Dialler<A> {
         }
     }
 
-    /// A feeler becomes one of the links that the node wants.
-    fn choose(&mut self, link: LinkId) {
-        if let Some(linked) = self.links.get_mut(&link).filter(|linked| linked.kind == Kind::Feeler) {
-            linked.kind = Kind::Chosen;
-            self.chosen += 1;
-            self.feelers.ended(link);
+    /// Hangs up a link for one that has brought something. If strangers named its peer and it never brought anything, it rests, or it would
+    /// come first for its slot again.
+    fn give_up(&mut self, now: Mono, worst: LinkId, view: &impl View) {
+        self.hang_up(worst);
+        let peer = self.peer_of(worst).filter(|_| !view.is_proven(worst));
+        if let Some(peer) = peer.filter(|peer| self.peers.get(peer).is_some_and(Peer::is_found)) {
+            self.rests.peer_failed(now, &peer);
         }
     }
 
-    /// `peer` is kept from now on, so a feeler to it is none.
+    /// `peer` is kept from now on, so a link to it that is there for a while stays.
     pub(super) fn is_chosen(&mut self, peer: &PublicKey) {
-        let feeler =
-            |(_, linked): &(&LinkId, &Linked<A>)| linked.peer == *peer && linked.kind == Kind::Feeler;
-        if let Some(link) = self.links.iter().find(feeler).map(|(link, _)| *link) {
-            self.choose(link);
+        let passing = |(_, linked): &(&LinkId, &Linked<A>)| linked.peer == *peer && linked.kind.is_for_now();
+        if let Some(link) = self.links.iter().find(passing).map(|(link, _)| *link) {
+            self.settle(link, None);
         }
     }
 
@@ -156,11 +157,13 @@ impl<A: Clone + PartialEq> Dialler<A> {
         silent.or_else(|| all().next().filter(|_| self.chosen > 2 * wanted.max(1)))
     }
 
-    fn hang_up(&mut self, link: LinkId) {
+    pub(super) fn hang_up(&mut self, link: LinkId) {
         let Some(linked) = self.links.get_mut(&link) else { return };
         self.chosen -= usize::from(linked.kind == Kind::Chosen);
-        linked.kind = Kind::Leaving;
+        (linked.kind, linked.slot) = (Kind::Leaving, None);
         self.feelers.ended(link);
+        self.gone.link_ended(link);
+        self.choice.link_ended(link);
         self.goodbyes.insert(link);
         if let Some(known) = self.peers.get_mut(&linked.peer) {
             known.dismiss();

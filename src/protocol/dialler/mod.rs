@@ -28,9 +28,13 @@
 
 mod addresses;
 mod candidate;
+mod choice;
 mod feelers;
+mod gone;
+mod orders;
 mod peer;
 mod reports;
+mod rests;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,9 +49,13 @@ use crate::rumor::NetworkId;
 use crate::wire::Reason;
 pub use candidate::Origin;
 use candidate::{Candidate, Turn, is_aimed};
+use choice::Choice;
 use feelers::Feelers;
+use gone::Gone;
+pub use orders::{Ending, KeepError, Order};
 pub use peer::{DialState, KeptPeer};
-use peer::{Peer, Queued, Role};
+use peer::{Errand, Peer, Queued, Role};
+use rests::Rests;
 pub use view::View;
 
 /// The first pause after a failed dial or a lost link; each further one doubles it. (Guess.)
@@ -59,57 +67,6 @@ const STABLE: Duration = Duration::from_secs(10);
 /// A node without a place for a further link looks again after so long. (Guess.)
 const FULL_FOR: Duration = Duration::from_secs(1);
 
-/// What the driver is to do now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Order<A> {
-    /// Dial a peer there, and report with [`Dialler::connected`] or [`Dialler::failed`].
-    Dial {
-        /// Who must answer.
-        peer: PublicKey,
-        /// Where.
-        addr: A,
-    },
-    /// Close a link, and report with [`Dialler::link_down`]: it has brought nothing, or another takes its place.
-    HangUp {
-        /// The link.
-        link: LinkId,
-    },
-    /// Nothing: this node itself would refuse the link now, and it is tried again later. For the application to know.
-    Refused {
-        /// The peer that is not dialled.
-        peer: PublicKey,
-        /// Why the link would be refused.
-        reason: Reason,
-    },
-}
-
-/// How a dial or a link ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Ending {
-    /// The peer did not answer, or does no longer: it may be gone, or cut off.
-    Silent,
-    /// The peer refused, or one of the two closed the link.
-    Closed,
-}
-
-/// Why a peer is not kept, or no candidate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeepError {
-    /// It is this node.
-    #[error("this is the node's own key: it needs no link to itself")]
-    OwnKey,
-    /// There are too many kept peers.
-    #[error("{MAX_KEPT} peers are kept already, the most there may be: forget some first")]
-    TooMany,
-    /// There are too many candidates.
-    #[error(
-        "{MAX_SUGGESTED} candidates are known already, the most there may be: suggest more when some were tried in vain"
-    )]
-    TooManyCandidates,
-}
-
 /// What a link is to the dialler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -119,8 +76,19 @@ enum Kind {
     Chosen,
     /// It was dialled here to find out whether it brings something.
     Feeler,
+    /// It was dialled here to take the place of a chosen one, as soon as both have said hello.
+    Challenger,
+    /// It was dialled here since its peer had failed, and is one more than the node wants.
+    Visit,
     /// It was dialled here and is being hung up.
     Leaving,
+}
+
+impl Kind {
+    /// Whether it ends by itself unless something comes of it.
+    const fn is_for_now(self) -> bool {
+        matches!(self, Self::Feeler | Self::Challenger | Self::Visit)
+    }
 }
 
 #[derive(Debug)]
@@ -129,6 +97,8 @@ struct Linked<A> {
     /// Where it was dialled, if it was.
     addr: Option<A>,
     kind: Kind,
+    /// Which of the places that the node fills by its own choice it has.
+    slot: Option<usize>,
 }
 
 /// The peers that a node wants links to, and those that it may link to. See the [module](self).
@@ -151,6 +121,9 @@ pub struct Dialler<A> {
     /// Links to hang up.
     goodbyes: BTreeSet<LinkId>,
     feelers: Feelers,
+    choice: Choice,
+    rests: Rests<A>,
+    gone: Gone,
     /// Until when no candidate is dialled, since the node itself has no place.
     full_until: Option<Mono>,
     random: Random,
@@ -158,10 +131,11 @@ pub struct Dialler<A> {
     under_way: usize,
 }
 
-impl<A: Clone + PartialEq> Dialler<A> {
+impl<A: Clone + Ord> Dialler<A> {
     /// A dialler that knows nobody, for the node with the key `own`. It heeds [`Config::dialling`], and what decides
     /// [`Config::is_hash_selected`]. `seed` decides jitter and the order of candidates.
     pub fn new(own: PublicKey, network: NetworkId, config: &Config, seed: &[u8; 32]) -> Self {
+        let mut random = Random::new(seed);
         Self {
             own,
             network,
@@ -175,8 +149,11 @@ impl<A: Clone + PartialEq> Dialler<A> {
             chosen: 0,
             goodbyes: BTreeSet::new(),
             feelers: Feelers::default(),
+            choice: Choice::new(config.dialling.outbound, &mut random),
+            rests: Rests::new(),
+            gone: Gone::default(),
             full_until: None,
-            random: Random::new(seed),
+            random,
             dials: 0,
             under_way: 0,
         }
@@ -195,6 +172,7 @@ impl<A: Clone + PartialEq> Dialler<A> {
         if !is_kept && self.peers.len() - self.candidates >= MAX_KEPT {
             return Err(KeepError::TooMany);
         }
+        self.is_not_gone(&peer);
         let is_new = self.know(peer, addr, Role::Kept);
         if !is_kept {
             self.is_chosen(&peer);
@@ -232,8 +210,10 @@ impl<A: Clone + PartialEq> Dialler<A> {
                 Candidate::new(origin, aimed, self.random.next_u64())
             }
         };
+        self.is_not_gone(&peer);
         if self.know(peer, addr, Role::Candidate(candidate)) {
-            self.queue(peer, Some(Queued::Until(now)));
+            let rests = self.rests.peer_until(&peer, now).filter(|_| origin == Origin::Found);
+            self.queue(peer, Some(Queued::Until(rests.unwrap_or(now))));
         }
         Ok(())
     }
@@ -275,6 +255,7 @@ impl<A: Clone + PartialEq> Dialler<A> {
     /// connection will not be wanted.
     pub fn forget(&mut self, peer: &PublicKey) {
         self.queue(*peer, None);
+        self.is_not_gone(peer);
         if self.peers.get_mut(peer).is_some_and(Peer::forget) {
             self.drop_peer(peer);
         }
@@ -295,13 +276,16 @@ impl<A: Clone + PartialEq> Dialler<A> {
     /// The next thing to do, or `None` when there is nothing before [`Dialler::next_deadline`] or the next report.
     pub fn poll(&mut self, now: Mono, view: &impl View) -> Option<Order<A>> {
         self.feel(now, view);
+        self.judge_challenge(now, view);
+        self.end_visits(now);
         if let Some(link) = self.goodbyes.pop_first() {
             return Some(Order::HangUp { link });
         }
         if self.under_way >= MAX_DIALS {
             return None;
         }
-        self.dial_due(now, view).or_else(|| self.dial_candidate(now, view))
+        let wanted = self.dial_due(now, view).or_else(|| self.dial_candidate(now, view));
+        wanted.or_else(|| self.dial_gone(now, view))
     }
 
     /// Dials a peer whose pause is over, if it is wanted for its own sake; else its turn will come.
@@ -314,72 +298,53 @@ impl<A: Clone + PartialEq> Dialler<A> {
                 continue;
             }
             self.queue(peer, None);
-            return self.begin(now, peer, false, view.refuses(&peer));
+            let order = self.begin(now, peer, Errand::Wanted, view.refuses(&peer));
+            if order.is_some() {
+                return order;
+            }
         }
         None
-    }
-
-    /// Dials the candidate whose turn it is, where a link is missing or there are feelers to send.
-    fn dial_candidate(&mut self, now: Mono, view: &impl View) -> Option<Order<A>> {
-        let feeler = self.missing() == 0;
-        if feeler && !self.feelers.wants_more() {
-            return None;
-        }
-        if self.full_until.is_some_and(|until| until > now) {
-            return None;
-        }
-        let (.., peer) = *self.open.first()?;
-        let refused = view.refuses(&peer);
-        if refused == Some(Reason::Full) {
-            self.full_until = Some(now.plus(FULL_FOR));
-            return None;
-        }
-        self.queue(peer, None);
-        self.begin(now, peer, feeler, refused)
     }
 
     fn begin(
         &mut self,
         now: Mono,
         peer: PublicKey,
-        feeler: bool,
+        errand: Errand,
         refused: Option<Reason>,
     ) -> Option<Order<A>> {
+        let known = self.peers.get(&peer)?;
+        let Some(addr) = known.next_address(|addr, answered| self.may_dial_at(known, addr, answered, now))
+        else {
+            self.is_over(errand);
+            self.wait(now, peer);
+            return None;
+        };
+        let stranger = known.is_found() && !known.has_answered(&addr);
         let known = self.peers.get_mut(&peer)?;
         if let Some(reason) = refused {
             known.pass_over(&reason);
             self.wait(now, peer);
             return Some(Order::Refused { peer, reason });
         }
-        let addr = known.begin(feeler)?;
+        known.begin(errand, addr.clone());
+        if stranger {
+            self.rests.stranger_dialled(now);
+        }
         self.dials += 1;
         self.under_way += 1;
-        if feeler {
+        if errand == Errand::Feeler {
             self.feelers.begun();
         }
         Some(Order::Dial { peer, addr })
     }
 
-    /// Links that are to be dialled beyond those that are dialled already.
-    fn missing(&self) -> usize {
-        let under_way = self.under_way.saturating_sub(self.feelers.under_way());
-        self.config.dialling.outbound.saturating_sub(self.chosen + under_way)
-    }
-
-    /// Whether it would dial another candidate if it knew one: the time to name some.
-    pub fn is_short(&self, now: Mono) -> bool {
-        let wants = self.missing() > 0 || self.feelers.wants_more();
-        let full = self.full_until.is_some_and(|until| until > now);
-        wants && self.open.is_empty() && self.under_way < MAX_DIALS && !full
-    }
-
     /// When to call [`Dialler::poll`] again at the latest.
     pub fn next_deadline(&self) -> Option<Mono> {
         let dials = self.due.first().map(|(until, _)| *until).filter(|_| self.under_way < MAX_DIALS);
-        let waits = (self.missing() > 0 || self.feelers.wants_more()) && !self.open.is_empty();
-        let full = self.full_until.filter(|_| waits && self.under_way < MAX_DIALS);
         let feels = self.feelers.next_deadline().filter(|_| self.feels());
-        dials.into_iter().chain(full).chain(feels).min()
+        let gone = self.gone.next_deadline(self.under_way < MAX_DIALS);
+        dials.into_iter().chain(self.next_choice()).chain(feels).chain(gone).min()
     }
 
     /// Who is at the other end of a link.
@@ -417,10 +382,15 @@ impl<A: Clone + PartialEq> Dialler<A> {
         let Some(known) = self.peers.get_mut(&peer).filter(|known| known.is_idle_without_link()) else {
             return;
         };
+        if known.is_gone() {
+            return;
+        }
+        let rests = known.is_found() && !known.is_wanted();
         let pause = known.next_pause();
         // Up to a fifth of jitter, so that two nodes that lost each other do not dial at the same moment for ever.
         let jitter = pause.mul_f64(self.random.below(1000) as f64 / 5000.0);
-        self.queue(peer, Some(Queued::Until(now.plus(pause).plus(jitter))));
+        let rest = self.rests.peer_until(&peer, now).filter(|_| rests).unwrap_or_default();
+        self.queue(peer, Some(Queued::Until(now.plus(pause).plus(jitter).max(rest))));
     }
 
     /// Moves a peer to where it waits; with `None`, or if it is linked or dialled, it does not.
@@ -428,12 +398,18 @@ impl<A: Clone + PartialEq> Dialler<A> {
         let Some(known) = self.peers.get_mut(&peer) else { return };
         match known.queued() {
             Some(Queued::Until(before)) => _ = self.due.remove(&(before, peer)),
-            Some(Queued::Open(turn)) => _ = self.open.remove(&turn),
+            Some(Queued::Open(turn)) => {
+                self.open.remove(&turn);
+                self.choice.closed(turn.2);
+            }
             None => {}
         }
         match known.queue(at) {
             Some(Queued::Until(until)) => _ = self.due.insert((until, peer)),
-            Some(Queued::Open(turn)) => _ = self.open.insert(turn),
+            Some(Queued::Open(turn)) => {
+                self.open.insert(turn);
+                self.choice.opened(turn.2);
+            }
             None => {}
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::limits::MAX_ERROR_LEN;
 use super::addresses::Addresses;
-use super::candidate::{Candidate, Turn};
+use super::candidate::{Candidate, Origin, Turn};
 use super::{Ending, FIRST_PAUSE, LONGEST_PAUSE, STABLE};
 use crate::key::PublicKey;
 use crate::protocol::Mono;
@@ -63,8 +63,35 @@ enum Dial<A> {
     Open(Turn),
     UnderWay {
         addr: A,
-        feeler: bool,
+        errand: Errand,
     },
+}
+
+/// What a peer is dialled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Errand {
+    /// For its own sake.
+    Wanted,
+    /// For a slot that has no link.
+    Slot(usize),
+    /// For a slot that has one, which is given up if this one answers.
+    Challenge(usize),
+    /// To find out whether it brings something.
+    Feeler,
+    /// It has failed as a member: to find out whether it is there.
+    Visit,
+}
+
+/// How a dial failed.
+#[derive(Debug)]
+pub(super) struct FailedDial<A> {
+    pub(super) addr: Option<A>,
+    /// The peer has answered there before.
+    pub(super) answered: bool,
+    /// All of its addresses were tried.
+    pub(super) all_tried: bool,
+    /// There is no link either.
+    pub(super) lacks_link: bool,
 }
 
 /// Where a peer waits, for whoever keeps the order of those that do.
@@ -89,6 +116,8 @@ pub(super) struct Peer<A> {
     forgotten: bool,
     /// Its link is being closed, since it has brought nothing or a better one is there.
     dismissed: bool,
+    /// It has failed as a member.
+    gone: bool,
     dials: u64,
     last_error: Option<String>,
 }
@@ -104,6 +133,7 @@ impl<A: Clone + PartialEq> Peer<A> {
             fresh: false,
             forgotten: false,
             dismissed: false,
+            gone: false,
             dials: 0,
             last_error: None,
         }
@@ -126,13 +156,40 @@ impl<A: Clone + PartialEq> Peer<A> {
         self.addresses.add_spare(addr);
     }
 
-    #[cfg(test)]
-    pub(super) fn addresses(&self) -> &[A] {
+    pub(super) fn all_addresses(&self) -> Vec<A> {
         self.addresses.all()
+    }
+
+    /// Where it is dialled next, of where it may be. `may` is told whether it has answered there.
+    pub(super) fn next_address(&self, may: impl Fn(&A, bool) -> bool) -> Option<A> {
+        self.addresses.next(may)
+    }
+
+    pub(super) fn has_answered(&self, addr: &A) -> bool {
+        self.addresses.has_answered(addr)
     }
 
     pub(super) const fn is_kept(&self) -> bool {
         matches!(self.role, Role::Kept)
+    }
+
+    /// A candidate that nobody has named but strangers.
+    pub(super) fn is_found(&self) -> bool {
+        self.candidate().is_some_and(|candidate| candidate.origin == Origin::Found)
+    }
+
+    pub(super) fn is_aimed(&self) -> bool {
+        self.candidate().is_some_and(Candidate::is_aimed)
+    }
+
+    pub(super) const fn is_gone(&self) -> bool {
+        self.gone
+    }
+
+    /// It has failed as a member, or is back. Who has failed is no missed one: it is dialled as one that failed.
+    pub(super) fn is_gone_now(&mut self, gone: bool) {
+        self.gone = gone;
+        self.is_not_missed();
     }
 
     pub(super) const fn candidate(&self) -> Option<&Candidate> {
@@ -173,13 +230,20 @@ impl<A: Clone + PartialEq> Peer<A> {
         matches!(self.dial, Dial::UnderWay { .. })
     }
 
-    /// Whether the dial that is under way is a feeler.
-    pub(super) const fn is_feeling(&self) -> bool {
-        matches!(self.dial, Dial::UnderWay { feeler: true, .. })
+    /// What it is dialled for, if it is.
+    pub(super) const fn errand(&self) -> Option<Errand> {
+        match self.dial {
+            Dial::UnderWay { errand, .. } => Some(errand),
+            Dial::Idle | Dial::Waiting(_) | Dial::Open(_) => None,
+        }
     }
 
     pub(super) const fn is_forgotten(&self) -> bool {
         self.forgotten
+    }
+
+    pub(super) const fn has_link(&self) -> bool {
+        self.links > 0
     }
 
     pub(super) const fn is_idle_without_link(&self) -> bool {
@@ -224,14 +288,12 @@ impl<A: Clone + PartialEq> Peer<A> {
         pause
     }
 
-    /// Its turn has come: gives where it is dialled.
-    pub(super) fn begin(&mut self, feeler: bool) -> Option<A> {
+    /// Its turn has come, and it is dialled there.
+    pub(super) fn begin(&mut self, errand: Errand, addr: A) {
         debug_assert!(self.links == 0 && !self.is_under_way(), "one dial, and only where there is no link");
-        let addr = self.addresses.next()?;
-        self.dial = Dial::UnderWay { addr: addr.clone(), feeler };
+        self.dial = Dial::UnderWay { addr, errand };
         self.fresh = false;
         self.dials += 1;
-        Some(addr)
     }
 
     /// Its pause is over, and it is not dialled all the same.
@@ -240,29 +302,34 @@ impl<A: Clone + PartialEq> Peer<A> {
         self.note(why);
     }
 
-    /// True if there is no link either.
-    pub(super) fn dial_failed(&mut self, how: Ending, why: &dyn fmt::Display) -> bool {
-        if let Dial::UnderWay { addr, .. } = std::mem::replace(&mut self.dial, Dial::Idle)
-            && !self.fresh
-        {
-            self.addresses.failed(&addr);
-        }
+    pub(super) fn dial_failed(&mut self, how: Ending, why: &dyn fmt::Display) -> FailedDial<A> {
+        let addr = match std::mem::replace(&mut self.dial, Dial::Idle) {
+            Dial::UnderWay { addr, .. } => Some(addr),
+            Dial::Idle | Dial::Waiting(_) | Dial::Open(_) => None,
+        };
+        let fresh = self.fresh;
+        let all_tried = addr.as_ref().filter(|_| !fresh).is_none_or(|addr| self.addresses.failed(addr));
+        let answered = addr.as_ref().is_some_and(|addr| self.addresses.has_answered(addr));
         self.was_in_vain();
-        if how == Ending::Closed {
+        if how != Ending::Silent {
             self.is_not_missed();
         }
         self.note(why);
-        self.links == 0
+        FailedDial { addr, answered, all_tried, lacks_link: self.links == 0 }
     }
 
-    /// Gives where it was reached.
-    pub(super) fn dial_connected(&mut self) -> Option<A> {
+    /// Gives where it was reached, and whether it was never reached there before.
+    pub(super) fn dial_connected(&mut self) -> (Option<A>, bool) {
         self.links += 1;
         self.fresh = false;
         self.is_not_missed();
         match std::mem::replace(&mut self.dial, Dial::Idle) {
-            Dial::UnderWay { addr, .. } => Some(addr),
-            Dial::Idle | Dial::Waiting(_) | Dial::Open(_) => None,
+            Dial::UnderWay { addr, .. } => {
+                let first = !self.addresses.has_answered(&addr);
+                self.addresses.answered(&addr);
+                (Some(addr), first)
+            }
+            Dial::Idle | Dial::Waiting(_) | Dial::Open(_) => (None, false),
         }
     }
 
@@ -286,7 +353,7 @@ impl<A: Clone + PartialEq> Peer<A> {
         }
         match addr {
             Some(addr) if live_for.is_some() => self.addresses.worked(addr),
-            Some(addr) => self.addresses.failed(addr),
+            Some(addr) => _ = self.addresses.failed(addr),
             None => {}
         }
         if self.links == 0 {
@@ -331,7 +398,7 @@ impl<A: Clone + PartialEq> Peer<A> {
         };
         let shown = KeptPeer {
             peer,
-            addresses: self.addresses.all().to_vec(),
+            addresses: self.addresses.all(),
             state,
             dials: self.dials,
             last_error: self.last_error.clone(),

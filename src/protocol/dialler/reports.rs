@@ -3,38 +3,83 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::peer::Peer;
+use super::peer::{Errand, FailedDial, Peer};
+use super::rests::FIRST_REST;
 use super::{Dialler, Ending, Kind, Linked, STABLE};
 use crate::key::PublicKey;
 use crate::protocol::{LinkId, Mono};
 
-impl<A: Clone + PartialEq> Dialler<A> {
+impl<A: Clone + Ord> Dialler<A> {
     /// The dial of `peer` came to nothing. True if somebody should know: a link is wanted and there is none.
     pub fn failed(&mut self, now: Mono, peer: &PublicKey, how: Ending, why: &dyn fmt::Display) -> bool {
         let Some((known, _)) = self.end_dial(peer) else { return false };
-        let lacks_link = known.dial_failed(how, why);
+        let for_itself = known.is_wanted() || known.is_gone();
+        let found = known.is_found();
+        let failed = known.dial_failed(how, why);
+        let lacks_link = failed.lacks_link;
+        if found {
+            self.rest_after(now, peer, how, failed, for_itself);
+        }
         self.wait(now, *peer);
         lacks_link
     }
 
+    /// A candidate that strangers named was dialled in vain.
+    fn rest_after(
+        &mut self,
+        now: Mono,
+        peer: &PublicKey,
+        how: Ending,
+        dial: FailedDial<A>,
+        for_itself: bool,
+    ) {
+        // (Or whoever lists others' addresses could have nobody dial those.)
+        if let Some(addr) = dial.addr.filter(|_| how == Ending::Silent && !(dial.answered && for_itself)) {
+            self.rests.address_failed(now, &addr);
+        }
+        let rests = how == Ending::Closed || dial.all_tried && !for_itself;
+        if rests && dial.lacks_link {
+            self.rests.peer_failed(now, peer);
+        }
+        if how == Ending::Closed && !dial.answered {
+            self.rests.stranger_answered();
+        }
+    }
+
     /// The dial of `peer` has become `link`. False if it is no longer wanted: close it then, it does not count as a link.
     pub fn connected(&mut self, now: Mono, peer: &PublicKey, link: LinkId) -> bool {
-        let Some((known, feeler)) = self.end_dial(peer) else { return false };
-        let addr = known.dial_connected();
-        let feeler = feeler && !known.is_kept();
-        let kind = if feeler { Kind::Feeler } else { Kind::Chosen };
-        self.links.insert(link, Linked { peer: *peer, addr, kind });
-        if feeler {
-            self.feelers.linked(link, now.plus(self.config.dialling.feeler_life));
-        } else {
-            self.chosen += 1;
+        let Some((known, errand)) = self.end_dial(peer) else { return false };
+        let (addr, first) = known.dial_connected();
+        let errand = if known.is_kept() { Errand::Wanted } else { errand };
+        if known.is_found() && first {
+            self.rests.stranger_answered();
+        }
+        if let Some(addr) = &addr {
+            self.rests.address_answered(addr);
+        }
+        let kind = match errand {
+            Errand::Feeler => Kind::Feeler,
+            Errand::Challenge(_) => Kind::Challenger,
+            Errand::Visit if self.missing() == 0 => Kind::Visit,
+            Errand::Wanted | Errand::Slot(_) | Errand::Visit => Kind::Chosen,
+        };
+        let slot = match errand {
+            Errand::Slot(slot) => Some(slot),
+            _ => self.free_slot().filter(|_| kind == Kind::Chosen),
+        };
+        self.links.insert(link, Linked { peer: *peer, addr, kind, slot });
+        match (kind, errand) {
+            (Kind::Feeler, _) => self.feelers.linked(link, now.plus(self.config.dialling.feeler_life)),
+            (_, Errand::Challenge(slot)) => self.challenges(now, slot, link),
+            (Kind::Visit, _) => self.gone.linked(now, link),
+            _ => self.chosen += 1,
         }
         true
     }
 
     /// There is a link that the dialler did not order, whether or not it will be refused: in most cases a peer has dialled us.
     pub fn link_up(&mut self, peer: &PublicKey, link: LinkId) {
-        self.links.insert(link, Linked { peer: *peer, addr: None, kind: Kind::Foreign });
+        self.links.insert(link, Linked { peer: *peer, addr: None, kind: Kind::Foreign, slot: None });
         if self.peers.contains_key(peer) {
             self.queue(*peer, None);
         }
@@ -46,8 +91,9 @@ impl<A: Clone + PartialEq> Dialler<A> {
     /// A link of which [`Dialler::link_up`] has told was dialled to a candidate before there was a dialler: it counts as ordered.
     #[cfg(any(test, feature = "sim"))]
     pub(crate) fn adopt(&mut self, link: LinkId, addr: A) {
+        let slot = self.free_slot();
         if let Some(linked) = self.links.get_mut(&link) {
-            (linked.addr, linked.kind) = (Some(addr), Kind::Chosen);
+            *linked = Linked { peer: linked.peer, addr: Some(addr), kind: Kind::Chosen, slot };
             self.chosen += 1;
         }
     }
@@ -61,16 +107,27 @@ impl<A: Clone + PartialEq> Dialler<A> {
         how: Ending,
         why: &dyn fmt::Display,
     ) -> Option<PublicKey> {
-        let Linked { peer, addr, kind } = self.links.remove(&link)?;
+        let Linked { peer, addr, kind, .. } = self.links.remove(&link)?;
         self.chosen -= usize::from(kind == Kind::Chosen);
         self.feelers.ended(link);
         self.goodbyes.remove(&link);
+        self.gone.link_ended(link);
+        self.choice.link_ended(link);
         let lost = how == Ending::Silent && live_for.is_some_and(|lived| lived >= STABLE);
         let is_missed = lost && kind == Kind::Chosen && self.missed() < self.config.dialling.outbound;
         if let Some(known) = self.peers.get_mut(&peer) {
             known.link_down(live_for, addr.as_ref(), why);
+            let gone = known.is_gone();
             if let Some(candidate) = known.candidate_mut() {
-                candidate.missed |= is_missed;
+                candidate.missed |= is_missed && !gone;
+            }
+            let (found, linked) = (known.is_found() && addr.is_some(), known.has_link());
+            let stayed = live_for.is_some_and(|lived| lived >= FIRST_REST);
+            if found && stayed {
+                self.rests.peer_stayed(&peer);
+            } else if found && !linked && kind != Kind::Leaving {
+                // It has cost this node a link of its choice, and it should cost it few.
+                self.rests.peer_failed(now, &peer);
             }
             self.wait(now, peer);
         }
@@ -82,18 +139,25 @@ impl<A: Clone + PartialEq> Dialler<A> {
         self.peers.values().filter_map(Peer::candidate).filter(|candidate| candidate.missed).count()
     }
 
-    /// The dial of `peer` is over, and whether it was a feeler; `None` if the peer was forgotten meanwhile.
-    fn end_dial(&mut self, peer: &PublicKey) -> Option<(&mut Peer<A>, bool)> {
-        let known = self.peers.get(peer).filter(|known| known.is_under_way())?;
-        let feeler = known.is_feeling();
+    /// The dial of `peer` is over, and what it was for; `None` if the peer was forgotten meanwhile.
+    fn end_dial(&mut self, peer: &PublicKey) -> Option<(&mut Peer<A>, Errand)> {
+        let known = self.peers.get(peer)?;
+        let (errand, forgotten) = (known.errand()?, known.is_forgotten());
         self.under_way = self.under_way.saturating_sub(1);
-        if feeler {
-            self.feelers.dial_over();
-        }
-        if known.is_forgotten() {
+        self.is_over(errand);
+        if forgotten {
             self.drop_peer(peer);
             return None;
         }
-        self.peers.get_mut(peer).map(|known| (known, feeler))
+        self.peers.get_mut(peer).map(|known| (known, errand))
+    }
+
+    /// A dial is over, or comes to none.
+    pub(super) fn is_over(&mut self, errand: Errand) {
+        match errand {
+            Errand::Feeler => self.feelers.dial_over(),
+            Errand::Visit => self.gone.dial_over(),
+            Errand::Wanted | Errand::Slot(_) | Errand::Challenge(_) => self.choice.dial_over(errand),
+        }
     }
 }

@@ -8,6 +8,8 @@ use super::super::failpoint::Failpoint;
 use super::super::limits::{MAX_ADDRESSES, MAX_DIALS, MAX_KEPT, MAX_SUGGESTED};
 use super::*;
 
+mod choice;
+
 const OWN: PublicKey = PublicKey::from_bytes([0; 32]);
 const PEER: PublicKey = PublicKey::from_bytes([1; 32]);
 
@@ -33,6 +35,8 @@ struct World {
 struct Sight {
     refuses: Option<Reason>,
     proven: BTreeSet<LinkId>,
+    /// Links on which the peer does not say hello.
+    mute: BTreeSet<LinkId>,
     heard_at: Option<Mono>,
 }
 
@@ -43,6 +47,10 @@ impl View for Sight {
 
     fn is_proven(&self, link: LinkId) -> bool {
         self.proven.contains(&link)
+    }
+
+    fn is_live(&self, link: LinkId) -> bool {
+        !self.mute.contains(&link)
     }
 
     fn heard_at(&self) -> Option<Mono> {
@@ -211,7 +219,7 @@ impl World {
     }
 }
 
-impl<A: Clone + PartialEq> Dialler<A> {
+impl<A: Clone + Ord> Dialler<A> {
     /// Holds every counter against what it counts, and each peer against where it waits.
     fn recount(&self) {
         let candidates = self.peers.values().filter(|peer| peer.candidate().is_some()).count();
@@ -221,7 +229,27 @@ impl<A: Clone + PartialEq> Dialler<A> {
         assert_eq!(of(Kind::Chosen), self.chosen);
         let under_way = self.peers.values().filter(|peer| peer.is_under_way()).count();
         assert_eq!(under_way, self.under_way);
-        let feeling = self.peers.values().filter(|peer| peer.is_feeling()).count();
+        let errands: Vec<_> = self.peers.values().filter_map(Peer::errand).collect();
+        let feeling = errands.iter().filter(|errand| **errand == Errand::Feeler).count();
+        let challenges = errands.iter().filter(|errand| matches!(errand, Errand::Challenge(_))).count();
+        assert_eq!(challenges, self.choice.dials_aside());
+        let visits = errands.iter().filter(|errand| **errand == Errand::Visit).count();
+        assert_eq!(visits, self.gone.dials_aside());
+        let slots: Vec<_> = self.links.values().filter_map(|linked| linked.slot).collect();
+        let mut taken = BTreeSet::from_iter(slots.iter().copied());
+        assert_eq!(taken.len(), slots.len(), "a slot is one link's");
+        let dialled = errands.iter().filter_map(|errand| match errand {
+            Errand::Slot(slot) => Some(*slot),
+            _ => None,
+        });
+        assert!(
+            dialled.into_iter().all(|slot| taken.insert(slot)),
+            "a slot is dialled for once, and if it has no link"
+        );
+        assert!(of(Kind::Challenger) + challenges <= 1);
+        let found = self.open.iter().filter(|turn| turn.2 == Origin::Found).count();
+        assert_eq!(found, self.choice.open_found());
+        self.rests.held();
         assert_eq!(feeling, self.feelers.under_way());
         assert!(feeling + of(Kind::Feeler) <= self.config.dialling.feelers, "feelers");
         assert!(self.missed() <= self.config.dialling.outbound);
@@ -670,7 +698,7 @@ fn what_strangers_name_drives_out_no_address_of_a_candidate_that_was_told_and_ad
     }
     // Then it is dialled no more often than without them, and where it was told to be as well.
     assert!(world.begun.len() <= 8 + 240 / 30, "{}", world.begun.len());
-    assert!(world.dialler.peers[&PEER].addresses().contains(&1));
+    assert!(world.dialler.peers[&PEER].all_addresses().contains(&1));
     let late =
         world.begun.iter().filter(|(at, _, addr)| *at > Mono::from_nanos(30_000_000_000) && *addr == 1);
     assert!(late.count() > 0, "{:?}", world.begun);
@@ -713,6 +741,8 @@ enum Op {
     Inbound { peer: u8 },
     Down { link: u8, live_for: Option<u8>, silent: bool },
     Pass { millis: u16 },
+    Gone { peer: u8 },
+    Back { peer: u8, left: bool },
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -724,10 +754,12 @@ fn op() -> impl Strategy<Value = Op> {
         peer.clone().prop_map(|peer| Op::Forget { peer }),
         peer.clone().prop_map(|peer| Op::Fail { peer }),
         peer.clone().prop_map(|peer| Op::Connect { peer }),
-        peer.prop_map(|peer| Op::Inbound { peer }),
+        peer.clone().prop_map(|peer| Op::Inbound { peer }),
+        peer.clone().prop_map(|peer| Op::Gone { peer }),
+        (peer, any::<bool>()).prop_map(|(peer, left)| Op::Back { peer, left }),
         (any::<u8>(), proptest::option::of(0u8..20), any::<bool>())
             .prop_map(|(link, live_for, silent)| Op::Down { link, live_for, silent }),
-        (0u16..2000).prop_map(|millis| Op::Pass { millis }),
+        (0u16..40_000).prop_map(|millis| Op::Pass { millis }),
     ]
 }
 
@@ -760,6 +792,9 @@ proptest! {
                         world.ends(link, live_for.map(u64::from), how);
                     }
                 }
+                Op::Gone { peer } => world.dialler.member_failed(world.now, &key(peer)),
+                Op::Back { peer, left: true } => world.dialler.member_left(&key(peer)),
+                Op::Back { peer, left: false } => world.dialler.member_returned(world.now, &key(peer)),
                 Op::Pass { millis } => world.pass(Duration::from_millis(millis.into())),
                 Op::Fail { .. } | Op::Connect { .. } => {}
             }
@@ -776,7 +811,8 @@ proptest! {
             for (peer, known) in &world.dialler.peers {
                 let linked = world.links.values().any(|other| other == peer);
                 let waits = known.queued().is_some() || known.is_under_way();
-                prop_assert!(linked != waits || known.is_under_way(), "{known:?}");
+                let stays = known.is_gone() && !waits;
+                prop_assert!(linked != waits || known.is_under_way() || stays, "{known:?}");
             }
         }
     }

@@ -12,6 +12,9 @@ pub trait View {
     /// Whether a link has ever brought anything genuine.
     fn is_proven(&self, link: LinkId) -> bool;
 
+    /// Whether both ends of a link have said hello.
+    fn is_live(&self, link: LinkId) -> bool;
+
     /// When a peer last brought something genuine that was new, if one ever has.
     fn heard_at(&self) -> Option<Mono>;
 }

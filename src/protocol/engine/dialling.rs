@@ -15,6 +15,10 @@ impl View for Engine {
         Self::is_proven(self, link)
     }
 
+    fn is_live(&self, link: LinkId) -> bool {
+        self.live_for(link, self.cx.now.mono).is_some()
+    }
+
     fn heard_at(&self) -> Option<Mono> {
         Self::heard_at(self)
     }

@@ -126,6 +126,34 @@ fn halves_that_were_apart_are_one_network_again() {
     assert_eq!(shown(&network, MemberState::Alive), (20, 20));
 }
 
+/// All links of a node's own choice end up in its own half, and those that were lost are dialled no more: only a dial of a member that has
+/// failed can bring the halves together.
+#[test]
+fn halves_that_were_apart_for_long_meet_again_though_nobody_was_named_beyond_its_own() {
+    let mut network = Network::new(Scenario { start: Start::From(0), ..members(13) });
+    pass(&mut network, Duration::from_secs(40));
+    // The one whom all were told of goes for good.
+    network.crash(0);
+    pass(&mut network, Duration::from_secs(60));
+    assert_eq!(shown(&network, MemberState::Alive), (12, 12));
+    let half = |node: usize| node <= 6;
+    network.partition(|node| u32::from(half(node)));
+    pass(&mut network, Duration::from_secs(1200));
+    assert_eq!(shown(&network, MemberState::Alive), (6, 6));
+    let crosses = |network: &Network| {
+        let of =
+            |node: usize| network.links(node).iter().filter(|(peer, _)| half(*peer) != half(node)).count();
+        (1..13).map(of).sum::<usize>()
+    };
+    assert_eq!(crosses(&network), 0);
+    network.heal();
+    pass(&mut network, Duration::from_secs(60));
+    assert_eq!(shown(&network, MemberState::Alive), (12, 12));
+    // Those that are here again are chosen as ever.
+    pass(&mut network, Duration::from_secs(180));
+    assert!(crosses(&network) > 20, "{}", crosses(&network));
+}
+
 /// Nodes that stood still, and nodes whose clocks jumped, condemn nobody.
 #[test]
 fn who_was_cut_off_says_stale_and_not_failed() {
