@@ -107,8 +107,9 @@ impl Builder {
         self
     }
 
-    /// Nodes to keep a link to, at most 1 024: dialled at the start and, with growing pauses, whenever the link is down. One key may
-    /// be given with several addresses; they are tried in turn. The node's own key is skipped.
+    /// Nodes to find others by, at most 1 024: dialled at the start and, with growing pauses, whenever the link is down. Once the node has
+    /// eight live links to others that it chose itself, these are candidates like those, until fewer than four are left. For links that
+    /// stay there is [`Node::connect`]. One key may be given with several addresses; they are tried in turn. The node's own key is skipped.
     pub fn bootstrap(mut self, peers: impl IntoIterator<Item = PeerAddr>) -> Self {
         self.bootstrap.extend(peers);
         self
@@ -361,7 +362,7 @@ fn begin(
     // Before any topic is opened.
     store.into_iter().for_each(|started| actor.handle(Input::Store(started)));
     topics.into_iter().for_each(|rules| actor.relay(Arc::new(rules)));
-    bootstrap.into_iter().try_for_each(|peer| actor.keep(peer))?;
+    bootstrap.into_iter().try_for_each(|peer| actor.enter(peer))?;
     candidates.into_iter().try_for_each(|peer| actor.suggest(peer))
 }
 

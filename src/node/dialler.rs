@@ -16,6 +16,13 @@ impl Actor {
         self.unless_own_key(kept, peer.host)
     }
 
+    /// Keeps a link to `peer` until the node has enough links of its own choice. The node itself is skipped.
+    pub(super) fn enter(&mut self, peer: PeerAddr) -> Result<(), KeepError> {
+        let now = self.now().mono;
+        let kept = self.dialler.enter(now, peer.key, peer.host.clone());
+        self.unless_own_key(kept, peer.host)
+    }
+
     /// Remembers `peer` as one that the node may link to. The node itself is skipped.
     pub(super) fn suggest(&mut self, peer: PeerAddr) -> Result<(), KeepError> {
         let now = self.now().mono;

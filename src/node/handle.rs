@@ -77,7 +77,7 @@ impl Node {
         self.advertised.clone().or_else(here).map(|host| PeerAddr::new(self.id, host))
     }
 
-    /// Keeps a link to `peer` from now on, as if it were on the bootstrap list. Does not wait for the link: failures are retried,
+    /// Keeps a link to `peer` from now on, whatever other links there are. Does not wait for the link: failures are retried,
     /// and [`Node::events`] tells of each, and when the link is up. A new address of a peer is dialled at once, and known ones are
     /// tried in turn with it, at most 8; while a link is up it is only noted. The node's own key is skipped, with an event.
     ///

@@ -102,7 +102,7 @@ impl<A: Clone + Ord> Dialler<A> {
     /// A member has left. If strangers named it, it is no candidate any more.
     pub fn member_left(&mut self, peer: &PublicKey) {
         if self.peers.get(peer).is_some_and(Peer::is_found) {
-            self.forget(peer);
+            self.let_go(peer);
         }
     }
 
@@ -113,7 +113,7 @@ impl<A: Clone + Ord> Dialler<A> {
         let old = |since: Mono| now.since(since) >= GONE_FOR;
         let old: Vec<_> =
             self.gone.since.iter().filter(|(_, since)| old(**since)).map(|(peer, _)| *peer).collect();
-        old.iter().for_each(|peer| self.forget(peer));
+        old.iter().for_each(|peer| self.let_go(peer));
         if self.gone.under_way || self.under_way >= MAX_DIALS {
             return None;
         }
@@ -146,9 +146,12 @@ impl<A: Clone + Ord> Dialler<A> {
         }
     }
 
-    /// A failed member that the application names is none here.
-    pub(super) fn is_not_gone(&mut self, peer: &PublicKey) {
-        self.gone.remove(peer);
-        self.peers.get_mut(peer).into_iter().for_each(|known| known.is_gone_now(false));
+    /// A failed member that the application names is none here. True if it was one: it waits nowhere.
+    pub(super) fn is_not_gone(&mut self, peer: &PublicKey) -> bool {
+        let was = self.gone.remove(peer);
+        if was {
+            self.peers.get_mut(peer).into_iter().for_each(|known| known.is_gone_now(false));
+        }
+        was
     }
 }

@@ -29,6 +29,7 @@
 mod addresses;
 mod candidate;
 mod choice;
+mod entries;
 mod feelers;
 mod gone;
 mod orders;
@@ -50,6 +51,7 @@ use crate::wire::Reason;
 pub use candidate::Origin;
 use candidate::{Candidate, Turn, is_aimed};
 use choice::Choice;
+use entries::Entries;
 use feelers::Feelers;
 use gone::Gone;
 pub use orders::{Ending, KeepError, Order};
@@ -124,6 +126,7 @@ pub struct Dialler<A> {
     choice: Choice,
     rests: Rests<A>,
     gone: Gone,
+    entries: Entries<A>,
     /// Until when no candidate is dialled, since the node itself has no place.
     full_until: Option<Mono>,
     random: Random,
@@ -152,6 +155,7 @@ impl<A: Clone + Ord> Dialler<A> {
             choice: Choice::new(config.dialling.outbound, &mut random),
             rests: Rests::new(),
             gone: Gone::default(),
+            entries: Entries::new(),
             full_until: None,
             random,
             dials: 0,
@@ -165,6 +169,12 @@ impl<A: Clone + Ord> Dialler<A> {
     /// # Errors
     /// [`KeepError`] says why it is not kept.
     pub fn keep(&mut self, now: Mono, peer: PublicKey, addr: A) -> Result<(), KeepError> {
+        self.keep_now(now, peer, addr)?;
+        self.entries.remove(&peer);
+        Ok(())
+    }
+
+    fn keep_now(&mut self, now: Mono, peer: PublicKey, addr: A) -> Result<(), KeepError> {
         if peer == self.own {
             return Err(KeepError::OwnKey);
         }
@@ -210,8 +220,8 @@ impl<A: Clone + Ord> Dialler<A> {
                 Candidate::new(origin, aimed, self.random.next_u64())
             }
         };
-        self.is_not_gone(&peer);
-        if self.know(peer, addr, Role::Candidate(candidate)) {
+        let was_gone = self.is_not_gone(&peer);
+        if self.know(peer, addr, Role::Candidate(candidate)) || was_gone {
             let rests = self.rests.peer_until(&peer, now).filter(|_| origin == Origin::Found);
             self.queue(peer, Some(Queued::Until(rests.unwrap_or(now))));
         }
@@ -232,7 +242,7 @@ impl<A: Clone + Ord> Dialler<A> {
         };
         let all = self.peers.iter().filter_map(|(key, peer)| Some((may_go(peer)?, *key)));
         let (_, worst) = all.max().ok_or(KeepError::TooManyCandidates)?;
-        self.forget(&worst);
+        self.let_go(&worst);
         Ok(())
     }
 
@@ -254,6 +264,11 @@ impl<A: Clone + Ord> Dialler<A> {
     /// No longer keeps a link to `peer`, and does not try it as a candidate. A dial that is under way is not taken back; its
     /// connection will not be wanted.
     pub fn forget(&mut self, peer: &PublicKey) {
+        self.entries.remove(peer);
+        self.let_go(peer);
+    }
+
+    fn let_go(&mut self, peer: &PublicKey) {
         self.queue(*peer, None);
         self.is_not_gone(peer);
         if self.peers.get_mut(peer).is_some_and(Peer::forget) {
@@ -271,6 +286,7 @@ impl<A: Clone + Ord> Dialler<A> {
     pub fn forget_all(&mut self) {
         let all: Vec<_> = self.peers.keys().copied().collect();
         all.iter().for_each(|peer| self.forget(peer));
+        self.entries.clear();
     }
 
     /// The next thing to do, or `None` when there is nothing before [`Dialler::next_deadline`] or the next report.
@@ -278,6 +294,7 @@ impl<A: Clone + Ord> Dialler<A> {
         self.feel(now, view);
         self.judge_challenge(now, view);
         self.end_visits(now);
+        self.judge_entries(now, view);
         if let Some(link) = self.goodbyes.pop_first() {
             return Some(Order::HangUp { link });
         }
@@ -344,7 +361,13 @@ impl<A: Clone + Ord> Dialler<A> {
         let dials = self.due.first().map(|(until, _)| *until).filter(|_| self.under_way < MAX_DIALS);
         let feels = self.feelers.next_deadline().filter(|_| self.feels());
         let gone = self.gone.next_deadline(self.under_way < MAX_DIALS);
-        dials.into_iter().chain(self.next_choice()).chain(feels).chain(gone).min()
+        dials
+            .into_iter()
+            .chain(self.next_choice())
+            .chain(feels)
+            .chain(gone)
+            .chain(self.next_look_at_entries())
+            .min()
     }
 
     /// Who is at the other end of a link.

@@ -109,6 +109,9 @@ impl<A: Clone + Ord> Dialler<A> {
     ) -> Option<PublicKey> {
         let Linked { peer, addr, kind, .. } = self.links.remove(&link)?;
         self.chosen -= usize::from(kind == Kind::Chosen);
+        if kind == Kind::Chosen {
+            self.entries.link_ended(now);
+        }
         self.feelers.ended(link);
         self.goodbyes.remove(&link);
         self.gone.link_ended(link);

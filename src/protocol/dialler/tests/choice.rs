@@ -94,6 +94,9 @@ fn whom_the_application_named_is_never_displaced_and_a_challenger_that_fails_dis
     let mut world = choosing(3);
     world.keep(key(1000), 1).unwrap();
     world.suggest([key(1001)], Origin::Told);
+    // (It was tried in vain once, so all others would come first.)
+    world.fail(key(1001));
+    world.pass_awake(Duration::from_secs(1));
     world.connect_all();
     find(&mut world, 0..1);
     world.connect_all();
@@ -414,6 +417,59 @@ fn few_that_failed_are_not_dialled_by_everybody_at_once() {
     world.dialler.member_failed(world.now, &one);
     assert_eq!(world.dialler.gone.next_deadline(true), Some(world.now.plus(Duration::from_secs(400))));
     assert_eq!(FIRST_REST, Duration::from_secs(600));
+}
+
+#[test]
+fn entries_are_kept_until_eight_links_of_its_own_choice_are_live_and_again_when_few_are_left() {
+    // Given two entries, a peer that the application keeps, and a node that is still to find others,
+    let mut world = choosing(12);
+    [1000, 1001].into_iter().for_each(|number| world.dialler.enter(world.now, key(number), 1).unwrap());
+    world.keep(key(1002), 1).unwrap();
+    world.connect_all();
+    find(&mut world, 0..7);
+    answer_for(&mut world, 60);
+    let kept =
+        |world: &World| world.dialler.list(world.now).iter().map(|kept| kept.peer).collect::<BTreeSet<_>>();
+    assert_eq!(kept(&world), [1000, 1001, 1002].map(key).into());
+    // when an eighth link of its own choice is there, and says hello, then the entries are kept no more, and their links go on.
+    world.sight.mute.insert(LinkId(world.next_link + 1));
+    find(&mut world, [7]);
+    answer_for(&mut world, 60);
+    assert_eq!(kept(&world).len(), 3);
+    world.sight.mute.clear();
+    world.pass_awake(Duration::from_secs(10));
+    assert_eq!((kept(&world), world.links.len()), ([1002].map(key).into(), 11));
+    // Better candidates take their places, but not that of the kept peer.
+    find(&mut world, 8..250);
+    answer_for(&mut world, 1200);
+    assert!(linked(&world).contains(&key(1002)));
+    assert!(!linked(&world).contains(&key(1000)) && !linked(&world).contains(&key(1001)));
+    // When most links are lost and nobody else answers, then the entries are dialled at once, and go on being.
+    let begun = world.begun.len();
+    for link in world.links.keys().copied().collect::<Vec<_>>() {
+        world.ends(link, Some(3600), Ending::Silent);
+    }
+    assert_eq!(kept(&world).len(), 3);
+    world.dialler.list(world.now).iter().for_each(|kept| assert_ne!(kept.state, DialState::Linked));
+    for _ in 0..60 {
+        world
+            .dials
+            .keys()
+            .copied()
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|peer| world.fail_in_silence(peer));
+        world.pass_awake(Duration::from_secs(1));
+    }
+    let again = world.begun.iter().skip(begun).filter(|(_, peer, _)| *peer == key(1000)).count();
+    assert!(again >= 2, "at once, and half a minute later: {again}");
+    // One that the application keeps as well stays so.
+    world.keep(key(1000), 1).unwrap();
+    for _ in 0..120 {
+        world.pass_awake(Duration::from_secs(10));
+        world.connect_all();
+    }
+    assert_eq!(kept(&world), [1000, 1002].map(key).into());
 }
 
 #[test]
