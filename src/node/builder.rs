@@ -166,7 +166,8 @@ impl Builder {
         self
     }
 
-    /// Allows links with these node keys only, dialled by either side. An empty list is refused by [`Builder::spawn`]. Default: all keys.
+    /// Allows links with these node keys only, dialled by either side; and these members only: no other is shown or told of. Add a key
+    /// everywhere before it starts, and remove it last. An empty list is refused by [`Builder::spawn`]. Default: all keys.
     pub fn allow(mut self, keys: impl IntoIterator<Item = PublicKey>) -> Self {
         self.allow = Some(keys.into_iter().collect());
         self

@@ -4,33 +4,31 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::Host;
 use super::actor::Actor;
-use crate::protocol::{Input, MemberEvent, Origin};
+use crate::protocol::{Input, Member, MemberEvent, MemberState, Mono, Origin};
 
 impl Actor {
-    /// Something has happened to a member.
+    /// Something has happened to a member. What the dialler hears is what is shown of it now: of events that come soon one after another
+    /// the last is told.
     pub(super) fn on_member(&mut self, event: MemberEvent) {
-        if let MemberEvent::Joined(key) | MemberEvent::Returned(key) | MemberEvent::Updated(key) = event {
+        if let Some(member) = event.member().and_then(|key| self.parts.engine.member(key)) {
             let now = self.now().mono;
-            let addresses = self.parts.engine.member(&key).map(|member| member.addresses).unwrap_or_default();
-            for address in addresses.into_iter().filter(|address| self.place.dials(address)) {
-                // At the bound it is not remembered: it comes again when it is updated.
-                let _ = self.dialler.suggest(now, key, Host::Socket(address), Origin::Found);
+            match member.state {
+                MemberState::Failed(_) => self.dialler.member_failed(now, &member.key),
+                MemberState::Left => self.dialler.member_left(&member.key),
+                _ => self.meet(now, &member),
             }
-        }
-        let now = self.now().mono;
-        match event {
-            MemberEvent::Failed(key, _) => self.dialler.member_failed(now, &key),
-            // (Of events that come soon one after another the last is told.)
-            MemberEvent::Joined(key)
-            | MemberEvent::Returned(key)
-            | MemberEvent::Restarted(key)
-            | MemberEvent::Updated(key) => self.dialler.member_returned(now, &key),
-            MemberEvent::Left(key) => self.dialler.member_left(&key),
-            _ => {}
         }
         super::trace::told_of_member(&event);
         // No receivers: ignored.
         drop(self.parts.members.events.send(event));
+    }
+
+    fn meet(&mut self, now: Mono, member: &Member) {
+        for address in member.addresses.iter().filter(|address| self.place.dials(address)) {
+            // At the bound it is not remembered: it comes again with the next event.
+            let _ = self.dialler.suggest(now, member.key, Host::Socket(*address), Origin::Found);
+        }
+        self.dialler.member_returned(now, &member.key);
     }
 
     /// A peer was dialled that answered from there, and this node went out from here: where nothing else is known, others find it here too.

@@ -7,7 +7,7 @@ use super::random::{Keyed, Random};
 use super::timers::Timers;
 use super::{Action, Config, Counters, Event, Now};
 use crate::key::PublicKey;
-use crate::rumor::{NetworkId, TopicId};
+use crate::rumor::{NetworkId, RuleSet, TopicId};
 
 /// The context of an input.
 #[derive(Debug)]
@@ -50,6 +50,13 @@ impl Cx {
     /// Whether a topic is one that the library itself speaks in, on the system lane.
     pub(super) fn is_system(&self, topic: &TopicId) -> bool {
         self.members == *topic
+    }
+
+    /// Whether an author may speak in a topic: by its rules, and in the library's own by whom this node may link to. A key that is let in
+    /// nowhere here is not kept and not passed on, or one peer could fill the table with throw-away keys.
+    pub(super) fn admits(&self, rules: &RuleSet, author: &PublicKey) -> bool {
+        let linked = || self.config.allow.as_ref().is_none_or(|allow| allow.contains(author));
+        rules.admits(author) && (!self.is_system(&rules.id()) || *author == self.node || linked())
     }
 
     /// Tells the application.

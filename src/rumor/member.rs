@@ -365,7 +365,7 @@ mod tests {
         assert_eq!(spoilt(0, 3), Err(RecordError::Kind(3)));
         assert_eq!(spoilt(33, 1), Err(RecordError::Flags(1)));
         assert_eq!(spoilt(34, 4), Err(RecordError::Addresses(4)));
-        assert_eq!(spoilt(34, 1), Err(RecordError::Metadata(0x0d20)), "what follows is no length");
+        assert_eq!(spoilt(34, 1), Err(RecordError::Length), "what follows is another length");
         assert_eq!(spoilt(71, 9), Err(RecordError::Length));
         assert_eq!(spoilt(72, 3), Err(RecordError::Metadata(776)));
         for len in 0..bytes.len() {

@@ -7,7 +7,7 @@ use super::queue::{Happening, NodeIndex};
 use super::record::MemberNews;
 use super::scenario::Start;
 use crate::key::PublicKey;
-use crate::protocol::{Input, Member, MemberEvent, Mono, Origin};
+use crate::protocol::{Input, Member, MemberEvent, MemberState, Mono, Origin};
 
 impl Network {
     /// The members that a node shows, itself among them.
@@ -50,39 +50,35 @@ impl Network {
         self.drive(node as NodeIndex);
     }
 
-    /// In a network that grows from one node, members are whom a node may dial.
-    fn meet(&mut self, node: NodeIndex, event: MemberEvent) {
-        let known =
-            matches!(event, MemberEvent::Joined(_) | MemberEvent::Returned(_) | MemberEvent::Updated(_));
-        let peer = event.member().and_then(|key| self.by_key.get(key)).copied();
-        if let Some(peer) = peer.filter(|_| known && matches!(self.scenario.start, Start::From(_))) {
-            self.name(node, peer, Origin::Found);
-            // (The links of a node are looked at after each input.)
-            self.queue.plan(self.now, node, Happening::Seek);
-        }
-    }
-
     pub(super) fn on_member(&mut self, node: NodeIndex, event: MemberEvent) {
         self.note(&[17]);
         self.meet(node, event);
-        let now = Mono::from_nanos(self.now);
-        if let Some(this) = self.nodes.get_mut(node as usize) {
-            let dialler = &mut this.dialling.dialler;
-            match event {
-                MemberEvent::Failed(key, _) => dialler.member_failed(now, &key),
-                // (Of events that come soon one after another the last is told.)
-                MemberEvent::Joined(key)
-                | MemberEvent::Returned(key)
-                | MemberEvent::Restarted(key)
-                | MemberEvent::Updated(key) => dialler.member_returned(now, &key),
-                MemberEvent::Left(key) => dialler.member_left(&key),
-                _ => {}
-            }
-            self.queue.plan(self.now, node, Happening::Seek);
-        }
         let honest = self.nodes.get(node as usize).is_some_and(super::node::Node::is_honest);
         if honest {
             self.record.members.push(MemberNews { at: self.elapsed(), node: node as usize, event });
         }
+    }
+
+    /// The dialler hears what is shown of a member now. In a network that grows from one node, members are whom a node may dial.
+    fn meet(&mut self, node: NodeIndex, event: MemberEvent) {
+        let Some(key) = event.member().copied() else { return };
+        let now = Mono::from_nanos(self.now);
+        let grows = matches!(self.scenario.start, Start::From(_));
+        let Some(this) = self.nodes.get_mut(node as usize) else { return };
+        let state = this.machine.engine().and_then(|engine| engine.member(&key)).map(|member| member.state);
+        let dialler = &mut this.dialling.dialler;
+        match state {
+            None => return,
+            Some(MemberState::Failed(_)) => dialler.member_failed(now, &key),
+            Some(MemberState::Left) => dialler.member_left(&key),
+            Some(_) => {
+                dialler.member_returned(now, &key);
+                if let Some(peer) = self.by_key.get(&key).copied().filter(|_| grows) {
+                    self.name(node, peer, Origin::Found);
+                }
+            }
+        }
+        // (The links of a node are looked at after each input.)
+        self.queue.plan(self.now, node, Happening::Seek);
     }
 }

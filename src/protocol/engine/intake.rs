@@ -231,7 +231,7 @@ impl Engine {
             return false;
         }
         let Some(window) = self.topics.get_mut(&signed.header.topic) else { return false };
-        if !window.rules().admits(&author) {
+        if !self.cx.admits(window.rules(), &author) {
             self.cx.counters.not_admitted += 1;
             window.refuse(id);
             self.drop_want(&(signed.header.topic, id));

@@ -13,7 +13,7 @@ use crate::protocol::linkset::Slot;
 use crate::protocol::members::{Explanation, Member, MemberSetup, Members};
 use crate::protocol::publisher::Request;
 use crate::protocol::repair::Purpose;
-use crate::protocol::{Action, PublishId};
+use crate::protocol::{Action, Impairment, PublishId};
 use crate::rumor::{Bundle, TopicId, members_topic};
 use crate::wire::Frame;
 
@@ -43,21 +43,19 @@ impl Engine {
     #[must_use]
     pub fn members(&self) -> Vec<Member> {
         let members = self.members.as_ref();
-        members
-            .map(|members| members.list(&self.links, &self.cx.config, self.cx.now.mono))
-            .unwrap_or_default()
+        members.map(|members| members.list(&self.links, &self.cx.config)).unwrap_or_default()
     }
 
     /// One member, if it is known.
     #[must_use]
     pub fn member(&self, key: &PublicKey) -> Option<Member> {
-        self.members.as_ref()?.one(key, &self.links, &self.cx.config, self.cx.now.mono)
+        self.members.as_ref()?.one(key, &self.links, &self.cx.config)
     }
 
     /// What is behind what is shown of a member, if it is known.
     #[must_use]
     pub fn explain(&self, key: &PublicKey) -> Option<Explanation> {
-        self.members.as_ref()?.explain(key, &self.links, &self.cx.config, self.cx.now.mono)
+        self.members.as_ref()?.explain(key, &self.links, &self.cx.config)
     }
 
     /// Members that are here, this node among them: alive, or stale.
@@ -151,7 +149,7 @@ impl Engine {
         let Some(members) = &mut self.members else { return };
         let Some(link) = self.links.at(slot) else { return };
         if link.is_in_use() && link.relays(&members.topic()) {
-            members.link_up(&self.cx, slot, link.hello_said().members);
+            members.link_up(&self.cx, slot);
         }
     }
 
@@ -192,6 +190,10 @@ impl Engine {
         if self.closed {
             return;
         }
+        // By a clock that links call wrong every lease would end, or no pulse would be of its time.
+        if self.condition.health().has(Impairment::Clock) {
+            members.was_away();
+        }
         if let Some(body) = members.turn(&mut self.cx, &mut self.links) {
             let topic = members.topic();
             let request = Request { publish_id: RECORD, body, kept: false, follow: 0 };
@@ -221,6 +223,12 @@ impl Engine {
     pub(crate) fn join_members(&mut self) {
         let rules = members_topic(self.cx.network);
         self.join(rules, false, false, KeepOptions::default());
+    }
+
+    /// Bundles that a topic has an index entry for.
+    #[cfg(test)]
+    pub(crate) fn claimed_in(&self, topic: &TopicId) -> Option<usize> {
+        self.topics.get(topic).map(|window| window.claimed())
     }
 
     /// Queues a pulse on each link.

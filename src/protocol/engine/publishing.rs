@@ -48,14 +48,14 @@ impl Engine {
         if !window.rules().admits(&author) {
             return Some(PublishError::NotAdmitted(author));
         }
-        self.publisher.halted().cloned()
+        self.publisher.halted_in(topic).cloned()
     }
 
     /// Group commit: whatever waits goes into as few bundles as it fits, as soon as there are slots and room. An idle
     /// author's single rumor goes at once; what it says soon after goes together ([`Config::publishing.seal_every`](crate::protocol::Config::publishing)).
     pub(super) fn seal_waiting(&mut self) {
         for topic in self.publisher.take_awake() {
-            if let Some(error) = self.publisher.halted().cloned() {
+            if let Some(error) = self.publisher.halted_in(&topic).cloned() {
                 self.fail_publishes(topic, &error);
             } else if self.links_of(&topic) == 0 && !self.needs_no_link(&topic) {
                 let error = match self.live_links() {

@@ -56,12 +56,14 @@ impl Engine {
     pub(super) fn check_silence(&mut self) {
         let now = self.cx.now;
         let mute = self.publisher.mute_until(now);
-        let all = self.topics.values().map(|window| self.publisher.silent_until(window.rules(), now));
+        // (When the node says that it is here is no matter of the application's.)
+        let own =
+            || self.topics.iter().filter(|(topic, _)| !self.cx.is_system(topic)).map(|(_, window)| window);
+        let all = own().map(|window| self.publisher.silent_until(window.rules(), now));
         let until = all.max().unwrap_or(0).max(mute);
         let wait = Duration::from_millis(until.saturating_sub(self.cx.now.unix_ms));
         // (A tick whose slots are used up is no silence.)
-        let longest =
-            self.topics.values().map(|window| window.rules().tick_len().millis()).max().unwrap_or(0);
+        let longest = own().map(|window| window.rules().tick_len().millis()).max().unwrap_or(0);
         let told = TOLD_SILENCE.max(Duration::from_millis(longest.into()));
         if wait > told {
             self.impair(Impairment::Silent, Some(until));
@@ -83,7 +85,8 @@ impl Engine {
     }
 
     pub(super) fn halt_duplicate(&mut self, topic: &TopicId, tick: u64) {
-        if self.publisher.halt(PublishError::DuplicateWriter) {
+        let key = self.publisher.signer_in(topic);
+        if self.publisher.halt(&key, &PublishError::DuplicateWriter) {
             self.event(Event::DuplicateWriter { topic: *topic, tick });
             self.impair(Impairment::DuplicateWriter, None);
             self.members_double(topic);
@@ -93,7 +96,7 @@ impl Engine {
     /// An author was convicted; it may be ours.
     pub(super) fn on_conviction(&mut self, author: &crate::key::PublicKey) {
         if self.publisher.has_key(author) {
-            self.publisher.halt(PublishError::Convicted);
+            self.publisher.halt(author, &PublishError::Convicted);
             self.impair(Impairment::Convicted, None);
         }
         self.members_convict(author);

@@ -20,14 +20,27 @@ use std::sync::Arc;
 pub(super) struct Answer {
     pub(super) pulses: Pulses,
     pub(super) bundles: Vec<Arc<Bundle>>,
+    /// Members that were looked at.
+    looked: usize,
 }
 
 impl Answer {
+    /// What it costs its asker, in bytes: a question that finds nothing is work too.
+    pub(super) fn costs(&self) -> u64 {
+        let looked = self.looked.saturating_mul(LOOK_BYTES).saturating_add(ANSWER_BYTES);
+        self.bytes().saturating_add(looked as u64)
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         let bundles: usize = self.bundles.iter().map(|bundle| bundle.encoded().len()).sum();
         self.pulses.pulses.len().saturating_mul(PULSE_ITEM_LEN).saturating_add(bundles) as u64
     }
 }
+
+/// What a member that is looked at costs, in bytes of an answer: so the largest table is walked once in four seconds.
+const LOOK_BYTES: usize = 4;
+/// What an answer costs beside what is in it.
+const ANSWER_BYTES: usize = 64;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -77,9 +90,8 @@ impl Answers {
         self.waiting.remove(&slot).map(|ask| (slot, ask))
     }
 
-    /// An answer has cost so many bytes. Until that is paid, its asker waits.
-    pub(super) fn costs(&mut self, slot: Slot, answer: &Answer, now: Mono) {
-        let bytes = answer.bytes();
+    /// An answer costs so many bytes. Until that is paid, its asker waits.
+    pub(super) fn costs(&mut self, slot: Slot, bytes: u64, now: Mono) {
         self.in_all.charge(now, bytes);
         let meter = self.meters.entry(slot);
         meter.or_insert_with(|| Meter::new(ANSWER_BYTES_OF_LINK, ANSWER_BYTES_BURST)).charge(now, bytes);
@@ -102,7 +114,7 @@ pub(super) fn answer(table: &Table, ask: &MembersAsk, random: &mut Random) -> An
             let mut members: Vec<_> = table.iter().filter(|member| member.state().is_here()).collect();
             random.sample_to_front(&mut members, MEMBERS_OF_FIRST);
             members.truncate(MEMBERS_OF_FIRST);
-            with_records(&members)
+            Answer { looked: table.len(), ..with_records(&members) }
         }
     }
 }
@@ -114,22 +126,28 @@ fn with_records(members: &[&Entry]) -> Answer {
 }
 
 const fn last(pulses: Vec<Pulse>, bundles: Vec<Arc<Bundle>>) -> Answer {
-    Answer { pulses: Pulses { page: PulsePage::Last, pulses }, bundles }
+    let looked = 0;
+    Answer { pulses: Pulses { page: PulsePage::Last, pulses }, bundles, looked }
 }
 
 fn since_then(table: &Table, since: u32, after: KeyPrefix) -> Answer {
     let from = (after != KeyPrefix::default()).then_some(after);
-    let mut members = table.after(from).filter(|member| member.newest_s() >= u64::from(since));
+    let mut looked = 0usize;
+    let mut members = table
+        .after(from)
+        .inspect(|_| looked = looked.saturating_add(1))
+        .filter(|member| member.newest_s() >= u64::from(since));
     let mut pulses: Vec<_> = members.by_ref().filter_map(pulse_of).take(MAX_PULSES).collect();
     let more = pulses.len() >= MAX_PULSES && members.next().is_some();
     let page = if more { PulsePage::More } else { PulsePage::Last };
     pulses.truncate(MAX_PULSES);
-    Answer { pulses: Pulses { page, pulses }, bundles: Vec::new() }
+    drop(members);
+    Answer { pulses: Pulses { page, pulses }, bundles: Vec::new(), looked }
 }
 
 /// The newest pulse of a member that is known, whatever its state is here. None of the anchor, which proves nothing.
 pub(super) fn pulse_of(member: &Entry) -> Option<Pulse> {
-    let chain = member.chain().filter(|chain| chain.known.index > 0)?;
+    let chain = member.chains().find(|chain| chain.known.index > 0)?;
     Some(Pulse {
         member: KeyPrefix::of(&member.key()),
         index: chain.known.index.into(),

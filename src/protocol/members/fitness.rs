@@ -39,6 +39,8 @@ pub(super) struct Fitness {
 pub(super) struct Around {
     /// Live links.
     pub(super) links: usize,
+    /// How many of them are not read.
+    pub(super) deaf: usize,
     /// Other members that are here.
     pub(super) here: usize,
     /// Of those, how many have an address.
@@ -83,12 +85,14 @@ impl Fitness {
         let unheard = now.since(self.heard) >= around.period.saturating_mul(3) / 2;
         let silent = unheard && around.here >= SILENT_AMONG;
         let isolated = cut || silent;
-        if isolated {
+        // Who does not read hears no sign.
+        let deaf = around.deaf.saturating_mul(3) > around.links;
+        if isolated || deaf {
             self.was_away();
         }
         let told = isolated && !self.isolated;
         self.isolated = isolated;
-        if self.away && !isolated && around.links >= around.diallable.clamp(1, 3) {
+        if self.away && !isolated && !deaf && around.links >= around.diallable.clamp(1, 3) {
             let back = *self.back.get_or_insert(now);
             if now.since(back) >= AFTER_AWAY.max(around.period) {
                 self.away = false;
@@ -110,7 +114,8 @@ impl Fitness {
 mod tests {
     use super::*;
 
-    const AROUND: Around = Around { links: 12, here: 20, diallable: 20, period: Duration::from_secs(5) };
+    const AROUND: Around =
+        Around { links: 12, deaf: 0, here: 20, diallable: 20, period: Duration::from_secs(5) };
 
     fn at(seconds: u64) -> Mono {
         Mono::from_nanos(seconds * 1_000_000_000)
@@ -132,6 +137,8 @@ mod tests {
             fitness.look(Around { links: 2, ..AROUND }, at(second));
         }
         assert!(!fitness.may_judge(at(399)), "two links are too few where there are twenty to dial");
+        let deaf = Around { deaf: 5, ..AROUND };
+        fitness.look(deaf, at(399));
         let judges = (400..500).find(|second| {
             fitness.hears(at(*second));
             fitness.look(AROUND, at(*second));

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::life::MemberState;
+use super::life::{MemberState, Of, Sign};
 use super::table::{Record, Taken, sign_of};
-use super::{Members, RECORD_KEY, TOLD_SIZE_FOR, life, pulses, since, table};
+use super::{Members, RECORD_KEY, pulses, since, table};
 use crate::key::PublicKey;
 use crate::protocol::context::Cx;
 use crate::protocol::linkset::{LinkSet, Slot};
@@ -14,14 +14,9 @@ use crate::rumor::{Bundle, Cell, MemberRecord};
 use crate::wire::{self, KeyPrefix, MembersAsk, Pulse, PulsePage};
 
 impl Members {
-    /// A link has come up that relays the topic; its peer says how many members it knows.
-    pub(in crate::protocol) fn link_up(&mut self, cx: &Cx, slot: Slot, members: u32) {
-        let now = cx.now;
-        if members > 0 && self.told_size.is_none() {
-            let members = usize::try_from(members).unwrap_or(usize::MAX);
-            self.told_size = Some((members, now.mono.plus(TOLD_SIZE_FOR)));
-        }
-        self.asks.begins(slot, since(now, self.own_period(cx)));
+    /// A link has come up that relays the topic.
+    pub(in crate::protocol) fn link_up(&mut self, cx: &Cx, slot: Slot) {
+        self.asks.begins(slot, since(cx.now, self.own_period(cx)));
         self.stirred = true;
     }
 
@@ -43,6 +38,10 @@ impl Members {
         let now = cx.now;
         let key = record.author;
         let leaves = matches!(record.says, MemberRecord::Leave { .. });
+        if self.table.get(&key).is_none() {
+            let (_, gives_way) = self.table.gives_way();
+            gives_way.iter().for_each(|gone| self.forgets(gone));
+        }
         let taken = self.table.takes(&record, now);
         match taken {
             Taken::Older => return,
@@ -60,13 +59,17 @@ impl Members {
             self.asks.wants_no_more(&key);
             return self.look_at(&key, now.mono);
         }
-        let period = self.period_of(cx, &key);
+        let would_state = self.would(cx);
         let Some(sign) = sign_of(&record, now.mono) else { return };
+        let of = match taken {
+            Taken::Newer { renews: false, .. } => Of::Present,
+            _ => Of::New,
+        };
         let was = self.table.get(&key).map(|entry| entry.state());
         let came = if was == Some(MemberState::Left) {
-            self.table.lives(&key, |life| life.comes_back(sign, period, now))
+            self.table.lives(&key, |life| life.comes_back(sign, would_state, now))
         } else {
-            self.table.lives(&key, |life| life.hears(sign, period, now))
+            self.table.lives(&key, |life| life.hears(sign, of, would_state, now))
         };
         self.tell_record(cx, key, taken, was.filter(|_| came == Some(true)));
         if self.table.get(&key).is_some_and(|entry| entry.state() == MemberState::Unknown) {
@@ -160,14 +163,15 @@ impl Members {
         &mut self,
         cx: &mut Cx,
         key: PublicKey,
-        sign: life::Sign,
+        (sign, of): (Sign, Of),
         pulse: Pulse,
         told: LinkSet,
     ) {
         let now = cx.now;
         let period = self.period_of(cx, &key);
         let was = self.table.get(&key).map(|entry| entry.state());
-        let came = self.table.lives(&key, |life| life.hears(sign, period, now));
+        let would_state = self.would(cx);
+        let came = self.table.lives(&key, |life| life.hears(sign, of, would_state, now));
         if let (Some(true), Some(was)) = (came, was) {
             self.tell_alive(cx, key, was);
             self.look_at(&key, now.mono);
@@ -178,7 +182,7 @@ impl Members {
             entry.state() == MemberState::Alive && entry.is_passed_on(period, now.mono)
         };
         if self.table.get_mut(&key).is_some_and(passes) {
-            self.spread.begins(key, pulse, told);
+            self.spread.begins(key, of == Of::Present, pulse, told);
         }
     }
 }

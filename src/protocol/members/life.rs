@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use super::period::lease;
+use super::period::{counted, lease};
 use crate::protocol::member_event::FailedWhy;
 use crate::protocol::{Mono, Now};
 
@@ -56,6 +56,7 @@ impl MemberState {
             | (Self::Alive, Self::Stale)
             | (Self::Stale, Self::Alive)
             | (Self::Alive | Self::Stale, Self::Failed(FailedWhy::Lease | FailedWhy::Stalled)) => true,
+            (Self::Left, Self::Unknown) => true,
             (Self::Failed(FailedWhy::Convicted), _) => false,
             (_, Self::Failed(FailedWhy::Convicted) | Self::Left) => true,
             _ => false,
@@ -70,17 +71,30 @@ pub(super) struct Sign {
     pub(super) epoch_ends_ms: u64,
     /// When it was first seen here.
     pub(super) seen: Mono,
+    /// The period that its chain states, seconds.
+    pub(super) stated: u16,
 }
 
 impl Sign {
     /// When it holds no longer: by the wall clock, or nobody could tell that it was held back on its way; and by the monotonic one, or
     /// one of a time to come would hold longer.
-    fn ends(&self, period: Duration, now: Now) -> Mono {
-        let lease = lease(period);
+    fn ends(&self, would_state: u16, now: Now) -> Mono {
+        let lease = lease(counted(self.stated, would_state));
         let by_clock = self.epoch_ends_ms.saturating_add(millis(lease.saturating_add(CLOCKS_DIFFER)));
         let left = Duration::from_millis(by_clock.saturating_sub(now.unix_ms));
         now.mono.plus(left).min(self.seen.plus(lease))
     }
+}
+
+/// Of which chain a sign is. Epochs of two chains say nothing of each other: their lengths differ, and clocks are set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Of {
+    /// The chain of the newest record that is known.
+    Present,
+    /// A chain that was not known before.
+    New,
+    /// The chain before the present one.
+    Before,
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -90,8 +104,8 @@ fn millis(duration: Duration) -> u64 {
 /// What a look at a member is given.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
-    /// Its period, as this node counts it.
-    pub(super) period: Duration,
+    /// What this node itself would state as its period, seconds.
+    pub(super) would_state: u16,
     /// This node may judge.
     pub(super) fit: bool,
     /// A link to the member is up.
@@ -119,6 +133,8 @@ pub(super) struct Life {
     since_ms: u64,
     changed: Mono,
     sign: Option<Sign>,
+    /// The newest sign of the chain before. What it gave is not taken back by a shorter period.
+    before: Option<Sign>,
     /// How often it was asked for since its last sign.
     asked: u8,
 }
@@ -126,7 +142,14 @@ pub(super) struct Life {
 impl Life {
     /// Of a member that was told of.
     pub(super) const fn new(now: Now) -> Self {
-        Self { state: MemberState::Unknown, since_ms: now.unix_ms, changed: now.mono, sign: None, asked: 0 }
+        Self {
+            state: MemberState::Unknown,
+            since_ms: now.unix_ms,
+            changed: now.mono,
+            sign: None,
+            before: None,
+            asked: 0,
+        }
     }
 
     pub(super) const fn state(&self) -> MemberState {
@@ -150,23 +173,37 @@ impl Life {
         true
     }
 
-    /// It has given a sign of life. True if it is alive now and was not.
-    pub(super) fn hears(&mut self, sign: Sign, period: Duration, now: Now) -> bool {
-        if self.sign.is_some_and(|known| known.epoch_ends_ms >= sign.epoch_ends_ms) {
-            return false;
-        }
-        self.sign = Some(sign);
-        self.asked = 0;
-        sign.ends(period, now) > now.mono
-            && self.state != MemberState::Left
-            && self.go(MemberState::Alive, now)
+    /// When its lease ends: what two chains gave holds as long as the later of them says.
+    fn ends(&self, would_state: u16, now: Now) -> Option<Mono> {
+        self.sign.iter().chain(&self.before).map(|sign| sign.ends(would_state, now)).max()
     }
 
-    /// It says that it is here, after it had left: a later record of its own.
-    pub(super) fn comes_back(&mut self, sign: Sign, period: Duration, now: Now) -> bool {
-        self.sign = Some(sign);
+    /// It has given a sign of life. True if it is alive now and was not.
+    pub(super) fn hears(&mut self, sign: Sign, of: Of, would_state: u16, now: Now) -> bool {
+        let place = match of {
+            Of::New => {
+                self.before = self.sign.take();
+                &mut self.sign
+            }
+            Of::Present => &mut self.sign,
+            Of::Before => &mut self.before,
+        };
+        if place.is_some_and(|known| known.epoch_ends_ms >= sign.epoch_ends_ms) {
+            return false;
+        }
+        *place = Some(sign);
         self.asked = 0;
-        sign.ends(period, now) > now.mono && self.go(MemberState::Alive, now)
+        let holds = sign.ends(would_state, now) > now.mono;
+        holds && self.state != MemberState::Left && self.go(MemberState::Alive, now)
+    }
+
+    /// It says that it is here, after it had left: a later record of its own. True if it is alive now.
+    pub(super) fn comes_back(&mut self, sign: Sign, would_state: u16, now: Now) -> bool {
+        (self.sign, self.before) = (Some(sign), None);
+        self.asked = 0;
+        let holds = sign.ends(would_state, now) > now.mono;
+        let to = if holds { MemberState::Alive } else { MemberState::Unknown };
+        self.go(to, now) && holds
     }
 
     /// It says that it leaves. True if it had not.
@@ -182,19 +219,23 @@ impl Life {
     /// Looks whether its lease is over, or will be soon.
     pub(super) fn look(&mut self, look: Look, now: Now) -> Looked {
         let stays = Looked { changed: false, ask: false, forget: false, again: now.mono.plus(REMEMBERED) };
-        match (self.state, self.sign) {
+        match (self.state, self.ends(look.would_state, now)) {
             (MemberState::Unknown | MemberState::Failed(_) | MemberState::Left, _) | (_, None) => {
                 let until = self.changed.plus(REMEMBERED);
                 Looked { forget: now.mono >= until, again: until, ..stays }
             }
-            (MemberState::Alive, Some(sign)) => self.look_at_living(sign, look, now),
+            (MemberState::Alive, Some(end)) => self.look_at_living(end, look, now),
             (MemberState::Stale, Some(_)) => self.look_at_stale(look, now),
         }
     }
 
-    fn look_at_living(&mut self, sign: Sign, look: Look, now: Now) -> Looked {
-        let half = look.period / 2;
-        let end = sign.ends(look.period, now);
+    /// What this node counts as its period.
+    fn period(&self, look: Look) -> Duration {
+        counted(self.sign.map_or(0, |sign| sign.stated), look.would_state)
+    }
+
+    fn look_at_living(&mut self, end: Mono, look: Look, now: Now) -> Looked {
+        let half = self.period(look) / 2;
         if now.mono >= end {
             // Who was not asked for in vain may live: only we don't know.
             let asked = self.asked >= ASKS;
@@ -213,7 +254,7 @@ impl Life {
     }
 
     fn look_at_stale(&mut self, look: Look, now: Now) -> Looked {
-        let again = now.mono.plus(look.period / 2);
+        let again = now.mono.plus(self.period(look) / 2);
         if self.asked < ASKS {
             self.asked += 1;
             return Looked { changed: false, ask: true, forget: false, again };

@@ -53,8 +53,6 @@ use crate::rumor::TopicId;
 
 /// The one key of the topic of members.
 const RECORD_KEY: &[u8] = b"b";
-/// What the first peer says of the size of the network is taken for true for so long, until our own table tells.
-const TOLD_SIZE_FOR: Duration = Duration::from_secs(60);
 /// What a hash costs the link that brought a wrong pulse: ten times what it takes (measured: 127 to 147 ns).
 const WRONG_HASH_COST: Duration = Duration::from_nanos(1_400);
 /// When a question waits for its asker's budget, it is looked at again after this.
@@ -95,8 +93,6 @@ pub(in crate::protocol) struct Members {
     told: Told,
     /// When lives are looked at: each member once.
     due: BTreeSet<(Mono, PublicKey)>,
-    /// What the first peer said of the size of the network, and until when that counts.
-    told_size: Option<(usize, Mono)>,
     next_cycle: Mono,
     next_pull: Mono,
     /// Something came in that may have made work.
@@ -126,7 +122,6 @@ impl Members {
             fitness: Fitness::new(now),
             told: Told::default(),
             due: BTreeSet::new(),
-            told_size: None,
             next_cycle: now,
             next_pull: now,
             stirred: true,
@@ -170,21 +165,13 @@ impl Members {
         self.table.here()
     }
 
-    /// The size of the network, as far as this node can tell.
-    fn size(&self, now: Mono) -> usize {
-        let here = self.table.here().max(1);
-        match self.told_size {
-            Some((told, until)) if now < until => told.max(here),
-            _ => here,
-        }
-    }
-
-    fn would_state(&self, renewals_per_s: u32, now: Mono) -> u16 {
-        period::stated(self.size(now), renewals_per_s)
+    /// What this node would state as its period: by its own table. (What a peer says of the size of the network could be anything.)
+    fn would_state(&self, renewals_per_s: u32) -> u16 {
+        period::stated(self.table.here().max(1), renewals_per_s)
     }
 
     fn would(&self, cx: &Cx) -> u16 {
-        self.would_state(cx.config.members.renewals_per_s, cx.now.mono)
+        self.would_state(cx.config.members.renewals_per_s)
     }
 
     fn own_period(&self, cx: &Cx) -> Duration {
@@ -210,6 +197,17 @@ impl Members {
             self.due.remove(&(before, *key));
         }
         self.due.insert((at, *key));
+    }
+
+    /// Whoever is no longer remembered is nowhere waited for.
+    fn forgets(&mut self, key: &PublicKey) {
+        let Some(gone) = self.table.forget(key) else { return };
+        if let Some(due) = gone.due() {
+            self.due.remove(&(due, *key));
+        }
+        self.asks.wants_no_more(key);
+        self.spread.forget(key);
+        self.told.forget(key);
     }
 
     fn period_of(&self, cx: &Cx, key: &PublicKey) -> Duration {

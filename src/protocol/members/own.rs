@@ -17,6 +17,10 @@ use crate::wire::{KeyPrefix, Pulse};
 
 /// A record that could not be published is tried again after so long. (Guess.)
 const TRY_AGAIN: Duration = Duration::from_secs(5);
+/// A clock that was set back by so much goes on with its chain, seconds: others take pulses that are a minute ahead.
+const AHEAD_S: u64 = 45;
+/// The same where the node is about to end.
+const LEAVE_AGAIN: Duration = Duration::from_millis(100);
 /// A period that is far off is stated anew at a random time within this, or all would do so at once.
 const RESTATE_WITHIN_S: usize = 600;
 
@@ -45,6 +49,8 @@ pub(super) struct Own {
     boot_ms: u64,
     /// It says nothing.
     observes: bool,
+    /// A record of this life was said.
+    spoke: bool,
     addresses: Vec<SocketAddr>,
     metadata: Bytes,
     chain: Option<OwnChain>,
@@ -60,6 +66,7 @@ pub(super) struct Own {
     leaving: bool,
     /// The epoch of the last pulse of the present chain.
     revealed: u64,
+    revealed_at: Mono,
     /// When the next epoch's pulse is due.
     next: Mono,
 }
@@ -70,6 +77,7 @@ impl Own {
             key,
             boot_ms,
             observes: setup.observes,
+            spoke: false,
             addresses: some(setup.addresses),
             metadata: setup.metadata,
             chain: None,
@@ -80,6 +88,7 @@ impl Own {
             again: false,
             leaving: false,
             revealed: 0,
+            revealed_at: now,
             next: now,
         }
     }
@@ -107,7 +116,10 @@ impl Own {
 
     /// It leaves: that is the last thing that it says.
     pub(super) fn leave(&mut self, now: Mono) {
-        if !self.observes {
+        if !self.spoke {
+            // Nobody knows that it was here.
+            self.observes = true;
+        } else if !self.observes {
             self.leaving = true;
             self.say(now);
         }
@@ -132,10 +144,13 @@ impl Own {
 
     /// The publisher has answered.
     pub(super) fn said(&mut self, published: bool, now: Mono) {
+        self.spoke |= published;
         let again = std::mem::take(&mut self.again);
         self.saying = match (published, again) {
             (true, false) => Saying::Nothing,
             (true, true) => Saying::Record(now),
+            // It has little time to say so.
+            (false, _) if self.leaving => Saying::Record(now.plus(LEAVE_AGAIN)),
             (false, _) => Saying::Record(now.plus(TRY_AGAIN)),
         };
     }
@@ -205,7 +220,7 @@ impl Own {
         let epoch = terms.epoch_at(now.unix_ms / 1000);
         // (Unix time fits u32 in epochs of five seconds until the year 2650.)
         terms.start = u32::try_from(epoch).unwrap_or(u32::MAX);
-        self.revealed = u64::from(terms.start);
+        (self.revealed, self.revealed_at) = (u64::from(terms.start), now.mono);
         let lasts = u64::from(len).saturating_mul(epoch_s.into());
         // At a random 75 to 90 % of it, so that those who started together do not renew together.
         let share = 750 + random.below(151) as u64;
@@ -220,7 +235,7 @@ impl Own {
     }
 
     /// The pulses that are due now: one of the present chain, and for a while one of that before it.
-    pub(super) fn takes_pulses(&mut self, now: Now) -> Vec<Pulse> {
+    pub(super) fn takes_pulses(&mut self, now: Now) -> Vec<(ChainTerms, Pulse)> {
         if self.leaving || now.mono < self.next {
             return Vec::new();
         }
@@ -228,23 +243,32 @@ impl Own {
         let Some(own) = &self.chain else { return Vec::new() };
         let point = point_of(&self.key, own.terms.epoch_s);
         let at_s = now.unix_ms.saturating_sub(point) / 1000;
-        let epoch = own.terms.epoch_at(at_s);
+        let mut epoch = own.terms.epoch_at(at_s);
         self.next = now.mono.plus(Duration::from_millis(next_in(own.terms, epoch, point, now.unix_ms)));
         if epoch <= self.revealed {
-            if epoch.saturating_add(2) < self.revealed {
-                // The clock was set back: what was revealed ahead of it is spent.
+            // The clock was set back. Others take a pulse that is a little ahead, and would else hear nothing for as long.
+            let length = Duration::from_secs(own.terms.epoch_s.into());
+            let ahead = self.revealed.saturating_sub(epoch).saturating_mul(own.terms.epoch_s.into());
+            if ahead > AHEAD_S {
+                // So far ahead it is spent.
                 self.renew = now.mono;
+                return Vec::new();
             }
-            return Vec::new();
+            if now.mono.since(self.revealed_at) < length {
+                return Vec::new();
+            }
+            epoch = self.revealed.saturating_add(1);
         }
         if own.terms.index_of(epoch).is_some() {
-            self.revealed = epoch;
+            (self.revealed, self.revealed_at) = (epoch, now.mono);
         }
+        let at_s = own.terms.starts(epoch);
         let chains = [Some(own), self.before.as_ref().map(|(own, _)| own)];
         let pulse = |own: &OwnChain| {
             let index = own.terms.index_of(own.terms.epoch_at(at_s))?;
             let value = own.chain.reveal(index)?;
-            Some(Pulse { member: KeyPrefix::of(&self.key), index: index.into(), value, failed_here: false })
+            let member = KeyPrefix::of(&self.key);
+            Some((own.terms, Pulse { member, index: index.into(), value, failed_here: false }))
         };
         chains.into_iter().flatten().filter_map(pulse).collect()
     }
@@ -264,6 +288,7 @@ impl Own {
         let record = match self.saying {
             Saying::Record(at) => Some(at),
             Saying::UnderWay => None,
+            Saying::Nothing if self.leaving => None,
             Saying::Nothing => Some(self.restate.map_or(self.renew, |restate| self.renew.min(restate))),
         };
         let pulse = (self.chain.is_some() && !self.leaving).then_some(self.next);

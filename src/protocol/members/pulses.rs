@@ -154,7 +154,12 @@ impl Pulses {
         while hashes > 0
             && let Some(mut next) = self.waiting.pop_front()
         {
+            let rests = self.rests(next.slot, next.pulse.member, now);
             let Some(one) = next.tries.last_mut() else { continue };
+            if one.far && rests {
+                // Another one of that link was wrong meanwhile.
+                continue;
+            }
             let left = one.descent.left();
             let check = one.descent.go(&one.key, hashes);
             hashes = hashes.saturating_sub(left.max(1));

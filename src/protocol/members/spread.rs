@@ -26,10 +26,11 @@ struct Going {
     told: LinkSet,
 }
 
-/// See the [module](self). It holds at most one pulse of each member.
+/// See the [module](self). It holds at most one pulse of each chain of a member.
 #[derive(Debug, Default)]
 pub(super) struct Spread {
-    going: BTreeMap<PublicKey, Going>,
+    /// By member, and whether it is of its present chain: that one goes last, so it stays where one takes the other's place.
+    going: BTreeMap<(PublicKey, bool), Going>,
 }
 
 /// The links that a pulse may go to.
@@ -39,6 +40,8 @@ pub(super) struct Targets {
     pub(super) chosen: Vec<Slot>,
     /// All.
     pub(super) all: Vec<Slot>,
+    /// How many of them are not read on the lane of members.
+    pub(super) deaf: usize,
 }
 
 pub(super) fn cycle(period: Duration) -> Duration {
@@ -47,8 +50,8 @@ pub(super) fn cycle(period: Duration) -> Duration {
 
 impl Spread {
     /// A member's newest pulse, which some links have.
-    pub(super) fn begins(&mut self, key: PublicKey, pulse: Pulse, told: LinkSet) {
-        self.going.insert(key, Going { pulse, cycles: CYCLES, told });
+    pub(super) fn begins(&mut self, key: PublicKey, present: bool, pulse: Pulse, told: LinkSet) {
+        self.going.insert((key, present), Going { pulse, cycles: CYCLES, told });
     }
 
     /// A cycle: which pulses go to which links.
@@ -82,6 +85,6 @@ impl Spread {
     }
 
     pub(super) fn forget(&mut self, key: &PublicKey) {
-        self.going.remove(key);
+        [false, true].iter().for_each(|present| _ = self.going.remove(&(*key, *present)));
     }
 }

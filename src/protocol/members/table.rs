@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::life::{Life, MemberState, Sign};
+use super::life::{Life, MemberState, Of, Sign};
 use super::period;
 use crate::key::PublicKey;
 use crate::protocol::limits::{KEYS_OF_PREFIX, MAX_MEMBERS};
@@ -166,6 +166,8 @@ pub(super) enum Taken {
         boot_set_back: bool,
         /// It says other metadata or addresses.
         updates: bool,
+        /// It begins another chain.
+        renews: bool,
         /// The state was another before.
         was: MemberState,
     },
@@ -184,6 +186,10 @@ pub(super) struct Table {
 }
 
 impl Table {
+    pub(super) fn len(&self) -> usize {
+        self.members.len()
+    }
+
     /// Members that are alive or stale.
     pub(super) const fn here(&self) -> usize {
         self.here
@@ -239,7 +245,7 @@ impl Table {
     pub(super) fn takes(&mut self, record: &Record, now: Now) -> Taken {
         let Some(member) = self.members.get_mut(record.author.as_bytes()) else {
             let of_prefix = self.of_prefix(KeyPrefix::of(&record.author)).count();
-            if of_prefix >= KEYS_OF_PREFIX || !self.makes_room() {
+            if of_prefix >= KEYS_OF_PREFIX || self.members.len() >= MAX_MEMBERS {
                 return Taken::Full;
             }
             self.members.insert(*record.author.as_bytes(), Entry::new(record, now));
@@ -249,8 +255,9 @@ impl Table {
             return Taken::Older;
         }
         let (was, boot_ms) = (member.state(), member.boot_ms);
-        let before = member.beacon.take();
+        let (before, chain) = (member.beacon.take(), member.chain.map(|chain| chain.terms));
         member.says(record);
+        let renews = member.chain.map(|chain| chain.terms) != chain;
         let said = |beacon: &Option<Beacon>| {
             beacon.as_ref().map(|beacon| (beacon.addresses.clone(), beacon.metadata.clone()))
         };
@@ -258,40 +265,46 @@ impl Table {
         member.beacon = member.beacon.take().or(before);
         Taken::Newer {
             updates,
+            renews,
             restarts: record.says.boot_ms() > boot_ms,
             boot_set_back: record.says.boot_ms() < boot_ms,
             was,
         }
     }
 
-    /// At the cap whoever has failed or left longest goes, and then whoever never gave a sign; nobody who is here.
-    fn makes_room(&mut self) -> bool {
+    /// At the cap whoever has failed or left longest goes, and then whoever never gave a sign; nobody who is here. Gives whoever is to go
+    /// for one more; `None` if nobody is. True if there is room without that.
+    pub(super) fn gives_way(&self) -> (bool, Option<PublicKey>) {
         if self.members.len() < MAX_MEMBERS {
-            return true;
+            return (true, None);
+        }
+        // (All that walk would be for nothing.)
+        if self.here >= self.members.len() {
+            return (false, None);
         }
         let gone = self.members.values().filter(|member| !member.state().is_here());
         let first =
             gone.min_by_key(|member| (member.state() == MemberState::Unknown, member.life.since_ms()));
-        let Some(key) = first.map(Entry::key) else { return false };
-        self.forget(&key);
-        true
+        (false, first.map(Entry::key))
     }
 
-    pub(super) fn forget(&mut self, key: &PublicKey) {
-        if let Some(gone) = self.members.remove(key.as_bytes()) {
-            self.here = self.here.saturating_sub(usize::from(gone.state().is_here()));
-        }
+    pub(super) fn forget(&mut self, key: &PublicKey) -> Option<Entry> {
+        let gone = self.members.remove(key.as_bytes())?;
+        self.here = self.here.saturating_sub(usize::from(gone.state().is_here()));
+        Some(gone)
     }
 
-    /// A pulse was found to be true: the chain it belongs to is known up to there. Gives the sign that it is.
+    /// A pulse was found to be true: the chain it belongs to is known up to there. Gives the sign that it is, and of which chain.
     pub(super) fn is_true(
         &mut self,
         key: &PublicKey,
         anchor: &ChainTerms,
         known: ChainPoint,
         seen: Mono,
-    ) -> Option<Sign> {
+    ) -> Option<(Sign, Of)> {
         let member = self.members.get_mut(key.as_bytes())?;
+        let of =
+            if member.chain.is_some_and(|chain| chain.terms == *anchor) { Of::Present } else { Of::Before };
         let chain = [&mut member.chain, &mut member.before]
             .into_iter()
             .flatten()
@@ -301,7 +314,7 @@ impl Table {
         }
         chain.known = known;
         let ends = chain.terms.starts(chain.terms.epoch_of(known.index).saturating_add(1));
-        Some(Sign { epoch_ends_ms: ends.saturating_mul(1000), seen })
+        Some((Sign { epoch_ends_ms: ends.saturating_mul(1000), seen, stated: chain.terms.epoch_s }, of))
     }
 }
 
@@ -310,7 +323,7 @@ pub(super) fn sign_of(record: &Record, seen: Mono) -> Option<Sign> {
     let MemberRecord::Beacon(beacon) = &record.says else { return None };
     let chain = &beacon.chain;
     let ends = chain.starts(chain.epoch_at(record.position.tick).saturating_add(1));
-    Some(Sign { epoch_ends_ms: ends.saturating_mul(1000), seen })
+    Some(Sign { epoch_ends_ms: ends.saturating_mul(1000), seen, stated: chain.epoch_s })
 }
 
 #[cfg(any(test, feature = "sim"))]

@@ -11,26 +11,33 @@ use crate::protocol::member_event::MemberEvent;
 /// The shortest time between two events of a member.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// See the [module](self). It has as many entries as members, at most.
+/// See the [module](self). It has two entries for each member, at most.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    last: BTreeMap<PublicKey, (Mono, Option<MemberEvent>)>,
+    /// By member, and whether it is of two processes with one key: that takes no place of what becomes of it.
+    last: BTreeMap<(PublicKey, bool), (Mono, Option<MemberEvent>)>,
 }
 
 impl Told {
     /// Something has happened. Gives it back if it is told now.
     pub(super) fn happens(&mut self, event: MemberEvent, now: Mono) -> Option<MemberEvent> {
         let Some(key) = event.member() else { return Some(event) };
-        match self.last.get_mut(key) {
+        let key = (*key, matches!(event, MemberEvent::DuplicateIdentity(_)));
+        match self.last.get_mut(&key) {
             Some((at, waits)) if now.since(*at) < EVERY => {
                 *waits = Some(event);
                 None
             }
             _ => {
-                self.last.insert(*key, (now, None));
+                self.last.insert(key, (now, None));
                 Some(event)
             }
         }
+    }
+
+    /// Nobody is remembered any more; what waits to be told of it is told no more.
+    pub(super) fn forget(&mut self, key: &PublicKey) {
+        [false, true].iter().for_each(|double| _ = self.last.remove(&(*key, *double)));
     }
 
     /// What has waited for long enough.

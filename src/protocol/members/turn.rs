@@ -16,7 +16,7 @@ use crate::protocol::linkset::{LinkSet, Slot};
 use crate::protocol::member_event::MemberEvent;
 use crate::protocol::timers::Timer;
 use crate::rumor::{Cell, ChainPoint};
-use crate::wire::{self, KeyPrefix, Pulse};
+use crate::wire::{self, KeyPrefix, Lane, Pulse, PulsePage};
 
 impl Members {
     /// Does what is due. Gives the record that is to be published, if one is.
@@ -46,6 +46,7 @@ impl Members {
         let mut targets = Targets::default();
         for link in links.iter().filter(|link| link.is_in_use() && link.relays(&self.topic)) {
             targets.all.push(link.slot());
+            targets.deaf += usize::from(link.is_paused_on(Lane::System));
             if link.is_dialled() {
                 targets.chosen.push(link.slot());
             }
@@ -60,10 +61,10 @@ impl Members {
         for found in self.pulses.works(cx.now.mono) {
             match found {
                 Found::True { key, terms, known, pulse, slot } => {
-                    if let Some(sign) = self.table.is_true(&key, &terms, known, cx.now.mono) {
+                    if let Some(signs) = self.table.is_true(&key, &terms, known, cx.now.mono) {
                         let mut told = LinkSet::default();
                         told.insert(slot);
-                        self.gives_sign(cx, key, sign, Pulse { failed_here: false, ..pulse }, told);
+                        self.gives_sign(cx, key, signs, Pulse { failed_here: false, ..pulse }, told);
                     }
                 }
                 Found::False { key, slot, hashes } => {
@@ -79,19 +80,23 @@ impl Members {
         }
     }
 
-    /// Own pulses go to all links at once.
+    /// Own pulses go to all links at once. Of two chains in one frame: a newer one of a member takes the place of an older in their queues.
     fn reveal(&mut self, cx: &mut Cx, links: &mut Links, targets: &Targets) {
-        for pulse in self.own.takes_pulses(cx.now) {
-            for slot in &targets.all {
-                push(cx, links, *slot, pulse);
-            }
-            let terms = self.table.get(&self.me).and_then(|entry| entry.chain()).map(|chain| chain.terms);
+        let pulses = self.own.takes_pulses(cx.now);
+        if pulses.is_empty() {
+            return;
+        }
+        let said = pulses.iter().map(|(_, pulse)| *pulse).collect();
+        let frame = wire::pulses(&wire::Pulses { page: PulsePage::Pushed, pulses: said });
+        for slot in &targets.all {
+            send(cx, links, *slot, frame.clone());
+        }
+        let (me, now, would_state) = (self.me, cx.now, self.would(cx));
+        for (terms, pulse) in pulses {
             let index = u16::try_from(pulse.index).unwrap_or(u16::MAX);
             let known = ChainPoint { index, value: pulse.value };
-            let me = self.me;
-            if let Some(sign) = terms.and_then(|terms| self.table.is_true(&me, &terms, known, cx.now.mono)) {
-                let (period, now) = (self.own_period(cx), cx.now);
-                self.table.lives(&me, |life| life.hears(sign, period, now));
+            if let Some((sign, of)) = self.table.is_true(&me, &terms, known, now.mono) {
+                self.table.lives(&me, |life| life.hears(sign, of, would_state, now));
             }
         }
     }
@@ -107,7 +112,13 @@ impl Members {
         let diallable = others()
             .filter(|entry| entry.beacon().is_some_and(|beacon| !beacon.addresses.is_empty()))
             .count();
-        let around = Around { links: targets.all.len(), here: others().count(), diallable, period };
+        let around = Around {
+            links: targets.all.len(),
+            deaf: targets.deaf,
+            here: others().count(),
+            diallable,
+            period,
+        };
         if self.fitness.look(around, now) {
             self.tell(cx, MemberEvent::Isolated);
         }
@@ -141,12 +152,10 @@ impl Members {
             let Some(entry) = self.table.get_mut(&key) else { continue };
             entry.is_due(None);
             let linked = links.of_peer(&key).any(Link::is_in_use);
-            let look = Look { period: entry.period(would_state), fit, linked };
+            let look = Look { would_state, fit, linked };
             let Some(looked) = self.table.lives(&key, |life| life.look(look, now)) else { continue };
             if looked.forget {
-                self.table.forget(&key);
-                self.asks.wants_no_more(&key);
-                self.spread.forget(&key);
+                self.forgets(&key);
                 continue;
             }
             if looked.ask {
@@ -165,7 +174,7 @@ impl Members {
     fn answer(&mut self, cx: &mut Cx, links: &mut Links) {
         while let Some((slot, ask)) = self.answers.next(cx.now.mono) {
             let answer = answers::answer(&self.table, &ask, &mut cx.random);
-            self.answers.costs(slot, &answer, cx.now.mono);
+            self.answers.costs(slot, answer.costs(), cx.now.mono);
             cx.counters.members_answered += 1;
             if let Some(link) = links.at_mut(slot)
                 && !answer.bundles.is_empty()

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::life::MemberState;
 use super::{Explanation, Members, table};
 use crate::key::PublicKey;
+use crate::protocol::Config;
 use crate::protocol::links::{Link, Links};
-use crate::protocol::{Config, Mono};
 
 /// A member as this node shows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,20 +35,14 @@ pub struct Member {
 
 impl Members {
     /// All members that it knows.
-    pub(in crate::protocol) fn list(&self, links: &Links, config: &Config, now: Mono) -> Vec<Member> {
-        let would_state = self.would_state(config.members.renewals_per_s, now);
+    pub(in crate::protocol) fn list(&self, links: &Links, config: &Config) -> Vec<Member> {
+        let would_state = self.would_state(config.members.renewals_per_s);
         self.table.iter().map(|entry| self.shown(entry, would_state, links)).collect()
     }
 
     /// One of them.
-    pub(in crate::protocol) fn one(
-        &self,
-        key: &PublicKey,
-        links: &Links,
-        config: &Config,
-        now: Mono,
-    ) -> Option<Member> {
-        let would_state = self.would_state(config.members.renewals_per_s, now);
+    pub(in crate::protocol) fn one(&self, key: &PublicKey, links: &Links, config: &Config) -> Option<Member> {
+        let would_state = self.would_state(config.members.renewals_per_s);
         self.table.get(key).map(|entry| self.shown(entry, would_state, links))
     }
 
@@ -58,9 +52,8 @@ impl Members {
         key: &PublicKey,
         links: &Links,
         config: &Config,
-        now: Mono,
     ) -> Option<Explanation> {
-        let (member, entry) = (self.one(key, links, config, now)?, self.table.get(key)?);
+        let (member, entry) = (self.one(key, links, config)?, self.table.get(key)?);
         let pulse = entry.chain().filter(|chain| chain.known.index > 0);
         let pulse = pulse.map(|chain| (chain.terms, chain.known));
         Some(Explanation { member, record: Arc::clone(entry.bundle()), pulse })

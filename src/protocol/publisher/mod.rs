@@ -153,19 +153,6 @@ impl Publisher {
         self.key.public()
     }
 
-    /// Why nothing is said any more in this life, if so.
-    pub(super) const fn halted(&self) -> Option<&PublishError> {
-        self.halted.as_ref()
-    }
-
-    /// Says nothing more in this life, unless it was halted before; true if it was not. Whoever waits learns it at the next try.
-    pub(super) fn halt(&mut self, why: PublishError) -> bool {
-        let first = self.halted.is_none();
-        self.halted.get_or_insert(why);
-        self.wake_all();
-        first
-    }
-
     /// Takes a publish request. (The driver bounds how many wait: it gives a place in this queue to few at a time.)
     /// With `try_only` it does not wait, for company neither.
     pub(super) fn submit(&mut self, topic: TopicId, request: Request, try_only: bool) {
@@ -419,8 +406,14 @@ impl Publisher {
         concerned.len()
     }
 
+    /// Whether nothing waits, but for what may wait in one topic.
+    pub(super) fn is_idle_but(&self, topic: Option<&TopicId>) -> bool {
+        self.waiting.keys().all(|waits| Some(waits) == topic) && self.unkept.is_empty()
+    }
+
+    #[cfg(any(test, feature = "sim"))]
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.unkept.is_empty()
+        self.is_idle_but(None)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::Publisher;
 use crate::key::{PublicKey, SecretKey};
-use crate::protocol::Mono;
 use crate::protocol::topics::window::MAX_SKEW;
+use crate::protocol::{Mono, PublishError};
 use crate::rumor::TopicId;
 
 /// The node key, which signs in one topic.
@@ -13,6 +13,7 @@ pub(super) struct NodeKey {
     pub(super) key: SecretKey,
     /// As [`Publisher::mute`].
     mute: Option<Mono>,
+    halted: Option<PublishError>,
 }
 
 impl Publisher {
@@ -21,7 +22,7 @@ impl Publisher {
         let is_author = key.public() == self.author();
         let is_silent = !is_author && !self.records.are_made() && !key.take_fresh();
         let mute = if is_author { self.mute } else { is_silent.then(|| now.plus(MAX_SKEW)) };
-        self.node = Some(NodeKey { topic, key, mute });
+        self.node = Some(NodeKey { topic, key, mute, halted: None });
     }
 
     pub(super) fn node_in(&self, topic: &TopicId) -> Option<&NodeKey> {
@@ -40,5 +41,30 @@ impl Publisher {
 
     pub(super) fn mute_in(&self, topic: &TopicId) -> Option<Mono> {
         self.node_in(topic).map_or(self.mute, |node| node.mute)
+    }
+
+    /// Why nothing is said any more in a topic in this life, if so: what the key that signs there has met with.
+    pub(in crate::protocol) fn halted_in(&self, topic: &TopicId) -> Option<&PublishError> {
+        match self.node_in(topic) {
+            Some(node) => node.halted.as_ref(),
+            None => self.halted.as_ref(),
+        }
+    }
+
+    /// Says nothing more under a key in this life, unless it was halted before; true if it was not. Whoever waits learns it at the next
+    /// try.
+    pub(in crate::protocol) fn halt(&mut self, key: &PublicKey, why: &PublishError) -> bool {
+        let author = self.author() == *key;
+        let node = self.node.as_mut().filter(|node| node.key.public() == *key).map(|node| &mut node.halted);
+        let halted = node.into_iter().chain(author.then_some(&mut self.halted));
+        let first = halted
+            .map(|halted| {
+                let first = halted.is_none();
+                halted.get_or_insert_with(|| why.clone());
+                first
+            })
+            .fold(false, |any, first| any | first);
+        self.wake_all();
+        first
     }
 }

@@ -139,7 +139,7 @@ impl Engine {
         let (Some(kept), Some(window)) = (self.repair.topic(&topic), self.topics.get(&topic)) else {
             return false;
         };
-        if !kept.rules().admits(&author) {
+        if !self.cx.admits(kept.rules(), &author) {
             self.cx.counters.not_admitted += 1;
             let lasts = kept.rules().retention().at_most(LONGEST_REFUSAL);
             self.is_refused_for(topic, missing, lasts);

@@ -173,7 +173,7 @@ impl Engine {
             let missing = Missing::of_head(&head);
             let refused = head.tick < kept.low()
                 || head.tick >= as_of
-                || !kept.rules().admits(&head.author)
+                || !self.cx.admits(kept.rules(), &head.author)
                 || asked.refused.has(&missing, now);
             if !refused && !kept.book().has(&head) {
                 // A topic of state has no chain: of its past there are no more bundles than keys.

@@ -236,10 +236,9 @@ fn a_link_whose_other_lanes_are_not_read_still_brings_signs_of_life() {
         // and the signature of a record is in the batch after the one that was under way.
         world.run(1_000);
         let members = members_topic(NetworkId::of(NETWORK)).id();
-        let topics = world.nodes[node].engine.stats().topics;
-        let held = |topic| topics.iter().find(|of| of.topic == topic).map(|of| of.bundles);
-        assert_eq!(held(members), Some(1));
-        assert!(held(rules.id()) < Some(words.len()), "rumors still wait");
+        let held = |topic| world.nodes[node].engine.claimed_in(topic);
+        assert_eq!(held(&members), Some(1));
+        assert!(held(&rules.id()) < Some(words.len()), "rumors still wait");
     }
 }
 

@@ -15,7 +15,7 @@ use crate::wire::{KeyPrefix, MAX_PULSES, MAX_RECORDS_ASKED, MembersAsk, Pulse, P
 
 fn targets(chosen: &[u8], all: &[u8]) -> Targets {
     let slots = |slots: &[u8]| slots.iter().map(|slot| Slot(*slot)).collect();
-    Targets { chosen: slots(chosen), all: slots(all) }
+    Targets { chosen: slots(chosen), all: slots(all), deaf: 0 }
 }
 
 /// So many members, of whom a pulse is known and who are alive.
@@ -29,8 +29,8 @@ fn table(members: usize) -> Table {
         record.author = crate::key::PublicKey::from_bytes(key);
         table.takes(&record, at(0));
         let known = ChainPoint { index: 1, value: [1; 16] };
-        let sign = table.is_true(&record.author, &speaker.terms, known, at(0).mono).unwrap();
-        table.lives(&record.author, |life| life.hears(sign, super::secs(5), at(0)));
+        let (sign, of) = table.is_true(&record.author, &speaker.terms, known, at(0).mono).unwrap();
+        table.lives(&record.author, |life| life.hears(sign, of, 5, at(0)));
     }
     table
 }
@@ -156,7 +156,7 @@ fn asks_cost_the_asker() {
         while let Some((slot, ask)) = answers.next(at(millis).mono) {
             let said = answer(&table, &ask, &mut random);
             let before = bytes[usize::from(slot.0)];
-            answers.costs(slot, &said, at(millis).mono);
+            answers.costs(slot, said.costs(), at(millis).mono);
             bytes[usize::from(slot.0)] = before + said.bytes();
             assert!(slot.0 != 2 || millis % 1_000 == 0, "it waits for nobody");
         }
@@ -176,7 +176,7 @@ fn all_links_together_cost_no_more_than_a_node_gives() {
         (0..96).for_each(|slot| _ = answers.asks(Slot(slot), MembersAsk::First));
         while let Some((slot, ask)) = answers.next(at(millis).mono) {
             let said = answer(&table, &ask, &mut random);
-            answers.costs(slot, &said, at(millis).mono);
+            answers.costs(slot, said.costs(), at(millis).mono);
             bytes += said.bytes();
         }
     }
@@ -197,4 +197,21 @@ fn links_are_answered_in_turns() {
         answers.asks(slot, ask);
     }
     assert_eq!(order, [1, 2, 3, 1, 2, 3]);
+}
+
+#[test]
+fn a_question_that_finds_nothing_is_paid_for() {
+    let (table, mut random) = (table(4_096), Random::new(&[1; 32]));
+    let mut answers = Answers::default();
+    let mut walks = 0;
+    for millis in 0..60_000 {
+        let _ = answers.asks(Slot(1), MembersAsk::Since { since: u32::MAX, after: KeyPrefix::default() });
+        while let Some((slot, ask)) = answers.next(at(millis).mono) {
+            let said = answer(&table, &ask, &mut random);
+            assert_eq!(said.bytes(), 0);
+            answers.costs(slot, said.costs(), at(millis).mono);
+            walks += 1;
+        }
+    }
+    assert!(walks <= 8 + 60 + 2, "{walks}: each walk of 4 096 members costs 16 KiB");
 }

