@@ -314,6 +314,8 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
             "SOURCE_COST",
             "TRY_WALKS",
             "WRONG_HASH_COST",
+            "LOOK_BYTES",
+            "ANSWER_BYTES",
         ],
     ),
     (
@@ -502,8 +504,8 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
             "REMEMBERED",
             "RECORD_EVERY",
             "TRY_AGAIN",
+            "LEAVE_AGAIN",
             "RESTATE_WITHIN_S",
-            "TOLD_SIZE_FOR",
             "ANSWER_AGAIN",
         ],
     ),

@@ -426,15 +426,6 @@ impl Engine {
         self.cx.config.validators.patience
     }
 
-    /// Whether nothing waits to be published here, and no link waits for a bundle, announcement, header or proof, or has bytes with
-    /// the transport. What we ask of others may still wait, and answers that say that we lack something.
-    #[must_use]
-    pub fn is_drained(&self) -> bool {
-        // That it is here need not be said any more.
-        let own = self.members.as_ref().filter(|members| !members.is_leaving()).map(Members::topic);
-        self.publisher.is_idle_but(own.as_ref()) && self.links.iter().all(|link| link.outbox().owes_nothing())
-    }
-
     /// Node keys that are banned now.
     #[must_use]
     pub fn banned(&self) -> Vec<PublicKey> {

@@ -1,6 +1,7 @@
 //! What an engine shows of itself: counters and gauges.
 
 use crate::protocol::engine::Engine;
+use crate::protocol::members::Members;
 use crate::protocol::{LinkStats, Stats, TopicStats};
 
 impl Engine {
@@ -48,5 +49,14 @@ impl Engine {
             heard_ago: self.condition.presence().heard_at().map(|at| self.cx.now.mono.since(at)),
             impaired: self.condition.health().list(self.cx.now.mono),
         }
+    }
+
+    /// Whether nothing waits to be published here, and no link waits for a bundle, announcement, header or proof, or has bytes with
+    /// the transport. What we ask of others may still wait, and answers that say that we lack something.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        // That it is here need not be said any more.
+        let own = self.members.as_ref().filter(|members| !members.is_leaving()).map(Members::topic);
+        self.publisher.is_idle_but(own.as_ref()) && self.links.iter().all(|link| link.outbox().owes_nothing())
     }
 }

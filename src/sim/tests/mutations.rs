@@ -100,8 +100,11 @@ fn shared_batches_are_spoiled() {
     let spoiled = |_: &Network, measures: &Measures| measures.spoiled;
     // A busy verifier, so that there are batches.
     let scenario = Scenario { verify_takes: millis(200), ..hostile(Liar::BadSignature) };
-    let (with_it, without) = compare(Failpoint::SharedBatches, &scenario, 20, spoiled);
-    // What the liars themselves had passed on before is in their own batches.
+    // What the liars themselves had passed on before is in their own batches. How much that is, chance decides (27 to 58 of 290), so
+    // three networks are counted together.
+    let runs = (1..=3)
+        .map(|seed| compare(Failpoint::SharedBatches, &Scenario { seed, ..scenario.clone() }, 20, spoiled));
+    let (with_it, without) = runs.fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
     assert!(without > 5 * with_it, "{with_it} {without}");
 }
 
