@@ -10,8 +10,8 @@ use crate::scene::{Member, Scene, builder, soon};
 
 /// So that each acts in a second or so, which waits for seconds or a minute in simulations.
 const HASTE: u32 = 16;
-/// Adversaries that lie where a topic is kept, which this one is not.
-const WANT_A_PAST: [Liar; 8] = [
+/// Adversaries that lie where a topic is kept, which this one is not, or of members, of which the hostile peer is none.
+const WANT_MORE: [Liar; 11] = [
     Liar::Echo,
     Liar::Gappy,
     Liar::Invent,
@@ -20,6 +20,9 @@ const WANT_A_PAST: [Liar; 8] = [
     Liar::Withhold,
     Liar::Laggard,
     Liar::Floor,
+    Liar::Mute,
+    Liar::HoldPulses,
+    Liar::Revive,
 ];
 
 fn target(node: &Node) -> Target {
@@ -44,7 +47,7 @@ async fn lies_among_the_honest(scene: &mut Scene, lone: &Member, liar: &Liar) {
     });
     let talk = async {
         let mut said = 0u32;
-        while !WANT_A_PAST.contains(liar) && *lies.borrow_and_update() == 0 {
+        while !WANT_MORE.contains(liar) && *lies.borrow_and_update() == 0 {
             scene.gossips_on().await;
             // What only the hostile peer can pass on: large, so that it is announced and pulled.
             said += 1;

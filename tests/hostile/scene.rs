@@ -29,9 +29,10 @@ pub(crate) fn builder(pool: &VerifierPool, peers: &[PeerAddr]) -> Builder {
     builder_as(SecretKey::generate(), pool, peers)
 }
 
+/// A node that is no member: what is counted here is what the attack brings, and members say things by themselves (`tests/members.rs`).
 pub(crate) fn builder_as(key: SecretKey, pool: &VerifierPool, peers: &[PeerAddr]) -> Builder {
     let builder = Node::builder(key).network(NETWORK).listen("127.0.0.1:0");
-    builder.bootstrap(peers.iter().cloned()).verifiers(pool.clone())
+    builder.bootstrap(peers.iter().cloned()).verifiers(pool.clone()).without_members()
 }
 
 /// Waits until a node's numbers say so, and gives them.
