@@ -571,6 +571,7 @@ fn lines_wait_for_a_position_log_that_cant_be_written_and_none_is_lost() {
         "--peer",
         &addr,
         "--exit-on-eof",
+        "--without-members",
     ];
     let mut two = start(&flags);
     wait_for(&two.err, "listening as");

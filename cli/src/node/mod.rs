@@ -65,6 +65,9 @@ pub(crate) struct Args {
     /// What this node says of itself to the other members, at most 512 bytes: `vouchsafe members` shows it
     #[arg(long, value_name = "TEXT", default_value = "")]
     meta: String,
+    /// Be no member: do not say that this node is here, and do not tell who else is
+    #[arg(long, conflicts_with = "meta")]
+    without_members: bool,
     /// With less free on the disk of --store nothing more is kept, as in 512MiB, 1GiB, or 0 for as much as the disk takes. Default: 1GiB
     #[arg(long, value_name = "SIZE", requires = "store", value_parser = size::parse)]
     leave_free: Option<u64>,
@@ -74,7 +77,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
-    let Args { start, topic: name, store, retention, leave_free, meta, exit_on_eof } = args;
+    let Args { start, topic: name, store, retention, leave_free, meta, without_members, exit_on_eof } = args;
+    let meta = (!without_members).then_some(meta);
     let start = start.check()?;
     // Checked before anything starts, so that a bad name is a usage error.
     let topic = retention.map_or_else(|| Topic::named(&name), |time| time.of(Topic::named(&name)));
@@ -104,12 +108,16 @@ async fn serve(
     start: Checked,
     topic: Topic,
     (store, leave_free): (Option<PathBuf>, Option<u64>),
-    meta: String,
+    meta: Option<String>,
     exit_on_eof: bool,
 ) -> Result<(), Failure> {
     // Before anybody can know that it runs: from here on it does not end without a goodbye.
     let leave = Leave::listen()?;
-    let builder = start.builder().await?.topic(topic.clone()).metadata(meta);
+    let builder = start.builder().await?.topic(topic.clone());
+    let builder = match meta {
+        Some(meta) => builder.metadata(meta),
+        None => builder.without_members(),
+    };
     let new_position_log = start.new_position_log();
     let builder = match &store {
         Some(folder) => builder.store(folder),
