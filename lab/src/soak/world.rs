@@ -203,7 +203,8 @@ impl Ground {
         };
         let switches = Arc::new(Switches::default());
         let [clock, disk, commits] = [(); 3].map(|()| Arc::clone(&switches));
-        let builder = Node::builder(key).clock(move || clock.unix_ms());
+        // (Its bounds of dials are those of a node that knows the peers it was given, and no others.)
+        let builder = Node::builder(key).without_members().clock(move || clock.unix_ms());
         let builder = match store {
             Some(folder) => builder.store(folder).before_commit(move || commits.before_record()),
             None => builder.position_log(position_log).before_record(move || disk.before_record()),
