@@ -105,7 +105,7 @@ impl Link {
     }
 
     /// Closes the link: what is queued on the control lane goes out first, for at most 1 s, and with the code of
-    /// [`Reason::Shutdown`] what is queued on the other lanes too. The first call counts, and [`LinkEvent::Closed`] follows.
+    /// [`Reason::Shutdown`] or [`Reason::Unneeded`] what is queued on the other lanes too. The first call counts, and [`LinkEvent::Closed`] follows.
     pub fn close(&self, code: u32, reason: &str) {
         // An error means that the link has already ended.
         let _ = self.close.send((code, Bytes::copy_from_slice(reason.as_bytes())));
@@ -114,6 +114,11 @@ impl Link {
     /// The current estimate of the round-trip time.
     pub fn rtt(&self) -> Duration {
         self.connection.rtt()
+    }
+
+    /// Datagrams that have come so far, whatever was in them.
+    pub(crate) fn datagrams(&self) -> u64 {
+        self.connection.stats().udp_rx.datagrams
     }
 }
 
@@ -140,7 +145,7 @@ impl Keeper {
         let why = match self.wait_for_end().await {
             End::Asked(code, reason) => {
                 self.readers.abort_all();
-                let all = code == Reason::Shutdown.code();
+                let all = [Reason::Shutdown, Reason::Unneeded].iter().any(|reason| code == reason.code());
                 self.flush(if all { Closing::AllLanes } else { Closing::ControlOnly }).await;
                 self.connection().close(VarInt::from_u32(code), &reason);
                 LinkClosed::ByUs

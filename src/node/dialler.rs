@@ -60,7 +60,7 @@ impl Actor {
                 Order::HangUp { link } => {
                     // One that has ended has its last event on its way.
                     if let Some(link) = self.links.get(&link) {
-                        link.close(Reason::Shutdown.code(), &Reason::Shutdown.to_string());
+                        link.close(Reason::Unneeded.code(), &Reason::Unneeded.to_string());
                     }
                 }
                 Order::Refused { peer, reason } => {
@@ -82,7 +82,7 @@ impl Actor {
                     self.on_link(link, connection);
                 } else {
                     // It was forgotten meanwhile.
-                    connection.close(Reason::Shutdown.code(), Reason::Shutdown.to_string().as_bytes());
+                    connection.close(Reason::Unneeded.code(), Reason::Unneeded.to_string().as_bytes());
                 }
             }
             Err(error) => {

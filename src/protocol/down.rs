@@ -56,7 +56,7 @@ impl fmt::Display for DownReason {
 /// A reason's words are for who is told; these are for who tells.
 const fn here(reason: Reason) -> &'static str {
     match reason {
-        Reason::Shutdown => "it is shutting down, or no longer needs the link",
+        Reason::Shutdown => "it is shutting down",
         Reason::Offence => "the peer sent bytes that no correct node sends",
         Reason::Banned => "the peer's key is banned for an earlier offence",
         Reason::NotAdmitted => "the peer's key is not on the allow-list",
@@ -66,6 +66,7 @@ const fn here(reason: Reason) -> &'static str {
         Reason::TooManyTopics => "the peer relays more topics than a link may have",
         Reason::OutOfOrder => "the peer's frames or streams were out of order",
         Reason::Stalled => "the link made no progress",
+        Reason::Unneeded => "it no longer needs the link",
     }
 }
 

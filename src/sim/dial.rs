@@ -166,7 +166,7 @@ impl Network {
             match node.dialling.next_order(now, &*node.machine) {
                 None => return,
                 Some(Order::Dial { addr, .. }) => self.knock(index, addr, true),
-                Some(Order::HangUp { link }) => self.close(index, link, Reason::Shutdown),
+                Some(Order::HangUp { link }) => self.close(index, link, Reason::Unneeded),
                 Some(Order::Refused { .. }) => {}
             }
         }

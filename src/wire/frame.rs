@@ -146,7 +146,7 @@ pub struct Goodbye {
 )]
 #[non_exhaustive]
 pub enum Reason {
-    /// The node is going down, or no longer needs the link.
+    /// The node is going down.
     #[error("the peer is shutting down")]
     Shutdown,
     /// What was sent convicts the link: see `Offence` on the side that closed.
@@ -176,10 +176,13 @@ pub enum Reason {
     /// Nothing was read for too long, or a frame was started and not finished.
     #[error("the link made no progress")]
     Stalled,
+    /// The node is well and no longer needs the link: it has others.
+    #[error("the peer no longer needs this link")]
+    Unneeded,
 }
 
 impl Reason {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Shutdown,
         Self::Offence,
         Self::Banned,
@@ -190,6 +193,7 @@ impl Reason {
         Self::TooManyTopics,
         Self::OutOfOrder,
         Self::Stalled,
+        Self::Unneeded,
     ];
 
     /// The number that stands for the reason on the wire.

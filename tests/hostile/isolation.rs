@@ -19,7 +19,7 @@ use crate::scene::{Member, NETWORK, builder, soon, until};
 /// Peers that answer every dial and every hello, read what comes, and never bring anything.
 struct SilentLiars {
     addrs: Vec<PeerAddr>,
-    /// How many links to them there were, and how many of these the other side has ended with [`Reason::Shutdown`].
+    /// How many links to them there were, and how many of these the other side has ended with [`Reason::Unneeded`].
     links: watch::Receiver<(usize, usize)>,
     tasks: JoinSet<()>,
 }
@@ -63,7 +63,7 @@ async fn stay_silent(mut peer: BarePeer, topic: TopicId, seen: watch::Sender<(us
             seen.send_modify(|(links, _)| *links += 1);
         }
     }
-    let dismissed = Reason::from_code(peer.closed().await.0) == Some(Reason::Shutdown);
+    let dismissed = Reason::from_code(peer.closed().await.0) == Some(Reason::Unneeded);
     seen.send_modify(|(_, ended)| *ended += usize::from(dismissed));
 }
 
