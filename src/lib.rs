@@ -156,14 +156,11 @@ pub use net::{BindError, GateConfig, TlsSetupError};
 #[doc(inline)]
 pub use protocol::keeping::{Damage, Frontier, Full};
 #[doc(inline)]
-pub use protocol::{
-    BudgetConfig, Config, ConfigError, DialConfig, LinkConfig, PublishConfig, PullConfig, TopicConfig,
-    ValidatorConfig,
-};
+pub use protocol::{Config, ConfigError};
 #[doc(inline)]
 pub use protocol::{
     DialError, DialState, DownReason, Event, ExplainError, Explanation, FailedWhy, Impairment, KeepError,
-    Member, MemberConfig, MemberEvent, MemberState, Offence, PublishError, StopReason, Validation,
+    Member, MemberEvent, MemberLink, MemberState, Offence, PublishError, StopReason, Validation,
 };
 #[doc(inline)]
 pub use rumor::{

@@ -22,6 +22,7 @@ use super::outside::Outside;
 use super::own_key::OwnKey;
 use super::place::Place;
 use super::port::Port;
+use super::quiet::{LOOK_EVERY, News, Silences};
 use super::reach::Reach;
 use super::recording::Recording;
 use super::requests::Requests;
@@ -44,8 +45,6 @@ pub(super) const TURN: usize = 256;
 const LINK_EVENTS: usize = 1024;
 /// How long a node takes to say that it leaves: the position log may have to be written before. (Guess.)
 const LEAVING: Duration = Duration::from_secs(2);
-/// How often round trips are read from the transport.
-const ROUND_TRIPS: Duration = Duration::from_secs(1);
 
 /// What an actor is made from.
 pub(super) struct Parts {
@@ -104,6 +103,7 @@ pub(super) struct Actor {
     pub(super) recording: Recording,
     /// The node is to end, and says until then that it leaves.
     leaves_by: Option<Instant>,
+    pub(super) silences: Silences,
     /// The engine's topology when the counts of links were last published.
     pub(super) topology: u64,
 }
@@ -144,6 +144,7 @@ impl Actor {
             convicted: Convicted::default(),
             recording: Recording::default(),
             leaves_by: None,
+            silences: Silences::new(Instant::now()),
             topology: 0,
         }
     }
@@ -162,8 +163,8 @@ impl Actor {
         let mut listening = listen(&self.parts.endpoint, &self.parts.inbox_in);
         let mut messages = Vec::with_capacity(TURN);
         let mut events = Vec::with_capacity(TURN);
-        let mut round_trips = interval(ROUND_TRIPS);
-        round_trips.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut goes_on = true;
         while goes_on {
             self.act();
@@ -185,7 +186,7 @@ impl Actor {
                 Some(notice) = self.notices.recv() => self.on_notice(notice),
                 () = self.keeper.wait() => self.on_kept(),
                 () = sleep_until(deadline.into()) => self.handle(Input::Tick),
-                _ = round_trips.tick() => self.round_trips(),
+                _ = looks.tick() => self.look_at_links(),
             }
         }
         listening.shutdown().await;
@@ -310,7 +311,21 @@ impl Actor {
         }
     }
 
-    fn round_trips(&mut self) {
+    /// Reads what the transport measures.
+    fn look_at_links(&mut self) {
+        let datagrams = self.links.iter().map(|(id, link)| (*id, link.datagrams()));
+        for (link, news) in self.silences.look(Instant::now(), datagrams) {
+            match news {
+                News::Silent(silence) => {
+                    self.handle(Input::Silent { link, silence });
+                    self.dialler.is_silent(link, silence);
+                }
+                News::Heard => {
+                    self.handle(Input::Heard { link });
+                    self.dialler.is_heard(link);
+                }
+            }
+        }
         let times: Vec<_> = self.links.iter().map(|(id, link)| (*id, link.rtt())).collect();
         for (link, rtt) in times {
             self.handle(Input::RoundTrip { link, rtt });

@@ -142,7 +142,7 @@ impl Builder {
     /// A folder in which the node keeps what topics say whose retention is longer than 90 s, and from when on its author may not have
     /// spoken. Made if it is not there. With it [`TopicHandle::publish`](crate::TopicHandle::publish) answers when the rumor is on the
     /// disk, and [`TopicHandle::replay`](crate::TopicHandle::replay) goes on after a restart. Without it the node keeps what fits
-    /// [`TopicConfig::bytes`](crate::TopicConfig::bytes), in memory. It is locked until the node has ended.
+    /// [`TopicConfig::bytes`](crate::protocol::TopicConfig::bytes), in memory. It is locked until the node has ended.
     ///
     /// It does the work of a [`position_log`](Self::position_log), which may stand beside it. Of both the later record holds.
     ///

@@ -38,6 +38,7 @@ mod own_key;
 mod place;
 mod port;
 mod published;
+mod quiet;
 mod reach;
 mod recording;
 mod replay;

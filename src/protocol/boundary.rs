@@ -79,6 +79,19 @@ pub enum Input {
         /// The time.
         rtt: Duration,
     },
+    /// The transport has heard nothing on a link for so long, not even what keeps it open. Tell it some times in a second, from 4 s on
+    /// or before. It is the driver's to leave out the time in which it did not look.
+    Silent {
+        /// The link.
+        link: LinkId,
+        /// For how long.
+        silence: Duration,
+    },
+    /// It has heard something again on a link of which it has told that.
+    Heard {
+        /// The link.
+        link: LinkId,
+    },
     /// The verdicts of a batch, in the order of its jobs.
     Verdicts {
         /// Which batch.

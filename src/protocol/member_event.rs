@@ -28,6 +28,11 @@ pub enum MemberEvent {
     Updated(PublicKey),
     /// It has begun another life.
     Restarted(PublicKey),
+    /// Over no link of this node's own anything comes from it, since 6 s or more, or the last ended badly. That changes no state: the
+    /// path may be cut, and others may hear it.
+    Unreachable(PublicKey),
+    /// It was unreachable, and a link of this node's own is heard.
+    Reachable(PublicKey),
     /// It has given no sign of life, and this node can't judge.
     Stale(PublicKey),
     /// It has failed.
@@ -50,6 +55,8 @@ impl MemberEvent {
             Self::Joined(key)
             | Self::Updated(key)
             | Self::Restarted(key)
+            | Self::Unreachable(key)
+            | Self::Reachable(key)
             | Self::Stale(key)
             | Self::Failed(key, _)
             | Self::Left(key)
@@ -67,6 +74,8 @@ impl fmt::Display for MemberEvent {
             Self::Joined(_) => write!(f, "{short} has joined"),
             Self::Updated(_) => write!(f, "{short} says something else of itself"),
             Self::Restarted(_) => write!(f, "{short} has restarted"),
+            Self::Unreachable(_) => write!(f, "{short} is silent on this node's own links"),
+            Self::Reachable(_) => write!(f, "{short} is heard again on a link of this node's own"),
             Self::Stale(_) => write!(f, "{short} gives no sign of life, and this node can't judge"),
             Self::Failed(_, FailedWhy::Lease) => {
                 write!(f, "{short} has failed: no sign of life for a whole lease")

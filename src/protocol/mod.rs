@@ -117,7 +117,7 @@ pub use impairment::Impairment;
 pub use limits::{LANE_CREDIT, MAX_LINKS, MAX_TOPICS, RELAY_FUTURE, RELAY_PAST};
 pub use links::outbox::FRAME_OVERHEAD;
 pub use member_event::{FailedWhy, MemberEvent};
-pub use members::{ExplainError, Explanation, Member, MemberSetup, MemberState};
+pub use members::{ExplainError, Explanation, Member, MemberLink, MemberSetup, MemberState};
 pub use publisher::UsedPositions;
 pub use refusal::{JoinRefusal, PublishError};
 pub use stats::{Counters, LinkStats, Stats, TopicStats};

@@ -27,6 +27,12 @@ impl Mono {
         Self(self.0.saturating_add(nanos(duration)))
     }
 
+    /// This much earlier, or the origin.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(duration)))
+    }
+
     /// How long after `earlier` this is, or zero if it is not.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {

@@ -21,11 +21,13 @@ impl Network {
             node.side = side(at);
         }
         self.cuts += 1;
+        self.cut_falls_silent();
         self.queue.plan(self.now + nanos(IDLE), 0, Happening::CutForLong { cut: self.cuts });
     }
 
     /// Ends a partition.
     pub fn heal(&mut self) {
+        self.cut_is_heard();
         self.nodes.iter_mut().for_each(|node| node.side = 0);
         self.cuts += 1;
         for (node, what) in std::mem::take(&mut self.lost) {
@@ -71,8 +73,9 @@ impl Network {
         this.written.clear();
         this.written_bytes = 0;
         this.orphans = this.shut_all();
-        for (peer, link) in &this.orphans {
-            self.queue.plan(idle, *peer, Happening::Down { link: *link, reason: None });
+        for (peer, link) in this.orphans.clone() {
+            self.queue.plan(idle, peer, Happening::Down { link, reason: None });
+            self.falls_silent(peer, link);
         }
         self.record.gone(node as NodeIndex, self.now);
     }

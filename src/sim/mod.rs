@@ -58,6 +58,7 @@ mod reading;
 mod record;
 mod run;
 mod scenario;
+mod silence;
 mod stir;
 mod storing;
 mod time;

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -48,6 +49,12 @@ pub(super) enum Happening {
     Grasp,
     /// A partition has lasted so long that links go down.
     CutForLong { cut: u64 },
+    /// It has lasted so long that what keeps links open is missed.
+    CutSilent { cut: u64, silence: Duration },
+    /// Nothing has come over a link for so long.
+    Silent { link: LinkId, silence: Duration },
+    /// Something has come over it again.
+    Heard { link: LinkId },
     /// A node that said goodbye is gone.
     Gone,
     /// Somebody leaves.
@@ -65,6 +72,8 @@ impl Happening {
             self,
             Self::Arrive { .. }
                 | Self::Down { .. }
+                | Self::Silent { .. }
+                | Self::Heard { .. }
                 | Self::Read { .. }
                 | Self::Room { .. }
                 | Self::Judged { .. }

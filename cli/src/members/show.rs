@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use vouchsafe::rumor::MemberRecord;
-use vouchsafe::{Explanation, FailedWhy, Member, MemberEvent, MemberState};
+use vouchsafe::{Explanation, FailedWhy, Member, MemberEvent, MemberLink, MemberState};
 
 use crate::text::{printable, time_of_day};
 
@@ -17,7 +17,7 @@ struct Json<'a> {
     since_ms: u64,
     boot_ms: u64,
     period_s: u64,
-    linked: bool,
+    link: &'a str,
     addresses: Vec<String>,
     metadata: String,
 }
@@ -35,11 +35,21 @@ const fn state(state: MemberState) -> &'static str {
     }
 }
 
+const fn link(link: MemberLink) -> &'static str {
+    match link {
+        MemberLink::Up => "up",
+        MemberLink::Quiet { .. } => "quiet",
+        _ => "none",
+    }
+}
+
 const fn name(event: &MemberEvent) -> &'static str {
     match event {
         MemberEvent::Joined(_) => "joined",
         MemberEvent::Updated(_) => "updated",
         MemberEvent::Restarted(_) => "restarted",
+        MemberEvent::Unreachable(_) => "unreachable",
+        MemberEvent::Reachable(_) => "reachable",
         MemberEvent::Stale(_) => "stale",
         MemberEvent::Failed(..) => "failed",
         MemberEvent::Left(_) => "left",
@@ -58,7 +68,7 @@ fn of<'a>(member: &Member, event: Option<&'a str>) -> Json<'a> {
         since_ms: member.since_ms,
         boot_ms: member.boot_ms,
         period_s: member.period.as_secs(),
-        linked: member.linked,
+        link: link(member.link),
         addresses: member.addresses.iter().map(ToString::to_string).collect(),
         metadata: printable(&member.metadata),
     }
@@ -88,16 +98,18 @@ pub(super) fn event(event: &MemberEvent) -> String {
 
 /// A table, a line for each member.
 pub(super) fn table<'a>(members: impl Iterator<Item = &'a Member>) -> String {
-    let mut out = String::from("KEY      STATE     SINCE         PERIOD  ADDRESS                METADATA\n");
+    let mut out =
+        String::from("KEY      STATE     LINK  SINCE         PERIOD  ADDRESS                METADATA\n");
     for member in members {
         let address = member.addresses.first().map(ToString::to_string).unwrap_or_else(|| "-".into());
         let metadata: String = printable(&member.metadata).chars().take(60).collect();
         // Writing to a string fails at nothing.
         let _ = writeln!(
             out,
-            "{} {:<9} {} {:>5} s  {address:<22} {metadata}",
+            "{} {:<9} {:<5} {} {:>5} s  {address:<22} {metadata}",
             member.key.short(),
             state(member.state),
+            link(member.link),
             time_of_day(member.since_ms),
             member.period.as_secs(),
         );

@@ -106,7 +106,7 @@ impl Choice {
         match errand {
             Errand::Slot(slot) => _ = self.dialled.remove(&slot),
             Errand::Challenge(_) => self.challenge = None,
-            Errand::Wanted | Errand::Feeler | Errand::Visit => {}
+            Errand::Wanted | Errand::Feeler | Errand::Visit | Errand::Afresh(_) => {}
         }
     }
 
@@ -136,7 +136,7 @@ impl<A: Clone + Ord> Dialler<A> {
         let peer = match errand {
             Errand::Slot(slot) => self.best(now, slot, None)?,
             Errand::Challenge(slot) => self.challenger(now, slot)?,
-            Errand::Feeler | Errand::Wanted | Errand::Visit => self.next_feeler(now)?,
+            Errand::Feeler | Errand::Wanted | Errand::Visit | Errand::Afresh(_) => self.next_feeler(now)?,
         };
         let refused = view.refuses(&peer);
         if refused == Some(Reason::Full) {
@@ -332,6 +332,7 @@ impl<A: Clone + Ord> Dialler<A> {
     /// Links that are to be dialled beyond those that are dialled already.
     pub(super) fn missing(&self) -> usize {
         let aside = self.feelers.under_way() + self.choice.dials_aside() + self.gone.dials_aside();
+        let aside = aside + self.afresh.dials_aside();
         let under_way = self.under_way.saturating_sub(aside);
         self.config.dialling.outbound.saturating_sub(self.chosen + under_way)
     }

@@ -27,6 +27,7 @@
 //! neither closed links nor refused ones, whoever made them, add a dial.
 
 mod addresses;
+mod afresh;
 mod candidate;
 mod choice;
 mod entries;
@@ -48,6 +49,7 @@ use super::{Config, LinkId, Mono};
 use crate::key::PublicKey;
 use crate::rumor::NetworkId;
 use crate::wire::Reason;
+use afresh::Afresh;
 pub use candidate::Origin;
 use candidate::{Candidate, Turn, is_aimed};
 use choice::Choice;
@@ -126,6 +128,7 @@ pub struct Dialler<A> {
     choice: Choice,
     rests: Rests<A>,
     gone: Gone,
+    afresh: Afresh,
     entries: Entries<A>,
     /// Until when no candidate is dialled, since the node itself has no place.
     full_until: Option<Mono>,
@@ -155,6 +158,7 @@ impl<A: Clone + Ord> Dialler<A> {
             choice: Choice::new(config.dialling.outbound, &mut random),
             rests: Rests::new(),
             gone: Gone::default(),
+            afresh: Afresh::default(),
             entries: Entries::new(),
             full_until: None,
             random,
@@ -301,7 +305,8 @@ impl<A: Clone + Ord> Dialler<A> {
         if self.under_way >= MAX_DIALS {
             return None;
         }
-        let wanted = self.dial_due(now, view).or_else(|| self.dial_candidate(now, view));
+        let wanted = self.dial_due(now, view).or_else(|| self.dial_afresh(now, view));
+        let wanted = wanted.or_else(|| self.dial_candidate(now, view));
         wanted.or_else(|| self.dial_gone(now, view))
     }
 
@@ -366,6 +371,7 @@ impl<A: Clone + Ord> Dialler<A> {
             .chain(self.next_choice())
             .chain(feels)
             .chain(gone)
+            .chain(self.afresh.next_deadline().filter(|_| self.under_way < MAX_DIALS))
             .chain(self.next_look_at_entries())
             .min()
     }

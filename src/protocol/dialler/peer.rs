@@ -8,7 +8,7 @@ use super::addresses::Addresses;
 use super::candidate::{Candidate, Origin, Turn};
 use super::{Ending, FIRST_PAUSE, LONGEST_PAUSE, STABLE};
 use crate::key::PublicKey;
-use crate::protocol::Mono;
+use crate::protocol::{LinkId, Mono};
 
 /// What a dialler is doing about a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +80,8 @@ pub(super) enum Errand {
     Feeler,
     /// It has failed as a member: to find out whether it is there.
     Visit,
+    /// Nothing comes over its link.
+    Afresh(LinkId),
 }
 
 /// How a dial failed.
@@ -290,7 +292,8 @@ impl<A: Clone + PartialEq> Peer<A> {
 
     /// Its turn has come, and it is dialled there.
     pub(super) fn begin(&mut self, errand: Errand, addr: A) {
-        debug_assert!(self.links == 0 && !self.is_under_way(), "one dial, and only where there is no link");
+        let may = self.links == 0 || matches!(errand, Errand::Afresh(_));
+        debug_assert!(may && !self.is_under_way(), "one dial, and only where there is no link that works");
         self.dial = Dial::UnderWay { addr, errand };
         self.fresh = false;
         self.dials += 1;

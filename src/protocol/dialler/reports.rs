@@ -12,12 +12,12 @@ use crate::protocol::{LinkId, Mono};
 impl<A: Clone + Ord> Dialler<A> {
     /// The dial of `peer` came to nothing. True if somebody should know: a link is wanted and there is none.
     pub fn failed(&mut self, now: Mono, peer: &PublicKey, how: Ending, why: &dyn fmt::Display) -> bool {
-        let Some((known, _)) = self.end_dial(peer) else { return false };
+        let Some((known, errand)) = self.end_dial(peer) else { return false };
         let for_itself = known.is_wanted() || known.is_gone();
         let found = known.is_found();
         let failed = known.dial_failed(how, why);
         let lacks_link = failed.lacks_link;
-        if found {
+        if found && !matches!(errand, Errand::Afresh(_)) {
             self.rest_after(now, peer, how, failed, for_itself);
         }
         self.wait(now, *peer);
@@ -50,7 +50,8 @@ impl<A: Clone + Ord> Dialler<A> {
     pub fn connected(&mut self, now: Mono, peer: &PublicKey, link: LinkId) -> bool {
         let Some((known, errand)) = self.end_dial(peer) else { return false };
         let (addr, first) = known.dial_connected();
-        let errand = if known.is_kept() { Errand::Wanted } else { errand };
+        let is_afresh = matches!(errand, Errand::Afresh(_));
+        let errand = if known.is_kept() && !is_afresh { Errand::Wanted } else { errand };
         if known.is_found() && first {
             self.rests.stranger_answered();
         }
@@ -61,10 +62,13 @@ impl<A: Clone + Ord> Dialler<A> {
             Errand::Feeler => Kind::Feeler,
             Errand::Challenge(_) => Kind::Challenger,
             Errand::Visit if self.missing() == 0 => Kind::Visit,
-            Errand::Wanted | Errand::Slot(_) | Errand::Visit => Kind::Chosen,
+            // The silent link has ended meanwhile, and another has its place.
+            Errand::Afresh(old) if !self.links.contains_key(&old) && self.missing() == 0 => Kind::Visit,
+            Errand::Wanted | Errand::Slot(_) | Errand::Visit | Errand::Afresh(_) => Kind::Chosen,
         };
         let slot = match errand {
             Errand::Slot(slot) => Some(slot),
+            Errand::Afresh(old) => self.takes_place_of(old),
             _ => self.free_slot().filter(|_| kind == Kind::Chosen),
         };
         self.links.insert(link, Linked { peer: *peer, addr, kind, slot });
@@ -115,6 +119,7 @@ impl<A: Clone + Ord> Dialler<A> {
         self.feelers.ended(link);
         self.goodbyes.remove(&link);
         self.gone.link_ended(link);
+        self.afresh.link_ended(link);
         self.choice.link_ended(link);
         let lost = how == Ending::Silent && live_for.is_some_and(|lived| lived >= STABLE);
         let is_missed = lost && kind == Kind::Chosen && self.missed() < self.config.dialling.outbound;
@@ -160,6 +165,7 @@ impl<A: Clone + Ord> Dialler<A> {
         match errand {
             Errand::Feeler => self.feelers.dial_over(),
             Errand::Visit => self.gone.dial_over(),
+            Errand::Afresh(_) => self.afresh.dial_over(),
             Errand::Wanted | Errand::Slot(_) | Errand::Challenge(_) => self.choice.dial_over(errand),
         }
     }

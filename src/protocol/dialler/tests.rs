@@ -8,6 +8,7 @@ use super::super::failpoint::Failpoint;
 use super::super::limits::{MAX_ADDRESSES, MAX_DIALS, MAX_KEPT, MAX_SUGGESTED};
 use super::*;
 
+mod afresh;
 mod choice;
 
 const OWN: PublicKey = PublicKey::from_bytes([0; 32]);
@@ -37,6 +38,8 @@ struct Sight {
     proven: BTreeSet<LinkId>,
     /// Links on which the peer does not say hello.
     mute: BTreeSet<LinkId>,
+    /// Links over which nothing comes.
+    silent: BTreeSet<LinkId>,
     heard_at: Option<Mono>,
 }
 
@@ -104,10 +107,9 @@ impl World {
             match order {
                 Order::Dial { peer, addr } => {
                     assert_eq!(self.dials.insert(peer, addr), None, "a second dial of one peer");
-                    assert!(
-                        !self.links.values().any(|linked| *linked == peer),
-                        "a dial of one that is linked"
-                    );
+                    let works =
+                        |(link, linked): (&_, &_)| *linked == peer && !self.sight.silent.contains(link);
+                    assert!(!self.links.iter().any(works), "a dial of one that is linked");
                     self.begun.push((self.now, peer, addr));
                 }
                 Order::HangUp { link } => {
@@ -235,6 +237,8 @@ impl<A: Clone + Ord> Dialler<A> {
         assert_eq!(challenges, self.choice.dials_aside());
         let visits = errands.iter().filter(|errand| **errand == Errand::Visit).count();
         assert_eq!(visits, self.gone.dials_aside());
+        let afresh = errands.iter().filter(|errand| matches!(errand, Errand::Afresh(_))).count();
+        assert_eq!(afresh, self.afresh.dials_aside());
         let slots: Vec<_> = self.links.values().filter_map(|linked| linked.slot).collect();
         let mut taken = BTreeSet::from_iter(slots.iter().copied());
         assert_eq!(taken.len(), slots.len(), "a slot is one link's");

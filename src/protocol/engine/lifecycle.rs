@@ -279,7 +279,6 @@ impl Engine {
             self.drop_work(id, &work);
         }
         self.asks_link_no_more(link.slot());
-        self.members_lose(link.slot());
         self.wants.forget_starved(link.slot());
         if link.wanted_from() > 0 {
             for wanted in self.wants.of_link(link.slot()) {
@@ -294,6 +293,7 @@ impl Engine {
         let peer = link.peer();
         let why = link.closed_for().map_or(why, DownReason::ClosedHere);
         self.use_again(&peer);
+        self.members_lose(&link, &why);
         self.suspect_other_process(&peer, &why, link.was_live());
         if link.was_live() && !self.links.of_peer(&peer).any(|other| other.was_live()) {
             self.event(Event::PeerDown { peer, why });

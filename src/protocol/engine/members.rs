@@ -8,12 +8,12 @@ use bytes::Bytes;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::engine::Engine;
 use crate::protocol::keeping::{Found, Head, KeepOptions, Query, StoreJob, StoreTrouble};
-use crate::protocol::links::Sender;
+use crate::protocol::links::{Link, Sender};
 use crate::protocol::linkset::Slot;
 use crate::protocol::members::{Explanation, Member, MemberSetup, Members};
 use crate::protocol::publisher::Request;
 use crate::protocol::repair::Purpose;
-use crate::protocol::{Action, Impairment, PublishId};
+use crate::protocol::{Action, DownReason, Impairment, PublishId};
 use crate::rumor::{Bundle, TopicId, members_topic};
 use crate::wire::Frame;
 
@@ -43,19 +43,19 @@ impl Engine {
     #[must_use]
     pub fn members(&self) -> Vec<Member> {
         let members = self.members.as_ref();
-        members.map(|members| members.list(&self.links, &self.cx.config)).unwrap_or_default()
+        members.map(|members| members.list(&self.links, &self.cx.config, self.cx.now)).unwrap_or_default()
     }
 
     /// One member, if it is known.
     #[must_use]
     pub fn member(&self, key: &PublicKey) -> Option<Member> {
-        self.members.as_ref()?.one(key, &self.links, &self.cx.config)
+        self.members.as_ref()?.one(key, &self.links, &self.cx.config, self.cx.now)
     }
 
     /// What is behind what is shown of a member, if it is known.
     #[must_use]
     pub fn explain(&self, key: &PublicKey) -> Option<Explanation> {
-        self.members.as_ref()?.explain(key, &self.links, &self.cx.config)
+        self.members.as_ref()?.explain(key, &self.links, &self.cx.config, self.cx.now)
     }
 
     /// Members that are here, this node among them: alive, or stale.
@@ -151,11 +151,23 @@ impl Engine {
         if link.is_in_use() && link.relays(&members.topic()) {
             members.link_up(&self.cx, slot);
         }
+        let peer = link.peer();
+        self.links_of_member_changed(&peer);
     }
 
-    pub(super) fn members_lose(&mut self, slot: Slot) {
+    /// What links there are to a node has changed, or whether they are quiet.
+    pub(super) fn links_of_member_changed(&mut self, peer: &PublicKey) {
         if let Some(members) = &mut self.members {
-            members.link_down(slot);
+            members.looks_at_links(&mut self.cx, &self.links, peer);
+        }
+    }
+
+    /// A link is gone from the table.
+    pub(super) fn members_lose(&mut self, lost: &Link, why: &DownReason) {
+        let Some(members) = &mut self.members else { return };
+        members.link_down(lost.slot());
+        if lost.was_live() {
+            members.loses_link(&mut self.cx, &self.links, lost, why);
         }
     }
 

@@ -22,6 +22,7 @@ mod places;
 mod presence;
 mod publishing;
 mod pulls;
+mod quiet;
 mod reading;
 mod records;
 mod repair;
@@ -185,6 +186,8 @@ impl Engine {
                     link.is_measured(rtt);
                 }
             }
+            Input::Silent { link, silence } => self.on_silent(link, silence),
+            Input::Heard { link } => self.on_heard(link),
             Input::Verdicts { batch, verdicts } => self.on_verdicts(batch, &verdicts),
             Input::Validated { question, verdict } => self.on_validated(question, verdict),
             Input::Publish { topic, body, publish_id, kept } => {

@@ -3,6 +3,7 @@
 mod bills;
 mod greeting;
 mod pauses;
+mod quiet;
 mod wanted;
 
 pub(in crate::protocol) use greeting::Greeting;
@@ -61,6 +62,8 @@ pub(in crate::protocol) struct Link {
     clock: PeerClock,
     /// What else that said.
     said: Greeting,
+    /// Since when no datagram has come over it, if that is long.
+    quiet_since: Option<Mono>,
     budget: Budget,
     /// Of its system lane.
     system: Budget,
@@ -115,6 +118,7 @@ impl Link {
             kept: Vec::new(),
             clock: PeerClock::default(),
             said: Greeting::default(),
+            quiet_since: None,
             budget: Budget::new(config),
             system: Budget::of_system(),
             newcomers: Allowance::new(),

@@ -37,8 +37,10 @@ pub(super) struct Fitness {
 /// What the links and the table are like.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Around {
-    /// Live links.
+    /// Live links over which something comes.
     pub(super) links: usize,
+    /// Live links over which nothing comes.
+    pub(super) quiet: usize,
     /// How many of them are not read.
     pub(super) deaf: usize,
     /// Other members that are here.
@@ -81,7 +83,9 @@ impl Fitness {
         } else {
             self.alone = None;
         }
-        let cut = self.alone.is_some_and(|since| now.since(since) >= AWAY) && around.here >= ALONE_AMONG;
+        // Links that are quiet have been so for as long.
+        let alone = self.alone.is_some_and(|since| around.quiet > 0 || now.since(since) >= AWAY);
+        let cut = alone && around.here >= ALONE_AMONG;
         let unheard = now.since(self.heard) >= around.period.saturating_mul(3) / 2;
         let silent = unheard && around.here >= SILENT_AMONG;
         let isolated = cut || silent;
@@ -115,7 +119,7 @@ mod tests {
     use super::*;
 
     const AROUND: Around =
-        Around { links: 12, deaf: 0, here: 20, diallable: 20, period: Duration::from_secs(5) };
+        Around { links: 12, quiet: 0, deaf: 0, here: 20, diallable: 20, period: Duration::from_secs(5) };
 
     fn at(seconds: u64) -> Mono {
         Mono::from_nanos(seconds * 1_000_000_000)
@@ -154,6 +158,11 @@ mod tests {
         assert!(!fitness.look(alone(3), at(60)) && fitness.may_judge(at(60)), "three can't tell");
         assert!(fitness.look(alone(4), at(61)) && !fitness.may_judge(at(61)));
         assert!(!fitness.look(alone(4), at(62)));
+        // Links that are all quiet were so for long enough already.
+        let mut fitness = Fitness::new(at(0));
+        fitness.hears(at(50));
+        assert!(!fitness.look(AROUND, at(50)));
+        assert!(fitness.look(Around { links: 0, quiet: 12, ..AROUND }, at(51)) && !fitness.may_judge(at(51)));
         // Links that say nothing new are no better.
         let mut fitness = Fitness::new(at(0));
         fitness.hears(at(0));

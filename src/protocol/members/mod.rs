@@ -21,6 +21,7 @@ mod life;
 mod own;
 mod period;
 mod pulses;
+mod reach;
 mod spread;
 mod table;
 #[cfg(test)]
@@ -42,10 +43,11 @@ use self::fitness::Fitness;
 pub use self::life::MemberState;
 use self::own::Own;
 use self::pulses::Pulses;
+use self::reach::Reach;
 use self::spread::Spread;
 use self::table::Table;
 use self::told::Told;
-pub use self::view::Member;
+pub use self::view::{Member, MemberLink};
 use crate::key::PublicKey;
 use crate::protocol::context::Cx;
 use crate::protocol::{Mono, Now};
@@ -91,6 +93,7 @@ pub(in crate::protocol) struct Members {
     answers: Answers,
     fitness: Fitness,
     told: Told,
+    reach: Reach,
     /// When lives are looked at: each member once.
     due: BTreeSet<(Mono, PublicKey)>,
     next_cycle: Mono,
@@ -121,6 +124,7 @@ impl Members {
             answers: Answers::default(),
             fitness: Fitness::new(now),
             told: Told::default(),
+            reach: Reach::default(),
             due: BTreeSet::new(),
             next_cycle: now,
             next_pull: now,
@@ -208,6 +212,7 @@ impl Members {
         self.asks.wants_no_more(key);
         self.spread.forget(key);
         self.told.forget(key);
+        self.reach.forget(key);
     }
 
     fn period_of(&self, cx: &Cx, key: &PublicKey) -> Duration {
@@ -219,6 +224,7 @@ impl Members {
     pub(in crate::protocol) fn check(&self, recount: &mut crate::protocol::check::Recount) {
         self.table.check(recount);
         self.pulses.check(recount);
+        self.reach.check(recount, |key| self.table.get(key).is_some_and(|entry| entry.state().is_here()));
         let due =
             self.table.iter().filter_map(|entry| Some((entry.due()?, entry.key()))).collect::<BTreeSet<_>>();
         recount.holds(due == self.due, "a member's life is looked at when it is not due, or never");

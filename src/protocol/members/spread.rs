@@ -36,6 +36,8 @@ pub(super) struct Spread {
 /// The links that a pulse may go to.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Targets {
+    /// Links over which nothing comes.
+    pub(super) quiet: usize,
     /// Those that this node dialled.
     pub(super) chosen: Vec<Slot>,
     /// All.

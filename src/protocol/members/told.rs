@@ -11,18 +11,41 @@ use crate::protocol::member_event::MemberEvent;
 /// The shortest time between two events of a member.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// See the [module](self). It has two entries for each member, at most.
+/// What an event is about. One kind takes no place of another, nor delays it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum About {
+    /// What becomes of a member.
+    Life,
+    /// This node's own links to it.
+    Links,
+    /// Two processes have its key.
+    Key,
+}
+
+impl About {
+    const ALL: [Self; 3] = [Self::Life, Self::Links, Self::Key];
+
+    const fn of(event: &MemberEvent) -> Self {
+        match event {
+            MemberEvent::DuplicateIdentity(_) => Self::Key,
+            MemberEvent::Unreachable(_) | MemberEvent::Reachable(_) => Self::Links,
+            _ => Self::Life,
+        }
+    }
+}
+
+/// See the [module](self). It has three entries for each member, at most.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    /// By member, and whether it is of two processes with one key: that takes no place of what becomes of it.
-    last: BTreeMap<(PublicKey, bool), (Mono, Option<MemberEvent>)>,
+    /// By member and what it is about.
+    last: BTreeMap<(PublicKey, About), (Mono, Option<MemberEvent>)>,
 }
 
 impl Told {
     /// Something has happened. Gives it back if it is told now.
     pub(super) fn happens(&mut self, event: MemberEvent, now: Mono) -> Option<MemberEvent> {
         let Some(key) = event.member() else { return Some(event) };
-        let key = (*key, matches!(event, MemberEvent::DuplicateIdentity(_)));
+        let key = (*key, About::of(&event));
         match self.last.get_mut(&key) {
             Some((at, waits)) if now.since(*at) < EVERY => {
                 *waits = Some(event);
@@ -37,7 +60,7 @@ impl Told {
 
     /// Nobody is remembered any more; what waits to be told of it is told no more.
     pub(super) fn forget(&mut self, key: &PublicKey) {
-        [false, true].iter().for_each(|double| _ = self.last.remove(&(*key, *double)));
+        About::ALL.iter().for_each(|about| _ = self.last.remove(&(*key, *about)));
     }
 
     /// What has waited for long enough.

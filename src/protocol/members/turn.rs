@@ -47,6 +47,7 @@ impl Members {
         for link in links.iter().filter(|link| link.is_in_use() && link.relays(&self.topic)) {
             targets.all.push(link.slot());
             targets.deaf += usize::from(link.is_paused_on(Lane::System));
+            targets.quiet += usize::from(link.quiet_since().is_some());
             if link.is_dialled() {
                 targets.chosen.push(link.slot());
             }
@@ -113,7 +114,8 @@ impl Members {
             .filter(|entry| entry.beacon().is_some_and(|beacon| !beacon.addresses.is_empty()))
             .count();
         let around = Around {
-            links: targets.all.len(),
+            links: targets.all.len().saturating_sub(targets.quiet),
+            quiet: targets.quiet,
             deaf: targets.deaf,
             here: others().count(),
             diallable,
@@ -122,6 +124,7 @@ impl Members {
         if self.fitness.look(around, now) {
             self.tell(cx, MemberEvent::Isolated);
         }
+        self.reach.expire(now);
         for event in self.told.takes_due(now) {
             cx.actions.push_back(Action::Member(event));
         }
@@ -163,7 +166,10 @@ impl Members {
             }
             if looked.changed {
                 match self.table.get(&key).map(|entry| entry.state()) {
-                    Some(MemberState::Failed(why)) => self.tell(cx, MemberEvent::Failed(key, why)),
+                    Some(MemberState::Failed(why)) => {
+                        self.reach.forget(&key);
+                        self.tell(cx, MemberEvent::Failed(key, why));
+                    }
                     _ => self.tell(cx, MemberEvent::Stale(key)),
                 }
             }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::life::MemberState;
 use super::{Explanation, Members, table};
 use crate::key::PublicKey;
-use crate::protocol::Config;
 use crate::protocol::links::{Link, Links};
+use crate::protocol::{Config, Mono, Now};
 
 /// A member as this node shows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,21 +29,43 @@ pub struct Member {
     pub boot_ms: u64,
     /// How often it gives a sign of life, as this node counts it.
     pub period: Duration,
-    /// Whether a link to it is up.
-    pub linked: bool,
+    /// What this node's own links tell of it.
+    pub link: MemberLink,
+}
+
+/// What a node's own links tell of a member. That is no word about its state.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum MemberLink {
+    /// There is none.
+    None,
+    /// One is up, and something comes over it.
+    Up,
+    /// Over those that are up nothing comes, or the last has ended badly within a minute.
+    Quiet {
+        /// Since when nothing has come, Unix milliseconds by this node's clock.
+        since_ms: u64,
+    },
 }
 
 impl Members {
     /// All members that it knows.
-    pub(in crate::protocol) fn list(&self, links: &Links, config: &Config) -> Vec<Member> {
+    pub(in crate::protocol) fn list(&self, links: &Links, config: &Config, now: Now) -> Vec<Member> {
         let would_state = self.would_state(config.members.renewals_per_s);
-        self.table.iter().map(|entry| self.shown(entry, would_state, links)).collect()
+        self.table.iter().map(|entry| self.shown(entry, would_state, links, now)).collect()
     }
 
     /// One of them.
-    pub(in crate::protocol) fn one(&self, key: &PublicKey, links: &Links, config: &Config) -> Option<Member> {
+    pub(in crate::protocol) fn one(
+        &self,
+        key: &PublicKey,
+        links: &Links,
+        config: &Config,
+        now: Now,
+    ) -> Option<Member> {
         let would_state = self.would_state(config.members.renewals_per_s);
-        self.table.get(key).map(|entry| self.shown(entry, would_state, links))
+        self.table.get(key).map(|entry| self.shown(entry, would_state, links, now))
     }
 
     /// What is behind what is shown of one of them.
@@ -52,14 +74,15 @@ impl Members {
         key: &PublicKey,
         links: &Links,
         config: &Config,
+        now: Now,
     ) -> Option<Explanation> {
-        let (member, entry) = (self.one(key, links, config)?, self.table.get(key)?);
+        let (member, entry) = (self.one(key, links, config, now)?, self.table.get(key)?);
         let pulse = entry.chain().filter(|chain| chain.known.index > 0);
         let pulse = pulse.map(|chain| (chain.terms, chain.known));
         Some(Explanation { member, record: Arc::clone(entry.bundle()), pulse })
     }
 
-    fn shown(&self, entry: &table::Entry, would_state: u16, links: &Links) -> Member {
+    fn shown(&self, entry: &table::Entry, would_state: u16, links: &Links, now: Now) -> Member {
         let beacon = entry.beacon();
         Member {
             key: entry.key(),
@@ -69,7 +92,16 @@ impl Members {
             since_ms: entry.life().since_ms(),
             boot_ms: entry.boot_ms(),
             period: entry.period(would_state),
-            linked: links.of_peer(&entry.key()).any(Link::is_in_use),
+            link: self.link(&entry.key(), links, now),
+        }
+    }
+
+    fn link(&self, key: &PublicKey, links: &Links, now: Now) -> MemberLink {
+        let ago = |since: Mono| u64::try_from(now.mono.since(since).as_millis()).unwrap_or(u64::MAX);
+        match self.reach.lost_since(key) {
+            Some(since) => MemberLink::Quiet { since_ms: now.unix_ms.saturating_sub(ago(since)) },
+            None if links.of_peer(key).any(Link::is_in_use) => MemberLink::Up,
+            None => MemberLink::None,
         }
     }
 }

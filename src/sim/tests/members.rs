@@ -1,7 +1,7 @@
 //! Members in networks: who is here is known to all, and nobody's word changes what is shown of another.
 
 use super::*;
-use crate::protocol::{MemberEvent, MemberState};
+use crate::protocol::{MemberEvent, MemberLink, MemberState};
 
 fn members(nodes: usize) -> Scenario {
     Scenario { nodes, links: 6, members: true, ..Scenario::default() }
@@ -168,4 +168,42 @@ fn who_was_cut_off_says_stale_and_not_failed() {
     network.heal();
     pass(&mut network, Duration::from_secs(150));
     assert_eq!((by(&network), shown(&network, MemberState::Alive)), (0, (20, 20)));
+}
+
+/// A crash is known at once at the nodes that had a link, and nowhere else; no state changes for it.
+#[test]
+fn own_links_tell_in_six_seconds_and_change_no_state() {
+    let mut network = Network::new(members(20));
+    pass(&mut network, Duration::from_secs(20));
+    let (gone, key) = (5, network.key_of(5).unwrap());
+    let linked: Vec<_> =
+        (0..20).filter(|node| network.links(*node).iter().any(|(peer, _)| *peer == gone)).collect();
+    let crashed = network.elapsed();
+    network.crash(gone);
+    pass(&mut network, millis(8_500));
+    let unreachable: std::collections::BTreeMap<_, _> = network
+        .member_news()
+        .iter()
+        .filter(|news| news.event == MemberEvent::Unreachable(key))
+        .map(|news| (news.node, news.at - crashed))
+        .collect();
+    assert_eq!(unreachable.keys().copied().collect::<Vec<_>>(), linked);
+    assert!(unreachable.values().all(|after| *after <= millis(6_500)), "{unreachable:?}");
+    for node in honest(&network).into_iter().filter(|node| *node != gone) {
+        let member = &network.members(node)[&key];
+        assert_eq!(member.state, MemberState::Alive);
+        assert_eq!(matches!(member.link, MemberLink::Quiet { .. }), linked.contains(&node));
+    }
+    // It comes back within its lease: nobody had thought otherwise.
+    network.restart(gone, true);
+    pass(&mut network, Duration::from_secs(60));
+    assert_eq!(failed(&network), []);
+    let reachable = |node: &usize| {
+        let is = |news: &MemberNews| news.node == *node && news.event == MemberEvent::Reachable(key);
+        network.member_news().iter().any(is)
+    };
+    assert!(linked.iter().any(reachable));
+    for node in honest(&network) {
+        assert!(!matches!(network.members(node)[&key].link, MemberLink::Quiet { .. }));
+    }
 }

@@ -15,7 +15,7 @@ use crate::wire::{KeyPrefix, MAX_PULSES, MAX_RECORDS_ASKED, MembersAsk, Pulse, P
 
 fn targets(chosen: &[u8], all: &[u8]) -> Targets {
     let slots = |slots: &[u8]| slots.iter().map(|slot| Slot(*slot)).collect();
-    Targets { chosen: slots(chosen), all: slots(all), deaf: 0 }
+    Targets { chosen: slots(chosen), all: slots(all), quiet: 0, deaf: 0 }
 }
 
 /// So many members, of whom a pulse is known and who are alive.

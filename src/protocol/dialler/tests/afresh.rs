@@ -1,0 +1,80 @@
+//! Links of the node's own choice over which nothing comes.
+
+use super::*;
+
+const SILENCE: Duration = Duration::from_secs(4);
+
+/// A node with so many links of its own choice.
+fn linked(links: u16) -> World {
+    let mut config = wanting(usize::from(links));
+    (config.dialling.feelers, config.expected_nodes) = (0, 1);
+    let mut world = World::with(&config);
+    world.suggest((0..links).map(key), Origin::Told);
+    world.connect_all();
+    assert_eq!(world.links.len(), usize::from(links));
+    world
+}
+
+fn fall_silent(world: &mut World) -> Vec<LinkId> {
+    let all: Vec<_> = world.links.keys().copied().collect();
+    world.sight.silent.extend(&all);
+    all.iter().for_each(|link| world.dialler.is_silent(*link, SILENCE));
+    world.poll();
+    all
+}
+
+#[test]
+fn peers_of_silent_links_are_dialled_afresh_two_at_a_time_and_their_links_have_the_place() {
+    let mut world = linked(6);
+    let begun = world.begun.len();
+    let old = fall_silent(&mut world);
+    assert_eq!(world.dials.len(), 2, "the first two tell whether the path is back");
+    world.connect_all();
+    assert_eq!((world.begun.len() - begun, world.links.len()), (6, 12), "then the rest");
+    // The engine closes the lesser of two links to a peer: none is missed.
+    old.iter().for_each(|link| world.down(*link, Some(60)));
+    world.pass_awake(Duration::from_secs(60));
+    assert_eq!((world.links.len(), world.begun.len() - begun, world.hung_up.len()), (6, 6, 0));
+}
+
+#[test]
+fn a_peer_that_stays_silent_is_dialled_again_every_ten_seconds_and_none_that_is_heard() {
+    let mut world = linked(1);
+    let begun = world.begun.len();
+    let link = fall_silent(&mut world)[0];
+    for again in 1..4 {
+        assert_eq!(world.begun.len() - begun, again);
+        world.fail_in_silence(key(0));
+        world.pass_awake(Duration::from_secs(9));
+        assert_eq!(world.begun.len() - begun, again, "not before");
+        world.pass_awake(Duration::from_secs(1));
+    }
+    world.fail_in_silence(key(0));
+    world.dialler.is_heard(link);
+    world.pass_awake(Duration::from_secs(60));
+    assert_eq!((world.begun.len() - begun, world.links.len()), (4, 1));
+    // A short silence is none.
+    world.dialler.is_silent(link, SILENCE - Duration::from_millis(1));
+    world.pass_awake(Duration::from_secs(60));
+    assert_eq!(world.begun.len() - begun, 4);
+}
+
+#[test]
+fn a_link_that_ends_while_its_peer_is_dialled_afresh_is_followed_by_that_dial() {
+    let mut world = linked(1);
+    let link = fall_silent(&mut world)[0];
+    world.ends(link, Some(60), Ending::Silent);
+    assert_eq!(world.dials.len(), 1, "one dial a peer");
+    world.connect_all();
+    world.pass_awake(Duration::from_secs(60));
+    assert_eq!((world.links.len(), world.dials.len()), (1, 0));
+}
+
+#[test]
+fn who_dialled_us_dials_afresh_itself() {
+    let mut world = linked(1);
+    let inbound = world.inbound(key(7));
+    world.dialler.is_silent(inbound, SILENCE);
+    world.pass_awake(Duration::from_secs(60));
+    assert_eq!(world.dials.len(), 0);
+}
