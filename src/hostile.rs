@@ -32,7 +32,7 @@ use tokio::task::JoinSet;
 use crate::adversary::{Impostor, Liar, Plot, Step};
 use crate::key::{PublicKey, SecretKey};
 use crate::net::{BareError, BarePeer};
-use crate::protocol::{DownReason, LinkId, Mono, Now};
+use crate::protocol::{DownReason, LinkId, MemberSetup, Mono, Now};
 use crate::rumor::RuleSet;
 use crate::wire::{Lane, Reason};
 
@@ -77,6 +77,7 @@ pub struct HostilePeer {
     haste: u32,
     seed: u64,
     socket: Option<quinn::Endpoint>,
+    says: Option<MemberSetup>,
 }
 
 impl HostilePeer {
@@ -84,7 +85,7 @@ impl HostilePeer {
     pub fn new(liar: Liar, key: SecretKey, rules: RuleSet) -> Self {
         let seed =
             key.public().as_bytes().iter().fold(0u64, |seed, byte| seed.rotate_left(7) ^ u64::from(*byte));
-        Self { liar, key, rules: Arc::new(rules), victim: None, haste: 1, seed, socket: None }
+        Self { liar, key, rules: Arc::new(rules), victim: None, haste: 1, seed, socket: None, says: None }
     }
 
     /// Whom it is after, if it lies about somebody. Without this, its first target.
@@ -108,13 +109,24 @@ impl HostilePeer {
         self
     }
 
+    /// It is a member of the network, too, and says this of itself. Without this it is none.
+    #[must_use]
+    pub fn as_member(mut self, says: MemberSetup) -> Self {
+        self.says = Some(says);
+        self
+    }
+
     /// Dials all targets and lies to them, until its last link has ended. Whoever drops this ends them.
     pub async fn run(self, targets: &[Target], mut seen: impl FnMut(Seen)) {
         let origin = Instant::now();
         let everybody: Vec<_> = targets.iter().map(|target| target.key).collect();
         let Some(victim) = self.victim.or(everybody.first().copied()) else { return };
         let plot = Plot { rules: Arc::clone(&self.rules), victim, everybody: everybody.into() };
-        let impostor = Impostor::new(&self.liar, self.key.clone(), plot, now(origin), self.seed);
+        let (key, now, seed) = (self.key.clone(), now(origin), self.seed);
+        let impostor = match self.says.clone() {
+            Some(says) => Impostor::member(&self.liar, key, plot, now, seed, says),
+            None => Impostor::new(&self.liar, key, plot, now, seed),
+        };
         let (events_in, events) = mpsc::channel(INBOX);
         let mut stage = Stage {
             targets,

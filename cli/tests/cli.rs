@@ -453,7 +453,7 @@ fn a_key_that_another_node_speaks_under_is_not_used_twice() {
 fn a_small_demo_keeps_its_promises() {
     let folder = tempfile::tempdir().unwrap();
     let (out, text) = path(&folder, "pictures/of/it");
-    let flags = ["--nodes", "6", "--liars", "5", "--fanout", "3", "--rumors", "12", "--json", "--out", &text];
+    let flags = ["--nodes", "6", "--liars", "6", "--fanout", "3", "--rumors", "12", "--json", "--out", &text];
     let output = run(&[&["demo"], flags.as_slice()].concat());
     assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
     assert_eq!(stdout(&output).lines().count(), 1);
@@ -466,9 +466,12 @@ fn a_small_demo_keeps_its_promises() {
             "convicted",
             "copies_per_delivery",
             "coverage",
+            "fakes",
             "false_bans",
+            "false_failures",
             "hops_max",
             "liars",
+            "members",
             "nodes",
             "offences",
             "p50_ms",
@@ -476,9 +479,10 @@ fn a_small_demo_keeps_its_promises() {
             "rumors"
         ]
     );
-    for (name, value) in [("nodes", 6), ("liars", 5), ("rumors", 12), ("convicted", 2), ("false_bans", 0)] {
+    for (name, value) in [("nodes", 6), ("liars", 6), ("rumors", 12), ("convicted", 2), ("members", 6)] {
         assert_eq!(figures[name], value, "{name}");
     }
+    assert_eq!((&figures["false_bans"], &figures["false_failures"]), (&0.into(), &0.into()));
     assert_eq!(figures["coverage"], 1.0);
     // Three links of the forger and three of the malformer.
     assert_eq!(figures["offences"], 6);

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use super::{Acquaintance, Actor, Liar, Outgoing, Plot};
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::{
-    Action, Config, DownReason, Engine, FRAME_OVERHEAD, Input, LinkId, Mono, Now, Setup, UsedPositions,
-    Validation,
+    Action, Config, DownReason, Engine, FRAME_OVERHEAD, Input, LinkId, MemberSetup, Mono, Now, Setup,
+    UsedPositions, Validation,
 };
 use crate::rumor::SignedHeader;
 use crate::store::{MemoryStore, Store as _, serve};
@@ -57,8 +57,24 @@ pub struct Impostor {
 }
 
 impl Impostor {
-    /// A hostile peer whose node key and author key are `key`, in the topic of the plot and without links.
+    /// A hostile peer whose node key and author key are `key`, in the topic of the plot and without links. It is no member.
     pub fn new(liar: &Liar, key: SecretKey, plot: Plot, now: Now, seed: u64) -> Self {
+        Self::build(liar, key, plot, now, seed, None)
+    }
+
+    /// The same, and a member of its network, which says this of itself.
+    pub fn member(liar: &Liar, key: SecretKey, plot: Plot, now: Now, seed: u64, says: MemberSetup) -> Self {
+        Self::build(liar, key, plot, now, seed, Some(says))
+    }
+
+    fn build(
+        liar: &Liar,
+        key: SecretKey,
+        plot: Plot,
+        now: Now,
+        seed: u64,
+        says: Option<MemberSetup>,
+    ) -> Self {
         let rules = plot.rules.clone();
         let mut bytes = [0x3c; 32];
         bytes.iter_mut().zip(seed.to_le_bytes()).for_each(|(byte, of_seed)| *byte = of_seed);
@@ -73,8 +89,12 @@ impl Impostor {
         let mut store = MemoryStore::new(seed | 1);
         // Memory fails at nothing.
         let _ = store.start(&key.public());
+        let engine = match says {
+            Some(says) => Engine::new(setup, now).with_members(key.clone(), says),
+            None => Engine::new(setup, now),
+        };
         let mut this = Self {
-            engine: Engine::new(setup, now),
+            engine,
             store,
             actor: Actor::new(liar, key, plot, now, seed),
             haste: 1,

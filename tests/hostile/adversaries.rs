@@ -10,7 +10,8 @@ use crate::scene::{Member, Scene, builder, soon};
 
 /// So that each acts in a second or so, which waits for seconds or a minute in simulations.
 const HASTE: u32 = 16;
-/// Adversaries that lie where a topic is kept, which this one is not, or of members, of which the hostile peer is none.
+/// Adversaries that lie where a topic is kept, which this one is not, or of members, of which the hostile peer is none here
+/// (`liars_among_the_members_fail_nobody_and_keep_nobody`).
 const WANT_MORE: [Liar; 11] = [
     Liar::Echo,
     Liar::Gappy,

@@ -15,6 +15,7 @@ mod forgery;
 mod frames;
 mod isolation;
 mod liar;
+mod members;
 mod processes;
 mod scene;
 mod stalls;

@@ -24,6 +24,12 @@ pub(super) struct Figures {
     pub(super) convicted: usize,
     /// Pairs of honest nodes of which one banned or convicted the other.
     pub(super) false_bans: usize,
+    /// Honest members that every honest node shows as here.
+    pub(super) members: usize,
+    /// Pairs of honest nodes of which one has shown the other as failed.
+    pub(super) false_failures: usize,
+    /// Signs of life that liars made up, and honest nodes found out.
+    pub(super) fakes: u64,
 }
 
 impl Figures {
@@ -52,6 +58,9 @@ impl Figures {
             offences: log.offences.len(),
             convicted: log.convicted.values().filter(|nodes| nodes.len() == plan.nodes).count(),
             false_bans: log.false_bans.len(),
+            members: log.shown.iter().copied().min().unwrap_or(0),
+            false_failures: log.false_failures.len(),
+            fakes: log.fakes,
         }
     }
 }
@@ -80,6 +89,12 @@ pub(super) fn faults(plan: &Plan, log: &Log, figures: &Figures) -> Vec<String> {
     }
     if figures.false_bans > 0 {
         faults.push(format!("{} honest nodes were banned or convicted by honest nodes", figures.false_bans));
+    }
+    if figures.false_failures > 0 || figures.members < plan.nodes {
+        faults.push(format!(
+            "of {} honest members every honest node shows {}; {} were shown as failed",
+            plan.nodes, figures.members, figures.false_failures
+        ));
     }
     let forged = log.forged();
     if forged > 0 {

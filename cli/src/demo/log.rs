@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 use bytes::Bytes;
-use vouchsafe::{Delivery, Event, Offence, PublicKey, RumorId};
+use vouchsafe::{Delivery, Event, MemberEvent, Offence, PublicKey, RumorId};
 
 use super::liars::Fate;
 use super::plan::{Catch, Plan};
@@ -50,6 +50,14 @@ pub(super) struct Log {
     pub(super) refused: Vec<String>,
     pub(super) missed: u64,
     pub(super) copies: Copies,
+    /// Links among the honest nodes when they had found each other.
+    pub(super) links: usize,
+    /// By (node, key): honest members that an honest node has shown as failed. Must stay empty.
+    pub(super) false_failures: BTreeSet<(usize, PublicKey)>,
+    /// How many honest members each honest node shows as here, at the end.
+    pub(super) shown: Vec<usize>,
+    /// Signs of life that were made up, and found out.
+    pub(super) fakes: u64,
     by_id: HashMap<RumorId, usize>,
     answered: usize,
 }
@@ -76,6 +84,10 @@ impl Log {
             refused: Vec::new(),
             missed: 0,
             copies: Copies::default(),
+            links: 0,
+            false_failures: BTreeSet::new(),
+            shown: Vec::new(),
+            fakes: 0,
             by_id: HashMap::new(),
             answered: 0,
         }
@@ -89,6 +101,12 @@ impl Log {
             },
             Seen::Published { rumor, called, result } => self.published(rumor, called, result),
             Seen::Event { node, event } => self.event(node, event),
+            Seen::Member { node, event: MemberEvent::Failed(key, _) } => {
+                if self.directory.honest_number(&key).is_some() {
+                    self.false_failures.insert((node, key));
+                }
+            }
+            Seen::Member { .. } => {}
             Seen::Missed(count) => self.missed += count,
             Seen::Liar { liar, fate } => self.fates[liar].push(fate),
         }

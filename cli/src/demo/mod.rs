@@ -1,7 +1,7 @@
 //! `vouchsafe demo`: honest nodes and liars on one machine, over real QUIC; what is heard, and what becomes of the liars.
 //!
 //! ```text
-//!   plan (seeded) ──> world (honest nodes, links) ──> run ── publishes ──> log <── watch: deliveries and events of every node
+//!   plan (seeded) ──> world (honest nodes that find each other) ──> run ── publishes ──> log <── watch: deliveries and events of every node
 //!        └──────────> liars (raw frames over valid TLS) ┘                  │
 //!                                                                          └──> figures ──> report (table, JSON), picture (SVG)
 //! ```
@@ -27,25 +27,24 @@ use plan::Plan;
 
 /// Show signed gossip among liars, and measure it
 ///
-/// Starts honest nodes and liars in this process, joined at random over real QUIC on the loopback interface. Each honest node
-/// picks FANOUT others at random; two that picked each other share one link; if that leaves the honest nodes in pieces, links
-/// are added until they are connected. The honest nodes publish in turn. The liars, each connected to FANOUT honest nodes
-/// (at least 2), do in turn:
+/// Starts honest nodes and liars in this process, over real QUIC on the loopback interface. Each honest node knows the address of the
+/// first. They find each other from there: each comes to know all members and chooses FANOUT of them to link to. Then they publish in turn.
+/// The liars, each connected to FANOUT honest nodes (at least 2), do in turn:
 /// forge signatures; flood above the quota; equivocate (say two things at one position); replay old rumors and send
-/// malformed frames; stay silent.
+/// malformed frames; stay silent; make up signs of life of other members.
 ///
 /// Prints a table and writes DIR/spread.svg, a picture of how one rumor spread.
 ///
-/// Exit code: 0 if every honest node got every honest rumor, no honest node was banned, no forged rumor was delivered and every
-/// liar that can be caught was caught; 1 if not; 2 for a bad value.
+/// Exit code: 0 if every honest node got every honest rumor and shows every honest member, none was banned or shown as failed, no
+/// forged rumor was delivered and every liar that can be caught was caught; 1 if not; 2 for a bad value.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
     /// Honest nodes
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..=256))]
     nodes: u16,
-    /// Liars, of the five kinds in turn
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=64))]
+    /// Liars, of the six kinds in turn
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 6, value_parser = clap::value_parser!(u16).range(0..=64))]
     liars: u16,
     /// Nodes that each honest node picks to dial, and that a relayed rumor is pushed to
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=16))]
@@ -53,7 +52,7 @@ pub(crate) struct Args {
     /// Rumors that the honest nodes publish
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     rumors: u16,
-    /// Decides who picks whom and what the liars choose; keys and timings are new in every run
+    /// Decides what the liars choose; keys, links and timings are new in every run
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1)]
     seed: u64,
     /// Folder for the picture; made if it is missing

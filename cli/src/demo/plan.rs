@@ -1,4 +1,4 @@
-//! The plan of a demo: who is linked with whom, and what each liar will choose. All of it follows from the seed.
+//! The plan of a demo: how many there are, whom each liar meets, and what it will choose. All of it follows from the seed.
 
 use vouchsafe::adversary::Liar;
 
@@ -15,11 +15,19 @@ pub enum Kind {
     Malforms,
     /// Passes nothing on.
     StaysSilent,
+    /// Makes up signs of life of other members.
+    LiesAboutMembers,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Forges, Self::Floods, Self::Equivocates, Self::Malforms, Self::StaysSilent];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Forges,
+        Self::Floods,
+        Self::Equivocates,
+        Self::Malforms,
+        Self::StaysSilent,
+        Self::LiesAboutMembers,
+    ];
 
     /// One or two words, for the picture and the table.
     pub const fn name(self) -> &'static str {
@@ -29,6 +37,7 @@ impl Kind {
             Self::Equivocates => "equivocates",
             Self::Malforms => "replays, malforms",
             Self::StaysSilent => "stays silent",
+            Self::LiesAboutMembers => "fakes signs of life",
         }
     }
 
@@ -39,6 +48,7 @@ impl Kind {
             Self::Floods => Some(Liar::Overflow),
             Self::Equivocates => Some(Liar::Equivocate),
             Self::StaysSilent => Some(Liar::Silent),
+            Self::LiesAboutMembers => Some(Liar::BogusPulses),
             Self::Malforms => None,
         }
     }
@@ -48,7 +58,7 @@ impl Kind {
         match self {
             Self::Forges | Self::Malforms => Some(Catch::Offence),
             Self::Floods | Self::Equivocates => Some(Catch::Conviction),
-            Self::StaysSilent => None,
+            Self::StaysSilent | Self::LiesAboutMembers => None,
         }
     }
 }
@@ -82,26 +92,12 @@ pub struct Plan {
     pub(crate) fanout: usize,
     pub(crate) rumors: usize,
     pub(crate) seed: u64,
-    /// Links between honest nodes: (who dials, whom), each pair once.
-    pub links: Vec<(usize, usize)>,
-    /// How many of them were added to connect what chance had left apart.
-    pub(crate) bridges: usize,
     pub(crate) liars: Vec<LiarPlan>,
 }
 
 impl Plan {
     /// `fanout < nodes`, and at least two nodes.
     pub fn new(nodes: usize, liars: usize, fanout: usize, rumors: usize, seed: u64) -> Self {
-        let mut dice = Dice::new(seed, "links");
-        let mut links: Vec<(usize, usize)> = Vec::new();
-        for node in 0..nodes {
-            for other in dice.some_of(nodes, fanout, Some(node)) {
-                if !links.contains(&(other, node)) {
-                    links.push((node, other));
-                }
-            }
-        }
-        let bridges = connect(nodes, &mut links, &mut dice);
         let mut dice = Dice::new(seed, "liars");
         let liars = (0..liars)
             .map(|index| {
@@ -113,42 +109,7 @@ impl Plan {
                 LiarPlan { kind: Kind::ALL[index % Kind::ALL.len()], meets, patience, victim }
             })
             .collect();
-        Self { nodes, fanout, rumors, seed, links, bridges, liars }
-    }
-
-    /// How many links each honest node has with honest nodes.
-    pub(crate) fn degrees(&self) -> Vec<usize> {
-        let mut degrees = vec![0; self.nodes];
-        for (one, other) in &self.links {
-            degrees[*one] += 1;
-            degrees[*other] += 1;
-        }
-        degrees
-    }
-}
-
-/// Adds a link from the first piece to each other one; how many.
-fn connect(nodes: usize, links: &mut Vec<(usize, usize)>, dice: &mut Dice) -> usize {
-    let mut bridges = 0;
-    loop {
-        let mut reached = vec![false; nodes];
-        let mut next = vec![0];
-        while let Some(node) = next.pop() {
-            if !std::mem::replace(&mut reached[node], true) {
-                let ends = links.iter().filter_map(|&(one, other)| match node {
-                    _ if one == node => Some(other),
-                    _ if other == node => Some(one),
-                    _ => None,
-                });
-                next.extend(ends);
-            }
-        }
-        let (inside, outside): (Vec<_>, Vec<_>) = (0..nodes).partition(|node| reached[*node]);
-        if outside.is_empty() {
-            return bridges;
-        }
-        links.push((inside[dice.below(inside.len())], outside[dice.below(outside.len())]));
-        bridges += 1;
+        Self { nodes, fanout, rumors, seed, liars }
     }
 }
 
@@ -194,25 +155,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_honest_part_is_connected_and_pairs_are_linked_once() {
-        for (nodes, fanout) in [(2, 1), (6, 5), (20, 1), (20, 4), (100, 1)] {
-            for seed in 0..20 {
-                let mut plan = Plan::new(nodes, 7, fanout, 1, seed);
-                let mut pairs: Vec<_> = plan.links.iter().map(|(a, b)| (*a.min(b), *a.max(b))).collect();
-                pairs.sort_unstable();
-                pairs.dedup();
-                assert_eq!(pairs.len(), plan.links.len());
-                assert!(pairs.iter().all(|(a, b)| a != b));
-                assert_eq!(connect(nodes, &mut plan.links, &mut Dice::new(0, "")), 0);
-                assert!(plan.liars.iter().all(|liar| liar.meets.len() >= 2));
-            }
-        }
-    }
-
-    #[test]
     fn a_seed_is_a_plan() {
-        let links = |seed| Plan::new(20, 5, 4, 1, seed).links;
-        assert_eq!(links(1), links(1));
-        assert_ne!(links(1), links(2));
+        let plan = |seed| Plan::new(20, 6, 4, 30, seed).liars;
+        let meets =
+            |seed| -> Vec<_> { plan(seed).into_iter().map(|liar| (liar.meets, liar.victim)).collect() };
+        assert_eq!(meets(1), meets(1));
+        assert_ne!(meets(1), meets(2));
+        assert!(plan(1).iter().all(|liar| liar.meets.len() >= 2));
     }
 }

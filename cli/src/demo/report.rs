@@ -13,7 +13,8 @@ pub(super) fn json(figures: &Figures) -> String {
     format!(
         concat!(
             r#"{{"nodes":{},"liars":{},"rumors":{},"coverage":{:?},"copies_per_delivery":{:.3},"hops_max":{},"#,
-            r#""p50_ms":{:.3},"p99_ms":{:.3},"offences":{},"convicted":{},"false_bans":{}}}"#
+            r#""p50_ms":{:.3},"p99_ms":{:.3},"offences":{},"convicted":{},"false_bans":{},"members":{},"#,
+            r#""false_failures":{},"fakes":{}}}"#
         ),
         figures.nodes,
         figures.liars,
@@ -26,6 +27,9 @@ pub(super) fn json(figures: &Figures) -> String {
         figures.offences,
         figures.convicted,
         figures.false_bans,
+        figures.members,
+        figures.false_failures,
+        figures.fakes,
     )
 }
 
@@ -33,18 +37,15 @@ pub(super) fn json(figures: &Figures) -> String {
 pub(super) fn table(plan: &Plan, log: &Log, figures: &Figures) -> String {
     let mut out = String::new();
     let owed = log.rumors.len() * (plan.nodes - 1);
-    let added = match plan.bridges {
-        0 => String::new(),
-        bridges => format!(", {bridges} of them added to keep it in one piece"),
-    };
     let _ = writeln!(
         out,
-        "network       {} honest nodes, {} liars, fanout {}, {} honest links{added}, seed {}",
-        figures.nodes,
-        figures.liars,
-        plan.fanout,
-        plan.links.len(),
-        plan.seed
+        "network       {} honest nodes, {} liars, fanout {}, {} honest links, seed {}",
+        figures.nodes, figures.liars, plan.fanout, log.links, plan.seed
+    );
+    let _ = writeln!(
+        out,
+        "members       {} of {} are known to every honest node, found from one address",
+        figures.members, figures.nodes
     );
     let _ = writeln!(
         out,
@@ -68,6 +69,11 @@ pub(super) fn table(plan: &Plan, log: &Log, figures: &Figures) -> String {
     }
     let _ = writeln!(out, "convicted     {}  (authors, by every honest node)", figures.convicted);
     let _ = writeln!(out, "false bans    {}", figures.false_bans);
+    let _ = writeln!(
+        out,
+        "false fails   {}  ({} made-up signs of life were found out)",
+        figures.false_failures, figures.fakes
+    );
     let _ = writeln!(out, "forged        {}  (delivered to anybody)", log.forged());
     if plan.liars.is_empty() {
         return out;
@@ -86,6 +92,7 @@ const fn deed(kind: Kind) -> &'static str {
         Kind::Floods => "flooded: twice its quota",
         Kind::Equivocates => "equivocated: two stories to two halves",
         Kind::Malforms => "replayed old rumors, sent malformed frames",
+        Kind::LiesAboutMembers => "made up signs of life of the members",
         Kind::StaysSilent => "stayed silent: took all, passed on nothing",
     }
 }
@@ -101,6 +108,9 @@ fn became(plan: &Plan, log: &Log, number: usize) -> String {
                 .filter(|fate| matches!(fate, Fate::CameBack { refused: true, .. }))
                 .count();
             format!("banned by {caught} of the {must} it met; came back, refused by {refused}")
+        }
+        None if liar.kind == Kind::LiesAboutMembers && log.false_failures.is_empty() => {
+            "nothing to convict it of; nobody failed for it".to_owned()
         }
         None => {
             let closed = log.fates[number].iter().filter(|fate| matches!(fate, Fate::Closed { .. })).count();

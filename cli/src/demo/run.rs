@@ -32,15 +32,16 @@ const ANSWERS: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(plan: &Plan, words: &[Bytes], show: bool) -> Result<Log, Failure> {
     let bar = progress_bar(plan, show);
-    bar.set_message("linking");
+    bar.set_message("finding each other");
     let world = World::spawn(plan).await?;
     // Before the links, so that nothing is missed.
     let (seen_in, mut seen) = watch(&world);
-    world.link(plan).await?;
+    let links = world.find(plan).await?;
 
     let keys: Vec<_> = plan.liars.iter().map(|_| SecretKey::generate()).collect();
     let directory = world.directory(keys.iter().map(SecretKey::public).collect())?;
     let mut log = Log::new(plan, words, directory.clone());
+    log.links = links;
     let mut lying = JoinSet::new();
     for (liar, key) in keys.into_iter().enumerate() {
         liars::start(liar, key, &plan.liars[liar], &directory, &seen_in, &mut lying)?;
@@ -113,6 +114,15 @@ async fn publish_all(
 async fn read_stats(world: &World, log: &mut Log) -> Result<(), Failure> {
     for (number, node) in world.nodes.iter().enumerate() {
         let stats = node.stats().await.map_err(Failure::failed)?;
+        log.fakes += stats.counters.pulses_wrong;
+        let members = node.members().await.map_err(Failure::failed)?;
+        log.shown.push(
+            members
+                .values()
+                .filter(|member| member.state.is_here())
+                .filter(|member| log.directory.honest_number(&member.key).is_some())
+                .count(),
+        );
         for key in stats.banned.iter().chain(&stats.convicted) {
             log.blame(number, *key);
         }

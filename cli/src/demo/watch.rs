@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use tokio::sync::mpsc;
-use vouchsafe::{Delivery, Event, Gap, RumorId};
+use vouchsafe::{Delivery, Event, Gap, MemberEvent, RumorId};
 
 use super::world::World;
 
@@ -14,6 +14,8 @@ pub(crate) enum Seen {
     Delivery { node: usize, id: RumorId, delivery: Delivery, at: Instant },
     /// A node tells what happened.
     Event { node: usize, event: Event },
+    /// The same, of a member.
+    Member { node: usize, event: MemberEvent },
     /// The demo read too slowly, and does not know what it missed.
     Missed(u64),
     /// A publish call was answered.
@@ -25,7 +27,7 @@ pub(crate) enum Seen {
 /// Room for what was seen and is not yet written down.
 const WAITING: usize = 8192;
 
-/// Starts a reader for the rumors and one for the events of each node.
+/// Starts a reader for the rumors, one for the events and one for the members of each node.
 pub(super) fn watch(world: &World) -> (mpsc::Sender<Seen>, mpsc::Receiver<Seen>) {
     let (seen_in, seen) = mpsc::channel(WAITING);
     for (node, topic) in world.topics.iter().enumerate() {
@@ -51,6 +53,20 @@ pub(super) fn watch(world: &World) -> (mpsc::Sender<Seen>, mpsc::Receiver<Seen>)
             while let Some(next) = events.next().await {
                 let seen = match next {
                     Ok(event) => Seen::Event { node, event },
+                    Err(lagged) => Seen::Missed(lagged.0),
+                };
+                if seen_in.send(seen).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    for (node, handle) in world.nodes.iter().enumerate() {
+        let (mut events, seen_in) = (handle.member_events(), seen_in.clone());
+        tokio::spawn(async move {
+            while let Some(next) = events.next().await {
+                let seen = match next {
+                    Ok(event) => Seen::Member { node, event },
                     Err(lagged) => Seen::Missed(lagged.0),
                 };
                 if seen_in.send(seen).await.is_err() {

@@ -12,8 +12,8 @@ use crate::exit::Failure;
 
 pub(super) const NETWORK: &str = "vouchsafe-demo";
 const TOPIC: &str = "rumors";
-/// Longest wait for a link on one machine; loopback needs milliseconds.
-const LINKING: Duration = Duration::from_secs(20);
+/// Longest wait until the nodes have found each other: on one machine they need a second or two.
+const FINDING: Duration = Duration::from_secs(30);
 
 /// The running honest nodes, by their numbers in the plan.
 pub(super) struct World {
@@ -63,11 +63,15 @@ impl World {
         config.publishing.eager_author = 4 * plan.fanout;
         config.links.max = MAX_LINKS;
         config.links.inbound = MAX_LINKS;
+        config.dialling.outbound = plan.fanout;
         let mut dice = Dice::new(plan.seed, "nodes");
         let mut nodes = Vec::with_capacity(plan.nodes);
         let mut topics = Vec::with_capacity(plan.nodes);
         for number in 0..plan.nodes {
+            // All but the first know one address.
+            let way_in = nodes.first().and_then(Node::addr);
             let node = Node::builder(SecretKey::generate())
+                .bootstrap(way_in)
                 .network(NETWORK)
                 .listen("127.0.0.1:0")
                 .topic(Topic::named(TOPIC))
@@ -89,22 +93,23 @@ impl World {
         Ok(Directory::new(self.nodes.iter().filter_map(Node::addr).collect(), liars, rules))
     }
 
-    /// Links the honest nodes as planned, and waits until each has all of its links.
-    pub(super) async fn link(&self, plan: &Plan) -> Result<(), Failure> {
-        for (one, other) in &plan.links {
-            let addr = self.nodes[*other].addr().ok_or_else(|| Failure::failed("a node has no address"))?;
-            self.nodes[*one].connect(addr).await.map_err(Failure::failed)?;
-        }
+    /// Waits until each node knows all members, and each has the links that it chooses. Gives how many links there are.
+    pub(super) async fn find(&self, plan: &Plan) -> Result<usize, Failure> {
         let all = async {
-            for (topic, degree) in self.topics.iter().zip(plan.degrees()) {
-                topic.wait_for_links(degree).await.map_err(Failure::failed)?;
+            for (node, topic) in self.nodes.iter().zip(&self.topics) {
+                node.wait_for_members(plan.nodes).await.map_err(Failure::failed)?;
+                topic.wait_for_links(plan.fanout).await.map_err(Failure::failed)?;
             }
-            Ok(())
+            let mut ends = 0;
+            for node in &self.nodes {
+                ends += node.stats().await.map_err(Failure::failed)?.links.len();
+            }
+            Ok(ends / 2)
         };
-        tokio::time::timeout(LINKING, all).await.unwrap_or_else(|_| {
+        tokio::time::timeout(FINDING, all).await.unwrap_or_else(|_| {
             Err(Failure::Failed(format!(
-                "the honest nodes are not linked after {} s: is this machine overloaded, or UDP on 127.0.0.1 blocked?",
-                LINKING.as_secs()
+                "the honest nodes have not found each other after {} s: is this machine overloaded, or UDP on 127.0.0.1 blocked?",
+                FINDING.as_secs()
             )))
         })
     }

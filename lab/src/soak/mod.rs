@@ -13,6 +13,7 @@ mod gauge;
 mod outcome;
 mod past;
 mod picture;
+mod plan;
 mod promises;
 mod report;
 mod run;

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use vouchsafe_cli::demo::liars::target;
-use vouchsafe_cli::demo::plan::{Dice, Plan};
+use vouchsafe_cli::demo::plan::Dice;
 use vouchsafe_cli::exit::Failure;
 use vouchsafe_cli::sim::bar::Bar;
 
@@ -18,6 +18,7 @@ use super::Args;
 use super::gauge::{self, Sample, quantile};
 use super::outcome::Outcome;
 use super::past::Confirmed;
+use super::plan;
 use super::promises::Promises;
 use super::trouble::Trouble;
 use super::world::{Ground, News, Place};
@@ -72,7 +73,8 @@ pub(super) struct Soak {
     pub(super) started: Instant,
     /// Seconds of the run, without its rest.
     pub(super) whole: f64,
-    pub(super) plan: Plan,
+    /// Who keeps a link to whom.
+    pub(super) planned: Vec<(usize, usize)>,
     pub(super) ground: Ground,
     pub(super) news: mpsc::Receiver<News>,
     pub(super) places: Vec<Place>,
@@ -125,7 +127,7 @@ impl Soak {
             pace: Duration::from_secs(1) / args.rate.into(),
             started: now,
             whole: args.minutes.as_secs_f64(),
-            plan: Plan::new(nodes, 0, FANOUT.min(nodes - 1), 0, args.seed),
+            planned: plan::links(nodes, FANOUT.min(nodes - 1), args.seed),
             ground: Ground::new(nodes, args.troubles.0.contains(&Trouble::SlowValidators), news_in),
             news,
             places,
@@ -162,12 +164,12 @@ impl Soak {
         target::socket().await.map_err(Failure::failed)?;
         (0..self.nodes).for_each(|slot| self.comes(slot));
         let latest = Instant::now() + PATIENCE;
-        while self.links.len() < self.plan.links.len() {
+        while self.links.len() < self.planned.len() {
             if Instant::now() > latest {
                 return Err(Failure::Failed(format!(
                     "{} of {} links are up after {} s: is this machine overloaded, or UDP on 127.0.0.1 blocked?",
                     self.links.len(),
-                    self.plan.links.len(),
+                    self.planned.len(),
                     PATIENCE.as_secs()
                 )));
             }

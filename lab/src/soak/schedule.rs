@@ -175,7 +175,7 @@ impl Soak {
         let newcomer = self.places[slot].newcomer;
         let mut peers = Vec::new();
         let mut others = Vec::new();
-        for (one, other) in &self.plan.links {
+        for (one, other) in &self.planned {
             match slot {
                 _ if *one == slot => peers.push(self.places[*other].peer()),
                 _ if *other == slot && newcomer => peers.push(self.places[*one].peer()),

@@ -12,10 +12,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use vouchsafe::hostile::{self, HostilePeer, Target};
+use vouchsafe::protocol::MemberSetup;
 use vouchsafe::rumor::RuleSet;
 use vouchsafe::{Reason, SecretKey};
 
-use super::plan::{Catch, LiarPlan};
+use super::plan::{Catch, Kind, LiarPlan};
 use super::watch::Seen;
 use super::world::Directory;
 use crate::exit::Failure;
@@ -69,6 +70,9 @@ pub(super) fn start(
     let mut peer = HostilePeer::new(liar.silently(), key.clone(), directory.rules.clone()).hurried(HASTE);
     if let Some(victim) = directory.honest.get(plan.victim) {
         peer = peer.after(victim.key);
+    }
+    if plan.kind == Kind::LiesAboutMembers {
+        peer = peer.as_member(MemberSetup::default());
     }
     let comes_back = plan.kind.catch() == Some(Catch::Offence);
     let (met, rules, seen): (Vec<_>, _, _) = (met.collect(), directory.rules.clone(), seen.clone());
