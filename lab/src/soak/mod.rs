@@ -10,6 +10,7 @@
 
 mod attacks;
 mod gauge;
+mod members;
 mod outcome;
 mod past;
 mod picture;
@@ -46,6 +47,8 @@ use vouchsafe_cli::files;
 /// healed: --heal seconds after its trouble is over, a node hears and is heard (lost), and publishes (hangs, refused);
 /// alone: a node has a link to an honest one, --heal seconds after it came, its trouble was over, or the network whole;
 /// dials: a kept peer that won't have a node is dialled at most 16 times in a minute, and never twice at once;
+/// failed, gone, members: with nothing to disturb it and the network for two minutes, no node shows a member that lives as failed, or
+/// one that has gone as here; at the end, every node comes to show every other as alive;
 /// past: two of three nodes keep an hour on disk, the others what they can in memory; a disk is lost now and then. A reader of each
 /// node stores its cursor with what it counts, through all lives of the node. With all attackers gone, all readers come to have the
 /// same past of what honest nodes said, each rumor once, and what was confirmed to be stored is in it;

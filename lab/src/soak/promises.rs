@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use vouchsafe::protocol::Caps;
+use vouchsafe::protocol::dialler::MAX_DIALS;
 use vouchsafe::{Config, Delivery, Event, NodeStats, PublicKey, RumorId};
 
 /// A rumor is owed as long as it can reach everybody inside the delivery window, 60 s, though clocks of threads differ.
@@ -65,6 +66,11 @@ impl Promises {
     /// A node has come up under this key.
     pub(super) fn is_honest(&mut self, key: PublicKey, slot: usize) {
         self.honest.insert(key, slot);
+    }
+
+    /// Whose key it is or was, if an honest node's.
+    pub(super) fn slot_of(&self, key: &PublicKey) -> Option<usize> {
+        self.honest.get(key).copied()
     }
 
     /// The life of a node has ended: what it held is gone with it.
@@ -180,7 +186,7 @@ impl Promises {
         let mut gauges = vec![
             ("links", links, config.links.max),
             ("wants", stats.wants, caps.wants),
-            ("dials under way", stats.dials_under_way, stats.kept.len()),
+            ("dials under way", stats.dials_under_way, (stats.kept.len() + stats.candidates).min(MAX_DIALS)),
             ("signatures waiting", stats.waiting_verification, caps.waiting),
         ];
         for link in &stats.links {

@@ -55,6 +55,8 @@ pub(super) async fn run(args: &Args) -> Result<Outcome, Failure> {
     soak.live(end, Some(&bar)).await?;
     bar.begin("coming to rest".to_owned());
     soak.rest().await?;
+    bar.begin("waiting for all to know all".to_owned());
+    soak.wait_for_members().await?;
     bar.begin("waiting for the past to be the same".to_owned());
     soak.wait_for_the_past().await?;
     let last = soak.descriptors_at_most(first).await?;
@@ -105,6 +107,8 @@ pub(super) struct Soak {
     pub(super) next_trouble: Instant,
     /// Publish requests without an answer: whose, of which life, and since when.
     pub(super) asked: HashMap<u64, (usize, u64, Instant)>,
+    /// Nodes that showed all that live as alive, at their last look.
+    pub(super) know_all: HashSet<usize>,
     /// Nodes that had nothing left to do at some look since the attackers went.
     pub(super) quiet: Option<HashSet<usize>>,
     pub(super) seen: Outcome,
@@ -153,6 +157,7 @@ impl Soak {
             crowded_until: now,
             next_trouble: now,
             asked: HashMap::new(),
+            know_all: HashSet::new(),
             quiet: None,
             seen: Outcome::default(),
         })

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::time::timeout;
 use vouchsafe::{Event, NodeStats, PublicKey, PublishError};
 use vouchsafe_cli::exit::Failure;
 
 use super::run::Soak;
-use super::world::{Life, News, Silence};
+use super::world::{Books, Life, News, Silence};
 
 /// For an answer of a node: whatever it has to do, nobody it talks to may keep it from its own application for so long.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -114,7 +115,7 @@ impl Soak {
     }
 
     /// The books of all nodes: caps, and which links are up.
-    pub(super) fn look(&mut self, at: Instant, all: &[(usize, u64, Result<NodeStats, Silence>)]) {
+    pub(super) fn look(&mut self, at: Instant, all: &[Books]) {
         self.seen.looks += 1;
         let slots: HashMap<PublicKey, usize> = self
             .places
@@ -124,7 +125,7 @@ impl Soak {
             .map(|(slot, place)| (place.key.public(), slot))
             .collect();
         let mut ends = HashMap::new();
-        for (slot, life, stats) in all {
+        for Books { slot, life, stats, members } in all {
             let stats = match stats {
                 Ok(stats) => stats,
                 Err(silence) => {
@@ -138,6 +139,7 @@ impl Soak {
             if !self.is_now(*slot, *life) {
                 continue;
             }
+            self.look_at_members(at, *slot, members);
             for link in stats.links.iter().filter(|link| link.live) {
                 if let Some(other) = slots.get(&link.peer) {
                     let since = self.ends.get(&(*slot, *other)).copied().unwrap_or(at);
@@ -234,12 +236,16 @@ impl Soak {
             let at = Instant::now();
             let mut all = Vec::new();
             for (slot, life, node) in nodes {
-                let stats = match tokio::time::timeout(ANSWER, node.stats()).await {
+                let stats = match timeout(ANSWER, node.stats()).await {
                     Ok(Ok(stats)) => Ok(stats),
                     Ok(Err(_)) => Err(Silence::Ended),
                     Err(_) => Err(Silence::Hangs),
                 };
-                all.push((slot, life, stats));
+                // One that has ended shows nobody, and its books say that it has.
+                let members = timeout(ANSWER, node.members()).await.ok().and_then(Result::ok);
+                let members = members.unwrap_or_default().into_iter();
+                let members = members.map(|(key, member)| (key, member.state)).collect();
+                all.push(Books { slot, life, stats, members });
             }
             let _ = news.send(News::Stats { at, all }).await;
         });

@@ -1,5 +1,6 @@
 //! The honest nodes: each has a place with an address, and lives there again and again.
 
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use vouchsafe::{
-    Config, Delivery, Event, Gap, Node, NodeStats, PeerAddr, PublicKey, PublishError, RumorId, SecretKey,
-    Topic, TopicHandle, Validation, VerifierPool,
+    Config, Delivery, Event, Gap, MemberState, Node, NodeStats, PeerAddr, PublicKey, PublishError, RumorId,
+    SecretKey, Topic, TopicHandle, Validation, VerifierPool,
 };
 use vouchsafe_cli::demo::plan::Dice;
 use vouchsafe_cli::exit::Failure;
@@ -81,7 +82,7 @@ pub(super) enum News {
     },
     Stats {
         at: Instant,
-        all: Vec<(usize, u64, Result<NodeStats, Silence>)>,
+        all: Vec<Books>,
     },
     Up {
         slot: usize,
@@ -91,6 +92,15 @@ pub(super) enum News {
         slot: usize,
     },
     Failed(String),
+}
+
+/// What a node shows when it is asked.
+pub(super) struct Books {
+    pub(super) slot: usize,
+    pub(super) life: u64,
+    pub(super) stats: Result<NodeStats, Silence>,
+    /// Members that it shows, each with its state.
+    pub(super) members: HashMap<PublicKey, MemberState>,
 }
 
 /// Why a node gave no books.
@@ -203,8 +213,7 @@ impl Ground {
         };
         let switches = Arc::new(Switches::default());
         let [clock, disk, commits] = [(); 3].map(|()| Arc::clone(&switches));
-        // (Its bounds of dials are those of a node that knows the peers it was given, and no others.)
-        let builder = Node::builder(key).without_members().clock(move || clock.unix_ms());
+        let builder = Node::builder(key).clock(move || clock.unix_ms());
         let builder = match store {
             Some(folder) => builder.store(folder).before_commit(move || commits.before_record()),
             None => builder.position_log(position_log).before_record(move || disk.before_record()),
