@@ -90,7 +90,7 @@ impl Network {
         let seed = self.dice.bytes();
         let machine = self.machine(secret, position_log, seed, now);
         let Some(this) = self.nodes.get_mut(node) else { return };
-        (this.machine, this.alive, this.wake) = (machine, true, u64::MAX);
+        (this.machine, this.alive, this.wake, this.still_until) = (machine, true, u64::MAX, 0);
         this.life += 1;
         let incarnation = u64::from(this.life).saturating_mul(1 << 32).saturating_add(node as u64 + 1);
         this.store = this.store.take().filter(|_| with_position_log).map(|store| store.reopened(incarnation));

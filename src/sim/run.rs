@@ -57,6 +57,9 @@ impl Network {
     /// Lets a happening happen, and the node do what it then wants done.
     pub(super) fn happen(&mut self, planned: Planned) {
         let Planned { at, node, what, .. } = planned;
+        if let Some(until) = self.stands_still(node, &what) {
+            return self.queue.plan(until, node, what);
+        }
         self.last = node;
         self.note(&at.to_le_bytes());
         self.note(&node.to_le_bytes());

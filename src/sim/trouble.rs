@@ -24,6 +24,30 @@ impl Network {
         }
     }
 
+    /// A node's process stands still for so long: nothing that comes is read, and no deadline is kept, until it goes on.
+    pub fn stand_still(&mut self, node: usize, time: Duration) {
+        let until = self.after(time);
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.still_until = node.still_until.max(until);
+        }
+    }
+
+    /// Until when something waits that would happen at a node now, if that stands still.
+    pub(super) fn stands_still(&mut self, node: NodeIndex, what: &Happening) -> Option<u64> {
+        let now = self.now;
+        let this = self.nodes.get_mut(node as usize).filter(|this| this.alive && this.still_until > now)?;
+        let until = this.still_until;
+        match what {
+            // These are of the network, whichever node they name.
+            Happening::CutForLong { .. } | Happening::Gone | Happening::Leave | Happening::Join => return None,
+            // (Of the wakes that were planned, only this one counts.)
+            Happening::Wake if this.wake != now => return None,
+            Happening::Wake => this.wake = until,
+            _ => {}
+        }
+        Some(until)
+    }
+
     /// From now on a node's records take so long, and then fail if `fails`.
     pub fn set_disk(&mut self, node: usize, takes: Duration, fails: bool) {
         if let Some(node) = self.nodes.get_mut(node) {
