@@ -127,6 +127,7 @@ impl Network {
             store: None,
             life: 0,
             troubles: Default::default(),
+            still_until: 0,
             orphans: Vec::new(),
             written: Vec::new(),
             written_bytes: 0,

@@ -52,7 +52,7 @@ impl Network {
         let delay = self.delay(node, from);
         let Some(key) = self.nodes.get(from as usize).map(|from| from.key) else { return };
         let Some(this) = self.nodes.get(node as usize) else { return };
-        if !this.alive || self.is_cut(node, from) {
+        if !this.alive || this.troubles.hidden || self.is_cut(node, from) {
             let after = self.now + nanos(HANDSHAKE);
             return self.queue.plan(after, from, Happening::Refused { peer: node, ordered, reason: None });
         }

@@ -6,7 +6,7 @@ use super::network::Network;
 use super::queue::{Happening, NodeIndex};
 use super::scenario::Start;
 use super::time::{IDLE, nanos};
-use crate::protocol::{Input, UsedPositions};
+use crate::protocol::{Input, Origin, UsedPositions};
 use crate::store::Store as _;
 use crate::wire::Reason;
 
@@ -93,7 +93,7 @@ impl Network {
         let seed = self.dice.bytes();
         let machine = self.machine(secret, position_log, seed, now);
         let Some(this) = self.nodes.get_mut(node) else { return };
-        (this.machine, this.alive, this.wake) = (machine, true, u64::MAX);
+        (this.machine, this.alive, this.wake, this.still_until) = (machine, true, u64::MAX, 0);
         this.life += 1;
         let incarnation = u64::from(this.life).saturating_mul(1 << 32).saturating_add(node as u64 + 1);
         this.store = this.store.take().filter(|_| with_position_log).map(|store| store.reopened(incarnation));
@@ -129,8 +129,13 @@ impl Network {
         if let Some(this) = self.nodes.get_mut(node) {
             this.dialling.wanted = self.scenario.links;
         }
-        if self.scenario.start == Start::Cold {
-            self.tell_of_others(node);
+        match self.scenario.start {
+            Start::Cold => self.tell_of_others(node),
+            Start::From(first) => {
+                let known = self.nodes.get_mut(node).map(|this| &mut this.dialling.told);
+                known.into_iter().for_each(|told| told.push((first as NodeIndex, Origin::Told)));
+            }
+            Start::Linked => {}
         }
         self.begin(node as NodeIndex);
         node

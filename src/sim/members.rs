@@ -65,7 +65,9 @@ impl Network {
         let now = Mono::from_nanos(self.now);
         let grows = matches!(self.scenario.start, Start::From(_));
         let Some(this) = self.nodes.get_mut(node as usize) else { return };
-        let state = this.machine.engine().and_then(|engine| engine.member(&key)).map(|member| member.state);
+        let member = this.machine.engine().and_then(|engine| engine.member(&key));
+        let has_address = member.as_ref().is_some_and(|member| !member.addresses.is_empty());
+        let state = member.map(|member| member.state);
         let dialler = &mut this.dialling.dialler;
         match state {
             None => return,
@@ -73,7 +75,7 @@ impl Network {
             Some(MemberState::Left) => dialler.member_left(&key),
             Some(_) => {
                 dialler.member_returned(now, &key);
-                if let Some(peer) = self.by_key.get(&key).copied().filter(|_| grows) {
+                if let Some(peer) = self.by_key.get(&key).copied().filter(|_| grows && has_address) {
                     self.name(node, peer, Origin::Found);
                 }
             }

@@ -44,6 +44,8 @@ pub(super) struct Node {
     /// Counts restarts.
     pub(super) life: u32,
     pub(super) troubles: Troubles,
+    /// Until when its process stands still, nanoseconds.
+    pub(super) still_until: u64,
     /// Other ends of the links that it had when it crashed, with the links' numbers there.
     pub(super) orphans: Vec<(NodeIndex, LinkId)>,
     /// What its transport has taken and its machine has not been told of.
@@ -63,6 +65,8 @@ pub(super) struct Troubles {
     pub(super) thinks: Option<Duration>,
     /// It has left the topic.
     pub(super) left: bool,
+    /// Nobody can dial it.
+    pub(super) hidden: bool,
 }
 
 /// A machine is told what its transport has taken with its next input, or when it is so much: telling it after each

@@ -57,6 +57,13 @@ impl Network {
     /// Lets a happening happen, and the node do what it then wants done.
     pub(super) fn happen(&mut self, planned: Planned) {
         let Planned { at, node, what, .. } = planned;
+        if let Some(until) = self.stands_still(node, &what) {
+            // What it did not look at is no silence to it.
+            if !matches!(what, Happening::Silent { .. }) {
+                self.queue.plan(until, node, what);
+            }
+            return;
+        }
         self.last = node;
         self.note(&at.to_le_bytes());
         self.note(&node.to_le_bytes());

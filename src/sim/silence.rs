@@ -18,6 +18,14 @@ impl Network {
         }
     }
 
+    /// Nothing comes over a link for so long, from now on.
+    pub(super) fn falls_silent_for(&mut self, node: NodeIndex, link: LinkId, time: Duration) {
+        for silence in TOLD_AFTER.into_iter().filter(|silence| *silence < time) {
+            self.queue.plan(self.now + nanos(silence), node, Happening::Silent { link, silence });
+        }
+        self.queue.plan(self.after(time), node, Happening::Heard { link });
+    }
+
     /// Nothing comes over links of this cut any more, from now on.
     pub(super) fn cut_falls_silent(&mut self) {
         for silence in TOLD_AFTER {

@@ -24,6 +24,46 @@ impl Network {
         }
     }
 
+    /// A node's process stands still for so long: nothing that comes is read, and no deadline is kept, until it goes on.
+    pub fn stand_still(&mut self, node: usize, time: Duration) {
+        let until = self.after(time);
+        let Some(this) = self.nodes.get_mut(node) else { return };
+        this.still_until = this.still_until.max(until);
+        let peers: Vec<_> = this.links().into_iter().filter_map(|link| this.end(link)).collect();
+        let peers: Vec<_> = peers.iter().map(|end| (end.peer, end.there)).collect();
+        for (peer, link) in peers {
+            self.falls_silent_for(peer, link, time);
+        }
+    }
+
+    /// Nobody can dial a node from now on, as if it were behind a router; it says so.
+    pub fn hide(&mut self, node: usize) {
+        let Some(this) = self.nodes.get_mut(node) else { return };
+        this.troubles.hidden = true;
+        self.input(node as NodeIndex, Input::Advertise { addresses: Vec::new() });
+        self.drive(node as NodeIndex);
+    }
+
+    /// Until when something waits that would happen at a node now, if that stands still.
+    pub(super) fn stands_still(&mut self, node: NodeIndex, what: &Happening) -> Option<u64> {
+        let now = self.now;
+        let this = self.nodes.get_mut(node as usize).filter(|this| this.alive && this.still_until > now)?;
+        let until = this.still_until;
+        match what {
+            // These are of the network, whichever node they name.
+            Happening::CutForLong { .. }
+            | Happening::CutSilent { .. }
+            | Happening::Gone
+            | Happening::Leave
+            | Happening::Join => return None,
+            // (Of the wakes that were planned, only this one counts.)
+            Happening::Wake if this.wake != now => return None,
+            Happening::Wake => this.wake = until,
+            _ => {}
+        }
+        Some(until)
+    }
+
     /// From now on a node's records take so long, and then fail if `fails`.
     pub fn set_disk(&mut self, node: usize, takes: Duration, fails: bool) {
         if let Some(node) = self.nodes.get_mut(node) {

@@ -207,3 +207,20 @@ fn own_links_tell_in_six_seconds_and_change_no_state() {
         assert!(!matches!(network.members(node)[&key].link, MemberLink::Quiet { .. }));
     }
 }
+
+/// A node whose process stood still for longer than every lease wakes to a table of leases that are over.
+#[test]
+fn who_stood_still_condemns_nobody_and_has_returned_soon() {
+    let mut network = Network::new(members(20));
+    pass(&mut network, Duration::from_secs(30));
+    let key = network.key_of(7).unwrap();
+    network.stand_still(7, Duration::from_secs(25));
+    pass(&mut network, Duration::from_secs(25) - millis(1));
+    // Nothing happened at it, and the others waited for it in vain.
+    assert_eq!(network.members(7).values().filter(|member| member.state == MemberState::Alive).count(), 20);
+    assert!(!failed(&network).is_empty());
+    assert!(failed(&network).iter().all(|news| news.event.member() == Some(&key)), "{:?}", failed(&network));
+    pass(&mut network, Duration::from_secs(90));
+    assert!(failed(&network).iter().all(|news| news.node != 7), "{:?}", failed(&network));
+    assert_eq!(shown(&network, MemberState::Alive), (20, 20));
+}

@@ -1,0 +1,94 @@
+//! Members in networks in which much goes wrong: nobody who lives is shown as failed, whatever liars and lines do.
+
+use super::*;
+use crate::protocol::{MemberEvent, MemberState};
+
+/// A network of members that find each other from one address.
+fn grown(nodes: usize) -> Scenario {
+    Scenario { nodes, links: 8, members: true, start: Start::From(0), ..Scenario::default() }
+}
+
+/// Who showed whom as failed, of the honest members that `counts` names.
+fn failed(network: &Network, counts: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
+    let of = |key: &crate::PublicKey| (0..network.len()).find(|node| network.key_of(*node) == Some(*key));
+    let mut found = Vec::new();
+    for news in network.member_news() {
+        if let MemberEvent::Failed(key, _) = &news.event
+            && let Some(whom) = of(key).filter(|whom| network.is_honest(*whom) && counts(*whom))
+        {
+            found.push((news.node, whom));
+        }
+    }
+    found
+}
+
+/// How many honest members each honest node shows as alive, at the least.
+fn alive_at_least(network: &Network) -> usize {
+    let honest = honest(network);
+    let keys: Vec<_> = honest.iter().map(|node| network.key_of(*node).unwrap()).collect();
+    let shown = honest.iter().map(|node| {
+        let members = network.members(*node);
+        keys.iter()
+            .filter(|key| members.get(key).is_some_and(|member| member.state == MemberState::Alive))
+            .count()
+    });
+    shown.min().unwrap_or(0)
+}
+
+/// A fifth can't be dialled, and a third tells of nobody and takes every place that it can get.
+#[test]
+fn who_listens_nowhere_keeps_its_table() {
+    let mut network = Network::new(Scenario { liars: 0.33, liar: Liar::Mute, grasping: 4, ..grown(40) });
+    let hidden: Vec<_> = honest(&network).into_iter().filter(|node| *node != 0).step_by(5).collect();
+    assert!(hidden.len() >= 5);
+    hidden.iter().for_each(|node| network.hide(*node));
+    pass(&mut network, Duration::from_secs(60));
+    let all = honest(&network).len();
+    assert_eq!(alive_at_least(&network), all);
+    pass(&mut network, Duration::from_secs(180));
+    assert_eq!((failed(&network, |_| true), alive_at_least(&network)), (vec![], all));
+    // Nobody dials them: what they hear, they have asked for.
+    for node in hidden {
+        assert!(network.links(node).iter().all(|(_, dialled)| *dialled), "node {node}");
+    }
+}
+
+/// A fifth of all frames is lost once, and a third lies.
+#[test]
+fn loss_of_a_fifth_fails_nobody() {
+    let scenario = Scenario { liars: 0.33, liar: Liar::HoldPulses, grasping: 4, loss: 0.2, ..grown(30) };
+    let mut network = Network::new(scenario);
+    pass(&mut network, Duration::from_secs(300));
+    assert_eq!((failed(&network, |_| true), alive_at_least(&network)), (vec![], honest(&network).len()));
+}
+
+/// Each half a minute a tenth stands still for 5 to 30 s, longer than the shortest lease, and a third lies.
+#[test]
+fn who_stands_still_fails_nobody_who_does_not() {
+    let mut network = Network::new(Scenario { liars: 0.33, liar: Liar::Mute, grasping: 4, ..grown(30) });
+    pass(&mut network, Duration::from_secs(60));
+    let (still, awake): (Vec<_>, Vec<_>) = honest(&network).into_iter().partition(|node| node % 3 == 1);
+    assert!(still.len() >= 6);
+    for round in 0..6 {
+        for (at, node) in still.iter().enumerate().filter(|(at, _)| at % 3 == round % 3) {
+            network.stand_still(*node, Duration::from_secs([5, 12, 20, 30][(at + round) % 4]));
+        }
+        pass(&mut network, Duration::from_secs(30));
+    }
+    assert_eq!(failed(&network, |whom| awake.contains(&whom)), []);
+    pass(&mut network, Duration::from_secs(90));
+    assert_eq!(alive_at_least(&network), honest(&network).len());
+}
+
+/// Those who were few state short periods, and have not heard yet how many they are now.
+#[test]
+fn a_network_that_grows_tenfold_loses_nobody() {
+    let mut network = Network::new(grown(8));
+    pass(&mut network, Duration::from_secs(30));
+    for _ in 0..72 {
+        network.join();
+        pass(&mut network, millis(800));
+    }
+    pass(&mut network, Duration::from_secs(120));
+    assert_eq!((failed(&network, |_| true), alive_at_least(&network)), (vec![], 80));
+}
