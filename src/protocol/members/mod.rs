@@ -19,6 +19,8 @@ mod fitness;
 mod hearing;
 mod life;
 mod own;
+mod pace;
+mod passing;
 mod period;
 mod pulses;
 mod spread;
@@ -41,6 +43,7 @@ pub use self::explain::{ExplainError, Explanation};
 use self::fitness::Fitness;
 pub use self::life::MemberState;
 use self::own::Own;
+use self::pace::Pace;
 use self::pulses::Pulses;
 use self::spread::Spread;
 use self::table::Table;
@@ -53,8 +56,6 @@ use crate::rumor::TopicId;
 
 /// The one key of the topic of members.
 const RECORD_KEY: &[u8] = b"b";
-/// What a hash costs the link that brought a wrong pulse: ten times what it takes (measured: 127 to 147 ns).
-const WRONG_HASH_COST: Duration = Duration::from_nanos(1_400);
 /// When a question waits for its asker's budget, it is looked at again after this.
 const ANSWER_AGAIN: Duration = Duration::from_millis(250);
 
@@ -87,6 +88,7 @@ pub(in crate::protocol) struct Members {
     own: Own,
     pulses: Pulses,
     spread: Spread,
+    pace: Pace,
     asks: Asks,
     answers: Answers,
     fitness: Fitness,
@@ -117,6 +119,7 @@ impl Members {
             own: Own::new(me, boot_ms, setup, now),
             pulses: Pulses::default(),
             spread: Spread::default(),
+            pace: Pace::default(),
             asks: Asks::default(),
             answers: Answers::default(),
             fitness: Fitness::new(now),
@@ -200,7 +203,7 @@ impl Members {
     }
 
     /// Whoever is no longer remembered is nowhere waited for.
-    fn forgets(&mut self, key: &PublicKey) {
+    fn forgets(&mut self, cx: &mut Cx, key: &PublicKey) {
         let Some(gone) = self.table.forget(key) else { return };
         if let Some(due) = gone.due() {
             self.due.remove(&(due, *key));
@@ -208,6 +211,7 @@ impl Members {
         self.asks.wants_no_more(key);
         self.spread.forget(key);
         self.told.forget(key);
+        cx.counters.records_unspread += u64::from(self.pace.forget(key));
     }
 
     fn period_of(&self, cx: &Cx, key: &PublicKey) -> Duration {
@@ -219,6 +223,7 @@ impl Members {
     pub(in crate::protocol) fn check(&self, recount: &mut crate::protocol::check::Recount) {
         self.table.check(recount);
         self.pulses.check(recount);
+        self.pace.check(|key| self.table.get(key).map(|entry| entry.bundle().id()), recount);
         let due =
             self.table.iter().filter_map(|entry| Some((entry.due()?, entry.key()))).collect::<BTreeSet<_>>();
         recount.holds(due == self.due, "a member's life is looked at when it is not due, or never");
