@@ -11,6 +11,7 @@ mod history;
 mod invariants;
 mod liveness;
 mod load;
+mod member_records;
 mod members;
 mod mutations;
 mod reading;
