@@ -54,6 +54,8 @@ impl Members {
             Taken::New | Taken::Newer { .. } => {}
         }
         cx.counters.records_superseded += u64::from(self.pace.supersedes(&key, bundle.id()));
+        // Another process under our key is found where it is written (`Engine::check_duplicate_writer`).
+        self.outranked |= key == self.me && self.own.spoke_after(record.says.boot_ms());
         self.fitness.hears(now.mono);
         if leaves {
             if self.table.lives(&key, |life| life.leaves(now)) == Some(true) && taken != Taken::New {
@@ -84,7 +86,7 @@ impl Members {
     /// What a record changes, for the application. `was` is what the member was, if it is alive now and was not.
     fn tell_record(&mut self, cx: &mut Cx, key: PublicKey, taken: Taken, was: Option<MemberState>) {
         match (taken, was) {
-            (Taken::Newer { boot_set_back: true, .. }, _) => {
+            (Taken::Newer { boot_set_back: true, .. }, _) if key != self.me => {
                 self.tell(cx, MemberEvent::DuplicateIdentity(key))
             }
             (_, Some(was)) => self.tell_alive(cx, key, was),

@@ -97,6 +97,9 @@ pub(in crate::protocol) struct Members {
     due: BTreeSet<(Mono, PublicKey)>,
     next_cycle: Mono,
     next_pull: Mono,
+    /// What this node said last is not the newest that is known under its key: an earlier life, or this one before its clock was set back,
+    /// has spoken at a later tick. Others take nothing older, so it is said again when that is past.
+    outranked: bool,
     /// Something came in that may have made work.
     stirred: bool,
     /// When the timer comes.
@@ -127,6 +130,7 @@ impl Members {
             due: BTreeSet::new(),
             next_cycle: now,
             next_pull: now,
+            outranked: false,
             stirred: true,
             alarm: None,
         }

@@ -11,6 +11,9 @@ impl Members {
     /// there is no room for, never is; what comes too fast waits.
     pub(in crate::protocol) fn may_spread(&mut self, cx: &mut Cx, author: &PublicKey, id: &BundleId) -> bool {
         let now = cx.now.mono;
+        if *author == self.me {
+            self.outranked = !self.is_newest(author, id);
+        }
         if !self.is_newest(author, id) {
             cx.counters.records_unspread += 1;
             return false;

@@ -184,6 +184,11 @@ impl Members {
 
     fn record(&mut self, cx: &mut Cx) -> Option<Bytes> {
         let would_state = self.would(cx);
+        let tick = self.table.get(&self.me).map_or(0, |entry| entry.bundle().header().tick);
+        if self.outranked && cx.now.unix_ms / 1000 > tick {
+            self.outranked = false;
+            self.own.says_again(cx.now.mono);
+        }
         let record = self.own.takes_record(would_state, &mut cx.random, cx.now)?;
         let cell = record.encode().ok().and_then(|bytes| Cell::put(RECORD_KEY, bytes).ok());
         if cell.is_none() {
