@@ -68,7 +68,16 @@ impl Pen {
     #[must_use]
     pub fn new(rules: &RuleSet, earlier: Spans) -> Self {
         let slots = rules.slots_per_tick();
-        Self { tick_len: rules.tick_len(), slots, begins: 0, tick: 0, from: 0, next: 0, used: Vec::new(), earlier }
+        Self {
+            tick_len: rules.tick_len(),
+            slots,
+            begins: 0,
+            tick: 0,
+            from: 0,
+            next: 0,
+            used: Vec::new(),
+            earlier,
+        }
     }
 
     /// Lets each tick of which no slot was used begin with this one from now on; those before it stay unused. If it is drawn at random,

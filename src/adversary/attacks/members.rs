@@ -7,7 +7,9 @@ use bytes::Bytes;
 
 use crate::adversary::{Adversary, Me, Outgoing};
 use crate::protocol::{LinkId, Mono};
-use crate::rumor::{Beacon, Bundle, Cell, ChainTerms, MemberRecord, Position, PulseChain, members_topic, seal};
+use crate::rumor::{
+    Beacon, Bundle, Cell, ChainTerms, MemberRecord, Position, PulseChain, members_topic, seal,
+};
 use crate::wire::{
     self, Frame, FrameWriter, KeyPrefix, Kind, Lane, MAX_HOPS, MAX_PULSES, Pulse, PulsePage, Pulses,
 };

@@ -19,7 +19,8 @@ impl Members {
             return false;
         }
         self.stirred = true;
-        if *author == self.me && self.table.get(author).is_some_and(|entry| entry.state() == MemberState::Left)
+        if *author == self.me
+            && self.table.get(author).is_some_and(|entry| entry.state() == MemberState::Left)
         {
             self.pace.goes_at_once(*author, now);
             return true;

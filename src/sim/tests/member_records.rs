@@ -220,8 +220,11 @@ fn a_clock_set_back_is_no_clone() {
         let member = member.unwrap();
         assert!(member.boot_ms > boot_ms && member.state == MemberState::Alive, "node {node}: {member:?}");
     }
-    let told: Vec<_> =
-        network.member_news().iter().filter(|news| news.event.member() == Some(&key) && news.at > Duration::from_secs(20)).collect();
+    let told: Vec<_> = network
+        .member_news()
+        .iter()
+        .filter(|news| news.event.member() == Some(&key) && news.at > Duration::from_secs(20))
+        .collect();
     assert!(told.iter().all(|news| matches!(news.event, MemberEvent::Restarted(_))), "{told:?}");
     assert_eq!(told.len(), 19);
 }

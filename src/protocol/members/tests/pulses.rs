@@ -3,9 +3,7 @@
 use super::super::pulses::{Found, Pulses, Taken};
 use super::super::table::Table;
 use super::{Speaker, at, tick};
-use crate::protocol::limits::{
-    PULSES_OF_LINK, PULSES_WAITING, WRONG_FAR_OF_LINK, WRONG_PULSES_FREE,
-};
+use crate::protocol::limits::{PULSES_OF_LINK, PULSES_WAITING, WRONG_FAR_OF_LINK, WRONG_PULSES_FREE};
 use crate::protocol::linkset::Slot;
 use crate::wire::{KeyPrefix, Pulse};
 
@@ -133,7 +131,11 @@ fn a_flood_waits_in_lines_that_are_bounded_for_a_link_and_in_all() {
     (1..links).for_each(|slot| assert_eq!(floods(slot as u8, PULSES_OF_LINK), 0));
     // Whoever has fewer than the others has its place, and they lose some for it.
     assert_eq!(floods(100, 50), 50);
-    let own = pulses.works(now.mono).iter().filter(|found| matches!(found, Found::False { slot: Slot(100), .. })).count();
+    let own = pulses
+        .works(now.mono)
+        .iter()
+        .filter(|found| matches!(found, Found::False { slot: Slot(100), .. }))
+        .count();
     assert_eq!(own, 1, "and when one was wrong its others are left");
 }
 
