@@ -8,11 +8,12 @@ use super::hostile::frame_of;
 use super::node::secret;
 use super::world::{NETWORK, World};
 use crate::key::SecretKey;
+use crate::protocol::LinkId;
 use crate::rumor::{
     Beacon, Bundle, BundleId, Cell, ChainTerms, MemberRecord, NetworkId, Position, PulseChain, RuleSet,
     Topic, members_topic, seal,
 };
-use crate::wire::{self, Lane, TopicChange};
+use crate::wire::{self, KeyPrefix, Lane, Pulse, PulsePage, Pulses, TopicChange};
 
 /// A node that is a member, and what its peers are.
 struct Told {
@@ -136,4 +137,34 @@ fn a_nodes_records_begin_with_any_slot() {
     };
     let slots: std::collections::BTreeSet<_> = (10..18).map(slot).collect();
     assert!(slots.len() >= 6, "{slots:?}");
+}
+
+/// Pulses far down a chain, each of them made up, with fewer bytes than a link may bring at once.
+#[test]
+fn a_link_that_brings_made_up_pulses_is_read_later_and_others_are_read_on() {
+    let mut told = Told::new(3);
+    let record = told.record(0, 0, "here");
+    told.pushes(&record);
+    // (A minute later pulses of the next are taken too: the first sixty-five seconds of the chain.)
+    let bogus = |frame: u64| {
+        let made = |number: u64| {
+            let mut value = [0; 16];
+            value[..8].copy_from_slice(&(frame << 32 | number).to_le_bytes());
+            Pulse { member: KeyPrefix::of(&told.author.public()), index: 13, value, failed_here: false }
+        };
+        wire::pulses(&Pulses { page: PulsePage::Pushed, pulses: (0..256).map(made).collect() })
+    };
+    let frames: Vec<_> = (0..25).map(bogus).collect();
+    assert!(frames.iter().map(Bytes::len).sum::<usize>() < 200 * 1024);
+    let link = |peer: usize, told: &Told| LinkId(2 * told.world.hostiles[peer].wire as u64 + 1);
+    let reads =
+        |peer: usize, told: &Told| told.world.nodes[told.node].engine.is_read(link(peer, told), Lane::System);
+    told.world.run(10_000);
+    for frame in frames {
+        told.world.says(told.teller, Lane::System, frame);
+        told.world.run(20);
+    }
+    assert!(!reads(told.teller, &told), "it was charged for what it made this node hash");
+    assert!(reads(told.listener, &told));
+    assert_eq!(told.world.hostiles[told.teller].closed, None, "it is no offence");
 }
