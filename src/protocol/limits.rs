@@ -424,4 +424,6 @@ const _: () =
     assert!(MAX_HOLES < MAX_GAPS && HOLES_OF_AUTHOR <= HOLES_OF_LISTED && HOLES_OF_LISTED <= MAX_HOLES);
 const _: () = assert!(MAX_LATE_PER_LINK <= MAX_LATE && FETCHES_OF_LINK <= FETCHES_REMEMBERED);
 const _: () = assert!(SYSTEM_AHEAD < SYSTEM_QUEUE && SYSTEM_QUEUE < LANE_CREDIT);
+const _: () = assert!(MAX_LINKS < PULSE_HASHES_A_TURN as usize, "each link has a part of a turn");
+const _: () = assert!(PULSES_OF_LINK < PULSES_WAITING);
 const _: () = assert!(MAX_PLACES >= 2, "one for the rotation, one for hints");

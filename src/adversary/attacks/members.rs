@@ -20,8 +20,6 @@ const HELD: Duration = Duration::from_secs(42);
 const EVERY: Duration = Duration::from_secs(1);
 /// How often a [`Restless`] says something else.
 const RESTLESS_EVERY: Duration = Duration::from_millis(100);
-/// When it begins, seconds: all know each other by then.
-const RESTLESS_FROM: u64 = 20;
 
 fn pulses(payload: &Bytes) -> Option<Pulses> {
     if Kind::of(payload) != Some(Kind::Pulses) {
@@ -186,7 +184,7 @@ impl Restless {
     pub(super) fn new(me: &mut Me) -> Self {
         let seed = me.bytes().first_chunk().copied().unwrap_or_default();
         let chain = PulseChain::new(&me.key().public(), 1_000, seed);
-        Self { chain, next: me.about(RESTLESS_FROM), said: (0, 0) }
+        Self { chain, next: me.about(5), said: (0, 0) }
     }
 
     fn record(&mut self, me: &mut Me) -> Option<Bundle> {

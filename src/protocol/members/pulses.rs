@@ -138,8 +138,6 @@ pub(super) struct Pulses {
     links: BTreeMap<Slot, OfLink>,
     /// Pulses that wait, of all links.
     waiting: usize,
-    /// Whose turn it was last: that of the next one after it comes first.
-    last: Option<Slot>,
     /// Pulses that were dropped unchecked.
     shed: u64,
 }
@@ -228,14 +226,11 @@ impl Pulses {
         while hashes > 0 && self.waiting > 0 {
             let busy = self.links.iter().filter(|(_, link)| !link.waiting.is_empty());
             let busy: Vec<_> = busy.map(|(slot, _)| *slot).collect();
-            let first = self.last.map_or(0, |last| busy.partition_point(|slot| *slot <= last));
-            let (before, after) = busy.split_at(first.min(busy.len()));
             let links = u16::try_from(busy.len()).unwrap_or(u16::MAX).max(1);
             let part = (hashes / links).max(1);
-            for slot in after.iter().chain(before).copied() {
+            for slot in busy {
                 let used = self.works_on(slot, part.min(hashes), &mut found, now);
                 hashes = hashes.saturating_sub(used);
-                self.last = Some(slot);
                 if hashes == 0 {
                     break;
                 }
