@@ -58,7 +58,7 @@ impl Node {
     }
 
     /// Says something else of this node to all members, instead of what it said before: at most 512 bytes. Whoever joins later hears it
-    /// too.
+    /// too. Others pass four of these on at once, and after that one a minute, the last: what comes faster is known here only, for so long.
     ///
     /// # Errors
     /// If it is too long, or the node is closed.

@@ -370,8 +370,14 @@ pub(super) const MAX_HELD_LATE: usize = 4_096;
 pub(super) const MAX_MEMBERS: usize = 16_384;
 /// Members whose keys begin alike: a pulse names the first eight bytes, and each is tried. By chance there are two in 2^33 keys.
 pub(super) const KEYS_OF_PREFIX: usize = 4;
-/// Pulses that wait to be checked, the far ones among them. At the cap the oldest goes.
-pub(super) const FAR_PULSES: usize = 1_024;
+/// Pulses that wait to be checked, of all links: some 300 bytes each. At the cap the link with the most loses its oldest.
+pub(super) const PULSES_WAITING: usize = 16_384;
+/// The same of one link: twice as many as a frame has. At the cap its own oldest goes.
+pub(super) const PULSES_OF_LINK: usize = 512;
+/// Members of which a link has brought a wrong far pulse within a minute. With as many, it brings none for the rest of it.
+pub(super) const WRONG_FAR_OF_LINK: usize = 256;
+/// Wrong pulses of a link in a minute from which on each of its pulses costs it tenfold.
+pub(super) const WRONG_PULSES_FREE: usize = 5;
 /// Hashes of pulses in one turn of the engine: about 2 ms (measured: 127 to 147 ns each).
 pub(super) const PULSE_HASHES_A_TURN: u16 = 15_000;
 /// Members of which one link is asked for records in a minute.
@@ -384,6 +390,18 @@ pub(super) const ANSWER_BYTES_OF_LINK: u64 = 16 * 1024;
 pub(super) const ANSWER_BYTES_IN_ALL: u64 = 128 * 1024;
 /// The same at once, to one link and to all.
 pub(super) const ANSWER_BYTES_BURST: u64 = 128 * 1024;
+/// Records of a member that are passed on one after the other without a pause.
+pub(super) const RECORDS_OF_KEY_AT_ONCE: u64 = 4;
+/// After them, one in so many seconds: the newest.
+pub(super) const RECORD_OF_KEY_EVERY_S: u64 = 60;
+/// Records of all members together that are passed on in a second: a flood of one costs each node 4.5 kB.
+pub(super) const RECORDS_PER_S: u64 = 10;
+/// The same at once.
+pub(super) const RECORDS_AT_ONCE: u64 = 400;
+/// Where records wait, members of which fewer were passed on in this time come first.
+pub(super) const RECORDS_COUNTED_FOR: Duration = Duration::from_secs(600);
+/// One turn of so many is that of whichever has waited longest.
+pub(super) const TURNS_FOR_OLDEST: u32 = 4;
 
 // Where two bounds must stand in an order, a wrong one is not built.
 const _: () =
@@ -406,4 +424,6 @@ const _: () =
     assert!(MAX_HOLES < MAX_GAPS && HOLES_OF_AUTHOR <= HOLES_OF_LISTED && HOLES_OF_LISTED <= MAX_HOLES);
 const _: () = assert!(MAX_LATE_PER_LINK <= MAX_LATE && FETCHES_OF_LINK <= FETCHES_REMEMBERED);
 const _: () = assert!(SYSTEM_AHEAD < SYSTEM_QUEUE && SYSTEM_QUEUE < LANE_CREDIT);
+const _: () = assert!(MAX_LINKS < PULSE_HASHES_A_TURN as usize, "each link has a part of a turn");
+const _: () = assert!(PULSES_OF_LINK < PULSES_WAITING);
 const _: () = assert!(MAX_PLACES >= 2, "one for the rotation, one for hints");

@@ -52,6 +52,13 @@ impl Meter {
         self.ahead_of.max(now).plus(Duration::from_nanos(cost)) <= now.plus(self.burst)
     }
 
+    /// From when on `units` could be used without a debt, if nothing is used before.
+    pub(super) fn allows_from(&self, now: Mono, units: u64) -> Mono {
+        let cost = Self::cost(self.scaled_nanos_per_unit, units);
+        let ahead = self.ahead_of.max(now).plus(Duration::from_nanos(cost)).since(now);
+        now.plus(ahead.saturating_sub(self.burst))
+    }
+
     /// When the debt is paid, if there is one.
     pub(super) fn overdrawn_until(&self, now: Mono) -> Option<Mono> {
         let over = self.ahead_of.since(now);

@@ -93,6 +93,13 @@ counters! {
     members_odd,
     /// Records of members that there was no room for.
     members_refused,
+    /// Records of members that had to wait before they were passed on.
+    records_waited,
+    /// Of those, records that a newer one of the same member took the place of.
+    records_superseded,
+    /// Records of members that were not passed on: a newer one is known, there is no room for the member, or their window was over
+    /// before their turn.
+    records_unspread,
     /// Questions about members that were answered.
     members_answered,
     /// Questions about members that came while one of the same link waited.
@@ -101,6 +108,8 @@ counters! {
     members_unsent,
     /// Pulses that were of no time or no chain that they could be of.
     pulses_refused,
+    /// Pulses that were dropped unchecked, since their link had brought too many, or a wrong one that was as far, or was gone.
+    pulses_shed,
     /// Pulses that were none of the chain of their member, as far as it is known here.
     pulses_wrong,
     /// Stage 4: bundles, headers and announcements in topics we don't relay.

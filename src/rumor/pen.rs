@@ -19,6 +19,8 @@ const MAX_USED: usize = super::MAX_SPANS;
 pub struct Pen {
     tick_len: super::TickLen,
     slots: u16,
+    /// The slot that a tick of which none was used begins with.
+    begins: u16,
     /// The tick last asked for, its first slot that was free then, and its first free slot now.
     tick: u64,
     from: u16,
@@ -66,7 +68,22 @@ impl Pen {
     #[must_use]
     pub fn new(rules: &RuleSet, earlier: Spans) -> Self {
         let slots = rules.slots_per_tick();
-        Self { tick_len: rules.tick_len(), slots, tick: 0, from: 0, next: 0, used: Vec::new(), earlier }
+        Self {
+            tick_len: rules.tick_len(),
+            slots,
+            begins: 0,
+            tick: 0,
+            from: 0,
+            next: 0,
+            used: Vec::new(),
+            earlier,
+        }
+    }
+
+    /// Lets each tick of which no slot was used begin with this one from now on; those before it stay unused. If it is drawn at random,
+    /// two writers with one key that speak in the same tick rarely use the same position, and notice each other before they do.
+    pub fn begins_at(&mut self, slot: u16) {
+        self.begins = slot.min(self.slots.saturating_sub(1));
     }
 
     /// Reserves up to `want` consecutive slots at the tick of `unix_ms`. `recorded` is what the position log has recorded in this life
@@ -127,7 +144,7 @@ impl Pen {
             return self.next;
         }
         let used = self.used.iter().find(|used| used.first <= tick && tick < used.end);
-        used.map_or(0, |used| used.slot)
+        used.map_or(self.begins, |used| used.slot)
     }
 
     /// Notes used ticks; those that touch become one stretch, and so do the two lowest when there are too many.

@@ -272,6 +272,26 @@ proptest! {
 }
 
 #[test]
+fn a_tick_may_begin_with_another_slot_and_goes_on_from_there() {
+    let mut pen = Pen::new(&rules(), Spans::default());
+    let at = |tick, slot, count| Reservation::Slots { first: Position { tick, slot }, count };
+    pen.begins_at(40);
+    assert_eq!(pen.reserve(5_000, 1, None), at(5, 40, 1));
+    // What is drawn later in a tick changes nothing in it.
+    pen.begins_at(3);
+    assert_eq!(pen.reserve(5_100, 60, None), at(5, 41, 23));
+    assert_eq!(pen.reserve(5_200, 1, None), Reservation::WaitUntil(6_000));
+    assert_eq!(pen.reserve(8_000, 1, None), at(8, 3, 1));
+    pen.begins_at(63);
+    assert_eq!(pen.reserve(8_100, 1, None), at(8, 4, 1));
+    assert_eq!(pen.reserve(20_000, 9, None), at(20, 63, 1));
+    // Nor does it in one that the clock comes back to.
+    assert_eq!(pen.reserve(8_200, 1, None), at(8, 5, 1));
+    pen.begins_at(u16::MAX);
+    assert_eq!(pen.reserve(30_000, 2, None), at(30, 63, 1), "the last is the last");
+}
+
+#[test]
 fn an_author_out_of_slots_waits_for_the_next_tick() {
     let mut pen = Pen::new(&rules(), Spans::default());
     assert!(matches!(pen.reserve(5_500, 64, None), Reservation::Slots { count: 64, .. }));

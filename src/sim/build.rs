@@ -12,12 +12,13 @@ use super::placement::{Placement, choose};
 use super::protocol::Protocol;
 use super::queue::{Happening, NodeIndex, Queue};
 use super::record::Record;
+use super::records::Records;
 use super::scenario::{Scenario, Start};
 use super::time::unix_ms;
 use super::uplink::Uplink;
 use crate::adversary::{Actor, Plot};
 use crate::key::{PublicKey, SecretKey};
-use crate::protocol::{Caps, Engine, Input, MemberSetup, Mono, Now, Origin, Setup};
+use crate::protocol::{Caps, Engine, Input, MemberSetup, Mono, Now, Origin, Setup, UsedPositions};
 use crate::rumor::NetworkId;
 
 const NETWORK: &str = "simulation";
@@ -53,6 +54,7 @@ impl Network {
             verdicts: HashMap::new(),
             genuine: HashSet::new(),
             record: Record::default(),
+            records: Records::default(),
             trace: blake3::Hasher::new(),
             publish_ids: 0,
             lost: Vec::new(),
@@ -97,17 +99,28 @@ impl Network {
     /// Makes a node, without links.
     pub(super) fn add_node(&mut self, lies: bool, came: u64) -> usize {
         let secret = SecretKey::from_seed(&self.dice.bytes());
+        // As if made a moment ago: nothing is recorded, and nothing needs to be waited for.
+        self.add_node_of(secret, UsedPositions::fresh(), lies, came)
+    }
+
+    /// Makes a node with this key, without links.
+    pub(super) fn add_node_of(
+        &mut self,
+        secret: SecretKey,
+        position_log: UsedPositions,
+        lies: bool,
+        came: u64,
+    ) -> usize {
         let spread = i64::try_from(self.scenario.clock_spread.as_millis()).unwrap_or(0);
         let skew_ms = ((self.dice.unit() * 2.0 - 1.0) * spread as f64) as i64;
         let seed = self.dice.bytes();
         let born = self.now.saturating_sub(BORN_WITHIN) + self.dice.next() % BORN_WITHIN;
         let now = Now { mono: Mono::from_nanos(born), unix_ms: unix_ms(born, skew_ms) };
-        // As if made a moment ago: nothing is recorded, and nothing needs to be waited for.
-        let position_log = crate::protocol::UsedPositions::fresh();
         let machine = self.machine(secret.clone(), position_log, seed, now);
         let key = secret.public();
         let dialling = Dialling::new(key, self.rules.network(), self.config());
-        self.by_key.insert(key, self.nodes.len() as NodeIndex);
+        // (A second process is not who others mean by its key.)
+        self.by_key.entry(key).or_insert(self.nodes.len() as NodeIndex);
         let place = self.scenario.latency.place(self.nodes.len(), &mut self.dice);
         self.nodes.push(Node {
             machine,
@@ -139,7 +152,7 @@ impl Network {
     pub(super) fn machine(
         &self,
         author: SecretKey,
-        position_log: crate::protocol::UsedPositions,
+        position_log: UsedPositions,
         seed: [u8; 32],
         now: Now,
     ) -> Box<dyn Machine> {

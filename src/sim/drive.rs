@@ -102,7 +102,10 @@ impl Network {
         let bytes = frame.len() + FRAME_OVERHEAD;
         let Some(node) = self.nodes.get_mut(index as usize) else { return };
         match &mut node.twist {
-            None => return self.enqueue(index, link, lane, frame, Some(bytes)),
+            None => {
+                self.records.says(index, lane, &frame);
+                return self.enqueue(index, link, lane, frame, Some(bytes));
+            }
             Some(twist) => {
                 for out in twist.outgoing(now, link, lane, frame) {
                     self.transmit(index, out);

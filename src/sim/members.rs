@@ -7,7 +7,7 @@ use super::queue::{Happening, NodeIndex};
 use super::record::MemberNews;
 use super::scenario::Start;
 use crate::key::PublicKey;
-use crate::protocol::{Input, Member, MemberEvent, MemberState, Mono, Origin};
+use crate::protocol::{Input, Member, MemberEvent, MemberState, Mono, Origin, UsedPositions};
 
 impl Network {
     /// The members that a node shows, itself among them.
@@ -48,6 +48,29 @@ impl Network {
     pub fn describe(&mut self, node: usize, metadata: Vec<u8>) {
         self.input(node as NodeIndex, Input::Describe { metadata: metadata.into() });
         self.drive(node as NodeIndex);
+    }
+
+    /// How many records of each member an honest node has pushed or announced so far, its own among them.
+    pub fn records_told(&self, node: usize) -> BTreeMap<PublicKey, usize> {
+        self.records.told_by(node as NodeIndex)
+    }
+
+    /// From now on no record of a member reaches these nodes, neither as it is passed on nor by repair. Signs of life do.
+    pub fn keep_records_from(&mut self, nodes: impl IntoIterator<Item = usize>) {
+        self.records.keep_from(nodes.into_iter().map(|node| node as NodeIndex));
+    }
+
+    /// A second process starts under the keys of a node, from a copy of its position log, and dials the same peers. Gives its number.
+    pub fn clone_node(&mut self, node: usize) -> Option<usize> {
+        let original = self.nodes.get(node)?;
+        let (secret, used) = (original.secret.clone(), original.recorded.clone());
+        let (wanted, told) = (original.dialling.wanted, original.dialling.told.clone());
+        let clone = self.add_node_of(secret, UsedPositions::Kept { used }, false, self.now);
+        if let Some(node) = self.nodes.get_mut(clone) {
+            (node.dialling.wanted, node.dialling.told) = (wanted, told);
+        }
+        self.begin(clone as NodeIndex);
+        Some(clone)
     }
 
     pub(super) fn on_member(&mut self, node: NodeIndex, event: MemberEvent) {

@@ -14,7 +14,8 @@
 //!                  │        (crate::adversary), one of this crate's or one's own
 //!                  ├ links: Latency, jitter, loss; uplinks: bytes per second, shared fairly by a node's links;
 //!                  │        what is not read waits and fills windows; dialled and refused at run time (Start::Cold, Network::dial)
-//!                  ├ faults: partition, heal, crash, restart, leave, join, Churn; step_clock, stand_still, hide, set_disk, set_validators, leave_topic, hang_up
+//!                  ├ faults: partition, heal, crash, restart, leave, join, Churn; step_clock, stand_still, hide, set_disk, set_validators,
+//!                  │        leave_topic, hang_up, clone_node, keep_records_from
 //!                  ├ invariants: Network::check, run_checked; after set_right: check_recovered
 //!                  └ one queue ordered by time; one seed decides everything; Network::trace proves it
 //! ```
@@ -56,6 +57,7 @@ mod protocol;
 mod queue;
 mod reading;
 mod record;
+mod records;
 mod run;
 mod scenario;
 mod silence;

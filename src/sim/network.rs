@@ -10,6 +10,7 @@ use super::measure::Measures;
 use super::node::Node;
 use super::queue::{Happening, NodeIndex, Queue};
 use super::record::Record;
+use super::records::Records;
 use super::scenario::Scenario;
 use super::time::unix_ms;
 use crate::key::{PublicKey, Signature};
@@ -32,6 +33,7 @@ pub struct Network {
     /// Bundles that were found genuine, apart from what the nodes found.
     pub(super) genuine: HashSet<BundleId>,
     pub(super) record: Record,
+    pub(super) records: Records,
     pub(super) trace: blake3::Hasher,
     pub(super) publish_ids: u64,
     /// What a partition has swallowed, in order.

@@ -123,6 +123,9 @@ impl Network {
         if self.is_held_back(node, peer, late, what) {
             return false;
         }
+        if self.records.keeps_back(node, lane, &payload) {
+            return false;
+        }
         self.note(&(payload.len() as u64).to_le_bytes());
         if self.waits_unread(node, link, lane, &payload) {
             return false;

@@ -7,12 +7,19 @@ use bytes::Bytes;
 
 use crate::adversary::{Adversary, Me, Outgoing};
 use crate::protocol::{LinkId, Mono};
-use crate::wire::{self, Frame, KeyPrefix, Kind, Lane, MAX_PULSES, Pulse, PulsePage, Pulses};
+use crate::rumor::{
+    Beacon, Bundle, Cell, ChainTerms, MemberRecord, Position, PulseChain, members_topic, seal,
+};
+use crate::wire::{
+    self, Frame, FrameWriter, KeyPrefix, Kind, Lane, MAX_HOPS, MAX_PULSES, Pulse, PulsePage, Pulses,
+};
 
 /// How long a [`Holder`] holds a pulse: until shortly before a lease by the wall clock ends, in a small network.
 const HELD: Duration = Duration::from_secs(42);
 /// How often a [`Reviver`] says again all that it has heard, and a [`Bogus`] makes things up.
 const EVERY: Duration = Duration::from_secs(1);
+/// How often a [`Restless`] says something else.
+const RESTLESS_EVERY: Duration = Duration::from_millis(100);
 
 fn pulses(payload: &Bytes) -> Option<Pulses> {
     if Kind::of(payload) != Some(Kind::Pulses) {
@@ -160,6 +167,53 @@ impl Adversary for Bogus {
         let payload = wire::pulses(&Pulses { page: PulsePage::Pushed, pulses: made });
         for link in me.targets() {
             me.send(Outgoing::now(link, LANE, payload.clone()));
+        }
+    }
+}
+
+/// A: says something else of itself ten times a second, to all. Each record is right, and in none of them is it the same.
+#[derive(Debug)]
+pub(super) struct Restless {
+    chain: PulseChain,
+    next: Mono,
+    /// The last tick that it spoke at, and its next slot.
+    said: (u64, u16),
+}
+
+impl Restless {
+    pub(super) fn new(me: &mut Me) -> Self {
+        let seed = me.bytes().first_chunk().copied().unwrap_or_default();
+        let chain = PulseChain::new(&me.key().public(), 1_000, seed);
+        Self { chain, next: me.about(5), said: (0, 0) }
+    }
+
+    fn record(&mut self, me: &mut Me) -> Option<Bundle> {
+        let unix_s = me.now().unix_ms / 1000;
+        self.said = if self.said.0 == unix_s { (unix_s, self.said.1.saturating_add(1)) } else { (unix_s, 0) };
+        let start = u32::try_from(unix_s / 5).ok()?;
+        let chain = ChainTerms { epoch_s: 5, start, len: self.chain.len(), anchor: self.chain.anchor() };
+        let metadata = Bytes::copy_from_slice(&me.bytes());
+        let beacon = Beacon { boot_ms: unix_s.saturating_mul(1000), chain, addresses: Vec::new(), metadata };
+        let cell = Cell::put("b", MemberRecord::Beacon(beacon).encode().ok()?).ok()?;
+        let position = Position { tick: self.said.0, slot: self.said.1 };
+        let topic = members_topic(me.rules().network()).id();
+        seal(me.key(), topic, position, &[cell.encode()]).ok()
+    }
+}
+
+impl Adversary for Restless {
+    fn next_wake(&self) -> Option<Mono> {
+        Some(self.next)
+    }
+
+    fn wake(&mut self, me: &mut Me) {
+        self.next = me.now().mono.plus(RESTLESS_EVERY);
+        let Some(record) = self.record(me) else { return };
+        let mut writer = FrameWriter::with_capacity(record.encoded().len() + 1);
+        writer.push(MAX_HOPS, &record);
+        let frame = writer.finish();
+        for link in me.targets() {
+            me.send(Outgoing::now(link, LANE, frame.clone()));
         }
     }
 }

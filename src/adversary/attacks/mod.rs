@@ -195,6 +195,8 @@ attacks! {
     Revive "revive" => |me| members::Reviver::new(me),
     /// A1: makes up signs of life.
     BogusPulses "bogus-pulses" => |me| members::Bogus::new(me),
+    /// A33: says something else of itself ten times a second.
+    Restless "restless" => |me| members::Restless::new(me),
     /// R10: leaves the topic and joins it again, without end.
     Waver "waver" => |me| topics::Waverer::new(me),
 }

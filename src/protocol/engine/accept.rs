@@ -342,7 +342,7 @@ impl Engine {
             self.cx.counters.delivered += 1;
             self.cx.actions.push_back(Action::Deliver { bundle, from });
         }
-        self.spread(topic, id);
+        self.spread_in_turn(topic, id);
     }
 
     pub(super) fn on_hold_back_over(&mut self, topic: TopicId, id: BundleId) {

@@ -14,7 +14,7 @@ use crate::protocol::members::{Explanation, Member, MemberSetup, Members};
 use crate::protocol::publisher::Request;
 use crate::protocol::repair::Purpose;
 use crate::protocol::{Action, DownReason, Impairment, PublishId};
-use crate::rumor::{Bundle, TopicId, members_topic};
+use crate::rumor::{Bundle, BundleId, TopicId, members_topic};
 use crate::wire::Frame;
 
 /// The publish request of the node's own record. The driver counts upwards from one.
@@ -104,7 +104,9 @@ impl Engine {
             return;
         };
         match frame {
-            Frame::Pulses(pulses) => members.hears_pulses(&mut self.cx, sender.slot, &pulses),
+            Frame::Pulses(pulses) => {
+                members.hears_pulses(&mut self.cx, &mut self.links, sender.slot, &pulses);
+            }
             Frame::MembersAsk(ask) => members.is_asked(&mut self.cx, sender.slot, ask),
             _ => {}
         }
@@ -117,6 +119,26 @@ impl Engine {
         {
             members.hears(&mut self.cx, bundle);
         }
+    }
+
+    /// Whether a bundle that was accepted spreads now: a record of a member may have to wait for its turn.
+    pub(super) fn members_let_spread(&mut self, topic: &TopicId, id: &BundleId) -> bool {
+        let Some(members) = self.members.as_mut().filter(|members| members.topic() == *topic) else {
+            return true;
+        };
+        let entry = self.topics.get(topic).and_then(|window| window.entry(id));
+        entry.is_some_and(|entry| members.may_spread(&mut self.cx, &entry.header().author, id))
+    }
+
+    /// Records whose turn has come spread.
+    fn spread_waiting_records(&mut self) {
+        let Some(members) = &mut self.members else { return };
+        let topic = members.topic();
+        let Some(window) = self.topics.get(&topic) else { return };
+        let held =
+            |id: &BundleId| window.entry(id).is_some_and(|entry| entry.is_accepted() && entry.has_body());
+        let go = members.lets_go(&mut self.cx, held);
+        go.into_iter().for_each(|id| self.spread(topic, id));
     }
 
     /// The store has opened the topic of members: whom it holds is known again.
@@ -198,10 +220,11 @@ impl Engine {
 
     /// Does what is due for the members.
     pub(super) fn members_go_on(&mut self) {
-        let Some(members) = &mut self.members else { return };
         if self.closed {
             return;
         }
+        self.spread_waiting_records();
+        let Some(members) = &mut self.members else { return };
         // By a clock that links call wrong every lease would end, or no pulse would be of its time.
         if self.condition.health().has(Impairment::Clock) {
             members.was_away();

@@ -95,7 +95,11 @@ impl Engine {
             return self.sleep(topic, EXPIRY_ROUND);
         }
         let Some(window) = self.topics.get(&topic) else { return false };
-        let (reservation, record) = self.publisher.reserve(window.rules(), next.rumors, now);
+        // Two processes with one node key that start together notice each other before both use one position.
+        let slots = usize::from(window.rules().slots_per_tick());
+        let begins = if self.cx.is_system(&topic) { self.cx.random.below(slots) } else { 0 };
+        let begins = u16::try_from(begins).unwrap_or(0);
+        let (reservation, record) = self.publisher.reserve(window.rules(), next.rumors, begins, now);
         self.cx.actions.extend(record);
         match reservation {
             Reservation::Slots { first, count } => self.seal_at(topic, first, count),

@@ -8,7 +8,9 @@ use crate::protocol::failpoint::Failpoint;
 use crate::protocol::limits::MAX_LINKS;
 use crate::protocol::links::outbox::Push;
 use crate::protocol::linkset::{LinkSet, Slot};
+use crate::protocol::members::Members;
 use crate::protocol::timers::Timer;
+use crate::protocol::topics::entry::Entry;
 use crate::protocol::{Action, LinkId};
 use crate::rumor::{BundleId, TopicId};
 
@@ -24,7 +26,14 @@ const REPAIR_BUNDLES: usize = 2_048;
 const LOOK_COST: Duration = Duration::from_nanos(100);
 
 impl Engine {
-    /// First acceptance: pushes to a few links while the hop budget lasts, announces to the rest.
+    /// First acceptance: it spreads now, but for a record of a member that has to wait for its turn.
+    pub(super) fn spread_in_turn(&mut self, topic: TopicId, id: BundleId) {
+        if self.members_let_spread(&topic, &id) {
+            self.spread(topic, id);
+        }
+    }
+
+    /// Pushes to a few links while the hop budget lasts, announces to the rest.
     pub(super) fn spread(&mut self, topic: TopicId, id: BundleId) {
         let now = self.cx.now.mono;
         let Some(window) = self.topics.get_mut(&topic) else { return };
@@ -132,10 +141,11 @@ impl Engine {
     /// that have not shown it.
     pub(super) fn repair_cycle(&mut self) {
         let mut again = Vec::new();
+        let members = self.members.as_ref();
         for (topic, window) in &self.topics {
             let relaying = self.links.relaying(topic, &LinkSet::default());
             for (id, entry) in window.held(self.cx.now).flatten().take(REPAIR_BUNDLES) {
-                if entry.rounds() < REPAIR_ROUNDS {
+                if entry.rounds() < REPAIR_ROUNDS && may_be_told(members, topic, &id, entry) {
                     let mut targets: Vec<_> =
                         relaying.iter().copied().filter(|slot| !entry.is_held_by(*slot)).collect();
                     self.cx.random.sample_to_front(&mut targets, REPAIR_FANOUT);
@@ -161,6 +171,7 @@ impl Engine {
     /// for those that something was left out for. What finds no room now follows with a later round.
     pub(super) fn resync(&mut self, slot: Slot, topics: &[TopicId]) {
         let now = self.cx.now;
+        let members = self.members.as_ref();
         let Some(link) = self.links.at_mut(slot) else { return };
         link.outbox_mut().catches_up();
         let mut missing = Vec::new();
@@ -173,7 +184,10 @@ impl Engine {
             for held in window.held(now) {
                 looked += 1;
                 let Some((id, entry)) = held else { continue };
-                if entry.is_held_by(slot) || entry.was_told_to(slot) {
+                if entry.is_held_by(slot)
+                    || entry.was_told_to(slot)
+                    || !may_be_told(members, topic, &id, entry)
+                {
                     continue;
                 }
                 if room == 0 {
@@ -250,4 +264,10 @@ impl Engine {
             }
         }
     }
+}
+
+/// Whether links may be told, unasked, that this node holds a bundle.
+fn may_be_told(members: Option<&Members>, topic: &TopicId, id: &BundleId, entry: &Entry) -> bool {
+    let members = members.filter(|members| members.topic() == *topic);
+    members.is_none_or(|members| members.may_be_told(&entry.header().author, id))
 }

@@ -1,12 +1,14 @@
 //! What comes in about members: records, pulses, questions, links.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::life::{MemberState, Of, Sign};
 use super::table::{Record, Taken, sign_of};
 use super::{Members, RECORD_KEY, pulses, since, table};
 use crate::key::PublicKey;
 use crate::protocol::context::Cx;
+use crate::protocol::links::Links;
 use crate::protocol::linkset::{LinkSet, Slot};
 use crate::protocol::member_event::{FailedWhy, MemberEvent};
 use crate::protocol::{Action, Mono};
@@ -40,7 +42,7 @@ impl Members {
         let leaves = matches!(record.says, MemberRecord::Leave { .. });
         if self.table.get(&key).is_none() {
             let (_, gives_way) = self.table.gives_way();
-            gives_way.iter().for_each(|gone| self.forgets(gone));
+            gives_way.iter().for_each(|gone| self.forgets(cx, gone));
         }
         let taken = self.table.takes(&record, now);
         match taken {
@@ -51,6 +53,9 @@ impl Members {
             }
             Taken::New | Taken::Newer { .. } => {}
         }
+        cx.counters.records_superseded += u64::from(self.pace.supersedes(&key, bundle.id()));
+        // Another process under our key is found where it is written (`Engine::check_duplicate_writer`).
+        self.outranked |= key == self.me && self.own.spoke_after(record.says.boot_ms());
         self.fitness.hears(now.mono);
         if leaves {
             if self.table.lives(&key, |life| life.leaves(now)) == Some(true) && taken != Taken::New {
@@ -82,7 +87,7 @@ impl Members {
     /// What a record changes, for the application. `was` is what the member was, if it is alive now and was not.
     fn tell_record(&mut self, cx: &mut Cx, key: PublicKey, taken: Taken, was: Option<MemberState>) {
         match (taken, was) {
-            (Taken::Newer { boot_set_back: true, .. }, _) => {
+            (Taken::Newer { boot_set_back: true, .. }, _) if key != self.me => {
                 self.tell(cx, MemberEvent::DuplicateIdentity(key))
             }
             (_, Some(was)) => self.tell_alive(cx, key, was),
@@ -122,19 +127,31 @@ impl Members {
     }
 
     /// A link has brought pulses.
-    pub(in crate::protocol) fn hears_pulses(&mut self, cx: &mut Cx, slot: Slot, frame: &wire::Pulses) {
+    pub(in crate::protocol) fn hears_pulses(
+        &mut self,
+        cx: &mut Cx,
+        links: &mut Links,
+        slot: Slot,
+        frame: &wire::Pulses,
+    ) {
         let (now, would_state) = (cx.now, self.would(cx));
         self.stirred = true;
+        let mut costs = Duration::ZERO;
         for pulse in &frame.pulses {
             if pulse.member == KeyPrefix::of(&self.me) && self.own.foresees(pulse) {
                 self.tell(cx, MemberEvent::DuplicateIdentity(self.me));
                 continue;
             }
             match self.pulses.takes(&self.table, pulse, slot, would_state, now) {
-                pulses::Taken::Waits | pulses::Taken::Known => {}
+                pulses::Taken::Waits(cost) => costs = costs.saturating_add(cost),
+                pulses::Taken::Known => {}
                 pulses::Taken::Unknown => self.asks.wants_record(slot, pulse.member, now.mono),
                 pulses::Taken::Refused => cx.counters.pulses_refused += 1,
             }
+        }
+        // Before anything is hashed.
+        if let Some(link) = links.at_mut(slot) {
+            link.system_mut().charge_cpu(now.mono, costs);
         }
         if frame.page != PulsePage::Pushed {
             self.asks.answered(slot, frame);

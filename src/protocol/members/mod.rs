@@ -19,6 +19,8 @@ mod fitness;
 mod hearing;
 mod life;
 mod own;
+mod pace;
+mod passing;
 mod period;
 mod pulses;
 mod reach;
@@ -42,6 +44,7 @@ pub use self::explain::{ExplainError, Explanation};
 use self::fitness::Fitness;
 pub use self::life::MemberState;
 use self::own::Own;
+use self::pace::Pace;
 use self::pulses::Pulses;
 use self::reach::Reach;
 use self::spread::Spread;
@@ -55,8 +58,6 @@ use crate::rumor::TopicId;
 
 /// The one key of the topic of members.
 const RECORD_KEY: &[u8] = b"b";
-/// What a hash costs the link that brought a wrong pulse: ten times what it takes (measured: 127 to 147 ns).
-const WRONG_HASH_COST: Duration = Duration::from_nanos(1_400);
 /// When a question waits for its asker's budget, it is looked at again after this.
 const ANSWER_AGAIN: Duration = Duration::from_millis(250);
 
@@ -89,6 +90,7 @@ pub(in crate::protocol) struct Members {
     own: Own,
     pulses: Pulses,
     spread: Spread,
+    pace: Pace,
     asks: Asks,
     answers: Answers,
     fitness: Fitness,
@@ -98,6 +100,9 @@ pub(in crate::protocol) struct Members {
     due: BTreeSet<(Mono, PublicKey)>,
     next_cycle: Mono,
     next_pull: Mono,
+    /// What this node said last is not the newest that is known under its key: an earlier life, or this one before its clock was set back,
+    /// has spoken at a later tick. Others take nothing older, so it is said again when that is past.
+    outranked: bool,
     /// Something came in that may have made work.
     stirred: bool,
     /// When the timer comes.
@@ -120,6 +125,7 @@ impl Members {
             own: Own::new(me, boot_ms, setup, now),
             pulses: Pulses::default(),
             spread: Spread::default(),
+            pace: Pace::default(),
             asks: Asks::default(),
             answers: Answers::default(),
             fitness: Fitness::new(now),
@@ -128,6 +134,7 @@ impl Members {
             due: BTreeSet::new(),
             next_cycle: now,
             next_pull: now,
+            outranked: false,
             stirred: true,
             alarm: None,
         }
@@ -204,7 +211,7 @@ impl Members {
     }
 
     /// Whoever is no longer remembered is nowhere waited for.
-    fn forgets(&mut self, key: &PublicKey) {
+    fn forgets(&mut self, cx: &mut Cx, key: &PublicKey) {
         let Some(gone) = self.table.forget(key) else { return };
         if let Some(due) = gone.due() {
             self.due.remove(&(due, *key));
@@ -213,6 +220,7 @@ impl Members {
         self.spread.forget(key);
         self.told.forget(key);
         self.reach.forget(key);
+        cx.counters.records_unspread += u64::from(self.pace.forget(key));
     }
 
     fn period_of(&self, cx: &Cx, key: &PublicKey) -> Duration {
@@ -225,6 +233,7 @@ impl Members {
         self.table.check(recount);
         self.pulses.check(recount);
         self.reach.check(recount, |key| self.table.get(key).is_some_and(|entry| entry.state().is_here()));
+        self.pace.check(|key| self.table.get(key).map(|entry| entry.bundle().id()), recount);
         let due =
             self.table.iter().filter_map(|entry| Some((entry.due()?, entry.key()))).collect::<BTreeSet<_>>();
         recount.holds(due == self.due, "a member's life is looked at when it is not due, or never");

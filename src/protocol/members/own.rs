@@ -134,6 +134,18 @@ impl Own {
         matches!(self.saying, Saying::Nothing)
     }
 
+    /// Whether it has said something in this life, and that one began before.
+    pub(super) const fn spoke_after(&self, boot_ms: u64) -> bool {
+        self.spoke && boot_ms < self.boot_ms
+    }
+
+    /// What it says of itself is said again.
+    pub(super) fn says_again(&mut self, now: Mono) {
+        if self.spoke && !self.leaving {
+            self.say(now);
+        }
+    }
+
     fn say(&mut self, now: Mono) {
         if self.saying == Saying::UnderWay {
             self.again = true;

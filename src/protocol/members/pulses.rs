@@ -1,12 +1,21 @@
 //! Pulses that come in: each is held against the chain that its member's beacon commits to, some hashes a turn. Whose it is, nobody has
 //! to be believed.
+//!
+//! ```text
+//!   link ──> its line ──┐
+//!   link ──> its line ──┼── in turns, by hashes ──> true, or wrong
+//!   link ──> its line ──┘
+//! ```
+//! Each link has a line of its own and pays before anything is hashed, so whatever one brings delays no other's.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::table::{Chain, Table};
 use crate::key::PublicKey;
-use crate::protocol::limits::{FAR_PULSES, PULSE_HASHES_A_TURN};
+use crate::protocol::limits::{
+    PULSE_HASHES_A_TURN, PULSES_OF_LINK, PULSES_WAITING, WRONG_FAR_OF_LINK, WRONG_PULSES_FREE,
+};
 use crate::protocol::linkset::Slot;
 use crate::protocol::{Mono, Now};
 use crate::rumor::{ChainCheck, ChainPoint, ChainTerms, Descent};
@@ -18,6 +27,12 @@ const AHEAD_S: u64 = 60;
 const NEAR: u16 = 16;
 /// A link whose far pulse of a member was wrong brings no other far one of it for so long.
 const FAR_REST: Duration = Duration::from_secs(60);
+/// Wrong pulses of a link are counted for so long.
+const WRONG_COUNTS: Duration = Duration::from_secs(60);
+/// What a hash costs the link that brought the pulse (measured: 127 to 147 ns).
+const PULSE_HASH_COST: Duration = Duration::from_nanos(150);
+/// How many times that it costs a link that has brought too many wrong ones.
+const DEAR: u32 = 10;
 
 /// A pulse on its way down a chain that it may be of.
 #[derive(Debug)]
@@ -34,9 +49,49 @@ struct Waiting {
     /// The chains that it may be of, the likeliest last: of members with this prefix, and of each the present one and the one before it.
     tries: Vec<Try>,
     pulse: Pulse,
-    slot: Slot,
-    /// Hashes on all these ways.
-    hashes: u16,
+}
+
+/// What a link has brought.
+#[derive(Debug, Default)]
+struct OfLink {
+    waiting: VecDeque<Waiting>,
+    /// When a far pulse of a member was wrong.
+    wrong_far: BTreeMap<KeyPrefix, Mono>,
+    /// When its last wrong pulses were found, as many as are free.
+    wrong: VecDeque<Mono>,
+}
+
+impl OfLink {
+    /// Whether it brings no far pulse of such a member now: one was wrong lately, or too many of others were.
+    fn rests(&self, prefix: KeyPrefix, now: Mono) -> bool {
+        let lately = |at: &&Mono| now.since(**at) < FAR_REST;
+        let full = || self.wrong_far.values().filter(lately).count() >= WRONG_FAR_OF_LINK;
+        self.wrong_far.get(&prefix).as_ref().is_some_and(lately)
+            || self.wrong_far.len() >= WRONG_FAR_OF_LINK && full()
+    }
+
+    fn is_dear(&self, now: Mono) -> bool {
+        let first = self.wrong.front().filter(|_| self.wrong.len() >= WRONG_PULSES_FREE);
+        first.is_some_and(|at| now.since(*at) < WRONG_COUNTS)
+    }
+
+    fn was_wrong(&mut self, prefix: KeyPrefix, far: bool, now: Mono) {
+        if far {
+            if self.wrong_far.len() >= WRONG_FAR_OF_LINK {
+                self.wrong_far.retain(|_, at| now.since(*at) < FAR_REST);
+            }
+            if self.wrong_far.len() < WRONG_FAR_OF_LINK {
+                self.wrong_far.insert(prefix, now);
+            }
+        }
+    }
+
+    fn brought_wrong(&mut self, now: Mono) {
+        if self.wrong.len() >= WRONG_PULSES_FREE {
+            self.wrong.pop_front();
+        }
+        self.wrong.push_back(now);
+    }
 }
 
 /// What came of a pulse, when it is known.
@@ -61,16 +116,14 @@ pub(super) enum Found {
         key: PublicKey,
         /// Who brought it.
         slot: Slot,
-        /// How many hashes that took.
-        hashes: u16,
     },
 }
 
 /// What became of a pulse at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Taken {
-    /// It waits to be checked.
-    Waits,
+    /// It waits to be checked, which costs its link so much.
+    Waits(Duration),
     /// It is known, or older than what is.
     Known,
     /// No member has such a key.
@@ -82,9 +135,11 @@ pub(super) enum Taken {
 /// See the [module](self).
 #[derive(Debug, Default)]
 pub(super) struct Pulses {
-    waiting: VecDeque<Waiting>,
-    /// When a far pulse of a member was wrong that came from a link. (As many as far pulses that may wait.)
-    wrong: BTreeMap<(Slot, KeyPrefix), Mono>,
+    links: BTreeMap<Slot, OfLink>,
+    /// Pulses that wait, of all links.
+    waiting: usize,
+    /// Pulses that were dropped unchecked.
+    shed: u64,
 }
 
 impl Pulses {
@@ -99,6 +154,8 @@ impl Pulses {
     ) -> Taken {
         let Ok(index) = u16::try_from(pulse.index) else { return Taken::Refused };
         let claimed = ChainPoint { index, value: pulse.value };
+        let of_link = self.links.get(&slot);
+        let rests = of_link.is_some_and(|link| link.rests(pulse.member, now.mono));
         let (mut tries, mut result) = (Vec::new(), Taken::Unknown);
         for member in table.of_prefix(pulse.member) {
             result = if result == Taken::Unknown { Taken::Refused } else { result };
@@ -116,7 +173,7 @@ impl Pulses {
                 };
                 let near = (lease / u64::from(terms.epoch_s.max(1))).saturating_add(NEAR.into());
                 let far = u64::from(descent.left()) > near;
-                if !far || may_be_far(chain) && !self.rests(slot, pulse.member, now.mono) {
+                if !far || may_be_far(chain) && !rests {
                     tries.push(Try { key: member.key(), terms, descent, far });
                 }
             }
@@ -125,84 +182,124 @@ impl Pulses {
             return result;
         }
         tries.reverse();
-        let hashes = tries.iter().fold(0u16, |sum, one| sum.saturating_add(one.descent.left()));
-        self.wait(Waiting { tries, pulse: *pulse, slot, hashes });
-        Taken::Waits
+        let times = if of_link.is_some_and(|link| link.is_dear(now.mono)) { DEAR } else { 1 };
+        let hashes = tries.iter().fold(0u32, |sum, one| sum.saturating_add(one.descent.left().into()));
+        self.wait(slot, Waiting { tries, pulse: *pulse });
+        Taken::Waits(PULSE_HASH_COST.saturating_mul(hashes.saturating_mul(times)))
     }
 
-    fn rests(&self, slot: Slot, prefix: KeyPrefix, now: Mono) -> bool {
-        self.wrong.get(&(slot, prefix)).is_some_and(|at| now.since(*at) < FAR_REST)
-    }
-
-    /// At the cap the oldest goes: it comes again.
-    fn wait(&mut self, waiting: Waiting) {
-        if self.waiting.len() >= FAR_PULSES {
-            self.waiting.pop_front();
+    /// At the cap of a link its own oldest goes, and at the cap of all that of the link that has most: they come again.
+    fn wait(&mut self, slot: Slot, waiting: Waiting) {
+        let of_link = self.links.get(&slot).map_or(0, |link| link.waiting.len());
+        let loser = if of_link >= PULSES_OF_LINK {
+            Some(slot)
+        } else if self.waiting >= PULSES_WAITING {
+            let most = self.links.iter().max_by_key(|(other, link)| (link.waiting.len(), **other == slot));
+            most.map(|(slot, _)| *slot)
+        } else {
+            None
+        };
+        if let Some(link) = loser.and_then(|loser| self.links.get_mut(&loser))
+            && link.waiting.pop_front().is_some()
+        {
+            self.waiting = self.waiting.saturating_sub(1);
+            self.shed = self.shed.saturating_add(1);
         }
-        self.waiting.push_back(waiting);
+        self.links.entry(slot).or_default().waiting.push_back(waiting);
+        self.waiting = self.waiting.saturating_add(1);
     }
 
     /// Whether pulses wait to be checked.
-    pub(super) fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+    pub(super) const fn is_waiting(&self) -> bool {
+        self.waiting > 0
     }
 
-    /// Checks what waits, as far as one turn may go.
+    /// How many were dropped unchecked since this was asked.
+    pub(super) const fn takes_shed(&mut self) -> u64 {
+        std::mem::replace(&mut self.shed, 0)
+    }
+
+    /// Checks what waits, as far as one turn may go: each link has the same part of the hashes, and what some leave goes round again.
     pub(super) fn works(&mut self, now: Mono) -> Vec<Found> {
         let mut hashes = PULSE_HASHES_A_TURN;
         let mut found = Vec::new();
-        while hashes > 0
-            && let Some(mut next) = self.waiting.pop_front()
-        {
-            let rests = self.rests(next.slot, next.pulse.member, now);
-            let Some(one) = next.tries.last_mut() else { continue };
-            if one.far && rests {
-                // Another one of that link was wrong meanwhile.
-                continue;
-            }
-            let left = one.descent.left();
-            let check = one.descent.go(&one.key, hashes);
-            hashes = hashes.saturating_sub(left.max(1));
-            let (key, terms, far) = (one.key, one.terms, one.far);
-            let Waiting { pulse, slot, .. } = next;
-            match check {
-                ChainCheck::Unfinished => self.waiting.push_front(next),
-                ChainCheck::True(known) => found.push(Found::True { key, terms, known, pulse, slot }),
-                ChainCheck::False => {
-                    if far {
-                        self.was_wrong(slot, pulse.member, now);
-                    }
-                    next.tries.pop();
-                    if next.tries.is_empty() {
-                        found.push(Found::False { key, slot, hashes: next.hashes });
-                    } else {
-                        self.waiting.push_front(next);
-                    }
+        while hashes > 0 && self.waiting > 0 {
+            let busy = self.links.iter().filter(|(_, link)| !link.waiting.is_empty());
+            let busy: Vec<_> = busy.map(|(slot, _)| *slot).collect();
+            let links = u16::try_from(busy.len()).unwrap_or(u16::MAX).max(1);
+            let part = (hashes / links).max(1);
+            for slot in busy {
+                let used = self.works_on(slot, part.min(hashes), &mut found, now);
+                hashes = hashes.saturating_sub(used);
+                if hashes == 0 {
+                    break;
                 }
             }
         }
         found
     }
 
-    fn was_wrong(&mut self, slot: Slot, prefix: KeyPrefix, now: Mono) {
-        if self.wrong.len() >= FAR_PULSES {
-            self.wrong.retain(|_, at| now.since(*at) < FAR_REST);
+    /// Checks what one link has brought, with so many hashes. Gives how many it took.
+    fn works_on(&mut self, slot: Slot, hashes: u16, found: &mut Vec<Found>, now: Mono) -> u16 {
+        let mut left = hashes;
+        let Some(link) = self.links.get_mut(&slot) else { return 0 };
+        while left > 0
+            && let Some(mut next) = link.waiting.pop_front()
+        {
+            self.waiting = self.waiting.saturating_sub(1);
+            let rests = link.rests(next.pulse.member, now);
+            let Some(one) = next.tries.last_mut() else { continue };
+            if one.far && rests {
+                // Another one of that link was wrong meanwhile.
+                self.shed = self.shed.saturating_add(1);
+                continue;
+            }
+            let steps = one.descent.left();
+            let check = one.descent.go(&one.key, left);
+            left = left.saturating_sub(steps.max(1));
+            let (key, terms, far, pulse) = (one.key, one.terms, one.far, next.pulse);
+            match check {
+                ChainCheck::True(known) => found.push(Found::True { key, terms, known, pulse, slot }),
+                ChainCheck::Unfinished => {
+                    link.waiting.push_front(next);
+                    self.waiting = self.waiting.saturating_add(1);
+                }
+                ChainCheck::False => {
+                    link.was_wrong(pulse.member, far, now);
+                    next.tries.pop();
+                    if next.tries.is_empty() {
+                        link.brought_wrong(now);
+                        found.push(Found::False { key, slot });
+                    } else {
+                        link.waiting.push_front(next);
+                        self.waiting = self.waiting.saturating_add(1);
+                    }
+                }
+            }
         }
-        if self.wrong.len() < FAR_PULSES {
-            self.wrong.insert((slot, prefix), now);
-        }
+        hashes.saturating_sub(left)
     }
 
     /// The link is gone.
     pub(super) fn leaves(&mut self, slot: Slot) {
-        self.wrong.retain(|(other, _), _| *other != slot);
+        if let Some(link) = self.links.remove(&slot) {
+            self.waiting = self.waiting.saturating_sub(link.waiting.len());
+            self.shed = self.shed.saturating_add(link.waiting.len() as u64);
+        }
     }
 }
 
 #[cfg(any(test, feature = "sim"))]
 impl Pulses {
     pub(super) fn check(&self, recount: &mut crate::protocol::check::Recount) {
-        recount.holds(self.waiting.len() <= FAR_PULSES, "too many pulses wait to be checked");
-        recount.holds(self.wrong.len() <= FAR_PULSES, "too many wrong pulses are remembered");
+        let waiting = self.links.values().map(|link| link.waiting.len()).sum();
+        recount.same("pulses that wait to be checked", self.waiting, waiting);
+        recount.holds(self.waiting <= PULSES_WAITING, "too many pulses wait to be checked");
+        let bounded = |link: &OfLink| {
+            link.waiting.len() <= PULSES_OF_LINK
+                && link.wrong_far.len() <= WRONG_FAR_OF_LINK
+                && link.wrong.len() <= WRONG_PULSES_FREE
+        };
+        recount.holds(self.links.values().all(bounded), "too many pulses of a link are remembered");
     }
 }

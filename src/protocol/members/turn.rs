@@ -8,7 +8,7 @@ use super::fitness::Around;
 use super::life::{Look, MemberState};
 use super::pulses::Found;
 use super::spread::{Targets, cycle};
-use super::{ANSWER_AGAIN, Members, RECORD_KEY, WRONG_HASH_COST, answers, since, table};
+use super::{ANSWER_AGAIN, Members, RECORD_KEY, answers, since, table};
 use crate::protocol::Action;
 use crate::protocol::context::Cx;
 use crate::protocol::links::{Link, Links};
@@ -27,7 +27,7 @@ impl Members {
         }
         self.stirred = false;
         let targets = self.targets(links);
-        self.check_pulses(cx, links);
+        self.check_pulses(cx);
         self.reveal(cx, links, &targets);
         self.look_at_lives(cx, links);
         if now.mono >= self.next_cycle {
@@ -55,7 +55,8 @@ impl Members {
         targets
     }
 
-    fn check_pulses(&mut self, cx: &mut Cx, links: &mut Links) {
+    fn check_pulses(&mut self, cx: &mut Cx) {
+        cx.counters.pulses_shed += self.pulses.takes_shed();
         if !self.pulses.is_waiting() {
             return;
         }
@@ -68,13 +69,9 @@ impl Members {
                         self.gives_sign(cx, key, signs, Pulse { failed_here: false, ..pulse }, told);
                     }
                 }
-                Found::False { key, slot, hashes } => {
+                Found::False { key, slot } => {
+                    // Two members may share a prefix, and a beacon be on its way: so it is no offence. Too many are dear.
                     cx.counters.pulses_wrong += 1;
-                    // Two members may share a prefix, and a beacon be on its way: so it is no offence. It is dear.
-                    if let Some(link) = links.at_mut(slot) {
-                        link.system_mut()
-                            .charge_cpu(cx.now.mono, WRONG_HASH_COST.saturating_mul(hashes.into()));
-                    }
                     self.asks.wants_record(slot, KeyPrefix::of(&key), cx.now.mono);
                 }
             }
@@ -158,7 +155,7 @@ impl Members {
             let look = Look { would_state, fit, linked };
             let Some(looked) = self.table.lives(&key, |life| life.look(look, now)) else { continue };
             if looked.forget {
-                self.forgets(&key);
+                self.forgets(cx, &key);
                 continue;
             }
             if looked.ask {
@@ -193,6 +190,11 @@ impl Members {
 
     fn record(&mut self, cx: &mut Cx) -> Option<Bytes> {
         let would_state = self.would(cx);
+        let tick = self.table.get(&self.me).map_or(0, |entry| entry.bundle().header().tick);
+        if self.outranked && cx.now.unix_ms / 1000 > tick {
+            self.outranked = false;
+            self.own.says_again(cx.now.mono);
+        }
         let record = self.own.takes_record(would_state, &mut cx.random, cx.now)?;
         let cell = record.encode().ok().and_then(|bytes| Cell::put(RECORD_KEY, bytes).ok());
         if cell.is_none() {
@@ -207,7 +209,7 @@ impl Members {
         let waits = self.pulses.is_waiting().then_some(now);
         let answers = (!self.answers.is_idle()).then(|| now.plus(ANSWER_AGAIN));
         let life = self.due.first().map(|(at, _)| *at);
-        let next = [waits, answers, life, Some(self.own.due())].into_iter().flatten().min();
+        let next = [waits, answers, life, self.pace.due(), Some(self.own.due())].into_iter().flatten().min();
         // At the least a moment later: what is due now has been done, as far as a turn goes.
         let at = next.unwrap_or(self.next_cycle).min(self.next_cycle).max(now.plus(Duration::from_millis(1)));
         if self.alarm.is_none_or(|alarm| alarm <= now || at < alarm) {

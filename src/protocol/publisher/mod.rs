@@ -195,11 +195,13 @@ impl Publisher {
         }
     }
 
-    /// Positions for up to `rumors` rumors, and a request to the position log that should be made now, whatever the answer.
+    /// Positions for up to `rumors` rumors, and a request to the position log that should be made now, whatever the answer. In a tick in
+    /// which nothing was said they begin with the slot `begins`.
     pub(super) fn reserve(
         &mut self,
         rules: &RuleSet,
         rumors: usize,
+        begins: u16,
         now: Now,
     ) -> (Reservation, Option<Action>) {
         let topic = rules.id();
@@ -212,6 +214,7 @@ impl Publisher {
         let Some(pen) = self.pens.get_mut(&topic) else {
             return (Reservation::WaitUntil(now.unix_ms), None);
         };
+        pen.begins_at(begins);
         let reservation = pen.reserve(now.unix_ms, rumors, durable);
         let record = match reservation {
             Reservation::RecordFirst { from_ms, until_ms } => self.records.ask(from_ms, until_ms, now.mono),

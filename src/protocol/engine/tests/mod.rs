@@ -26,6 +26,7 @@ mod limits;
 mod malformed;
 mod members;
 mod own;
+mod pace;
 mod passing;
 mod property;
 mod pulls;

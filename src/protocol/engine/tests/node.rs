@@ -9,8 +9,8 @@ use super::check::Checker;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::keeping::{Forget, Found, KeepOptions, StoreAnswer, StoreJob, StoreTrouble};
 use crate::protocol::{
-    Action, Config, Counters, Engine, Event, FRAME_OVERHEAD, LinkId, MAX_SKEW, Now, PublishError, PublishId,
-    Setup, UsedPositions, Validation, VerifyJob,
+    Action, Config, Counters, Engine, Event, FRAME_OVERHEAD, LinkId, MAX_SKEW, MemberSetup, Now,
+    PublishError, PublishId, Setup, UsedPositions, Validation, VerifyJob,
 };
 use crate::rumor::{Bundle, NetworkId, Position, RumorId, Spans};
 use crate::store::{MemoryStore, serve};
@@ -28,6 +28,8 @@ pub(super) struct Spec {
     pub(super) skew_ms: i64,
     pub(super) validator: Option<Validator>,
     pub(super) key: PublicKey,
+    /// Its node key, if it is a member of its network and says so.
+    pub(super) member: Option<SecretKey>,
     seed: u64,
 }
 
@@ -40,6 +42,7 @@ impl Spec {
             skew_ms: 0,
             validator: None,
             key: secret("node", number).public(),
+            member: None,
             seed,
         }
     }
@@ -66,6 +69,7 @@ pub(super) struct Node {
     pub(super) skew_ms: i64,
     pub(super) validator: Option<Validator>,
     pub(super) config: Config,
+    member: Option<SecretKey>,
     seed: u64,
     /// Counts restarts.
     pub(super) life: u32,
@@ -104,12 +108,13 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(spec: Spec, now: Now) -> Self {
-        let Spec { config, author, position_log, skew_ms, validator, key, seed } = spec;
+        let Spec { config, author, position_log, skew_ms, validator, key, member, seed } = spec;
         let recorded = match &position_log {
             UsedPositions::Kept { used } => Some(used.clone()),
             UsedPositions::None => None,
         };
         let engine = engine(&config, key, &author, position_log, seed, now);
+        let engine = as_member(engine, member.as_ref());
         let store = MemoryStore::new(seed | 1);
         Self {
             engine,
@@ -118,6 +123,7 @@ impl Node {
             skew_ms,
             validator,
             config,
+            member,
             seed,
             life: 0,
             recorded,
@@ -150,7 +156,8 @@ impl Node {
         self.is_recording = false;
         self.ids.clear();
         let seed = self.seed ^ u64::from(self.life);
-        self.engine = engine(&self.config, self.key, &self.author, position_log, seed, now);
+        let engine = engine(&self.config, self.key, &self.author, position_log, seed, now);
+        self.engine = as_member(engine, self.member.as_ref());
         let store = std::mem::replace(&mut self.store, MemoryStore::new(1));
         self.store = if disk { store.reopened(seed | 1) } else { MemoryStore::new(seed | 1) };
     }
@@ -271,4 +278,11 @@ fn engine(
     let network = NetworkId::of(super::world::NETWORK);
     let (author, config) = (author.clone(), config.clone());
     Engine::new(Setup { network, node, author, position_log, seed: bytes, config }, now)
+}
+
+fn as_member(engine: Engine, node: Option<&SecretKey>) -> Engine {
+    match node {
+        Some(node) => engine.with_members(node.clone(), MemberSetup::default()),
+        None => engine,
+    }
 }

@@ -3,6 +3,7 @@
 mod asks;
 mod lives;
 mod own;
+mod pace;
 mod pulses;
 mod table;
 
@@ -41,8 +42,19 @@ struct Speaker {
 impl Speaker {
     /// With a chain of 100 epochs of five seconds that begins at the start.
     fn new(seed: u8) -> Self {
-        let secret = SecretKey::from_seed(&[seed; 32]);
-        let chain = PulseChain::new(&secret.public(), 100, [seed; 16]);
+        Self::of([seed; 32])
+    }
+
+    /// One of many.
+    fn numbered(number: u16) -> Self {
+        let mut seed = [77; 32];
+        seed[..2].copy_from_slice(&number.to_le_bytes());
+        Self::of(seed)
+    }
+
+    fn of(seed: [u8; 32]) -> Self {
+        let secret = SecretKey::from_seed(&seed);
+        let chain = PulseChain::new(&secret.public(), 100, [seed[0]; 16]);
         let start = (START_S / 5) as u32;
         let terms = ChainTerms { epoch_s: 5, start, len: 100, anchor: chain.anchor() };
         Self { secret, chain, terms, boot_ms: START_S * 1000 }
