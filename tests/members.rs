@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use vouchsafe::{
-    DescribeError, MemberEvent, MemberState, Node, PeerAddr, PublicKey, SecretKey, SpawnError, VerifierPool,
+    Config, DescribeError, MemberEvent, MemberState, Node, PeerAddr, PublicKey, SecretKey, SpawnError, VerifierPool,
 };
 
 const NETWORK: &str = "members";
@@ -139,4 +139,27 @@ async fn who_ends_without_a_word_fails_by_its_lease_and_its_next_life_is_known()
     again.shutdown().await;
     event(&mut events, |event| matches!(event, MemberEvent::Left(who) if who == key.public()).then_some(()))
         .await;
+}
+
+/// A node that all know, and that has no place left: whoever comes is its guest, says that it is here, and finds the others.
+#[tokio::test]
+async fn a_joiner_is_known_through_a_node_that_is_full() {
+    let pool = VerifierPool::new(1);
+    let small = Config::default().with(|config| {
+        (config.links.inbound, config.links.hash_selected) = (2, 0);
+    });
+    let full = builder(&pool, &[]).config(small).spawn().await.unwrap();
+    let address = [full.addr().unwrap()];
+    let (one, two) = (builder(&pool, &address).spawn(), builder(&pool, &address).spawn());
+    let (one, two) = (one.await.unwrap(), two.await.unwrap());
+    for node in [&full, &one, &two] {
+        soon("three members", node.wait_for_members(3)).await.unwrap();
+        soon("two links", node.wait_for_links(2)).await.unwrap();
+    }
+    let joiner = builder(&pool, &address).spawn().await.unwrap();
+    for node in [&joiner, &full, &one, &two] {
+        soon("four members", node.wait_for_members(4)).await.unwrap();
+    }
+    soon("links to the others", joiner.wait_for_links(2)).await.unwrap();
+    assert_eq!(full.stats().await.unwrap().counters.guests, 1);
 }

@@ -17,6 +17,14 @@ pub const MAX_LINKS: usize = 256;
 /// Links of one key: the one that counts, and one that is being closed for it.
 pub(super) const LINKS_OF_A_KEY: usize = 2;
 
+/// Diallers that a member hears for a moment though it has no place for them, beyond all places.
+pub(super) const MAX_GUESTS: usize = 8;
+/// Links of guests, with those that were told to go and have not gone yet. (Guess: as many again.)
+pub(super) const MAX_GUEST_LINKS: usize = 16;
+/// Keys that are remembered since they were guests in the last ten minutes: some 100 bytes each. At the cap the oldest goes. Four come
+/// in a second at the most, so 2 400 in that time.
+pub(super) const MAX_GUESTS_REMEMBERED: usize = 4_096;
+
 // What a link is trusted with
 
 /// Verified bundles after which a link's signatures may share batches with others'. A liar must first do this much
@@ -390,6 +398,7 @@ const _: () =
     assert!(RELAY_PAST.as_secs() == crate::rumor::KEPT_BEYOND as u64, "what leaves the window is kept");
 const _: () = assert!(MAX_LINKS <= u8::MAX as usize + 1, "a slot is a byte");
 const _: () = assert!(MAX_DIALS <= MAX_KEPT);
+const _: () = assert!(MAX_GUESTS < MAX_GUEST_LINKS && MAX_GUEST_LINKS < MAX_LINKS);
 const _: () = assert!(MAX_FEELERS < MAX_DIALS, "feelers leave room for other dials");
 const _: () = assert!(MAX_SUGGESTED >= MAX_LINKS, "each link can have a candidate behind it");
 const _: () = assert!(LEAST_OWED <= FIRST_OWED && FIRST_OWED <= MAX_OWED);

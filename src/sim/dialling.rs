@@ -66,6 +66,10 @@ impl View for Of<'_> {
         self.0.engine().is_none_or(|engine| View::is_live(engine, link))
     }
 
+    fn is_guest(&self, link: LinkId) -> bool {
+        self.0.engine().is_some_and(|engine| engine.is_guest(link))
+    }
+
     fn heard_at(&self) -> Option<Mono> {
         self.0.engine().and_then(crate::protocol::Engine::heard_at)
     }

@@ -6,7 +6,7 @@ use super::network::Network;
 use super::queue::{Happening, NodeIndex};
 use super::scenario::Start;
 use super::time::{IDLE, nanos};
-use crate::protocol::{Input, UsedPositions};
+use crate::protocol::{Input, Origin, UsedPositions};
 use crate::store::Store as _;
 use crate::wire::Reason;
 
@@ -126,8 +126,13 @@ impl Network {
         if let Some(this) = self.nodes.get_mut(node) {
             this.dialling.wanted = self.scenario.links;
         }
-        if self.scenario.start == Start::Cold {
-            self.tell_of_others(node);
+        match self.scenario.start {
+            Start::Cold => self.tell_of_others(node),
+            Start::From(first) => {
+                let told = (first as NodeIndex, Origin::Told);
+                self.nodes.get_mut(node).into_iter().for_each(|this| this.dialling.told.push(told));
+            }
+            Start::Linked => {}
         }
         self.begin(node as NodeIndex);
         node

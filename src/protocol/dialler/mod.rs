@@ -32,6 +32,7 @@ mod choice;
 mod entries;
 mod feelers;
 mod gone;
+mod hosts;
 mod orders;
 mod peer;
 mod reports;
@@ -54,6 +55,7 @@ use choice::Choice;
 use entries::Entries;
 use feelers::Feelers;
 use gone::Gone;
+use hosts::Hosts;
 pub use orders::{Ending, KeepError, Order};
 pub use peer::{DialState, KeptPeer};
 use peer::{Errand, Peer, Queued, Role};
@@ -82,6 +84,8 @@ enum Kind {
     Challenger,
     /// It was dialled here since its peer had failed, and is one more than the node wants.
     Visit,
+    /// It was dialled here, and its peer has no place for this node: it will close it.
+    Guest,
     /// It was dialled here and is being hung up.
     Leaving,
 }
@@ -90,6 +94,11 @@ impl Kind {
     /// Whether it ends by itself unless something comes of it.
     const fn is_for_now(self) -> bool {
         matches!(self, Self::Feeler | Self::Challenger | Self::Visit)
+    }
+
+    /// Whether it was dialled here for something, and is not being hung up.
+    const fn is_own(self) -> bool {
+        self.is_for_now() || matches!(self, Self::Chosen)
     }
 }
 
@@ -126,6 +135,7 @@ pub struct Dialler<A> {
     choice: Choice,
     rests: Rests<A>,
     gone: Gone,
+    hosts: Hosts,
     entries: Entries<A>,
     /// Until when no candidate is dialled, since the node itself has no place.
     full_until: Option<Mono>,
@@ -155,6 +165,7 @@ impl<A: Clone + Ord> Dialler<A> {
             choice: Choice::new(config.dialling.outbound, &mut random),
             rests: Rests::new(),
             gone: Gone::default(),
+            hosts: Hosts::default(),
             entries: Entries::new(),
             full_until: None,
             random,
@@ -291,6 +302,7 @@ impl<A: Clone + Ord> Dialler<A> {
 
     /// The next thing to do, or `None` when there is nothing before [`Dialler::next_deadline`] or the next report.
     pub fn poll(&mut self, now: Mono, view: &impl View) -> Option<Order<A>> {
+        self.judge_hosts(now, view);
         self.feel(now, view);
         self.judge_challenge(now, view);
         self.end_visits(now);
@@ -367,6 +379,7 @@ impl<A: Clone + Ord> Dialler<A> {
             .chain(feels)
             .chain(gone)
             .chain(self.next_look_at_entries())
+            .chain(self.hosts.next_deadline())
             .min()
     }
 

@@ -9,6 +9,7 @@ use super::super::limits::{MAX_ADDRESSES, MAX_DIALS, MAX_KEPT, MAX_SUGGESTED};
 use super::*;
 
 mod choice;
+mod hosts;
 
 const OWN: PublicKey = PublicKey::from_bytes([0; 32]);
 const PEER: PublicKey = PublicKey::from_bytes([1; 32]);
@@ -37,6 +38,8 @@ struct Sight {
     proven: BTreeSet<LinkId>,
     /// Links on which the peer does not say hello.
     mute: BTreeSet<LinkId>,
+    /// Links whose peers have no place for the node.
+    guest: BTreeSet<LinkId>,
     heard_at: Option<Mono>,
 }
 
@@ -51,6 +54,10 @@ impl View for Sight {
 
     fn is_live(&self, link: LinkId) -> bool {
         !self.mute.contains(&link)
+    }
+
+    fn is_guest(&self, link: LinkId) -> bool {
+        self.guest.contains(&link)
     }
 
     fn heard_at(&self) -> Option<Mono> {

@@ -19,6 +19,10 @@ impl View for Engine {
         self.live_for(link, self.cx.now.mono).is_some()
     }
 
+    fn is_guest(&self, link: LinkId) -> bool {
+        Self::is_guest(self, link)
+    }
+
     fn heard_at(&self) -> Option<Mono> {
         Self::heard_at(self)
     }

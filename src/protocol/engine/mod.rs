@@ -9,6 +9,7 @@ mod debts;
 mod dialling;
 mod duplicates;
 mod frames;
+mod guests;
 mod health;
 mod history;
 mod intake;
@@ -42,6 +43,7 @@ use crate::key::{PublicKey, SecretKey};
 use crate::protocol::condition::Condition;
 use crate::protocol::context::{Cx, Reach};
 use crate::protocol::evidence::EvidencePool;
+use crate::protocol::guests::Guests;
 use crate::protocol::links::bans::Bans;
 use crate::protocol::links::{Links, Pause};
 use crate::protocol::linkset::LinkSet;
@@ -90,6 +92,7 @@ pub struct Engine {
     cx: Cx,
     links: Links,
     bans: Bans,
+    guests: Guests,
     topics: BTreeMap<TopicId, Window>,
     left: Left,
     verifying: VerifyQueue,
@@ -125,6 +128,7 @@ impl Engine {
         Self {
             links: Links::new(),
             bans: Bans::new(keyed),
+            guests: Guests::default(),
             topics: BTreeMap::new(),
             left: Left::new(keyed),
             verifying: VerifyQueue::new(keyed),
@@ -276,6 +280,7 @@ impl Engine {
                 // Sealing is tried at the next poll.
                 Timer::SlotsFree(topic) => self.publisher.wake(topic),
                 Timer::LinkSettled(link) => self.on_link_settled(link),
+                Timer::GuestOver(link) => self.on_guest_over(link),
                 // What waits is looked at after each input.
                 Timer::HistoryDue | Timer::MembersDue => {}
                 Timer::TurnDue(topic) => self.on_repair_due(topic, Due::Turn),
@@ -333,7 +338,7 @@ impl Engine {
     /// Whether a handshake with this key is worth finishing. Also checked when the link is up.
     #[must_use]
     pub fn would_refuse(&self, peer: &PublicKey) -> Option<crate::wire::Reason> {
-        self.refusal(peer, true)
+        self.refusal(peer, true).filter(|why| !self.may_be_guest(peer, *why))
     }
 
     /// Why this node would refuse a link to `peer` that it dials now: then it need not dial.

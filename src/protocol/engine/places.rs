@@ -76,18 +76,24 @@ impl Engine {
         }
         // A second link replaces the first or is closed for it, so it needs no place of its own; but closing takes a
         // while, and whoever connects again and again must not take ever more places by it.
-        match self.links.iter().filter(|link| link.peer() == *peer).count() {
+        let (links, guests) = self.links.of_peer(peer).fold((0, 0), |(links, guests), link| {
+            (links + 1, guests + usize::from(self.guests.has(link.id())))
+        });
+        match links {
             0 => {}
-            links if links < LINKS_OF_A_KEY => return None,
+            // A guest has no place that a second link could take.
+            links if links < LINKS_OF_A_KEY && guests == 0 => return None,
+            links if links < LINKS_OF_A_KEY => {}
             _ => return Some(Reason::Duplicate),
         }
-        let full = self.links.len() >= self.cx.config.links.max || (inbound && !self.has_inbound_place(peer));
+        let places = self.links.len().saturating_sub(self.guests.len());
+        let full = places >= self.cx.config.links.max || (inbound && !self.has_inbound_place(peer));
         full.then_some(Reason::Full)
     }
 
     fn has_inbound_place(&self, peer: &PublicKey) -> bool {
         let (mut inbound, mut aimed) = (0, 0);
-        for link in self.links.iter().filter(|link| !link.is_dialled()) {
+        for link in self.links.iter().filter(|link| !link.is_dialled() && !self.guests.has(link.id())) {
             inbound += 1;
             aimed += usize::from(!link.is_hash_selected());
         }

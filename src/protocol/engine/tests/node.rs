@@ -9,8 +9,8 @@ use super::check::Checker;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::keeping::{Forget, Found, KeepOptions, StoreAnswer, StoreJob, StoreTrouble};
 use crate::protocol::{
-    Action, Config, Counters, Engine, Event, FRAME_OVERHEAD, LinkId, MAX_SKEW, Now, PublishError, PublishId,
-    Setup, UsedPositions, Validation, VerifyJob,
+    Action, Config, Counters, Engine, Event, FRAME_OVERHEAD, LinkId, MAX_SKEW, MemberSetup, Now,
+    PublishError, PublishId, Setup, UsedPositions, Validation, VerifyJob,
 };
 use crate::rumor::{Bundle, NetworkId, Position, RumorId, Spans};
 use crate::store::{MemoryStore, serve};
@@ -28,10 +28,18 @@ pub(super) struct Spec {
     pub(super) skew_ms: i64,
     pub(super) validator: Option<Validator>,
     pub(super) key: PublicKey,
+    /// The secret half of its key, if it is a member.
+    pub(super) member: Option<SecretKey>,
+    secret: SecretKey,
     seed: u64,
 }
 
 impl Spec {
+    /// It says that it is here, and knows who else is.
+    pub(super) fn is_member(&mut self) {
+        self.member = Some(self.secret.clone());
+    }
+
     pub(super) fn numbered(number: u64, seed: u64) -> Self {
         Self {
             config: Config { expected_nodes: 20, ..Config::default() },
@@ -40,6 +48,8 @@ impl Spec {
             skew_ms: 0,
             validator: None,
             key: secret("node", number).public(),
+            member: None,
+            secret: secret("node", number),
             seed,
         }
     }
@@ -63,6 +73,7 @@ pub(super) struct Node {
     pub(super) engine: Engine,
     pub(super) key: PublicKey,
     pub(super) author: SecretKey,
+    member: Option<SecretKey>,
     pub(super) skew_ms: i64,
     pub(super) validator: Option<Validator>,
     pub(super) config: Config,
@@ -104,17 +115,19 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(spec: Spec, now: Now) -> Self {
-        let Spec { config, author, position_log, skew_ms, validator, key, seed } = spec;
+        let Spec { config, author, position_log, skew_ms, validator, key, member, seed, .. } = spec;
         let recorded = match &position_log {
             UsedPositions::Kept { used } => Some(used.clone()),
             UsedPositions::None => None,
         };
         let engine = engine(&config, key, &author, position_log, seed, now);
+        let engine = with_members(engine, member.as_ref());
         let store = MemoryStore::new(seed | 1);
         Self {
             engine,
             key,
             author,
+            member,
             skew_ms,
             validator,
             config,
@@ -150,7 +163,8 @@ impl Node {
         self.is_recording = false;
         self.ids.clear();
         let seed = self.seed ^ u64::from(self.life);
-        self.engine = engine(&self.config, self.key, &self.author, position_log, seed, now);
+        let engine = engine(&self.config, self.key, &self.author, position_log, seed, now);
+        self.engine = with_members(engine, self.member.as_ref());
         let store = std::mem::replace(&mut self.store, MemoryStore::new(1));
         self.store = if disk { store.reopened(seed | 1) } else { MemoryStore::new(seed | 1) };
     }
@@ -271,4 +285,11 @@ fn engine(
     let network = NetworkId::of(super::world::NETWORK);
     let (author, config) = (author.clone(), config.clone());
     Engine::new(Setup { network, node, author, position_log, seed: bytes, config }, now)
+}
+
+fn with_members(engine: Engine, member: Option<&SecretKey>) -> Engine {
+    match member {
+        Some(key) => engine.with_members(key.clone(), MemberSetup::new([], "")),
+        None => engine,
+    }
 }
