@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use vouchsafe::{
-    Config, DescribeError, MemberEvent, MemberState, Node, PeerAddr, PublicKey, SecretKey, SpawnError, VerifierPool,
+    Config, DescribeError, MemberEvent, MemberState, Node, PeerAddr, PublicKey, SecretKey, SpawnError,
+    VerifierPool,
 };
 
 const NETWORK: &str = "members";
@@ -162,4 +163,41 @@ async fn a_joiner_is_known_through_a_node_that_is_full() {
     }
     soon("links to the others", joiner.wait_for_links(2)).await.unwrap();
     assert_eq!(full.stats().await.unwrap().counters.guests, 1);
+}
+
+/// All that a node was told of is gone when it starts again: it finds its network by those that it was linked to.
+#[tokio::test]
+async fn a_node_whose_bootstrap_is_gone_finds_its_network_again_by_its_anchors() {
+    let pool = VerifierPool::new(1);
+    let bootstrap = builder(&pool, &[]).spawn().await.unwrap();
+    let address = bootstrap.addr().unwrap();
+    let stays = builder(&pool, std::slice::from_ref(&address)).spawn().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (key, log) = (SecretKey::generate(), folder.path().join("positions"));
+    let life = || {
+        let builder = Node::builder(key.clone()).network(NETWORK).listen("127.0.0.1:0");
+        builder.bootstrap([address.clone()]).position_log(&log).spawn()
+    };
+    soon("two members", stays.wait_for_members(2)).await.unwrap();
+    let node = life().await.unwrap();
+    soon("three members", node.wait_for_members(3)).await.unwrap();
+    let anchors = folder.path().join("positions.anchors");
+    // (Which of two nodes dials the other is a matter of chance. Only whom it has dialled it can dial again.)
+    let dialled = async {
+        while !node.stats().await.unwrap().links.iter().any(|link| link.dialled && link.peer == stays.id()) {
+            let theirs = stays.stats().await.unwrap().links;
+            assert!(theirs.len() <= 4);
+            tokio::task::yield_now().await;
+        }
+        while !std::fs::read_to_string(&anchors).is_ok_and(|text| text.contains(&stays.id().to_string())) {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("an anchor is kept", dialled).await;
+    node.shutdown().await;
+    bootstrap.shutdown().await;
+    let again = life().await.unwrap();
+    soon("a link", again.wait_for_links(1)).await.unwrap();
+    soon("the network", again.wait_for_members(2)).await.unwrap();
+    assert!(again.members().await.unwrap().contains_key(&stays.id()));
 }

@@ -290,6 +290,8 @@ pub const MAX_DIALS: usize = 32;
 /// Most candidates that a node remembers: as many as peers that it keeps. At the bound a new one takes the place of one that was
 /// tried in vain, or is refused. (Guess: some 300 bytes each, so a third of a MiB.)
 pub const MAX_SUGGESTED: usize = 1024;
+/// Peers that a node keeps for its next start. (Guess: that all four are gone by then is rare.)
+pub(super) const MAX_ANCHORS: usize = 4;
 /// Most feelers at a time, whatever is configured: half of the dials that may be under way.
 pub const MAX_FEELERS: usize = 16;
 /// Peers that are let rest since they failed this node: some 100 bytes each. At the cap the rest that ends first goes. (Guess.)

@@ -167,7 +167,7 @@ impl Network {
                 None => return,
                 Some(Order::Dial { addr, .. }) => self.knock(index, addr, true),
                 Some(Order::HangUp { link }) => self.close(index, link, Reason::Shutdown),
-                Some(Order::Refused { .. }) => {}
+                Some(Order::Refused { .. } | Order::KeepAnchors { .. }) => {}
             }
         }
     }

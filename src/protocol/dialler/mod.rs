@@ -27,6 +27,7 @@
 //! neither closed links nor refused ones, whoever made them, add a dial.
 
 mod addresses;
+mod anchors;
 mod candidate;
 mod choice;
 mod entries;
@@ -49,6 +50,7 @@ use super::{Config, LinkId, Mono};
 use crate::key::PublicKey;
 use crate::rumor::NetworkId;
 use crate::wire::Reason;
+use anchors::Anchors;
 pub use candidate::Origin;
 use candidate::{Candidate, Turn, is_aimed};
 use choice::Choice;
@@ -137,6 +139,8 @@ pub struct Dialler<A> {
     gone: Gone,
     hosts: Hosts,
     entries: Entries<A>,
+    /// What is kept for the next start, if anything is.
+    anchors: Option<Anchors<A>>,
     /// Until when no candidate is dialled, since the node itself has no place.
     full_until: Option<Mono>,
     random: Random,
@@ -167,6 +171,7 @@ impl<A: Clone + Ord> Dialler<A> {
             gone: Gone::default(),
             hosts: Hosts::default(),
             entries: Entries::new(),
+            anchors: None,
             full_until: None,
             random,
             dials: 0,
@@ -310,6 +315,9 @@ impl<A: Clone + Ord> Dialler<A> {
         if let Some(link) = self.goodbyes.pop_first() {
             return Some(Order::HangUp { link });
         }
+        if let Some(order) = self.judge_anchors(now, view) {
+            return Some(order);
+        }
         if self.under_way >= MAX_DIALS {
             return None;
         }
@@ -380,6 +388,7 @@ impl<A: Clone + Ord> Dialler<A> {
             .chain(gone)
             .chain(self.next_look_at_entries())
             .chain(self.hosts.next_deadline())
+            .chain(self.anchors.as_ref().and_then(Anchors::next_deadline))
             .min()
     }
 

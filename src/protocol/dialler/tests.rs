@@ -8,6 +8,7 @@ use super::super::failpoint::Failpoint;
 use super::super::limits::{MAX_ADDRESSES, MAX_DIALS, MAX_KEPT, MAX_SUGGESTED};
 use super::*;
 
+mod anchors;
 mod choice;
 mod hosts;
 
@@ -28,6 +29,9 @@ struct World {
     hung_up: Vec<PublicKey>,
     /// Peers that were not dialled, since the node would refuse them.
     refused: usize,
+    /// Those that are to be kept, and how often that was ordered.
+    anchors: Vec<(PublicKey, u8)>,
+    kept_anchors: usize,
     sight: Sight,
 }
 
@@ -80,6 +84,8 @@ impl World {
             begun: Vec::new(),
             hung_up: Vec::new(),
             refused: 0,
+            anchors: Vec::new(),
+            kept_anchors: 0,
             sight: Sight::default(),
         }
     }
@@ -124,6 +130,10 @@ impl World {
                     let ended =
                         self.dialler.link_down(self.now, link, Some(STABLE), Ending::Closed, &"hung up");
                     assert_eq!(ended, Some(peer));
+                }
+                Order::KeepAnchors { anchors } => {
+                    self.anchors = anchors;
+                    self.kept_anchors += 1;
                 }
                 Order::Refused { .. } => {
                     assert!(self.sight.refuses.is_some());
