@@ -3,7 +3,6 @@
 mod members;
 mod start;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -50,7 +50,7 @@ impl Actor {
     /// Dials and hangs up, as the dialler orders. Never waits.
     pub(super) fn dial_due(&mut self) {
         self.tell_of_own_key();
-        let now = self.now().mono;
+        let now = self.now();
         while let Some(order) = self.dialler.poll(now, &self.parts.engine) {
             match order {
                 Order::Dial { peer, addr } => {

@@ -30,8 +30,10 @@ mod addresses;
 mod anchors;
 mod candidate;
 mod choice;
+mod draws;
 mod entries;
 mod feelers;
+mod gauges;
 mod gone;
 mod hosts;
 mod orders;
@@ -46,14 +48,15 @@ use std::time::Duration;
 pub use super::config::DialConfig;
 pub use super::limits::{MAX_ADDRESSES, MAX_DIALS, MAX_FEELERS, MAX_KEPT, MAX_SUGGESTED};
 use super::random::Random;
-use super::{Config, LinkId, Mono};
+use super::{Config, LinkId, Mono, Now};
 use crate::key::PublicKey;
 use crate::rumor::NetworkId;
 use crate::wire::Reason;
 use anchors::Anchors;
 pub use candidate::Origin;
-use candidate::{Candidate, Turn, is_aimed};
+use candidate::Turn;
 use choice::Choice;
+use draws::Draws;
 use entries::Entries;
 use feelers::Feelers;
 use gone::Gone;
@@ -135,6 +138,7 @@ pub struct Dialler<A> {
     goodbyes: BTreeSet<LinkId>,
     feelers: Feelers,
     choice: Choice,
+    draws: Draws,
     rests: Rests<A>,
     gone: Gone,
     hosts: Hosts,
@@ -167,6 +171,7 @@ impl<A: Clone + Ord> Dialler<A> {
             goodbyes: BTreeSet::new(),
             feelers: Feelers::default(),
             choice: Choice::new(config.dialling.outbound, &mut random),
+            draws: Draws::new(seed),
             rests: Rests::new(),
             gone: Gone::default(),
             hosts: Hosts::default(),
@@ -226,39 +231,18 @@ impl<A: Clone + Ord> Dialler<A> {
                 return Ok(());
             }
         } else {
-            self.make_room(origin)?;
+            self.make_room(origin, &peer)?;
         }
         let before = self.peers.get(&peer).and_then(Peer::candidate).copied();
         let candidate = match before {
             Some(candidate) => candidate.named_by(origin),
-            None => {
-                let aimed = is_aimed(&self.config, &self.network, &self.own, &peer);
-                Candidate::new(origin, aimed, self.random.next_u64())
-            }
+            None => self.new_candidate(origin, &peer),
         };
         let was_gone = self.is_not_gone(&peer);
         if self.know(peer, addr, Role::Candidate(candidate)) || was_gone {
             let rests = self.rests.peer_until(&peer, now).filter(|_| origin == Origin::Found);
             self.queue(peer, Some(Queued::Until(rests.unwrap_or(now))));
         }
-        Ok(())
-    }
-
-    /// Makes room for one candidate more.
-    fn make_room(&mut self, origin: Origin) -> Result<(), KeepError> {
-        if self.candidates < MAX_SUGGESTED {
-            return Ok(());
-        }
-        // What strangers named never drives out what the application named.
-        let may_go = |peer: &Peer<A>| {
-            let candidate = peer.candidate().filter(|candidate| candidate.origin >= origin)?;
-            // Nor does it keep out what the application names.
-            let gives_way = candidate.origin > origin && peer.is_unused();
-            (gives_way || peer.is_in_vain()).then_some((candidate.origin, candidate.vain))
-        };
-        let all = self.peers.iter().filter_map(|(key, peer)| Some((may_go(peer)?, *key)));
-        let (_, worst) = all.max().ok_or(KeepError::TooManyCandidates)?;
-        self.let_go(&worst);
         Ok(())
     }
 
@@ -306,7 +290,9 @@ impl<A: Clone + Ord> Dialler<A> {
     }
 
     /// The next thing to do, or `None` when there is nothing before [`Dialler::next_deadline`] or the next report.
-    pub fn poll(&mut self, now: Mono, view: &impl View) -> Option<Order<A>> {
+    pub fn poll(&mut self, now: Now, view: &impl View) -> Option<Order<A>> {
+        self.draw(now, view);
+        let now = now.mono;
         self.judge_hosts(now, view);
         self.feel(now, view);
         self.judge_challenge(now, view);
@@ -390,36 +376,6 @@ impl<A: Clone + Ord> Dialler<A> {
             .chain(self.hosts.next_deadline())
             .chain(self.anchors.as_ref().and_then(Anchors::next_deadline))
             .min()
-    }
-
-    /// Who is at the other end of a link.
-    pub fn peer_of(&self, link: LinkId) -> Option<PublicKey> {
-        self.links.get(&link).map(|link| link.peer)
-    }
-
-    /// Dials begun so far, feelers included.
-    pub const fn dials(&self) -> u64 {
-        self.dials
-    }
-
-    /// Dials under way.
-    pub const fn under_way(&self) -> usize {
-        self.under_way
-    }
-
-    /// Feelers begun so far.
-    pub const fn feelers(&self) -> u64 {
-        self.feelers.begun_so_far()
-    }
-
-    /// Candidates that are remembered, linked ones included.
-    pub const fn candidates(&self) -> usize {
-        self.candidates
-    }
-
-    /// The peers that are kept, in the order of their keys.
-    pub fn list(&self, now: Mono) -> Vec<KeptPeer<A>> {
-        self.peers.iter().filter_map(|(peer, known)| known.show(*peer, now)).collect()
     }
 
     /// Lets a peer that is neither linked nor dialled wait: for its pause, or not at all where a new address has come meanwhile.

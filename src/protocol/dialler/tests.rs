@@ -10,6 +10,7 @@ use super::*;
 
 mod anchors;
 mod choice;
+mod draws;
 mod hosts;
 
 const OWN: PublicKey = PublicKey::from_bytes([0; 32]);
@@ -44,6 +45,7 @@ struct Sight {
     mute: BTreeSet<LinkId>,
     /// Links whose peers have no place for the node.
     guest: BTreeSet<LinkId>,
+    expected_nodes: Option<u32>,
     heard_at: Option<Mono>,
 }
 
@@ -62,6 +64,10 @@ impl View for Sight {
 
     fn is_guest(&self, link: LinkId) -> bool {
         self.guest.contains(&link)
+    }
+
+    fn expected_nodes(&self) -> Option<u32> {
+        self.expected_nodes
     }
 
     fn heard_at(&self) -> Option<Mono> {
@@ -98,6 +104,11 @@ impl World {
         world
     }
 
+    /// Now, by both clocks.
+    fn time(&self) -> Now {
+        Now { mono: self.now, unix_ms: 1_700_000_000_000 + self.now.as_nanos() / 1_000_000 }
+    }
+
     fn keep(&mut self, peer: PublicKey, addr: u8) -> Result<(), KeepError> {
         let kept = self.dialler.keep(self.now, peer, addr);
         self.poll();
@@ -113,7 +124,7 @@ impl World {
     }
 
     fn poll(&mut self) {
-        while let Some(order) = self.dialler.poll(self.now, &self.sight) {
+        while let Some(order) = self.dialler.poll(self.time(), &self.sight) {
             match order {
                 Order::Dial { peer, addr } => {
                     assert_eq!(self.dials.insert(peer, addr), None, "a second dial of one peer");
@@ -442,9 +453,9 @@ fn whom_the_node_itself_would_refuse_is_not_dialled_and_tried_later() {
     world.dialler.keep(world.now, PEER, 1).unwrap();
     let mut pauses = Vec::new();
     for _ in 0..10 {
-        let order = world.dialler.poll(world.now, &world.sight);
+        let order = world.dialler.poll(world.time(), &world.sight);
         assert_eq!(order, Some(Order::Refused { peer: PEER, reason: Reason::Full }));
-        assert_eq!(world.dialler.poll(world.now, &world.sight), None);
+        assert_eq!(world.dialler.poll(world.time(), &world.sight), None);
         let due = world.dialler.next_deadline().unwrap();
         pauses.push(due.since(world.now));
         world.now = due;
@@ -526,7 +537,7 @@ fn candidates_fill_what_is_missing_and_the_next_replaces_one_that_refuses() {
 fn candidates_that_keep_a_place_for_us_are_dialled_first() {
     let config = wanting(12);
     let all: Vec<_> = (0..1000).map(key).collect();
-    let is_hash_selected = |peer: &PublicKey| config.is_hash_selected(&NETWORK, &OWN, peer);
+    let is_hash_selected = |peer: &PublicKey| config.is_hash_selected(&NETWORK, &OWN, peer, 1_700_000_000);
     let hash_selected = all.iter().filter(|peer| is_hash_selected(peer)).count();
     assert!((12..50).contains(&hash_selected), "{hash_selected}");
     let first = |config: &Config| {

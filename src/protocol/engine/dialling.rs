@@ -23,6 +23,10 @@ impl View for Engine {
         Self::is_guest(self, link)
     }
 
+    fn expected_nodes(&self) -> Option<u32> {
+        self.members.as_ref().map(|_| self.cx.config.expected_nodes)
+    }
+
     fn heard_at(&self) -> Option<Mono> {
         Self::heard_at(self)
     }

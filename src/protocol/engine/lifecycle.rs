@@ -47,8 +47,8 @@ impl Engine {
             self.cx.actions.push_back(Action::Close { link: id, reason });
             return;
         };
+        let hash_selected = self.keeps_place_for(&peer);
         let (config, keyed) = (&self.cx.config, self.cx.keyed);
-        let hash_selected = config.is_hash_selected(&self.cx.network, &peer, &self.cx.node);
         let mut link = Link::new(
             id,
             slot,
@@ -376,6 +376,7 @@ impl Engine {
             self.cx.counters.links_stalled += 1;
             self.close(id, Reason::Stalled);
         }
+        self.outstayed().into_iter().for_each(|id| self.close(id, Reason::Full));
         self.look_at_waiting_pushes();
         self.expect_nothing_of_the_silent();
         self.ask_again();

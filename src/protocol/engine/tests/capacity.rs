@@ -101,7 +101,8 @@ fn inbound_sybils_cannot_evict_outbound() {
     for _ in 0..60 {
         let honest = world.hostile(node);
         let (dialler, acceptor) = (world.hostiles[honest].key, world.nodes[node].key);
-        let hash_selected = small.is_hash_selected(&network, &dialler, &acceptor);
+        let hash_selected =
+            small.keeps_place(&network, &dialler, &acceptor, world.now_with(0).unix_ms / 1_000);
         assert_eq!(
             kept(&world, &honest),
             hash_selected,
