@@ -26,6 +26,7 @@
 //! | `publisher` | what waits to be published, the pens, the position log's records |
 //! | `evidence` | convicted authors and the proof of each |
 //! | `guests` | diallers that are heard for a moment, where there is no place |
+//! | `census` | how many nodes there are, as far as the members tell |
 //! | `members` | who is here: records, pulses, leases, this node's own beacon |
 //! | `condition` | what keeps the node from its work, its clock, whether it was there |
 //! | [`dialler`] | whom to dial, and when |
@@ -69,6 +70,7 @@
 //! [`Evidence`]: crate::rumor::Evidence
 
 mod boundary;
+mod census;
 #[cfg(any(test, feature = "sim"))]
 mod check;
 mod condition;

@@ -40,6 +40,7 @@ use std::time::Duration;
 
 use super::spread::Redundancy;
 use crate::key::{PublicKey, SecretKey};
+use crate::protocol::census::Census;
 use crate::protocol::condition::Condition;
 use crate::protocol::context::{Cx, Reach};
 use crate::protocol::evidence::EvidencePool;
@@ -59,7 +60,7 @@ use crate::protocol::topics::window::Window;
 use crate::protocol::verification::questions::Questions;
 use crate::protocol::verification::queue::VerifyQueue;
 use crate::protocol::{Action, Config, Counters, Event, Input, Mono, Now, PublishError, UsedPositions};
-use crate::rumor::{Evidence, NetworkId, RuleSet, TopicId, members_topic};
+use crate::rumor::{NetworkId, RuleSet, TopicId, members_topic};
 pub use repair::RepairProgress;
 
 /// How often bodies and generations are looked at for expiry.
@@ -93,6 +94,7 @@ pub struct Engine {
     links: Links,
     bans: Bans,
     guests: Guests,
+    census: Census,
     topics: BTreeMap<TopicId, Window>,
     left: Left,
     verifying: VerifyQueue,
@@ -129,6 +131,7 @@ impl Engine {
             links: Links::new(),
             bans: Bans::new(keyed),
             guests: Guests::default(),
+            census: Census::default(),
             topics: BTreeMap::new(),
             left: Left::new(keyed),
             verifying: VerifyQueue::new(keyed),
@@ -306,6 +309,7 @@ impl Engine {
         self.check_heads();
         self.check_repair();
         self.check_silence();
+        self.count_nodes();
         self.adapt_history();
         let now = self.cx.now;
         let mut forgotten = Vec::new();
@@ -410,37 +414,6 @@ impl Engine {
     pub fn is_read(&self, link: crate::protocol::LinkId, lane: crate::wire::Lane) -> bool {
         let link = self.links.slot_of(link).and_then(|slot| self.links.at(slot));
         link.is_none_or(|link| !link.is_paused_on(lane))
-    }
-
-    /// Whether there is another link to the peer of `link`.
-    #[must_use]
-    pub fn has_other_link(&self, link: crate::protocol::LinkId) -> bool {
-        self.peer_of(link).is_some_and(|peer| self.links.of_peer(&peer).any(|other| other.id() != link))
-    }
-
-    /// For how long both hellos have been said on a link; `None` if they have not.
-    #[must_use]
-    pub fn live_for(&self, link: crate::protocol::LinkId, now: Mono) -> Option<Duration> {
-        let link = self.links.slot_of(link).and_then(|slot| self.links.at(slot))?;
-        link.live_since().map(|since| now.since(since))
-    }
-
-    /// How long a validator may think about one rumor.
-    #[must_use]
-    pub const fn validator_patience(&self) -> Duration {
-        self.cx.config.validators.patience
-    }
-
-    /// Node keys that are banned now.
-    #[must_use]
-    pub fn banned(&self) -> Vec<PublicKey> {
-        self.bans.banned(self.cx.now.mono)
-    }
-
-    /// Convicted authors with the proof, where it is still kept.
-    #[must_use]
-    pub fn convicted(&self) -> Vec<(PublicKey, Option<Evidence>)> {
-        self.evidence.all().map(|(author, conviction)| (*author, conviction.evidence())).collect()
     }
 }
 

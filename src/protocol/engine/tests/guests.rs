@@ -235,3 +235,25 @@ fn a_guest_does_not_hold_up_what_is_silent() {
     world.run(Duration::from_secs(40).as_millis() as u64);
     assert!(world.nodes[node].engine.check().is_empty());
 }
+
+#[test]
+fn a_member_reckons_with_as_many_nodes_as_it_knows() {
+    let mut world = World::new(9);
+    world.topic(&Topic::named("t"));
+    let [member, none] = [true, false].map(|is_member| {
+        world.node_with(|spec| {
+            if is_member {
+                spec.is_member();
+            }
+            spec.config.expected_nodes = 1_000;
+        })
+    });
+    let nodes = |world: &World, node: usize| world.engine(node).cx.config.expected_nodes;
+    world.run(59_000);
+    assert_eq!((nodes(&world, member), nodes(&world, none)), (1_000, 1_000));
+    // It is alone, as far as it knows. Whoever is no member has what it was given.
+    world.run(4_000);
+    assert_eq!((nodes(&world, member), nodes(&world, none)), (1, 1_000));
+    let view = |node: usize| crate::protocol::dialler::View::expected_nodes(world.engine(node));
+    assert_eq!((view(member), view(none)), (Some(1), None));
+}
