@@ -12,7 +12,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use super::actor::{Actor, Parts};
 use super::opening;
 use super::outside::Outside;
-use super::{Host, Node, ParseAddrError, PeerAddr, VerifierPool, member_channels};
+use super::{Node, ParseAddrError, PeerAddr, VerifierPool, member_channels};
 use crate::key::{PublicKey, SecretKey};
 use crate::net::{BindError, Endpoint, GateConfig};
 use crate::protocol::keeping::StoreAnswer;
@@ -271,14 +271,13 @@ impl Builder {
         config.check()?;
         let config = if self.store.is_none() { opening::in_memory(config) } else { config };
         self.gate.check()?;
-        let advertised: Option<Host> =
-            self.advertise.map(|text| text.parse()).transpose().map_err(SpawnError::Advertise)?;
+        let advertised = start::advertised(self.advertise)?;
         let author = self.author.unwrap_or_else(|| self.key.clone());
         let network = NetworkId::of(&self.network);
         let rules = bound(&self.topics, network)?;
         let place = members::anchors(self.metadata.as_ref(), self.position_log.as_ref(), self.store.as_ref());
-        let files = start::open_files(self.position_log, self.store, &author, now_ms).await?;
         let (anchors, earlier) = start::anchors(place).await;
+        let files = start::open_files(self.position_log, self.store, &author, now_ms).await?;
         let endpoint = match self.endpoint {
             Some(endpoint) => Endpoint::from_quinn(endpoint, &self.key, self.gate)?,
             None => Endpoint::bind(&self.key, start::resolve(self.listen).await?, self.gate)?,
@@ -320,8 +319,7 @@ impl Builder {
         let damage = files.store.as_ref().and_then(|store| store.damage.clone());
         let (keeper, started) = opening::keeper(files.store, author, leave_free, self.outside);
         let mut actor = Actor::new(parts, keeper);
-        actor.anchor(earlier);
-        begin(&mut actor, started, rules, self.bootstrap, self.candidates)?;
+        begin(&mut actor, started, rules, earlier, self.bootstrap, self.candidates)?;
         let node = Node::new(
             self.key.public(),
             author,
@@ -363,12 +361,15 @@ fn begin(
     actor: &mut Actor,
     store: Option<StoreAnswer>,
     topics: Vec<RuleSet>,
+    anchors: Vec<PeerAddr>,
     bootstrap: Vec<PeerAddr>,
     candidates: Vec<PeerAddr>,
 ) -> Result<(), KeepError> {
     // Before any topic is opened.
     store.into_iter().for_each(|started| actor.handle(Input::Store(started)));
     topics.into_iter().for_each(|rules| actor.relay(Arc::new(rules)));
+    // Before others, so that they are dialled first.
+    actor.anchor(anchors);
     bootstrap.into_iter().try_for_each(|peer| actor.enter(peer))?;
     candidates.into_iter().try_for_each(|peer| actor.suggest(peer))
 }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use super::SpawnError;
 use crate::key::SecretKey;
-use crate::node::PeerAddr;
 use crate::node::anchors::Anchors;
 use crate::node::opening::{self, Files, Unopened};
+use crate::node::{Host, PeerAddr};
 
 pub(super) async fn open_files(
     log: Option<PathBuf>,
@@ -36,6 +36,11 @@ pub(super) async fn resolve(text: String) -> Result<SocketAddr, SpawnError> {
         Err(error) => Err(fail(&text, error.to_string())),
     });
     resolved.await.map_err(|_| SpawnError::Stopped)?
+}
+
+/// Where others reach the node, if the application says so.
+pub(super) fn advertised(text: Option<String>) -> Result<Option<Host>, SpawnError> {
+    text.map(|text| text.parse()).transpose().map_err(SpawnError::Advertise)
 }
 
 /// Peers that an earlier life has kept there, if there is such a place, and what keeps them from now on.
