@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use vouchsafe::{
-    DescribeError, MemberEvent, MemberState, Node, PeerAddr, PublicKey, SecretKey, SpawnError, VerifierPool,
+    Config, DescribeError, MemberEvent, MemberState, Node, PeerAddr, PublicKey, SecretKey, SpawnError,
+    VerifierPool,
 };
 
 const NETWORK: &str = "members";
@@ -139,4 +140,65 @@ async fn who_ends_without_a_word_fails_by_its_lease_and_its_next_life_is_known()
     again.shutdown().await;
     event(&mut events, |event| matches!(event, MemberEvent::Left(who) if who == key.public()).then_some(()))
         .await;
+}
+
+/// A node that all know, and that has no place left: whoever comes is its guest, says that it is here, and finds the others.
+#[tokio::test]
+async fn a_joiner_is_known_through_a_node_that_is_full() {
+    let pool = VerifierPool::new(1);
+    let small = Config::default().with(|config| {
+        (config.links.inbound, config.links.hash_selected) = (2, 0);
+    });
+    let full = builder(&pool, &[]).config(small).spawn().await.unwrap();
+    let address = [full.addr().unwrap()];
+    let (one, two) = (builder(&pool, &address).spawn(), builder(&pool, &address).spawn());
+    let (one, two) = (one.await.unwrap(), two.await.unwrap());
+    for node in [&full, &one, &two] {
+        soon("three members", node.wait_for_members(3)).await.unwrap();
+        soon("two links", node.wait_for_links(2)).await.unwrap();
+    }
+    let joiner = builder(&pool, &address).spawn().await.unwrap();
+    for node in [&joiner, &full, &one, &two] {
+        soon("four members", node.wait_for_members(4)).await.unwrap();
+    }
+    soon("links to the others", joiner.wait_for_links(2)).await.unwrap();
+    assert_eq!(full.stats().await.unwrap().counters.guests, 1);
+}
+
+/// All that a node was told of is gone when it starts again: it finds its network by those that it was linked to.
+#[tokio::test]
+async fn a_node_whose_bootstrap_is_gone_finds_its_network_again_by_its_anchors() {
+    let pool = VerifierPool::new(1);
+    let bootstrap = builder(&pool, &[]).spawn().await.unwrap();
+    let address = bootstrap.addr().unwrap();
+    // It dials nobody but its bootstrap, so nobody else can bring the two together.
+    let alone = Config::default().with(|config| (config.dialling.outbound, config.dialling.feelers) = (0, 0));
+    let stays = builder(&pool, std::slice::from_ref(&address)).config(alone).spawn().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (key, log) = (SecretKey::generate(), folder.path().join("positions"));
+    let life = || {
+        let builder = Node::builder(key.clone()).network(NETWORK).listen("127.0.0.1:0");
+        builder.bootstrap([address.clone()]).position_log(&log).spawn()
+    };
+    soon("two members", stays.wait_for_members(2)).await.unwrap();
+    let node = life().await.unwrap();
+    soon("three members", node.wait_for_members(3)).await.unwrap();
+    // What it says comes over the link to it first, sooner or later: then it is one to come back to.
+    let anchors = folder.path().join("positions.anchors");
+    let kept = async {
+        for number in 0.. {
+            if std::fs::read_to_string(&anchors).is_ok_and(|text| text.contains(&stays.id().to_string())) {
+                return;
+            }
+            stays.set_metadata(format!("{number}")).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("an anchor is kept", kept).await;
+    node.shutdown().await;
+    bootstrap.shutdown().await;
+    let again = life().await.unwrap();
+    soon("a link", again.wait_for_links(1)).await.unwrap();
+    soon("the network", again.wait_for_members(2)).await.unwrap();
+    assert!(again.members().await.unwrap().contains_key(&stays.id()));
 }

@@ -391,6 +391,13 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
     (
         "when we do or judge something",
         &[
+            "LOOK_EVERY_S",
+            "FIRST_LOOK",
+            "STEADY_FOR",
+            "DAY_S",
+            "CLOCKS_APART_S",
+            "LEAST_DRAWN",
+            "HOLDS_FOR",
             "CLOSE_IDLE",
             "CLOSE_FLUSH",
             "DRAIN",

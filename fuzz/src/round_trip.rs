@@ -44,9 +44,9 @@ enum Value {
     Members(Members),
 }
 
-/// What a hello says of an endpoint: whether it listens, what it sees, how many it knows, how often it speaks.
+/// What a hello says of an endpoint: whether it listens, whether the other is a guest, what it sees, how many it knows, how often it speaks.
 #[derive(Arbitrary, Debug, Clone, Copy)]
-struct Reach(bool, [u8; 16], u16, u32, u16);
+struct Reach(bool, bool, [u8; 16], u16, u32, u16);
 
 /// A list in few bytes: the last of its items again, up to any length that is near a limit.
 #[derive(Arbitrary, Debug)]
@@ -223,10 +223,10 @@ fn check(value: Value, spoil: &Spoil) {
             clock_ms,
             topics,
             keeps,
-            reach: Reach(listens, ip, port, members, keep_alive_ms),
+            reach: Reach(listens, guest, ip, port, members, keep_alive_ms),
         } => {
             let (topics, you) = (topics.list(), (ip, port));
-            let hello = Hello { network, clock_ms, topics, listens, you, members, keep_alive_ms, keeps };
+            let hello = Hello { network, clock_ms, topics, listens, guest, you, members, keep_alive_ms, keeps };
             // No bit stands for a topic that there is not.
             let named = u128::from_le_bytes(keeps).checked_shr(hello.topics.len() as u32).unwrap_or(0) == 0;
             // An address has a port, or there is neither.
@@ -387,7 +387,7 @@ mod tests {
             let keeps = 1u128.to_le_bytes();
             check(Value::Pull([3; 32], list()), &spoil());
             check(Value::Topics { joined: list(), left: list(), keeps: flags() }, &spoil());
-            for reach in [Reach(false, [0; 16], 0, 0, 0), Reach(true, [9; 16], 1, u32::MAX, u16::MAX)] {
+            for reach in [Reach(false, true, [0; 16], 0, 0, 0), Reach(true, false, [9; 16], 1, u32::MAX, u16::MAX)] {
                 let hello =
                     Value::Hello { network: [2; 32], clock_ms: u64::MAX, topics: list(), keeps, reach };
                 check(hello, &spoil());

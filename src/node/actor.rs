@@ -10,6 +10,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
+use super::anchors::Anchors;
 use super::convicted::Convicted;
 use super::groups::Groups;
 use super::inbound::listen;
@@ -61,6 +62,8 @@ pub(super) struct Parts {
     pub(super) members: MemberTellers,
     pub(super) verifiers: VerifierPool,
     pub(super) position_log: Option<PositionLog>,
+    /// Peers that are kept for the next start, if there is a place for that.
+    pub(super) anchors: Option<Anchors>,
     pub(super) capacity: usize,
     pub(super) outside: Outside,
     /// The node key.

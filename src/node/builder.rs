@@ -1,8 +1,8 @@
 //! Building a node.
 
 mod members;
+mod start;
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::actor::{Actor, Parts};
-use super::opening::{self, Files, Unopened};
+use super::opening;
 use super::outside::Outside;
-use super::{Host, Node, ParseAddrError, PeerAddr, VerifierPool, member_channels};
+use super::{Node, ParseAddrError, PeerAddr, VerifierPool, member_channels};
 use crate::key::{PublicKey, SecretKey};
 use crate::net::{BindError, Endpoint, GateConfig};
 use crate::protocol::keeping::StoreAnswer;
@@ -133,7 +133,8 @@ impl Builder {
     /// A small file that records which positions the author may have used, so that a restart never uses one twice.
     /// Without it, an author key that was loaded (not generated) stays silent for half a minute after each start. A file
     /// that is missing is made; then a loaded key is silent for that long this once. A file beside it, of the same name and
-    /// `.lock`, is locked until the node has ended, so that no second node writes under the same key.
+    /// `.lock`, is locked until the node has ended, so that no second node writes under the same key. One more, of the same name and
+    /// `.anchors`, has four peers by which a member that starts again finds its network.
     pub fn position_log(mut self, path: impl Into<PathBuf>) -> Self {
         self.position_log = Some(path.into());
         self
@@ -144,7 +145,8 @@ impl Builder {
     /// disk, and [`TopicHandle::replay`](crate::TopicHandle::replay) goes on after a restart. Without it the node keeps what fits
     /// [`TopicConfig::bytes`](crate::protocol::TopicConfig::bytes), in memory. It is locked until the node has ended.
     ///
-    /// It does the work of a [`position_log`](Self::position_log), which may stand beside it. Of both the later record holds.
+    /// It does the work of a [`position_log`](Self::position_log), which may stand beside it. Of both the later record holds. Without one
+    /// the peers by which a member finds its network again are here.
     ///
     /// ```no_run
     /// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
@@ -269,18 +271,19 @@ impl Builder {
         config.check()?;
         let config = if self.store.is_none() { opening::in_memory(config) } else { config };
         self.gate.check()?;
-        let advertised: Option<Host> =
-            self.advertise.map(|text| text.parse()).transpose().map_err(SpawnError::Advertise)?;
+        let advertised = start::advertised(self.advertise)?;
         let author = self.author.unwrap_or_else(|| self.key.clone());
         let network = NetworkId::of(&self.network);
         let rules = bound(&self.topics, network)?;
-        let files = open_files(self.position_log, self.store, &author, now_ms).await?;
+        let place = members::anchors(self.metadata.as_ref(), self.position_log.as_ref(), self.store.as_ref());
+        let (anchors, earlier) = start::anchors(place).await;
+        let files = start::open_files(self.position_log, self.store, &author, now_ms).await?;
         let endpoint = match self.endpoint {
             Some(endpoint) => Endpoint::from_quinn(endpoint, &self.key, self.gate)?,
-            None => Endpoint::bind(&self.key, resolve(self.listen).await?, self.gate)?,
+            None => Endpoint::bind(&self.key, start::resolve(self.listen).await?, self.gate)?,
         };
         let local_addr = endpoint.local_addr().map_err(SpawnError::LocalAddr)?;
-        let seed = self.seed.map_or_else(entropy, Ok)?;
+        let seed = self.seed.map_or_else(start::entropy, Ok)?;
         let started = std::time::Instant::now();
         let (dialled_by, leave_free) = (config.clone(), config.history.leave_free);
         let setup =
@@ -306,6 +309,7 @@ impl Builder {
             addresses,
             verifiers,
             position_log: files.position_log,
+            anchors,
             capacity: self.capacity,
             outside: self.outside.clone(),
             key: self.key.public(),
@@ -315,7 +319,7 @@ impl Builder {
         let damage = files.store.as_ref().and_then(|store| store.damage.clone());
         let (keeper, started) = opening::keeper(files.store, author, leave_free, self.outside);
         let mut actor = Actor::new(parts, keeper);
-        begin(&mut actor, started, rules, self.bootstrap, self.candidates)?;
+        begin(&mut actor, started, rules, earlier, self.bootstrap, self.candidates)?;
         let node = Node::new(
             self.key.public(),
             author,
@@ -357,43 +361,17 @@ fn begin(
     actor: &mut Actor,
     store: Option<StoreAnswer>,
     topics: Vec<RuleSet>,
+    anchors: Vec<PeerAddr>,
     bootstrap: Vec<PeerAddr>,
     candidates: Vec<PeerAddr>,
 ) -> Result<(), KeepError> {
     // Before any topic is opened.
     store.into_iter().for_each(|started| actor.handle(Input::Store(started)));
     topics.into_iter().for_each(|rules| actor.relay(Arc::new(rules)));
+    // Before others, so that they are dialled first.
+    actor.anchor(anchors);
     bootstrap.into_iter().try_for_each(|peer| actor.enter(peer))?;
     candidates.into_iter().try_for_each(|peer| actor.suggest(peer))
-}
-
-async fn open_files(
-    log: Option<PathBuf>,
-    store: Option<PathBuf>,
-    author: &SecretKey,
-    now_ms: u64,
-) -> Result<Files, SpawnError> {
-    let author = author.clone();
-    let opened = tokio::task::spawn_blocking(move || opening::open(log, store, &author, now_ms)).await;
-    opened.map_err(|_| SpawnError::Stopped)?.map_err(|error| match error {
-        Unopened::PositionLog(error) => error.into(),
-        Unopened::Store(error) => error.into(),
-    })
-}
-
-fn entropy() -> Result<[u8; 32], SpawnError> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| SpawnError::Entropy(error.to_string()))?;
-    Ok(seed)
-}
-
-async fn resolve(text: String) -> Result<SocketAddr, SpawnError> {
-    let fail = |text: &str, why: String| SpawnError::Listen { text: text.into(), why };
-    let resolved = tokio::task::spawn_blocking(move || match text.to_socket_addrs() {
-        Ok(mut addrs) => addrs.next().ok_or_else(|| fail(&text, "it has no address".into())),
-        Err(error) => Err(fail(&text, error.to_string())),
-    });
-    resolved.await.map_err(|_| SpawnError::Stopped)?
 }
 
 /// Why a node could not start.

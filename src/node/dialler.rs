@@ -16,6 +16,14 @@ impl Actor {
         self.unless_own_key(kept, peer.host)
     }
 
+    /// Keeps the peers by which it finds its network again, if there is a place for them, and dials those of an earlier life.
+    pub(super) fn anchor(&mut self, earlier: Vec<PeerAddr>) {
+        if self.parts.anchors.is_some() {
+            let now = self.now().mono;
+            self.dialler.keep_anchors(now, earlier.into_iter().map(|peer| (peer.key, peer.host)).collect());
+        }
+    }
+
     /// Keeps a link to `peer` until the node has enough links of its own choice. The node itself is skipped.
     pub(super) fn enter(&mut self, peer: PeerAddr) -> Result<(), KeepError> {
         let now = self.now().mono;
@@ -42,7 +50,7 @@ impl Actor {
     /// Dials and hangs up, as the dialler orders. Never waits.
     pub(super) fn dial_due(&mut self) {
         self.tell_of_own_key();
-        let now = self.now().mono;
+        let now = self.now();
         while let Some(order) = self.dialler.poll(now, &self.parts.engine) {
             match order {
                 Order::Dial { peer, addr } => {
@@ -62,6 +70,9 @@ impl Actor {
                     if let Some(link) = self.links.get(&link) {
                         link.close(Reason::Unneeded.code(), &Reason::Unneeded.to_string());
                     }
+                }
+                Order::KeepAnchors { anchors } => {
+                    self.parts.anchors.iter().for_each(|file| file.keep(anchors.clone()));
                 }
                 Order::Refused { peer, reason } => {
                     let refused = Event::LinkRefused { peer, reason };

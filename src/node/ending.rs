@@ -34,6 +34,9 @@ impl Actor {
         // However long the disk takes: a next life that opens the position log must not be overtaken by a record of this one. The
         // inbox is closed, so the record's answer waits for nobody.
         self.recording.end().await;
+        if let Some(anchors) = self.parts.anchors.take() {
+            anchors.end().await;
+        }
         // Nor the store: what was given to it is committed, and then whoever waits for that is answered, however long the disk takes.
         let used = self.parts.engine.used_times();
         let told = self.keeper.end(used.end()).await;

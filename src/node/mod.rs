@@ -7,6 +7,7 @@
 mod acting;
 mod actor;
 mod addr;
+mod anchors;
 mod builder;
 mod convicted;
 mod cursor;

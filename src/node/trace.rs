@@ -4,7 +4,9 @@
 //! rare. What strangers can cause is debug, however bad it is: the counters of
 //! [`NodeStats`](super::NodeStats) say how often it happens. Keys stand in lines at debug only.
 
+use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use crate::protocol::{Event, MemberEvent};
 
@@ -19,6 +21,20 @@ pub(super) fn started(listen: SocketAddr) {
 pub(super) fn ended() {
     #[cfg(feature = "tracing")]
     tracing::info!("the node has ended");
+}
+
+/// The file of anchors can't be used: the node starts without it.
+#[cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "nobody reads it"))]
+pub(super) fn anchors_lost(path: &Path, why: &io::Error) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(path = %path.display(), %why, "the file of anchors is of no use: it is made anew");
+}
+
+/// The file of anchors can't be written: the next start has older ones.
+#[cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "nobody reads it"))]
+pub(super) fn anchors_unwritten(path: &Path, why: &io::Error) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(path = %path.display(), %why, "the file of anchors can't be written: is the disk full?");
 }
 
 /// The application is told of `event`, whether or not it listens.

@@ -17,6 +17,14 @@ pub const MAX_LINKS: usize = 256;
 /// Links of one key: the one that counts, and one that is being closed for it.
 pub(super) const LINKS_OF_A_KEY: usize = 2;
 
+/// Diallers that a member hears for a moment though it has no place for them, beyond all places.
+pub(super) const MAX_GUESTS: usize = 8;
+/// Links of guests, with those that were told to go and have not gone yet. (Guess: as many again.)
+pub(super) const MAX_GUEST_LINKS: usize = 16;
+/// Keys that are remembered since they were guests in the last ten minutes: some 100 bytes each. At the cap the oldest goes. Four come
+/// in a second at the most, so 2 400 in that time.
+pub(super) const MAX_GUESTS_REMEMBERED: usize = 4_096;
+
 // What a link is trusted with
 
 /// Verified bundles after which a link's signatures may share batches with others'. A liar must first do this much
@@ -282,6 +290,8 @@ pub const MAX_DIALS: usize = 32;
 /// Most candidates that a node remembers: as many as peers that it keeps. At the bound a new one takes the place of one that was
 /// tried in vain, or is refused. (Guess: some 300 bytes each, so a third of a MiB.)
 pub const MAX_SUGGESTED: usize = 1024;
+/// Peers that a node keeps for its next start. (Guess: that all four are gone by then is rare.)
+pub(super) const MAX_ANCHORS: usize = 4;
 /// Most feelers at a time, whatever is configured: half of the dials that may be under way.
 pub const MAX_FEELERS: usize = 16;
 /// Peers that are let rest since they failed this node: some 100 bytes each. At the cap the rest that ends first goes. (Guess.)
@@ -408,6 +418,7 @@ const _: () =
     assert!(RELAY_PAST.as_secs() == crate::rumor::KEPT_BEYOND as u64, "what leaves the window is kept");
 const _: () = assert!(MAX_LINKS <= u8::MAX as usize + 1, "a slot is a byte");
 const _: () = assert!(MAX_DIALS <= MAX_KEPT);
+const _: () = assert!(MAX_GUESTS < MAX_GUEST_LINKS && MAX_GUEST_LINKS < MAX_LINKS);
 const _: () = assert!(MAX_FEELERS < MAX_DIALS, "feelers leave room for other dials");
 const _: () = assert!(MAX_SUGGESTED >= MAX_LINKS, "each link can have a candidate behind it");
 const _: () = assert!(LEAST_OWED <= FIRST_OWED && FIRST_OWED <= MAX_OWED);

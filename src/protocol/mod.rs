@@ -25,6 +25,8 @@
 //! | `pulls` | wanted ids, whom to ask, how long to wait |
 //! | `publisher` | what waits to be published, the pens, the position log's records |
 //! | `evidence` | convicted authors and the proof of each |
+//! | `guests` | diallers that are heard for a moment, where there is no place |
+//! | `census` | how many nodes there are, as far as the members tell |
 //! | `members` | who is here: records, pulses, leases, this node's own beacon |
 //! | `condition` | what keeps the node from its work, its clock, whether it was there |
 //! | [`dialler`] | whom to dial, and when |
@@ -68,6 +70,7 @@
 //! [`Evidence`]: crate::rumor::Evidence
 
 mod boundary;
+mod census;
 #[cfg(any(test, feature = "sim"))]
 mod check;
 mod condition;
@@ -79,6 +82,7 @@ mod engine;
 mod event;
 mod evidence;
 mod failpoint;
+mod guests;
 mod impairment;
 pub mod keeping;
 mod limits;

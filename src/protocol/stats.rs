@@ -45,6 +45,8 @@ counters! {
     unasked_history,
     /// Stage 3: questions about the past that found too many answers waiting on their link.
     history_unanswered,
+    /// Stage 3: questions and hints about the past that overtook the hello of their link, and were not looked at.
+    history_early,
     /// Bundles that the store keeps since the start.
     kept,
     /// Bundles of kept topics that were relayed and not kept: the store was slow, failed, or had no use for them. Peers bring them again.
@@ -100,6 +102,8 @@ counters! {
     /// Records of members that were not passed on: a newer one is known, there is no room for the member, or their window was over
     /// before their turn.
     records_unspread,
+    /// Diallers for which there was no place, and that were heard for a moment.
+    guests,
     /// Questions about members that were answered.
     members_answered,
     /// Questions about members that came while one of the same link waited.

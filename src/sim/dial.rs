@@ -160,14 +160,14 @@ impl Network {
     }
 
     fn carry_out(&mut self, index: NodeIndex) {
-        let now = Mono::from_nanos(self.now);
+        let now = self.now_of(index);
         loop {
             let Some(node) = self.nodes.get_mut(index as usize).filter(|node| node.alive) else { return };
             match node.dialling.next_order(now, &*node.machine) {
                 None => return,
                 Some(Order::Dial { addr, .. }) => self.knock(index, addr, true),
                 Some(Order::HangUp { link }) => self.close(index, link, Reason::Unneeded),
-                Some(Order::Refused { .. }) => {}
+                Some(Order::Refused { .. } | Order::KeepAnchors { .. }) => {}
             }
         }
     }
@@ -229,9 +229,9 @@ impl Network {
         let Some(key) = self.nodes.get(at).filter(|node| node.is_honest()).map(|node| node.key) else {
             return;
         };
-        let config = self.config();
+        let (config, unix_s) = (self.config(), self.now_of(at as NodeIndex).unix_ms / 1_000);
         let keeps_a_place = |(peer, node): (usize, &Node)| {
-            (peer != at && config.is_hash_selected(&network, &key, &node.key))
+            (peer != at && config.is_hash_selected(&network, &key, &node.key, unix_s))
                 .then_some((peer as NodeIndex, Origin::Found))
         };
         let mut told: Vec<_> = self.nodes.iter().enumerate().filter_map(keeps_a_place).collect();

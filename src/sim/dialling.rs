@@ -6,7 +6,7 @@ use super::machine::Machine;
 use super::queue::NodeIndex;
 use crate::key::PublicKey;
 use crate::protocol::dialler::View;
-use crate::protocol::{Config, Dialler, LinkId, Mono, Order, Origin};
+use crate::protocol::{Config, Dialler, LinkId, Mono, Now, Order, Origin};
 use crate::rumor::NetworkId;
 use crate::wire::Reason;
 
@@ -45,7 +45,7 @@ impl Dialling {
     }
 
     /// What is to be done next, if anything is, where the node runs this machine.
-    pub(super) fn next_order(&mut self, now: Mono, machine: &dyn Machine) -> Option<Order<NodeIndex>> {
+    pub(super) fn next_order(&mut self, now: Now, machine: &dyn Machine) -> Option<Order<NodeIndex>> {
         self.dialler.poll(now, &Of(machine))
     }
 }
@@ -64,6 +64,14 @@ impl View for Of<'_> {
 
     fn is_live(&self, link: LinkId) -> bool {
         self.0.engine().is_none_or(|engine| View::is_live(engine, link))
+    }
+
+    fn is_guest(&self, link: LinkId) -> bool {
+        self.0.engine().is_some_and(|engine| engine.is_guest(link))
+    }
+
+    fn expected_nodes(&self) -> Option<u32> {
+        self.0.engine().and_then(View::expected_nodes)
     }
 
     fn heard_at(&self) -> Option<Mono> {

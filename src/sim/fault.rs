@@ -132,8 +132,8 @@ impl Network {
         match self.scenario.start {
             Start::Cold => self.tell_of_others(node),
             Start::From(first) => {
-                let known = self.nodes.get_mut(node).map(|this| &mut this.dialling.told);
-                known.into_iter().for_each(|told| told.push((first as NodeIndex, Origin::Told)));
+                let told = (first as NodeIndex, Origin::Told);
+                self.nodes.get_mut(node).into_iter().for_each(|this| this.dialling.told.push(told));
             }
             Start::Linked => {}
         }

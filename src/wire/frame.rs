@@ -65,6 +65,8 @@ pub struct Hello {
     pub topics: Vec<[u8; 32]>,
     /// Whether others can dial it.
     pub listens: bool,
+    /// Whether the receiver, which has dialled, is a guest: the sender has no place for it, and will close the link soon.
+    pub guest: bool,
     /// Where the sender sees the receiver: an IP address, IPv4 as `::ffff:a.b.c.d`, and a port; all zero if it can't tell. Shown, and
     /// never believed.
     pub you: ([u8; 16], u16),

@@ -67,8 +67,9 @@ pub const MAX_HOPS: u8 = 4;
 /// Longest frame of the lane [`System`](Lane::System), bytes of kind and content: an announcement with the most ids. What is urgent waits
 /// behind no more than that.
 pub const MAX_SYSTEM_FRAME: usize = 33 + 33 * MAX_IDS_PER_FRAME;
-/// What a hello says beside its topics, at most, bytes: whether it listens, an address and a port, members, and the keep-alive.
-const HELLO_EXTRA: usize = 1 + 16 + 3 + 5 + 3;
+/// What a hello says beside its topics, at most, bytes: whether it listens, whether the other is a guest, an address and a port, members, and
+/// the keep-alive.
+const HELLO_EXTRA: usize = 1 + 1 + 16 + 3 + 5 + 3;
 /// Longest hello, topic-change or goodbye content, bytes: checked before postcard sees it.
 pub const MAX_RARE_LEN: usize =
     64 + 16 + HELLO_EXTRA + 2 * (3 + 32 * MAX_TOPICS_PER_FRAME) + (3 + 33 * MAX_TOPICS_PER_FRAME);

@@ -49,6 +49,7 @@ fn a_hello() -> Hello {
         clock_ms: 1 << 40,
         topics: vec![[2; 32]; 3],
         listens: true,
+        guest: true,
         members: 1_000,
         keep_alive_ms: 2_500,
         keeps: keeps(&[1]),

@@ -27,7 +27,8 @@ use crate::protocol::failpoint::Failpoint;
 pub struct Config {
     /// About how many nodes the network has. Decides the hop budget of own rumors: wrong by a factor of eight, a rumor is
     /// pushed one round too many or too few. And how many keys may use the places of [`LinkConfig::hash_selected`]: set
-    /// to less than half, these can be filled by chance; to more, fewer are used. Default 1 000.
+    /// to less than half, these can be filled by chance; to more, fewer are used. A member begins with it, and follows what it knows of the
+    /// others. Default 1 000.
     pub expected_nodes: u32,
     /// Most signatures in one batch. Default 64: larger ones save a quarter to a third where all authors differ, and one bad
     /// signature spoils more (docs/performance.md).
@@ -73,7 +74,8 @@ pub struct MemberConfig {
 pub struct LinkConfig {
     /// Most links in all, at most [`MAX_LINKS`](crate::protocol::MAX_LINKS). Default 128.
     pub max: usize,
-    /// Most links that others dialled. A hostile peer could otherwise fill every place. Default 96.
+    /// Most links that others dialled. A hostile peer could otherwise fill every place. A member hears eight diallers more for a moment.
+    /// Default 96.
     pub inbound: usize,
     /// Of those, kept for diallers that did not choose us, unless they made keys for it ([`Config::is_hash_selected`]).
     /// Without them, whoever dials everybody first keeps newcomers out of the network. At most half of

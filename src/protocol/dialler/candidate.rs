@@ -1,9 +1,6 @@
 //! Candidates: peers that a node may link to, and the order in which it tries them.
 
-use super::super::Config;
-use super::super::failpoint::Failpoint;
 use crate::key::PublicKey;
-use crate::rumor::NetworkId;
 
 /// Who named a candidate. What was told is tried before what was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +18,8 @@ pub(super) struct Candidate {
     pub(super) origin: Origin,
     /// It may find all places taken that are not kept for diallers which did not choose it.
     aimed: bool,
+    /// Decides, where there are too many, who stays: a hash of the key with a secret of this node.
+    lot: u64,
     /// Decided by chance, so that nodes with the same list begin with different peers of it.
     rank: u64,
     /// How often in a row it was tried in vain.
@@ -34,8 +33,19 @@ pub(super) struct Candidate {
 pub(super) type Turn = (u8, bool, Origin, u64, PublicKey);
 
 impl Candidate {
-    pub(super) const fn new(origin: Origin, aimed: bool, rank: u64) -> Self {
-        Self { origin, aimed, rank, vain: 0, missed: false }
+    pub(super) const fn new(origin: Origin, aimed: bool, lot: u64, rank: u64) -> Self {
+        Self { origin, aimed, lot, rank, vain: 0, missed: false }
+    }
+
+    pub(super) const fn lot(&self) -> u64 {
+        self.lot
+    }
+
+    /// A pair draws anew each day. True if it has drawn something else.
+    pub(super) const fn draws(&mut self, aimed: bool) -> bool {
+        let changes = self.aimed != aimed;
+        self.aimed = aimed;
+        changes
     }
 
     /// As it is, named by somebody more.
@@ -50,9 +60,4 @@ impl Candidate {
     pub(super) const fn turn(&self, peer: PublicKey) -> Turn {
         (self.vain, self.aimed, self.origin, self.rank, peer)
     }
-}
-
-/// Whether `own` may be refused by `peer` though it has kept places left.
-pub(super) fn is_aimed(config: &Config, network: &NetworkId, own: &PublicKey, peer: &PublicKey) -> bool {
-    !config.lacks(Failpoint::AnyOrder) && !config.is_hash_selected(network, own, peer)
 }

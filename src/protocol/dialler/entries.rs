@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::candidate::{Candidate, Origin, is_aimed};
+use super::candidate::Origin;
 use super::peer::{Peer, Role};
 use super::{Dialler, KeepError, Kind, MAX_ADDRESSES, MAX_SUGGESTED, View};
 use crate::key::PublicKey;
@@ -115,13 +115,14 @@ impl<A: Clone + Ord> Dialler<A> {
             if self.candidates >= MAX_SUGGESTED {
                 return;
             }
-            let Some(known) =
-                self.peers.get_mut(&peer).filter(|known| known.is_kept() && !known.is_forgotten())
-            else {
+            let kept = |known: &&mut Peer<A>| known.is_kept() && !known.is_forgotten();
+            if self.peers.get_mut(&peer).filter(kept).is_none() {
                 continue;
-            };
-            let aimed = is_aimed(&self.config, &self.network, &self.own, &peer);
-            known.set_role(Role::Candidate(Candidate::new(Origin::Found, aimed, self.random.next_u64())));
+            }
+            let candidate = self.new_candidate(Origin::Found, &peer);
+            if let Some(known) = self.peers.get_mut(&peer) {
+                known.set_role(Role::Candidate(candidate));
+            }
             self.candidates += 1;
             let spare =
                 |(_, linked): &(_, &super::Linked<A>)| linked.peer == peer && linked.kind == Kind::Chosen;

@@ -28,11 +28,15 @@
 
 mod addresses;
 mod afresh;
+mod anchors;
 mod candidate;
 mod choice;
+mod draws;
 mod entries;
 mod feelers;
+mod gauges;
 mod gone;
+mod hosts;
 mod orders;
 mod peer;
 mod reports;
@@ -45,17 +49,20 @@ use std::time::Duration;
 pub use super::config::DialConfig;
 pub use super::limits::{MAX_ADDRESSES, MAX_DIALS, MAX_FEELERS, MAX_KEPT, MAX_SUGGESTED};
 use super::random::Random;
-use super::{Config, LinkId, Mono};
+use super::{Config, LinkId, Mono, Now};
 use crate::key::PublicKey;
 use crate::rumor::NetworkId;
 use crate::wire::Reason;
 use afresh::Afresh;
+use anchors::Anchors;
 pub use candidate::Origin;
-use candidate::{Candidate, Turn, is_aimed};
+use candidate::Turn;
 use choice::Choice;
+use draws::Draws;
 use entries::Entries;
 use feelers::Feelers;
 use gone::Gone;
+use hosts::Hosts;
 pub use orders::{Ending, KeepError, Order};
 pub use peer::{DialState, KeptPeer};
 use peer::{Errand, Peer, Queued, Role};
@@ -84,6 +91,8 @@ enum Kind {
     Challenger,
     /// It was dialled here since its peer had failed, and is one more than the node wants.
     Visit,
+    /// It was dialled here, and its peer has no place for this node: it will close it.
+    Guest,
     /// It was dialled here and is being hung up.
     Leaving,
 }
@@ -92,6 +101,11 @@ impl Kind {
     /// Whether it ends by itself unless something comes of it.
     const fn is_for_now(self) -> bool {
         matches!(self, Self::Feeler | Self::Challenger | Self::Visit)
+    }
+
+    /// Whether it was dialled here for something, and is not being hung up.
+    const fn is_own(self) -> bool {
+        self.is_for_now() || matches!(self, Self::Chosen)
     }
 }
 
@@ -126,10 +140,14 @@ pub struct Dialler<A> {
     goodbyes: BTreeSet<LinkId>,
     feelers: Feelers,
     choice: Choice,
+    draws: Draws,
     rests: Rests<A>,
     gone: Gone,
     afresh: Afresh,
+    hosts: Hosts,
     entries: Entries<A>,
+    /// What is kept for the next start, if anything is.
+    anchors: Option<Anchors<A>>,
     /// Until when no candidate is dialled, since the node itself has no place.
     full_until: Option<Mono>,
     random: Random,
@@ -156,10 +174,13 @@ impl<A: Clone + Ord> Dialler<A> {
             goodbyes: BTreeSet::new(),
             feelers: Feelers::default(),
             choice: Choice::new(config.dialling.outbound, &mut random),
+            draws: Draws::new(seed),
             rests: Rests::new(),
             gone: Gone::default(),
             afresh: Afresh::default(),
+            hosts: Hosts::default(),
             entries: Entries::new(),
+            anchors: None,
             full_until: None,
             random,
             dials: 0,
@@ -214,39 +235,18 @@ impl<A: Clone + Ord> Dialler<A> {
                 return Ok(());
             }
         } else {
-            self.make_room(origin)?;
+            self.make_room(origin, &peer)?;
         }
         let before = self.peers.get(&peer).and_then(Peer::candidate).copied();
         let candidate = match before {
             Some(candidate) => candidate.named_by(origin),
-            None => {
-                let aimed = is_aimed(&self.config, &self.network, &self.own, &peer);
-                Candidate::new(origin, aimed, self.random.next_u64())
-            }
+            None => self.new_candidate(origin, &peer),
         };
         let was_gone = self.is_not_gone(&peer);
         if self.know(peer, addr, Role::Candidate(candidate)) || was_gone {
             let rests = self.rests.peer_until(&peer, now).filter(|_| origin == Origin::Found);
             self.queue(peer, Some(Queued::Until(rests.unwrap_or(now))));
         }
-        Ok(())
-    }
-
-    /// Makes room for one candidate more.
-    fn make_room(&mut self, origin: Origin) -> Result<(), KeepError> {
-        if self.candidates < MAX_SUGGESTED {
-            return Ok(());
-        }
-        // What strangers named never drives out what the application named.
-        let may_go = |peer: &Peer<A>| {
-            let candidate = peer.candidate().filter(|candidate| candidate.origin >= origin)?;
-            // Nor does it keep out what the application names.
-            let gives_way = candidate.origin > origin && peer.is_unused();
-            (gives_way || peer.is_in_vain()).then_some((candidate.origin, candidate.vain))
-        };
-        let all = self.peers.iter().filter_map(|(key, peer)| Some((may_go(peer)?, *key)));
-        let (_, worst) = all.max().ok_or(KeepError::TooManyCandidates)?;
-        self.let_go(&worst);
         Ok(())
     }
 
@@ -294,13 +294,19 @@ impl<A: Clone + Ord> Dialler<A> {
     }
 
     /// The next thing to do, or `None` when there is nothing before [`Dialler::next_deadline`] or the next report.
-    pub fn poll(&mut self, now: Mono, view: &impl View) -> Option<Order<A>> {
+    pub fn poll(&mut self, now: Now, view: &impl View) -> Option<Order<A>> {
+        self.draw(now, view);
+        let now = now.mono;
+        self.judge_hosts(now, view);
         self.feel(now, view);
         self.judge_challenge(now, view);
         self.end_visits(now);
         self.judge_entries(now, view);
         if let Some(link) = self.goodbyes.pop_first() {
             return Some(Order::HangUp { link });
+        }
+        if let Some(order) = self.judge_anchors(now, view) {
+            return Some(order);
         }
         if self.under_way >= MAX_DIALS {
             return None;
@@ -373,37 +379,9 @@ impl<A: Clone + Ord> Dialler<A> {
             .chain(gone)
             .chain(self.afresh.next_deadline().filter(|_| self.under_way < MAX_DIALS))
             .chain(self.next_look_at_entries())
+            .chain(self.hosts.next_deadline())
+            .chain(self.anchors.as_ref().and_then(Anchors::next_deadline))
             .min()
-    }
-
-    /// Who is at the other end of a link.
-    pub fn peer_of(&self, link: LinkId) -> Option<PublicKey> {
-        self.links.get(&link).map(|link| link.peer)
-    }
-
-    /// Dials begun so far, feelers included.
-    pub const fn dials(&self) -> u64 {
-        self.dials
-    }
-
-    /// Dials under way.
-    pub const fn under_way(&self) -> usize {
-        self.under_way
-    }
-
-    /// Feelers begun so far.
-    pub const fn feelers(&self) -> u64 {
-        self.feelers.begun_so_far()
-    }
-
-    /// Candidates that are remembered, linked ones included.
-    pub const fn candidates(&self) -> usize {
-        self.candidates
-    }
-
-    /// The peers that are kept, in the order of their keys.
-    pub fn list(&self, now: Mono) -> Vec<KeptPeer<A>> {
-        self.peers.iter().filter_map(|(peer, known)| known.show(*peer, now)).collect()
     }
 
     /// Lets a peer that is neither linked nor dialled wait: for its pause, or not at all where a new address has come meanwhile.

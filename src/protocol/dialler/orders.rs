@@ -21,6 +21,11 @@ pub enum Order<A> {
         /// The link.
         link: LinkId,
     },
+    /// Keep these peers, and nobody else, for the next start: [`Dialler::keep_anchors`](super::Dialler::keep_anchors) takes them then.
+    KeepAnchors {
+        /// Who, and where: four at the most.
+        anchors: Vec<(PublicKey, A)>,
+    },
     /// Nothing: this node itself would refuse the link now, and it is tried again later. For the application to know.
     Refused {
         /// The peer that is not dialled.

@@ -72,6 +72,7 @@ impl<A: Clone + Ord> Dialler<A> {
             _ => self.free_slot().filter(|_| kind == Kind::Chosen),
         };
         self.links.insert(link, Linked { peer: *peer, addr, kind, slot });
+        self.hosts.linked(now, link);
         match (kind, errand) {
             (Kind::Feeler, _) => self.feelers.linked(link, now.plus(self.config.dialling.feeler_life)),
             (_, Errand::Challenge(slot)) => self.challenges(now, slot, link),
@@ -120,11 +121,14 @@ impl<A: Clone + Ord> Dialler<A> {
         self.goodbyes.remove(&link);
         self.gone.link_ended(link);
         self.afresh.link_ended(link);
+        self.hosts.link_ended(link);
         self.choice.link_ended(link);
         let lost = how == Ending::Silent && live_for.is_some_and(|lived| lived >= STABLE);
         let is_missed = lost && kind == Kind::Chosen && self.missed() < self.config.dialling.outbound;
         if let Some(known) = self.peers.get_mut(&peer) {
-            known.link_down(live_for, addr.as_ref(), why);
+            // Whoever had no place has refused, however long it has listened.
+            let stayed_for = live_for.filter(|_| kind != Kind::Guest);
+            known.link_down(stayed_for, addr.as_ref(), why);
             let gone = known.is_gone();
             if let Some(candidate) = known.candidate_mut() {
                 candidate.missed |= is_missed && !gone;

@@ -9,7 +9,10 @@ use super::super::limits::{MAX_ADDRESSES, MAX_DIALS, MAX_KEPT, MAX_SUGGESTED};
 use super::*;
 
 mod afresh;
+mod anchors;
 mod choice;
+mod draws;
+mod hosts;
 
 const OWN: PublicKey = PublicKey::from_bytes([0; 32]);
 const PEER: PublicKey = PublicKey::from_bytes([1; 32]);
@@ -28,6 +31,9 @@ struct World {
     hung_up: Vec<PublicKey>,
     /// Peers that were not dialled, since the node would refuse them.
     refused: usize,
+    /// Those that are to be kept, and how often that was ordered.
+    anchors: Vec<(PublicKey, u8)>,
+    kept_anchors: usize,
     sight: Sight,
 }
 
@@ -40,6 +46,9 @@ struct Sight {
     mute: BTreeSet<LinkId>,
     /// Links over which nothing comes.
     silent: BTreeSet<LinkId>,
+    /// Links whose peers have no place for the node.
+    guest: BTreeSet<LinkId>,
+    expected_nodes: Option<u32>,
     heard_at: Option<Mono>,
 }
 
@@ -54,6 +63,14 @@ impl View for Sight {
 
     fn is_live(&self, link: LinkId) -> bool {
         !self.mute.contains(&link)
+    }
+
+    fn is_guest(&self, link: LinkId) -> bool {
+        self.guest.contains(&link)
+    }
+
+    fn expected_nodes(&self) -> Option<u32> {
+        self.expected_nodes
     }
 
     fn heard_at(&self) -> Option<Mono> {
@@ -76,6 +93,8 @@ impl World {
             begun: Vec::new(),
             hung_up: Vec::new(),
             refused: 0,
+            anchors: Vec::new(),
+            kept_anchors: 0,
             sight: Sight::default(),
         }
     }
@@ -86,6 +105,11 @@ impl World {
             world.keep(PEER, *addr).unwrap();
         }
         world
+    }
+
+    /// Now, by both clocks.
+    fn time(&self) -> Now {
+        Now { mono: self.now, unix_ms: 1_700_000_000_000 + self.now.as_nanos() / 1_000_000 }
     }
 
     fn keep(&mut self, peer: PublicKey, addr: u8) -> Result<(), KeepError> {
@@ -103,7 +127,7 @@ impl World {
     }
 
     fn poll(&mut self) {
-        while let Some(order) = self.dialler.poll(self.now, &self.sight) {
+        while let Some(order) = self.dialler.poll(self.time(), &self.sight) {
             match order {
                 Order::Dial { peer, addr } => {
                     assert_eq!(self.dials.insert(peer, addr), None, "a second dial of one peer");
@@ -119,6 +143,10 @@ impl World {
                     let ended =
                         self.dialler.link_down(self.now, link, Some(STABLE), Ending::Closed, &"hung up");
                     assert_eq!(ended, Some(peer));
+                }
+                Order::KeepAnchors { anchors } => {
+                    self.anchors = anchors;
+                    self.kept_anchors += 1;
                 }
                 Order::Refused { .. } => {
                     assert!(self.sight.refuses.is_some());
@@ -429,9 +457,9 @@ fn whom_the_node_itself_would_refuse_is_not_dialled_and_tried_later() {
     world.dialler.keep(world.now, PEER, 1).unwrap();
     let mut pauses = Vec::new();
     for _ in 0..10 {
-        let order = world.dialler.poll(world.now, &world.sight);
+        let order = world.dialler.poll(world.time(), &world.sight);
         assert_eq!(order, Some(Order::Refused { peer: PEER, reason: Reason::Full }));
-        assert_eq!(world.dialler.poll(world.now, &world.sight), None);
+        assert_eq!(world.dialler.poll(world.time(), &world.sight), None);
         let due = world.dialler.next_deadline().unwrap();
         pauses.push(due.since(world.now));
         world.now = due;
@@ -513,7 +541,7 @@ fn candidates_fill_what_is_missing_and_the_next_replaces_one_that_refuses() {
 fn candidates_that_keep_a_place_for_us_are_dialled_first() {
     let config = wanting(12);
     let all: Vec<_> = (0..1000).map(key).collect();
-    let is_hash_selected = |peer: &PublicKey| config.is_hash_selected(&NETWORK, &OWN, peer);
+    let is_hash_selected = |peer: &PublicKey| config.is_hash_selected(&NETWORK, &OWN, peer, 1_700_000_000);
     let hash_selected = all.iter().filter(|peer| is_hash_selected(peer)).count();
     assert!((12..50).contains(&hash_selected), "{hash_selected}");
     let first = |config: &Config| {
@@ -713,7 +741,6 @@ fn what_strangers_name_keeps_out_nobody_whom_the_application_names() {
     // Given a node that has all the links that it wants, and as many candidates of strangers as it may remember.
     let mut world = World::with(&wanting(0));
     world.suggest((0..u16::try_from(MAX_SUGGESTED).unwrap()).map(key), Origin::Found);
-    assert_eq!(world.dialler.suggest(world.now, PEER, 1, Origin::Found), Err(KeepError::TooManyCandidates));
     // When the application names one, then one of theirs goes for it.
     assert_eq!(world.dialler.suggest(world.now, PEER, 1, Origin::Told), Ok(()));
     assert_eq!(world.dialler.candidates(), MAX_SUGGESTED);

@@ -15,6 +15,12 @@ pub trait View {
     /// Whether both ends of a link have said hello.
     fn is_live(&self, link: LinkId) -> bool;
 
+    /// Whether the peer has said that it has no place for this node, and will close the link soon.
+    fn is_guest(&self, link: LinkId) -> bool;
+
+    /// How many nodes the network has, where the node itself knows it better than its configuration.
+    fn expected_nodes(&self) -> Option<u32>;
+
     /// When a peer last brought something genuine that was new, if one ever has.
     fn heard_at(&self) -> Option<Mono>;
 }

@@ -4,7 +4,7 @@
 
 use crate::protocol::Config;
 use crate::protocol::engine::Engine;
-use crate::protocol::limits::{MAX_LINKS, MAX_WAITING_PER_LINK};
+use crate::protocol::limits::{MAX_GUEST_LINKS, MAX_LINKS, MAX_WAITING_PER_LINK};
 use crate::protocol::links::Pause;
 use crate::protocol::timers::Timer;
 use crate::protocol::timers::WantId;
@@ -17,10 +17,12 @@ impl Engine {
     #[doc(hidden)]
     pub fn exceeds(&self, caps: &Caps, config: &Config) -> Option<String> {
         let stats = self.stats();
-        let inbound = stats.links.iter().filter(|link| !link.dialled).count();
+        let guests = self.guests.len();
+        let inbound = stats.links.iter().filter(|link| !link.dialled).count().saturating_sub(guests);
         let mut gauges = vec![
-            ("links", stats.links.len(), config.links.max.min(MAX_LINKS)),
+            ("links", stats.links.len().saturating_sub(guests), config.links.max.min(MAX_LINKS)),
             ("inbound links", inbound, config.links.inbound),
+            ("links of guests", guests, MAX_GUEST_LINKS),
             ("signatures waiting", stats.waiting_verification, caps.waiting),
             ("wanted ids", stats.wants, caps.wants),
             ("banned keys", self.bans.len(), caps.bans),
@@ -49,6 +51,7 @@ impl Engine {
     pub fn check(&self) -> Vec<String> {
         let mut recount = Recount::default();
         self.links.check(&mut recount);
+        self.guests.check(&mut recount, |link| self.links.slot_of(link).is_some());
         self.check_wants(&mut recount);
         let queues = [&self.verifying, &self.late_verifying, &self.system_verifying];
         queues.iter().for_each(|queue| queue.check(&mut recount));

@@ -19,6 +19,14 @@ impl View for Engine {
         self.live_for(link, self.cx.now.mono).is_some()
     }
 
+    fn is_guest(&self, link: LinkId) -> bool {
+        Self::is_guest(self, link)
+    }
+
+    fn expected_nodes(&self) -> Option<u32> {
+        self.members.as_ref().map(|_| self.cx.config.expected_nodes)
+    }
+
     fn heard_at(&self) -> Option<Mono> {
         Self::heard_at(self)
     }

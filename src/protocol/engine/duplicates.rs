@@ -46,6 +46,9 @@ impl Engine {
     /// Of two links to one peer, whether the newer one stays. Both ends see the same directions, and times that differ by no more
     /// than a handshake.
     fn newer_stays(&self, old: &Link, dialled: bool, up_since: Mono) -> bool {
+        if self.guests.is_passing(old.id()) {
+            return true;
+        }
         if are_simultaneous(old, dialled, up_since) {
             return dialled == (self.cx.node < old.peer());
         }
@@ -60,7 +63,9 @@ impl Engine {
         let mut replaces = false;
         for other in self.links.of_peer(&peer).filter(|other| other.id() != id && other.is_in_use()) {
             let (old, newer) = if other.id() < id { (other, new) } else { (new, other) };
-            let newer_stays = self.newer_stays(old, newer.is_dialled(), newer.up_since());
+            // A guest's link gives way to one that has a place, at both ends.
+            let newer_passes = self.guests.is_passing(newer.id()) && !self.guests.is_passing(old.id());
+            let newer_stays = !newer_passes && self.newer_stays(old, newer.is_dialled(), newer.up_since());
             lesser.push(if newer_stays { old.id() } else { newer.id() });
             replaces |= newer_stays
                 && newer.id() == id

@@ -32,6 +32,8 @@ impl Engine {
         remote: Option<SocketAddr>,
     ) {
         let refused = self.refusal(&peer, !dialled).or_else(|| self.duplicate(&peer, dialled));
+        let guest = !dialled && refused.is_some_and(|why| self.may_be_guest(&peer, why));
+        let refused = refused.filter(|_| !guest);
         if peer == self.cx.node && !dialled {
             self.found_other_process();
         }
@@ -45,8 +47,8 @@ impl Engine {
             self.cx.actions.push_back(Action::Close { link: id, reason });
             return;
         };
+        let hash_selected = self.keeps_place_for(&peer);
         let (config, keyed) = (&self.cx.config, self.cx.keyed);
-        let hash_selected = config.is_hash_selected(&self.cx.network, &peer, &self.cx.node);
         let mut link = Link::new(
             id,
             slot,
@@ -58,9 +60,12 @@ impl Engine {
             keyed,
             self.cx.members,
         );
-        link.outbox_mut().frame(wire::hello(&self.greeting(remote)));
+        link.outbox_mut().frame(wire::hello(&Hello { guest, ..self.greeting(remote) }));
         self.links.insert(link);
         self.cx.dirty.insert(slot);
+        if guest {
+            self.guest_comes(id, peer);
+        }
     }
 
     /// What a new link is told: what we relay, of what we tell the past, what we are, and where we see the peer.
@@ -112,10 +117,15 @@ impl Engine {
             self.event(Event::LinkRefused { peer, reason });
             return self.close(id, reason);
         }
-        let kept = (0..hello.topics.len()).filter(|index| hello.keeps(*index));
+        let guest = self.guests.has(id);
+        if hello.guest && link.is_dialled() {
+            self.guests.is_hosted(id);
+        }
+        let kept = (0..hello.topics.len()).filter(|index| hello.keeps(*index) && !guest);
         let kept: Vec<_> = kept.filter_map(|index| hello.topics.get(index)).copied().collect();
         let said = Greeting::of(&hello);
-        let topics = hello.topics.into_iter().map(TopicId::from_bytes).collect();
+        let topics = hello.topics.into_iter().map(TopicId::from_bytes);
+        let topics = topics.filter(|topic| !guest || self.cx.is_system(topic)).collect();
         link.greeted(topics, PeerClock::new(hello.clock_ms, self.cx.now.mono), said, self.cx.now.mono);
         kept.into_iter().for_each(|topic| link.set_keeps(TopicId::from_bytes(topic), true));
         self.cx.topology += 1;
@@ -169,7 +179,9 @@ impl Engine {
         self.cx.topology += 1;
         let now = self.cx.now.mono;
         self.condition.presence_mut().lost(now);
+        let guest = self.links.at(slot).is_some_and(|link| self.guests.has(link.id()));
         let mut joined: Vec<_> = change.joined.into_iter().map(TopicId::from_bytes).collect();
+        joined.retain(|topic| !guest || self.cx.is_system(topic));
         joined.sort_unstable();
         joined.dedup();
         let walked: usize = joined.iter().filter_map(|topic| self.topics.get(topic)).map(Window::len).sum();
@@ -268,6 +280,7 @@ impl Engine {
             self.offence(id, peer, offence);
         }
         let Some(link) = self.links.remove(id) else { return };
+        self.guests.leaves(id);
         self.condition.presence_mut().lost(link.last_frame());
         self.cx.topology += 1;
         self.cx.dirty.remove(link.slot());
@@ -363,6 +376,7 @@ impl Engine {
             self.cx.counters.links_stalled += 1;
             self.close(id, Reason::Stalled);
         }
+        self.outstayed().into_iter().for_each(|id| self.close(id, Reason::Full));
         self.look_at_waiting_pushes();
         self.expect_nothing_of_the_silent();
         self.ask_again();

@@ -64,6 +64,15 @@ impl Engine {
         self.members.as_ref().map_or(0, Members::here)
     }
 
+    /// Looks how many nodes there are, now and then: kept places and the hop budget go by it.
+    pub(super) fn count_nodes(&mut self) {
+        let Some(members) = &self.members else { return };
+        let (nodes, now) = (self.cx.config.expected_nodes, self.cx.now.mono);
+        if let Some(nodes) = self.census.looks(nodes, members.here(), now) {
+            self.cx.config.expected_nodes = nodes;
+        }
+    }
+
     /// How many live members we tell peers of; 0 if we know of none.
     pub(super) fn members_told(&self) -> u32 {
         u32::try_from(self.members_here()).unwrap_or(u32::MAX)

@@ -9,6 +9,7 @@ mod debts;
 mod dialling;
 mod duplicates;
 mod frames;
+mod guests;
 mod health;
 mod history;
 mod intake;
@@ -40,9 +41,11 @@ use std::time::Duration;
 
 use super::spread::Redundancy;
 use crate::key::{PublicKey, SecretKey};
+use crate::protocol::census::Census;
 use crate::protocol::condition::Condition;
 use crate::protocol::context::{Cx, Reach};
 use crate::protocol::evidence::EvidencePool;
+use crate::protocol::guests::Guests;
 use crate::protocol::links::bans::Bans;
 use crate::protocol::links::{Links, Pause};
 use crate::protocol::linkset::LinkSet;
@@ -58,7 +61,7 @@ use crate::protocol::topics::window::Window;
 use crate::protocol::verification::questions::Questions;
 use crate::protocol::verification::queue::VerifyQueue;
 use crate::protocol::{Action, Config, Counters, Event, Input, Mono, Now, PublishError, UsedPositions};
-use crate::rumor::{Evidence, NetworkId, RuleSet, TopicId, members_topic};
+use crate::rumor::{NetworkId, RuleSet, TopicId, members_topic};
 pub use repair::RepairProgress;
 
 /// How often bodies and generations are looked at for expiry.
@@ -91,6 +94,8 @@ pub struct Engine {
     cx: Cx,
     links: Links,
     bans: Bans,
+    guests: Guests,
+    census: Census,
     topics: BTreeMap<TopicId, Window>,
     left: Left,
     verifying: VerifyQueue,
@@ -126,6 +131,8 @@ impl Engine {
         Self {
             links: Links::new(),
             bans: Bans::new(keyed),
+            guests: Guests::default(),
+            census: Census::default(),
             topics: BTreeMap::new(),
             left: Left::new(keyed),
             verifying: VerifyQueue::new(keyed),
@@ -279,6 +286,7 @@ impl Engine {
                 // Sealing is tried at the next poll.
                 Timer::SlotsFree(topic) => self.publisher.wake(topic),
                 Timer::LinkSettled(link) => self.on_link_settled(link),
+                Timer::GuestOver(link) => self.on_guest_over(link),
                 // What waits is looked at after each input.
                 Timer::HistoryDue | Timer::MembersDue => {}
                 Timer::TurnDue(topic) => self.on_repair_due(topic, Due::Turn),
@@ -304,6 +312,7 @@ impl Engine {
         self.check_heads();
         self.check_repair();
         self.check_silence();
+        self.count_nodes();
         self.adapt_history();
         let now = self.cx.now;
         let mut forgotten = Vec::new();
@@ -336,7 +345,7 @@ impl Engine {
     /// Whether a handshake with this key is worth finishing. Also checked when the link is up.
     #[must_use]
     pub fn would_refuse(&self, peer: &PublicKey) -> Option<crate::wire::Reason> {
-        self.refusal(peer, true)
+        self.refusal(peer, true).filter(|why| !self.may_be_guest(peer, *why))
     }
 
     /// Why this node would refuse a link to `peer` that it dials now: then it need not dial.
@@ -408,37 +417,6 @@ impl Engine {
     pub fn is_read(&self, link: crate::protocol::LinkId, lane: crate::wire::Lane) -> bool {
         let link = self.links.slot_of(link).and_then(|slot| self.links.at(slot));
         link.is_none_or(|link| !link.is_paused_on(lane))
-    }
-
-    /// Whether there is another link to the peer of `link`.
-    #[must_use]
-    pub fn has_other_link(&self, link: crate::protocol::LinkId) -> bool {
-        self.peer_of(link).is_some_and(|peer| self.links.of_peer(&peer).any(|other| other.id() != link))
-    }
-
-    /// For how long both hellos have been said on a link; `None` if they have not.
-    #[must_use]
-    pub fn live_for(&self, link: crate::protocol::LinkId, now: Mono) -> Option<Duration> {
-        let link = self.links.slot_of(link).and_then(|slot| self.links.at(slot))?;
-        link.live_since().map(|since| now.since(since))
-    }
-
-    /// How long a validator may think about one rumor.
-    #[must_use]
-    pub const fn validator_patience(&self) -> Duration {
-        self.cx.config.validators.patience
-    }
-
-    /// Node keys that are banned now.
-    #[must_use]
-    pub fn banned(&self) -> Vec<PublicKey> {
-        self.bans.banned(self.cx.now.mono)
-    }
-
-    /// Convicted authors with the proof, where it is still kept.
-    #[must_use]
-    pub fn convicted(&self) -> Vec<(PublicKey, Option<Evidence>)> {
-        self.evidence.all().map(|(author, conviction)| (*author, conviction.evidence())).collect()
     }
 }
 

@@ -1,8 +1,12 @@
 //! What an engine shows of itself: counters and gauges.
 
+use std::time::Duration;
+
+use crate::key::PublicKey;
 use crate::protocol::engine::Engine;
 use crate::protocol::members::Members;
-use crate::protocol::{LinkStats, Stats, TopicStats};
+use crate::protocol::{LinkStats, Mono, Stats, TopicStats};
+use crate::rumor::Evidence;
 
 impl Engine {
     /// Counters and gauges.
@@ -58,5 +62,36 @@ impl Engine {
         // That it is here need not be said any more.
         let own = self.members.as_ref().filter(|members| !members.is_leaving()).map(Members::topic);
         self.publisher.is_idle_but(own.as_ref()) && self.links.iter().all(|link| link.outbox().owes_nothing())
+    }
+
+    /// Whether there is another link to the peer of `link`.
+    #[must_use]
+    pub fn has_other_link(&self, link: crate::protocol::LinkId) -> bool {
+        self.peer_of(link).is_some_and(|peer| self.links.of_peer(&peer).any(|other| other.id() != link))
+    }
+
+    /// For how long both hellos have been said on a link; `None` if they have not.
+    #[must_use]
+    pub fn live_for(&self, link: crate::protocol::LinkId, now: Mono) -> Option<Duration> {
+        let link = self.links.slot_of(link).and_then(|slot| self.links.at(slot))?;
+        link.live_since().map(|since| now.since(since))
+    }
+
+    /// How long a validator may think about one rumor.
+    #[must_use]
+    pub const fn validator_patience(&self) -> Duration {
+        self.cx.config.validators.patience
+    }
+
+    /// Node keys that are banned now.
+    #[must_use]
+    pub fn banned(&self) -> Vec<PublicKey> {
+        self.bans.banned(self.cx.now.mono)
+    }
+
+    /// Convicted authors with the proof, where it is still kept.
+    #[must_use]
+    pub fn convicted(&self) -> Vec<(PublicKey, Option<Evidence>)> {
+        self.evidence.all().map(|(author, conviction)| (*author, conviction.evidence())).collect()
     }
 }

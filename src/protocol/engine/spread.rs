@@ -42,7 +42,10 @@ impl Engine {
         let own = entry.via().is_none();
         let (hops, have, told, size) = (entry.hops(), entry.holders(), entry.told(), entry.size_class());
         let author = bundle.header().author;
-        let mut targets = self.links.relaying(&topic, &have);
+        let targets = self.links.relaying(&topic, &have);
+        // Guests are told of it, and ask for what they need.
+        let is_guest = |slot: &Slot| self.links.at(*slot).is_some_and(|link| self.guests.has(link.id()));
+        let (guests, mut targets): (Vec<_>, Vec<_>) = targets.into_iter().partition(is_guest);
         let wish = match (bundle.header().is_large(), own, hops) {
             (true, _, _) | (_, false, 0) => 0,
             (false, true, _) => self.cx.config.publishing.eager_author,
@@ -64,7 +67,7 @@ impl Engine {
         let turn = if own { author } else { window.authors().turn_of(&author, now) };
         self.cx.random.sample_to_front(&mut targets, eager);
         let (mut given, mut announced) = (LinkSet::default(), LinkSet::default());
-        for (at, slot) in targets.into_iter().enumerate() {
+        for (at, slot) in targets.into_iter().chain(guests).enumerate() {
             let Some(link) = self.links.at_mut(slot) else { continue };
             if at < eager {
                 let push = Push { hops: hops.saturating_sub(1), bundle: bundle.clone(), since: now };

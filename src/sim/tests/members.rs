@@ -224,3 +224,52 @@ fn who_stood_still_condemns_nobody_and_has_returned_soon() {
     assert!(failed(&network).iter().all(|news| news.node != 7), "{:?}", failed(&network));
     assert_eq!(shown(&network, MemberState::Alive), (20, 20));
 }
+
+/// A network that began from one address, where liars hold all places that they can get, at that address too.
+fn bootstrap_full_of_liars() -> Network {
+    let mut scenario = Scenario {
+        start: Start::From(0),
+        liars: 0.33,
+        grasping: 20,
+        placement: Placement::Around(0),
+        ..members(70)
+    };
+    (scenario.config.links.inbound, scenario.config.links.hash_selected) = (20, 14);
+    let mut network = Network::new(scenario);
+    // All come at once, and each knows that one address: some have their turn as guests there when others had theirs.
+    let honest = honest(&network).len();
+    while shown(&network, MemberState::Alive).0 < honest {
+        pass(&mut network, Duration::from_secs(1));
+        assert!(network.elapsed() < Duration::from_secs(90), "{:?}", shown(&network, MemberState::Alive));
+    }
+    println!("all know each other after {:?}", network.elapsed());
+    network
+}
+
+#[test]
+fn a_joiner_is_known_through_a_full_bootstrap() {
+    let mut network = bootstrap_full_of_liars();
+    let guests = |network: &Network| network.engine(0).unwrap().stats().counters.guests;
+    let before = guests(&network);
+    // Given a node that knows one address, at which there is no place for it,
+    let joiner = network.join();
+    let key = network.key_of(joiner).unwrap();
+    let knows = |network: &Network, node: usize| {
+        network.members(node).get(&key).is_some_and(|member| member.state == MemberState::Alive)
+    };
+    let all = |network: &Network| honest(network).into_iter().all(|node| knows(network, node));
+    let began = network.elapsed();
+    while !all(&network) {
+        pass(&mut network, millis(100));
+        assert!(network.elapsed() - began < Duration::from_secs(10), "known at all within ten seconds");
+    }
+    println!("known at all after {:?}", network.elapsed() - began);
+    assert_eq!(guests(&network), before + 1, "it was a guest");
+    // then it soon has links of its own choice, to honest nodes among them, and the guest's link is none of them.
+    pass(&mut network, Duration::from_secs(40));
+    let links: Vec<_> = network.links(joiner).into_iter().filter(|(_, dialled)| *dialled).collect();
+    let honest_links = links.iter().filter(|(peer, _)| network.is_honest(*peer)).count();
+    println!("{} links, {honest_links} honest", links.len());
+    assert!(honest_links >= 2, "{links:?}");
+    assert!(links.iter().all(|(peer, _)| *peer != 0));
+}

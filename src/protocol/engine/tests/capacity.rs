@@ -101,7 +101,8 @@ fn inbound_sybils_cannot_evict_outbound() {
     for _ in 0..60 {
         let honest = world.hostile(node);
         let (dialler, acceptor) = (world.hostiles[honest].key, world.nodes[node].key);
-        let hash_selected = small.is_hash_selected(&network, &dialler, &acceptor);
+        let hash_selected =
+            small.keeps_place(&network, &dialler, &acceptor, world.now_with(0).unix_ms / 1_000);
         assert_eq!(
             kept(&world, &honest),
             hash_selected,
@@ -309,4 +310,92 @@ fn newcomers_that_flood_displace_what_their_own_links_bring() {
         let held = world.engine(node).stats().topics[0].bundles;
         assert!(if ahead > 30 { held <= 128 + 20 } else { held > 700 }, "{held} at {ahead} s");
     }
+}
+
+#[test]
+fn a_pair_draws_anew_once_a_day_and_keys_that_were_ground_for_one_are_as_good_as_any_the_day_after() {
+    let config = Config::default();
+    let network = crate::rumor::NetworkId::of(super::world::NETWORK);
+    let key = |number: u64| super::node::secret("drawn", number).public();
+    let (victim, begins) = (key(0), 1_800_000_000);
+    let selected = |peer: &crate::PublicKey, unix_s| config.is_hash_selected(&network, peer, &victim, unix_s);
+    // Keys ground for a victim and a second: 24 of 1 000 are let through.
+    let ground: Vec<_> = (1..4_001).map(key).filter(|peer| selected(peer, begins)).collect();
+    assert!((60..140).contains(&ground.len()), "{}", ground.len());
+    let left = |hours: u64| ground.iter().filter(|peer| selected(peer, begins + hours * 3_600)).count();
+    let quarter = ground.len() / 4;
+    assert!((quarter * 2..quarter * 4).contains(&left(6)), "{} of {}", left(6), ground.len());
+    assert!(left(24) < 12 && left(48) < 12, "{} {}", left(24), left(48));
+    // Each changes at a second of its own, once: all of a day long a pair is what it is, whoever asks.
+    for peer in &ground {
+        let drawn: Vec<_> = (0..24 * 60).map(|minute| selected(peer, begins + minute * 60)).collect();
+        assert!(drawn.windows(2).filter(|pair| pair[0] != pair[1]).count() <= 1);
+    }
+    // An acceptor whose clock is up to a minute apart from the dialler's keeps the place all the same.
+    for peer in ground.iter().take(20) {
+        for second in (begins..begins + 90_000).step_by(17).filter(|second| selected(peer, *second)) {
+            for clock in [second - 60, second - 31, second, second + 60] {
+                assert!(config.keeps_place(&network, peer, &victim, clock));
+            }
+        }
+    }
+    // In a network of fewer than 64 nodes nobody is left out.
+    let small = Config { expected_nodes: 63, ..Config::default() };
+    assert!((1..500).all(|number| small.is_hash_selected(&network, &key(number), &victim, begins)));
+    let drawn = Config { expected_nodes: 64, ..Config::default() };
+    assert!((1..500).any(|number| !drawn.is_hash_selected(&network, &key(number), &victim, begins)));
+}
+
+#[test]
+fn a_kept_place_is_held_for_twenty_five_hours_where_others_want_it() {
+    // Given a node with ten places for all, of which one is free, and ten that are kept, all of them held.
+    let mut world = World::new(47);
+    world.topic(&Topic::named("t"));
+    let config = Config::default().with(|config| {
+        config.expected_nodes = 64;
+        (config.links.inbound, config.links.hash_selected) = (20, 10);
+    });
+    let node = world.node_with(|spec| spec.config = config.clone());
+    let network = crate::rumor::NetworkId::of(super::world::NETWORK);
+    let me = world.nodes[node].key;
+    let draws = |world: &World, peer: &crate::PublicKey| {
+        config.keeps_place(&network, peer, &me, world.now_with(0).unix_ms / 1_000)
+    };
+    let (mut number, mut next) = (0, 1_000);
+    let mut comes = |world: &mut World, drawn: bool| {
+        let peer = loop {
+            number += 1;
+            let peer = world.liar(number).public();
+            if draws(world, &peer) == drawn {
+                break peer;
+            }
+        };
+        next += 1;
+        let (now, link) = (world.now(node), LinkId(next));
+        let engine = &mut world.nodes[node].engine;
+        engine.handle(now, Input::LinkUp { link, peer, dialled: false, remote: None });
+        (link, peer)
+    };
+    let old: Vec<_> = (0..10).map(|_| comes(&mut world, true)).collect();
+    (0..9).for_each(|_| _ = comes(&mut world, false));
+    let here = |world: &World| {
+        old.iter().filter(|(link, _)| world.nodes[node].engine.links.slot_of(*link).is_some()).count()
+    };
+    assert_eq!((here(&world), world.nodes[node].engine.links.len()), (10, 19));
+    let outstayed = |world: &World| world.nodes[node].engine.outstayed().len();
+    let later = |world: &mut World, hours: u64| {
+        let now = crate::protocol::Now {
+            mono: world.now(node).mono.plus(Duration::from_secs(hours * 3_600)),
+            unix_ms: world.now(node).unix_ms + hours * 3_600_000,
+        };
+        world.nodes[node].engine.cx.now = now;
+    };
+    later(&mut world, 24);
+    assert_eq!(outstayed(&world), 0);
+    // A day and an hour later those that have not drawn again give up their places, but for one that finds another.
+    later(&mut world, 25);
+    let unix_s = world.nodes[node].engine.cx.now.unix_ms / 1_000;
+    let again = old.iter().filter(|(_, peer)| config.keeps_place(&network, peer, &me, unix_s)).count();
+    assert!(again < 9, "{again} have drawn again");
+    assert_eq!(outstayed(&world), 10 - again - 1);
 }

@@ -107,3 +107,22 @@ fn a_peer_that_asks_and_does_not_read_is_answered_a_few_times() {
     let held = (asks - unanswered) * answer;
     assert!(held < (LANE_CREDIT + HISTORY_QUEUE * 2 * answer as usize) as u64, "{held} bytes");
 }
+
+#[test]
+fn what_is_asked_about_the_past_may_overtake_the_hello() {
+    let mut world = World::new(9);
+    let rules = world.topic(&Topic::named("t"));
+    world.nodes(1);
+    // Given a link on which a question comes in before the hello that was said first,
+    let peer = world.silent_hostile(0);
+    world.says(peer, Lane::History, wire::ask(&ask(&rules, 7)));
+    world.run(30);
+    world.says(peer, Lane::Control, world.hello());
+    world.run(30);
+    // then it is not answered, and the link lives: the next one is.
+    assert_eq!((world.hostiles[peer].closed, answers(&world, peer).len()), (None, 0));
+    assert_eq!(world.nodes[0].counters().history_early, 1);
+    world.says(peer, Lane::History, wire::ask(&ask(&rules, 8)));
+    world.run(30);
+    assert_eq!(answers(&world, peer).len(), 1);
+}

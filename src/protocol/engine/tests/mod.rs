@@ -19,6 +19,7 @@ mod duplicates;
 mod equivocation;
 mod evidence;
 mod forgery;
+mod guests;
 mod history;
 mod impostors;
 mod keeping;

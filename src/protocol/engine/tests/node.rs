@@ -28,12 +28,18 @@ pub(super) struct Spec {
     pub(super) skew_ms: i64,
     pub(super) validator: Option<Validator>,
     pub(super) key: PublicKey,
-    /// Its node key, if it is a member of its network and says so.
+    /// The secret half of its key, if it is a member.
     pub(super) member: Option<SecretKey>,
+    secret: SecretKey,
     seed: u64,
 }
 
 impl Spec {
+    /// It says that it is here, and knows who else is.
+    pub(super) fn is_member(&mut self) {
+        self.member = Some(self.secret.clone());
+    }
+
     pub(super) fn numbered(number: u64, seed: u64) -> Self {
         Self {
             config: Config { expected_nodes: 20, ..Config::default() },
@@ -43,6 +49,7 @@ impl Spec {
             validator: None,
             key: secret("node", number).public(),
             member: None,
+            secret: secret("node", number),
             seed,
         }
     }
@@ -66,10 +73,10 @@ pub(super) struct Node {
     pub(super) engine: Engine,
     pub(super) key: PublicKey,
     pub(super) author: SecretKey,
+    member: Option<SecretKey>,
     pub(super) skew_ms: i64,
     pub(super) validator: Option<Validator>,
     pub(super) config: Config,
-    member: Option<SecretKey>,
     seed: u64,
     /// Counts restarts.
     pub(super) life: u32,
@@ -108,22 +115,22 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(spec: Spec, now: Now) -> Self {
-        let Spec { config, author, position_log, skew_ms, validator, key, member, seed } = spec;
+        let Spec { config, author, position_log, skew_ms, validator, key, member, seed, .. } = spec;
         let recorded = match &position_log {
             UsedPositions::Kept { used } => Some(used.clone()),
             UsedPositions::None => None,
         };
         let engine = engine(&config, key, &author, position_log, seed, now);
-        let engine = as_member(engine, member.as_ref());
+        let engine = with_members(engine, member.as_ref());
         let store = MemoryStore::new(seed | 1);
         Self {
             engine,
             key,
             author,
+            member,
             skew_ms,
             validator,
             config,
-            member,
             seed,
             life: 0,
             recorded,
@@ -157,7 +164,7 @@ impl Node {
         self.ids.clear();
         let seed = self.seed ^ u64::from(self.life);
         let engine = engine(&self.config, self.key, &self.author, position_log, seed, now);
-        self.engine = as_member(engine, self.member.as_ref());
+        self.engine = with_members(engine, self.member.as_ref());
         let store = std::mem::replace(&mut self.store, MemoryStore::new(1));
         self.store = if disk { store.reopened(seed | 1) } else { MemoryStore::new(seed | 1) };
     }
@@ -280,9 +287,9 @@ fn engine(
     Engine::new(Setup { network, node, author, position_log, seed: bytes, config }, now)
 }
 
-fn as_member(engine: Engine, node: Option<&SecretKey>) -> Engine {
-    match node {
-        Some(node) => engine.with_members(node.clone(), MemberSetup::default()),
+fn with_members(engine: Engine, member: Option<&SecretKey>) -> Engine {
+    match member {
+        Some(key) => engine.with_members(key.clone(), MemberSetup::new([], "")),
         None => engine,
     }
 }

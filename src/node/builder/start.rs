@@ -1,0 +1,51 @@
+//! What a node needs of its machine before it starts.
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
+
+use super::SpawnError;
+use crate::key::SecretKey;
+use crate::node::anchors::Anchors;
+use crate::node::opening::{self, Files, Unopened};
+use crate::node::{Host, PeerAddr};
+
+pub(super) async fn open_files(
+    log: Option<PathBuf>,
+    store: Option<PathBuf>,
+    author: &SecretKey,
+    now_ms: u64,
+) -> Result<Files, SpawnError> {
+    let author = author.clone();
+    let opened = tokio::task::spawn_blocking(move || opening::open(log, store, &author, now_ms)).await;
+    opened.map_err(|_| SpawnError::Stopped)?.map_err(|error| match error {
+        Unopened::PositionLog(error) => error.into(),
+        Unopened::Store(error) => error.into(),
+    })
+}
+
+pub(super) fn entropy() -> Result<[u8; 32], SpawnError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| SpawnError::Entropy(error.to_string()))?;
+    Ok(seed)
+}
+
+pub(super) async fn resolve(text: String) -> Result<SocketAddr, SpawnError> {
+    let fail = |text: &str, why: String| SpawnError::Listen { text: text.into(), why };
+    let resolved = tokio::task::spawn_blocking(move || match text.to_socket_addrs() {
+        Ok(mut addrs) => addrs.next().ok_or_else(|| fail(&text, "it has no address".into())),
+        Err(error) => Err(fail(&text, error.to_string())),
+    });
+    resolved.await.map_err(|_| SpawnError::Stopped)?
+}
+
+/// Where others reach the node, if the application says so.
+pub(super) fn advertised(text: Option<String>) -> Result<Option<Host>, SpawnError> {
+    text.map(|text| text.parse()).transpose().map_err(SpawnError::Advertise)
+}
+
+/// Peers that an earlier life has kept there, if there is such a place, and what keeps them from now on.
+pub(super) async fn anchors(place: Option<PathBuf>) -> (Option<Anchors>, Vec<PeerAddr>) {
+    let Some(place) = place else { return (None, Vec::new()) };
+    let (anchors, earlier) = Anchors::open(place).await;
+    (Some(anchors), earlier)
+}
