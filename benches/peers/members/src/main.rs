@@ -9,7 +9,7 @@ use std::time::Instant;
 use rows::{ROWS, Row};
 use systems::Kind;
 
-const USAGE: &str = "vouchsafe-members [--rows crash,loss,pause,idle,wire,fail,revive] [--nodes 20,100] [--systems ours,foca-lan,foca-wan] [--seed 1]";
+const USAGE: &str = "vouchsafe-members [--rows crash,loss,pause,idle,wire,fail,revive] [--nodes 20,100] [--systems ours,foca-lan,foca-wan,chitchat] [--seed 1]";
 
 struct Plan {
     rows: Vec<&'static Row>,
@@ -34,7 +34,7 @@ fn plan() -> Result<Plan, String> {
     let mut plan = Plan {
         rows: ROWS.iter().filter(|row| row.name != "wire").collect(),
         nodes: vec![20, 100],
-        systems: list("ours,foca-lan,foca-wan", find_system)?,
+        systems: list("ours,foca-lan,foca-wan,chitchat", find_system)?,
         seed: 1,
     };
     let mut words = std::env::args().skip(1);

@@ -1,5 +1,5 @@
 //! The network of datagrams, of the same shape as that of the simulator: nodes lie at random places of a square, the delay grows with
-//! the distance from 5 to 130 ms, and each packet takes up to 2 ms more.
+//! the distance from 5 to 130 ms, and each packet takes up to 2 ms more. One queue in virtual time for systems without I/O.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,6 +14,33 @@ const JITTER: Duration = Duration::from_millis(2);
 /// Of UDP and IPv4, for each datagram.
 const HEADERS: u64 = 28;
 
+/// Where nodes are, what is lost, and what was sent.
+#[derive(Debug)]
+pub(super) struct Paths {
+    pub(super) bytes_sent: u64,
+    places: Vec<(f64, f64)>,
+    loss: f64,
+    dice: StdRng,
+}
+
+impl Paths {
+    pub(super) fn new(nodes: usize, loss: f64, seed: u64) -> Self {
+        let mut dice = StdRng::seed_from_u64(seed);
+        let places = (0..nodes).map(|_| (dice.random(), dice.random())).collect();
+        Self { bytes_sent: 0, places, loss, dice }
+    }
+
+    /// How long a datagram is on its way; `None` if it is lost.
+    pub(super) fn send(&mut self, from: usize, to: usize, len: usize) -> Option<Duration> {
+        self.bytes_sent += len as u64 + HEADERS;
+        let (jitter, lost) = (JITTER.mul_f64(self.dice.random()), self.dice.random::<f64>() < self.loss);
+        let (from, to) = (self.places[from], self.places[to]);
+        let distance = (from.0 - to.0).hypot(from.1 - to.1) / std::f64::consts::SQRT_2;
+        let delay = LEAST + (MOST - LEAST).mul_f64(distance);
+        (!lost).then_some(delay + jitter)
+    }
+}
+
 /// What happens to a node.
 #[derive(Debug)]
 pub(super) enum Happening<T> {
@@ -21,9 +48,8 @@ pub(super) enum Happening<T> {
     Timer(T),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Host {
-    place: (f64, f64),
     alive: bool,
     still_until: Duration,
 }
@@ -32,31 +58,22 @@ struct Host {
 #[derive(Debug)]
 pub(super) struct Datagrams<T> {
     pub(super) now: Duration,
-    pub(super) bytes_sent: u64,
+    pub(super) paths: Paths,
     hosts: Vec<Host>,
-    loss: f64,
-    dice: StdRng,
     planned: BTreeMap<(Duration, u64), (usize, Happening<T>)>,
     count: u64,
 }
 
 impl<T> Datagrams<T> {
     pub(super) fn new(nodes: usize, loss: f64, seed: u64) -> Self {
-        let mut dice = StdRng::seed_from_u64(seed);
-        let mut host =
-            || Host { place: (dice.random(), dice.random()), alive: true, still_until: Duration::ZERO };
-        let hosts = (0..nodes).map(|_| host()).collect();
-        Self { now: Duration::ZERO, bytes_sent: 0, hosts, loss, dice, planned: BTreeMap::new(), count: 0 }
+        let hosts = vec![Host { alive: true, still_until: Duration::ZERO }; nodes];
+        let paths = Paths::new(nodes, loss, seed);
+        Self { now: Duration::ZERO, paths, hosts, planned: BTreeMap::new(), count: 0 }
     }
 
     pub(super) fn send(&mut self, from: usize, to: usize, datagram: Bytes) {
-        self.bytes_sent += datagram.len() as u64 + HEADERS;
-        let (jitter, lost) = (JITTER.mul_f64(self.dice.random()), self.dice.random::<f64>() < self.loss);
-        let (from, to_host) = (&self.hosts[from], &self.hosts[to]);
-        let distance = (from.place.0 - to_host.place.0).hypot(from.place.1 - to_host.place.1);
-        let delay = LEAST + (MOST - LEAST).mul_f64(distance / std::f64::consts::SQRT_2);
-        if !lost {
-            self.plan(self.now + delay + jitter, to, Happening::Datagram(datagram));
+        if let Some(delay) = self.paths.send(from, to, datagram.len()) {
+            self.plan(self.now + delay, to, Happening::Datagram(datagram));
         }
     }
 

@@ -224,6 +224,6 @@ impl System for Network {
     }
 
     fn bytes_sent(&self) -> u64 {
-        self.net.bytes_sent
+        self.net.paths.bytes_sent
     }
 }

@@ -1,5 +1,6 @@
 //! What is compared, behind one trait: a network of members in virtual time, seen from outside.
 
+mod chitchat;
 mod datagrams;
 mod foca;
 mod ours;
@@ -55,15 +56,17 @@ pub(crate) enum Kind {
     /// Engines of this library with so many renewals a second.
     Ours(u32),
     Foca(Preset),
+    Chitchat,
 }
 
 impl Kind {
     /// What `--systems` calls it.
-    pub(crate) const ALL: [(&'static str, Self); 4] = [
+    pub(crate) const ALL: [(&'static str, Self); 5] = [
         ("ours", Self::Ours(10)),
         ("ours-50", Self::Ours(50)),
         ("foca-lan", Self::Foca(Preset::Lan)),
         ("foca-wan", Self::Foca(Preset::Wan)),
+        ("chitchat", Self::Chitchat),
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -74,15 +77,23 @@ impl Kind {
         match self {
             Self::Ours(renewals) => Box::new(ours::Ours::new(setup, renewals)),
             Self::Foca(preset) => Box::new(foca::Network::new(setup, preset)),
+            Self::Chitchat => Box::new(chitchat::Network::new(setup)),
         }
     }
 
-    /// The liars that it is put among: how they are called, and what they are. Forged datagrams are sent by one member alone.
+    /// The liars that it is put among: how they are called, and what they are.
     pub(crate) fn liars(self) -> Vec<(String, Lies)> {
-        let Self::Ours(_) = self else { return vec![("one".to_owned(), Lies::One(Liar::Silent))] };
-        let one = LIARS.iter().map(|liar| (format!("one {liar}"), Lies::One(liar.clone())));
-        let third = LIARS.iter().map(|liar| (format!("a third {liar}"), Lies::Third(liar.clone())));
-        one.chain(third).collect()
+        match self {
+            Self::Ours(_) => {
+                let one = LIARS.iter().map(|liar| (format!("one {liar}"), Lies::One(liar.clone())));
+                let third = LIARS.iter().map(|liar| (format!("a third {liar}"), Lies::Third(liar.clone())));
+                one.chain(third).collect()
+            }
+            // Forged datagrams are sent by one member alone.
+            Self::Foca(_) => vec![("one".to_owned(), Lies::One(Liar::Silent))],
+            // No message says that another member has failed, and those that speak for others can't be made through its API.
+            Self::Chitchat => Vec::new(),
+        }
     }
 }
 
