@@ -39,7 +39,9 @@ impl Network {
         let until = this.still_until;
         match what {
             // These are of the network, whichever node they name.
-            Happening::CutForLong { .. } | Happening::Gone | Happening::Leave | Happening::Join => return None,
+            Happening::CutForLong { .. } | Happening::Gone | Happening::Leave | Happening::Join => {
+                return None;
+            }
             // (Of the wakes that were planned, only this one counts.)
             Happening::Wake if this.wake != now => return None,
             Happening::Wake => this.wake = until,

@@ -55,8 +55,9 @@ fn warm(kind: Kind, setup: &Setup) -> Box<dyn System> {
     let mut system = kind.build(setup);
     system.run_for(WARM);
     let whole = |node| (0..setup.nodes).filter(|other| *other != node).all(|other| system.shows(node, other));
-    let whole = (0..setup.nodes).filter(|node| !system.lies(*node) && whole(*node)).count();
-    eprintln!("  {}: {whole} of {} nodes show all others", kind.name(), setup.nodes);
+    let honest = honest(&*system, setup.nodes);
+    let whole = honest.iter().filter(|node| whole(**node)).count();
+    eprintln!("  {}: {whole} of {} honest nodes show all others", kind.name(), honest.len());
     system
 }
 
@@ -128,6 +129,7 @@ fn count(system: &dyn System, counts: impl Fn(&Verdict) -> bool) -> String {
     members.dedup();
     match members.len() {
         0 => "0".to_owned(),
+        1 => format!("{} times, 1 member", wrong.len()),
         members => format!("{} times, {members} members", wrong.len()),
     }
 }

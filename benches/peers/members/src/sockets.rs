@@ -1,7 +1,7 @@
 //! What nodes of this library send on the wire: the simulator knows frames only, so here they have sockets. The counters of the
 //! loopback interface are read, which count UDP and IP headers and nothing below; only these nodes may use it meanwhile.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use vouchsafe::protocol::Config;
 use vouchsafe::{Node, SecretKey, VerifierPool};
@@ -9,7 +9,7 @@ use vouchsafe::{Node, SecretKey, VerifierPool};
 /// Until the last pages and links of the beginning are over, and the time that is measured.
 const SETTLE: Duration = Duration::from_secs(90);
 const MEASURED: Duration = Duration::from_secs(120);
-const READY: Duration = Duration::from_secs(120);
+const READY: Duration = Duration::from_secs(300);
 
 /// Bytes and packets that the loopback interface of this network namespace has carried.
 fn carried() -> Result<(u64, u64), String> {
@@ -33,9 +33,15 @@ async fn spawn(nodes: usize, renewals_per_s: u32) -> Result<Vec<Node>, String> {
         let node = node.bootstrap(first).config(config.clone()).verifiers(pool.clone()).spawn().await;
         all.push(node.map_err(|error| error.to_string())?);
     }
+    let begun = Instant::now();
     for node in &all {
-        let whole = tokio::time::timeout(READY, node.wait_for_members(nodes)).await;
-        whole.map_err(|_| "some nodes do not know all others")?.map_err(|error| error.to_string())?;
+        let left = READY.saturating_sub(begun.elapsed());
+        let whole = tokio::time::timeout(left, node.wait_for_members(nodes)).await;
+        if whole.is_err() {
+            let known = node.members().await.map_err(|error| error.to_string())?;
+            let here = known.values().filter(|member| member.state.is_here()).count();
+            return Err(format!("a node knows {} of {nodes} members, {here} of them here", known.len()));
+        }
     }
     Ok(all)
 }
