@@ -11,16 +11,23 @@ use super::Mono;
 const STEADY_FOR: Duration = Duration::from_secs(60);
 
 /// See the [module](self).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Census {
+    /// It never reckons with fewer: whoever has a node's first minute could else have it think that it is nearly alone, and all keys use
+    /// its kept places.
+    least: u32,
     /// Since when the table says more, or less, than is reckoned with.
     apart: Option<(bool, Mono)>,
 }
 
 impl Census {
+    pub(super) const fn new(least: u32) -> Self {
+        Self { least, apart: None }
+    }
+
     /// A look at the table, which has so many live members where `nodes` are reckoned with. Gives how many are from now on, if others.
     pub(super) fn looks(&mut self, nodes: u32, live: usize, now: Mono) -> Option<u32> {
-        let live = u32::try_from(live).unwrap_or(u32::MAX).max(1);
+        let live = u32::try_from(live).unwrap_or(u32::MAX).max(self.least).max(1);
         let tenths = u64::from(live).saturating_mul(10);
         let more = tenths > u64::from(nodes).saturating_mul(22);
         if !more && tenths >= u64::from(nodes).saturating_mul(9) {
@@ -43,7 +50,7 @@ mod tests {
 
     /// What is reckoned with after the table has said so much, second by second.
     fn after(nodes: u32, said: impl IntoIterator<Item = (u64, usize)>) -> u32 {
-        let (mut census, mut nodes, mut now) = (Census::default(), nodes, Mono::default());
+        let (mut census, mut nodes, mut now) = (Census::new(64), nodes, Mono::default());
         for (seconds, live) in said {
             for _ in 0..seconds {
                 nodes = census.looks(nodes, live, now).unwrap_or(nodes);
@@ -58,7 +65,7 @@ mod tests {
         assert_eq!(after(1_000, [(60, 300)]), 1_000);
         assert_eq!(after(1_000, [(61, 300)]), 256);
         assert_eq!(after(1_000, [(61, 5_000)]), 4_096);
-        assert_eq!(after(1_000, [(61, 0)]), 1);
+        assert_eq!(after(1_000, [(61, 0)]), 64, "nobody makes a node think that it is alone");
         // What is near enough changes nothing, for ever.
         for live in [900, 1_000, 1_500, 2_200] {
             assert_eq!(after(1_000, [(10_000, live)]), 1_000);

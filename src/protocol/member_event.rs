@@ -29,9 +29,9 @@ pub enum MemberEvent {
     /// It has begun another life.
     Restarted(PublicKey),
     /// Over no link of this node's own anything comes from it, since 6 s or more, or the last ended badly. That changes no state: the
-    /// path may be cut, and others may hear it.
+    /// path may be cut, and others may hear it. A minute after the last link to it that lapses without a further event.
     Unreachable(PublicKey),
-    /// It was unreachable, and a link of this node's own is heard.
+    /// It was shown as unreachable, and a link of this node's own is heard.
     Reachable(PublicKey),
     /// It has given no sign of life, and this node can't judge.
     Stale(PublicKey),

@@ -326,6 +326,7 @@ impl<A: Clone + Ord> Dialler<A> {
             self.feelers.ended(link);
             self.gone.link_ended(link);
             self.choice.link_ended(link);
+            self.afresh.link_ended(link);
         }
     }
 

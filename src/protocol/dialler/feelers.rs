@@ -164,6 +164,7 @@ impl<A: Clone + Ord> Dialler<A> {
         self.feelers.ended(link);
         self.gone.link_ended(link);
         self.choice.link_ended(link);
+        self.afresh.link_ended(link);
         self.goodbyes.insert(link);
         if let Some(known) = self.peers.get_mut(&linked.peer) {
             known.dismiss();

@@ -91,6 +91,8 @@ enum Kind {
     Challenger,
     /// It was dialled here since its peer had failed, and is one more than the node wants.
     Visit,
+    /// It was dialled here since nothing comes over another link to its peer, which it is to take the place of.
+    Successor,
     /// It was dialled here, and its peer has no place for this node: it will close it.
     Guest,
     /// It was dialled here and is being hung up.
@@ -100,7 +102,7 @@ enum Kind {
 impl Kind {
     /// Whether it ends by itself unless something comes of it.
     const fn is_for_now(self) -> bool {
-        matches!(self, Self::Feeler | Self::Challenger | Self::Visit)
+        matches!(self, Self::Feeler | Self::Challenger | Self::Visit | Self::Successor)
     }
 
     /// Whether it was dialled here for something, and is not being hung up.
@@ -298,6 +300,7 @@ impl<A: Clone + Ord> Dialler<A> {
         self.draw(now, view);
         let now = now.mono;
         self.judge_hosts(now, view);
+        self.judge_successors(now, view);
         self.feel(now, view);
         self.judge_challenge(now, view);
         self.end_visits(now);

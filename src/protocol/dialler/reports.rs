@@ -50,25 +50,34 @@ impl<A: Clone + Ord> Dialler<A> {
     pub fn connected(&mut self, now: Mono, peer: &PublicKey, link: LinkId) -> bool {
         let Some((known, errand)) = self.end_dial(peer) else { return false };
         let (addr, first) = known.dial_connected();
-        let is_afresh = matches!(errand, Errand::Afresh(_));
-        let errand = if known.is_kept() && !is_afresh { Errand::Wanted } else { errand };
+        let kept = known.is_kept();
         if known.is_found() && first {
             self.rests.stranger_answered();
         }
         if let Some(addr) = &addr {
             self.rests.address_answered(addr);
         }
+        let errand = match errand {
+            Errand::Afresh(old) if self.may_succeed(old) => errand,
+            // The silent link has ended meanwhile, and another has its place.
+            Errand::Afresh(_) if !kept => Errand::Visit,
+            errand => {
+                if kept {
+                    Errand::Wanted
+                } else {
+                    errand
+                }
+            }
+        };
         let kind = match errand {
             Errand::Feeler => Kind::Feeler,
             Errand::Challenge(_) => Kind::Challenger,
             Errand::Visit if self.missing() == 0 => Kind::Visit,
-            // The silent link has ended meanwhile, and another has its place.
-            Errand::Afresh(old) if !self.links.contains_key(&old) && self.missing() == 0 => Kind::Visit,
-            Errand::Wanted | Errand::Slot(_) | Errand::Visit | Errand::Afresh(_) => Kind::Chosen,
+            Errand::Afresh(_) => Kind::Successor,
+            Errand::Wanted | Errand::Slot(_) | Errand::Visit => Kind::Chosen,
         };
         let slot = match errand {
             Errand::Slot(slot) => Some(slot),
-            Errand::Afresh(old) => self.takes_place_of(old),
             _ => self.free_slot().filter(|_| kind == Kind::Chosen),
         };
         self.links.insert(link, Linked { peer: *peer, addr, kind, slot });
@@ -77,6 +86,7 @@ impl<A: Clone + Ord> Dialler<A> {
             (Kind::Feeler, _) => self.feelers.linked(link, now.plus(self.config.dialling.feeler_life)),
             (_, Errand::Challenge(slot)) => self.challenges(now, slot, link),
             (Kind::Visit, _) => self.gone.linked(now, link),
+            (_, Errand::Afresh(old)) => self.succeeds(now, old, link),
             _ => self.chosen += 1,
         }
         true

@@ -39,7 +39,9 @@ impl Engine {
             Ok(frame) if lane == Lane::Control && greeted => self.on_control(sender, frame),
             Ok(frame) if lane == Lane::History && greeted => self.on_history(sender, frame, bytes),
             // Whoever asked asks again, if nobody else has answered by then.
-            Ok(_) if lane == Lane::History => self.cx.counters.history_early += 1,
+            Ok(frame) if lane == Lane::History && !matches!(frame, Frame::Bundles(_)) => {
+                self.cx.counters.history_early += 1;
+            }
             // Anything before hello on its own lane.
             Ok(_) => self.close(id, Reason::OutOfOrder),
         }

@@ -132,7 +132,7 @@ impl Engine {
             links: Links::new(),
             bans: Bans::new(keyed),
             guests: Guests::default(),
-            census: Census::default(),
+            census: Census::new(setup.config.expected_nodes.min(places::LEAST_DRAWN)),
             topics: BTreeMap::new(),
             left: Left::new(keyed),
             verifying: VerifyQueue::new(keyed),

@@ -25,7 +25,7 @@ const DAY_S: u64 = 86_400;
 /// How far apart the clocks of two nodes may be, seconds, in whose judgement of a pair they are to agree: twice the skew.
 const CLOCKS_APART_S: u64 = 60;
 /// In a smaller network there are more places than nodes, and no pair is left out.
-const LEAST_DRAWN: u32 = 64;
+pub(super) const LEAST_DRAWN: u32 = 64;
 /// A link that was drawn keeps its place for so long: a day, and time for the dialler to find others.
 const HOLDS_FOR: Duration = Duration::from_secs(25 * 3_600);
 
@@ -149,10 +149,12 @@ impl Engine {
         self.cx.config.keeps_place(&self.cx.network, peer, &self.cx.node, unix_s)
     }
 
-    /// Whether an inbound link counts against no place that is open to all. One whose pair's day is long over draws as if it came now.
+    /// Whether an inbound link counts against no place that is open to all. One whose pair's day is long over draws as if it came now, and
+    /// so does one that was drawn among few: in the first minutes of a network, or by liars who told of no more.
     fn holds_kept_place(&self, link: &Link) -> bool {
         let held = self.cx.now.mono.since(link.up_since());
-        link.is_hash_selected() && (held < HOLDS_FOR || self.keeps_place_for(&link.peer()))
+        let among_as_many = link.drawn_among().saturating_mul(2) >= self.cx.config.expected_nodes;
+        link.is_hash_selected() && (held < HOLDS_FOR && among_as_many || self.keeps_place_for(&link.peer()))
     }
 
     /// Links that hold kept places for longer than they may, beyond the places that are open to all.

@@ -201,8 +201,7 @@ impl Engine {
         let now = self.cx.now.mono;
         let (mut links, mut still, mut free, mut dialled, mut dialled_free) = (0, 0, 0, 0, 0);
         for link in self.links.iter().filter(|link| link.relays(topic)) {
-            let (room, ours) =
-                (usize::from(link.outbox().has_room_for_own()), usize::from(link.is_dialled()));
+            let (room, ours) = (usize::from(link.outbox().has_room_for_own()), usize::from(link.is_chosen()));
             links += 1;
             still += usize::from(link.outbox().stands_still(now));
             free += room;

@@ -48,6 +48,8 @@ pub(in crate::protocol) struct Link {
     dialled: bool,
     /// As a dialler, the peer may use the places kept for those that did not choose us.
     hash_selected: bool,
+    /// Among how many nodes that was drawn.
+    drawn_among: u32,
     phase: Phase,
     up_since: Mono,
     /// It has taken the place of another.
@@ -110,6 +112,7 @@ impl Link {
             peer,
             dialled,
             hash_selected,
+            drawn_among: config.expected_nodes,
             phase: Phase::Greeting,
             up_since: now,
             replaces: false,
@@ -162,9 +165,19 @@ impl Link {
         self.dialled
     }
 
+    /// Whether we dialled, and the peer has a place for us, as far as it has said: a link of our own choice.
+    pub(in crate::protocol) const fn is_chosen(&self) -> bool {
+        self.dialled && !self.said.guest
+    }
+
     /// Whether the peer may use the places kept for diallers that did not choose us.
     pub(in crate::protocol) const fn is_hash_selected(&self) -> bool {
         self.hash_selected
+    }
+
+    /// Among how many nodes that was drawn.
+    pub(in crate::protocol) const fn drawn_among(&self) -> u32 {
+        self.drawn_among
     }
 
     /// When it came up.

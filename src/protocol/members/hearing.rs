@@ -62,7 +62,7 @@ impl Members {
                 self.tell(cx, MemberEvent::Left(key));
             }
             self.asks.wants_no_more(&key);
-            self.reach.forget(&key);
+            self.looks_no_more(&key);
             return self.look_at(&key, now.mono);
         }
         let would_state = self.would(cx);
@@ -116,7 +116,7 @@ impl Members {
     pub(in crate::protocol) fn convicts(&mut self, cx: &mut Cx, key: &PublicKey) {
         let now = cx.now;
         if self.table.lives(key, |life| life.is_convicted(now)) == Some(true) {
-            self.reach.forget(key);
+            self.looks_no_more(key);
             self.tell(cx, MemberEvent::Failed(*key, FailedWhy::Convicted));
         }
     }

@@ -121,7 +121,7 @@ impl Members {
         Self {
             topic,
             me,
-            table: Table::default(),
+            table: Table::of(me),
             own: Own::new(me, boot_ms, setup, now),
             pulses: Pulses::default(),
             spread: Spread::default(),

@@ -53,6 +53,13 @@ impl Reach {
         self.marks.remove(key).is_some()
     }
 
+    /// There is no link any more by which it could end.
+    fn lapses(&mut self, key: &PublicKey, at: Mono) {
+        if let Some(mark) = self.marks.get_mut(key) {
+            mark.until.get_or_insert(at);
+        }
+    }
+
     /// What has been said for long enough is said no more.
     pub(super) fn expire(&mut self, now: Mono) {
         self.marks.retain(|_, mark| mark.until.is_none_or(|until| now < until));
@@ -108,11 +115,19 @@ impl Members {
         if links.of_peer(&key).any(Link::is_in_use) {
             return self.looks_at_links(cx, links, &key);
         }
+        let over = cx.now.mono.plus(SHOWN_FOR);
         if lost.quiet_since().is_some() || ended_badly(why) {
             let since = lost.quiet_since().unwrap_or(lost.last_frame());
-            let until = Some(cx.now.mono.plus(SHOWN_FOR));
-            self.is_unreachable(cx, key, Mark { since, until });
+            self.is_unreachable(cx, key, Mark { since, until: Some(over) });
         }
+        // (It may have been heard again after this node had closed it.)
+        self.reach.lapses(&key, over);
+    }
+
+    /// A member has failed or left: nothing more is told of this node's links to it.
+    pub(super) fn looks_no_more(&mut self, key: &PublicKey) {
+        self.reach.forget(key);
+        self.told.forget_links(key);
     }
 
     fn is_unreachable(&mut self, cx: &mut Cx, key: PublicKey, mark: Mark) {

@@ -180,12 +180,24 @@ pub(super) enum Taken {
 /// See the [module](self).
 #[derive(Debug, Default)]
 pub(super) struct Table {
+    /// This node's key, for which there is always room.
+    own: Option<PublicKey>,
     members: BTreeMap<[u8; 32], Entry>,
     /// How many of them are here.
     here: usize,
 }
 
 impl Table {
+    pub(super) fn of(own: PublicKey) -> Self {
+        Self { own: Some(own), ..Self::default() }
+    }
+
+    /// How many others may be known.
+    fn room(&self) -> usize {
+        let own = self.own.filter(|own| !self.members.contains_key(own.as_bytes()));
+        MAX_MEMBERS.saturating_sub(usize::from(own.is_some()))
+    }
+
     pub(super) fn len(&self) -> usize {
         self.members.len()
     }
@@ -245,7 +257,8 @@ impl Table {
     pub(super) fn takes(&mut self, record: &Record, now: Now) -> Taken {
         let Some(member) = self.members.get_mut(record.author.as_bytes()) else {
             let of_prefix = self.of_prefix(KeyPrefix::of(&record.author)).count();
-            if of_prefix >= KEYS_OF_PREFIX || self.members.len() >= MAX_MEMBERS {
+            let full = of_prefix >= KEYS_OF_PREFIX || self.members.len() >= self.room();
+            if full && self.own != Some(record.author) {
                 return Taken::Full;
             }
             self.members.insert(*record.author.as_bytes(), Entry::new(record, now));
@@ -275,7 +288,7 @@ impl Table {
     /// At the cap whoever has failed or left longest goes, and then whoever never gave a sign; nobody who is here. Gives whoever is to go
     /// for one more; `None` if nobody is. True if there is room without that.
     pub(super) fn gives_way(&self) -> (bool, Option<PublicKey>) {
-        if self.members.len() < MAX_MEMBERS {
+        if self.members.len() < self.room() {
             return (true, None);
         }
         // (All that walk would be for nothing.)

@@ -63,6 +63,13 @@ impl Told {
         About::ALL.iter().for_each(|about| _ = self.last.remove(&(*key, *about)));
     }
 
+    /// What waits to be told of this node's links to a member is told no more.
+    pub(super) fn forget_links(&mut self, key: &PublicKey) {
+        if let Some((_, waits)) = self.last.get_mut(&(*key, About::Links)) {
+            *waits = None;
+        }
+    }
+
     /// What has waited for long enough.
     pub(super) fn takes_due(&mut self, now: Mono) -> Vec<MemberEvent> {
         let mut due = Vec::new();
@@ -101,6 +108,12 @@ mod tests {
             told.takes_due(at(40)).is_empty() && told.last.is_empty(),
             "nothing is remembered for longer"
         );
+        // What waits to be told of links to a member is told no more once it has failed.
+        assert!(told.happens(MemberEvent::Unreachable(one), at(40)).is_some());
+        assert!(told.happens(MemberEvent::Reachable(one), at(41)).is_none());
+        assert!(told.happens(MemberEvent::Left(one), at(42)).is_some(), "another kind waits for none");
+        told.forget_links(&one);
+        assert_eq!(told.takes_due(at(60)), []);
         assert_eq!(told.happens(MemberEvent::Isolated, at(40)), Some(MemberEvent::Isolated));
         assert_eq!(
             told.happens(MemberEvent::Isolated, at(40)),

@@ -48,7 +48,7 @@ impl Members {
             targets.all.push(link.slot());
             targets.deaf += usize::from(link.is_paused_on(Lane::System));
             targets.quiet += usize::from(link.quiet_since().is_some());
-            if link.is_dialled() {
+            if link.is_chosen() {
                 targets.chosen.push(link.slot());
             }
         }
@@ -164,7 +164,7 @@ impl Members {
             if looked.changed {
                 match self.table.get(&key).map(|entry| entry.state()) {
                     Some(MemberState::Failed(why)) => {
-                        self.reach.forget(&key);
+                        self.looks_no_more(&key);
                         self.tell(cx, MemberEvent::Failed(key, why));
                     }
                     _ => self.tell(cx, MemberEvent::Stale(key)),

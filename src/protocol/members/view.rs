@@ -100,8 +100,16 @@ impl Members {
         let ago = |since: Mono| u64::try_from(now.mono.since(since).as_millis()).unwrap_or(u64::MAX);
         match self.reach.lost_since(key) {
             Some(since) => MemberLink::Quiet { since_ms: now.unix_ms.saturating_sub(ago(since)) },
-            None if links.of_peer(key).any(Link::is_in_use) => MemberLink::Up,
-            None => MemberLink::None,
+            None => {
+                let in_use = || links.of_peer(key).filter(|link| link.is_in_use());
+                match in_use().filter_map(Link::quiet_since).max() {
+                    Some(since) if in_use().all(|link| link.quiet_since().is_some()) => {
+                        MemberLink::Quiet { since_ms: now.unix_ms.saturating_sub(ago(since)) }
+                    }
+                    _ if in_use().next().is_some() => MemberLink::Up,
+                    _ => MemberLink::None,
+                }
+            }
         }
     }
 }

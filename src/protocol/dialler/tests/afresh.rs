@@ -27,14 +27,52 @@ fn fall_silent(world: &mut World) -> Vec<LinkId> {
 fn peers_of_silent_links_are_dialled_afresh_two_at_a_time_and_their_links_have_the_place() {
     let mut world = linked(6);
     let begun = world.begun.len();
-    let old = fall_silent(&mut world);
+    fall_silent(&mut world);
     assert_eq!(world.dials.len(), 2, "the first two tell whether the path is back");
     world.connect_all();
-    assert_eq!((world.begun.len() - begun, world.links.len()), (6, 12), "then the rest");
-    // The engine closes the lesser of two links to a peer: none is missed.
-    old.iter().for_each(|link| world.down(*link, Some(60)));
+    // As soon as the new links are live the old ones are hung up, and nothing is held against anybody.
     world.pass_awake(Duration::from_secs(60));
-    assert_eq!((world.links.len(), world.begun.len() - begun, world.hung_up.len()), (6, 6, 0));
+    assert_eq!((world.links.len(), world.begun.len() - begun, world.hung_up.len()), (6, 6, 6));
+    let link = world.link_of(key(0));
+    world.down(link, Some(60));
+    world.pass_awake(Duration::from_secs(1));
+    assert!(world.dials.contains_key(&key(0)), "it is dialled as soon as ever");
+}
+
+/// A liar that is silent for a moment, lets itself be dialled and then says nothing on the new link, has one link and not two.
+#[test]
+fn a_silent_link_keeps_its_place_until_the_new_one_is_live() {
+    let mut world = linked(2);
+    let silent = world.link_of(key(0));
+    world.sight.silent.insert(silent);
+    world.dialler.is_silent(silent, SILENCE);
+    world.poll();
+    world.sight.mute.insert(LinkId(world.next_link + 1));
+    let mute = world.connect(key(0)).unwrap();
+    world.dialler.is_heard(silent);
+    world.pass_awake(Duration::from_secs(5));
+    assert_eq!((world.links.len(), world.hung_up.len(), world.dials.len()), (3, 0, 0));
+    world.ends(mute, None, Ending::Closed);
+    world.pass_awake(Duration::from_secs(60));
+    assert_eq!((world.links.len(), world.dials.len()), (2, 0), "the old link has its place still");
+    assert!(world.links.contains_key(&silent));
+}
+
+/// Whoever is kept is kept, though its silent link has ended meanwhile and another was dialled for its place.
+#[test]
+fn a_kept_peer_that_is_dialled_afresh_stays() {
+    let mut config = wanting(0);
+    config.dialling.feelers = 0;
+    let mut world = World::with(&config);
+    world.keep(PEER, 1).unwrap();
+    let link = world.connect(PEER).unwrap();
+    world.sight.silent.insert(link);
+    world.dialler.is_silent(link, SILENCE);
+    world.poll();
+    world.ends(link, Some(60), Ending::Silent);
+    world.connect(PEER).unwrap();
+    world.pass_awake(Duration::from_secs(120));
+    assert_eq!((world.links.len(), world.hung_up.len()), (1, 0));
 }
 
 #[test]

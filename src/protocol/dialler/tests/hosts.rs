@@ -94,3 +94,20 @@ fn a_feeler_that_is_a_guest_is_not_kept_for_what_it_brings() {
     assert_eq!(world.hung_up, []);
     assert!(world.links.values().any(|peer| before.contains(peer)));
 }
+
+/// A liar that calls a node its guest and never sends it away would have a link for ever that counts nowhere.
+#[test]
+fn a_guest_s_link_ends_though_its_peer_does_not_end_it() {
+    let mut config = wanting(1);
+    (config.dialling.feelers, config.expected_nodes) = (0, 1);
+    let mut world = World::with(&config);
+    world.suggest([key(0)], Origin::Found);
+    world.sight.guest.insert(LinkId(world.next_link + 1));
+    let link = world.connect(key(0)).unwrap();
+    world.pass_awake(Duration::from_secs(34));
+    assert!(world.links.contains_key(&link) && world.hung_up.is_empty());
+    world.pass_awake(Duration::from_secs(3));
+    assert_eq!((world.links.len(), world.hung_up.len()), (0, 1));
+    world.pass_awake(Duration::from_secs(300));
+    assert!(world.dials.is_empty(), "it rests as one that has refused");
+}

@@ -16,13 +16,15 @@ pub(in crate::protocol) struct Greeting {
     pub(in crate::protocol) members: u32,
     /// How often it says something on a silent link, milliseconds; 0 if never.
     pub(in crate::protocol) keep_alive_ms: u16,
+    /// It has no place for us.
+    pub(in crate::protocol) guest: bool,
 }
 
 impl Greeting {
     /// Of this hello.
     pub(in crate::protocol) fn of(hello: &Hello) -> Self {
-        let Hello { listens, members, keep_alive_ms, .. } = *hello;
-        Self { listens, you: hello.you(), members, keep_alive_ms }
+        let Hello { listens, members, keep_alive_ms, guest, .. } = *hello;
+        Self { listens, you: hello.you(), members, keep_alive_ms, guest }
     }
 }
 

@@ -119,3 +119,21 @@ fn at_the_cap_nobody_who_is_here_gives_way() {
     assert_eq!(recount.complaints(), Vec::<String>::new());
     assert_eq!(table.get(&record(8).author).unwrap().state(), MemberState::Alive);
 }
+
+/// Else a node whose first minute was a flood of keys would neither show itself nor ever be heard of.
+#[test]
+fn there_is_always_room_for_this_node() {
+    let speaker = Speaker::new(1);
+    let own = speaker.beacon(tick(0), b"");
+    let mut table = Table::of(own.author);
+    for number in 0..MAX_MEMBERS {
+        let mut record = speaker.beacon(tick(0), b"");
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        record.author = crate::key::PublicKey::from_bytes(key);
+        let taken = if number + 1 < MAX_MEMBERS { Taken::New } else { Taken::Full };
+        assert_eq!(table.takes(&record, at(0)), taken);
+    }
+    assert_eq!(table.takes(&own, at(0)), Taken::New);
+    assert_eq!(table.len(), MAX_MEMBERS);
+}
