@@ -414,6 +414,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
             "STABLE",
             "FULL_FOR",
             "TELL_FROM",
+            "STAYS",
             "SILENT_FOR",
             "SHOWN_FOR",
             "QUIET_AFTER",

@@ -165,11 +165,6 @@ impl Link {
         self.dialled
     }
 
-    /// Whether we dialled, and the peer has a place for us, as far as it has said: a link of our own choice.
-    pub(in crate::protocol) const fn is_chosen(&self) -> bool {
-        self.dialled && !self.said.guest
-    }
-
     /// Whether the peer may use the places kept for diallers that did not choose us.
     pub(in crate::protocol) const fn is_hash_selected(&self) -> bool {
         self.hash_selected

@@ -29,6 +29,11 @@ impl Greeting {
 }
 
 impl Link {
+    /// Whether we dialled, and the peer has a place for us, as far as it has said: a link of our own choice.
+    pub(in crate::protocol) const fn is_chosen(&self) -> bool {
+        self.dialled && !self.said.guest
+    }
+
     /// What the peer said of itself; nothing before its hello.
     pub(in crate::protocol) const fn hello_said(&self) -> &Greeting {
         &self.said
