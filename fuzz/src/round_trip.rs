@@ -226,7 +226,8 @@ fn check(value: Value, spoil: &Spoil) {
             reach: Reach(listens, guest, ip, port, members, keep_alive_ms),
         } => {
             let (topics, you) = (topics.list(), (ip, port));
-            let hello = Hello { network, clock_ms, topics, listens, guest, you, members, keep_alive_ms, keeps };
+            let hello =
+                Hello { network, clock_ms, topics, listens, guest, you, members, keep_alive_ms, keeps };
             // No bit stands for a topic that there is not.
             let named = u128::from_le_bytes(keeps).checked_shr(hello.topics.len() as u32).unwrap_or(0) == 0;
             // An address has a port, or there is neither.
@@ -387,7 +388,9 @@ mod tests {
             let keeps = 1u128.to_le_bytes();
             check(Value::Pull([3; 32], list()), &spoil());
             check(Value::Topics { joined: list(), left: list(), keeps: flags() }, &spoil());
-            for reach in [Reach(false, true, [0; 16], 0, 0, 0), Reach(true, false, [9; 16], 1, u32::MAX, u16::MAX)] {
+            for reach in
+                [Reach(false, true, [0; 16], 0, 0, 0), Reach(true, false, [9; 16], 1, u32::MAX, u16::MAX)]
+            {
                 let hello =
                     Value::Hello { network: [2; 32], clock_ms: u64::MAX, topics: list(), keeps, reach };
                 check(hello, &spoil());
