@@ -20,7 +20,7 @@ use crate::protocol::{Config, ConfigError, Engine, Input, KeepError, MemberSetup
 use crate::rumor::{MAX_METADATA, NetworkId, RuleError, RuleSet, Topic};
 use crate::store::{PositionLogError, StoreError};
 
-/// Messages that may wait for the actor; whoever has one more waits.
+/// Messages that may wait for the actor; a sender with one more waits.
 const INBOX: usize = 1024;
 /// Events that a slow reader may fall behind before it lags.
 const EVENTS: usize = 4096;

@@ -57,7 +57,7 @@ impl Node {
         count.wait_for(|count| *count >= members).await.map(|_| ()).map_err(|_| Closed)
     }
 
-    /// Says something else of this node to all members, instead of what it said before: at most 512 bytes. Whoever joins later hears it
+    /// Says something else of this node to all members, instead of what it said before: at most 512 bytes. Nodes that join later hear it
     /// too. Others pass four of these on at once, and after that one a minute, the last: what comes faster is known here only, for so long.
     ///
     /// # Errors

@@ -235,7 +235,7 @@ impl TopicHandle {
         Ok(*self.joined.membership.repair.borrow())
     }
 
-    /// Waits until repair is elsewhere than at `seen`, and says where: for whoever watches it. Cancel safe.
+    /// Waits until repair is elsewhere than at `seen`, and says where: for an app that shows progress. Cancel safe.
     ///
     /// ```
     /// # use vouchsafe::{TopicHandle, WaitError};

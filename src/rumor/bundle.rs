@@ -35,7 +35,7 @@ impl Bundle {
     /// bodies hash to the manifest. Keeps `encoded` as it is.
     ///
     /// # Errors
-    /// Each is a fact about the bytes, so whoever sent them has not checked them.
+    /// Each is a fact about the bytes, so the sender has not checked them.
     pub fn check(signed: SignedHeader, id: BundleId, encoded: Bytes) -> Result<Self, BundleError> {
         let header = &signed.header;
         if !header.is_well_formed() {

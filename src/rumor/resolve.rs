@@ -12,7 +12,7 @@ use crate::key::PublicKey;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Resolve {
-    /// The newest: whoever writes last wins, by the tick, then the slot, then the author's key. A clock that is ahead by up to 60 s wins
+    /// The newest: the last writer wins, by the tick, then the slot, then the author's key. A clock that is ahead by up to 60 s wins
     /// for as long. For authors that trust each other.
     Newest,
     /// What so many authors say, value for value, or that it is deleted. Of several such answers the one wins that had so many authors

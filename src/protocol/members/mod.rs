@@ -210,7 +210,7 @@ impl Members {
         self.due.insert((at, *key));
     }
 
-    /// Whoever is no longer remembered is nowhere waited for.
+    /// A member that is no longer remembered is nowhere waited for.
     fn forgets(&mut self, cx: &mut Cx, key: &PublicKey) {
         let Some(gone) = self.table.forget(key) else { return };
         if let Some(due) = gone.due() {

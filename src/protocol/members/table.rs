@@ -285,8 +285,8 @@ impl Table {
         }
     }
 
-    /// At the cap whoever has failed or left longest goes, and then whoever never gave a sign; nobody who is here. Gives whoever is to go
-    /// for one more; `None` if nobody is. True if there is room without that.
+    /// At the cap the member goes that has failed or left longest, and after those one that never gave a sign; nobody who is here. Gives the
+    /// one that is to go for one more; `None` if nobody is. True if there is room without that.
     pub(super) fn gives_way(&self) -> (bool, Option<PublicKey>) {
         if self.members.len() < self.room() {
             return (true, None);
