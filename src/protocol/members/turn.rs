@@ -48,7 +48,8 @@ impl Members {
             targets.all.push(link.slot());
             targets.deaf += usize::from(link.is_paused_on(Lane::System));
             targets.quiet += usize::from(link.quiet_since().is_some());
-            if link.is_chosen() {
+            // What is quiet hears nothing, and answers nothing.
+            if link.is_chosen() && link.quiet_since().is_none() {
                 targets.chosen.push(link.slot());
             }
         }
