@@ -64,7 +64,7 @@ impl<A: Clone + Ord> Dialler<A> {
 
     /// Something has come over it.
     pub fn is_heard(&mut self, link: LinkId) {
-        self.afresh.link_ended(link);
+        self.afresh.silent.remove(&link);
     }
 
     /// Dials the peer of a silent link, if it is time.
@@ -78,6 +78,9 @@ impl<A: Clone + Ord> Dialler<A> {
             self.afresh.silent.insert(link, now.plus(AGAIN));
             let Some(peer) = self.links.get(&link).map(|linked| linked.peer) else { continue };
             let may = |known: &super::Peer<A>| !known.is_under_way() && !known.is_forgotten();
+            if self.afresh.successors.values().any(|old| *old == link) {
+                continue;
+            }
             if !self.peers.get(&peer).is_some_and(may) || view.refuses(&peer).is_some() {
                 continue;
             }
@@ -97,7 +100,6 @@ impl<A: Clone + Ord> Dialler<A> {
 
     /// The peer of a silent link has answered.
     pub(super) fn succeeds(&mut self, now: Mono, old: LinkId, new: LinkId) {
-        self.afresh.silent.remove(&old);
         self.afresh.successors.insert(new, old);
         self.afresh.look_at = Some(now.plus(LIVE_YET));
     }

@@ -116,3 +116,37 @@ fn who_dialled_us_dials_afresh_itself() {
     world.pass_awake(Duration::from_secs(60));
     assert_eq!(world.dials.len(), 0);
 }
+
+/// A liar that takes each dial and closes it is dialled no more often than one that is silent.
+#[test]
+fn a_peer_that_hangs_up_on_each_new_link_is_dialled_every_ten_seconds() {
+    let mut world = linked(1);
+    let silent = fall_silent(&mut world)[0];
+    let begun = world.begun.len();
+    for second in 1..=40u64 {
+        if let Some(peer) = world.dials.keys().next().copied() {
+            world.sight.mute.insert(LinkId(world.next_link + 1));
+            let new = world.connect(peer).unwrap();
+            world.ends(new, None, Ending::Closed);
+        }
+        // The driver tells it again and again.
+        world.dialler.is_silent(silent, SILENCE + Duration::from_secs(second));
+        world.pass_awake(Duration::from_secs(1));
+    }
+    assert!((3..=5).contains(&(world.begun.len() - begun)), "{:?}", &world.begun[begun..]);
+}
+
+/// What is heard on the new link takes nothing from it.
+#[test]
+fn a_new_link_that_was_silent_itself_still_takes_the_place() {
+    let mut world = linked(1);
+    let silent = fall_silent(&mut world)[0];
+    world.sight.mute.insert(LinkId(world.next_link + 1));
+    let new = world.connect(key(0)).unwrap();
+    world.dialler.is_silent(new, SILENCE);
+    world.dialler.is_heard(new);
+    world.sight.mute.remove(&new);
+    world.pass_awake(Duration::from_secs(2));
+    assert_eq!(world.links.keys().copied().collect::<Vec<_>>(), [new]);
+    assert!(!world.links.contains_key(&silent));
+}
