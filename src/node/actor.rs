@@ -388,6 +388,7 @@ impl Actor {
             dials_under_way: self.dialler.under_way(),
             candidates: self.dialler.candidates(),
             feelers: self.dialler.feelers(),
+            anchor_errors: self.parts.anchors.as_ref().map_or(0, Anchors::errors),
             socket: self.parts.endpoint.socket_errors(),
         }
     }

@@ -11,6 +11,8 @@
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -29,21 +31,31 @@ const MAX_LEN: u64 = 4 * 1024;
 pub(super) struct Anchors {
     newest: watch::Sender<Vec<PeerAddr>>,
     task: JoinHandle<()>,
+    /// How often the file could not be read, was damaged, or could not be written.
+    errors: Arc<AtomicU64>,
 }
 
 impl Anchors {
-    /// Reads what an earlier life has kept there, and writes what this one will. A file that can't be read, or is damaged, is told of
-    /// and counts as none.
+    /// Reads what an earlier life has kept there, and writes what this one will. A file that can't be read, or is damaged, is counted
+    /// and is as good as none.
     pub(super) async fn open(path: PathBuf) -> (Self, Vec<PeerAddr>) {
         let at = path.clone();
         // An error means that the runtime goes down.
         let read = spawn_blocking(move || read(&at)).await;
+        let errors = Arc::new(AtomicU64::new(0));
         let earlier = read.unwrap_or_else(|_| Ok(Vec::new())).unwrap_or_else(|why| {
             trace::anchors_lost(&path, &why);
+            errors.fetch_add(1, Ordering::Relaxed);
             Vec::new()
         });
         let (newest, changes) = watch::channel(Vec::new());
-        (Self { newest, task: tokio::spawn(write_all(path, changes)) }, earlier)
+        let task = tokio::spawn(write_all(path, changes, Arc::clone(&errors)));
+        (Self { newest, task, errors }, earlier)
+    }
+
+    /// How often the file was of no use, or could not be written.
+    pub(super) fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
     }
 
     /// These are to be there at the next start.
@@ -60,11 +72,12 @@ impl Anchors {
     }
 }
 
-async fn write_all(path: PathBuf, mut changes: watch::Receiver<Vec<PeerAddr>>) {
+async fn write_all(path: PathBuf, mut changes: watch::Receiver<Vec<PeerAddr>>, errors: Arc<AtomicU64>) {
     while changes.changed().await.is_ok() {
         let (anchors, at) = (changes.borrow_and_update().clone(), path.clone());
         if let Ok(Err(why)) = spawn_blocking(move || write(&at, &anchors)).await {
             trace::anchors_unwritten(&path, &why);
+            errors.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -133,13 +146,23 @@ mod tests {
         for damage in [b"".as_slice(), b"vouchsafe anchors 1\nnonsense\n", &[0xff; 9_000]] {
             fs::write(&path, damage).unwrap();
             let (anchors, earlier) = Anchors::open(path.clone()).await;
-            assert_eq!(earlier, []);
+            assert_eq!((earlier.len(), anchors.errors()), (0, 1), "it is counted");
             anchors.keep(peers().into_iter().map(|peer| (peer.key, peer.host)).collect());
             anchors.end().await;
             let (anchors, earlier) = Anchors::open(path.clone()).await;
-            assert_eq!(earlier, peers());
+            assert_eq!((earlier, anchors.errors()), (peers(), 0));
             anchors.end().await;
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_can_t_be_written_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let (anchors, _) = Anchors::open(folder.path().join("no such folder").join("anchors")).await;
+        let errors = Arc::clone(&anchors.errors);
+        anchors.keep(peers().into_iter().map(|peer| (peer.key, peer.host)).collect());
+        anchors.end().await;
+        assert_eq!(errors.load(Ordering::Relaxed), 1);
     }
 }

@@ -44,6 +44,9 @@ pub struct NodeStats {
     pub candidates: usize,
     /// Feelers since the start: dials of candidates beyond the links that the node wants, since it heard nothing new.
     pub feelers: u64,
+    /// How often the file of anchors, by which a member finds its network again, was damaged or could not be read or written. Check the disk:
+    /// the next start knows its bootstrap peers only.
+    pub anchor_errors: u64,
     /// Errors of the UDP socket.
     pub socket: SocketErrors,
 }
@@ -104,6 +107,7 @@ mod tests {
             feelers: 18,
             dials: 13,
             dials_under_way: 14,
+            anchor_errors: 19,
             socket: SocketErrors { errors: 15, rebound: 16 },
         }
     }
