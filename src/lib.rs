@@ -42,6 +42,7 @@
 //! | read | [`Subscription`], [`Delivery`], [`Rumor`], [`Gap`] |
 //! | keep what was said, and read it again after a restart | [`Builder::store`], [`Join`], [`Replay`], [`Cursor`], [`Item`]; [`History`], [`Frontier`] |
 //! | share values under keys | [`Topic::state`], [`Node::kv`], [`Kv`], [`Batch`], [`Watch`], [`Snapshot`], [`Resolve`] |
+//! | speak to one member | [`Node::open`], [`Node::ask`], [`Node::accept`], [`Acceptor`], [`SendStream`], [`RecvStream`] |
 //! | accept or refuse what others publish | [`Node::join_with`], [`Validation`] |
 //! | know what happens to a node | [`Events`], [`Event`], [`Impairment`] |
 //! | know why a link ended, never came, or was refused | [`DownReason`], [`DialError`], [`Reason`], [`Offence`] |
@@ -52,7 +53,7 @@
 //!
 //! # What it needs, and what it costs
 //!
-//! * **Runtime:** tokio. [`Builder::spawn`] runs the node on the current runtime, in one task beside six for each link. Time and
+//! * **Runtime:** tokio. [`Builder::spawn`] runs the node on the current runtime, in one task beside seven for each link. Time and
 //!   I/O must be enabled. Any flavor will do.
 //! * **Threads:** a [`VerifierPool`] of half the processors, unless the app gives its own. Nodes of one process can share a pool. A node
 //!   with a store on a disk ([`Builder::store`]) has three more, one that writes and two that read.
@@ -145,14 +146,18 @@ pub mod wire;
 
 pub use key::{KeyFileError, ParseKeyError, PublicKey, ReadKeyError, SecretKey};
 pub use node::{
-    Batch, Builder, Change, Closed, ConnectError, Cursor, Delivery, DescribeError, Entry, Events,
-    ForgetError, Gap, History, Host, HostName, Item, Join, JoinError, Kv, KvError, Lagged, MemberEvents,
-    Node, NodeStats, ParseAddrError, ParseCursorError, PeerAddr, Published, PutError, Replay, ReplayError,
-    Snapshot, SpawnError, Subscription, TopicHandle, VerifierPool, WaitError, Watch, Written,
+    Acceptor, AskError, Batch, Builder, Change, Closed, ConnectError, Cursor, Delivery, DescribeError, Entry,
+    Events, ForgetError, Gap, History, Host, HostName, Item, Join, JoinError, Kv, KvError, Lagged,
+    MemberEvents, Node, NodeStats, OpenError, ParseAddrError, ParseCursorError, PeerAddr, ProtocolError,
+    Published, PutError, Replay, ReplayError, Snapshot, SpawnError, Subscription, TopicHandle, VerifierPool,
+    WaitError, Watch, Written,
 };
 
 #[doc(inline)]
-pub use net::{BindError, GateConfig, TlsSetupError};
+pub use net::{
+    BindError, GateConfig, IncomingStream, ProtocolNameError, RecvStream, SendStream, StreamError,
+    TlsSetupError,
+};
 #[doc(inline)]
 pub use protocol::keeping::{Damage, Frontier, Full};
 #[doc(inline)]

@@ -222,6 +222,12 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
     (
         "lengths of formats",
         &[
+            "ACCEPTED",
+            "NOT_ACCEPTED",
+            "BUSY",
+            "OTHER_NETWORK",
+            "NO_HEADER",
+            "FIXED",
             "HEADER_LEN",
             "SIGNED_HEADER_LEN",
             "SIGNED_MESSAGE_LEN",
@@ -280,6 +286,8 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
     (
         "what the application chooses for its topics and its node, within these",
         &[
+            "OUTBOUND",
+            "MAX_ANSWER",
             "MAX_NAME",
             "MAX_SLOTS",
             "MAX_LISTED_AUTHORS",
@@ -322,6 +330,8 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
     (
         "how much is done at a time, of what is bounded elsewhere",
         &[
+            "CHUNK",
+            "ADDRESSES",
             "CHUNKS_PER_READ",
             "FRAMES_PER_TURN",
             "COPY_UP_TO",
@@ -391,6 +401,8 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
     (
         "when we do or judge something",
         &[
+            "UNUSED",
+            "OPENING",
             "LOOK_EVERY_S",
             "FIRST_LOOK",
             "STEADY_FOR",

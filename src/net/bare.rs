@@ -12,9 +12,10 @@ use tokio::time::timeout;
 use super::config::HANDSHAKE_DEADLINE;
 use super::endpoint::{BindError, dial};
 use super::identity::{Identity, peer_key};
+use super::streams::Desk;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::DialError;
-use crate::wire::{FrameBuffer, Lane};
+use crate::wire::{ALPN, FrameBuffer, Lane};
 
 /// Frames that wait for [`BarePeer::recv_frame`]; above that the peer stops reading by itself.
 const INBOX: usize = 64;
@@ -111,7 +112,8 @@ impl BarePeer {
         peer: PublicKey,
         addr: SocketAddr,
     ) -> Result<Self, BareError> {
-        let connection = dial(&endpoint, &Identity::new(key), peer, addr).await?.into_quinn();
+        let connection =
+            dial(&endpoint, &Identity::new(key), peer, addr, ALPN, &Desk::default()).await?.into_parts().0;
         Ok(Self::new(endpoint, connection, peer))
     }
 

@@ -6,7 +6,10 @@ use std::time::Duration;
 use quinn::VarInt;
 
 use super::group::NetGroup;
+use super::identity::is_for_streams;
+use super::streams::{Desk, STREAMS_OF_A_CONNECTION, UNUSED, UNUSED_ACCEPTED, refused, serve_own};
 use crate::key::PublicKey;
+use crate::wire::Reason;
 
 /// An authenticated connection, before it becomes a [`Link`](super::Link). Dropping it closes it.
 ///
@@ -21,12 +24,40 @@ pub struct Connection {
     /// Whether we dialled; otherwise the peer did.
     pub dialled: bool,
     quinn: quinn::Connection,
+    streams: Desk,
 }
 
 impl Connection {
-    pub(crate) fn new(quinn: quinn::Connection, peer: PublicKey, dialled: bool) -> Self {
+    /// Streams of applications on it are the matter of `streams`.
+    pub(crate) fn new(quinn: quinn::Connection, peer: PublicKey, dialled: bool, streams: Desk) -> Self {
         let remote = canonical(quinn.remote_address());
-        Self { peer, remote, dialled, quinn }
+        Self { peer, remote, dialled, quinn, streams }
+    }
+
+    /// Whether it carries streams of applications alone, so that it can't become a [`Link`](super::Link).
+    pub fn is_for_streams(&self) -> bool {
+        is_for_streams(&self.quinn)
+    }
+
+    /// Serves the streams of applications for which it is there, in a task of its own, if `most_of_group` of its network group and other
+    /// bounds leave room; else closes it. Gives whether it does.
+    pub fn serve_streams(self, most_of_group: Option<u32>) -> bool {
+        let (peer, dialled, connection) = (self.peer, self.dialled, self.quinn);
+        // Nothing is kept for whom nobody would hear.
+        if !dialled && !self.streams.accepts_any() {
+            connection.close(VarInt::from_u32(refused::NOT_ACCEPTED), b"no protocol is accepted here");
+            return false;
+        }
+        let Ok(own) = self.streams.take_own(peer, connection.clone(), dialled, most_of_group) else {
+            let reason = Reason::Full;
+            connection.close(VarInt::from_u32(reason.code()), reason.to_string().as_bytes());
+            return false;
+        };
+        connection.set_max_concurrent_uni_streams(VarInt::from_u32(0));
+        connection.set_max_concurrent_bi_streams(VarInt::from_u32(STREAMS_OF_A_CONNECTION));
+        let unused_for = if dialled { UNUSED } else { UNUSED_ACCEPTED };
+        tokio::spawn(serve_own(self.streams, own, unused_for));
+        true
     }
 
     /// The network group of [`remote`](Self::remote).
@@ -49,8 +80,8 @@ impl Connection {
         self.quinn.close(VarInt::from_u32(code), reason);
     }
 
-    pub(crate) fn into_quinn(self) -> quinn::Connection {
-        self.quinn
+    pub(crate) fn into_parts(self) -> (quinn::Connection, Desk) {
+        (self.quinn, self.streams)
     }
 }
 

@@ -27,8 +27,10 @@ use super::group::NetGroup;
 use super::half_open::HandshakePermit;
 use super::identity::{Identity, SERVER_NAME, TlsSetupError, peer_key};
 use super::socket::{self, Socket, SocketErrors, SocketState};
+use super::streams::{Desk, STREAMS_ALPN};
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::DialError;
+use crate::wire::ALPN;
 
 /// Connections that are ready and not yet taken by [`Endpoint::accept`]. The same as the default of half-open ones, a guess.
 const READY: usize = 64;
@@ -45,6 +47,7 @@ pub struct Endpoint {
     /// The socket, if it is ours to close.
     socket: Option<Arc<Socket>>,
     identity: Identity,
+    streams: Desk,
     gate: Arc<Mutex<Gate>>,
     ready: tokio::sync::Mutex<mpsc::Receiver<Result<Connection, AcceptError>>>,
     state: watch::Receiver<SocketState>,
@@ -100,8 +103,10 @@ impl Endpoint {
     ) -> Self {
         let gate = Arc::new(Mutex::new(Gate::new(gate, Instant::now())));
         let (ready_in, ready) = mpsc::channel(READY);
+        let streams = Desk::default();
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept_loop(quinn.clone(), gate.clone(), ready_in));
+        let entrance = Entrance { gate: gate.clone(), ready: ready_in, streams: streams.clone() };
+        tasks.spawn(accept_loop(quinn.clone(), entrance));
         let state = match &socket {
             Some(socket) => {
                 tasks.spawn(socket::keep(Arc::clone(socket)));
@@ -110,7 +115,7 @@ impl Endpoint {
             None => watch::channel(SocketState::Works).1,
         };
         let (ready, tasks) = (tokio::sync::Mutex::new(ready), tokio::sync::Mutex::new(tasks));
-        Self { quinn, socket, identity, gate, ready, state, tasks }
+        Self { quinn, socket, identity, streams, gate, ready, state, tasks }
     }
 
     /// The address the socket is bound to, with the port it got.
@@ -126,7 +131,24 @@ impl Endpoint {
     /// # Errors
     /// [`DialError`] says what happened and what to do about it.
     pub async fn connect(&self, peer: PublicKey, addr: SocketAddr) -> Result<Connection, DialError> {
-        dial(&self.quinn, &self.identity, peer, addr).await
+        dial(&self.quinn, &self.identity, peer, addr, ALPN, &self.streams).await
+    }
+
+    /// As [`connect`](Self::connect), for streams of applications alone: such a connection takes no place of the gossip.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn connect_for_streams(
+        &self,
+        peer: PublicKey,
+        addr: SocketAddr,
+    ) -> Result<Connection, DialError> {
+        dial(&self.quinn, &self.identity, peer, addr, STREAMS_ALPN, &self.streams).await
+    }
+
+    /// Who opens and accepts streams of applications.
+    pub(crate) const fn streams(&self) -> &Desk {
+        &self.streams
     }
 
     /// The next peer that dialled us, with its handshake done; `None` once the endpoint is closed. Handshakes go on
@@ -179,6 +201,7 @@ impl Endpoint {
     /// Dropping the future may leave the port bound: call it again.
     pub async fn close(&self) {
         self.tasks.lock().await.shutdown().await;
+        self.streams.close();
         let Some(socket) = &self.socket else {
             return self.quinn.set_server_config(None);
         };
@@ -202,8 +225,10 @@ pub(crate) async fn dial(
     identity: &Identity,
     peer: PublicKey,
     addr: SocketAddr,
+    protocol: &[u8],
+    streams: &Desk,
 ) -> Result<Connection, DialError> {
-    let config = identity.client_config(peer);
+    let config = identity.client_config(peer, protocol);
     let (config, answered) = config.map_err(|error| DialError::Tls { why: error.to_string() })?;
     let connecting = endpoint.connect_with(config, addr, SERVER_NAME).map_err(|error| match error {
         ConnectError::EndpointStopping => DialError::Closed,
@@ -224,15 +249,19 @@ pub(crate) async fn dial(
         }
         Ok(Err(error)) => Err(DialError::Handshake { addr, peer, why: in_words(&error) }),
         // The verifier lets no other key pass.
-        Ok(Ok(quinn)) => Ok(Connection::new(quinn, peer, true)),
+        Ok(Ok(quinn)) => Ok(Connection::new(quinn, peer, true, streams.clone())),
     }
 }
 
-async fn accept_loop(
-    endpoint: quinn::Endpoint,
+/// Where those who dial us come in.
+#[derive(Clone)]
+struct Entrance {
     gate: Arc<Mutex<Gate>>,
     ready: mpsc::Sender<Result<Connection, AcceptError>>,
-) {
+    streams: Desk,
+}
+
+async fn accept_loop(endpoint: quinn::Endpoint, entrance: Entrance) {
     // Ends with this task, so that a closed endpoint leaves no handshake behind. The gate bounds it.
     let mut handshakes = JoinSet::new();
     let mut handles: HashMap<HandshakePermit, AbortHandle> = HashMap::new();
@@ -243,16 +272,16 @@ async fn accept_loop(
         };
         let Some(incoming) = incoming else { return };
         let (address, proven) = (incoming.remote_address().ip(), incoming.remote_address_validated());
-        let (admission, ended) = admit(&gate, address, proven);
+        let (admission, ended) = admit(&entrance.gate, address, proven);
         for ended in ended {
             // Dropping a handshake closes its connection.
             handles.remove(&ended).iter().for_each(AbortHandle::abort);
         }
         match admission {
             Admission::Accept(permit) => {
-                let place = Place { gate: gate.clone(), permit };
+                let place = Place { gate: entrance.gate.clone(), permit };
                 handles.retain(|_, handle| !handle.is_finished());
-                handles.insert(permit, handshakes.spawn(handshake(incoming, place, ready.clone())));
+                handles.insert(permit, handshakes.spawn(handshake(incoming, place, entrance.clone())));
             }
             Admission::Retry => {
                 if let Err(not_possible) = incoming.retry() {
@@ -273,14 +302,15 @@ fn admit(gate: &Mutex<Gate>, address: IpAddr, proven: bool) -> (Admission, Vec<H
 
 /// One handshake of a peer that dialled us. It keeps its place in the gate until the app has the connection, so that
 /// connections nobody takes are bounded too.
-async fn handshake(incoming: Incoming, place: Place, ready: mpsc::Sender<Result<Connection, AcceptError>>) {
+async fn handshake(incoming: Incoming, place: Place, entrance: Entrance) {
+    let Entrance { ready, streams, .. } = entrance;
     let remote = incoming.remote_address();
     let shaken = async { incoming.accept()?.await };
     let error = match timeout(HANDSHAKE_DEADLINE, shaken).await {
         Ok(Ok(quinn)) => match peer_key(&quinn) {
             Some(peer) => {
                 lock(&place.gate).shaken(place.permit);
-                return hand_over(Connection::new(quinn, peer, false), &place, &ready).await;
+                return hand_over(Connection::new(quinn, peer, false, streams), &place, &ready).await;
             }
             None => AcceptError::NoKey { remote },
         },

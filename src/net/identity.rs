@@ -9,7 +9,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ed25519_dalek::{Signer as _, VerifyingKey};
-use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::crypto::rustls::{HandshakeData, QuicClientConfig, QuicServerConfig};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{AlwaysResolvesClientRawPublicKeys, Resumption};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
@@ -22,6 +22,7 @@ use rustls::{
     SignatureScheme,
 };
 
+use super::streams::STREAMS_ALPN;
 use super::transport;
 use crate::key::{PublicKey, SecretKey};
 
@@ -59,7 +60,7 @@ impl Identity {
             .map_err(TlsSetupError::of)?
             .with_client_cert_verifier(Arc::new(AnyKey(self.algorithms())))
             .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(self.certified.clone())));
-        tls.alpn_protocols = vec![ALPN.to_vec()];
+        tls.alpn_protocols = vec![ALPN.to_vec(), STREAMS_ALPN.to_vec()];
         tls.send_tls13_tickets = 0;
         tls.session_storage = Arc::new(NoServerSessionStorage {});
         tls.max_early_data_size = 0;
@@ -70,10 +71,11 @@ impl Identity {
     }
 
     /// The configuration of one dial, which succeeds with `expected` only, and the place where the key that answered
-    /// can be read afterwards.
+    /// can be read afterwards. It speaks `protocol`.
     pub(crate) fn client_config(
         &self,
         expected: PublicKey,
+        protocol: &[u8],
     ) -> Result<(quinn::ClientConfig, Arc<AnsweredKey>), TlsSetupError> {
         let answered = Arc::new(AnsweredKey::default());
         let verifier = OneKey { expected, answered: answered.clone(), algorithms: self.algorithms() };
@@ -85,7 +87,7 @@ impl Identity {
             .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(
                 self.certified.clone(),
             )));
-        tls.alpn_protocols = vec![ALPN.to_vec()];
+        tls.alpn_protocols = vec![protocol.to_vec()];
         tls.resumption = Resumption::disabled();
         tls.enable_sni = false;
         let crypto = QuicClientConfig::try_from(tls).map_err(TlsSetupError::of)?;
@@ -108,6 +110,13 @@ pub(crate) fn peer_key(connection: &quinn::Connection) -> Option<PublicKey> {
         [only] => decode_spki(only),
         _ => None,
     }
+}
+
+/// Whether an established connection is for streams of applications alone.
+pub(crate) fn is_for_streams(connection: &quinn::Connection) -> bool {
+    let data = connection.handshake_data();
+    let data = data.as_ref().and_then(|data| data.downcast_ref::<HandshakeData>());
+    data.is_some_and(|data| data.protocol.as_deref() == Some(STREAMS_ALPN))
 }
 
 /// TLS could not be set up: a fault of the build, not of a peer. It prints what TLS said.

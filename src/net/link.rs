@@ -23,8 +23,10 @@ use super::closed::{LinkClosed, code};
 use super::connection::Connection;
 use super::event::LinkEvent;
 use super::reader::{ReaderContext, bit};
+use super::streams::{Desk, STREAMS_OF_A_LINK, serve};
 use super::trace::{LinkSpan, link_ended};
 use super::writer::{Closing, WriterContext};
+use crate::key::PublicKey;
 use crate::protocol::LinkId;
 use crate::wire::{Lane, MAX_FRAME_LEN, Reason};
 
@@ -51,7 +53,8 @@ impl Link {
     /// [`LinkEvent::Closed`], and wait for room in `events` whenever it is full.
     pub fn spawn(id: LinkId, connection: Connection, events: mpsc::Sender<LinkEvent>) -> Self {
         let span = LinkSpan::new(id, &connection);
-        let connection = connection.into_quinn();
+        let peer = connection.peer;
+        let (connection, streams) = connection.into_parts();
         let (paused, paused_in) = watch::channel(0);
         let (closing, closing_in) = watch::channel(Closing::No);
         let (close, close_in) = mpsc::unbounded_channel();
@@ -81,7 +84,11 @@ impl Link {
             opened: Arc::new(AtomicU8::new(0)),
         };
         let keeper = Keeper { reader, readers: JoinSet::new(), writers, closing, close: close_in };
-        tokio::spawn(span.around(keeper.run()));
+        connection.set_max_concurrent_bi_streams(VarInt::from_u32(STREAMS_OF_A_LINK));
+        let way = streams.link_begins(peer, connection.clone());
+        tokio::spawn(serve(streams.clone(), peer, way));
+        let ends = Ends { streams, peer };
+        tokio::spawn(span.around(keeper.run(ends)));
         Self { close, connection, lanes, paused }
     }
 
@@ -131,6 +138,12 @@ struct Keeper {
     close: mpsc::UnboundedReceiver<(u32, Bytes)>,
 }
 
+/// Who has to know that no streams of applications run over it any more.
+struct Ends {
+    streams: Desk,
+    peer: PublicKey,
+}
+
 enum End {
     /// The node asked.
     Asked(u32, Bytes),
@@ -141,7 +154,7 @@ enum End {
 }
 
 impl Keeper {
-    async fn run(mut self) {
+    async fn run(mut self, ends: Ends) {
         let why = match self.wait_for_end().await {
             End::Asked(code, reason) => {
                 self.readers.abort_all();
@@ -156,6 +169,7 @@ impl Keeper {
                 why
             }
         };
+        ends.streams.way_ends(&ends.peer, self.connection());
         // Nothing may follow `Closed`, so every task that could send an event must be gone first.
         self.readers.shutdown().await;
         self.writers.shutdown().await;

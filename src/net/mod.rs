@@ -8,6 +8,7 @@
 //! | `transport` | what may a connection take up? |
 //! | `socket` | what if the socket fails, and when is its port free? |
 //! | `link` | what happens on it? (`reader`, `writer`: one lane; `closed`: its end) |
+//! | `streams` | how do applications speak to one node? |
 //! | `trace` | what is written of it? (feature `tracing`) |
 //! | `bare` | what does a liar look like? (feature `sim`) |
 //!
@@ -31,6 +32,7 @@ mod identity;
 mod link;
 mod reader;
 mod socket;
+mod streams;
 mod trace;
 mod transport;
 mod writer;
@@ -47,6 +49,8 @@ pub use group::NetGroup;
 pub use identity::TlsSetupError;
 pub use link::Link;
 pub use socket::{SocketErrors, SocketState};
+pub(crate) use streams::{AcceptRefused, Accepting, Desk, NotOpened, Opened, ProtocolName, UsedWay, open};
+pub use streams::{IncomingStream, ProtocolNameError, RecvStream, SendStream, StreamError, StreamStats};
 pub(crate) use trace::handshake_failed;
 pub(crate) use transport::KEEP_ALIVE;
 

@@ -24,7 +24,8 @@ pub(crate) const SEND_WINDOW: u64 = 1536 * 1024;
 /// Streams a peer may have open: its lanes. More would let it keep one window of memory for each.
 pub(crate) const UNI_STREAMS: u32 = Lane::COUNT as u32;
 
-/// Streams in both directions a peer may open: the protocol has none. quinn's default is 100.
+/// Streams in both directions that a peer may open before its connection is taken: none. quinn's default is 100. Afterwards they are those
+/// of applications ([`streams`](super::streams)).
 pub(crate) const BIDI_STREAMS: u32 = 0;
 
 /// Silence after which a connection is dead. A guess: long enough for a route to heal, and by then many NATs have forgotten

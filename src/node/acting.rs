@@ -6,8 +6,9 @@ use std::time::Instant;
 use super::actor::Actor;
 use super::message::Message;
 use crate::key::PublicKey;
-use crate::protocol::{Action, Input, Validation, ValidationId};
+use crate::protocol::{Action, Input, LinkId, Validation, ValidationId};
 use crate::rumor::Bundle;
+use crate::wire::Reason;
 
 impl Actor {
     /// Does whatever the engine wants done. Nothing here waits.
@@ -50,6 +51,7 @@ impl Actor {
                     self.read_on(link, lane);
                 }
                 Action::Close { link, reason } => {
+                    self.end_streams(link, reason);
                     if let Some(link) = self.links.get(&link) {
                         link.close(reason.code(), &reason.to_string());
                     }
@@ -72,6 +74,15 @@ impl Actor {
         self.publish_counts();
         self.publish_repairs();
         self.publish_members();
+    }
+
+    /// With whom no link may be, no streams of applications go on.
+    fn end_streams(&self, link: LinkId, reason: Reason) {
+        if matches!(reason, Reason::Offence | Reason::Banned | Reason::NotAdmitted)
+            && let Some(peer) = self.dialler.peer_of(link)
+        {
+            self.parts.endpoint.streams().hang_up(&peer, reason.code(), &reason.to_string());
+        }
     }
 
     /// What finds no reader waits in the engine for the next.

@@ -249,6 +249,9 @@ impl Actor {
             Message::Explain { key, answer } => {
                 let _ = answer.send(self.parts.engine.explain(&key));
             }
+            Message::Whereabouts { peer, answer } => {
+                let _ = answer.send(self.whereabouts(&peer));
+            }
             Message::Describe(metadata) => self.handle(Input::Describe { metadata }),
             Message::LeaveNetwork => self.handle(Input::LeaveNetwork),
             Message::Shutdown { silently } => {
@@ -390,6 +393,7 @@ impl Actor {
             feelers: self.dialler.feelers(),
             anchor_errors: self.parts.anchors.as_ref().map_or(0, Anchors::errors),
             socket: self.parts.endpoint.socket_errors(),
+            streams: self.parts.endpoint.streams().stats(),
         }
     }
 }

@@ -12,9 +12,10 @@ use tokio::sync::{broadcast, mpsc, watch};
 use super::actor::{Actor, Parts};
 use super::opening;
 use super::outside::Outside;
+use super::speaker::Speaker;
 use super::{Node, ParseAddrError, PeerAddr, VerifierPool, member_channels};
 use crate::key::{PublicKey, SecretKey};
-use crate::net::{BindError, Endpoint, GateConfig};
+use crate::net::{BindError, GateConfig};
 use crate::protocol::keeping::StoreAnswer;
 use crate::protocol::{Config, ConfigError, Engine, Input, KeepError, MemberSetup, Mono, Now, Setup};
 use crate::rumor::{MAX_METADATA, NetworkId, RuleError, RuleSet, Topic};
@@ -278,11 +279,9 @@ impl Builder {
         let place = members::anchors(self.metadata.as_ref(), self.position_log.as_ref(), self.store.as_ref());
         let (anchors, earlier) = start::anchors(place).await;
         let files = start::open_files(self.position_log, self.store, &author, now_ms).await?;
-        let endpoint = match self.endpoint {
-            Some(endpoint) => Endpoint::from_quinn(endpoint, &self.key, self.gate)?,
-            None => Endpoint::bind(&self.key, start::resolve(self.listen).await?, self.gate)?,
-        };
-        let local_addr = endpoint.local_addr().map_err(SpawnError::LocalAddr)?;
+        let endpoint = start::endpoint(self.endpoint, &self.key, self.listen, self.gate).await?;
+        let speaker = Speaker::new(endpoint, network);
+        let local_addr = speaker.endpoint().local_addr().map_err(SpawnError::LocalAddr)?;
         let seed = self.seed.map_or_else(start::entropy, Ok)?;
         let started = std::time::Instant::now();
         let (dialled_by, leave_free) = (config.clone(), config.history.leave_free);
@@ -300,7 +299,7 @@ impl Builder {
         let parts = Parts {
             engine,
             started,
-            endpoint: Arc::new(endpoint),
+            endpoint: Arc::clone(speaker.endpoint()),
             inbox_in: inbox_in.downgrade(),
             inbox,
             events,
@@ -330,6 +329,7 @@ impl Builder {
             events_out,
             links,
             members,
+            speaker,
             damage.map(Arc::new),
         );
         Ok((actor, node))

@@ -31,6 +31,18 @@ impl Actor {
         self.unless_own_key(kept, peer.host)
     }
 
+    /// Where a node can be dialled, as far as this node knows: where links to it were, and what it says itself as a member.
+    pub(super) fn whereabouts(&self, peer: &PublicKey) -> Vec<Host> {
+        let mut hosts = self.dialler.addresses_of(peer);
+        let says = self.parts.engine.member(peer).map(|member| member.addresses).unwrap_or_default();
+        for host in says.into_iter().map(Host::Socket) {
+            if !hosts.contains(&host) {
+                hosts.push(host);
+            }
+        }
+        hosts
+    }
+
     /// Remembers `peer` as one that the node may link to. The node itself is skipped.
     pub(super) fn suggest(&mut self, peer: PeerAddr) -> Result<(), KeepError> {
         let now = self.now().mono;

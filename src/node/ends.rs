@@ -14,6 +14,9 @@ impl Actor {
 
     /// A peer has dialled us.
     pub(super) fn on_accepted(&mut self, connection: Connection) {
+        if connection.is_for_streams() {
+            return self.on_streams(connection);
+        }
         let (link, peer) = (self.next_link(), connection.peer);
         if !self.groups.enter(link, &connection, &self.parts.endpoint) {
             let reason = Reason::Full;
@@ -41,6 +44,17 @@ impl Actor {
         }
         self.dialler.link_up(&peer, link);
         self.on_link(link, connection);
+    }
+
+    /// A peer has dialled us for streams of applications alone.
+    fn on_streams(&mut self, connection: Connection) {
+        let barred = self.parts.engine.bars(&connection.peer);
+        if let Some(reason) = barred {
+            connection.close(reason.code(), reason.to_string().as_bytes());
+            return;
+        }
+        let most_of_group = self.parts.endpoint.links_of(connection.group());
+        connection.serve_streams(most_of_group);
     }
 
     /// There is a connection, of which the dialler knows.

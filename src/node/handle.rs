@@ -8,6 +8,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::error::{Closed, ConnectError, ForgetError};
 use super::member_channels::MemberReaders;
 use super::message::Message;
+use super::speaker::Speaker;
 use super::stats::NodeStats;
 use super::{Events, Host, PeerAddr};
 use crate::key::PublicKey;
@@ -29,6 +30,7 @@ pub struct Node {
     events: broadcast::WeakSender<Event>,
     links: watch::Receiver<usize>,
     members: MemberReaders,
+    speaker: Speaker,
     /// What the store had lost when it was opened.
     damage: Option<Arc<Damage>>,
 }
@@ -45,9 +47,10 @@ impl Node {
         events: broadcast::WeakSender<Event>,
         links: watch::Receiver<usize>,
         members: MemberReaders,
+        speaker: Speaker,
         damage: Option<Arc<Damage>>,
     ) -> Self {
-        Self { id, author, network, local_addr, advertised, inbox, events, links, members, damage }
+        Self { id, author, network, local_addr, advertised, inbox, events, links, members, speaker, damage }
     }
 
     /// The node key's public half.
@@ -177,6 +180,10 @@ impl Node {
         let mut links = self.links.clone();
         // Who counts them goes last.
         while links.changed().await.is_ok() {}
+    }
+
+    pub(super) const fn speaker(&self) -> &Speaker {
+        &self.speaker
     }
 
     pub(super) const fn member_readers(&self) -> &MemberReaders {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot};
 
-use super::PeerAddr;
 use super::convicted::Convicted;
 use super::delivered::Delivered;
 use super::delivered_count::DeliveredCount;
@@ -15,6 +14,7 @@ use super::keeper::Library;
 use super::membership::{JoinId, Membership};
 use super::state::View;
 use super::stats::NodeStats;
+use super::{Host, PeerAddr};
 use crate::key::PublicKey;
 use crate::net::{Connection, SocketState};
 use crate::protocol::keeping::KeepOptions;
@@ -114,6 +114,11 @@ pub(super) enum Message {
     },
     /// It says something else of itself: no more than it may.
     Describe(Bytes),
+    /// Where a node can be dialled, for streams of applications.
+    Whereabouts {
+        peer: PublicKey,
+        answer: oneshot::Sender<Vec<Host>>,
+    },
     LeaveNetwork,
     /// The node ends; unless silently, it says that it leaves.
     Shutdown {

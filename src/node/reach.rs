@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::{Host, HostName, PeerAddr};
+use crate::key::PublicKey;
 use crate::net::{Connection, Endpoint};
 use crate::protocol::DialError;
 
@@ -33,13 +34,26 @@ impl Reach {
 
     /// Dials `peer` at the first of its addresses that answers with its key.
     pub(super) async fn reach(self, peer: PeerAddr) -> Result<Connection, DialError> {
+        self.reach_by(peer, async |endpoint, peer, addr| endpoint.connect(peer, addr).await).await
+    }
+
+    /// The same, for streams of applications alone.
+    pub(super) async fn reach_for_streams(self, peer: PeerAddr) -> Result<Connection, DialError> {
+        self.reach_by(peer, async |endpoint, peer, addr| endpoint.connect_for_streams(peer, addr).await).await
+    }
+
+    async fn reach_by(
+        self,
+        peer: PeerAddr,
+        dial: impl AsyncFn(&Endpoint, PublicKey, SocketAddr) -> Result<Connection, DialError>,
+    ) -> Result<Connection, DialError> {
         let addrs = match peer.host {
             Host::Socket(addr) => vec![addr],
             Host::Name(ref host) => self.look_up(host).await?,
         };
         let mut failed = DialError::NoAddress { host: peer.host.to_string() };
         for addr in addrs {
-            match self.endpoint.connect(peer.key, addr).await {
+            match dial(&self.endpoint, peer.key, addr).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => failed = error,
             }

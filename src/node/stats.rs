@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Host;
 use crate::key::PublicKey;
-use crate::net::{Refusals, SocketErrors};
+use crate::net::{Refusals, SocketErrors, StreamStats};
 use crate::protocol::{Counters, Impairment, KeptPeer, LinkStats, TopicStats};
 
 /// A snapshot of a node.
@@ -49,6 +49,8 @@ pub struct NodeStats {
     pub anchor_errors: u64,
     /// Errors of the UDP socket.
     pub socket: SocketErrors,
+    /// Streams of applications ([`Node::accept`](crate::Node::accept), [`Node::open`](crate::Node::open)).
+    pub streams: StreamStats,
 }
 
 #[cfg(all(test, feature = "serde"))]
@@ -109,6 +111,7 @@ mod tests {
             dials_under_way: 14,
             anchor_errors: 19,
             socket: SocketErrors { errors: 15, rebound: 16 },
+            streams: StreamStats { open: 20, ..StreamStats::default() },
         }
     }
 

@@ -20,4 +20,5 @@ mod processes;
 mod scene;
 mod stalls;
 mod stores;
+mod streams;
 mod windows;

@@ -6,6 +6,7 @@ mod links;
 mod share;
 mod slow;
 mod sockets;
+mod streams;
 mod waiting;
 
 use std::net::{Ipv4Addr, SocketAddr};

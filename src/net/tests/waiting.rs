@@ -8,6 +8,7 @@ use tokio::net::UdpSocket;
 use super::*;
 use crate::net::identity::{Identity, SERVER_NAME};
 use crate::net::transport::{INCOMING_BUFFER, INCOMING_BUFFER_TOTAL, MAX_INCOMING, SEND_WINDOW};
+use crate::wire::ALPN;
 
 /// Bytes of a first packet: the least that QUIC allows, and what quinn sends.
 const FIRST: u64 = 1200;
@@ -21,7 +22,7 @@ fn starved() -> (quinn::Endpoint, SocketAddr) {
 
 /// The first packet of a connection that goes no further.
 async fn first_packet(dialler: &quinn::Endpoint) -> Vec<u8> {
-    let (config, _) = Identity::new(&key(1)).client_config(key(2).public()).unwrap();
+    let (config, _) = Identity::new(&key(1)).client_config(key(2).public(), ALPN).unwrap();
     let listener = UdpSocket::bind(ANY).await.unwrap();
     let _dial = dialler.connect_with(config, listener.local_addr().unwrap(), SERVER_NAME).unwrap();
     let mut packet = vec![0; 2048];
@@ -107,7 +108,7 @@ async fn what_follows_all_first_packets_that_wait_is_bounded() {
 async fn what_is_not_acknowledged_is_kept_to_a_bound() {
     let node = endpoint(1);
     let addr = node.local_addr().unwrap();
-    let (mut config, _) = Identity::new(&key(66)).client_config(key(1).public()).unwrap();
+    let (mut config, _) = Identity::new(&key(66)).client_config(key(1).public(), ALPN).unwrap();
     let mut transport = quinn::TransportConfig::default();
     transport
         .stream_receive_window(VarInt::from_u32(64 << 20))

@@ -1,7 +1,7 @@
 //! What a dialler shows of itself.
 
 use super::Dialler;
-use super::peer::KeptPeer;
+use super::peer::{KeptPeer, Peer};
 use crate::key::PublicKey;
 use crate::protocol::{LinkId, Mono};
 
@@ -9,6 +9,11 @@ impl<A: Clone + Ord> Dialler<A> {
     /// Who is at the other end of a link.
     pub fn peer_of(&self, link: LinkId) -> Option<PublicKey> {
         self.links.get(&link).map(|link| link.peer)
+    }
+
+    /// Where a peer may be dialled, as far as it is remembered, the address that worked last first.
+    pub fn addresses_of(&self, peer: &PublicKey) -> Vec<A> {
+        self.peers.get(peer).map(Peer::addresses).unwrap_or_default()
     }
 
     /// Dials begun so far, feelers included.

@@ -392,6 +392,11 @@ impl<A: Clone + PartialEq> Peer<A> {
         self.last_error = Some(text);
     }
 
+    /// Where it may be dialled.
+    pub(super) fn addresses(&self) -> Vec<A> {
+        self.addresses.all()
+    }
+
     pub(super) fn show(&self, peer: PublicKey, now: Mono) -> Option<KeptPeer<A>> {
         let state = match self.dial {
             _ if self.links > 0 => DialState::Linked,

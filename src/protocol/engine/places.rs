@@ -104,16 +104,24 @@ impl Engine {
 }
 
 impl Engine {
-    /// Why a link to `peer` can't be, if it can't.
-    pub(super) fn refusal(&self, peer: &PublicKey, inbound: bool) -> Option<Reason> {
+    /// Why nothing is spoken with `peer` at all, however many places there are.
+    #[must_use]
+    pub fn bars(&self, peer: &PublicKey) -> Option<Reason> {
         if self.closed {
             return Some(Reason::Shutdown);
         }
         if self.bans.is_banned(peer, self.cx.now.mono) {
             return Some(Reason::Banned);
         }
-        if *peer == self.cx.node || self.cx.config.allow.as_ref().is_some_and(|allow| !allow.contains(peer)) {
-            return Some(Reason::NotAdmitted);
+        let allow = self.cx.config.allow.as_ref();
+        let barred = *peer == self.cx.node || allow.is_some_and(|allow| !allow.contains(peer));
+        barred.then_some(Reason::NotAdmitted)
+    }
+
+    /// Why a link to `peer` can't be, if it can't.
+    pub(super) fn refusal(&self, peer: &PublicKey, inbound: bool) -> Option<Reason> {
+        if let Some(reason) = self.bars(peer) {
+            return Some(reason);
         }
         // A second link replaces the first or is closed for it, so it needs no place of its own; but closing takes a
         // while, and whoever connects again and again must not take ever more places by it.

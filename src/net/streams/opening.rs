@@ -1,0 +1,96 @@
+//! Opening a stream.
+
+use std::time::Duration;
+
+use quinn::ConnectionError;
+use tokio::time::timeout;
+
+use super::desk::Desk;
+use super::ends::{Hold, RecvStream, SendStream, StreamError};
+use super::name::ProtocolName;
+use super::ways::UsedWay;
+use super::{OPENING, PRIORITY, header, refused};
+use crate::net::closed::LinkClosed;
+
+/// Why a stream was not opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NotOpened {
+    /// Nobody there accepts the protocol.
+    NotAccepted,
+    /// So many are open there that one more may not be.
+    Busy,
+    /// The peer belongs to another network.
+    OtherNetwork,
+    /// The peer said nothing in time.
+    Slow,
+    /// The connection has ended.
+    Lost(LinkClosed),
+    /// The stream has.
+    Stream(StreamError),
+}
+
+/// A stream to the other end of a connection, on which something was said already, if it is a question.
+pub(crate) struct Opened {
+    pub(crate) send: SendStream,
+    pub(crate) recv: RecvStream,
+}
+
+/// Opens a stream and says what it is for; and a whole question, if there is one. Dropping the future leaves no stream open.
+pub(crate) async fn open(
+    desk: &Desk,
+    UsedWay { way, used }: UsedWay,
+    name: &ProtocolName,
+    question: Option<&[u8]>,
+) -> Result<Opened, NotOpened> {
+    let connection = &way.connection;
+    let opened = async {
+        let (send, recv) = connection.open_bi().await.map_err(lost)?;
+        let _ = send.set_priority(PRIORITY);
+        let hold = Hold::new(None, used);
+        let (mut send, mut recv) = (SendStream::new(send, hold.clone()), RecvStream::new(recv, hold));
+        let network = desk.network().ok_or(NotOpened::OtherNetwork)?;
+        let said = async {
+            send.write_all(&header::encode(&network, name)).await?;
+            if let Some(question) = question {
+                send.write_all(question).await?;
+                send.finish()?;
+            }
+            Ok(())
+        };
+        if let Err(error) = said.await {
+            return Err(why(connection, error));
+        }
+        match recv.is_accepted().await {
+            Ok(true) => Ok(Opened { send, recv }),
+            Ok(false) => Err(NotOpened::Stream(StreamError::Dropped)),
+            Err(error) => Err(why(connection, error)),
+        }
+    };
+    // A question takes as long as it is, which its asker limits.
+    let most = if question.is_none() { OPENING } else { Duration::MAX };
+    timeout(most, opened).await.unwrap_or(Err(NotOpened::Slow))
+}
+
+fn lost(error: ConnectionError) -> NotOpened {
+    match LinkClosed::of(error) {
+        LinkClosed::ByPeer { code: refused::NOT_ACCEPTED, .. } => NotOpened::NotAccepted,
+        why => NotOpened::Lost(why),
+    }
+}
+
+/// What the end of a stream means that was not accepted yet.
+fn why(connection: &quinn::Connection, error: StreamError) -> NotOpened {
+    match error {
+        StreamError::Reset { code } | StreamError::Stopped { code } => match code {
+            refused::NOT_ACCEPTED => NotOpened::NotAccepted,
+            refused::BUSY => NotOpened::Busy,
+            refused::OTHER_NETWORK => NotOpened::OtherNetwork,
+            _ => NotOpened::Stream(error),
+        },
+        StreamError::Lost(_) => match connection.close_reason() {
+            Some(reason) => lost(reason),
+            None => NotOpened::Stream(error),
+        },
+        error => NotOpened::Stream(error),
+    }
+}

@@ -1,0 +1,9 @@
+//! Streams to one member: what two applications say to each other, beside the gossip.
+
+mod accepting;
+mod asking;
+mod error;
+mod reaching;
+
+pub use accepting::Acceptor;
+pub use error::{AskError, OpenError, ProtocolError};

@@ -1,0 +1,129 @@
+//! Over which connection a stream to a member runs.
+
+use tokio::sync::oneshot;
+
+use super::error::OpenError;
+use crate::key::PublicKey;
+use crate::net::{LinkClosed, NotOpened, Opened, ProtocolName, RecvStream, SendStream, UsedWay, open};
+use crate::node::error::Closed;
+use crate::node::message::Message;
+use crate::node::{Host, Node, PeerAddr};
+use crate::wire::Reason;
+
+/// Addresses of one member that are tried, so that a stream fails within a minute.
+const ADDRESSES: usize = 4;
+
+impl Node {
+    /// Opens a stream to a member, for an application there that [accepts](Node::accept) `protocol`. It answers when that application's node
+    /// has said so, after a round trip, and a handshake before where there is no connection yet.
+    ///
+    /// The stream runs over a connection for streams alone, which takes no place of the gossip and outlives its links. All streams
+    /// between the two nodes share it, whoever opens them, and it ends when there was none for half a minute. A member that can't be
+    /// dialled is reached over the link to it, if there is one; such a stream breaks when that link is given up.
+    ///
+    /// At most 16 streams are open over one connection from each side; one more waits here until another has ended. Dropping this future
+    /// leaves no stream open.
+    ///
+    /// ```
+    /// # async fn f(node: vouchsafe::Node, member: vouchsafe::PublicKey) -> Result<(), Box<dyn std::error::Error>> {
+    /// let (mut send, mut recv) = node.open(member, "chat/1").await?;
+    /// send.write_all(b"hello").await?;
+    /// send.finish()?;
+    /// let answer = recv.read_to_end(64 * 1024).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`OpenError`] says why there is none, and what to do about it.
+    pub async fn open(
+        &self,
+        member: PublicKey,
+        protocol: &str,
+    ) -> Result<(SendStream, RecvStream), OpenError> {
+        let name = ProtocolName::new(protocol)?;
+        let Opened { send, recv } = self.opened(member, &name, None, false).await?;
+        Ok((send, recv))
+    }
+
+    /// A stream that is open, with a whole question on it, if there is one.
+    pub(super) async fn opened(
+        &self,
+        peer: PublicKey,
+        name: &ProtocolName,
+        question: Option<&[u8]>,
+        links_too: bool,
+    ) -> Result<Opened, OpenError> {
+        let once = self.open_once(peer, name, question, links_too).await?;
+        match once {
+            // The other side gave the connection up while the stream was on its way: it has not heard of it.
+            Err(NotOpened::Lost(LinkClosed::ByPeer { code, .. })) if code == Reason::Unneeded.code() => {
+                self.open_once(peer, name, question, links_too).await?
+            }
+            once => once,
+        }
+        .map_err(|why| OpenError::of(peer, name, why))
+    }
+
+    async fn open_once(
+        &self,
+        peer: PublicKey,
+        name: &ProtocolName,
+        question: Option<&[u8]>,
+        links_too: bool,
+    ) -> Result<Result<Opened, NotOpened>, OpenError> {
+        let way = self.way(peer, links_too).await?;
+        Ok(open(self.speaker().desk(), way, name, question).await)
+    }
+
+    /// A connection to a member: one that there is, else one that is dialled, else that of a link.
+    async fn way(&self, peer: PublicKey, links_too: bool) -> Result<UsedWay, OpenError> {
+        if peer == self.id() {
+            return Err(OpenError::OwnKey(peer));
+        }
+        let desk = self.speaker().desk();
+        if let Some(way) = desk.way(&peer, links_too) {
+            return Ok(way);
+        }
+        let failed = match self.dial_for_streams(peer).await {
+            Ok(way) => return Ok(way),
+            Err(OpenError::Closed(closed)) => return Err(closed.into()),
+            Err(failed) => failed,
+        };
+        desk.way(&peer, true).ok_or(failed)
+    }
+
+    async fn dial_for_streams(&self, peer: PublicKey) -> Result<UsedWay, OpenError> {
+        let speaker = self.speaker();
+        let hosts = self.whereabouts(peer).await?;
+        let mut failed = OpenError::NoAddress(peer);
+        if hosts.is_empty() {
+            return Err(failed);
+        }
+        let turn = speaker.turn(peer);
+        let _dials = turn.lock.lock().await;
+        // Who had the turn before may have dialled it.
+        if let Some(way) = speaker.desk().way(&peer, false) {
+            return Ok(way);
+        }
+        for host in hosts.into_iter().take(ADDRESSES) {
+            match speaker.dial(PeerAddr { key: peer, host }).await {
+                Ok(connection) => {
+                    if !connection.serve_streams(None) {
+                        return Err(OpenError::TooMany);
+                    }
+                    return speaker.desk().way(&peer, false).ok_or(OpenError::Closed(Closed));
+                }
+                Err(error) => failed = error.into(),
+            }
+        }
+        Err(failed)
+    }
+
+    /// Where a node can be dialled, as far as this node knows.
+    async fn whereabouts(&self, peer: PublicKey) -> Result<Vec<Host>, Closed> {
+        let (answer, hosts) = oneshot::channel();
+        self.send(Message::Whereabouts { peer, answer }).await?;
+        hosts.await.map_err(|_| Closed)
+    }
+}
