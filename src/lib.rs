@@ -145,10 +145,11 @@ pub mod wire;
 
 pub use key::{KeyFileError, ParseKeyError, PublicKey, ReadKeyError, SecretKey};
 pub use node::{
-    Batch, Builder, Change, Closed, ConnectError, Cursor, Delivery, DescribeError, Entry, Events,
-    ForgetError, Gap, History, Host, HostName, Item, Join, JoinError, Kv, KvError, Lagged, MemberEvents,
-    Node, NodeStats, ParseAddrError, ParseCursorError, PeerAddr, Published, PutError, Replay, ReplayError,
-    Snapshot, SpawnError, Subscription, TopicHandle, VerifierPool, WaitError, Watch, Written,
+    Batch, Builder, Change, Closed, ConnectError, Cursor, CursorError, Delivery, DescribeError, Entry,
+    Events, FolderError, ForgetError, Gap, History, Host, HostName, Item, Join, JoinError, Kv, KvError,
+    Lagged, MemberEvents, Node, NodeStats, ParseAddrError, ParseCursorError, PeerAddr, Published, PutError,
+    Replay, ReplayError, Snapshot, SpawnError, Subscription, TopicHandle, VerifierPool, WaitError, Watch,
+    Written,
 };
 
 #[doc(inline)]

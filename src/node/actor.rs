@@ -12,6 +12,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use super::anchors::Anchors;
 use super::convicted::Convicted;
+use super::folder::Folder;
 use super::groups::Groups;
 use super::inbound::listen;
 use super::keeper::Keeper;
@@ -70,6 +71,8 @@ pub(super) struct Parts {
     pub(super) key: PublicKey,
     pub(super) network: NetworkId,
     pub(super) config: Config,
+    /// The state folder, locked until the end.
+    pub(super) folder: Option<Folder>,
 }
 
 pub(super) struct Actor {

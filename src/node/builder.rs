@@ -2,6 +2,7 @@
 
 mod members;
 mod start;
+mod state;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::actor::{Actor, Parts};
+use super::folder::FolderError;
 use super::opening;
 use super::outside::Outside;
 use super::{Node, ParseAddrError, PeerAddr, VerifierPool, member_channels};
@@ -32,7 +34,8 @@ const SUBSCRIPTION: usize = 8_192;
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `spawn`"]
 pub struct Builder {
-    key: SecretKey,
+    /// `None` if it is in the state folder.
+    key: Option<SecretKey>,
     author: Option<SecretKey>,
     network: String,
     listen: String,
@@ -45,6 +48,7 @@ pub struct Builder {
     observes: bool,
     position_log: Option<PathBuf>,
     store: Option<PathBuf>,
+    state: Option<PathBuf>,
     config: Config,
     gate: GateConfig,
     endpoint: Option<quinn::Endpoint>,
@@ -58,12 +62,12 @@ pub struct Builder {
 impl Node {
     /// Starts building a node with this node key.
     pub fn builder(key: SecretKey) -> Builder {
-        Builder::new(key)
+        Builder::new(Some(key))
     }
 }
 
 impl Builder {
-    pub(super) fn new(key: SecretKey) -> Self {
+    pub(super) fn new(key: Option<SecretKey>) -> Self {
         Self {
             key,
             author: None,
@@ -77,6 +81,7 @@ impl Builder {
             observes: false,
             position_log: None,
             store: None,
+            state: None,
             config: Config::default(),
             gate: GateConfig::default(),
             endpoint: None,
@@ -124,7 +129,8 @@ impl Builder {
         self
     }
 
-    /// The key that signs rumors. Default: the node key. One author key has one live writer.
+    /// The key that signs rumors. Default: the author key of the [state folder](Self::state), else the node key. One author key has one
+    /// live writer.
     pub fn author(mut self, key: SecretKey) -> Self {
         self.author = Some(key);
         self
@@ -253,11 +259,11 @@ impl Builder {
 
     /// Starts the node on the current tokio runtime.
     ///
-    /// Dropping this future before it is done starts no node and frees the port. A position log or store that was being opened may have
-    /// been made. A store that was damaged is made anew first, which can take minutes.
+    /// Dropping this future before it is done starts no node and frees the port. A state folder, position log or store that was being
+    /// opened may have been made. A store that was damaged is made anew first, which can take minutes.
     ///
     /// # Errors
-    /// If an address, a topic, the position log, the store or a parameter is not usable; the error names it and says what to do.
+    /// If an address, a topic, the state folder, the position log, the store or a parameter is not usable; the error names it and says what to do.
     pub async fn spawn(self) -> Result<Node, SpawnError> {
         let (actor, node) = self.assemble().await?;
         tokio::spawn(actor.run());
@@ -269,34 +275,35 @@ impl Builder {
         let verifiers = self.verifiers.unwrap_or_default();
         let config = Config { verifiers: verifiers.threads(), allow: self.allow, ..self.config };
         config.check()?;
-        let config = if self.store.is_none() { opening::in_memory(config) } else { config };
         self.gate.check()?;
         let advertised = start::advertised(self.advertise)?;
-        let author = self.author.unwrap_or_else(|| self.key.clone());
         let network = NetworkId::of(&self.network);
         let rules = bound(&self.topics, network)?;
-        let place = members::anchors(self.metadata.as_ref(), self.position_log.as_ref(), self.store.as_ref());
-        let (anchors, earlier) = start::anchors(place).await;
-        let files = start::open_files(self.position_log, self.store, &author, now_ms).await?;
+        let kept = state::open(self.state, self.key, self.author, self.position_log, self.store).await?;
+        let config = if kept.store.is_none() { opening::in_memory(config) } else { config };
+        let (anchors, earlier) = start::anchors(state::anchors(self.metadata.is_some(), &kept)).await;
+        let state::Kept { key, author, folder, position_log, store, .. } = kept;
+        let files = start::open_files(position_log, store, &author, now_ms).await?;
         let endpoint = match self.endpoint {
-            Some(endpoint) => Endpoint::from_quinn(endpoint, &self.key, self.gate)?,
-            None => Endpoint::bind(&self.key, start::resolve(self.listen).await?, self.gate)?,
+            Some(endpoint) => Endpoint::from_quinn(endpoint, &key, self.gate)?,
+            None => Endpoint::bind(&key, start::resolve(self.listen).await?, self.gate)?,
         };
         let local_addr = endpoint.local_addr().map_err(SpawnError::LocalAddr)?;
         let seed = self.seed.map_or_else(start::entropy, Ok)?;
         let started = std::time::Instant::now();
         let (dialled_by, leave_free) = (config.clone(), config.history.leave_free);
-        let setup =
-            Setup { network, node: self.key.public(), author, position_log: files.used, seed, config };
+        let id = key.public();
+        let setup = Setup { network, node: id, author, position_log: files.used, seed, config };
         let author = setup.author.public();
         let addresses = members::addresses(advertised.as_ref(), local_addr);
         let member = members::setup(self.metadata, self.observes, &addresses)?;
-        let engine = engine(setup, now_ms, member.map(|member| (self.key.clone(), member)));
+        let engine = engine(setup, now_ms, member.map(|member| (key, member)));
         let (inbox_in, inbox) = mpsc::channel(INBOX);
         let (events, _) = broadcast::channel(EVENTS);
         let events_out = events.downgrade();
         let (links_in, links) = watch::channel(0);
         let (members_in, members) = member_channels::channels();
+        let cursors = folder.as_ref().map(|folder| folder.cursors().clone());
         let parts = Parts {
             engine,
             started,
@@ -312,16 +319,17 @@ impl Builder {
             anchors,
             capacity: self.capacity,
             outside: self.outside.clone(),
-            key: self.key.public(),
+            key: id,
             network,
             config: dialled_by,
+            folder,
         };
         let damage = files.store.as_ref().and_then(|store| store.damage.clone());
         let (keeper, started) = opening::keeper(files.store, author, leave_free, self.outside);
         let mut actor = Actor::new(parts, keeper);
         begin(&mut actor, started, rules, earlier, self.bootstrap, self.candidates)?;
         let node = Node::new(
-            self.key.public(),
+            id,
             author,
             network,
             local_addr,
@@ -331,6 +339,7 @@ impl Builder {
             links,
             members,
             damage.map(Arc::new),
+            cursors,
         );
         Ok((actor, node))
     }
@@ -396,7 +405,9 @@ pub enum SpawnError {
     #[error(transparent)]
     Bind(#[from] BindError),
     /// The socket does not say where it is.
-    #[error("the socket does not tell its address: {0}")]
+    #[error(
+        "the socket does not tell its address: {0}; listen on another, or give the builder an endpoint that is open"
+    )]
     LocalAddr(std::io::Error),
     /// A topic's rules are out of range.
     #[error(transparent)]
@@ -418,8 +429,13 @@ pub enum SpawnError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The state folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// No randomness.
-    #[error("the operating system gave no entropy: {0}")]
+    #[error(
+        "the operating system gave no entropy, which a node can't do without: {0}; spawn it again when there is some"
+    )]
     Entropy(String),
     /// The runtime is going down.
     #[error("the tokio runtime is shutting down: spawn nodes while it runs")]

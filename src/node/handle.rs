@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::error::{Closed, ConnectError, ForgetError};
+use super::folder::Cursors;
 use super::member_channels::MemberReaders;
 use super::message::Message;
 use super::stats::NodeStats;
@@ -31,6 +32,8 @@ pub struct Node {
     members: MemberReaders,
     /// What the store had lost when it was opened.
     damage: Option<Arc<Damage>>,
+    /// Where named replays stand, if there is a state folder.
+    cursors: Option<Cursors>,
 }
 
 impl Node {
@@ -46,8 +49,9 @@ impl Node {
         links: watch::Receiver<usize>,
         members: MemberReaders,
         damage: Option<Arc<Damage>>,
+        cursors: Option<Cursors>,
     ) -> Self {
-        Self { id, author, network, local_addr, advertised, inbox, events, links, members, damage }
+        Self { id, author, network, local_addr, advertised, inbox, events, links, members, damage, cursors }
     }
 
     /// The node key's public half.
@@ -181,6 +185,10 @@ impl Node {
 
     pub(super) const fn member_readers(&self) -> &MemberReaders {
         &self.members
+    }
+
+    pub(super) const fn cursors(&self) -> Option<&Cursors> {
+        self.cursors.as_ref()
     }
 
     pub(super) async fn send(&self, message: Message) -> Result<(), Closed> {
