@@ -68,7 +68,7 @@
 //!
 //! | Feature | What it adds |
 //! |---|---|
-//! | `serde` | `Serialize` and `Deserialize` for ids, keys, addresses, [`Event`] and [`NodeStats`] |
+//! | `serde` | `Serialize` and `Deserialize` for ids, keys, addresses, [`Event`] and [`NodeStats`]; bodies and values as JSON |
 //! | `tracing` | a span for each link and a line for each event, through the `tracing` crate |
 //! | `sim` | the simulator and hostile peers, for apps that test themselves against liars |
 //!
@@ -147,10 +147,13 @@ pub use key::{KeyFileError, ParseKeyError, PublicKey, ReadKeyError, SecretKey};
 pub use node::{
     Batch, Builder, Change, Closed, ConnectError, Cursor, CursorError, Delivery, DescribeError, Entry,
     Events, FolderError, ForgetError, Gap, History, Host, HostName, Item, Join, JoinError, Kv, KvError,
-    Lagged, MemberEvents, Node, NodeStats, ParseAddrError, ParseCursorError, PeerAddr, Published, PutError,
-    Replay, ReplayError, Snapshot, SpawnError, Subscription, TopicHandle, VerifierPool, WaitError, Watch,
-    Written,
+    Lagged, MemberEvents, Node, NodeStats, ParseAddrError, ParseCursorError, PeerAddr, Published, Publishing,
+    PutError, Replay, ReplayError, Snapshot, SpawnError, Subscription, TopicHandle, TryRecvError,
+    VerifierPool, Wait, WaitError, Watch, Written,
 };
+
+#[cfg(feature = "serde")]
+pub use node::JsonError;
 
 #[doc(inline)]
 pub use net::{BindError, GateConfig, TlsSetupError};

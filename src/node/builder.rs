@@ -16,7 +16,7 @@ use super::opening;
 use super::outside::Outside;
 use super::{Node, ParseAddrError, PeerAddr, VerifierPool, member_channels};
 use crate::key::{PublicKey, SecretKey};
-use crate::net::{BindError, Endpoint, GateConfig};
+use crate::net::{BindError, GateConfig};
 use crate::protocol::keeping::StoreAnswer;
 use crate::protocol::{Config, ConfigError, Engine, Input, KeepError, MemberSetup, Mono, Now, Setup};
 use crate::rumor::{MAX_METADATA, NetworkId, RuleError, RuleSet, Topic};
@@ -263,7 +263,8 @@ impl Builder {
     /// opened may have been made. A store that was damaged is made anew first, which can take minutes.
     ///
     /// # Errors
-    /// If an address, a topic, the state folder, the position log, the store or a parameter is not usable; the error names it and says what to do.
+    /// If an address, a topic, the state folder, the position log, the store or a parameter is not usable; the error names it and says
+    /// what to do.
     pub async fn spawn(self) -> Result<Node, SpawnError> {
         let (actor, node) = self.assemble().await?;
         tokio::spawn(actor.run());
@@ -280,14 +281,11 @@ impl Builder {
         let network = NetworkId::of(&self.network);
         let rules = bound(&self.topics, network)?;
         let kept = state::open(self.state, self.key, self.author, self.position_log, self.store).await?;
-        let config = if kept.store.is_none() { opening::in_memory(config) } else { config };
-        let (anchors, earlier) = start::anchors(state::anchors(self.metadata.is_some(), &kept)).await;
-        let state::Kept { key, author, folder, position_log, store, .. } = kept;
+        let (anchors, earlier) = start::anchors(kept.anchors(self.metadata.is_some())).await;
+        let state::Kept { key, author, folder, cursors, position_log, store, .. } = kept;
         let files = start::open_files(position_log, store, &author, now_ms).await?;
-        let endpoint = match self.endpoint {
-            Some(endpoint) => Endpoint::from_quinn(endpoint, &key, self.gate)?,
-            None => Endpoint::bind(&key, start::resolve(self.listen).await?, self.gate)?,
-        };
+        let config = if files.store.is_none() { opening::in_memory(config) } else { config };
+        let endpoint = start::endpoint(self.endpoint, &key, self.listen, self.gate).await?;
         let local_addr = endpoint.local_addr().map_err(SpawnError::LocalAddr)?;
         let seed = self.seed.map_or_else(start::entropy, Ok)?;
         let started = std::time::Instant::now();
@@ -303,7 +301,6 @@ impl Builder {
         let events_out = events.downgrade();
         let (links_in, links) = watch::channel(0);
         let (members_in, members) = member_channels::channels();
-        let cursors = folder.as_ref().map(|folder| folder.cursors().clone());
         let parts = Parts {
             engine,
             started,

@@ -10,6 +10,7 @@ use super::folder::Cursors;
 use super::member_channels::MemberReaders;
 use super::message::Message;
 use super::stats::NodeStats;
+use super::wait::Wait;
 use super::{Events, Host, PeerAddr};
 use crate::key::PublicKey;
 use crate::protocol::Event;
@@ -131,13 +132,15 @@ impl Node {
         removed.await.map_err(|_| Closed)?
     }
 
-    /// Waits until at least `links` links are up. Cancel safe.
+    /// Waits until at least `links` links are up. Cancel safe. [`Wait::within`] limits the wait.
     ///
     /// # Errors
     /// If the node is closed first.
-    pub async fn wait_for_links(&self, links: usize) -> Result<(), Closed> {
-        let mut count = self.links.clone();
-        count.wait_for(|count| *count >= links).await.map(|_| ()).map_err(|_| Closed)
+    pub fn wait_for_links(&self, links: usize) -> Wait {
+        let (mut count, now) = (self.links.clone(), self.links.clone());
+        let until =
+            async move { count.wait_for(|count| *count >= links).await.map(drop).map_err(|_| Closed.into()) };
+        Wait::new("links", links, until, move || *now.borrow())
     }
 
     /// What the store had lost when this node was built, if it was found damaged and was made anew from what could be read. What happens

@@ -38,7 +38,7 @@ pub(super) struct Joined {
     pub(super) delivered: DeliveredCount,
     pub(super) membership: Arc<Membership>,
     /// For publish requests that nobody waits for any more. Bounded by the places that requests have.
-    pub(super) taken_back: mpsc::UnboundedSender<u64>,
+    pub(super) taken_back: mpsc::UnboundedSender<TakenBack>,
     /// What is kept.
     pub(super) library: Library,
     pub(super) convicted: Convicted,
@@ -78,6 +78,13 @@ pub(super) struct Publish {
     /// A place in the queue for each body, given back with the answer.
     pub(super) places: Option<OwnedSemaphorePermit>,
     pub(super) answer: oneshot::Sender<PublishAnswer>,
+}
+
+/// A publish request that is not waited for any longer.
+pub(super) struct TakenBack {
+    pub(super) request: u64,
+    /// Told whether some of it is sealed and waits for the disk, for who wants to know.
+    pub(super) told: Option<oneshot::Sender<bool>>,
 }
 
 pub(super) enum Message {

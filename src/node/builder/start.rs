@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::SpawnError;
 use crate::key::SecretKey;
+use crate::net::{Endpoint, GateConfig};
 use crate::node::anchors::Anchors;
 use crate::node::opening::{self, Files, Unopened};
 use crate::node::{Host, PeerAddr};
@@ -29,7 +30,20 @@ pub(super) fn entropy() -> Result<[u8; 32], SpawnError> {
     Ok(seed)
 }
 
-pub(super) async fn resolve(text: String) -> Result<SocketAddr, SpawnError> {
+/// The application's endpoint, or one of the node's own.
+pub(super) async fn endpoint(
+    shared: Option<quinn::Endpoint>,
+    key: &SecretKey,
+    listen: String,
+    gate: GateConfig,
+) -> Result<Endpoint, SpawnError> {
+    Ok(match shared {
+        Some(endpoint) => Endpoint::from_quinn(endpoint, key, gate)?,
+        None => Endpoint::bind(key, resolve(listen).await?, gate)?,
+    })
+}
+
+async fn resolve(text: String) -> Result<SocketAddr, SpawnError> {
     let fail = |text: &str, why: String| SpawnError::Listen { text: text.into(), why };
     let resolved = tokio::task::spawn_blocking(move || match text.to_socket_addrs() {
         Ok(mut addrs) => addrs.next().ok_or_else(|| fail(&text, "it has no address".into())),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Builder, SpawnError};
 use crate::key::SecretKey;
 use crate::node::Node;
-use crate::node::folder::{Folder, FolderError, Opened};
+use crate::node::folder::{Cursors, Folder, FolderError, Opened};
 
 impl Node {
     /// Starts building a node whose key is in its state folder ([`Builder::state`]): loaded from there by [`Builder::spawn`], and made there
@@ -53,10 +53,11 @@ pub(super) struct Kept {
     pub(super) key: SecretKey,
     pub(super) author: SecretKey,
     pub(super) folder: Option<Folder>,
+    pub(super) cursors: Option<Cursors>,
     pub(super) position_log: Option<PathBuf>,
     pub(super) store: Option<PathBuf>,
     /// A place for anchors that belongs to neither.
-    pub(super) anchors: Option<PathBuf>,
+    anchors: Option<PathBuf>,
 }
 
 /// Opens the state folder, if there is one.
@@ -71,7 +72,7 @@ pub(super) async fn open(
         // Who gives no key names a folder.
         let key = key.unwrap_or_else(SecretKey::generate);
         let author = author.unwrap_or_else(|| key.clone());
-        return Ok(Kept { key, author, folder: None, position_log, store, anchors: None });
+        return Ok(Kept { key, author, folder: None, cursors: None, position_log, store, anchors: None });
     };
     let twice = |what, path: &Option<PathBuf>| path.is_some().then_some(FolderError::Twice { what });
     if let Some(error) = twice("position_log", &position_log).or_else(|| twice("store", &store)) {
@@ -83,6 +84,7 @@ pub(super) async fn open(
     Ok(Kept {
         key: node,
         author,
+        cursors: Some(folder.cursors().clone()),
         folder: Some(folder),
         position_log: Some(position_log),
         store: Some(store),
@@ -90,16 +92,18 @@ pub(super) async fn open(
     })
 }
 
-/// Where a member keeps the peers by which it finds its network again: in its state folder, beside its position log, or in its store.
-pub(super) fn anchors(is_member: bool, kept: &Kept) -> Option<PathBuf> {
-    let beside = |log: &PathBuf| {
-        let mut name = log.clone().into_os_string();
-        name.push(".anchors");
-        PathBuf::from(name)
-    };
-    let inside = |folder: &Path| folder.join("anchors");
-    let place = || kept.position_log.as_ref().map(beside).or_else(|| kept.store.as_deref().map(inside));
-    is_member.then(|| kept.anchors.clone().or_else(place)).flatten()
+impl Kept {
+    /// Where a member keeps the peers by which it finds its network again: in its state folder, beside its position log, or in its store.
+    pub(super) fn anchors(&self, is_member: bool) -> Option<PathBuf> {
+        let beside = |log: &PathBuf| {
+            let mut name = log.clone().into_os_string();
+            name.push(".anchors");
+            PathBuf::from(name)
+        };
+        let inside = |folder: &Path| folder.join("anchors");
+        let place = || self.position_log.as_ref().map(beside).or_else(|| self.store.as_deref().map(inside));
+        is_member.then(|| self.anchors.clone().or_else(place)).flatten()
+    }
 }
 
 #[cfg(test)]
@@ -112,9 +116,10 @@ mod tests {
             let key = SecretKey::from_seed(&[1; 32]);
             let [position_log, store, anchors] =
                 [position_log, store, anchors].map(|path| path.map(PathBuf::from));
-            let kept = Kept { author: key.clone(), key, folder: None, position_log, store, anchors };
-            assert_eq!(super::anchors(false, &kept), None, "who is no member keeps none");
-            super::anchors(true, &kept).map(|path| path.to_str().unwrap().to_owned())
+            let kept =
+                Kept { author: key.clone(), key, folder: None, cursors: None, position_log, store, anchors };
+            assert_eq!(kept.anchors(false), None, "who is no member keeps none");
+            kept.anchors(true).map(|path| path.to_str().unwrap().to_owned())
         };
         assert_eq!(place(None, None, None), None);
         assert_eq!(place(Some("a/log"), None, None).unwrap(), "a/log.anchors");
