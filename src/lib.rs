@@ -35,12 +35,13 @@
 //! | I want to ... | Type |
 //! |---|---|
 //! | start a node, and stop it | [`Node`], [`Builder`], [`SpawnError`] |
-//! | keep an identity | [`SecretKey`], [`PublicKey`]; [`Builder::position_log`] |
+//! | keep an identity, and all else, in one folder | [`Node::with_state`], [`Builder::state`], [`FolderError`]; [`SecretKey`], [`PublicKey`] |
 //! | find other nodes | [`PeerAddr`], [`Host`]; [`Node::connect`], [`Node::stop_dialling`] |
 //! | say who may write, and how much | [`Topic`], [`Authors`], [`Guarantee`] |
-//! | publish | [`TopicHandle`], [`Published`], [`PublishError`] |
-//! | read | [`Subscription`], [`Delivery`], [`Rumor`], [`Gap`] |
-//! | keep what was said, and read it again after a restart | [`Builder::store`], [`Join`], [`Replay`], [`Cursor`], [`Item`]; [`History`], [`Frontier`] |
+//! | publish | [`TopicHandle`], [`Publishing`], [`Published`], [`PublishError`] |
+//! | read | [`Subscription`], [`Delivery`], [`Rumor`], [`Gap`], [`TryRecvError`] |
+//! | wait for links or members | [`Wait`], [`WaitError`] |
+//! | keep what was said, and read it again after a restart | [`Builder::state`], [`Join`], [`Replay`], [`TopicHandle::replay_named`], [`CursorError`], [`Cursor`], [`Item`]; [`History`], [`Frontier`] |
 //! | share values under keys | [`Topic::state`], [`Node::kv`], [`Kv`], [`Batch`], [`Watch`], [`Snapshot`], [`Resolve`] |
 //! | accept or refuse what others publish | [`Node::join_with`], [`Validation`] |
 //! | know what happens to a node | [`Events`], [`Event`], [`Impairment`] |

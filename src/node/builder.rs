@@ -3,6 +3,8 @@
 mod members;
 mod start;
 mod state;
+#[cfg(feature = "sim")]
+mod trial;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,7 +32,15 @@ const EVENTS: usize = 4096;
 /// largest bodies.
 const SUBSCRIPTION: usize = 8_192;
 
-/// Collects what a node needs. See [`Node::builder`].
+/// Collects what a node needs: begin with [`Node::with_state`], or with [`Node::builder`] and a key.
+///
+/// ```no_run
+/// # async fn f(peers: Vec<vouchsafe::PeerAddr>) -> Result<(), vouchsafe::SpawnError> {
+/// let node = vouchsafe::Node::with_state("./state").network("db.example").listen("0.0.0.0:4433").bootstrap(peers);
+/// let node = node.advertise("db7.example:4433").metadata("region=eu").spawn().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `spawn`"]
 pub struct Builder {
@@ -220,40 +230,6 @@ impl Builder {
     /// which no peer can predict.
     pub fn rng_seed(mut self, seed: [u8; 32]) -> Self {
         self.seed = Some(seed);
-        self
-    }
-
-    /// Takes the wall clock, Unix milliseconds, from `clock` instead of the system: for tests of clocks that are wrong.
-    #[cfg(feature = "sim")]
-    #[doc(hidden)]
-    pub fn clock(mut self, clock: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
-        self.outside.set_clock(clock);
-        self
-    }
-
-    /// Calls `hook` before each record of the position log, on the thread that writes it. It may take its time, and its error is
-    /// the record's: for tests of disks that are slow or full.
-    #[cfg(feature = "sim")]
-    #[doc(hidden)]
-    pub fn before_record(mut self, hook: impl Fn() -> std::io::Result<()> + Send + Sync + 'static) -> Self {
-        self.outside.set_before_record(hook);
-        self
-    }
-
-    /// Calls `hook` before each transaction of the store, on the thread that writes it. It may take its time, and its error is the
-    /// transaction's: for tests of disks that are slow, full or damaged.
-    #[cfg(feature = "sim")]
-    #[doc(hidden)]
-    pub fn before_commit(mut self, hook: impl Fn() -> std::io::Result<()> + Send + Sync + 'static) -> Self {
-        self.outside.set_before_commit(hook);
-        self
-    }
-
-    /// Asks `free` how many bytes are free on the disk of the store: for tests of disks that other programs fill.
-    #[cfg(feature = "sim")]
-    #[doc(hidden)]
-    pub fn free_space(mut self, free: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
-        self.outside.set_free(move |_| Some(free()));
         self
     }
 

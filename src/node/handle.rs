@@ -19,6 +19,19 @@ use crate::rumor::{NetworkId, TopicId};
 
 /// A running node. Cheap to clone; the node shuts down when the last handle (topics included) is dropped, or on
 /// [`Node::shutdown`].
+///
+/// ```
+/// use vouchsafe::{Node, SecretKey, Topic};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = Node::builder(SecretKey::generate()).network("chat.example").listen("127.0.0.1:0").spawn().await?;
+/// println!("others reach it at {:?}", node.addr());
+/// let lobby = node.join(Topic::named("lobby")).await?;
+/// println!("{} links, in {:?}", node.stats().await?.links.len(), lobby.rules().name());
+/// node.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Node {
     id: PublicKey,

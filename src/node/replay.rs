@@ -86,6 +86,19 @@ impl ReplayError {
 /// an application that keeps its [`Cursor`]. As long as it is there, its topic stays joined.
 ///
 /// A node without a store on a disk keeps some of the past in memory, and a replay of it is the same in all but that it ends with the node.
+///
+/// ```
+/// # use vouchsafe::{Cursor, Item, TopicHandle};
+/// # async fn f(log: TopicHandle) -> Result<(), vouchsafe::ReplayError> {
+/// let mut past = log.replay(Cursor::START); // or log.replay_named("indexer")
+/// while let Some(item) = past.next().await {
+///     if let Item::Rumor { rumor, late, .. } = item? {
+///         println!("{} bytes at {}, late: {late}", rumor.body().len(), rumor.position());
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Replay {
     membership: Arc<Membership>,

@@ -325,7 +325,21 @@ impl Stream for Subscription {
     }
 }
 
-/// What happens to a node, from the moment of asking.
+/// What happens to a node, from the moment of asking. A stream, too.
+///
+/// ```
+/// # use vouchsafe::{Event, Node};
+/// # async fn f(node: Node) {
+/// let mut events = node.events();
+/// while let Some(event) = events.next().await {
+///     match event {
+///         Ok(Event::Impaired { what, .. }) => println!("something is wrong here: {what:?}"),
+///         Ok(event) => println!("{event:?}"),
+///         Err(lagged) => println!("{} events were not read in time", lagged.0),
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Events(Reader<Event>);
 
@@ -350,7 +364,23 @@ impl Stream for Events {
     }
 }
 
-/// What happens to members, from the moment of asking.
+/// What happens to members, from the moment of asking. A stream, too.
+///
+/// ```
+/// # use vouchsafe::{MemberEvent, Node};
+/// # async fn f(node: Node) -> Result<(), vouchsafe::Closed> {
+/// let mut events = node.member_events();
+/// while let Some(event) = events.next().await {
+///     match event {
+///         Ok(MemberEvent::Failed(key, why)) => println!("{} is gone: {why:?}", key.short()),
+///         Ok(event) => println!("{event}"),
+///         // All of them, as they are now.
+///         Err(_) => println!("{} members", node.members().await?.len()),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct MemberEvents(Reader<MemberEvent>);
 

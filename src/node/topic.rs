@@ -31,6 +31,18 @@ static NEXT_REQUEST: AtomicU64 = AtomicU64::new(0);
 /// A joined topic: publish, subscribe. Cheap to clone. Each join has handles of its own: [`TopicHandle::leave`] ends what its
 /// handle joined, with all clones and subscriptions of it, and nothing else, and so does dropping the last of them. A node
 /// leaves a topic when no join of it is left; what [`Builder::topic`](super::Builder::topic) names stays relayed.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use vouchsafe::{Node, Topic};
+/// # async fn f(node: Node) -> Result<(), Box<dyn std::error::Error>> {
+/// let lobby = node.join(Topic::named("lobby")).await?;
+/// lobby.wait_for_links(1).within(Duration::from_secs(10)).await?;
+/// lobby.publish("hello").await?;
+/// lobby.leave().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct TopicHandle {
     joined: Joined,
