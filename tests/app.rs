@@ -65,6 +65,15 @@ async fn what_is_not_published_within_the_limit_is_taken_back() {
     // Then the limit ends that, and the word is never said.
     assert_eq!(refused, PublishError::TimedOut(limit));
     assert!(refused.is_temporary());
+    // Nor is one that is taken back before the node has come to it.
+    for number in 0..50 {
+        let word = format!("at once {number}");
+        match here.publish(word.clone()).within(Duration::ZERO).await {
+            // (Another tick may begin meanwhile.)
+            Ok(_) => said.push(word),
+            Err(error) => assert_eq!(error, PublishError::TimedOut(Duration::ZERO)),
+        }
+    }
     soon("the next slot", here.publish("the last word")).await.unwrap();
     said.push("the last word".into());
     for word in said {

@@ -19,7 +19,7 @@ use super::keeper::Keeper;
 use super::key_watch::KeyWatch;
 use super::member_channels::MemberTellers;
 use super::membership::Notice;
-use super::message::{How, Joining, Message, Publish, TakenBack};
+use super::message::{How, Joining, Message, Publish};
 use super::outside::Outside;
 use super::own_key::OwnKey;
 use super::place::Place;
@@ -95,8 +95,8 @@ pub(super) struct Actor {
     pub(super) notices: mpsc::UnboundedReceiver<Notice>,
     pub(super) requests: Requests,
     /// Requests that nobody waits for any more.
-    pub(super) taken_back_in: mpsc::UnboundedSender<TakenBack>,
-    taken_back: mpsc::UnboundedReceiver<TakenBack>,
+    pub(super) taken_back_in: mpsc::UnboundedSender<u64>,
+    taken_back: mpsc::UnboundedReceiver<u64>,
     pub(super) dialler: Dialler<Host>,
     pub(super) own_key: OwnKey,
     pub(super) place: Place,
@@ -230,6 +230,13 @@ impl Actor {
     fn on_message(&mut self, message: Message) -> ControlFlow<()> {
         match message {
             Message::Publish(request) => self.on_publish(request),
+            Message::TakeBack { request, told } => {
+                self.take_back(request);
+                // What is withdrawn is answered first. What is not answered then is sealed.
+                self.act();
+                // Whoever asked may have gone.
+                let _ = told.send(());
+            }
             Message::Join(joining) => self.on_join(joining),
             Message::Connect { peer, answer } => {
                 // Whoever asked may have gone; the peer is kept all the same.
@@ -339,15 +346,10 @@ impl Actor {
     }
 
     /// The publisher has stopped waiting: what is not sealed yet is not published.
-    fn take_back(&mut self, TakenBack { request, told }: TakenBack) {
+    fn take_back(&mut self, request: u64) {
         for (topic, publish_id) in self.requests.open_of(request) {
             self.handle(Input::Withdraw { topic, publish_id });
         }
-        let Some(told) = told else { return };
-        // What is withdrawn is answered first. What is open then is sealed.
-        self.act();
-        // Whoever asked may have gone.
-        let _ = told.send(!self.requests.open_of(request).is_empty());
     }
 
     fn on_publish(&mut self, request: Publish) {

@@ -38,7 +38,7 @@ pub(super) struct Joined {
     pub(super) delivered: DeliveredCount,
     pub(super) membership: Arc<Membership>,
     /// For publish requests that nobody waits for any more. Bounded by the places that requests have.
-    pub(super) taken_back: mpsc::UnboundedSender<TakenBack>,
+    pub(super) taken_back: mpsc::UnboundedSender<u64>,
     /// What is kept.
     pub(super) library: Library,
     pub(super) convicted: Convicted,
@@ -80,15 +80,14 @@ pub(super) struct Publish {
     pub(super) answer: oneshot::Sender<PublishAnswer>,
 }
 
-/// A publish request that is not waited for any longer.
-pub(super) struct TakenBack {
-    pub(super) request: u64,
-    /// Told whether some of it is sealed and waits for the disk, for who wants to know.
-    pub(super) told: Option<oneshot::Sender<bool>>,
-}
-
 pub(super) enum Message {
     Publish(Publish),
+    /// The time of a publish request is over. It comes behind the request, so that the node has seen that. Told when what could be taken
+    /// back of it is taken back and answered.
+    TakeBack {
+        request: u64,
+        told: oneshot::Sender<()>,
+    },
     Join(Joining),
     Connect {
         peer: PeerAddr,

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use super::error::{Closed, WaitError};
 use super::history::{self, History};
 use super::membership::{End, JoinId};
-use super::message::{How, Joined, Message, Publish, PublishAnswer, TakenBack};
+use super::message::{How, Joined, Message, Publish, PublishAnswer};
 use super::published::Published;
 use super::replay::{Replay, ReplayError};
 use super::stream::{Subscription, said_at};
@@ -309,7 +309,7 @@ impl TopicHandle {
         let mut waiting = asked.map_err(|_| PublishError::TimedOut(limit))??;
         match timeout_at(ends, waiting.answer()).await {
             Ok(answer) => answer,
-            Err(_) => waiting.take_back(limit).await,
+            Err(_) => waiting.take_back(&self.node, limit).await,
         }
     }
 
@@ -367,7 +367,7 @@ struct Waiting<'a> {
     id: u64,
     answered: oneshot::Receiver<PublishAnswer>,
     ended: bool,
-    taken_back: &'a mpsc::UnboundedSender<TakenBack>,
+    taken_back: &'a mpsc::UnboundedSender<u64>,
 }
 
 impl Waiting<'_> {
@@ -379,22 +379,26 @@ impl Waiting<'_> {
     }
 
     /// Takes the request back, and says what has become of it.
-    async fn take_back(mut self, limit: Duration) -> Result<PublishAnswer, PublishError> {
-        let (told, is_sealed) = oneshot::channel();
-        // An error means that the node is gone, and `is_sealed` gives it, too.
-        let _ = self.taken_back.send(TakenBack { request: self.id, told: Some(told) });
-        let is_sealed = tokio::select! {
-            biased;
-            answer = self.answer() => return answer.map(|answer| in_time(answer, limit)),
-            is_sealed = is_sealed => is_sealed.map_err(|_| PublishError::Closed)?,
+    async fn take_back(mut self, node: &Node, limit: Duration) -> Result<PublishAnswer, PublishError> {
+        let (told, heard) = oneshot::channel();
+        let ask = async {
+            // If the node ends, the answer says so, or what has become of the rumor before.
+            if node.send(Message::TakeBack { request: self.id, told }).await.is_err() || heard.await.is_err()
+            {
+                std::future::pending::<()>().await;
+            }
         };
-        // The node may come to the request only now, and must see that nobody waits for it.
-        self.ended = true;
-        self.answered.close();
-        match self.answered.try_recv() {
-            Ok(answer) => Ok(in_time(answer, limit)),
-            Err(_) if is_sealed => Err(PublishError::Unconfirmed(limit)),
-            Err(_) => Err(PublishError::TimedOut(limit)),
+        tokio::select! {
+            biased;
+            answer = &mut self.answered => {
+                self.ended = true;
+                answer.map(|answer| in_time(answer, limit)).map_err(|_| PublishError::Closed)
+            }
+            // All that can be taken back is answered by now.
+            () = ask => {
+                self.ended = true;
+                Err(PublishError::Unconfirmed(limit))
+            }
         }
     }
 }
@@ -416,6 +420,6 @@ impl Drop for Waiting<'_> {
         // In this order: the node may come to the request only now, and must see that nobody waits for it.
         self.answered.close();
         // An error means that the node is gone.
-        let _ = self.taken_back.send(TakenBack { request: self.id, told: None });
+        let _ = self.taken_back.send(self.id);
     }
 }
