@@ -7,8 +7,7 @@
 //! ```
 //!
 //! On stdin it takes `find SERVICE`, `tags SERVICE,SERVICE` to say something else of itself, and ends with stdin, in order. It prints who
-//! comes and goes. A third argument is the file of a key, with its position log beside it: so a process that was killed is the same
-//! member when it is back.
+//! comes and goes. A third argument is a folder for its state: so a process that was killed is the same member when it is back.
 
 use std::error::Error;
 
@@ -16,7 +15,7 @@ use tokio::sync::mpsc;
 use vouchsafe::{Member, MemberEvent, Node, PeerAddr, SecretKey};
 
 pub(crate) const NETWORK: &str = "registry.example";
-const USAGE: &str = "arguments: SERVICE,.. [KEY@HOST:PORT | -] [KEYFILE]";
+const USAGE: &str = "arguments: SERVICE,.. [KEY@HOST:PORT | -] [FOLDER]";
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -29,7 +28,7 @@ pub(crate) async fn run(mut args: impl Iterator<Item = String>) -> Outcome<()> {
     let tags = args.next().ok_or(USAGE)?;
     let peer = args.next().filter(|peer| peer != "-").map(|peer| peer.parse::<PeerAddr>()).transpose()?;
     let node = match args.next() {
-        Some(file) => Node::builder(SecretKey::load(&file)?).position_log(file + ".positions"),
+        Some(folder) => Node::with_state(folder),
         None => Node::builder(SecretKey::generate()),
     };
     let node = node.network(NETWORK).listen("127.0.0.1:0").bootstrap(peer).metadata(tags).spawn().await?;

@@ -1,20 +1,19 @@
 //! A configuration that five processes share. A value counts once three of them say it, so two may be off, and one may lie.
 //!
 //! ```text
-//! for n in a b c d e; do mkdir -p $n; vouchsafe keygen --out $n/node.key; done
+//! for n in a b c d e; do mkdir -m 700 $n; vouchsafe keygen --out $n/node.key; done
 //! cargo run --example shared_config -- FOLDER WRITER,WRITER,.. [KEY@HOST:PORT ..]
 //! ```
 //!
-//! Each process has a folder of its own, with its key. It is given the public keys of all five, and the addresses of those that run. On
+//! Each process has a folder for its state, with its key. It is given the public keys of all five, and the addresses of those that run. On
 //! stdin it takes `set KEY VALUE` and `delete KEY`, and it ends with stdin. It prints what the configuration says, whenever that changes.
 //! A process that was off has missed nothing when it is back.
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::path::PathBuf;
 
 use tokio::sync::mpsc;
-use vouchsafe::{Authors, Change, Kv, Node, PeerAddr, PublicKey, Resolve, SecretKey, Topic};
+use vouchsafe::{Authors, Change, Kv, Node, PeerAddr, PublicKey, Resolve, Topic};
 
 pub(crate) const NETWORK: &str = "config.example";
 /// So many of the five must say the same: more than lie, and more than half.
@@ -34,12 +33,11 @@ pub(crate) fn topic(writers: Vec<PublicKey>) -> Topic {
 }
 
 pub(crate) async fn run(mut args: impl Iterator<Item = String>) -> Outcome<()> {
-    let folder = PathBuf::from(args.next().ok_or(USAGE)?);
+    let folder = args.next().ok_or(USAGE)?;
     let writers = args.next().ok_or(USAGE)?.split(',').map(str::parse).collect::<Result<_, _>>()?;
     let peers = args.map(|peer| peer.parse()).collect::<Result<Vec<PeerAddr>, _>>()?;
-    let key = SecretKey::load(folder.join("node.key"))?;
-    let node = Node::builder(key).network(NETWORK).listen("127.0.0.1:0").bootstrap(peers);
-    let node = node.store(folder.join("store")).position_log(folder.join("node.positions")).spawn().await?;
+    let node =
+        Node::with_state(folder).network(NETWORK).listen("127.0.0.1:0").bootstrap(peers).spawn().await?;
     let config = node.kv(topic(writers)).await?;
     println!("listening as {}", node.addr().ok_or("no address")?);
     let caught_up = config.topic().clone();

@@ -35,12 +35,13 @@
 //! | I want to ... | Type |
 //! |---|---|
 //! | start a node, and stop it | [`Node`], [`Builder`], [`SpawnError`] |
-//! | keep an identity | [`SecretKey`], [`PublicKey`]; [`Builder::position_log`] |
+//! | keep an identity, and all else, in one folder | [`Node::with_state`], [`Builder::state`], [`FolderError`]; [`SecretKey`], [`PublicKey`] |
 //! | find other nodes | [`PeerAddr`], [`Host`]; [`Node::connect`], [`Node::stop_dialling`] |
 //! | say who may write, and how much | [`Topic`], [`Authors`], [`Guarantee`] |
-//! | publish | [`TopicHandle`], [`Published`], [`PublishError`] |
-//! | read | [`Subscription`], [`Delivery`], [`Rumor`], [`Gap`] |
-//! | keep what was said, and read it again after a restart | [`Builder::store`], [`Join`], [`Replay`], [`Cursor`], [`Item`]; [`History`], [`Frontier`] |
+//! | publish | [`TopicHandle`], [`Publishing`], [`Published`], [`PublishError`] |
+//! | read | [`Subscription`], [`Delivery`], [`Rumor`], [`Gap`], [`TryRecvError`] |
+//! | wait for links or members | [`Wait`], [`WaitError`] |
+//! | keep what was said, and read it again after a restart | [`Builder::state`], [`Join`], [`Replay`], [`TopicHandle::replay_named`], [`CursorError`], [`Cursor`], [`Item`]; [`History`], [`Frontier`] |
 //! | share values under keys | [`Topic::state`], [`Node::kv`], [`Kv`], [`Batch`], [`Watch`], [`Snapshot`], [`Resolve`] |
 //! | speak to one member | [`Node::open`], [`Node::ask`], [`Node::accept`], [`Acceptor`], [`SendStream`], [`RecvStream`] |
 //! | accept or refuse what others publish | [`Node::join_with`], [`Validation`] |
@@ -69,7 +70,7 @@
 //!
 //! | Feature | What it adds |
 //! |---|---|
-//! | `serde` | `Serialize` and `Deserialize` for ids, keys, addresses, [`Event`] and [`NodeStats`] |
+//! | `serde` | `Serialize` and `Deserialize` for ids, keys, addresses, [`Event`] and [`NodeStats`]; bodies and values as JSON |
 //! | `tracing` | a span for each link and a line for each event, through the `tracing` crate |
 //! | `sim` | the simulator and hostile peers, for apps that test themselves against liars |
 //!
@@ -146,12 +147,16 @@ pub mod wire;
 
 pub use key::{KeyFileError, ParseKeyError, PublicKey, ReadKeyError, SecretKey};
 pub use node::{
-    Acceptor, AskError, Batch, Builder, Change, Closed, ConnectError, Cursor, Delivery, DescribeError, Entry,
-    Events, ForgetError, Gap, History, Host, HostName, Item, Join, JoinError, Kv, KvError, Lagged,
-    MemberEvents, Node, NodeStats, OpenError, ParseAddrError, ParseCursorError, PeerAddr, ProtocolError,
-    Published, PutError, Replay, ReplayError, Snapshot, SpawnError, Subscription, TopicHandle, VerifierPool,
-    WaitError, Watch, Written,
+    Acceptor, AskError, Batch, Builder, Change, Closed, ConnectError, Cursor, CursorError, Delivery,
+    DescribeError, Entry, Events, FolderError, ForgetError, Gap, History, Host, HostName, Item, Join,
+    JoinError, Kv, KvError, Lagged, MemberEvents, Node, NodeStats, OpenError, ParseAddrError,
+    ParseCursorError, PeerAddr, ProtocolError, Published, Publishing, PutError, Replay, ReplayError,
+    Snapshot, SpawnError, Subscription, TopicHandle, TryRecvError, VerifierPool, Wait, WaitError, Watch,
+    Written,
 };
+
+#[cfg(feature = "serde")]
+pub use node::JsonError;
 
 #[doc(inline)]
 pub use net::{

@@ -17,8 +17,7 @@ use vouchsafe::adversary::{Adversary, Liar, Me};
 use vouchsafe::hostile::{HostilePeer, Target};
 use vouchsafe::protocol::Mono;
 use vouchsafe::rumor::{Cell, seal};
-use vouchsafe::store::PositionLog;
-use vouchsafe::{NetworkId, PeerAddr, Position, PublicKey, SecretKey};
+use vouchsafe::{NetworkId, Node, PeerAddr, Position, PublicKey, SecretKey};
 
 const ARGS: &str = "VOUCHSAFE_SHARED_CONFIG_ARGS";
 /// Nothing here takes that long; whoever waits longer waits for something that will not come.
@@ -46,10 +45,13 @@ impl Scene {
         let keys: Vec<_> = (0..5).map(|_| SecretKey::generate()).collect();
         let scene = Self { folder, keys };
         for (number, key) in scene.keys.iter().enumerate() {
-            let own = scene.own(number);
-            std::fs::create_dir(&own).unwrap();
-            key.save(own.join("node.key")).unwrap();
-            PositionLog::open(own.join("node.positions"), key.public(), true, 0).unwrap();
+            // A node that has said nothing, or each would be silent for half a minute.
+            let node = Node::builder(key.clone()).state(scene.own(number)).without_members();
+            let start = async { node.listen("127.0.0.1:0").spawn().await.unwrap().shutdown().await };
+            // A test may have a runtime of its own, in which no other can run.
+            std::thread::scope(|scope| {
+                scope.spawn(|| tokio::runtime::Runtime::new().unwrap().block_on(start));
+            });
         }
         scene
     }

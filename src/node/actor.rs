@@ -12,6 +12,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use super::anchors::Anchors;
 use super::convicted::Convicted;
+use super::folder::Folder;
 use super::groups::Groups;
 use super::inbound::listen;
 use super::keeper::Keeper;
@@ -70,6 +71,8 @@ pub(super) struct Parts {
     pub(super) key: PublicKey,
     pub(super) network: NetworkId,
     pub(super) config: Config,
+    /// The state folder, locked until the end.
+    pub(super) folder: Option<Folder>,
 }
 
 pub(super) struct Actor {
@@ -227,6 +230,13 @@ impl Actor {
     fn on_message(&mut self, message: Message) -> ControlFlow<()> {
         match message {
             Message::Publish(request) => self.on_publish(request),
+            Message::TakeBack { request, told } => {
+                self.take_back(request);
+                // What is withdrawn is answered first. What is not answered then is sealed.
+                self.act();
+                // Whoever asked may have gone.
+                let _ = told.send(());
+            }
             Message::Join(joining) => self.on_join(joining),
             Message::Connect { peer, answer } => {
                 // Whoever asked may have gone; the peer is kept all the same.

@@ -11,6 +11,14 @@ pub(super) const MAX_NAME_LEN: usize = 253;
 
 /// A node's address: its key and where it listens. Written `KEY@HOST:PORT`, as in `9d61...@192.0.2.7:4433`,
 /// `9d61...@[2001:db8::7]:4433` or `9d61...@node.example.org:4433`. The node that answers must prove the key.
+///
+/// ```
+/// use vouchsafe::{PeerAddr, SecretKey};
+/// let key = SecretKey::generate().public();
+/// let peer: PeerAddr = format!("{key}@node.example.org:4433").parse()?;
+/// assert_eq!((peer.key, peer.host.to_string()), (key, "node.example.org:4433".to_owned()));
+/// # Ok::<(), vouchsafe::ParseAddrError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PeerAddr {
     /// The node key.

@@ -2,6 +2,9 @@
 
 mod members;
 mod start;
+mod state;
+#[cfg(feature = "sim")]
+mod trial;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +13,7 @@ use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::actor::{Actor, Parts};
+use super::folder::FolderError;
 use super::opening;
 use super::outside::Outside;
 use super::speaker::Speaker;
@@ -29,11 +33,20 @@ const EVENTS: usize = 4096;
 /// largest bodies.
 const SUBSCRIPTION: usize = 8_192;
 
-/// Collects what a node needs. See [`Node::builder`].
+/// Collects what a node needs: begin with [`Node::with_state`], or with [`Node::builder`] and a key.
+///
+/// ```no_run
+/// # async fn f(peers: Vec<vouchsafe::PeerAddr>) -> Result<(), vouchsafe::SpawnError> {
+/// let node = vouchsafe::Node::with_state("./state").network("db.example").listen("0.0.0.0:4433").bootstrap(peers);
+/// let node = node.advertise("db7.example:4433").metadata("region=eu").spawn().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `spawn`"]
 pub struct Builder {
-    key: SecretKey,
+    /// `None` if it is in the state folder.
+    key: Option<SecretKey>,
     author: Option<SecretKey>,
     network: String,
     listen: String,
@@ -46,6 +59,7 @@ pub struct Builder {
     observes: bool,
     position_log: Option<PathBuf>,
     store: Option<PathBuf>,
+    state: Option<PathBuf>,
     config: Config,
     gate: GateConfig,
     endpoint: Option<quinn::Endpoint>,
@@ -59,12 +73,12 @@ pub struct Builder {
 impl Node {
     /// Starts building a node with this node key.
     pub fn builder(key: SecretKey) -> Builder {
-        Builder::new(key)
+        Builder::new(Some(key))
     }
 }
 
 impl Builder {
-    pub(super) fn new(key: SecretKey) -> Self {
+    pub(super) fn new(key: Option<SecretKey>) -> Self {
         Self {
             key,
             author: None,
@@ -78,6 +92,7 @@ impl Builder {
             observes: false,
             position_log: None,
             store: None,
+            state: None,
             config: Config::default(),
             gate: GateConfig::default(),
             endpoint: None,
@@ -125,7 +140,8 @@ impl Builder {
         self
     }
 
-    /// The key that signs rumors. Default: the node key. One author key has one live writer.
+    /// The key that signs rumors. Default: the author key of the [state folder](Self::state), else the node key. One author key has one
+    /// live writer.
     pub fn author(mut self, key: SecretKey) -> Self {
         self.author = Some(key);
         self
@@ -218,47 +234,14 @@ impl Builder {
         self
     }
 
-    /// Takes the wall clock, Unix milliseconds, from `clock` instead of the system: for tests of clocks that are wrong.
-    #[cfg(feature = "sim")]
-    #[doc(hidden)]
-    pub fn clock(mut self, clock: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
-        self.outside.set_clock(clock);
-        self
-    }
-
-    /// Calls `hook` before each record of the position log, on the thread that writes it. It may take its time, and its error is
-    /// the record's: for tests of disks that are slow or full.
-    #[cfg(feature = "sim")]
-    #[doc(hidden)]
-    pub fn before_record(mut self, hook: impl Fn() -> std::io::Result<()> + Send + Sync + 'static) -> Self {
-        self.outside.set_before_record(hook);
-        self
-    }
-
-    /// Calls `hook` before each transaction of the store, on the thread that writes it. It may take its time, and its error is the
-    /// transaction's: for tests of disks that are slow, full or damaged.
-    #[cfg(feature = "sim")]
-    #[doc(hidden)]
-    pub fn before_commit(mut self, hook: impl Fn() -> std::io::Result<()> + Send + Sync + 'static) -> Self {
-        self.outside.set_before_commit(hook);
-        self
-    }
-
-    /// Asks `free` how many bytes are free on the disk of the store: for tests of disks that other programs fill.
-    #[cfg(feature = "sim")]
-    #[doc(hidden)]
-    pub fn free_space(mut self, free: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
-        self.outside.set_free(move |_| Some(free()));
-        self
-    }
-
     /// Starts the node on the current tokio runtime.
     ///
-    /// Dropping this future before it is done starts no node and frees the port. A position log or store that was being opened may have
-    /// been made. A store that was damaged is made anew first, which can take minutes.
+    /// Dropping this future before it is done starts no node and frees the port. A state folder, position log or store that was being
+    /// opened may have been made. A store that was damaged is made anew first, which can take minutes.
     ///
     /// # Errors
-    /// If an address, a topic, the position log, the store or a parameter is not usable; the error names it and says what to do.
+    /// If an address, a topic, the state folder, the position log, the store or a parameter is not usable; the error names it and says
+    /// what to do.
     pub async fn spawn(self) -> Result<Node, SpawnError> {
         let (actor, node) = self.assemble().await?;
         tokio::spawn(actor.run());
@@ -270,27 +253,27 @@ impl Builder {
         let verifiers = self.verifiers.unwrap_or_default();
         let config = Config { verifiers: verifiers.threads(), allow: self.allow, ..self.config };
         config.check()?;
-        let config = if self.store.is_none() { opening::in_memory(config) } else { config };
         self.gate.check()?;
         let advertised = start::advertised(self.advertise)?;
-        let author = self.author.unwrap_or_else(|| self.key.clone());
         let network = NetworkId::of(&self.network);
         let rules = bound(&self.topics, network)?;
-        let place = members::anchors(self.metadata.as_ref(), self.position_log.as_ref(), self.store.as_ref());
-        let (anchors, earlier) = start::anchors(place).await;
-        let files = start::open_files(self.position_log, self.store, &author, now_ms).await?;
-        let endpoint = start::endpoint(self.endpoint, &self.key, self.listen, self.gate).await?;
-        let speaker = Speaker::new(endpoint, network);
-        let local_addr = speaker.endpoint().local_addr().map_err(SpawnError::LocalAddr)?;
-        let seed = self.seed.map_or_else(start::entropy, Ok)?;
+        let kept = state::open(self.state, self.key, self.author, self.position_log, self.store).await?;
+        let (anchors, earlier) = start::anchors(kept.anchors(self.metadata.is_some())).await;
+        let state::Kept { key, author, folder, cursors, position_log, store, .. } = kept;
+        let files = start::open_files(position_log, store, &author, now_ms).await?;
+        let config = if files.store.is_none() { opening::in_memory(config) } else { config };
+        let endpoint = start::endpoint(self.endpoint, &key, self.listen, self.gate).await?;
+        let local_addr = endpoint.local_addr().map_err(SpawnError::LocalAddr)?;
+        let speaker = Speaker::new(endpoint, key.clone(), network);
+        let (damage, seed) = (files.damage(), self.seed.map_or_else(start::entropy, Ok)?);
         let started = std::time::Instant::now();
         let (dialled_by, leave_free) = (config.clone(), config.history.leave_free);
-        let setup =
-            Setup { network, node: self.key.public(), author, position_log: files.used, seed, config };
+        let id = key.public();
+        let setup = Setup { network, node: id, author, position_log: files.used, seed, config };
         let author = setup.author.public();
         let addresses = members::addresses(advertised.as_ref(), local_addr);
         let member = members::setup(self.metadata, self.observes, &addresses)?;
-        let engine = engine(setup, now_ms, member.map(|member| (self.key.clone(), member)));
+        let engine = engine(setup, now_ms, member.map(|member| (key, member)));
         let (inbox_in, inbox) = mpsc::channel(INBOX);
         let (events, _) = broadcast::channel(EVENTS);
         let events_out = events.downgrade();
@@ -311,26 +294,17 @@ impl Builder {
             anchors,
             capacity: self.capacity,
             outside: self.outside.clone(),
-            key: self.key.public(),
+            key: id,
             network,
             config: dialled_by,
+            folder,
         };
-        let damage = files.store.as_ref().and_then(|store| store.damage.clone());
         let (keeper, started) = opening::keeper(files.store, author, leave_free, self.outside);
         let mut actor = Actor::new(parts, keeper);
         begin(&mut actor, started, rules, earlier, self.bootstrap, self.candidates)?;
         let node = Node::new(
-            self.key.public(),
-            author,
-            network,
-            local_addr,
-            advertised,
-            inbox_in,
-            events_out,
-            links,
-            members,
-            speaker,
-            damage.map(Arc::new),
+            id, author, network, local_addr, advertised, inbox_in, events_out, links, members, speaker,
+            damage, cursors,
         );
         Ok((actor, node))
     }
@@ -396,7 +370,9 @@ pub enum SpawnError {
     #[error(transparent)]
     Bind(#[from] BindError),
     /// The socket does not say where it is.
-    #[error("the socket does not tell its address: {0}")]
+    #[error(
+        "the socket does not tell its address: {0}; listen on another, or give the builder an endpoint that is open"
+    )]
     LocalAddr(std::io::Error),
     /// A topic's rules are out of range.
     #[error(transparent)]
@@ -418,8 +394,13 @@ pub enum SpawnError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The state folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// No randomness.
-    #[error("the operating system gave no entropy: {0}")]
+    #[error(
+        "the operating system gave no entropy, which a node can't do without: {0}; spawn it again when there is some"
+    )]
     Entropy(String),
     /// The runtime is going down.
     #[error("the tokio runtime is shutting down: spawn nodes while it runs")]

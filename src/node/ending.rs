@@ -47,6 +47,11 @@ impl Actor {
         if let Some(position_log) = self.parts.position_log.take() {
             let _ = tokio::task::spawn_blocking(move || position_log.settle(&used)).await;
         }
+        // A save that is under way is waited for. From here on the folder is free for a next life.
+        if let Some(folder) = self.parts.folder.take() {
+            // An error means that the runtime goes down.
+            let _ = tokio::task::spawn_blocking(move || drop(folder)).await;
+        }
         // Whoever waits for something of a topic is told before those who wait for the end.
         self.topics.clear();
     }

@@ -1,5 +1,7 @@
 //! Why a running node does not do what it is asked.
 
+use std::time::Duration;
+
 use crate::protocol::KeepError;
 use crate::rumor::{MAX_METADATA, RuleError, TopicId};
 
@@ -71,7 +73,7 @@ pub enum ForgetError {
     Closed(#[from] Closed),
 }
 
-/// Why [`TopicHandle::wait_for_links`](super::TopicHandle::wait_for_links), or who asks for repair of a topic, waits no longer.
+/// Why a [`Wait`](super::Wait), or who asks for repair of a topic, waits no longer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WaitError {
@@ -81,6 +83,20 @@ pub enum WaitError {
     /// The topic is not kept, so nothing of it is repaired: its retention is no longer than what is relayed in any case, 90 s.
     #[error("topic {0} is not kept: give it a retention of more than 90 s")]
     NotKept(TopicId),
+    /// The [limit](super::Wait::within) is over.
+    #[error(
+        "{reached} of {wanted} {what} after {limit:?}: `Node::events` tells why links fail; or wait longer"
+    )]
+    TimedOut {
+        /// What was waited for.
+        what: &'static str,
+        /// How many there were in the end.
+        reached: usize,
+        /// How many there were to be.
+        wanted: usize,
+        /// How long it was waited.
+        limit: Duration,
+    },
     /// The node is closed.
     #[error(transparent)]
     Closed(#[from] Closed),

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::error::{Closed, ConnectError, ForgetError};
+use super::folder::Cursors;
 use super::member_channels::MemberReaders;
 use super::message::Message;
 use super::speaker::Speaker;
 use super::stats::NodeStats;
+use super::wait::Wait;
 use super::{Events, Host, PeerAddr};
 use crate::key::PublicKey;
 use crate::protocol::Event;
@@ -18,6 +20,19 @@ use crate::rumor::{NetworkId, TopicId};
 
 /// A running node. Cheap to clone; the node shuts down when the last handle (topics included) is dropped, or on
 /// [`Node::shutdown`].
+///
+/// ```
+/// use vouchsafe::{Node, SecretKey, Topic};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = Node::builder(SecretKey::generate()).network("chat.example").listen("127.0.0.1:0").spawn().await?;
+/// println!("others reach it at {:?}", node.addr());
+/// let lobby = node.join(Topic::named("lobby")).await?;
+/// println!("{} links, in {:?}", node.stats().await?.links.len(), lobby.rules().name());
+/// node.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Node {
     id: PublicKey,
@@ -33,6 +48,8 @@ pub struct Node {
     speaker: Speaker,
     /// What the store had lost when it was opened.
     damage: Option<Arc<Damage>>,
+    /// Where named replays stand, if there is a state folder.
+    cursors: Option<Cursors>,
 }
 
 impl Node {
@@ -49,8 +66,22 @@ impl Node {
         members: MemberReaders,
         speaker: Speaker,
         damage: Option<Arc<Damage>>,
+        cursors: Option<Cursors>,
     ) -> Self {
-        Self { id, author, network, local_addr, advertised, inbox, events, links, members, speaker, damage }
+        Self {
+            id,
+            author,
+            network,
+            local_addr,
+            advertised,
+            inbox,
+            events,
+            links,
+            members,
+            speaker,
+            damage,
+            cursors,
+        }
     }
 
     /// The node key's public half.
@@ -130,13 +161,15 @@ impl Node {
         removed.await.map_err(|_| Closed)?
     }
 
-    /// Waits until at least `links` links are up. Cancel safe.
+    /// Waits until at least `links` links are up. Cancel safe. [`Wait::within`] limits the wait.
     ///
     /// # Errors
     /// If the node is closed first.
-    pub async fn wait_for_links(&self, links: usize) -> Result<(), Closed> {
-        let mut count = self.links.clone();
-        count.wait_for(|count| *count >= links).await.map(|_| ()).map_err(|_| Closed)
+    pub fn wait_for_links(&self, links: usize) -> Wait {
+        let (mut count, now) = (self.links.clone(), self.links.clone());
+        let until =
+            async move { count.wait_for(|count| *count >= links).await.map(drop).map_err(|_| Closed.into()) };
+        Wait::new("links", links, until, move || *now.borrow())
     }
 
     /// What the store had lost when this node was built, if it was found damaged and was made anew from what could be read. What happens
@@ -188,6 +221,10 @@ impl Node {
 
     pub(super) const fn member_readers(&self) -> &MemberReaders {
         &self.members
+    }
+
+    pub(super) const fn cursors(&self) -> Option<&Cursors> {
+        self.cursors.as_ref()
     }
 
     pub(super) async fn send(&self, message: Message) -> Result<(), Closed> {

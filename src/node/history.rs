@@ -20,7 +20,8 @@ const HISTORY_PAGE: usize = 128 * 1024;
 /// Holes that a frontier lists.
 const HOLES: usize = 64;
 
-/// The rumors of one author, in the order of their positions: those that were kept when they were read.
+/// The rumors of one author, in the order of their positions: those that were kept when they were read. A stream, too.
+/// [`TopicHandle::history`](super::TopicHandle::history) has an example.
 #[derive(Debug)]
 pub struct History {
     topic: TopicId,

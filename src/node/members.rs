@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::error::{Closed, DescribeError};
 use super::message::Message;
+use super::wait::Wait;
 use super::{MemberEvents, Node};
 use crate::key::PublicKey;
 use crate::protocol::{Explanation, Member};
@@ -48,13 +49,17 @@ impl Node {
         MemberEvents::of(&self.member_readers().events)
     }
 
-    /// Waits until at least so many members are here, this node among them: alive, or stale. Cancel safe.
+    /// Waits until at least so many members are here, this node among them: alive, or stale. Cancel safe. [`Wait::within`] limits the wait.
     ///
     /// # Errors
     /// If the node is closed first.
-    pub async fn wait_for_members(&self, members: usize) -> Result<(), Closed> {
+    pub fn wait_for_members(&self, members: usize) -> Wait {
         let mut count = self.member_readers().here.clone();
-        count.wait_for(|count| *count >= members).await.map(|_| ()).map_err(|_| Closed)
+        let now = count.clone();
+        let until = async move {
+            count.wait_for(|count| *count >= members).await.map(drop).map_err(|_| Closed.into())
+        };
+        Wait::new("members", members, until, move || *now.borrow())
     }
 
     /// Says something else of this node to all members, instead of what it said before: at most 512 bytes. Nodes that join later hear it

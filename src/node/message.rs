@@ -82,6 +82,12 @@ pub(super) struct Publish {
 
 pub(super) enum Message {
     Publish(Publish),
+    /// The time of a publish request is over. It comes behind the request, so that the node has seen that. Told when what could be taken
+    /// back of it is taken back and answered.
+    TakeBack {
+        request: u64,
+        told: oneshot::Sender<()>,
+    },
     Join(Joining),
     Connect {
         peer: PeerAddr,

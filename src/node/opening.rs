@@ -1,6 +1,7 @@
 //! The files of a node, opened before it starts: its position log, and its store.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::keeper::{Keeper, Opener, Space};
 use super::outside::Outside;
@@ -15,6 +16,13 @@ pub(super) struct Files {
     pub(super) position_log: Option<PositionLog>,
     pub(super) store: Option<OpenStore>,
     pub(super) used: UsedPositions,
+}
+
+impl Files {
+    /// What the store had lost.
+    pub(super) fn damage(&self) -> Option<Arc<Damage>> {
+        self.store.as_ref().and_then(|store| store.damage.clone()).map(Arc::new)
+    }
 }
 
 /// A store on a disk, started.

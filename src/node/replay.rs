@@ -11,6 +11,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::Cursor;
 use super::convicted::Convicted;
+use super::folder::{CursorError, NamedCursor};
 use super::keeper::{Library, Tail, UnderWay, Waiter};
 use super::membership::Membership;
 use super::message::Joined;
@@ -59,7 +60,8 @@ pub enum ReplayError {
     /// The cursor is of another store, or this store is a copy older than the cursor. Without more effort on the application's side some
     /// rumors would come again, or never.
     #[error(
-        "the cursor is of another store, or of a later state of this one: begin again from Cursor::START"
+        "the cursor is of another store, or of a later state of this one: begin again from Cursor::START, or forget the name with \
+         `TopicHandle::forget_replay`"
     )]
     Foreign,
     /// The store can't be read now.
@@ -84,6 +86,19 @@ impl ReplayError {
 /// an application that keeps its [`Cursor`]. As long as it is there, its topic stays joined.
 ///
 /// A node without a store on a disk keeps some of the past in memory, and a replay of it is the same in all but that it ends with the node.
+///
+/// ```
+/// # use vouchsafe::{Cursor, Item, TopicHandle};
+/// # async fn f(log: TopicHandle) -> Result<(), vouchsafe::ReplayError> {
+/// let mut past = log.replay(Cursor::START); // or log.replay_named("indexer")
+/// while let Some(item) = past.next().await {
+///     if let Item::Rumor { rumor, late, .. } = item? {
+///         println!("{} bytes at {}, late: {late}", rumor.body().len(), rumor.position());
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Replay {
     membership: Arc<Membership>,
@@ -104,6 +119,8 @@ pub struct Replay {
     look: Look,
     page: std::vec::IntoIter<Scanned>,
     bundle: Option<Bundle>,
+    /// Under which name its place is saved, if it has one.
+    name: Option<NamedCursor>,
 }
 
 /// How far the next look is.
@@ -152,7 +169,14 @@ impl Replay {
             look: if joined.rules.is_kept() { Look::Due } else { Look::NotKept },
             page: Vec::new().into_iter(),
             bundle: None,
+            name: None,
         }
+    }
+
+    /// Saves its place under this name.
+    pub(super) fn named(mut self, name: NamedCursor) -> Self {
+        self.name = Some(name);
+        self
     }
 
     /// The next item, waiting for it if need be. `None` when the node is shut down, or the topic was left over this handle and all of it
@@ -165,6 +189,19 @@ impl Replay {
     #[must_use]
     pub const fn cursor(&self) -> Cursor {
         self.stands
+    }
+
+    /// Saves where the reader stands: behind the last rumor that it has given. A replay of this name begins there, in this life or the next.
+    /// Answers when it is on the disk, some milliseconds later. So who saves after each item is given none twice, but for the one that a
+    /// crash came after; who saves after each hundred is given up to a hundred again after a crash, and is faster.
+    ///
+    /// Dropping this future before it is done leaves it open whether the place was saved.
+    ///
+    /// # Errors
+    /// If the replay has no name, the disk fails, or the node has ended. What was saved before still holds.
+    pub async fn save(&mut self) -> Result<(), CursorError> {
+        let name = self.name.as_ref().ok_or(CursorError::Unnamed)?;
+        name.save(self.stands).await
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Item, ReplayError>>> {

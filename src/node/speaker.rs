@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::PeerAddr;
 use super::reach::Reach;
-use crate::key::PublicKey;
+use crate::key::{PublicKey, SecretKey};
 use crate::net::{Connection, Desk, Endpoint};
 use crate::protocol::DialError;
 use crate::rumor::NetworkId;
@@ -17,6 +17,8 @@ pub(super) struct Speaker(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     endpoint: Arc<Endpoint>,
+    /// The node key.
+    key: SecretKey,
     reach: Reach,
     /// Members that are dialled, so that each is dialled once. As many as the application asks for at a time.
     dialled: Mutex<HashMap<PublicKey, Arc<tokio::sync::Mutex<()>>>>,
@@ -48,11 +50,11 @@ impl Drop for Turn<'_> {
 
 impl Speaker {
     /// For a node of this network.
-    pub(super) fn new(endpoint: Endpoint, network: NetworkId) -> Self {
+    pub(super) fn new(endpoint: Endpoint, key: SecretKey, network: NetworkId) -> Self {
         endpoint.streams().belongs_to(network);
         let endpoint = Arc::new(endpoint);
         let reach = Reach::new(Arc::clone(&endpoint));
-        Self(Arc::new(Shared { endpoint, reach, dialled: Mutex::default() }))
+        Self(Arc::new(Shared { endpoint, key, reach, dialled: Mutex::default() }))
     }
 
     pub(super) fn endpoint(&self) -> &Arc<Endpoint> {

@@ -8,6 +8,17 @@ use crate::net::{Refusals, SocketErrors, StreamStats};
 use crate::protocol::{Counters, Impairment, KeptPeer, LinkStats, TopicStats};
 
 /// A snapshot of a node.
+///
+/// ```
+/// # async fn f(node: vouchsafe::Node) -> Result<(), vouchsafe::Closed> {
+/// let stats = node.stats().await?;
+/// println!("{} links, silent for {:?}", stats.links.len(), stats.heard_ago);
+/// for (what, since) in stats.impaired {
+///     println!("{what:?}, for {since:?}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

@@ -3,7 +3,8 @@
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_core::Stream;
 use tokio::sync::broadcast::error::RecvError;
@@ -15,7 +16,7 @@ use super::membership::Membership;
 use super::message::Joined;
 use crate::key::PublicKey;
 use crate::protocol::{Event, MemberEvent};
-use crate::rumor::{Rumor, Rumors, TopicId};
+use crate::rumor::{Position, Rumor, Rumors, TickLen, TopicId};
 
 /// The reader was too slow, and this many items were dropped for it. The node never waits for a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +53,45 @@ pub struct Delivery {
     pub rumor: Rumor,
     /// The peer whose copy was accepted; `None` for what this node published. It is not the author, and need not be near to it.
     pub via: Option<PublicKey>,
+    /// It is of this node's author.
+    own: bool,
+    tick_len: TickLen,
+}
+
+impl Delivery {
+    /// Whether this node's author has said it: in this life, or in an earlier one.
+    #[must_use]
+    pub const fn is_own(&self) -> bool {
+        self.own
+    }
+
+    /// When it was said: the start of its tick. It is what the author says. By this node's clock it is at most a minute before the node heard
+    /// it, and half a minute after. [`TopicHandle::said_at`](super::TopicHandle::said_at) says it of any position.
+    #[must_use]
+    pub fn said_at(&self) -> SystemTime {
+        said_at(self.tick_len, self.rumor.position())
+    }
+}
+
+/// When the tick of a position begins. (A time that this system can't tell is none that anybody lives to see.)
+pub(super) fn said_at(tick_len: TickLen, position: Position) -> SystemTime {
+    let since = Duration::from_millis(tick_len.start_of(position.tick));
+    UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
+}
+
+/// Why [`Subscription::try_recv`] gives no rumor now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TryRecvError {
+    /// There is none now.
+    #[error("no rumor is here now: ask again later, or wait with `next`")]
+    Empty,
+    /// Some are missing here. The next call goes on behind them.
+    #[error(transparent)]
+    Gap(#[from] Gap),
+    /// There will be no more.
+    #[error("the topic was left or the node is closed, and all of it is read: subscribe anew")]
+    Ended,
 }
 
 impl Deref for Delivery {
@@ -134,7 +174,20 @@ async fn over(until: Option<watch::Receiver<usize>>) {
 }
 
 /// The rumors of a topic, each at most once: first those of the last minute that no subscription of this node was given, then
-/// what comes. As long as it is there, its topic stays joined.
+/// what comes. As long as it is there, its topic stays joined. A stream, too.
+///
+/// ```
+/// # use vouchsafe::TopicHandle;
+/// # async fn f(lobby: TopicHandle) {
+/// let mut rumors = lobby.subscribe().without_own();
+/// while let Some(next) = rumors.next().await {
+///     match next {
+///         Ok(rumor) => println!("{}: {}", rumor.author().short(), String::from_utf8_lossy(rumor.body())),
+///         Err(gap) => println!("{gap}"),
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Subscription {
     bundles: Reader<Delivered>,
@@ -148,10 +201,15 @@ pub struct Subscription {
     membership: Arc<Membership>,
     /// The join had ended before, and nobody has been told.
     refused: bool,
+    tick_len: TickLen,
+    /// Ours.
+    author: PublicKey,
+    /// What we say is given, too.
+    with_own: bool,
 }
 
 impl Subscription {
-    pub(super) fn new(joined: &Joined) -> Self {
+    pub(super) fn new(joined: &Joined, author: PublicKey) -> Self {
         let membership = Arc::clone(&joined.membership);
         let refused = membership.end.is_set();
         let sender = || joined.rumors.upgrade().filter(|_| !refused);
@@ -161,7 +219,40 @@ impl Subscription {
             .begin(subscribe, |receiver| receiver.as_ref().is_none_or(broadcast::Receiver::is_empty));
         membership.subscribe();
         let bundles = Reader::new(receiver, Some(membership.links.clone()));
-        Self { bundles, rumors: None, held: None, seen, missed: 0, membership, refused }
+        let tick_len = joined.rules.tick_len();
+        Self {
+            bundles,
+            rumors: None,
+            held: None,
+            seen,
+            missed: 0,
+            membership,
+            refused,
+            tick_len,
+            author,
+            with_own: true,
+        }
+    }
+
+    /// The same, without what this node's author says.
+    #[must_use]
+    pub fn without_own(mut self) -> Self {
+        self.with_own = false;
+        self
+    }
+
+    /// The next rumor if it is here already, from async code or any other. Who calls it in turns with [`Subscription::next`] misses nothing.
+    ///
+    /// # Errors
+    /// [`TryRecvError::Empty`] if there is none now, and else what [`Subscription::next`] says.
+    pub fn try_recv(&mut self) -> Result<Delivery, TryRecvError> {
+        // Else a task that only ever asks, and never waits, would be told by tokio to let others go first.
+        let mut next = std::pin::pin!(tokio::task::unconstrained(self.next()));
+        match next.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Some(next)) => Ok(next?),
+            Poll::Ready(None) => Err(TryRecvError::Ended),
+            Poll::Pending => Err(TryRecvError::Empty),
+        }
     }
 
     /// The next rumor, an error where some are missing ([`Gap`] says which; the stream goes on), or `None` when there will
@@ -177,7 +268,13 @@ impl Subscription {
         loop {
             if let Some((rumors, via)) = &mut self.rumors {
                 if let Some(rumor) = rumors.next() {
-                    return Poll::Ready(Some(Ok(Delivery { rumor, via: *via })));
+                    let own = rumor.author() == self.author;
+                    return Poll::Ready(Some(Ok(Delivery {
+                        rumor,
+                        via: *via,
+                        own,
+                        tick_len: self.tick_len,
+                    })));
                 }
                 self.rumors = None;
             }
@@ -212,7 +309,10 @@ impl Subscription {
                 }
             };
             self.seen.read(next.before, bundle.len() as u64);
-            self.rumors = Some((bundle.rumors(), via));
+            // A bundle is of one author.
+            if self.with_own || bundle.header().author != self.author {
+                self.rumors = Some((bundle.rumors(), via));
+            }
         }
     }
 }
@@ -225,7 +325,21 @@ impl Stream for Subscription {
     }
 }
 
-/// What happens to a node, from the moment of asking.
+/// What happens to a node, from the moment of asking. A stream, too.
+///
+/// ```
+/// # use vouchsafe::{Event, Node};
+/// # async fn f(node: Node) {
+/// let mut events = node.events();
+/// while let Some(event) = events.next().await {
+///     match event {
+///         Ok(Event::Impaired { what, .. }) => println!("something is wrong here: {what:?}"),
+///         Ok(event) => println!("{event:?}"),
+///         Err(lagged) => println!("{} events were not read in time", lagged.0),
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Events(Reader<Event>);
 
@@ -250,7 +364,23 @@ impl Stream for Events {
     }
 }
 
-/// What happens to members, from the moment of asking.
+/// What happens to members, from the moment of asking. A stream, too.
+///
+/// ```
+/// # use vouchsafe::{MemberEvent, Node};
+/// # async fn f(node: Node) -> Result<(), vouchsafe::Closed> {
+/// let mut events = node.member_events();
+/// while let Some(event) = events.next().await {
+///     match event {
+///         Ok(MemberEvent::Failed(key, why)) => println!("{} is gone: {why:?}", key.short()),
+///         Ok(event) => println!("{event}"),
+///         // All of them, as they are now.
+///         Err(_) => println!("{} members", node.members().await?.len()),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct MemberEvents(Reader<MemberEvent>);
 

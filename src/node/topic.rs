@@ -3,17 +3,21 @@
 use std::ops::RangeBounds;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout_at};
 
 use super::error::{Closed, WaitError};
 use super::history::{self, History};
-use super::membership::JoinId;
+use super::membership::{End, JoinId};
 use super::message::{How, Joined, Message, Publish, PublishAnswer};
 use super::published::Published;
 use super::replay::{Replay, ReplayError};
-use super::{Cursor, Node, Subscription};
+use super::stream::{Subscription, said_at};
+use super::wait::Wait;
+use super::{Cursor, Node};
 use crate::key::PublicKey;
 use crate::protocol::keeping::Frontier;
 use crate::protocol::{PublishError, RepairProgress};
@@ -27,6 +31,18 @@ static NEXT_REQUEST: AtomicU64 = AtomicU64::new(0);
 /// A joined topic: publish, subscribe. Cheap to clone. Each join has handles of its own: [`TopicHandle::leave`] ends what its
 /// handle joined, with all clones and subscriptions of it, and nothing else, and so does dropping the last of them. A node
 /// leaves a topic when no join of it is left; what [`Builder::topic`](super::Builder::topic) names stays relayed.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use vouchsafe::{Node, Topic};
+/// # async fn f(node: Node) -> Result<(), Box<dyn std::error::Error>> {
+/// let lobby = node.join(Topic::named("lobby")).await?;
+/// lobby.wait_for_links(1).within(Duration::from_secs(10)).await?;
+/// lobby.publish("hello").await?;
+/// lobby.leave().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct TopicHandle {
     joined: Joined,
@@ -59,45 +75,40 @@ impl TopicHandle {
     /// author's in order, then what comes. Where that is more than a subscription may fall behind, it begins with
     /// [`Gap::Lagged`](super::Gap::Lagged). Of a handle that has left: [`Gap::NotJoined`](super::Gap::NotJoined), then the end.
     pub fn subscribe(&self) -> Subscription {
-        Subscription::new(&self.joined)
+        Subscription::new(&self.joined, self.node.author())
     }
 
-    /// Waits until at least `links` links relay this topic. Cancel safe.
+    /// When something was said at a position of this topic: the start of its tick. It is what the author says. Of a rumor that came live it is
+    /// at most a minute before this node heard it and half a minute after, by this node's clock; of one that came late it can be any time
+    /// that the topic keeps.
+    ///
+    /// ```
+    /// # use vouchsafe::{Rumor, TopicHandle};
+    /// # fn f(topic: TopicHandle, rumor: Rumor) {
+    /// println!("{:?} ago", topic.said_at(rumor.position()).elapsed().unwrap_or_default());
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn said_at(&self, position: Position) -> SystemTime {
+        said_at(self.rules().tick_len(), position)
+    }
+
+    /// Waits until at least `links` links relay this topic. Cancel safe. [`Wait::within`] limits the wait.
     ///
     /// # Errors
     /// If the node is closed, or the topic left over this handle, first.
-    pub async fn wait_for_links(&self, links: usize) -> Result<(), WaitError> {
-        let mut count = self.joined.membership.links.clone();
-        let enough = count.wait_for(|count| *count >= links).await.map(drop);
-        if self.has_left() {
-            return Err(WaitError::NotJoined(self.id()));
-        }
-        enough.map_err(|_| Closed.into())
-    }
-
-    fn has_left(&self) -> bool {
-        self.joined.membership.end.is_set()
-    }
-
-    /// Publishes one rumor: waits for a slot and for room towards at least half of the topic's links, then gives its id, its position and
-    /// what proves it. In a topic that is kept for more than 90 s, at a node with a store ([`Builder::store`](super::Builder::store)), it
-    /// also waits until the rumor is on the disk: then it survives a loss of power. What waits at the same time shares bundles and
-    /// commits, so publish concurrently, or with [`TopicHandle::publish_all`], where throughput matters. Dropping the future takes back
-    /// what is not sealed yet: then it is not published.
-    ///
-    /// # Errors
-    /// [`PublishError`] says what to do. After [`PublishError::NotStored`] it is published all the same.
-    pub async fn publish(&self, body: impl Into<Bytes>) -> Result<Published, PublishError> {
-        self.publish_one(body.into(), How::Waits { kept: true }).await
-    }
-
-    /// As [`TopicHandle::publish`], but does not wait for the disk: the rumor is kept with the next commit, within a second. What is
-    /// published so shortly before a crash may be missing from this node's store; others have it.
-    ///
-    /// # Errors
-    /// [`PublishError`] says what to do.
-    pub async fn publish_unsynced(&self, body: impl Into<Bytes>) -> Result<Published, PublishError> {
-        self.publish_one(body.into(), How::Waits { kept: false }).await
+    pub fn wait_for_links(&self, links: usize) -> Wait {
+        let membership = &self.joined.membership;
+        let (mut count, end, topic) = (membership.links.clone(), membership.end.clone(), self.id());
+        let now = count.clone();
+        let until = async move {
+            let enough = count.wait_for(|count| *count >= links).await.map(drop);
+            if end.is_set() {
+                return Err(WaitError::NotJoined(topic));
+            }
+            enough.map_err(|_| Closed.into())
+        };
+        Wait::new("links that relay the topic", links, until, move || *now.borrow())
     }
 
     /// As [`TopicHandle::publish_unsynced`], but with [`PublishError::WouldWait`] instead of waiting for a slot or for room, and never
@@ -110,12 +121,8 @@ impl TopicHandle {
     /// # Errors
     /// [`PublishError`] says what to do.
     pub async fn try_publish(&self, body: impl Into<Bytes>) -> Result<Published, PublishError> {
-        self.publish_one(body.into(), How::Tries).await
-    }
-
-    async fn publish_one(&self, body: Bytes, how: How) -> Result<Published, PublishError> {
-        let answer = self.send(vec![body], how).await?.pop().unwrap_or(Err(PublishError::Closed));
-        answer.map(Published::new)
+        let answer = self.send(vec![body.into()], How::Tries, None).await?.pop();
+        answer.unwrap_or(Err(PublishError::Closed)).map(Published::new)
     }
 
     /// Publishes many rumors in order, packed into as few bundles as they fit, and gives each back in order. Waits as
@@ -133,7 +140,7 @@ impl TopicHandle {
         let mut bodies = bodies.into_iter().peekable();
         while bodies.peek().is_some() {
             let some: Vec<_> = bodies.by_ref().take(PLACES / 4).collect();
-            for result in self.send(some, How::Waits { kept: true }).await? {
+            for result in self.send(some, How::Waits { kept: true }, None).await? {
                 all.push(Published::new(result?));
             }
         }
@@ -203,7 +210,7 @@ impl TopicHandle {
 
     /// Waits until `links` links have said that they have nothing which this node lacks of the topic and may keep. A link that has something
     /// is asked again when it was brought, so this takes some 20 s after an absence. A link may lie: ask for more than may do so. With
-    /// fewer links it waits for as long as there are fewer. Cancel safe.
+    /// fewer links it waits for as long as there are fewer. Cancel safe. [`Wait::within`] limits the wait.
     ///
     /// Links are compared as of a minute ago, in topics of state of 40 s: what is younger comes as any rumor does. Who once had nothing more
     /// counts until it lists something that this node lacks. Rumors of a hold-back topic are shown after its
@@ -215,15 +222,17 @@ impl TopicHandle {
     /// # async fn f(node: Node) -> Result<(), Box<dyn std::error::Error>> {
     /// let log = node.join(Topic::named("audit").retention_forever()).await?;
     /// // Two of our links may lie.
-    /// tokio::time::timeout(Duration::from_secs(120), log.caught_up(3)).await??;
+    /// log.caught_up(3).within(Duration::from_secs(120)).await?;
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
     /// If the topic is not kept, or was left over this handle, or the node is closed.
-    pub async fn caught_up(&self, links: usize) -> Result<(), WaitError> {
-        self.wait_for_repair(|progress| progress.caught_up >= links).await.map(drop)
+    pub fn caught_up(&self, links: usize) -> Wait {
+        let (repaired, now) = (self.repaired(), self.joined.membership.repair.clone());
+        let until = async move { repaired.wait_for(|progress| progress.caught_up >= links).await.map(drop) };
+        Wait::new("links that have nothing more", links, until, move || now.borrow().caught_up)
     }
 
     /// How far repair of the topic is: what this node lacks, as far as it knows, and who has nothing more.
@@ -231,7 +240,7 @@ impl TopicHandle {
     /// # Errors
     /// As [`TopicHandle::caught_up`].
     pub fn repairing(&self) -> Result<RepairProgress, WaitError> {
-        self.check_repaired()?;
+        self.repaired().check()?;
         Ok(*self.joined.membership.repair.borrow())
     }
 
@@ -252,30 +261,17 @@ impl TopicHandle {
     /// # Errors
     /// As [`TopicHandle::caught_up`].
     pub async fn repairing_beyond(&self, seen: RepairProgress) -> Result<RepairProgress, WaitError> {
-        self.wait_for_repair(|progress| *progress != seen).await
+        self.repaired().wait_for(|progress| *progress != seen).await
     }
 
-    async fn wait_for_repair(
-        &self,
-        is_far_enough: impl FnMut(&RepairProgress) -> bool,
-    ) -> Result<RepairProgress, WaitError> {
-        self.check_repaired()?;
-        let mut repair = self.joined.membership.repair.clone();
-        // An error means that the join has ended: then the next line says why.
-        let progress = repair.wait_for(is_far_enough).await.map(|progress| *progress).unwrap_or_default();
-        self.check_repaired()?;
-        Ok(progress)
-    }
-
-    /// Whether the topic is repaired, over this handle.
-    fn check_repaired(&self) -> Result<(), WaitError> {
-        if !self.rules().is_kept() {
-            return Err(WaitError::NotKept(self.id()));
+    fn repaired(&self) -> Repaired {
+        let membership = &self.joined.membership;
+        Repaired {
+            topic: self.id(),
+            is_kept: self.rules().is_kept(),
+            end: membership.end.clone(),
+            progress: membership.repair.clone(),
         }
-        if self.has_left() {
-            return Err(WaitError::NotJoined(self.id()));
-        }
-        self.joined.membership.repair.has_changed().map(drop).map_err(|_| Closed.into())
     }
 
     /// Ends what this handle has joined: its clones answer [`PublishError::NotJoined`] from now on, and their subscriptions end
@@ -298,8 +294,26 @@ impl TopicHandle {
         self.joined.membership.join
     }
 
-    /// Publishes bodies, and gives the answer to each.
-    pub(super) async fn send(&self, bodies: Vec<Bytes>, how: How) -> Result<PublishAnswer, PublishError> {
+    /// Publishes bodies, and gives the answer to each. When the limit is over, what is not sealed is taken back.
+    pub(super) async fn send(
+        &self,
+        bodies: Vec<Bytes>,
+        how: How,
+        limit: Option<Duration>,
+    ) -> Result<PublishAnswer, PublishError> {
+        // A limit that no clock can reach is none.
+        let ends = limit.and_then(|limit| Some((Instant::now().checked_add(limit)?, limit)));
+        let Some((ends, limit)) = ends else { return self.ask(bodies, how).await?.answer().await };
+        // What was not even asked for is not published.
+        let asked = timeout_at(ends, self.ask(bodies, how)).await;
+        let mut waiting = asked.map_err(|_| PublishError::TimedOut(limit))??;
+        match timeout_at(ends, waiting.answer()).await {
+            Ok(answer) => answer,
+            Err(_) => waiting.take_back(&self.node, limit).await,
+        }
+    }
+
+    async fn ask(&self, bodies: Vec<Bytes>, how: How) -> Result<Waiting<'_>, PublishError> {
         let count = bodies.len() as u32;
         let places = if matches!(how, How::Tries) {
             // An error of the semaphore can only mean that no place is free: it is never closed.
@@ -312,10 +326,39 @@ impl TopicHandle {
         let (topic, join) = (self.id(), self.joined.membership.join);
         let publish = Publish { id, topic, join, bodies, how, places: Some(places), answer };
         self.node.send(Message::Publish(publish)).await.map_err(|_| PublishError::Closed)?;
-        let mut waiting = Waiting { id, answered, ended: false, taken_back: &self.joined.taken_back };
-        let answer = (&mut waiting.answered).await;
-        waiting.ended = true;
-        answer.map_err(|_| PublishError::Closed)
+        Ok(Waiting { id, answered, ended: false, taken_back: &self.joined.taken_back })
+    }
+}
+
+/// How far repair of a topic is, for who waits for it without holding the topic.
+struct Repaired {
+    topic: TopicId,
+    is_kept: bool,
+    end: End,
+    progress: watch::Receiver<RepairProgress>,
+}
+
+impl Repaired {
+    async fn wait_for(
+        mut self,
+        is_far_enough: impl FnMut(&RepairProgress) -> bool,
+    ) -> Result<RepairProgress, WaitError> {
+        self.check()?;
+        // An error means that the join has ended: then the next line says why.
+        let progress = self.progress.wait_for(is_far_enough).await.map(|progress| *progress);
+        self.check()?;
+        Ok(progress.unwrap_or_default())
+    }
+
+    /// Whether the topic is repaired, over this handle.
+    fn check(&self) -> Result<(), WaitError> {
+        if !self.is_kept {
+            return Err(WaitError::NotKept(self.topic));
+        }
+        if self.end.is_set() {
+            return Err(WaitError::NotJoined(self.topic));
+        }
+        self.progress.has_changed().map(drop).map_err(|_| Closed.into())
     }
 }
 
@@ -325,6 +368,48 @@ struct Waiting<'a> {
     answered: oneshot::Receiver<PublishAnswer>,
     ended: bool,
     taken_back: &'a mpsc::UnboundedSender<u64>,
+}
+
+impl Waiting<'_> {
+    /// The answer. Cancel safe.
+    async fn answer(&mut self) -> Result<PublishAnswer, PublishError> {
+        let answer = (&mut self.answered).await;
+        self.ended = true;
+        answer.map_err(|_| PublishError::Closed)
+    }
+
+    /// Takes the request back, and says what has become of it.
+    async fn take_back(mut self, node: &Node, limit: Duration) -> Result<PublishAnswer, PublishError> {
+        let (told, heard) = oneshot::channel();
+        let ask = async {
+            // If the node ends, the answer says so, or what has become of the rumor before.
+            if node.send(Message::TakeBack { request: self.id, told }).await.is_err() || heard.await.is_err()
+            {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = &mut self.answered => {
+                self.ended = true;
+                answer.map(|answer| in_time(answer, limit)).map_err(|_| PublishError::Closed)
+            }
+            // All that can be taken back is answered by now.
+            () = ask => {
+                self.ended = true;
+                Err(PublishError::Unconfirmed(limit))
+            }
+        }
+    }
+}
+
+/// What was withdrawn was not published in time. (Who waits is told in no other case that it would have to wait.)
+fn in_time(answer: PublishAnswer, limit: Duration) -> PublishAnswer {
+    let late = |result: Result<Rumor, PublishError>| match result {
+        Err(PublishError::WouldWait) => Err(PublishError::TimedOut(limit)),
+        result => result,
+    };
+    answer.into_iter().map(late).collect()
 }
 
 impl Drop for Waiting<'_> {

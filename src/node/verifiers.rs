@@ -10,6 +10,16 @@ use crate::verify::{Item, Verifier};
 
 /// Threads that check signatures. Several nodes of one process may share a pool; each hands it at most as many batches
 /// at once as the pool has threads, so what waits here is bounded by nodes times threads.
+///
+/// ```no_run
+/// # async fn f() -> Result<(), vouchsafe::SpawnError> {
+/// # use vouchsafe::{Node, VerifierPool};
+/// let pool = VerifierPool::new(2);
+/// let one = Node::with_state("one").verifiers(pool.clone()).spawn().await?;
+/// let other = Node::with_state("other").verifiers(pool).spawn().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct VerifierPool {
     /// The threads end with its last copy.

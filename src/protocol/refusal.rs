@@ -1,5 +1,7 @@
 //! Why the engine does not do what the application asks for.
 
+use std::time::Duration;
+
 use crate::key::PublicKey;
 use crate::rumor::{CellError, MAX_INLINE, Position, TopicId};
 
@@ -92,6 +94,17 @@ pub enum PublishError {
     /// It was published at this position and could not be kept: do not publish it again.
     #[error("published at {0}, and not stored: the network has it, so don't publish it again")]
     NotStored(Position),
+    /// It was not sealed within the limit that the application has set, and was taken back: nobody hears it.
+    #[error(
+        "not published within {0:?}, and taken back: publish again when there are slots and links with room, or with more time"
+    )]
+    TimedOut(Duration),
+    /// It was published within the limit that the application has set, and was not on the disk when that was over.
+    #[error("published, and not on the disk after {0:?}: the network has it, so don't publish it again")]
+    Unconfirmed(Duration),
+    /// The value is no JSON, so nothing was published.
+    #[error("the value can't be said as JSON: {0}; nothing was published")]
+    Json(String),
     /// The node has been shut down.
     #[error("the node is closed: spawn a new one")]
     Closed,
@@ -110,7 +123,8 @@ impl PublishError {
             | Self::ClockWrong { .. }
             | Self::PositionLog(_)
             | Self::StoreFull
-            | Self::Store(_) => true,
+            | Self::Store(_)
+            | Self::TimedOut(_) => true,
             Self::NotJoined(_)
             | Self::TooLarge { .. }
             | Self::NoCell(_)
@@ -119,6 +133,8 @@ impl PublishError {
             | Self::DuplicateWriter
             | Self::Convicted
             | Self::NotStored(_)
+            | Self::Unconfirmed(_)
+            | Self::Json(_)
             | Self::Closed => false,
         }
     }

@@ -214,7 +214,7 @@ pub enum StoreError {
     #[error("the store in {} finds no room on its disk: nothing was kept, and nothing was deleted; make room", .0.display())]
     NoRoom(PathBuf),
     /// The disk fails.
-    #[error("the store in {}: {source}", path.display())]
+    #[error("the store in {}: {source}; let this process read and write there, or name another folder", path.display())]
     Io {
         /// The folder.
         path: PathBuf,

@@ -232,7 +232,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 #[non_exhaustive]
 pub enum PositionLogError {
     /// The file can't be read or written.
-    #[error("position log {}: {source}", path.display())]
+    #[error("position log {}: {source}; let this process read and write there, or name another file", path.display())]
     Io {
         /// The file.
         path: PathBuf,

@@ -1,7 +1,6 @@
 //! What a node says of itself as a member of its network.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use bytes::Bytes;
 
@@ -54,19 +53,4 @@ pub(super) fn addresses(advertised: Option<&Host>, local: SocketAddr) -> Vec<Soc
         None if local.ip().is_unspecified() => Vec::new(),
         None => vec![local],
     }
-}
-
-/// Where a member keeps the peers by which it finds its network again: beside its position log, else in its store.
-pub(super) fn anchors(
-    metadata: Option<&Bytes>,
-    position_log: Option<&PathBuf>,
-    store: Option<&PathBuf>,
-) -> Option<PathBuf> {
-    metadata?;
-    let beside = |log: &PathBuf| {
-        let mut name = log.clone().into_os_string();
-        name.push(".anchors");
-        PathBuf::from(name)
-    };
-    position_log.map(beside).or_else(|| store.map(|folder| folder.join("anchors")))
 }

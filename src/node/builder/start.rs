@@ -30,14 +30,14 @@ pub(super) fn entropy() -> Result<[u8; 32], SpawnError> {
     Ok(seed)
 }
 
-/// The endpoint that the application gives, else one of its own.
+/// The application's endpoint, or one of the node's own.
 pub(super) async fn endpoint(
-    given: Option<quinn::Endpoint>,
+    shared: Option<quinn::Endpoint>,
     key: &SecretKey,
     listen: String,
     gate: GateConfig,
 ) -> Result<Endpoint, SpawnError> {
-    Ok(match given {
+    Ok(match shared {
         Some(endpoint) => Endpoint::from_quinn(endpoint, key, gate)?,
         None => Endpoint::bind(key, resolve(listen).await?, gate)?,
     })

@@ -6,6 +6,14 @@ use super::{Kv, PutError, Written};
 use crate::rumor::{Cell, CellError};
 
 /// Writes of which all are done, or none. Of several writes of one key the last one counts.
+///
+/// ```
+/// # async fn f(kv: vouchsafe::Kv) -> Result<(), vouchsafe::PutError> {
+/// let written = kv.batch().put("limits/mail", "200").delete("limits/post").commit().await?;
+/// println!("at {}", written.position);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing is written before `commit` is awaited"]
 pub struct Batch<'a> {

@@ -141,7 +141,7 @@ impl Kv {
         let writing = self.view.writes(keys.clone());
         let Some(_writing) = writing else { return Err(PutError::TooManyKeys { max_keys }) };
         let bodies = cells.iter().map(Cell::encode).collect();
-        let mut answers = self.handle.send(bodies, How::Together).await?;
+        let mut answers = self.handle.send(bodies, How::Together, None).await?;
         let last = answers.pop().unwrap_or(Err(PublishError::Closed));
         match last {
             Ok(rumor) => {

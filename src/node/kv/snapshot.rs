@@ -7,6 +7,16 @@ use crate::node::state::{Entry, Values};
 use crate::rumor::Resolve;
 
 /// The values of a topic as they were at one moment.
+///
+/// ```
+/// # use vouchsafe::{Kv, Resolve};
+/// # fn f(kv: Kv) {
+/// let now = kv.snapshot();
+/// for key in now.keys("limits/") {
+///     println!("{key:?}: {:?}", now.shared(&key, Resolve::Newest));
+/// }
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Snapshot(Values);
 

@@ -54,7 +54,19 @@ pub enum Change {
 /// Keys that begin so, of all authors: what there is, then each change as it is committed. Of a key that changes often the newest value is
 /// given, and not each in between: a watcher that does not read holds each key once, and nobody waits for it.
 ///
-/// Dropping it ends it. It ends with `None` when the node is shut down, or when the topic was left.
+/// Dropping it ends it. It ends with `None` when the node is shut down, or when the topic was left. A stream, too.
+///
+/// ```
+/// # use vouchsafe::{Change, Kv};
+/// # async fn f(kv: Kv) {
+/// let mut limits = kv.watch("limits/");
+/// while let Some(change) = limits.next().await {
+///     if let Change::Put { author, key, value, .. } = change {
+///         println!("{} says that {key:?} is {value:?}", author.short());
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Watch {
     view: Arc<View>,
