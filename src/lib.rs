@@ -145,10 +145,10 @@ pub mod wire;
 
 pub use key::{KeyFileError, ParseKeyError, PublicKey, ReadKeyError, SecretKey};
 pub use node::{
-    Batch, Builder, Change, Closed, ConnectError, Cursor, Delivery, DescribeError, Entry, Events,
-    ForgetError, Gap, History, Host, HostName, Item, Join, JoinError, Kv, KvError, Lagged, MemberEvents,
-    Node, NodeStats, ParseAddrError, ParseCursorError, PeerAddr, Published, PutError, Replay, ReplayError,
-    Snapshot, SpawnError, Subscription, TopicHandle, VerifierPool, WaitError, Watch, Written,
+    AdmissionError, Batch, Builder, Change, Closed, ConnectError, Cursor, Delivery, DescribeError, Entry,
+    Events, ForgetError, Gap, History, Host, HostName, Item, Join, JoinError, Kv, KvError, Lagged,
+    MemberEvents, Node, NodeStats, ParseAddrError, ParseCursorError, PeerAddr, Published, PutError, Replay,
+    ReplayError, Snapshot, SpawnError, Subscription, TopicHandle, VerifierPool, WaitError, Watch, Written,
 };
 
 #[doc(inline)]
@@ -156,12 +156,13 @@ pub use net::{BindError, GateConfig, TlsSetupError};
 #[doc(inline)]
 pub use protocol::keeping::{Damage, Frontier, Full};
 #[doc(inline)]
-pub use protocol::{Config, ConfigError};
-#[doc(inline)]
 pub use protocol::{
-    DialError, DialState, DownReason, Event, ExplainError, Explanation, FailedWhy, Impairment, KeepError,
-    Member, MemberEvent, MemberLink, MemberState, Offence, PublishError, StopReason, Validation,
+    AdmissionOutcome, AdmissionRefusal, DialError, DialState, DownReason, Event, ExplainError, Explanation,
+    FailedWhy, Impairment, KeepError, Member, MemberEvent, MemberLink, MemberState, Offence, PublishError,
+    StopReason, Validation,
 };
+#[doc(inline)]
+pub use protocol::{Config, ConfigError};
 #[doc(inline)]
 pub use rumor::{
     Authors, CellError, Evidence, EvidenceError, Guarantee, NetworkId, ParseIdError, ParsePositionError,

@@ -61,6 +61,7 @@ impl Actor {
                     self.keeper.give(job, now_ms);
                 }
                 Action::Joined { result, .. } => self.on_joined(result),
+                Action::AdmissionChanged { result } => self.on_admission_changed(result),
                 Action::Published { publish_id, result } => self.requests.settle(publish_id, result),
                 Action::Event(event) => {
                     self.note_conviction(&event);

@@ -10,6 +10,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
+use super::admission::AdmissionAnswer;
 use super::anchors::Anchors;
 use super::convicted::Convicted;
 use super::groups::Groups;
@@ -88,6 +89,8 @@ pub(super) struct Actor {
     /// Joins that the engine has not answered, in their order; `None` for those that nobody waits for.
     pub(super) joining: VecDeque<Option<Joining>>,
     pub(super) next_join: u64,
+    /// Changes of who may link that the engine has not answered, in their order.
+    pub(super) admissions: VecDeque<AdmissionAnswer>,
     pub(super) notices_in: mpsc::UnboundedSender<Notice>,
     pub(super) notices: mpsc::UnboundedReceiver<Notice>,
     pub(super) requests: Requests,
@@ -138,6 +141,7 @@ impl Actor {
             relayed: HashSet::new(),
             joining: VecDeque::new(),
             next_join: 0,
+            admissions: VecDeque::new(),
             notices_in,
             notices,
             requests: Requests::default(),
@@ -240,6 +244,10 @@ impl Actor {
             Message::Leave { topic, join } => self.leave(topic, join),
             Message::ForgetTopic { topic, answer } => self.forget_topic(topic, answer),
             Message::StopDialling(peer) => self.dialler.forget(&peer),
+            Message::Admission { change, answer } => self.on_admission(change, answer),
+            Message::Allowed(answer) => {
+                let _ = answer.send(self.parts.engine.allowed());
+            }
             Message::Stats(answer) => {
                 let _ = answer.send(self.stats());
             }
@@ -381,6 +389,7 @@ impl Actor {
             heard_ago: stats.heard_ago,
             impaired: stats.impaired,
             banned: self.parts.engine.banned(),
+            expelled: self.parts.engine.expelled(),
             convicted: self.parts.engine.convicted().into_iter().map(|(author, _)| author).collect(),
             refusals: self.parts.endpoint.refusals(),
             kept: self.dialler.list(self.now().mono),

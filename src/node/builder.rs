@@ -169,7 +169,8 @@ impl Builder {
     }
 
     /// Allows links with these node keys only, dialled by either side; and these members only: no other is shown or told of. Add a key
-    /// everywhere before it starts, and remove it last. An empty list is refused by [`Builder::spawn`]. Default: all keys.
+    /// everywhere before it starts, and remove it last. An empty list is refused by [`Builder::spawn`], and so is one of more than 65 536
+    /// keys. [`Node::admit`] and [`Node::disallow`] change it while the node runs; nothing keeps it for the next start. Default: all keys.
     pub fn allow(mut self, keys: impl IntoIterator<Item = PublicKey>) -> Self {
         self.allow = Some(keys.into_iter().collect());
         self

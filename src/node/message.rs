@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot};
 
 use super::PeerAddr;
+use super::admission::AdmissionAnswer;
 use super::convicted::Convicted;
 use super::delivered::Delivered;
 use super::delivered_count::DeliveredCount;
@@ -19,7 +20,8 @@ use crate::key::PublicKey;
 use crate::net::{Connection, SocketState};
 use crate::protocol::keeping::KeepOptions;
 use crate::protocol::{
-    BatchId, DialError, Explanation, KeepError, Member, PublishError, Validation, ValidationId,
+    AdmissionChange, BatchId, DialError, Explanation, KeepError, Member, PublishError, Validation,
+    ValidationId,
 };
 use crate::rumor::{RuleSet, Rumor, TopicId};
 use crate::store::PositionLogError;
@@ -106,6 +108,13 @@ pub(super) enum Message {
         answer: oneshot::Sender<Result<(), ForgetError>>,
     },
     StopDialling(PublicKey),
+    /// Who may link is decided anew.
+    Admission {
+        change: AdmissionChange,
+        answer: AdmissionAnswer,
+    },
+    /// Who is on the allow-list, if there is one?
+    Allowed(oneshot::Sender<Option<Vec<PublicKey>>>),
     Stats(oneshot::Sender<NodeStats>),
     Members(oneshot::Sender<Vec<Member>>),
     Explain {

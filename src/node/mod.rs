@@ -7,6 +7,7 @@
 mod acting;
 mod actor;
 mod addr;
+mod admission;
 mod anchors;
 mod builder;
 mod convicted;
@@ -55,6 +56,7 @@ mod verifiers;
 mod views;
 
 pub use addr::{Host, HostName, ParseAddrError, PeerAddr};
+pub use admission::AdmissionError;
 pub use builder::{Builder, SpawnError};
 pub use cursor::{Cursor, ParseCursorError};
 pub use error::{Closed, ConnectError, DescribeError, ForgetError, JoinError, WaitError};

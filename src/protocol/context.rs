@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::admission::Admission;
 use super::linkset::LinkSet;
 use super::random::{Keyed, Random};
 use super::timers::Timers;
@@ -22,6 +23,8 @@ pub(super) struct Cx {
     pub(super) now: Now,
     /// What the operator has chosen.
     pub(super) config: Config,
+    /// Who may link and is shown as a member.
+    pub(super) admission: Admission,
     /// What peers are told of our endpoint.
     pub(super) reach: Reach,
     pub(super) random: Random,
@@ -55,8 +58,12 @@ impl Cx {
     /// Whether an author may speak in a topic: by its rules, and in the library's own by whom this node may link to. A key that is let in
     /// nowhere here is not kept and not passed on, or one peer could fill the table with throw-away keys.
     pub(super) fn admits(&self, rules: &RuleSet, author: &PublicKey) -> bool {
-        let linked = || self.config.allow.as_ref().is_none_or(|allow| allow.contains(author));
-        rules.admits(author) && (!self.is_system(&rules.id()) || *author == self.node || linked())
+        rules.admits(author) && (!self.is_system(&rules.id()) || self.shows(author))
+    }
+
+    /// Whether a key may be a member here. The node itself always is.
+    pub(super) fn shows(&self, key: &PublicKey) -> bool {
+        self.admission.shows(key, self.now.mono)
     }
 
     /// Tells the application.

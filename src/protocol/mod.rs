@@ -25,6 +25,7 @@
 //! | `pulls` | wanted ids, whom to ask, how long to wait |
 //! | `publisher` | what waits to be published, the pens, the position log's records |
 //! | `evidence` | convicted authors and the proof of each |
+//! | `admission` | who may link and is shown as a member: the allow-list, and who is expelled for a while |
 //! | `guests` | diallers that are heard for a moment, where there is no place |
 //! | `census` | how many nodes there are, as far as the members tell |
 //! | `members` | who is here: records, pulses, leases, this node's own beacon |
@@ -69,6 +70,7 @@
 //!
 //! [`Evidence`]: crate::rumor::Evidence
 
+mod admission;
 mod boundary;
 mod census;
 #[cfg(any(test, feature = "sim"))]
@@ -105,6 +107,7 @@ mod topics;
 mod total;
 mod verification;
 
+pub use admission::{AdmissionChange, AdmissionOutcome, AdmissionRefusal};
 pub use boundary::{Action, BatchId, Input, LinkId, PublishId, ValidationId, VerifyJob};
 #[cfg(feature = "sim")]
 #[doc(hidden)]

@@ -1,6 +1,7 @@
 //! The engine itself: its state, its three calls, and which room handles what.
 
 mod accept;
+mod admission;
 mod author_prices;
 #[cfg(any(test, feature = "sim"))]
 mod check;
@@ -41,6 +42,7 @@ use std::time::Duration;
 
 use super::spread::Redundancy;
 use crate::key::{PublicKey, SecretKey};
+use crate::protocol::admission::Admission;
 use crate::protocol::census::Census;
 use crate::protocol::condition::Condition;
 use crate::protocol::context::{Cx, Reach};
@@ -122,7 +124,9 @@ pub struct Engine {
 impl Engine {
     /// A node at `now`, without links or topics.
     #[must_use]
-    pub fn new(setup: Setup, now: Now) -> Self {
+    pub fn new(mut setup: Setup, now: Now) -> Self {
+        // It may change while the node runs, and nothing else reads it.
+        let allowed = setup.config.allow.take();
         let mut random = Random::new(&setup.seed);
         let keyed = Keyed::new(&mut random);
         let mut timers = Timers::default();
@@ -154,6 +158,7 @@ impl Engine {
                 members: members_topic(setup.network).id(),
                 node: setup.node,
                 now,
+                admission: Admission::new(setup.node, allowed),
                 config: setup.config,
                 reach: Reach::default(),
                 random,
@@ -219,6 +224,7 @@ impl Engine {
             Input::Impaired { what, holds: true } => self.impair(what, None),
             Input::Impaired { what, holds: false } => self.recover(what),
             Input::Store(answer) => self.on_store(answer),
+            Input::Admission(change) => self.on_admission(change),
             Input::Describe { metadata } => self.on_describe(metadata),
             Input::Advertise { addresses } => self.on_advertise(addresses),
             Input::LeaveNetwork => self.on_leave_network(),
@@ -285,6 +291,7 @@ impl Engine {
                 Timer::ValidatorOverdue(question) => self.on_validator_overdue(question),
                 // Sealing is tried at the next poll.
                 Timer::SlotsFree(topic) => self.publisher.wake(topic),
+                Timer::ExpulsionOver => self.on_expulsion_over(),
                 Timer::LinkSettled(link) => self.on_link_settled(link),
                 Timer::GuestOver(link) => self.on_guest_over(link),
                 // What waits is looked at after each input.
@@ -307,6 +314,7 @@ impl Engine {
             self.tell_clock();
         }
         self.check_hearing();
+        self.read_the_admitted();
         self.check_record();
         self.check_store();
         self.check_heads();

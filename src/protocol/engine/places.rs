@@ -85,11 +85,6 @@ fn word(hasher: &blake3::Hasher) -> u64 {
 /// What a driver, as [`Node`](crate::Node) is one, sets on the engine itself, since it has its home there: the builder of a node has
 /// `allow` and `verifiers`.
 impl Engine {
-    /// Takes links with these node keys only, from now on. Links that are up stay.
-    pub fn allow_only(&mut self, keys: impl IntoIterator<Item = PublicKey>) {
-        self.cx.config.allow = Some(keys.into_iter().collect());
-    }
-
     /// Tells peers from now on whether others can dial this node, and how often its transport says something on a silent link (zero:
     /// never). Before: they can't, and never.
     pub fn set_reach(&mut self, listens: bool, keep_alive: Duration) {
@@ -112,8 +107,9 @@ impl Engine {
         if self.bans.is_banned(peer, self.cx.now.mono) {
             return Some(Reason::Banned);
         }
-        if *peer == self.cx.node || self.cx.config.allow.as_ref().is_some_and(|allow| !allow.contains(peer)) {
-            return Some(Reason::NotAdmitted);
+        let kept_out = self.is_kept_out(peer);
+        if kept_out.is_some() {
+            return kept_out;
         }
         // A second link replaces the first or is closed for it, so it needs no place of its own; but closing takes a
         // while, and whoever connects again and again must not take ever more places by it.

@@ -7,6 +7,7 @@ mod node;
 mod teller;
 mod world;
 
+mod admission;
 mod asked;
 mod author_prices;
 mod backlog;
