@@ -214,7 +214,9 @@ async fn an_expelled_member_is_shown_by_all_but_who_has_expelled_it() {
         soon("three members", node.wait_for_members(3)).await.unwrap();
     }
     let (mut events, key) = (one.member_events(), three.id());
+    assert_eq!(one.stats().await.unwrap().candidates, 2);
     one.expel(key, Duration::from_secs(3_600)).await.unwrap();
+    assert_eq!(one.stats().await.unwrap().candidates, 1, "it is none that may be dialled");
     assert!(!one.members().await.unwrap().contains_key(&key));
     event(&mut events, |event| (event == MemberEvent::Removed(key)).then_some(())).await;
     // What it says reaches the others, and is not heard here.
