@@ -148,7 +148,8 @@ pub use node::{
     AdmissionError, Batch, Builder, Change, Closed, ConnectError, Cursor, Delivery, DescribeError, Entry,
     Events, ForgetError, Gap, History, Host, HostName, Item, Join, JoinError, Kv, KvError, Lagged,
     MemberEvents, Node, NodeStats, ParseAddrError, ParseCursorError, PeerAddr, Published, PutError, Replay,
-    ReplayError, Snapshot, SpawnError, Subscription, TopicHandle, VerifierPool, WaitError, Watch, Written,
+    ReplayError, SetAuthorsError, Snapshot, SpawnError, Subscription, TopicHandle, VerifierPool, WaitError,
+    Watch, Written,
 };
 
 #[doc(inline)]

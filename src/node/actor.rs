@@ -241,6 +241,10 @@ impl Actor {
                 let _ = answer.send(self.suggest(peer));
             }
             Message::Kv { rules, join, answer } => self.on_kv(rules, join, answer),
+            Message::SetAuthors { of, publish } => self.on_set_authors(of, publish),
+            Message::Authors { topic, answer } => {
+                let _ = answer.send(self.parts.engine.owned_authors(&topic));
+            }
             Message::Leave { topic, join } => self.leave(topic, join),
             Message::ForgetTopic { topic, answer } => self.forget_topic(topic, answer),
             Message::StopDialling(peer) => self.dialler.forget(&peer),

@@ -340,8 +340,10 @@ impl Builder {
 /// The rules of the topics that a node relays from the start on.
 fn bound(topics: &[Topic], network: NetworkId) -> Result<Vec<RuleSet>, SpawnError> {
     let rules = topics.iter().map(|topic| topic.bind(network)).collect::<Result<Vec<_>, _>>()?;
-    if rules.len() > crate::protocol::MAX_TOPICS {
-        return Err(SpawnError::TooManyTopics(rules.len()));
+    // The list of a topic that has an owner is one more.
+    let count = rules.iter().map(|rules| 1 + usize::from(rules.owner().is_some())).sum();
+    if count > crate::protocol::MAX_TOPICS {
+        return Err(SpawnError::TooManyTopics(count));
     }
     Ok(rules)
 }

@@ -1,5 +1,6 @@
 //! What handles, links and helpers say to the actor.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -98,6 +99,16 @@ pub(super) enum Message {
         rules: Arc<RuleSet>,
         join: JoinId,
         answer: oneshot::Sender<Option<Arc<View>>>,
+    },
+    /// The owner of a topic says who may speak there, in the topic of its list.
+    SetAuthors {
+        of: TopicId,
+        publish: Publish,
+    },
+    /// Who may speak in an owned topic?
+    Authors {
+        topic: TopicId,
+        answer: oneshot::Sender<Option<BTreeSet<PublicKey>>>,
     },
     Leave {
         topic: TopicId,

@@ -300,6 +300,17 @@ impl TopicHandle {
 
     /// Publishes bodies, and gives the answer to each.
     pub(super) async fn send(&self, bodies: Vec<Bytes>, how: How) -> Result<PublishAnswer, PublishError> {
+        self.send_in(self.id(), Message::Publish, bodies, how).await
+    }
+
+    /// The same, in this topic or in one that belongs to it.
+    pub(super) async fn send_in(
+        &self,
+        topic: TopicId,
+        message: impl FnOnce(Publish) -> Message,
+        bodies: Vec<Bytes>,
+        how: How,
+    ) -> Result<PublishAnswer, PublishError> {
         let count = bodies.len() as u32;
         let places = if matches!(how, How::Tries) {
             // An error of the semaphore can only mean that no place is free: it is never closed.
@@ -309,9 +320,9 @@ impl TopicHandle {
         };
         let (answer, answered) = oneshot::channel();
         let id = NEXT_REQUEST.fetch_add(1, Ordering::Relaxed);
-        let (topic, join) = (self.id(), self.joined.membership.join);
+        let join = self.joined.membership.join;
         let publish = Publish { id, topic, join, bodies, how, places: Some(places), answer };
-        self.node.send(Message::Publish(publish)).await.map_err(|_| PublishError::Closed)?;
+        self.node.send(message(publish)).await.map_err(|_| PublishError::Closed)?;
         let mut waiting = Waiting { id, answered, ended: false, taken_back: &self.joined.taken_back };
         let answer = (&mut waiting.answered).await;
         waiting.ended = true;

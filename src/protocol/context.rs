@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::admission::Admission;
 use super::linkset::LinkSet;
+use super::owned::Owned;
 use super::random::{Keyed, Random};
 use super::timers::Timers;
 use super::{Action, Config, Counters, Event, Now};
@@ -25,6 +26,8 @@ pub(super) struct Cx {
     pub(super) config: Config,
     /// Who may link and is shown as a member.
     pub(super) admission: Admission,
+    /// Who may speak where the owner of a topic says so.
+    pub(super) owned: Owned,
     /// What peers are told of our endpoint.
     pub(super) reach: Reach,
     pub(super) random: Random,
@@ -55,10 +58,12 @@ impl Cx {
         self.members == *topic
     }
 
-    /// Whether an author may speak in a topic: by its rules, and in the library's own by whom this node may link to. A key that is let in
+    /// Whether an author may speak in a topic: by its rules, by whom its owner lists, and in the library's own by whom this node may link to. A key that is let in
     /// nowhere here is not kept and not passed on, or one peer could fill the table with throw-away keys.
     pub(super) fn admits(&self, rules: &RuleSet, author: &PublicKey) -> bool {
-        rules.admits(author) && (!self.is_system(&rules.id()) || self.shows(author))
+        rules.admits(author)
+            && (rules.owner().is_none() || self.owned.admits(&rules.id(), author))
+            && (!self.is_system(&rules.id()) || self.shows(author))
     }
 
     /// Whether a key may be a member here. The node itself always is.

@@ -26,6 +26,7 @@
 //! | `publisher` | what waits to be published, the pens, the position log's records |
 //! | `evidence` | convicted authors and the proof of each |
 //! | `admission` | who may link and is shown as a member: the allow-list, and who is expelled for a while |
+//! | `owned` | who may speak in topics that have an owner |
 //! | `guests` | diallers that are heard for a moment, where there is no place |
 //! | `census` | how many nodes there are, as far as the members tell |
 //! | `members` | who is here: records, pulses, leases, this node's own beacon |
@@ -93,6 +94,7 @@ mod linkset;
 mod member_event;
 mod members;
 mod meter;
+mod owned;
 mod publisher;
 mod pulls;
 mod random;

@@ -18,6 +18,7 @@ mod joining;
 mod keeping;
 mod lifecycle;
 mod members;
+mod owned;
 mod passing;
 mod pausing;
 mod places;
@@ -52,6 +53,7 @@ use crate::protocol::links::bans::Bans;
 use crate::protocol::links::{Links, Pause};
 use crate::protocol::linkset::LinkSet;
 use crate::protocol::members::Members;
+use crate::protocol::owned::Owned;
 use crate::protocol::publisher::{Publisher, Request};
 use crate::protocol::pulls::Wants;
 use crate::protocol::random::{Keyed, Random};
@@ -158,6 +160,7 @@ impl Engine {
                 members: members_topic(setup.network).id(),
                 node: setup.node,
                 now,
+                owned: Owned::default(),
                 admission: Admission::new(setup.node, allowed),
                 config: setup.config,
                 reach: Reach::default(),
@@ -216,8 +219,8 @@ impl Engine {
             Input::Read { topic } => self.on_read(topic),
             Input::Undelivered { topic, id } => self.on_undelivered(topic, &id),
             Input::StopReading { topic } => self.on_stop_reading(topic),
-            // (The topic of members is no application's.)
-            Input::Leave { topic } if self.cx.is_system(&topic) => {}
+            // (The topic of members is no application's, and a list goes with its topic.)
+            Input::Leave { topic } if self.cx.is_system(&topic) || self.cx.owned.is_list(&topic) => {}
             Input::Leave { topic } => self.on_leave(topic),
             Input::Recorded { from_ms, until_ms } => self.on_recorded(from_ms, until_ms),
             Input::RecordFailed { why } => self.on_record_failed(why),
@@ -315,6 +318,7 @@ impl Engine {
         }
         self.check_hearing();
         self.read_the_admitted();
+        self.begin_anew();
         self.check_record();
         self.check_store();
         self.check_heads();

@@ -119,6 +119,10 @@ impl Authors {
 
     /// Whether the author is admitted by name, or has been heard here for a while.
     pub(in crate::protocol) fn knows(&self, author: &PublicKey, now: Mono) -> bool {
+        if self.rules.owner().is_some() {
+            // Its rules tell of nobody, and nobody is heard here whom the owner has not listed.
+            return self.known.contains_key(author);
+        }
         if self.rules.is_listed() { self.rules.admits(author) } else { !self.is_newcomer(author, now) }
     }
 

@@ -177,6 +177,27 @@ fn an_allow_list_changes_while_a_node_runs() {
 }
 
 #[test]
+fn who_is_admitted_is_heard_of_over_the_links_that_there_are() {
+    let mut world = World::new(8);
+    world.topic(&Topic::named("t"));
+    let (friend, stranger) = (member(&mut world), member(&mut world));
+    let keys = [friend, stranger].map(|node| world.nodes[node].key);
+    let node = world.node_with(|spec| {
+        spec.is_member();
+        spec.config.allow = Some(vec![keys[0]]);
+    });
+    link(&mut world, friend, node);
+    link(&mut world, friend, stranger);
+    // The friend's link has been asked for the record, which was refused.
+    world.run(12_000);
+    assert!(world.nodes[node].counters().not_admitted > 0);
+    assert_eq!(shown(&world, node, &keys[1]), None);
+    change(&mut world, node, AdmissionChange::Admit(keys[1]));
+    world.run(8_000);
+    assert_eq!(shown(&world, node, &keys[1]), Some((MemberState::Alive, Vec::new())));
+}
+
+#[test]
 fn a_driver_names_those_who_may_link_anew() {
     let mut world = World::new(5);
     let [one, relay, node, _] = square(&mut world);

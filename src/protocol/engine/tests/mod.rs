@@ -28,6 +28,7 @@ mod limits;
 mod malformed;
 mod members;
 mod own;
+mod owned;
 mod pace;
 mod passing;
 mod property;
