@@ -18,7 +18,7 @@ fn author(node: usize) -> PublicKey {
 }
 
 fn owned_by(owner: PublicKey) -> Topic {
-    Topic::named("owned").retention(Duration::from_secs(3_600)).authors(Authors::Owned(owner))
+    Topic::named("owned").retention(Duration::from_secs(86_400)).authors(Authors::Owned(owner))
 }
 
 fn body(authors: &[PublicKey]) -> bytes::Bytes {
@@ -243,6 +243,49 @@ fn a_late_joiner_has_the_list_and_what_was_said_under_it() {
     };
     world.until(60_000, |world| holds(world));
     assert_eq!(known(&world, joiner, &rules), sorted(&[author(0), author(1)]));
+}
+
+/// Everything that repair has brought to a node.
+fn brought(world: &World, node: usize) -> u64 {
+    world.nodes[node].counters().late_copies
+}
+
+#[test]
+fn what_a_removed_author_has_said_is_not_fetched_again_and_again() {
+    let mut world = World::new(4);
+    let (owner, removed) = (world.liar(1), world.liar(2));
+    let rules = world.topic(&owned_by(owner.public()));
+    world.nodes(2);
+    world.run(1_000);
+    let (there, here) = (world.hostile(0), world.hostile(1));
+    let lists = |world: &mut World, slot: u16, authors: &[PublicKey]| {
+        let list = list_at(world, &owner, &rules, slot, authors);
+        [there, here].into_iter().for_each(|hostile| world.pushes(hostile, &[&list]));
+        world.run(1_000);
+    };
+    lists(&mut world, 0, &[removed.public()]);
+    // Given a node that was away while an author spoke, and has heard its last word alone before the author was removed,
+    let said = super::teller::chain(&rules, &removed, (0..20).map(|slot| (world.tick(&rules), slot)), 9);
+    said[..19].iter().for_each(|word| world.pushes(there, &[word]));
+    world.pushes(here, &[&said[19]]);
+    world.run(100_000);
+    let held =
+        |world: &World, node: usize| world.nodes[node].store.reader().size(&rules.id()).unwrap().bundles;
+    assert_eq!([held(&world, 0), held(&world, 1)], [19, 1]);
+    lists(&mut world, 1, &[]);
+    // when it is linked to one that has all of it, then it may fetch once what is missing, and for an hour nothing more.
+    world.wire(Side::Node(0), Side::Node(1));
+    world.run(120_000);
+    let first = brought(&world, 1);
+    assert_eq!((world.nodes[1].counters().not_admitted, held(&world, 1)), (first, 1));
+    assert!((1..=19).contains(&first), "{first} were brought, where 19 are missing");
+    world.run(1_200_000);
+    assert_eq!(brought(&world, 1), first);
+    assert_eq!(world.engine(1).caught_up(&rules.id()), 1, "it lacks nothing that it may have");
+    // Listed again, its author is repaired within that hour.
+    lists(&mut world, 2, &[removed.public()]);
+    world.run(3_700_000);
+    assert_eq!([held(&world, 0), held(&world, 1)], [20, 20]);
 }
 
 #[test]
