@@ -378,6 +378,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
             "HOLES_A_LOOK",
             "ROUNDS",
             "READ_AT_ONCE",
+            "LIST_BYTES",
             "CYCLES",
             "LINKS_A_CYCLE",
             "NEAR",

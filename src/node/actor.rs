@@ -10,7 +10,6 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
-use super::admission::AdmissionAnswer;
 use super::anchors::Anchors;
 use super::convicted::Convicted;
 use super::groups::Groups;
@@ -19,7 +18,7 @@ use super::keeper::Keeper;
 use super::key_watch::KeyWatch;
 use super::member_channels::MemberTellers;
 use super::membership::Notice;
-use super::message::{How, Joining, Message, Publish};
+use super::message::{AdmissionAnswer, How, Joining, Message, Publish};
 use super::outside::Outside;
 use super::own_key::OwnKey;
 use super::place::Place;

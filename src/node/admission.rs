@@ -8,12 +8,9 @@ use tokio::sync::oneshot;
 use super::Node;
 use super::actor::Actor;
 use super::error::Closed;
-use super::message::Message;
+use super::message::{AdmissionAnswer, Message};
 use crate::key::PublicKey;
 use crate::protocol::{AdmissionChange, AdmissionOutcome, AdmissionRefusal, Input};
-
-/// For the answer to a change.
-pub(super) type AdmissionAnswer = oneshot::Sender<Result<AdmissionOutcome, AdmissionRefusal>>;
 
 /// Why nothing was changed of who may link to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

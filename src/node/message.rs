@@ -8,7 +8,6 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot};
 
 use super::PeerAddr;
-use super::admission::AdmissionAnswer;
 use super::convicted::Convicted;
 use super::delivered::Delivered;
 use super::delivered_count::DeliveredCount;
@@ -21,8 +20,8 @@ use crate::key::PublicKey;
 use crate::net::{Connection, SocketState};
 use crate::protocol::keeping::KeepOptions;
 use crate::protocol::{
-    AdmissionChange, BatchId, DialError, Explanation, KeepError, Member, PublishError, Validation,
-    ValidationId,
+    AdmissionChange, AdmissionOutcome, AdmissionRefusal, BatchId, DialError, Explanation, KeepError, Member,
+    PublishError, Validation, ValidationId,
 };
 use crate::rumor::{RuleSet, Rumor, TopicId};
 use crate::store::PositionLogError;
@@ -82,6 +81,9 @@ pub(super) struct Publish {
     pub(super) places: Option<OwnedSemaphorePermit>,
     pub(super) answer: oneshot::Sender<PublishAnswer>,
 }
+
+/// For the answer to a change of who may link.
+pub(super) type AdmissionAnswer = oneshot::Sender<Result<AdmissionOutcome, AdmissionRefusal>>;
 
 pub(super) enum Message {
     Publish(Publish),

@@ -206,6 +206,19 @@ mod tests {
     }
 
     #[test]
+    fn where_an_owner_lists_the_authors_those_are_known_that_were_heard_and_none_is_a_newcomer() {
+        use crate::rumor::Authors as Who;
+        let owner = crate::key::SecretKey::from_seed(&[1; 32]).public();
+        let rules = Topic::named("t").authors(Who::Owned(owner)).bind(NetworkId::of("n")).unwrap();
+        let mut authors = Authors::new(Arc::new(rules), Keyed::default());
+        let now = Mono::default();
+        speaks(&mut authors, 1, now);
+        // Or a proof against any key at all would be told before rumors.
+        assert!(authors.knows(&key(1), now) && !authors.knows(&key(2), now));
+        assert!(!authors.is_newcomer(&key(1), now) && !authors.is_newcomer(&key(2), now));
+    }
+
+    #[test]
     fn the_ticks_of_an_author_are_those_that_it_has_claimed_something_in() {
         let rules = Topic::named("t").bind(NetworkId::of("n")).unwrap();
         let mut authors = Authors::new(Arc::new(rules), Keyed::default());

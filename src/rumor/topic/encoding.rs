@@ -8,11 +8,6 @@ use super::{
 };
 use crate::key::PublicKey;
 
-/// Who may write, as the encoding says it.
-const OPEN: u8 = 0;
-const LISTED: u8 = 1;
-const OWNED: u8 = 2;
-
 impl RuleSet {
     /// The canonical encoding that [`TopicId`](super::TopicId) is the hash of: fixed-width little-endian fields in the order of the
     /// struct, lengths before what they count.
@@ -30,13 +25,13 @@ impl RuleSet {
         out.extend_from_slice(&self.retention.to_le_bytes());
         put_optional(&mut out, self.hold_back_ms);
         match (&self.listed, self.owner) {
-            (None, None) => out.push(OPEN),
+            (None, None) => out.push(0),
             (None, Some(owner)) => {
-                out.push(OWNED);
+                out.push(2);
                 out.extend_from_slice(owner.as_bytes());
             }
             (Some(keys), _) => {
-                out.push(LISTED);
+                out.push(1);
                 out.extend_from_slice(&(keys.len() as u32).to_le_bytes());
                 keys.iter().for_each(|key| out.extend_from_slice(key.as_bytes()));
             }
@@ -107,10 +102,11 @@ impl<'a> Fields<'a> {
         if self.flag()? { self.u32().map(Some) } else { Ok(None) }
     }
 
+    /// Who may write: anybody, these, or whoever this owner says.
     fn authors(&mut self) -> Result<Authors, RuleError> {
         match self.array::<1>()? {
-            [OPEN] => Ok(Authors::Open),
-            [LISTED] => {
+            [0] => Ok(Authors::Open),
+            [1] => {
                 let count = self.u32()? as usize;
                 if count > MAX_LISTED_AUTHORS {
                     return Err(RuleError::Authors(count));
@@ -118,7 +114,7 @@ impl<'a> Fields<'a> {
                 let keys = self.take(count.saturating_mul(32))?.as_chunks::<32>().0;
                 Ok(Authors::Listed(keys.iter().map(|key| PublicKey::from_bytes(*key)).collect()))
             }
-            [OWNED] => Ok(Authors::Owned(PublicKey::from_bytes(self.array()?))),
+            [2] => Ok(Authors::Owned(PublicKey::from_bytes(self.array()?))),
             _ => Err(RuleError::Encoding),
         }
     }

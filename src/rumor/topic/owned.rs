@@ -105,6 +105,7 @@ mod tests {
         assert_eq!(RuleSet::decode(&rules.encode()), Ok(rules.clone()));
         assert_eq!((rules.owner(), rules.listed_authors()), (Some(owner().public()), None));
         let list = rules.authors_topic().unwrap();
+        assert_eq!((list.slots_per_tick(), list.tick_len()), (SLOTS, TickLen::SECOND));
         assert_eq!(RuleSet::decode(&list.encode()), Ok((*list).clone()));
         assert!(list.is_authors_topic() && list.admits(&owner().public()) && list.is_kept());
         assert!(!list.admits(&SecretKey::from_seed(&[2; 32]).public()) && list.authors_topic().is_none());
