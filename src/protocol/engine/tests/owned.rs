@@ -222,12 +222,29 @@ fn what_is_said_right_after_a_restart_waits_until_the_store_has_said_who_may_spe
         assert_eq!(answer.is_ok(), may, "{answer:?}");
         world.nodes[1].store_takes = Duration::from_millis(1);
     }
-    // A store that can't say it holds nobody up: then the owner alone may speak.
+    // A store that can't say it holds nobody up: then what links bring counts.
     world.nodes[1].store_trouble = Some(crate::protocol::keeping::StoreTrouble::Damaged);
     world.restart(1, true);
     world.wire(Side::Node(0), Side::Node(1));
     world.run(1_000);
     assert!(refused(&mut world, 1, &rules));
+    world.nodes[1].store_trouble = None;
+    // An older list that a link brings meanwhile says nothing: what the store has may be newer.
+    let list = rules.authors_topic().unwrap();
+    let owner = secret("author", 0);
+    let older = Position { tick: world.tick(&list) - 5, slot: 3 };
+    let older = seal(&owner, list.id(), older, &[body(&[])]).unwrap();
+    lists(&mut world, &rules, &[author(1)]);
+    world.nodes[1].store_takes = Duration::from_secs(2);
+    world.restart(1, true);
+    world.wire(Side::Node(0), Side::Node(1));
+    let hostile = world.hostile(1);
+    world.run(100);
+    let said = world.publish(1, &rules, "at once");
+    assert_eq!(world.nodes[1].published.get(&said), None);
+    world.pushes(hostile, &[&older]);
+    world.run(40_000);
+    assert!(world.nodes[1].published[&said].is_ok(), "{:?}", world.nodes[1].published[&said]);
 }
 
 #[test]
