@@ -44,6 +44,7 @@
 //! | keep what was said, and read it again after a restart | [`Builder::state`], [`Join`], [`Replay`], [`TopicHandle::replay_named`], [`CursorError`], [`Cursor`], [`Item`]; [`History`], [`Frontier`] |
 //! | share values under keys | [`Topic::state`], [`Node::kv`], [`Kv`], [`Batch`], [`Watch`], [`Snapshot`], [`Resolve`] |
 //! | speak to one member | [`Node::open`], [`Node::ask`], [`Node::accept`], [`Acceptor`], [`SendStream`], [`RecvStream`] |
+//! | ask all members, and answer | [`TopicHandle::query`], [`Query`], [`Answers`]; [`TopicHandle::questions`], [`Question`] |
 //! | accept or refuse what others publish | [`Node::join_with`], [`Validation`] |
 //! | know what happens to a node | [`Events`], [`Event`], [`Impairment`] |
 //! | know why a link ended, never came, or was refused | [`DownReason`], [`DialError`], [`Reason`], [`Offence`] |
@@ -147,10 +148,11 @@ pub mod wire;
 
 pub use key::{KeyFileError, ParseKeyError, PublicKey, ReadKeyError, SecretKey};
 pub use node::{
-    Acceptor, AskError, Batch, Builder, Change, Closed, ConnectError, Cursor, CursorError, Delivery,
-    DescribeError, Entry, Events, FolderError, ForgetError, Gap, History, Host, HostName, Item, Join,
-    JoinError, Kv, KvError, Lagged, MemberEvents, Node, NodeStats, OpenError, ParseAddrError,
-    ParseCursorError, PeerAddr, ProtocolError, Published, Publishing, PutError, Replay, ReplayError,
+    Acceptor, AdmissionError, Answer, AnswerError, Answers, AnswersEnd, AskError, Batch, Builder, Change,
+    Closed, ConnectError, Cursor, CursorError, Delivery, DescribeError, Entry, Events, FolderError,
+    ForgetError, Gap, History, Host, HostName, Item, Join, JoinError, Kv, KvError, Lagged, MemberEvents,
+    Node, NodeStats, OpenError, ParseAddrError, ParseCursorError, PeerAddr, ProtocolError, Published,
+    Publishing, PutError, Query, QueryError, Question, Questions, Replay, ReplayError, SetAuthorsError,
     Snapshot, SpawnError, Subscription, TopicHandle, TryRecvError, VerifierPool, Wait, WaitError, Watch,
     Written,
 };
@@ -166,12 +168,13 @@ pub use net::{
 #[doc(inline)]
 pub use protocol::keeping::{Damage, Frontier, Full};
 #[doc(inline)]
-pub use protocol::{Config, ConfigError};
-#[doc(inline)]
 pub use protocol::{
-    DialError, DialState, DownReason, Event, ExplainError, Explanation, FailedWhy, Impairment, KeepError,
-    Member, MemberEvent, MemberLink, MemberState, Offence, PublishError, StopReason, Validation,
+    AdmissionOutcome, AdmissionRefusal, DialError, DialState, DownReason, Event, ExplainError, Explanation,
+    FailedWhy, Impairment, KeepError, Member, MemberEvent, MemberLink, MemberState, Offence, PublishError,
+    StopReason, Validation,
 };
+#[doc(inline)]
+pub use protocol::{Config, ConfigError};
 #[doc(inline)]
 pub use rumor::{
     Authors, CellError, Evidence, EvidenceError, Guarantee, NetworkId, ParseIdError, ParsePositionError,

@@ -50,6 +50,8 @@ fn golden() -> Value {
         .unwrap();
     let state = Topic::named("state").state(1024).bind(network).unwrap();
     let endless = Topic::named("endless").retention_forever().bind(network).unwrap();
+    let owned = Topic::named("owned").authors(Authors::Owned(key.public())).bind(network).unwrap();
+    let list = owned.authors_topic().unwrap();
     let seal_at = |prev, slot, bodies: &[&'static str]| {
         let bodies: Vec<_> = bodies.iter().map(|body| body.as_bytes().into()).collect();
         let position = Position { tick: 1_700_000_000, slot };
@@ -62,7 +64,7 @@ fn golden() -> Value {
     json!({
         "network": { "name": "golden", "id": network.to_string() },
         "author": { "seed": hex([0x42; 32]), "public": key.public().to_string() },
-        "topics": [rules_of(&plain), rules_of(&strict), rules_of(&state), rules_of(&endless)],
+        "topics": [rules_of(&plain), rules_of(&strict), rules_of(&state), rules_of(&endless), rules_of(&owned), rules_of(&list)],
         "bundles": [bundle_of(&one), bundle_of(&three), bundle_of(&regrouped)],
         "evidence": hex(evidence.encode()),
     })

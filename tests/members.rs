@@ -202,3 +202,36 @@ async fn a_node_whose_bootstrap_is_gone_finds_its_network_again_by_its_anchors()
     soon("the network", again.wait_for_members(2)).await.unwrap();
     assert!(again.members().await.unwrap().contains_key(&stays.id()));
 }
+
+/// What a node decides about a member is its own: others show it on.
+#[tokio::test]
+async fn an_expelled_member_is_shown_by_all_but_who_has_expelled_it() {
+    let pool = VerifierPool::new(1);
+    let one = builder(&pool, &[]).spawn().await.unwrap();
+    let two = builder(&pool, &[one.addr().unwrap()]).spawn().await.unwrap();
+    let three = builder(&pool, &[one.addr().unwrap(), two.addr().unwrap()]).spawn().await.unwrap();
+    for node in [&one, &two, &three] {
+        soon("three members", node.wait_for_members(3)).await.unwrap();
+    }
+    let (mut events, key) = (one.member_events(), three.id());
+    assert_eq!(one.stats().await.unwrap().candidates, 2);
+    one.expel(key, Duration::from_secs(3_600)).await.unwrap();
+    assert_eq!(one.stats().await.unwrap().candidates, 1, "it is none that may be dialled");
+    assert!(!one.members().await.unwrap().contains_key(&key));
+    event(&mut events, |event| (event == MemberEvent::Removed(key)).then_some(())).await;
+    // What it says reaches the others, and is not heard here.
+    let mut told = two.member_events();
+    three.set_metadata("still here").await.unwrap();
+    event(&mut told, |event| (event == MemberEvent::Updated(key)).then_some(())).await;
+    assert!(one.member(&key).await.unwrap().is_none());
+    assert_eq!(one.stats().await.unwrap().links.len(), 1);
+    // Admitted, it is here again, with what it has said meanwhile.
+    one.admit(key).await.unwrap();
+    let again = async {
+        while one.member(&key).await.unwrap().is_none_or(|member| member.metadata != b"still here") {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("it is shown", again).await;
+    soon("it is linked", one.wait_for_links(2)).await.unwrap();
+}

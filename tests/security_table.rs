@@ -222,6 +222,14 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
     (
         "lengths of formats",
         &[
+            "ENVELOPE",
+            "SIGNED",
+            "VERSION",
+            "TAKEN",
+            "NOT_ASKED",
+            "ID",
+            "PRIVATE",
+            "LOCK_LEN",
             "ACCEPTED",
             "NOT_ACCEPTED",
             "BUSY",
@@ -286,6 +294,11 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
     (
         "what the application chooses for its topics and its node, within these",
         &[
+            "WITHIN",
+            "MAX_WITHIN",
+            "ANSWERS",
+            "BYTES",
+            "MAX_CURSORS",
             "OUTBOUND",
             "MAX_ANSWER",
             "MAX_NAME",
@@ -388,6 +401,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
             "HOLES_A_LOOK",
             "ROUNDS",
             "READ_AT_ONCE",
+            "LIST_BYTES",
             "CYCLES",
             "LINKS_A_CYCLE",
             "NEAR",
@@ -401,6 +415,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
     (
         "when we do or judge something",
         &[
+            "PAUSE",
             "UNUSED",
             "OPENING",
             "LOOK_EVERY_S",

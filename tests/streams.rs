@@ -277,3 +277,17 @@ async fn bytes_arrive_whole_and_in_order_while_many_streams_share_a_connection()
     }
     assert_eq!(second.stats().await.unwrap().streams.connections, 1);
 }
+
+#[tokio::test]
+async fn expelled_member_loses_its_streams_and_opens_no_more() {
+    let (first, second) = pair().await;
+    let _answers = echo(&first);
+    let (_send, mut recv) = soon("a stream", second.open(first.id(), "echo/1")).await.unwrap();
+    first.expel(second.id(), LONG).await.unwrap();
+    assert!(matches!(soon("the end", recv.chunk()).await, Err(StreamError::Lost(_))));
+    let again = soon("a refusal", second.open(first.id(), "echo/1")).await;
+    assert!(matches!(again, Err(OpenError::Refused { .. })), "{again:?}");
+    // Nor does the node that expelled it speak with it.
+    let back = first.open(second.id(), "echo/1").await;
+    assert!(matches!(back, Err(OpenError::Barred { .. })), "{back:?}");
+}

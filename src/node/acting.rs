@@ -63,6 +63,7 @@ impl Actor {
                     self.keeper.give(job, now_ms);
                 }
                 Action::Joined { result, .. } => self.on_joined(result),
+                Action::AdmissionChanged { result } => self.on_admission_changed(result),
                 Action::Published { publish_id, result } => self.requests.settle(publish_id, result),
                 Action::Event(event) => {
                     self.note_conviction(&event);
@@ -78,7 +79,7 @@ impl Actor {
 
     /// With whom no link may be, no streams of applications go on.
     fn end_streams(&self, link: LinkId, reason: Reason) {
-        if matches!(reason, Reason::Offence | Reason::Banned | Reason::NotAdmitted)
+        if matches!(reason, Reason::Offence | Reason::Banned)
             && let Some(peer) = self.dialler.peer_of(link)
         {
             self.parts.endpoint.streams().hang_up(&peer, reason.code(), &reason.to_string());

@@ -19,7 +19,7 @@ use super::keeper::Keeper;
 use super::key_watch::KeyWatch;
 use super::member_channels::MemberTellers;
 use super::membership::Notice;
-use super::message::{How, Joining, Message, Publish};
+use super::message::{AdmissionAnswer, How, Joining, Message, Publish};
 use super::outside::Outside;
 use super::own_key::OwnKey;
 use super::place::Place;
@@ -91,6 +91,8 @@ pub(super) struct Actor {
     /// Joins that the engine has not answered, in their order; `None` for those that nobody waits for.
     pub(super) joining: VecDeque<Option<Joining>>,
     pub(super) next_join: u64,
+    /// Changes of who may link that the engine has not answered, in their order.
+    pub(super) admissions: VecDeque<AdmissionAnswer>,
     pub(super) notices_in: mpsc::UnboundedSender<Notice>,
     pub(super) notices: mpsc::UnboundedReceiver<Notice>,
     pub(super) requests: Requests,
@@ -141,6 +143,7 @@ impl Actor {
             relayed: HashSet::new(),
             joining: VecDeque::new(),
             next_join: 0,
+            admissions: VecDeque::new(),
             notices_in,
             notices,
             requests: Requests::default(),
@@ -247,9 +250,17 @@ impl Actor {
                 let _ = answer.send(self.suggest(peer));
             }
             Message::Kv { rules, join, answer } => self.on_kv(rules, join, answer),
+            Message::SetAuthors { of, publish } => self.on_set_authors(of, publish),
+            Message::Authors { topic, answer } => {
+                let _ = answer.send(self.parts.engine.owned_authors(&topic));
+            }
             Message::Leave { topic, join } => self.leave(topic, join),
             Message::ForgetTopic { topic, answer } => self.forget_topic(topic, answer),
             Message::StopDialling(peer) => self.dialler.forget(&peer),
+            Message::Admission { change, answer } => self.on_admission(change, answer),
+            Message::Allowed(answer) => {
+                let _ = answer.send(self.parts.engine.allowed());
+            }
             Message::Stats(answer) => {
                 let _ = answer.send(self.stats());
             }
@@ -394,6 +405,7 @@ impl Actor {
             heard_ago: stats.heard_ago,
             impaired: stats.impaired,
             banned: self.parts.engine.banned(),
+            expelled: self.parts.engine.expelled(),
             convicted: self.parts.engine.convicted().into_iter().map(|(author, _)| author).collect(),
             refusals: self.parts.endpoint.refusals(),
             kept: self.dialler.list(self.now().mono),

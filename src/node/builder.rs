@@ -186,7 +186,8 @@ impl Builder {
     }
 
     /// Allows links with these node keys only, dialled by either side; and these members only: no other is shown or told of. Add a key
-    /// everywhere before it starts, and remove it last. An empty list is refused by [`Builder::spawn`]. Default: all keys.
+    /// everywhere before it starts, and remove it last. An empty list is refused by [`Builder::spawn`], and so is one of more than 65 536
+    /// keys. [`Node::admit`] and [`Node::disallow`] change it while the node runs; nothing keeps it for the next start. Default: all keys.
     pub fn allow(mut self, keys: impl IntoIterator<Item = PublicKey>) -> Self {
         self.allow = Some(keys.into_iter().collect());
         self
@@ -313,8 +314,10 @@ impl Builder {
 /// The rules of the topics that a node relays from the start on.
 fn bound(topics: &[Topic], network: NetworkId) -> Result<Vec<RuleSet>, SpawnError> {
     let rules = topics.iter().map(|topic| topic.bind(network)).collect::<Result<Vec<_>, _>>()?;
-    if rules.len() > crate::protocol::MAX_TOPICS {
-        return Err(SpawnError::TooManyTopics(rules.len()));
+    // The list of a topic that has an owner is one more.
+    let count = rules.iter().map(|rules| 1 + usize::from(rules.owner().is_some())).sum();
+    if count > crate::protocol::MAX_TOPICS {
+        return Err(SpawnError::TooManyTopics(count));
     }
     Ok(rules)
 }

@@ -31,8 +31,12 @@ impl Actor {
         self.unless_own_key(kept, peer.host)
     }
 
-    /// Where a node can be dialled, as far as this node knows: where links to it were, and what it says itself as a member.
-    pub(super) fn whereabouts(&self, peer: &PublicKey) -> Vec<Host> {
+    /// Where a node can be dialled, as far as this node knows: where links to it were, and what it says itself as a member. An error if
+    /// this node does not speak with it.
+    pub(super) fn whereabouts(&self, peer: &PublicKey) -> Result<Vec<Host>, Reason> {
+        if let Some(reason) = self.parts.engine.bars(peer) {
+            return Err(reason);
+        }
         let mut hosts = self.dialler.addresses_of(peer);
         let says = self.parts.engine.member(peer).map(|member| member.addresses).unwrap_or_default();
         for host in says.into_iter().map(Host::Socket) {
@@ -40,7 +44,7 @@ impl Actor {
                 hosts.push(host);
             }
         }
-        hosts
+        Ok(hosts)
     }
 
     /// Remembers `peer` as one that the node may link to. The node itself is skipped.

@@ -32,9 +32,10 @@ pub enum JoinError {
     /// The node relays as many topics as it may.
     #[error("the node already relays {max} topics, the most there may be: leave one first", max = crate::protocol::MAX_TOPICS)]
     TooMany,
-    /// The library itself speaks in a topic of this name and rules.
+    /// The library itself speaks in a topic of this name: in that of members, and in those of the lists of authors.
     #[error(
-        "the topic \"vouchsafe members\" is the library's own: read `Node::members`, or give your topic another name"
+        "the topic \"vouchsafe members\", and those whose names begin with \"vouchsafe authors of\", are the library's own: read \
+         `Node::members` and `TopicHandle::authors`, or give your topic another name"
     )]
     System,
     /// So many topics were left within the last minutes that one more, left again, could be delivered twice.

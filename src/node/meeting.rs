@@ -18,6 +18,9 @@ impl Actor {
                 _ => self.meet(now, &member),
             }
         }
+        if let MemberEvent::Removed(key) = &event {
+            self.dialler.member_left(key);
+        }
         super::trace::told_of_member(&event);
         // No receivers: ignored.
         drop(self.parts.members.events.send(event));

@@ -1,5 +1,6 @@
 //! What handles, links and helpers say to the actor.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -19,10 +20,12 @@ use crate::key::PublicKey;
 use crate::net::{Connection, SocketState};
 use crate::protocol::keeping::KeepOptions;
 use crate::protocol::{
-    BatchId, DialError, Explanation, KeepError, Member, PublishError, Validation, ValidationId,
+    AdmissionChange, AdmissionOutcome, AdmissionRefusal, BatchId, DialError, Explanation, KeepError, Member,
+    PublishError, Validation, ValidationId,
 };
 use crate::rumor::{RuleSet, Rumor, TopicId};
 use crate::store::PositionLogError;
+use crate::wire::Reason;
 
 /// The application's judge of rumors.
 pub(super) type Validator =
@@ -80,6 +83,9 @@ pub(super) struct Publish {
     pub(super) answer: oneshot::Sender<PublishAnswer>,
 }
 
+/// For the answer to a change of who may link.
+pub(super) type AdmissionAnswer = oneshot::Sender<Result<AdmissionOutcome, AdmissionRefusal>>;
+
 pub(super) enum Message {
     Publish(Publish),
     /// The time of a publish request is over. It comes behind the request, so that the node has seen that. Told when what could be taken
@@ -103,6 +109,16 @@ pub(super) enum Message {
         join: JoinId,
         answer: oneshot::Sender<Option<Arc<View>>>,
     },
+    /// The owner of a topic says who may speak there, in the topic of its list.
+    SetAuthors {
+        of: TopicId,
+        publish: Publish,
+    },
+    /// Who may speak in an owned topic?
+    Authors {
+        topic: TopicId,
+        answer: oneshot::Sender<Option<BTreeSet<PublicKey>>>,
+    },
     Leave {
         topic: TopicId,
         join: JoinId,
@@ -112,6 +128,13 @@ pub(super) enum Message {
         answer: oneshot::Sender<Result<(), ForgetError>>,
     },
     StopDialling(PublicKey),
+    /// Who may link is decided anew.
+    Admission {
+        change: AdmissionChange,
+        answer: AdmissionAnswer,
+    },
+    /// Who is on the allow-list, if there is one?
+    Allowed(oneshot::Sender<Option<Vec<PublicKey>>>),
     Stats(oneshot::Sender<NodeStats>),
     Members(oneshot::Sender<Vec<Member>>),
     Explain {
@@ -123,7 +146,7 @@ pub(super) enum Message {
     /// Where a node can be dialled, for streams of applications.
     Whereabouts {
         peer: PublicKey,
-        answer: oneshot::Sender<Vec<Host>>,
+        answer: oneshot::Sender<Result<Vec<Host>, Reason>>,
     },
     LeaveNetwork,
     /// The node ends; unless silently, it says that it leaves.

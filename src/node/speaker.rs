@@ -2,13 +2,21 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use super::PeerAddr;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::asked::Asked;
 use super::reach::Reach;
+use super::rests::Rests;
+use super::{Host, PeerAddr};
 use crate::key::{PublicKey, SecretKey};
 use crate::net::{Connection, Desk, Endpoint};
 use crate::protocol::DialError;
 use crate::rumor::NetworkId;
+
+/// Members that are dialled at once to answer their questions. (Guess: all members may ask at once.)
+const CAREFUL: usize = 8;
 
 /// Opens streams for a node. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -20,6 +28,10 @@ struct Shared {
     /// The node key.
     key: SecretKey,
     reach: Reach,
+    asked: Asked,
+    rests: Rests,
+    /// Places for dials of those who have asked.
+    careful: Semaphore,
     /// Members that are dialled, so that each is dialled once. As many as the application asks for at a time.
     dialled: Mutex<HashMap<PublicKey, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -54,11 +66,48 @@ impl Speaker {
         endpoint.streams().belongs_to(network);
         let endpoint = Arc::new(endpoint);
         let reach = Reach::new(Arc::clone(&endpoint));
-        Self(Arc::new(Shared { endpoint, key, reach, dialled: Mutex::default() }))
+        Self(Arc::new(Shared {
+            endpoint,
+            key,
+            reach,
+            asked: Asked::default(),
+            rests: Rests::default(),
+            careful: Semaphore::new(CAREFUL),
+            dialled: Mutex::default(),
+        }))
     }
 
     pub(super) fn endpoint(&self) -> &Arc<Endpoint> {
         &self.0.endpoint
+    }
+
+    /// The node key.
+    pub(super) fn key(&self) -> &SecretKey {
+        &self.0.key
+    }
+
+    /// The questions of this node.
+    pub(super) fn asked(&self) -> &Asked {
+        &self.0.asked
+    }
+
+    /// Waits for a place to dial one who has asked.
+    pub(super) async fn careful(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.0.careful.acquire().await.ok()
+    }
+
+    /// Whether one who has asked may be dialled there.
+    pub(super) fn may_dial(&self, host: &Host) -> bool {
+        let Host::Socket(address) = host else { return true };
+        self.0.rests.may(address, Instant::now())
+    }
+
+    /// A member was not found there.
+    pub(super) fn failed(&self, host: &Host) {
+        if let Host::Socket(address) = host {
+            self.0.rests.failed(*address, Instant::now());
+        }
     }
 
     pub(super) fn desk(&self) -> &Desk {

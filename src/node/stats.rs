@@ -40,6 +40,8 @@ pub struct NodeStats {
     pub impaired: Vec<(Impairment, Duration)>,
     /// Node keys that are banned now.
     pub banned: Vec<PublicKey>,
+    /// Node keys that [`Node::expel`](super::Node::expel) keeps out now, each with for how long it still does.
+    pub expelled: Vec<(PublicKey, Duration)>,
     /// Authors that were convicted of equivocation.
     pub convicted: Vec<PublicKey>,
     /// Handshakes refused, by reason.
@@ -113,6 +115,7 @@ mod tests {
             heard_ago: Some(second),
             impaired: vec![(Impairment::Clock, second)],
             banned: vec![key],
+            expelled: vec![(key, second)],
             convicted: vec![key],
             refusals: Refusals { half_open: 12, ..Refusals::default() },
             kept: vec![kept],

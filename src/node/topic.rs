@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::error::{Closed, WaitError};
@@ -48,16 +48,22 @@ pub struct TopicHandle {
     joined: Joined,
     node: Node,
     places: Arc<Semaphore>,
+    /// The topic beside it in which its questions are said, once somebody asks or answers over this join.
+    questions: Arc<OnceCell<TopicHandle>>,
 }
 
 impl TopicHandle {
     pub(super) fn new(joined: Joined, node: Node) -> Self {
-        Self { joined, node, places: Arc::new(Semaphore::new(PLACES)) }
+        Self { joined, node, places: Arc::new(Semaphore::new(PLACES)), questions: Arc::default() }
     }
 
     /// The id that commits to the topic's rules.
     pub fn id(&self) -> TopicId {
         self.joined.rules.id()
+    }
+
+    pub(super) fn beside(&self) -> &OnceCell<Self> {
+        &self.questions
     }
 
     /// The rules.
@@ -303,9 +309,11 @@ impl TopicHandle {
     ) -> Result<PublishAnswer, PublishError> {
         // A limit that no clock can reach is none.
         let ends = limit.and_then(|limit| Some((Instant::now().checked_add(limit)?, limit)));
-        let Some((ends, limit)) = ends else { return self.ask(bodies, how).await?.answer().await };
+        let Some((ends, limit)) = ends else {
+            return self.ask_in(self.id(), Message::Publish, bodies, how).await?.answer().await;
+        };
         // What was not even asked for is not published.
-        let asked = timeout_at(ends, self.ask(bodies, how)).await;
+        let asked = timeout_at(ends, self.ask_in(self.id(), Message::Publish, bodies, how)).await;
         let mut waiting = asked.map_err(|_| PublishError::TimedOut(limit))??;
         match timeout_at(ends, waiting.answer()).await {
             Ok(answer) => answer,
@@ -313,7 +321,24 @@ impl TopicHandle {
         }
     }
 
-    async fn ask(&self, bodies: Vec<Bytes>, how: How) -> Result<Waiting<'_>, PublishError> {
+    /// Publishes bodies in a topic that belongs to this one, and gives the answer to each.
+    pub(super) async fn send_in(
+        &self,
+        topic: TopicId,
+        message: impl FnOnce(Publish) -> Message,
+        bodies: Vec<Bytes>,
+        how: How,
+    ) -> Result<PublishAnswer, PublishError> {
+        self.ask_in(topic, message, bodies, how).await?.answer().await
+    }
+
+    async fn ask_in(
+        &self,
+        topic: TopicId,
+        message: impl FnOnce(Publish) -> Message,
+        bodies: Vec<Bytes>,
+        how: How,
+    ) -> Result<Waiting<'_>, PublishError> {
         let count = bodies.len() as u32;
         let places = if matches!(how, How::Tries) {
             // An error of the semaphore can only mean that no place is free: it is never closed.
@@ -323,9 +348,9 @@ impl TopicHandle {
         };
         let (answer, answered) = oneshot::channel();
         let id = NEXT_REQUEST.fetch_add(1, Ordering::Relaxed);
-        let (topic, join) = (self.id(), self.joined.membership.join);
+        let join = self.joined.membership.join;
         let publish = Publish { id, topic, join, bodies, how, places: Some(places), answer };
-        self.node.send(Message::Publish(publish)).await.map_err(|_| PublishError::Closed)?;
+        self.node.send(message(publish)).await.map_err(|_| PublishError::Closed)?;
         Ok(Waiting { id, answered, ended: false, taken_back: &self.joined.taken_back })
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::admission::{AdmissionChange, AdmissionOutcome, AdmissionRefusal};
 use super::keeping::{KeepOptions, StoreAnswer, StoreJob};
 use super::member_event::MemberEvent;
 use super::{DownReason, Event, JoinRefusal, Offence, PublishError, Validation};
@@ -199,6 +200,9 @@ pub enum Input {
     },
     /// The store has answered [`Action::Store`], or has started.
     Store(StoreAnswer),
+    /// The application decides anew who may link and is shown as a member. It is answered with [`Action::AdmissionChanged`] when that
+    /// is so.
+    Admission(AdmissionChange),
     /// The node says something else of itself as a member: at most 512 bytes, or nothing changes.
     Describe {
         /// What.
@@ -289,6 +293,11 @@ pub enum Action {
         topic: TopicId,
         /// Why it is not joined, if it is not: then nothing has happened.
         result: Result<(), JoinRefusal>,
+    },
+    /// The answer to [`Input::Admission`]. There is one for each, in their order, after all that follows from it.
+    AdmissionChanged {
+        /// What it has done, or why it has done nothing.
+        result: Result<AdmissionOutcome, AdmissionRefusal>,
     },
     /// The answer to a publish request.
     Published {

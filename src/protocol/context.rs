@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
+use super::admission::Admission;
 use super::linkset::LinkSet;
+use super::owned::Owned;
 use super::random::{Keyed, Random};
 use super::timers::Timers;
 use super::{Action, Config, Counters, Event, Now};
@@ -22,6 +24,10 @@ pub(super) struct Cx {
     pub(super) now: Now,
     /// What the operator has chosen.
     pub(super) config: Config,
+    /// Who may link and is shown as a member.
+    pub(super) admission: Admission,
+    /// Who may speak where the owner of a topic says so.
+    pub(super) owned: Owned,
     /// What peers are told of our endpoint.
     pub(super) reach: Reach,
     pub(super) random: Random,
@@ -52,11 +58,17 @@ impl Cx {
         self.members == *topic
     }
 
-    /// Whether an author may speak in a topic: by its rules, and in the library's own by whom this node may link to. A key that is let in
+    /// Whether an author may speak in a topic: by its rules, by whom its owner lists, and in the library's own by whom this node may link to. A key that is let in
     /// nowhere here is not kept and not passed on, or one peer could fill the table with throw-away keys.
     pub(super) fn admits(&self, rules: &RuleSet, author: &PublicKey) -> bool {
-        let linked = || self.config.allow.as_ref().is_none_or(|allow| allow.contains(author));
-        rules.admits(author) && (!self.is_system(&rules.id()) || *author == self.node || linked())
+        rules.admits(author)
+            && (rules.owner().is_none() || self.owned.admits(&rules.id(), author))
+            && (!self.is_system(&rules.id()) || self.shows(author))
+    }
+
+    /// Whether a key may be a member here. The node itself always is.
+    pub(super) fn shows(&self, key: &PublicKey) -> bool {
+        self.admission.shows(key, self.now.mono)
     }
 
     /// Tells the application.

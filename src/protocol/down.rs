@@ -67,6 +67,7 @@ const fn here(reason: Reason) -> &'static str {
         Reason::OutOfOrder => "the peer's frames or streams were out of order",
         Reason::Stalled => "the link made no progress",
         Reason::Unneeded => "it no longer needs the link",
+        Reason::Expelled => "the peer's key is expelled for a while",
     }
 }
 

@@ -52,6 +52,10 @@ pub(super) const STRANGERS_A_ROUND: usize = 4;
 
 /// Most keys remembered. A new key costs an attacker nothing, so the oldest ban is the cheapest to forget.
 pub(super) const MAX_BANS: usize = 8192;
+/// Keys that are expelled at once, some 64 bytes each. One more is refused: the application knows best whom to admit again.
+pub(super) const MAX_EXPELLED: usize = 4_096;
+/// Keys on an allow-list: four times as many as members.
+pub(super) const MAX_ALLOWED: usize = 65_536;
 
 // What waits for a link
 

@@ -41,6 +41,9 @@ pub enum MemberEvent {
     Left(PublicKey),
     /// It is here again: it had failed, had left, or was stale.
     Returned(PublicKey),
+    /// This node does not show it any more, by its own decision: the application has expelled it, or taken it off the allow-list. That says
+    /// nothing of its life.
+    Removed(PublicKey),
     /// Two processes run with one key: with this node's, or with that of another member.
     DuplicateIdentity(PublicKey),
     /// This node has no link that brings it signs of life, though others were here. It judges nobody until it has.
@@ -61,6 +64,7 @@ impl MemberEvent {
             | Self::Failed(key, _)
             | Self::Left(key)
             | Self::Returned(key)
+            | Self::Removed(key)
             | Self::DuplicateIdentity(key) => Some(key),
             Self::Isolated => None,
         }
@@ -86,6 +90,7 @@ impl fmt::Display for MemberEvent {
             Self::Failed(_, FailedWhy::Convicted) => write!(f, "{short} was convicted by its own signatures"),
             Self::Left(_) => write!(f, "{short} has left"),
             Self::Returned(_) => write!(f, "{short} is back"),
+            Self::Removed(_) => write!(f, "{short} is not shown any more, as this node was told"),
             Self::DuplicateIdentity(_) => {
                 write!(f, "two processes run with the key {short}: stop one of them")
             }

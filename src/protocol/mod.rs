@@ -25,6 +25,8 @@
 //! | `pulls` | wanted ids, whom to ask, how long to wait |
 //! | `publisher` | what waits to be published, the pens, the position log's records |
 //! | `evidence` | convicted authors and the proof of each |
+//! | `admission` | who may link and is shown as a member: the allow-list, and who is expelled for a while |
+//! | `owned` | who may speak in topics that have an owner |
 //! | `guests` | diallers that are heard for a moment, where there is no place |
 //! | `census` | how many nodes there are, as far as the members tell |
 //! | `members` | who is here: records, pulses, leases, this node's own beacon |
@@ -69,6 +71,7 @@
 //!
 //! [`Evidence`]: crate::rumor::Evidence
 
+mod admission;
 mod boundary;
 mod census;
 #[cfg(any(test, feature = "sim"))]
@@ -91,6 +94,7 @@ mod linkset;
 mod member_event;
 mod members;
 mod meter;
+mod owned;
 mod publisher;
 mod pulls;
 mod random;
@@ -105,6 +109,7 @@ mod topics;
 mod total;
 mod verification;
 
+pub use admission::{AdmissionChange, AdmissionOutcome, AdmissionRefusal};
 pub use boundary::{Action, BatchId, Input, LinkId, PublishId, ValidationId, VerifyJob};
 #[cfg(feature = "sim")]
 #[doc(hidden)]

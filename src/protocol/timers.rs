@@ -53,6 +53,8 @@ pub(super) enum Timer {
     PageOverdue(LinkId),
     /// a member's life is to be looked at, or a pulse or a record is due.
     MembersDue,
+    /// a key is expelled no longer.
+    ExpulsionOver,
     /// a guest has been here for long enough.
     GuestOver(LinkId),
     /// a link that yielded to another of the same peer may be closed.

@@ -54,11 +54,12 @@ pub use proof::{Proof, ProofError};
 pub use pulse::{ChainCheck, ChainPoint, Descent, MAX_CHAIN, PULSE_LEN, PulseChain, PulseValue};
 pub use resolve::{Resolve, Said};
 pub use spans::{MAX_SPANS, Spans};
-pub(crate) use topic::members_topic;
 pub use topic::{
     Authors, Guarantee, KEPT_BEYOND, Kind, LONGEST_RETENTION, MAX_BODY, MAX_HOLD_BACK, MAX_LISTED_AUTHORS,
-    MAX_NAME, MAX_RULES_LEN, MAX_SLOTS, NetworkId, Retention, RuleError, RuleSet, Topic, TopicId,
+    MAX_NAME, MAX_OWNED_AUTHORS, MAX_RULES_LEN, MAX_SLOTS, NetworkId, Retention, RuleError, RuleSet, Topic,
+    TopicId,
 };
+pub(crate) use topic::{authors_body, members_topic, newest_list};
 
 /// Most rumors in one bundle. At 64 a signature costs a receiver less than a microsecond per rumor.
 /// A constant of the wire version: breaking it is an offence.

@@ -3,6 +3,7 @@
 mod allowed;
 mod encoding;
 mod kind;
+mod owned;
 mod system;
 
 use std::time::Duration;
@@ -10,6 +11,8 @@ use std::time::Duration;
 use super::{TickLen, id32};
 use crate::key::PublicKey;
 
+pub use owned::MAX_OWNED_AUTHORS;
+pub(crate) use owned::{authors_body, newest_list};
 pub(crate) use system::members_topic;
 
 pub use kind::{KEPT_BEYOND, Kind, LONGEST_RETENTION, Retention};
@@ -72,6 +75,10 @@ pub enum Authors {
     Open,
     /// These keys only, at most [`MAX_LISTED_AUTHORS`]; order and repetition do not matter.
     Listed(Vec<PublicKey>),
+    /// Whoever this key says, which may say something else at any time, and itself: at most [`MAX_OWNED_AUTHORS`] others. Until a node has
+    /// heard whom, the owner alone may write there. An owner that says two things at one position is convicted like any author, and from then
+    /// on nobody may write.
+    Owned(PublicKey),
 }
 
 /// The rules of a topic, before they are bound to a network.
@@ -205,7 +212,7 @@ impl Topic {
             },
         };
         let listed = match &self.authors {
-            Authors::Open => None,
+            Authors::Open | Authors::Owned(_) => None,
             Authors::Listed(keys) => {
                 let mut keys = keys.clone();
                 keys.sort_unstable();
@@ -215,6 +222,10 @@ impl Topic {
                 }
                 Some(keys)
             }
+        };
+        let owner = match self.authors {
+            Authors::Owned(owner) => Some(owner),
+            Authors::Open | Authors::Listed(_) => None,
         };
         let rules = RuleSet {
             network,
@@ -226,6 +237,7 @@ impl Topic {
             retention,
             hold_back_ms,
             listed,
+            owner,
             id: TopicId([0; 32]),
         };
         Ok(rules.identified())
@@ -253,6 +265,7 @@ pub struct RuleSet {
     hold_back_ms: Option<u32>,
     /// Sorted and without repetition.
     listed: Option<Vec<PublicKey>>,
+    owner: Option<PublicKey>,
     id: TopicId,
 }
 
@@ -325,19 +338,25 @@ impl RuleSet {
         self.hold_back_ms.map(|millis| Duration::from_millis(u64::from(millis)))
     }
 
-    /// Whether `author` may write here.
+    /// Whether `author` may write here, as far as the rules tell: where an owner says who may, it may be anybody.
     #[must_use]
     pub fn admits(&self, author: &PublicKey) -> bool {
         self.listed.as_ref().is_none_or(|keys| keys.binary_search(author).is_ok())
     }
 
-    /// Whether the topic names its authors.
+    /// Whether the topic names its authors, or its owner does.
     #[must_use]
     pub const fn is_listed(&self) -> bool {
-        self.listed.is_some()
+        self.listed.is_some() || self.owner.is_some()
     }
 
-    /// How many authors the topic names; `None` if it is open to all.
+    /// The authors that the topic names, sorted; `None` if it is open to all, or its owner says who they are.
+    #[must_use]
+    pub fn listed(&self) -> Option<&[PublicKey]> {
+        self.listed.as_deref()
+    }
+
+    /// How many authors the topic names; `None` if it is open to all, or its owner says who they are.
     #[must_use]
     pub fn listed_authors(&self) -> Option<usize> {
         self.listed.as_ref().map(Vec::len)

@@ -80,8 +80,8 @@ impl Network {
                 self.validate(index, question);
             }
             Action::Store(job) => self.store(index, job),
-            // (What a join leads to is in the trace: the peers are told.)
-            Action::Joined { result: Ok(()), .. } => {}
+            // (What a join leads to is in the trace: the peers are told. In no scenario a node is told whom to admit.)
+            Action::Joined { result: Ok(()), .. } | Action::AdmissionChanged { .. } => {}
             Action::Joined { result: Err(why), .. } => {
                 self.note(&[16, refusal_code(why)]);
                 self.check_join(index, why);

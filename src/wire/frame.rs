@@ -181,10 +181,13 @@ pub enum Reason {
     /// The node is well and no longer needs the link: it has others.
     #[error("the peer no longer needs this link")]
     Unneeded,
+    /// The node has expelled the key for a while, by its own choice.
+    #[error("the peer has expelled this key for a while: ask its operator")]
+    Expelled,
 }
 
 impl Reason {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Shutdown,
         Self::Offence,
         Self::Banned,
@@ -196,6 +199,7 @@ impl Reason {
         Self::OutOfOrder,
         Self::Stalled,
         Self::Unneeded,
+        Self::Expelled,
     ];
 
     /// The number that stands for the reason on the wire.

@@ -331,10 +331,10 @@ fn hop_budgets_are_clamped() {
 
 #[test]
 fn reasons_survive_their_codes() {
-    for code in 0..11 {
+    for code in 0..12 {
         assert_eq!(Reason::from_code(code).unwrap().code(), code as u32);
     }
-    assert_eq!(Reason::from_code(11), None);
+    assert_eq!(Reason::from_code(12), None);
     assert_eq!(Reason::from_code(u64::MAX), None);
 }
 

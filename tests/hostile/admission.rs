@@ -1,7 +1,12 @@
 //! Who may link: the network, the allow-list, and one link per pair.
 
+use std::time::Duration;
+
 use vouchsafe::wire::{self, Hello};
-use vouchsafe::{Event, GateConfig, NetworkId, Node, Reason, SecretKey, Topic, VerifierPool};
+use vouchsafe::{
+    AdmissionError, AdmissionOutcome, AdmissionRefusal, Closed, DownReason, Event, GateConfig, NetworkId,
+    Node, Reason, SecretKey, Topic, VerifierPool,
+};
 
 use crate::liar::{Liar, hello};
 use crate::scene::{Member, Scene, builder, event, soon, until};
@@ -136,4 +141,80 @@ async fn one_neighbourhood_has_a_few_places_and_no_more() {
     node.connect(friend.addr().unwrap()).await.unwrap();
     until("three links", &node, |stats| stats.links.len() == 3).await;
     drop(fourth);
+}
+
+#[tokio::test]
+async fn an_expelled_peer_that_redials_stays_out_until_its_time_is_over() {
+    // Given two nodes each of which keeps a link to the other.
+    let pool = VerifierPool::new(1);
+    let node = builder(&pool, &[]).spawn().await.unwrap();
+    let peer = builder(&pool, &[node.addr().unwrap()]).spawn().await.unwrap();
+    let (mut told, mut events) = (peer.events(), node.events());
+    node.connect(peer.addr().unwrap()).await.unwrap();
+    soon("a link", node.wait_for_links(1)).await.unwrap();
+    // When one expels the other, then it is so when that is answered, and the other reads why.
+    let hour = Duration::from_secs(3_600);
+    node.expel(peer.id(), hour).await.unwrap();
+    let down = |event| match event {
+        Event::PeerDown { why, .. } => Some(why),
+        _ => None,
+    };
+    assert_eq!(event("an end", &mut told, down).await, DownReason::ClosedByPeer(Reason::Expelled));
+    assert_eq!(event("a refusal", &mut told, refused).await, (node.id(), Reason::Expelled));
+    assert_eq!(event("a refusal", &mut events, refused).await, (peer.id(), Reason::Expelled));
+    let stats = until("no link", &node, |stats| stats.links.is_empty()).await;
+    assert!(matches!(stats.expelled.as_slice(), [(key, left)] if *key == peer.id() && *left <= hour));
+    // It does not dial the one that it has expelled, though it keeps a link to it.
+    let passed_over = |stats: &vouchsafe::NodeStats| {
+        stats.kept.iter().any(|kept| kept.last_error.as_ref().is_some_and(|why| why.contains("expelled")))
+    };
+    let stats = until("a dial that is not begun", &node, passed_over).await;
+    let dials = stats.dials;
+    for _ in 0..3 {
+        assert_eq!(event("a refusal", &mut events, refused).await, (peer.id(), Reason::Expelled));
+    }
+    let stats = node.stats().await.unwrap();
+    assert_eq!((stats.dials, stats.links.len(), stats.counters.offences), (dials, 0, 0));
+    // The last call's time holds, and when it is over there is a link again by itself.
+    node.expel(peer.id(), Duration::from_millis(100)).await.unwrap();
+    soon("a link", node.wait_for_links(1)).await.unwrap();
+    assert!(node.stats().await.unwrap().expelled.is_empty());
+    // Admitted again in the middle of it: the same.
+    node.expel(peer.id(), hour).await.unwrap();
+    assert_eq!(node.admit(peer.id()).await, Ok(AdmissionOutcome::Changed));
+    assert_eq!(node.admit(peer.id()).await, Ok(AdmissionOutcome::Open));
+    until("a link", &node, |stats| stats.links.iter().any(|link| link.live)).await;
+    let own = AdmissionError::Refused(AdmissionRefusal::OwnKey);
+    assert_eq!(node.expel(node.id(), hour).await, Err(own));
+    node.shutdown().await;
+    assert_eq!(node.expel(peer.id(), hour).await, Err(AdmissionError::Closed(Closed)));
+}
+
+#[tokio::test]
+async fn keys_go_on_the_allow_list_and_off_it_while_the_node_runs() {
+    let pool = VerifierPool::new(1);
+    let topic = Topic::named("lobby");
+    let (friend, stranger) =
+        (builder(&pool, &[]).spawn().await.unwrap(), builder(&pool, &[]).spawn().await.unwrap());
+    let closed = builder(&pool, &[friend.addr().unwrap()]).allow([friend.id()]).spawn().await.unwrap();
+    let closed = Member::join(closed, &topic).await;
+    let mut stranger = Member::join(stranger, &topic).await;
+    let mut told = stranger.node.events();
+    stranger.node.connect(closed.node.addr().unwrap()).await.unwrap();
+    assert_eq!(event("a refusal", &mut told, refused).await, (closed.node.id(), Reason::NotAdmitted));
+    assert_eq!(closed.node.admit(stranger.node.id()).await, Ok(AdmissionOutcome::Changed));
+    assert_eq!(closed.node.admit(stranger.node.id()).await, Ok(AdmissionOutcome::Unchanged));
+    soon("a link", closed.topic.wait_for_links(1)).await.unwrap();
+    closed.topic.publish("among friends").await.unwrap();
+    stranger.hear(&"among friends".into()).await;
+    // Off the list, it has no link, and gets none.
+    assert_eq!(closed.node.disallow(stranger.node.id()).await, Ok(true));
+    assert_eq!(closed.node.disallow(stranger.node.id()).await, Ok(false));
+    assert_eq!(event("a refusal", &mut told, refused).await, (closed.node.id(), Reason::NotAdmitted));
+    assert_eq!(closed.node.allowed().await, Ok(Some([friend.id()].into())));
+    until("one link", &closed.node, |stats| stats.links.len() == 1).await;
+    // Where there is no list, there is nothing to take a key from.
+    let no_list = AdmissionError::Refused(AdmissionRefusal::NoAllowList);
+    assert_eq!(friend.disallow(closed.node.id()).await, Err(no_list));
+    assert_eq!(friend.allowed().await, Ok(None));
 }

@@ -24,6 +24,6 @@ pub(super) async fn read(stream: &mut quinn::RecvStream) -> Option<(NetworkId, P
     // At most 255 bytes, whatever is said.
     let mut name = vec![0; usize::from(len)];
     stream.read_exact(&mut name).await.ok()?;
-    let name = ProtocolName::new(std::str::from_utf8(&name).ok()?).ok()?;
+    let name = ProtocolName::any(std::str::from_utf8(&name).ok()?).ok()?;
     Some((NetworkId::from_bytes(network), name))
 }

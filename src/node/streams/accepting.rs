@@ -40,9 +40,17 @@ impl Node {
     /// # Errors
     /// If the name can't be used, the protocol is accepted already, 64 others are, or the node is closed.
     pub fn accept(&self, protocol: &str) -> Result<Acceptor, ProtocolError> {
-        let name = ProtocolName::new(protocol)?;
-        let accepting = self.speaker().desk().accept(name).map_err(|refused| match refused {
-            AcceptRefused::Twice => ProtocolError::Twice(protocol.into()),
+        self.accept_by(ProtocolName::new(protocol)?)
+    }
+
+    /// Accepts answers to this node's questions.
+    pub(in crate::node) fn accept_answers(&self) -> Result<Acceptor, ProtocolError> {
+        self.accept_by(ProtocolName::of_library())
+    }
+
+    fn accept_by(&self, name: ProtocolName) -> Result<Acceptor, ProtocolError> {
+        let accepting = self.speaker().desk().accept(name.clone()).map_err(|refused| match refused {
+            AcceptRefused::Twice => ProtocolError::Twice(name.to_string()),
             AcceptRefused::TooMany => ProtocolError::TooMany,
             AcceptRefused::Closed => ProtocolError::Closed(Closed),
         })?;

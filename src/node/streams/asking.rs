@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::error::{AskError, OpenError};
+use super::reaching::Dials;
 use crate::key::PublicKey;
 use crate::net::{Opened, ProtocolName};
 use crate::node::Node;
@@ -38,17 +39,30 @@ impl Node {
         within: Duration,
     ) -> Result<Vec<u8>, AskError> {
         let name = ProtocolName::new(protocol).map_err(OpenError::from)?;
-        let answered = timeout(within, async {
-            let opened = self.opened(member, &name, Some(question), true).await;
-            let Opened { send, mut recv } = opened.map_err(|error| match error {
-                // What breaks a stream off overtakes what was said on it before.
-                OpenError::BrokenOff { peer, why } => AskError::NoAnswer { peer, why },
-                error => error.into(),
-            })?;
-            let answer = recv.read_to_end(MAX_ANSWER).await;
-            drop(send);
-            answer.map_err(|why| AskError::NoAnswer { peer: member, why })
-        });
-        answered.await.unwrap_or(Err(AskError::Late { peer: member, within }))
+        let answered = timeout(within, self.ask_by(member, &name, question, Dials::Any)).await;
+        answered.unwrap_or(Err(AskError::Late { peer: member, within }))
+    }
+
+    /// Says an answer to whoever asked all, and waits for its verdict. It is dialled with care: it may have named somebody else's address.
+    pub(in crate::node) async fn tell(&self, asker: PublicKey, answer: &[u8]) -> Result<Vec<u8>, AskError> {
+        self.ask_by(asker, &ProtocolName::of_library(), answer, Dials::WithCare).await
+    }
+
+    async fn ask_by(
+        &self,
+        member: PublicKey,
+        name: &ProtocolName,
+        question: &[u8],
+        dials: Dials,
+    ) -> Result<Vec<u8>, AskError> {
+        let opened = self.opened(member, name, Some(question), dials).await;
+        let Opened { send, mut recv } = opened.map_err(|error| match error {
+            // What breaks a stream off overtakes what was said on it before.
+            OpenError::BrokenOff { peer, why } => AskError::NoAnswer { peer, why },
+            error => error.into(),
+        })?;
+        let answer = recv.read_to_end(MAX_ANSWER).await;
+        drop(send);
+        answer.map_err(|why| AskError::NoAnswer { peer: member, why })
     }
 }

@@ -42,6 +42,16 @@ pub enum OpenError {
          or let it open the stream"
     )]
     NoAddress(PublicKey),
+    /// This node does not speak with it: it is banned, expelled or not on the allow-list.
+    #[error(
+        "this node does not speak with {peer} ({reason}, as seen from there): admit it with `Node::admit`, or wait until its ban is over"
+    )]
+    Barred {
+        /// The member.
+        peer: PublicKey,
+        /// Why.
+        reason: Reason,
+    },
     /// It can't be reached.
     #[error(transparent)]
     Dial(#[from] DialError),

@@ -13,6 +13,18 @@ use crate::wire::Reason;
 /// Addresses of one member that are tried, so that a stream fails within a minute.
 const ADDRESSES: usize = 4;
 
+/// Over what a stream goes first, and how a member is dialled that has no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dials {
+    /// It is dialled rather than a link is taken: the stream is to last.
+    First,
+    /// It is dialled if there is no link.
+    Any,
+    /// The same, few at a time, and not where nobody has answered before: the member asked for it, and may have named an address of
+    /// somebody else.
+    WithCare,
+}
+
 impl Node {
     /// Opens a stream to a member, for an application there that [accepts](Node::accept) `protocol`. It answers when that application's node
     /// has said so, after a round trip, and a handshake before where there is no connection yet.
@@ -42,7 +54,7 @@ impl Node {
         protocol: &str,
     ) -> Result<(SendStream, RecvStream), OpenError> {
         let name = ProtocolName::new(protocol)?;
-        let Opened { send, recv } = self.opened(member, &name, None, false).await?;
+        let Opened { send, recv } = self.opened(member, &name, None, Dials::First).await?;
         Ok((send, recv))
     }
 
@@ -52,13 +64,13 @@ impl Node {
         peer: PublicKey,
         name: &ProtocolName,
         question: Option<&[u8]>,
-        links_too: bool,
+        dials: Dials,
     ) -> Result<Opened, OpenError> {
-        let once = self.open_once(peer, name, question, links_too).await?;
+        let once = self.open_once(peer, name, question, dials).await?;
         match once {
             // The other side gave the connection up while the stream was on its way: it has not heard of it.
             Err(NotOpened::Lost(LinkClosed::ByPeer { code, .. })) if code == Reason::Unneeded.code() => {
-                self.open_once(peer, name, question, links_too).await?
+                self.open_once(peer, name, question, dials).await?
             }
             once => once,
         }
@@ -70,30 +82,30 @@ impl Node {
         peer: PublicKey,
         name: &ProtocolName,
         question: Option<&[u8]>,
-        links_too: bool,
+        dials: Dials,
     ) -> Result<Result<Opened, NotOpened>, OpenError> {
-        let way = self.way(peer, links_too).await?;
+        let way = self.way(peer, dials).await?;
         Ok(open(self.speaker().desk(), way, name, question).await)
     }
 
     /// A connection to a member: one that there is, else one that is dialled, else that of a link.
-    async fn way(&self, peer: PublicKey, links_too: bool) -> Result<UsedWay, OpenError> {
+    async fn way(&self, peer: PublicKey, dials: Dials) -> Result<UsedWay, OpenError> {
         if peer == self.id() {
             return Err(OpenError::OwnKey(peer));
         }
         let desk = self.speaker().desk();
-        if let Some(way) = desk.way(&peer, links_too) {
+        if let Some(way) = desk.way(&peer, dials != Dials::First) {
             return Ok(way);
         }
-        let failed = match self.dial_for_streams(peer).await {
+        let failed = match self.dial_for_streams(peer, dials).await {
             Ok(way) => return Ok(way),
-            Err(OpenError::Closed(closed)) => return Err(closed.into()),
+            Err(error @ (OpenError::Closed(_) | OpenError::Barred { .. })) => return Err(error),
             Err(failed) => failed,
         };
         desk.way(&peer, true).ok_or(failed)
     }
 
-    async fn dial_for_streams(&self, peer: PublicKey) -> Result<UsedWay, OpenError> {
+    async fn dial_for_streams(&self, peer: PublicKey, dials: Dials) -> Result<UsedWay, OpenError> {
         let speaker = self.speaker();
         let hosts = self.whereabouts(peer).await?;
         let mut failed = OpenError::NoAddress(peer);
@@ -106,7 +118,14 @@ impl Node {
         if let Some(way) = speaker.desk().way(&peer, false) {
             return Ok(way);
         }
-        for host in hosts.into_iter().take(ADDRESSES) {
+        let careful = match dials {
+            Dials::WithCare => Some(speaker.careful().await),
+            Dials::First | Dials::Any => None,
+        };
+        for host in
+            hosts.into_iter().filter(|host| careful.is_none() || speaker.may_dial(host)).take(ADDRESSES)
+        {
+            let addr = host.clone();
             match speaker.dial(PeerAddr { key: peer, host }).await {
                 Ok(connection) => {
                     if !connection.serve_streams(None) {
@@ -114,16 +133,20 @@ impl Node {
                     }
                     return speaker.desk().way(&peer, false).ok_or(OpenError::Closed(Closed));
                 }
-                Err(error) => failed = error.into(),
+                Err(error) => {
+                    speaker.failed(&addr);
+                    failed = error.into();
+                }
             }
         }
         Err(failed)
     }
 
     /// Where a node can be dialled, as far as this node knows.
-    async fn whereabouts(&self, peer: PublicKey) -> Result<Vec<Host>, Closed> {
+    async fn whereabouts(&self, peer: PublicKey) -> Result<Vec<Host>, OpenError> {
         let (answer, hosts) = oneshot::channel();
         self.send(Message::Whereabouts { peer, answer }).await?;
-        hosts.await.map_err(|_| Closed)
+        let hosts = hosts.await.map_err(|_| Closed)?;
+        hosts.map_err(|reason| OpenError::Barred { peer, reason })
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use super::Config;
-use crate::protocol::limits::MAX_LINKS;
+use crate::protocol::limits::{MAX_ALLOWED, MAX_LINKS};
 use crate::rumor::MAX_BODY;
 use crate::wire::MAX_FRAME_LEN;
 
@@ -81,7 +81,8 @@ impl Config {
             self.links.inbound,
             "give at most `links.max`, and less if this node dials: others could take every slot",
         )?;
-        E::unless(allowed > 0, "allow", "empty", "name the peers that may link, or give `None` for all")
+        E::unless(allowed > 0, "allow", "empty", "name the peers that may link, or give `None` for all")?;
+        E::unless(allowed <= MAX_ALLOWED, "allow", allowed, "give at most 65536 keys")
     }
 
     fn check_budgets(&self) -> Result<(), ConfigError> {

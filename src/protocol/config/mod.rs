@@ -51,7 +51,7 @@ pub struct Config {
     pub validators: ValidatorConfig,
     /// How often members give signs of life.
     pub members: MemberConfig,
-    /// If given, links only to these node keys. See [`Engine::allow_only`](crate::protocol::Engine::allow_only).
+    /// If given, links only to these node keys, to begin with. The engine takes it out, since it may change.
     pub(crate) allow: Option<Vec<PublicKey>>,
     /// Batches of signatures under way at once. See [`Engine::set_verifiers`](crate::protocol::Engine::set_verifiers).
     pub(crate) verifiers: usize,
@@ -304,7 +304,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::limits::MAX_LINKS;
+    use crate::protocol::limits::{MAX_ALLOWED, MAX_LINKS};
     use crate::wire::MAX_FRAME_LEN;
 
     type Change = fn(&mut Config, Duration);
@@ -313,7 +313,7 @@ mod tests {
     fn configuration_that_cant_work_is_named_with_what_to_do() {
         Config::default().check().unwrap();
         let absurd = Duration::from_secs(1_000_000);
-        let bad: [(&str, Change); 26] = [
+        let bad: [(&str, Change); 27] = [
             ("dialling.outbound", |config, _| config.dialling.outbound = MAX_LINKS + 1),
             ("dialling.feelers", |config, _| config.dialling.feelers = 17),
             ("dialling.feel_after", |config, _| config.dialling.feel_after = Duration::ZERO),
@@ -325,6 +325,7 @@ mod tests {
             ("links.max", |config, _| config.links.max = MAX_LINKS + 1),
             ("links.inbound", |config, _| config.links.inbound = config.links.max + 1),
             ("allow", |config, _| config.allow = Some(Vec::new())),
+            ("allow", |config, _| config.allow = Some(vec![PublicKey::from_bytes([1; 32]); MAX_ALLOWED + 1])),
             ("budget.bytes_per_s", |config, _| config.budget.bytes_per_s = 0),
             ("budget.bytes_burst", |config, _| config.budget.bytes_burst = MAX_FRAME_LEN as u64 - 1),
             ("budget.cpu_per_s", |config, _| config.budget.cpu_per_s = Duration::ZERO),

@@ -333,6 +333,7 @@ impl Engine {
         let arrival = if from.is_none() { Arrival::Own } else { Arrival::Live };
         self.keep(&bundle, arrival, if until.is_some() { Show::Held } else { Show::Now });
         self.members_hear(&bundle);
+        self.lists_hear(&bundle);
         if !deliverable {
             self.cx.counters.outside_delivery_window += 1;
         }

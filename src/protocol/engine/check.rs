@@ -67,6 +67,8 @@ impl Engine {
         self.evidence.check(&mut recount);
         self.members.iter().for_each(|members| members.check(&mut recount));
         self.bans.check(&mut recount);
+        self.check_admission(&mut recount);
+        self.check_owned(&mut recount);
         self.repair.check(&self.cx.config.history, &mut recount);
         recount.holds(self.cx.actions.is_empty(), "actions wait to be polled");
         recount.complaints()

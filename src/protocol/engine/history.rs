@@ -166,6 +166,7 @@ impl Engine {
             Some(Purpose::Page(reading)) => self.on_page_read(&reading, found),
             Some(Purpose::Asker(what)) => self.on_asker_looked(&what, &found),
             Some(Purpose::Members) => self.on_members_read(found),
+            Some(Purpose::List(topic)) => self.on_list_read(&topic, found),
             None => {}
         }
     }
@@ -177,7 +178,7 @@ impl Engine {
                 Purpose::Page(reading) => self.on_page_read(&reading, Err(StoreTrouble::Damaged)),
                 Purpose::Asker(what) => self.on_asker_looked(&what, &Err(StoreTrouble::Damaged)),
                 // Its topic is opened anew, and read again.
-                Purpose::Members => {}
+                Purpose::Members | Purpose::List(_) => {}
             }
         }
     }

@@ -233,6 +233,8 @@ impl Engine {
         let Some(window) = self.topics.get_mut(&signed.header.topic) else { return false };
         if !self.cx.admits(window.rules(), &author) {
             self.cx.counters.not_admitted += 1;
+            // (Where an owner lists the authors, that is so until there is another list.)
+            self.cx.owned.refuses(&signed.header.topic);
             window.refuse(id);
             self.drop_want(&(signed.header.topic, id));
             return false;

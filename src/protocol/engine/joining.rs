@@ -23,7 +23,9 @@ impl Engine {
         if rules.network() != self.cx.network {
             return Some(JoinRefusal::OtherNetwork);
         }
-        if self.topic_count() >= MAX_TOPICS {
+        // The list of an owned topic is one more.
+        let more = 1 + usize::from(rules.owner().is_some());
+        if self.topic_count().saturating_add(more) > MAX_TOPICS {
             return Some(JoinRefusal::TooMany);
         }
         let keys = u64::from(rules.kind().max_keys().unwrap_or(0));
@@ -33,7 +35,8 @@ impl Engine {
             return Some(JoinRefusal::TooManyKeys { keys, most });
         }
         // Whatever is joined now can then be left.
-        (self.left.len() + self.topics.len() >= MAX_LEFT).then_some(JoinRefusal::TooManyLeft)
+        (self.left.len().saturating_add(self.topics.len()).saturating_add(more) > MAX_LEFT)
+            .then_some(JoinRefusal::TooManyLeft)
     }
 
     pub(super) fn on_join(&mut self, rules: Arc<RuleSet>, deliver: bool, validate: bool, keep: KeepOptions) {
@@ -50,6 +53,7 @@ impl Engine {
     pub(super) fn join(&mut self, rules: Arc<RuleSet>, deliver: bool, validate: bool, keep: KeepOptions) {
         let topic = rules.id();
         let kept = rules.is_kept();
+        self.enter_owned(&rules);
         if kept {
             self.begin_keeping(&rules, keep);
         }
@@ -176,5 +180,8 @@ impl Engine {
             self.drop_want(&id);
         }
         self.tell_topics(Vec::new(), vec![*topic.as_bytes()]);
+        if let Some(list) = self.cx.owned.leave(&topic) {
+            self.on_leave(list);
+        }
     }
 }

@@ -97,11 +97,13 @@ impl Engine {
                 self.begin_asking(&rules);
                 self.judges_again(topic, &opened);
                 self.read_members(&topic, None);
+                self.read_list(&topic);
                 self.store_works();
             }
             Err(why) => {
                 kept.failed(now.mono);
                 self.store_fails(&why);
+                self.list_is_told(&topic);
             }
         }
         self.tell_entered(topic);

@@ -123,6 +123,10 @@ impl Engine {
 
     /// A genuine bundle: the members hear it, if it is theirs.
     pub(super) fn members_hear(&mut self, bundle: &Arc<Bundle>) {
+        // It may come from the store, or have been on its way when its member was expelled.
+        if !self.cx.shows(&bundle.header().author) {
+            return;
+        }
         if let Some(members) =
             self.members.as_mut().filter(|members| members.topic() == bundle.header().topic)
         {
@@ -150,15 +154,16 @@ impl Engine {
         go.into_iter().for_each(|id| self.spread(topic, id));
     }
 
-    /// The store has opened the topic of members: whom it holds is known again.
-    pub(super) fn read_members(&mut self, topic: &TopicId, after: Option<Head>) {
+    /// The store has opened the topic of members: whom it holds is known again. False if it can't be asked now.
+    pub(super) fn read_members(&mut self, topic: &TopicId, after: Option<Head>) -> bool {
         if self.members.as_ref().is_none_or(|members| members.topic() != *topic) {
-            return;
+            return true;
         }
         // (Where too many questions are under way, the members are asked for among the links.)
-        let Some(look) = self.repair.looks_mut().ask(Purpose::Members) else { return };
+        let Some(look) = self.repair.looks_mut().ask(Purpose::Members) else { return false };
         let query = Query::Live { topic: *topic, after, max_bytes: READ_AT_ONCE };
         self.cx.actions.push_back(Action::Store(StoreJob::Look { look, query }));
+        true
     }
 
     pub(super) fn on_members_read(&mut self, found: Result<Found, StoreTrouble>) {

@@ -1,6 +1,7 @@
 //! The engine itself: its state, its three calls, and which room handles what.
 
 mod accept;
+mod admission;
 mod author_prices;
 #[cfg(any(test, feature = "sim"))]
 mod check;
@@ -17,6 +18,7 @@ mod joining;
 mod keeping;
 mod lifecycle;
 mod members;
+mod owned;
 mod passing;
 mod pausing;
 mod places;
@@ -41,6 +43,7 @@ use std::time::Duration;
 
 use super::spread::Redundancy;
 use crate::key::{PublicKey, SecretKey};
+use crate::protocol::admission::Admission;
 use crate::protocol::census::Census;
 use crate::protocol::condition::Condition;
 use crate::protocol::context::{Cx, Reach};
@@ -50,6 +53,7 @@ use crate::protocol::links::bans::Bans;
 use crate::protocol::links::{Links, Pause};
 use crate::protocol::linkset::LinkSet;
 use crate::protocol::members::Members;
+use crate::protocol::owned::Owned;
 use crate::protocol::publisher::{Publisher, Request};
 use crate::protocol::pulls::Wants;
 use crate::protocol::random::{Keyed, Random};
@@ -122,7 +126,9 @@ pub struct Engine {
 impl Engine {
     /// A node at `now`, without links or topics.
     #[must_use]
-    pub fn new(setup: Setup, now: Now) -> Self {
+    pub fn new(mut setup: Setup, now: Now) -> Self {
+        // It may change while the node runs, and nothing else reads it.
+        let allowed = setup.config.allow.take();
         let mut random = Random::new(&setup.seed);
         let keyed = Keyed::new(&mut random);
         let mut timers = Timers::default();
@@ -154,6 +160,8 @@ impl Engine {
                 members: members_topic(setup.network).id(),
                 node: setup.node,
                 now,
+                owned: Owned::default(),
+                admission: Admission::new(setup.node, allowed),
                 config: setup.config,
                 reach: Reach::default(),
                 random,
@@ -211,14 +219,15 @@ impl Engine {
             Input::Read { topic } => self.on_read(topic),
             Input::Undelivered { topic, id } => self.on_undelivered(topic, &id),
             Input::StopReading { topic } => self.on_stop_reading(topic),
-            // (The topic of members is no application's.)
-            Input::Leave { topic } if self.cx.is_system(&topic) => {}
+            // (The topic of members is no application's, and a list goes with its topic.)
+            Input::Leave { topic } if self.cx.is_system(&topic) || self.cx.owned.is_list(&topic) => {}
             Input::Leave { topic } => self.on_leave(topic),
             Input::Recorded { from_ms, until_ms } => self.on_recorded(from_ms, until_ms),
             Input::RecordFailed { why } => self.on_record_failed(why),
             Input::Impaired { what, holds: true } => self.impair(what, None),
             Input::Impaired { what, holds: false } => self.recover(what),
             Input::Store(answer) => self.on_store(answer),
+            Input::Admission(change) => self.on_admission(change),
             Input::Describe { metadata } => self.on_describe(metadata),
             Input::Advertise { addresses } => self.on_advertise(addresses),
             Input::LeaveNetwork => self.on_leave_network(),
@@ -285,6 +294,7 @@ impl Engine {
                 Timer::ValidatorOverdue(question) => self.on_validator_overdue(question),
                 // Sealing is tried at the next poll.
                 Timer::SlotsFree(topic) => self.publisher.wake(topic),
+                Timer::ExpulsionOver => self.on_expulsion_over(),
                 Timer::LinkSettled(link) => self.on_link_settled(link),
                 Timer::GuestOver(link) => self.on_guest_over(link),
                 // What waits is looked at after each input.
@@ -307,6 +317,8 @@ impl Engine {
             self.tell_clock();
         }
         self.check_hearing();
+        self.read_the_admitted();
+        self.begin_anew();
         self.check_record();
         self.check_store();
         self.check_heads();

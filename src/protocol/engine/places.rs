@@ -85,11 +85,6 @@ fn word(hasher: &blake3::Hasher) -> u64 {
 /// What a driver, as [`Node`](crate::Node) is one, sets on the engine itself, since it has its home there: the builder of a node has
 /// `allow` and `verifiers`.
 impl Engine {
-    /// Takes links with these node keys only, from now on. Links that are up stay.
-    pub fn allow_only(&mut self, keys: impl IntoIterator<Item = PublicKey>) {
-        self.cx.config.allow = Some(keys.into_iter().collect());
-    }
-
     /// Tells peers from now on whether others can dial this node, and how often its transport says something on a silent link (zero:
     /// never). Before: they can't, and never.
     pub fn set_reach(&mut self, listens: bool, keep_alive: Duration) {
@@ -113,9 +108,11 @@ impl Engine {
         if self.bans.is_banned(peer, self.cx.now.mono) {
             return Some(Reason::Banned);
         }
-        let allow = self.cx.config.allow.as_ref();
-        let barred = *peer == self.cx.node || allow.is_some_and(|allow| !allow.contains(peer));
-        barred.then_some(Reason::NotAdmitted)
+        let kept_out = self.is_kept_out(peer);
+        if kept_out.is_some() {
+            return kept_out;
+        }
+        (*peer == self.cx.node).then_some(Reason::NotAdmitted)
     }
 
     /// Why a link to `peer` can't be, if it can't.

@@ -45,7 +45,7 @@ impl Engine {
         if let Err(error) = window.rules().allows_body(body) {
             return Some(PublishError::NoCell(error));
         }
-        if !window.rules().admits(&author) {
+        if !self.cx.admits(window.rules(), &author) && !self.cx.owned.is_awaited(topic) {
             return Some(PublishError::NotAdmitted(author));
         }
         self.publisher.halted_in(topic).cloned()
@@ -82,8 +82,8 @@ impl Engine {
         if let Some(rest) = next.gathers {
             return self.sleep(topic, rest);
         }
-        if self.repair.is_opening(&topic) {
-            // The store says what this author said there last; its answer wakes us.
+        if self.repair.is_opening(&topic) || self.cx.owned.is_awaited(&topic) {
+            // The store says what this author said there last, and who may speak; its answer wakes us.
             return self.sleep(topic, EXPIRY_ROUND);
         }
         if !self.store_takes(topic, next.bytes) {

@@ -100,5 +100,6 @@ impl Engine {
             self.impair(Impairment::Convicted, None);
         }
         self.members_convict(author);
+        self.close_owned(author);
     }
 }

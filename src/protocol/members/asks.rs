@@ -95,6 +95,11 @@ impl Asks {
         }
     }
 
+    /// A record that a link was asked for may be asked for again at once.
+    pub(super) fn begin_anew(&mut self) {
+        self.links.values_mut().for_each(|of| of.records.retain(|_, asked| asked.is_none()));
+    }
+
     /// What has come since a time is asked of the next link in turn, unless one is being asked.
     pub(super) fn pulls(&mut self, since: u32, targets: &Targets) {
         let Some(slot) = self.next(targets) else { return };

@@ -53,7 +53,8 @@ use self::told::Told;
 pub use self::view::{Member, MemberLink};
 use crate::key::PublicKey;
 use crate::protocol::context::Cx;
-use crate::protocol::{Mono, Now};
+use crate::protocol::member_event::MemberEvent;
+use crate::protocol::{Action, Mono, Now};
 use crate::rumor::TopicId;
 
 /// The one key of the topic of members.
@@ -221,6 +222,26 @@ impl Members {
         self.told.forget(key);
         self.reach.forget(key);
         cx.counters.records_unspread += u64::from(self.pace.forget(key));
+    }
+
+    /// The node does not show a member any more, by its own decision.
+    pub(in crate::protocol) fn removes(&mut self, cx: &mut Cx, key: &PublicKey) {
+        if *key != self.me && self.table.get(key).is_some() {
+            self.forgets(cx, key);
+            self.stirred = true;
+            cx.actions.push_back(Action::Member(MemberEvent::Removed(*key)));
+        }
+    }
+
+    /// Records that links did not bring may be asked for at once: more of them are admitted.
+    pub(in crate::protocol) fn asks_anew(&mut self) {
+        self.stirred = true;
+        self.asks.begin_anew();
+    }
+
+    /// The keys of all that it knows.
+    pub(in crate::protocol) fn keys(&self) -> impl Iterator<Item = PublicKey> {
+        self.table.iter().map(table::Entry::key)
     }
 
     fn period_of(&self, cx: &Cx, key: &PublicKey) -> Duration {

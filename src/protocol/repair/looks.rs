@@ -32,6 +32,8 @@ pub(in crate::protocol) enum Purpose {
     Asker(LookFor),
     /// The members, to know who was here before.
     Members,
+    /// This topic of a list of authors, to know who may speak.
+    List(TopicId),
 }
 
 /// What was asked of the store and not answered.

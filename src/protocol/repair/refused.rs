@@ -55,6 +55,12 @@ impl RepairRefused {
         }
     }
 
+    /// All of it may be asked for again.
+    pub(in crate::protocol) fn clear(&mut self) {
+        self.until.clear();
+        self.order.clear();
+    }
+
     /// Whether it is not to be asked for.
     pub(in crate::protocol) fn has(&self, missing: &Missing, now: Mono) -> bool {
         !self.until.is_empty() && self.until.get(&Self::mark(missing)).is_some_and(|until| now < *until)

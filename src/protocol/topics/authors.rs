@@ -119,6 +119,10 @@ impl Authors {
 
     /// Whether the author is admitted by name, or has been heard here for a while.
     pub(in crate::protocol) fn knows(&self, author: &PublicKey, now: Mono) -> bool {
+        if self.rules.owner().is_some() {
+            // Its rules tell of nobody, and nobody is heard here whom the owner has not listed.
+            return self.known.contains_key(author);
+        }
         if self.rules.is_listed() { self.rules.admits(author) } else { !self.is_newcomer(author, now) }
     }
 
@@ -199,6 +203,19 @@ mod tests {
         authors.expire(at(3_000));
         // Then those who have been silent go.
         assert_eq!(authors.known.keys().collect::<Vec<_>>(), [&key(1)]);
+    }
+
+    #[test]
+    fn where_an_owner_lists_the_authors_those_are_known_that_were_heard_and_none_is_a_newcomer() {
+        use crate::rumor::Authors as Who;
+        let owner = crate::key::SecretKey::from_seed(&[1; 32]).public();
+        let rules = Topic::named("t").authors(Who::Owned(owner)).bind(NetworkId::of("n")).unwrap();
+        let mut authors = Authors::new(Arc::new(rules), Keyed::default());
+        let now = Mono::default();
+        speaks(&mut authors, 1, now);
+        // Or a proof against any key at all would be told before rumors.
+        assert!(authors.knows(&key(1), now) && !authors.knows(&key(2), now));
+        assert!(!authors.is_newcomer(&key(1), now) && !authors.is_newcomer(&key(2), now));
     }
 
     #[test]

@@ -44,6 +44,11 @@ impl Refused {
             self.ids.remove(&oldest);
         }
     }
+
+    pub(in crate::protocol) fn clear(&mut self) {
+        self.ids.clear();
+        self.order.clear();
+    }
 }
 
 #[cfg(any(test, feature = "sim"))]

@@ -1,6 +1,7 @@
 //! What the rules of a topic allow: the one check of every path on which a bundle comes in. What breaks them is an offence.
 
 use super::RuleSet;
+use super::owned::are_lists;
 use crate::rumor::cell::Cell;
 use crate::rumor::{Bundle, CellError, Header};
 
@@ -19,6 +20,7 @@ impl RuleSet {
         self.allows_header(bundle.header())
             && bundle.max_body_len() <= self.max_body
             && (!self.kind.is_state() || bundle.bodies().all(Cell::is_one))
+            && (!self.is_authors_topic() || are_lists(bundle))
     }
 
     /// Why a body can't be said here, whatever its length: in a topic of state it must be a [`Cell`].

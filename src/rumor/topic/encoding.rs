@@ -24,9 +24,13 @@ impl RuleSet {
         put_optional(&mut out, self.kind.max_keys());
         out.extend_from_slice(&self.retention.to_le_bytes());
         put_optional(&mut out, self.hold_back_ms);
-        match &self.listed {
-            None => out.push(0),
-            Some(keys) => {
+        match (&self.listed, self.owner) {
+            (None, None) => out.push(0),
+            (None, Some(owner)) => {
+                out.push(2);
+                out.extend_from_slice(owner.as_bytes());
+            }
+            (Some(keys), _) => {
                 out.push(1);
                 out.extend_from_slice(&(keys.len() as u32).to_le_bytes());
                 keys.iter().for_each(|key| out.extend_from_slice(key.as_bytes()));
@@ -59,15 +63,7 @@ impl RuleSet {
         if let Some(millis) = rest.optional()? {
             topic = topic.guarantee(Guarantee::HoldBack(Duration::from_millis(u64::from(millis))));
         }
-        if rest.flag()? {
-            let count = rest.u32()? as usize;
-            if count > MAX_LISTED_AUTHORS {
-                return Err(RuleError::Authors(count));
-            }
-            let keys = rest.take(count.saturating_mul(32))?.as_chunks::<32>().0;
-            topic =
-                topic.authors(Authors::Listed(keys.iter().map(|key| PublicKey::from_bytes(*key)).collect()));
-        }
+        topic = topic.authors(rest.authors()?);
         let rules = topic.bind(network)?;
         // Catches unsorted or repeated authors and trailing bytes: one meaning, one encoding.
         if rules.encode() == bytes { Ok(rules) } else { Err(RuleError::Encoding) }
@@ -104,6 +100,23 @@ impl<'a> Fields<'a> {
 
     fn optional(&mut self) -> Result<Option<u32>, RuleError> {
         if self.flag()? { self.u32().map(Some) } else { Ok(None) }
+    }
+
+    /// Who may write: anybody, these, or whoever this owner says.
+    fn authors(&mut self) -> Result<Authors, RuleError> {
+        match self.array::<1>()? {
+            [0] => Ok(Authors::Open),
+            [1] => {
+                let count = self.u32()? as usize;
+                if count > MAX_LISTED_AUTHORS {
+                    return Err(RuleError::Authors(count));
+                }
+                let keys = self.take(count.saturating_mul(32))?.as_chunks::<32>().0;
+                Ok(Authors::Listed(keys.iter().map(|key| PublicKey::from_bytes(*key)).collect()))
+            }
+            [2] => Ok(Authors::Owned(PublicKey::from_bytes(self.array()?))),
+            _ => Err(RuleError::Encoding),
+        }
     }
 
     fn flag(&mut self) -> Result<bool, RuleError> {

@@ -22,6 +22,7 @@ pub(crate) fn members_topic(network: NetworkId) -> Arc<RuleSet> {
         retention: MEMBERS_KEPT,
         hold_back_ms: None,
         listed: None,
+        owner: None,
         id: TopicId([0; 32]),
     };
     Arc::new(rules.identified())
@@ -30,7 +31,7 @@ pub(crate) fn members_topic(network: NetworkId) -> Arc<RuleSet> {
 impl RuleSet {
     /// Whether these are the rules of a topic that the library itself speaks in.
     pub(crate) fn is_system(&self) -> bool {
-        self.name == MEMBERS && *self == *members_topic(self.network)
+        self.name == MEMBERS && *self == *members_topic(self.network) || self.is_authors_topic()
     }
 }
 

@@ -141,7 +141,9 @@ impl Engine {
         };
         if !self.cx.admits(kept.rules(), &author) {
             self.cx.counters.not_admitted += 1;
-            let lasts = kept.rules().retention().at_most(LONGEST_REFUSAL);
+            // Whom an owner does not list now, it may list again.
+            let longest = if kept.rules().owner().is_some() { FULL_FOR_NOW } else { LONGEST_REFUSAL };
+            let lasts = kept.rules().retention().at_most(longest);
             self.is_refused_for(topic, missing, lasts);
             return false;
         }
@@ -222,6 +224,7 @@ impl Engine {
             self.own_past(topic, &header);
         }
         self.members_hear(&bundle);
+        self.lists_hear(&bundle);
         let Some(window) = self.topics.get(&topic) else { return };
         if !window.is_judged() {
             return self.keep_late(topic, id, Show::Now);

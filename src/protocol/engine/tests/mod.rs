@@ -7,6 +7,7 @@ mod node;
 mod teller;
 mod world;
 
+mod admission;
 mod asked;
 mod author_prices;
 mod backlog;
@@ -27,6 +28,7 @@ mod limits;
 mod malformed;
 mod members;
 mod own;
+mod owned;
 mod pace;
 mod passing;
 mod property;

@@ -14,6 +14,11 @@ use crate::protocol::total::Total as _;
 use crate::rumor::{BundleId, RuleSet};
 
 impl Window {
+    /// What was refused is looked at anew when it comes again: who may speak here has changed.
+    pub(in crate::protocol) fn forget_refused(&mut self) {
+        self.refused.clear();
+    }
+
     /// Drops bodies past their retention and generations that have left every window, and remembers whose those were. Gives
     /// the ids that are forgotten.
     pub(in crate::protocol) fn expire(&mut self, now: Now) -> Vec<BundleId> {

@@ -1,0 +1,233 @@
+//! Questions to all who have joined a topic, over QUIC.
+
+use std::time::Duration;
+
+use vouchsafe::{
+    AnswerError, Answers, AnswersEnd, Authors, Node, QueryError, SecretKey, Topic, TopicHandle, VerifierPool,
+};
+
+const NETWORK: &str = "queries";
+const LONG: Duration = Duration::from_secs(60);
+
+async fn soon<T>(what: &str, done: impl Future<Output = T>) -> T {
+    let done = tokio::time::timeout(LONG, done).await;
+    done.unwrap_or_else(|_| panic!("{what} did not happen"))
+}
+
+fn builder(pool: &VerifierPool) -> vouchsafe::Builder {
+    let builder = Node::builder(SecretKey::generate()).network(NETWORK).listen("127.0.0.1:0");
+    builder.verifiers(pool.clone()).topic(Topic::named("ops"))
+}
+
+/// So many nodes that know each other, each with the topic.
+async fn network(count: usize) -> (Vec<Node>, Vec<TopicHandle>) {
+    let pool = VerifierPool::new(1);
+    let mut nodes: Vec<Node> = Vec::new();
+    for _ in 0..count {
+        let known = nodes.first().and_then(Node::addr);
+        nodes.push(builder(&pool).bootstrap(known).spawn().await.unwrap());
+    }
+    let mut topics = Vec::new();
+    for node in &nodes {
+        soon("all members", node.wait_for_members(count)).await.unwrap();
+        topics.push(node.join(Topic::named("ops")).await.unwrap());
+    }
+    (nodes, topics)
+}
+
+/// Answers each question with its own words and this number.
+async fn answer_all(topic: &TopicHandle, number: usize) -> tokio::task::JoinHandle<Vec<AnswerError>> {
+    let mut questions = topic.questions().await.unwrap();
+    tokio::spawn(async move {
+        let mut refused = Vec::new();
+        while let Some(question) = questions.next().await {
+            let question = question.unwrap();
+            let answer = format!("{} {number}", String::from_utf8_lossy(question.body()));
+            refused.extend(question.answer(answer.as_bytes()).await.err());
+        }
+        refused
+    })
+}
+
+async fn bodies(answers: &mut Answers) -> Vec<String> {
+    let mut all = Vec::new();
+    while let Some(answer) = soon("an answer or the end", answers.next()).await {
+        all.push(String::from_utf8(answer.body).unwrap());
+    }
+    all.sort();
+    all
+}
+
+#[tokio::test]
+async fn question_is_answered_by_all_who_take_it_and_by_each_once() {
+    let (nodes, topics) = network(6).await;
+    let mut tasks = Vec::new();
+    for (number, topic) in topics.iter().enumerate().skip(1) {
+        tasks.push(answer_all(topic, number).await);
+    }
+    let mut answers = topics[0].query("load?").within(LONG).most(5).await.unwrap();
+    assert_eq!(bodies(&mut answers).await, ["load? 1", "load? 2", "load? 3", "load? 4", "load? 5"]);
+    assert_eq!(answers.end(), Some(AnswersEnd::Enough));
+    assert_eq!(answers.refused(), 0);
+    // The asker is named by its node key, and the answers by theirs.
+    let mut again = topics[0].query("who?").within(LONG).most(5).await.unwrap();
+    let mut from = Vec::new();
+    while let Some(answer) = soon("an answer", again.next()).await {
+        from.push(answer.from);
+    }
+    from.sort();
+    let mut all: Vec<_> = nodes[1..].iter().map(Node::id).collect();
+    all.sort();
+    assert_eq!(from, all);
+    // Nothing of it is said in the topic itself.
+    let mut rumors = topics[1].subscribe();
+    topics[0].publish("a rumor").await.unwrap();
+    assert_eq!(soon("the rumor", rumors.next()).await.unwrap().unwrap().body()[..], b"a rumor"[..]);
+}
+
+#[tokio::test]
+async fn answers_end_when_the_time_is_over_or_there_are_enough() {
+    let (_nodes, topics) = network(4).await;
+    // Nobody takes questions, and then nobody answers them.
+    assert_eq!(topics[0].query("anybody?").await.unwrap_err(), QueryError::Nobody { links: 3 });
+    let unread = topics[1].questions().await.unwrap();
+    soon("the neighbour that takes them", async {
+        loop {
+            let Ok(mut silent) = topics[0].query("anybody?").within(Duration::from_millis(300)).await else {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                continue;
+            };
+            assert!(bodies(&mut silent).await.is_empty());
+            return assert_eq!(silent.end(), Some(AnswersEnd::Late));
+        }
+    })
+    .await;
+    drop(unread);
+    let mut tasks = Vec::new();
+    for (number, topic) in topics.iter().enumerate().skip(1) {
+        tasks.push(answer_all(topic, number).await);
+    }
+    // Room for the bytes of two answers, and a bit.
+    let mut few = topics[0].query("1234").within(Duration::from_secs(3)).bytes(2 * 6 + 5).await.unwrap();
+    assert_eq!(bodies(&mut few).await.len(), 2);
+    assert_eq!((few.end(), few.refused()), (Some(AnswersEnd::Late), 1));
+    let mut one = topics[0].query("one").within(LONG).most(1).await.unwrap();
+    assert_eq!(bodies(&mut one).await.len(), 1);
+    assert_eq!(one.end(), Some(AnswersEnd::Enough));
+}
+
+#[tokio::test]
+async fn who_answers_too_late_too_long_or_in_vain_is_told() {
+    let (_nodes, topics) = network(2).await;
+    let mut questions = topics[1].questions().await.unwrap();
+    let mut next = async || soon("a question", questions.next()).await.unwrap().unwrap();
+    let answers = topics[0].query("?").within(LONG).most(1).await.unwrap();
+    let question = next().await;
+    assert!(question.remaining() > LONG / 2);
+    let long = question.answer(&[0; 64 * 1024 + 1]).await.unwrap_err();
+    assert_eq!(long, AnswerError::TooLong { len: 64 * 1024 + 1, most: 64 * 1024 });
+    drop(answers);
+    let answers = topics[0].query("?").within(LONG).most(1).await.unwrap();
+    let question = next().await;
+    drop(answers);
+    assert_eq!(question.answer(b"!").await.unwrap_err(), AnswerError::NotAsked);
+    let _answers = topics[0].query("?").within(LONG).most(0).await.unwrap();
+    assert_eq!(next().await.answer(b"!").await.unwrap_err(), AnswerError::Enough);
+    let _answers = topics[0].query("?").within(Duration::from_millis(50)).await.unwrap();
+    let question = next().await;
+    tokio::time::sleep(question.remaining()).await;
+    assert_eq!(question.answer(b"!").await.unwrap_err(), AnswerError::Late);
+}
+
+#[tokio::test]
+async fn question_that_nobody_could_answer_is_not_asked() {
+    let pool = VerifierPool::new(1);
+    // It is no member, so nobody knows where it is.
+    let hidden = builder(&pool).without_members().spawn().await.unwrap();
+    let topic = hidden.join(Topic::named("ops")).await.unwrap();
+    assert_eq!(topic.query("load?").await.unwrap_err(), QueryError::NoAddress);
+    // It listens on all interfaces and has no link that would tell it where it is.
+    let anywhere = builder(&pool).listen("0.0.0.0:0").spawn().await.unwrap();
+    let topic = anywhere.join(Topic::named("ops")).await.unwrap();
+    assert_eq!(topic.query("load?").await.unwrap_err(), QueryError::NoAddress);
+    let node = builder(&pool).spawn().await.unwrap();
+    let topic = node.join(Topic::named("ops")).await.unwrap();
+    let most = 16 * 1024;
+    let long = topic.query(vec![0; most + 1]).await.unwrap_err();
+    assert_eq!(long, QueryError::TooLong { len: most + 1, most });
+    let never = topic.query("load?").within(Duration::ZERO).await.unwrap_err();
+    assert_eq!(never, QueryError::Within(Duration::ZERO));
+    assert_eq!(topic.query("load?").await.unwrap_err(), QueryError::Nobody { links: 0 });
+    let other = builder(&pool).bootstrap(node.addr()).spawn().await.unwrap();
+    let others = other.join(Topic::named("ops")).await.unwrap();
+    let _unanswered = others.questions().await.unwrap();
+    soon("a link", node.wait_for_links(1)).await.unwrap();
+    let mut open = Vec::new();
+    for _ in 0..64 {
+        open.push(topic.query("load?").within(LONG).await.unwrap());
+    }
+    assert_eq!(topic.query("load?").await.unwrap_err(), QueryError::TooMany);
+    open.pop();
+    assert!(topic.query("load?").await.is_ok());
+    node.shutdown().await;
+    assert!(matches!(topic.query("load?").await, Err(QueryError::Closed(_))));
+}
+
+#[tokio::test]
+async fn only_those_whom_the_owner_lists_ask() {
+    let pool = VerifierPool::new(1);
+    let owner = builder(&pool).spawn().await.unwrap();
+    let other = builder(&pool).bootstrap(owner.addr()).spawn().await.unwrap();
+    let owned = || Topic::named("owned").authors(Authors::Owned(owner.author()));
+    for node in [&owner, &other] {
+        soon("members", node.wait_for_members(2)).await.unwrap();
+    }
+    let topics = [owner.join(owned()).await.unwrap(), other.join(owned()).await.unwrap()];
+    let mut questions = topics[0].questions().await.unwrap();
+    let _answers = topics[1].query("may I?").within(LONG).await.unwrap();
+    // Lists come to be known at once here; what is not listed is counted and not given.
+    let asked = tokio::time::timeout(Duration::from_secs(2), questions.next()).await;
+    assert!(asked.is_err(), "{asked:?}");
+    assert_eq!(questions.ignored(), 1);
+    topics[0].set_authors([other.author()]).await.unwrap();
+    let _answers = topics[1].query("and now?").within(LONG).await.unwrap();
+    let question = soon("a question", questions.next()).await.unwrap().unwrap();
+    assert_eq!(question.body()[..], b"and now?"[..]);
+    assert_eq!((question.author(), question.asker()), (other.author(), other.id()));
+}
+
+#[tokio::test]
+async fn address_that_an_asker_made_up_is_dialled_once() {
+    // Given a liar that says it is where a victim is, and one who answers and has no link to it.
+    let pool = VerifierPool::new(1);
+    let narrow = || {
+        vouchsafe::Config::default().with(|config| {
+            config.dialling.outbound = 1;
+            config.dialling.feelers = 0;
+        })
+    };
+    let hub = builder(&pool).spawn().await.unwrap();
+    let _relays = hub.join(Topic::named("ops")).await.unwrap();
+    let _relayed = _relays.questions().await.unwrap();
+    let victim = Node::builder(SecretKey::generate()).network("another").listen("127.0.0.1:0").spawn();
+    let victim = victim.await.unwrap();
+    let honest = builder(&pool).config(narrow()).bootstrap(hub.addr()).spawn().await.unwrap();
+    let liar = builder(&pool).config(narrow()).bootstrap(hub.addr()).advertise(victim.local_addr());
+    let liar = liar.spawn().await.unwrap();
+    for node in [&honest, &liar] {
+        soon("three members", node.wait_for_members(3)).await.unwrap();
+    }
+    let topic = honest.join(Topic::named("ops")).await.unwrap();
+    let mut questions = topic.questions().await.unwrap();
+    let asks = liar.join(Topic::named("ops")).await.unwrap();
+    soon("a link", asks.wait_for_links(1)).await.unwrap();
+    // When it asks again and again, then the victim is dialled once.
+    for _ in 0..3 {
+        let _answers = asks.query("who is there?").within(Duration::from_secs(1)).await.unwrap();
+        let question = soon("a question", questions.next()).await.unwrap().unwrap();
+        let refused = question.answer(b"me").await.unwrap_err();
+        assert!(matches!(refused, AnswerError::NotReached(_)), "{refused:?}");
+    }
+    let refusals = victim.stats().await.unwrap().refusals;
+    assert_eq!(refusals.failed, 1, "{refusals:?}");
+}
