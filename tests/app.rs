@@ -48,11 +48,21 @@ async fn next(rumors: &mut Subscription) -> String {
 
 #[tokio::test]
 async fn what_is_not_published_within_the_limit_is_taken_back() {
-    // Given an author with one slot in a tick of ten seconds,
-    let topic = Topic::named("t").slots_per_tick(1).tick_len(Duration::from_secs(10));
+    limits_are_over().await;
+}
+
+/// Where node and application run side by side.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_published_within_the_limit_is_taken_back_from_another_thread() {
+    limits_are_over().await;
+}
+
+async fn limits_are_over() {
+    // Given an author with one slot in a tick of two seconds,
+    let topic = Topic::named("t").slots_per_tick(1).tick_len(Duration::from_secs(2));
     let [(_, there), (_, here)] = pair(&topic, |builder| builder).await;
     let mut rumors = there.subscribe();
-    let limit = Duration::from_millis(200);
+    let limit = Duration::from_millis(100);
     let mut said = Vec::new();
     // When it says a word, and so another in the same tick for which there is no slot,
     let refused = loop {

@@ -126,6 +126,23 @@ async fn a_folder_is_of_one_running_node() {
     here(Node::with_state(folder.path()), &[]).spawn().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_is_free_when_shutdown_answers_whatever_is_being_saved() {
+    let folder = private();
+    for _ in 0..20 {
+        let node = here(Node::with_state(folder.path()), &[]).spawn().await.unwrap();
+        let topic = node.join(log()).await.unwrap();
+        let mut past = topic.replay_named("reader").unwrap();
+        let saves = tokio::spawn(async move {
+            while past.save().await.is_ok() {}
+            past.save().await
+        });
+        soon("the end", node.shutdown()).await;
+        here(Node::with_state(folder.path()), &[]).spawn().await.unwrap().shutdown().await;
+        assert!(matches!(soon("the last save", saves).await.unwrap(), Err(CursorError::Closed)));
+    }
+}
+
 #[tokio::test]
 async fn keys_that_are_given_stay_and_others_are_refused() {
     let folder = private();

@@ -419,9 +419,12 @@ impl Waiting<'_> {
                 self.ended = true;
                 answer.map(|answer| in_time(answer, limit)).map_err(|_| PublishError::Closed)
             }
-            // All that can be taken back is answered by now.
             () = ask => {
                 self.ended = true;
+                // All that could be taken back is answered by now, if only just.
+                if let Ok(answer) = self.answered.try_recv() {
+                    return Ok(in_time(answer, limit));
+                }
                 Err(PublishError::Unconfirmed(limit))
             }
         }

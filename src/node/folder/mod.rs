@@ -17,7 +17,7 @@ mod files;
 mod readme;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -62,6 +62,8 @@ impl Folder {
         node: Option<SecretKey>,
         author: Option<SecretKey>,
     ) -> Result<Opened, FolderError> {
+        // Wherever the process goes later.
+        let path = std::path::absolute(&path).map_err(|source| io_error(&path, source))?;
         let found = make(&path)?;
         // First: whoever named another folder by mistake is told that, and not to change the mode of it.
         check_ours(&path)?;
@@ -116,8 +118,9 @@ fn make(path: &Path) -> Result<fs::Metadata, FolderError> {
     let io = |source| io_error(path, source);
     let found = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let missing: Vec<_> = path.ancestors().take_while(|path| !path.exists()).collect();
             files::step().and_then(|()| make_private(path)).map_err(io)?;
-            files::sync_folder_of(path).map_err(io)?;
+            missing.into_iter().try_for_each(files::sync_folder_of).map_err(io)?;
             fs::metadata(path).map_err(io)?
         }
         found => found.map_err(io)?,
@@ -136,6 +139,10 @@ fn make_private(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// Where a file that is locked can't be read by others, this says so.
+#[cfg(windows)]
+const LOCKED: i32 = 33;
+
 /// What the lock file says of the folder.
 enum Says {
     /// Nothing yet, or a part of what it will say.
@@ -147,11 +154,21 @@ enum Says {
 }
 
 fn says(path: &Path) -> io::Result<Says> {
-    let mut text = Vec::new();
     match File::open(path.join(LOCK)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Says::Nothing),
-        file => file?.take(LOCK_LEN).read_to_end(&mut text)?,
-    };
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Says::Nothing),
+        file => match said_in(&file?) {
+            // Who tries to lock it is told the rest.
+            #[cfg(windows)]
+            Err(error) if error.raw_os_error() == Some(LOCKED) => Ok(Says::Ours),
+            said => said,
+        },
+    }
+}
+
+/// What an open lock file says.
+fn said_in(file: &File) -> io::Result<Says> {
+    let mut text = Vec::new();
+    file.take(LOCK_LEN).read_to_end(&mut text)?;
     let head = head();
     if text == head.as_bytes() {
         return Ok(Says::Ours);
@@ -192,7 +209,7 @@ fn check_ours(path: &Path) -> Result<(), FolderError> {
 fn lock(path: &Path) -> Result<Option<File>, FolderError> {
     let io = |source| io_error(path, source);
     files::step().map_err(io)?;
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path.join(LOCK));
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join(LOCK));
     let mut file = file.map_err(io)?;
     let is_locked = match file.try_lock() {
         Ok(()) => true,
@@ -200,10 +217,12 @@ fn lock(path: &Path) -> Result<Option<File>, FolderError> {
         Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => false,
         Err(TryLockError::Error(error)) => return Err(io(error)),
     };
-    if matches!(says(path).map_err(io)?, Says::Nothing) {
+    // Through this handle: on some systems others can't read it any more.
+    if matches!(said_in(&file).map_err(io)?, Says::Nothing) {
         let mut write = || {
             files::step()?;
             file.set_len(0)?;
+            file.rewind()?;
             file.write_all(head().as_bytes())?;
             file.sync_all()?;
             files::sync_folder_of(&path.join(LOCK))

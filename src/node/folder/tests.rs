@@ -182,6 +182,11 @@ fn a_newer_folder_is_left_to_newer_programs() {
 }
 
 #[test]
+fn a_folder_without_a_name_is_refused() {
+    assert!(matches!(open(Path::new("")), Err(FolderError::Io { .. })));
+}
+
+#[test]
 fn a_kill_between_any_two_steps_leaves_a_folder_that_opens() {
     let mut killed = 0;
     for steps in 0.. {
