@@ -357,11 +357,18 @@ fn a_list_is_joined_and_left_with_its_topic_and_counts_as_one() {
         }
         joined.unwrap()
     };
-    for number in 0..MAX_TOPICS / 2 {
+    let plain = |name: &str| Arc::new(Topic::named(name).bind(network).unwrap());
+    assert_eq!(join(&mut world, plain("first")), Ok(()));
+    for number in 0..MAX_TOPICS / 2 - 1 {
         assert_eq!(join(&mut world, rules(number)), Ok(()));
     }
     let list = rules(0).authors_topic().unwrap();
-    assert_eq!(join(&mut world, rules(99)), Err(JoinRefusal::TooMany));
+    assert_eq!(
+        join(&mut world, rules(99)),
+        Err(JoinRefusal::TooMany),
+        "there is room for one, and it is two"
+    );
+    assert_eq!(join(&mut world, plain("last")), Ok(()));
     assert_eq!(join(&mut world, list.clone()), Err(JoinRefusal::System), "it is no application's");
     assert_eq!(join(&mut world, rules(0)), Ok(()), "one that is joined may be joined again");
     let engine = |world: &World| world.engine(node).topic_count();
