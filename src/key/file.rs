@@ -178,7 +178,7 @@ pub enum ReadKeyError {
 #[non_exhaustive]
 pub enum KeyFileError {
     /// The file can't be read or written; the source says why.
-    #[error("key file {}: {source}", path.display())]
+    #[error("key file {}: {source}; name a file that this process may read or write", path.display())]
     Io {
         /// The file.
         path: PathBuf,
