@@ -66,6 +66,7 @@ mod unread;
 mod verifiers;
 mod views;
 mod wait;
+mod waiting;
 
 pub use addr::{Host, HostName, ParseAddrError, PeerAddr};
 pub use admission::AdmissionError;

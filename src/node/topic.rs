@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OnceCell, Semaphore, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::error::{Closed, WaitError};
@@ -17,6 +17,7 @@ use super::published::Published;
 use super::replay::{Replay, ReplayError};
 use super::stream::{Subscription, said_at};
 use super::wait::Wait;
+use super::waiting::Waiting;
 use super::{Cursor, Node};
 use crate::key::PublicKey;
 use crate::protocol::keeping::Frontier;
@@ -351,7 +352,7 @@ impl TopicHandle {
         let join = self.joined.membership.join;
         let publish = Publish { id, topic, join, bodies, how, places: Some(places), answer };
         self.node.send(message(publish)).await.map_err(|_| PublishError::Closed)?;
-        Ok(Waiting { id, answered, ended: false, taken_back: &self.joined.taken_back })
+        Ok(Waiting::new(id, answered, &self.joined.taken_back))
     }
 }
 
@@ -384,70 +385,5 @@ impl Repaired {
             return Err(WaitError::NotJoined(self.topic));
         }
         self.progress.has_changed().map(drop).map_err(|_| Closed.into())
-    }
-}
-
-/// Waits for the answer to a publish request, and takes the request back if it is dropped before.
-struct Waiting<'a> {
-    id: u64,
-    answered: oneshot::Receiver<PublishAnswer>,
-    ended: bool,
-    taken_back: &'a mpsc::UnboundedSender<u64>,
-}
-
-impl Waiting<'_> {
-    /// The answer. Cancel safe.
-    async fn answer(&mut self) -> Result<PublishAnswer, PublishError> {
-        let answer = (&mut self.answered).await;
-        self.ended = true;
-        answer.map_err(|_| PublishError::Closed)
-    }
-
-    /// Takes the request back, and says what has become of it.
-    async fn take_back(mut self, node: &Node, limit: Duration) -> Result<PublishAnswer, PublishError> {
-        let (told, heard) = oneshot::channel();
-        let ask = async {
-            // If the node ends, the answer says so, or what has become of the rumor before.
-            if node.send(Message::TakeBack { request: self.id, told }).await.is_err() || heard.await.is_err()
-            {
-                std::future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            biased;
-            answer = &mut self.answered => {
-                self.ended = true;
-                answer.map(|answer| in_time(answer, limit)).map_err(|_| PublishError::Closed)
-            }
-            () = ask => {
-                self.ended = true;
-                // All that could be taken back is answered by now, if only just.
-                if let Ok(answer) = self.answered.try_recv() {
-                    return Ok(in_time(answer, limit));
-                }
-                Err(PublishError::Unconfirmed(limit))
-            }
-        }
-    }
-}
-
-/// What was withdrawn was not published in time. (Who waits is told in no other case that it would have to wait.)
-fn in_time(answer: PublishAnswer, limit: Duration) -> PublishAnswer {
-    let late = |result: Result<Rumor, PublishError>| match result {
-        Err(PublishError::WouldWait) => Err(PublishError::TimedOut(limit)),
-        result => result,
-    };
-    answer.into_iter().map(late).collect()
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        if self.ended {
-            return;
-        }
-        // In this order: the node may come to the request only now, and must see that nobody waits for it.
-        self.answered.close();
-        // An error means that the node is gone.
-        let _ = self.taken_back.send(self.id);
     }
 }
