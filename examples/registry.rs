@@ -81,8 +81,7 @@ fn tags(member: &Member) -> String {
 fn lines() -> mpsc::Receiver<String> {
     let (lines_in, lines) = mpsc::channel(64);
     std::thread::spawn(move || {
-        let read = std::io::stdin().lines().map_while(Result::ok);
-        read.take_while(|line| lines_in.blocking_send(line.clone()).is_ok()).for_each(drop);
+        std::io::stdin().lines().map_while(Result::ok).try_for_each(|line| lines_in.blocking_send(line))
     });
     lines
 }

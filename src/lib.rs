@@ -43,7 +43,7 @@
 //! | wait for links or members | [`Wait`], [`WaitError`] |
 //! | keep what was said, and read it again after a restart | [`Builder::state`], [`Join`], [`Replay`], [`TopicHandle::replay_named`], [`CursorError`], [`Cursor`], [`Item`]; [`History`], [`Frontier`] |
 //! | share values under keys | [`Topic::state`], [`Node::kv`], [`Kv`], [`Batch`], [`Watch`], [`Snapshot`], [`Resolve`] |
-//! | speak to one member | [`Node::open`], [`Node::ask`], [`Node::accept`], [`Acceptor`], [`SendStream`], [`RecvStream`] |
+//! | speak to one member | [`Node::open`], [`Node::ask`], [`Node::answer`], [`Node::accept`], [`Acceptor`], [`SendStream`], [`RecvStream`] |
 //! | ask all members, and answer | [`TopicHandle::query`], [`Query`], [`Answers`]; [`TopicHandle::questions`], [`Question`] |
 //! | accept or refuse what others publish | [`Node::join_with`], [`Validation`] |
 //! | know what happens to a node | [`Events`], [`Event`], [`Impairment`] |
@@ -148,8 +148,8 @@ pub mod wire;
 
 pub use key::{KeyFileError, ParseKeyError, PublicKey, ReadKeyError, SecretKey};
 pub use node::{
-    Acceptor, AdmissionError, Answer, AnswerError, Answers, AnswersEnd, AskError, Batch, Builder, Change,
-    Closed, ConnectError, Cursor, CursorError, Delivery, DescribeError, Entry, Events, FolderError,
+    Acceptor, AdmissionError, Answer, AnswerError, Answering, Answers, AnswersEnd, AskError, Batch, Builder,
+    Change, Closed, ConnectError, Cursor, CursorError, Delivery, DescribeError, Entry, Events, FolderError,
     ForgetError, Gap, History, Host, HostName, Item, Join, JoinError, Kv, KvError, Lagged, MemberEvents,
     Node, NodeStats, OpenError, ParseAddrError, ParseCursorError, PeerAddr, ProtocolError, Published,
     Publishing, PutError, Query, QueryError, Question, Questions, Replay, ReplayError, SetAuthorsError,

@@ -279,6 +279,44 @@ async fn bytes_arrive_whole_and_in_order_while_many_streams_share_a_connection()
 }
 
 #[tokio::test]
+async fn questions_are_answered_side_by_side_until_nobody_answers_any_more() {
+    let (first, second) = pair().await;
+    let asker = second.id();
+    // The one that is asked first is answered last.
+    let release = std::sync::Arc::new(tokio::sync::Notify::new());
+    let waits = release.clone();
+    let answering = first.answer("side/1", move |peer, question| {
+        let waits = waits.clone();
+        async move {
+            assert_eq!(peer, asker);
+            if question == b"slow" {
+                waits.notified().await;
+            }
+            question
+        }
+    });
+    let answering = answering.unwrap();
+    let slow = second.ask(first.id(), "side/1", b"slow", LONG);
+    let quick = async {
+        let answer = second.ask(first.id(), "side/1", b"quick", LONG).await.unwrap();
+        release.notify_one();
+        answer
+    };
+    let (slow, quick) = soon("both answers", async { tokio::join!(slow, quick) }).await;
+    assert_eq!((slow.unwrap(), quick), (b"slow".to_vec(), b"quick".to_vec()));
+    // What is under way when it is dropped is broken off.
+    let (broken, ()) = tokio::join!(second.ask(first.id(), "side/1", b"slow", LONG), async {
+        while first.stats().await.unwrap().streams.accepted < 3 {
+            tokio::task::yield_now().await;
+        }
+        drop(answering);
+    });
+    assert!(matches!(broken, Err(AskError::NoAnswer { .. })), "{broken:?}");
+    let after = second.ask(first.id(), "side/1", b"quick", LONG).await;
+    assert!(matches!(after, Err(AskError::Open(OpenError::NotAccepted { .. }))), "{after:?}");
+}
+
+#[tokio::test]
 async fn expelled_member_loses_its_streams_and_opens_no_more() {
     let (first, second) = pair().await;
     let _answers = echo(&first);

@@ -89,7 +89,7 @@ pub use replay::{Item, Replay, ReplayError};
 pub use state::Entry;
 pub use stats::NodeStats;
 pub use stream::{Delivery, Events, Gap, Lagged, MemberEvents, Subscription, TryRecvError};
-pub use streams::{Acceptor, AskError, OpenError, ProtocolError};
+pub use streams::{Acceptor, Answering, AskError, OpenError, ProtocolError};
 pub use topic::TopicHandle;
 pub use verifiers::VerifierPool;
 pub use wait::Wait;

@@ -1,11 +1,11 @@
-//! The example `shared_config`, in five processes: one is off for a while, or one author says two things.
+//! The example `config`, in five processes: one is off for a while, or one author says two things.
 //!
 //! The tests start this binary again, as `child`, which is the example.
 #![cfg(feature = "sim")]
 
-#[path = "../examples/shared_config.rs"]
+#[path = "../examples/config.rs"]
 #[allow(dead_code, reason = "its `main` is of the example")]
-mod shared_config;
+mod config;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ fn child() {
     // A test begins in the middle of a line.
     println!();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(shared_config::run(args.split(' ').map(str::to_owned))).unwrap();
+    runtime.block_on(config::run(args.split(' ').map(str::to_owned))).unwrap();
 }
 
 /// Five folders, each with a key of which nothing was said yet.
@@ -225,7 +225,7 @@ async fn an_author_that_says_two_things_changes_nothing_and_is_convicted() {
     let mut all = scene.start_all(4);
     tell(&mut all, &[0, 1, 2], "set limit 10");
     wait_for(&mut all, "limit = 10");
-    let rules = shared_config::topic(scene.writers()).bind(NetworkId::of(shared_config::NETWORK)).unwrap();
+    let rules = config::topic(scene.writers()).bind(NetworkId::of(config::NETWORK)).unwrap();
     let liar = Liar::custom("forked", |me| Box::new(Forked { speaks: Some(me.about(1)) }));
     let targets = [0, 1].map(|number: usize| {
         let addr = &all[number].addr;

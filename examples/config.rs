@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! for n in a b c d e; do mkdir -m 700 $n; vouchsafe keygen --out $n/node.key; done
-//! cargo run --example shared_config -- FOLDER WRITER,WRITER,.. [KEY@HOST:PORT ..]
+//! cargo run --example config -- FOLDER WRITER,WRITER,.. [KEY@HOST:PORT ..]
 //! ```
 //!
 //! Each process has a folder for its state, with its key. It is given the public keys of all five, and the addresses of those that run. On
@@ -40,13 +40,9 @@ pub(crate) async fn run(mut args: impl Iterator<Item = String>) -> Outcome<()> {
         Node::with_state(folder).network(NETWORK).listen("127.0.0.1:0").bootstrap(peers).spawn().await?;
     let config = node.kv(topic(writers)).await?;
     println!("listening as {}", node.addr().ok_or("no address")?);
-    let caught_up = config.topic().clone();
-    tokio::spawn(async move {
-        // One of our links may lie.
-        if caught_up.caught_up(2).await.is_ok() {
-            println!("caught up");
-        }
-    });
+    // One of our links may lie.
+    let caught_up = config.topic().caught_up(2);
+    tokio::spawn(async move { caught_up.await.map(|_| println!("caught up")) });
     follow(&config, lines()).await?;
     node.shutdown().await;
     Ok(())
@@ -95,13 +91,9 @@ fn print(config: &Kv, printed: &mut BTreeMap<String, Option<String>>, key: Strin
 
 /// The lines of stdin.
 fn lines() -> mpsc::Receiver<String> {
-    let (lines_in, lines) = mpsc::channel(16);
+    let (lines_in, lines) = mpsc::channel(64);
     std::thread::spawn(move || {
-        for line in std::io::stdin().lines().map_while(Result::ok) {
-            if lines_in.blocking_send(line).is_err() {
-                return;
-            }
-        }
+        std::io::stdin().lines().map_while(Result::ok).try_for_each(|line| lines_in.blocking_send(line))
     });
     lines
 }

@@ -1,0 +1,97 @@
+//! A chat: who is here, what was said while you were away, and words for one reader alone.
+//!
+//! ```text
+//! cargo run --example chat -- FOLDER NICK [KEY@HOST:PORT]     # each prints its address, and all but the first need one
+//! ```
+//!
+//! On stdin it takes what is to be said, `/who`, and `/msg NICK WORDS`, and it ends with stdin. The folder has its identity, what was said in
+//! the last day, and what of it was shown: each line is shown once, though the process was killed or off.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use vouchsafe::{Item, Member, Node, PeerAddr, PublicKey, Topic};
+
+const PRIVATE: &str = "chat-private/1";
+const LIMIT: Duration = Duration::from_secs(10);
+
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+#[tokio::main]
+async fn main() -> Outcome<()> {
+    run(std::env::args().skip(1)).await
+}
+
+pub(crate) async fn run(mut args: impl Iterator<Item = String>) -> Outcome<()> {
+    let (folder, nick) = args.next().zip(args.next()).ok_or("arguments: FOLDER NICK [KEY@HOST:PORT]")?;
+    let peer = args.next().map(|peer| peer.parse::<PeerAddr>()).transpose()?;
+    let node = Node::with_state(folder).network("chat.example").listen("127.0.0.1:0").bootstrap(peer);
+    let node = node.metadata(nick).spawn().await?;
+    println!("listening as {}", node.addr().ok_or("no address")?);
+    let room = node.join(Topic::named("room").retention(Duration::from_secs(86_400))).await?;
+    let mut shown = room.replay_named("shown")?;
+    let _whispers = node.answer(PRIVATE, |peer, said| async move {
+        println!("~{} whispers: {}", peer.short(), text(&said));
+        b"read".to_vec()
+    })?;
+    let (mut events, mut lines) = (node.member_events(), lines());
+    loop {
+        tokio::select! {
+            line = lines.recv() => match line.as_deref().map(|line| line.split_once(' ').unwrap_or((line, ""))) {
+                Some(("/who", _)) => names(&node).await?.values().for_each(|name| println!("{name}")),
+                Some(("/msg", message)) => whisper(&node, message).await?,
+                Some(_) => _ = room.publish(line.unwrap_or_default()).within(LIMIT).await.map_err(|error| println!("not said: {error}")),
+                None => break,
+            },
+            item = shown.next() => match item.ok_or("the node has stopped")?? {
+                Item::Rumor { rumor, late, .. } => {
+                    let name = names(&node).await?.remove(&rumor.author()).unwrap_or_else(|| rumor.author().short());
+                    println!("{name}: {}{}", text(rumor.body()), if late { " (earlier)" } else { "" });
+                    shown.save().await?;
+                }
+                missed => println!("some of what was said is lost: {missed:?}"),
+            },
+            event = events.next() => match event.ok_or("the node has stopped")? {
+                Ok(event) => println!("* {event}"),
+                Err(lagged) => println!("* {lagged}"),
+            },
+        }
+    }
+    Ok(node.shutdown().await)
+}
+
+/// Says something to the one member whose name begins so. A nick is anybody's, and with `~KEY` it is one member's.
+async fn whisper(node: &Node, message: &str) -> Outcome<()> {
+    let (who, words) = message.split_once(' ').unwrap_or((message, ""));
+    let found: Vec<_> = names(node).await?.into_iter().filter(|(_, name)| name.starts_with(who)).collect();
+    let [(member, name)] = &found[..] else {
+        return Ok(println!("{} members are called {who}: /who tells their names", found.len()));
+    };
+    match node.ask(*member, PRIVATE, words.as_bytes(), LIMIT).await {
+        Ok(_) => Ok(println!("{name} has read it")),
+        Err(error) => Ok(println!("{name} has not read it: {error}")),
+    }
+}
+
+/// The members, each by what it calls itself and the beginning of its key.
+async fn names(node: &Node) -> Outcome<BTreeMap<PublicKey, String>> {
+    let name =
+        |member: &Member| format!("{}~{} ({:?})", text(&member.metadata), member.key.short(), member.state);
+    Ok(node.members().await?.iter().map(|(key, member)| (*key, name(member))).collect())
+}
+
+/// What others say may be anything, and terminals obey some of it.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).replace(char::is_control, "?")
+}
+
+/// The lines of stdin, which a thread reads.
+fn lines() -> mpsc::Receiver<String> {
+    let (lines_in, lines) = mpsc::channel(64);
+    std::thread::spawn(move || {
+        std::io::stdin().lines().map_while(Result::ok).try_for_each(|line| lines_in.blocking_send(line))
+    });
+    lines
+}
