@@ -299,6 +299,12 @@ fn what_a_removed_author_has_said_is_not_fetched_again_and_again() {
     world.run(1_200_000);
     assert_eq!(brought(&world, 1), first);
     assert_eq!(world.engine(1).caught_up(&rules.id()), 1, "it lacks nothing that it may have");
+    // Nor after a restart: a hole rests in the store.
+    world.restart(1, true);
+    world.wire(Side::Node(0), Side::Node(1));
+    world.run(300_000);
+    assert_eq!([brought(&world, 1), held(&world, 1)], [0, 1]);
+    assert_eq!(world.engine(1).caught_up(&rules.id()), 1);
     // Listed again, its author is repaired within that hour.
     lists(&mut world, 2, &[removed.public()]);
     world.run(3_700_000);
