@@ -11,6 +11,7 @@ use super::*;
 mod afresh;
 mod anchors;
 mod choice;
+mod crowd;
 mod draws;
 mod hosts;
 

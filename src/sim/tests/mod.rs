@@ -11,6 +11,7 @@ mod history;
 mod invariants;
 mod liveness;
 mod load;
+mod member_links;
 mod member_records;
 mod member_troubles;
 mod members;
