@@ -14,6 +14,7 @@ mod load;
 mod member_links;
 mod member_records;
 mod member_troubles;
+mod member_withheld;
 mod members;
 mod mutations;
 mod reading;
