@@ -53,12 +53,12 @@ fn poisoned_bootstrap_heals() {
     assert_eq!(cut_off, 0);
 }
 
-/// A tenth of the honest members goes and comes each minute, while liars stay.
+/// A tenth of the honest members goes and comes each minute, while liars stay. Of those that newcomers are told of first half lie.
 #[test]
 fn churn_does_not_drift() {
     let a_second = 0.1 * 44.0 / 60.0;
     let churn = Churn { leave_per_s: a_second, join_per_s: a_second };
-    let mut network = Network::new(Scenario { churn: Some(churn), ..saturated(66, 0.33, 33) });
+    let mut network = Network::new(Scenario { churn: Some(churn), ..saturated(66, 0.33, 50) });
     pass_minutes(&mut network, 2);
     // (Of some 530 links chance is worth 0.02, so three moments count.)
     let mut shares = Vec::new();
