@@ -9,6 +9,8 @@
 //! | `joiner` | 100 | a node that was down comes up |
 //! | `partition` | 100 | halves that are apart for 20 min |
 //! | `idle` | 20 | nothing happens for ten minutes |
+//! | `poisoned` | 1000 | two thirds of those that strangers name first are liars; ten minutes |
+//! | `churn` | 1000 | a tenth of the honest nodes goes and comes each minute; 20 min |
 //!
 //! Each liar is a run of its own, with a third of the nodes lying and grasping for every inbound place; `none` is a run without liars.
 //! `RENEWALS` in the environment sets how many signs of life a second all members give together (10).
@@ -63,7 +65,13 @@ fn main() -> Result<(), String> {
             "joiner" => joiner(scenario(100, Start::Linked)),
             "partition" => partition(scenario(100, Start::Linked)),
             "idle" => idle(scenario(20, Start::Linked)),
-            other => return Err(format!("{other:?} is no row: give crash, cold, joiner, partition or idle")),
+            "poisoned" => poisoned(scenario(1_000, Start::Poisoned(67))),
+            "churn" => churn(scenario(1_000, Start::Poisoned(33))),
+            other => {
+                return Err(format!(
+                    "{other:?} is no row: give crash, cold, joiner, partition, idle, poisoned or churn"
+                ));
+            }
         }
         println!("  {:.1} s of this machine", started.elapsed().as_secs_f64());
     }
@@ -216,4 +224,48 @@ fn idle(scenario: Scenario) {
         wrongly_failed(&network, &[]),
         stale(&network)
     );
+}
+
+/// What part of the links that honest nodes dialled leads to liars; and of the links to honest nodes that each has, how many it has on average,
+/// one node in a hundred at most, and the node that has fewest.
+fn print_links(network: &Network, when: &str) {
+    let (mut lying, mut dialled, mut honest_links) = (0usize, 0usize, Vec::new());
+    for node in honest(network) {
+        let links = network.links(node);
+        let own: Vec<_> = links.iter().filter(|(_, dialled)| *dialled).collect();
+        dialled += own.len();
+        lying += own.iter().filter(|(peer, _)| !network.is_honest(*peer)).count();
+        honest_links.push(links.iter().filter(|(peer, _)| network.is_honest(*peer)).count());
+    }
+    honest_links.sort_unstable();
+    let sum: usize = honest_links.iter().sum();
+    println!(
+        "  {when}: {:.3} of {dialled} dialled links lead to liars; links to honest nodes {:.1} on average, p1 {}, least {}",
+        lying as f64 / dialled.max(1) as f64,
+        sum as f64 / honest_links.len().max(1) as f64,
+        honest_links.get(honest_links.len() / 100).copied().unwrap_or(0),
+        honest_links.first().copied().unwrap_or(0),
+    );
+}
+
+fn poisoned(scenario: Scenario) {
+    let mut network = Network::new(scenario);
+    println!();
+    for (pass, when) in [(2, "2 s"), (58, "1 min"), (240, "5 min"), (300, "10 min")] {
+        network.run_for(pass * SECOND);
+        print_links(&network, when);
+    }
+    println!("  {} live failed", wrongly_failed(&network, &[]));
+}
+
+fn churn(mut scenario: Scenario) {
+    let honest = scenario.nodes as f64 * (1.0 - scenario.liars);
+    let rate = honest * 0.1 / 60.0;
+    scenario.churn = Some(Churn { leave_per_s: rate, join_per_s: rate });
+    let mut network = Network::new(scenario);
+    println!();
+    for when in ["5 min", "10 min", "15 min", "20 min"] {
+        network.run_for(300 * SECOND);
+        print_links(&network, when);
+    }
 }

@@ -116,7 +116,7 @@ impl Actor {
                 let now = self.now().mono;
                 let how = match error {
                     DialError::Refused { .. } => Ending::Closed,
-                    DialError::WrongKey { .. } => Ending::WrongKey,
+                    DialError::WrongKey { answered, .. } => Ending::WrongKey(answered),
                     _ => Ending::Silent,
                 };
                 if self.dialler.failed(now, &peer, how, &error) {

@@ -173,6 +173,7 @@ impl Network {
             Start::From(first) => {
                 (0..self.nodes.len()).filter(|node| *node != first).map(|node| (node, first)).collect()
             }
+            Start::Poisoned(_) => Vec::new(),
             _ => edges,
         };
         for (from, to) in &edges {
@@ -180,11 +181,12 @@ impl Network {
                 node.dialling.told.push((*to as NodeIndex, Origin::Told));
             }
         }
+        (0..self.nodes.len()).for_each(|node| self.poison(node));
         let cold = self.scenario.start != Start::Linked;
         for (at, node) in self.nodes.iter_mut().enumerate() {
             let dials = node.is_honest() || cold && self.scenario.grasping == 0;
             let wanted = match self.scenario.start {
-                Start::From(_) => self.scenario.links,
+                Start::From(_) | Start::Poisoned(_) => self.scenario.links,
                 _ => node.dialling.told.len(),
             };
             node.dialling.wanted = if dials { wanted } else { 0 };

@@ -175,7 +175,7 @@ impl Network {
     /// Whether nodes can come to know others than the topology gives them.
     const fn may_meet_anybody(&self) -> bool {
         !matches!(self.scenario.topology, Topology::Edges(_))
-            && !matches!(self.scenario.start, Start::From(_))
+            && !matches!(self.scenario.start, Start::From(_) | Start::Poisoned(_))
     }
 
     /// Tells a node of some others, if it knows of nobody that it could dial.
@@ -241,6 +241,22 @@ impl Network {
         }
         if let Some(node) = self.nodes.get_mut(at) {
             node.dialling.told.append(&mut told);
+        }
+    }
+
+    /// Strangers name a node's first candidates to it, of which some lie, in a network that begins so.
+    pub(super) fn poison(&mut self, at: usize) {
+        let Start::Poisoned(percent) = self.scenario.start else { return };
+        let all = self.scenario.links.min(self.nodes.len().saturating_sub(1));
+        let lying = (all * usize::from(percent)).div_ceil(100).min(all);
+        for (count, lies) in [(lying, true), (all - lying, false)] {
+            let is_one = |peer: &usize| *peer != at && self.is_alive(*peer) && self.is_honest(*peer) != lies;
+            let mut peers: Vec<_> = (0..self.nodes.len()).filter(is_one).collect();
+            self.dice.shuffle(&mut peers);
+            let told = peers.into_iter().take(count).map(|peer| (peer as NodeIndex, Origin::Found));
+            if let Some(node) = self.nodes.get_mut(at) {
+                node.dialling.told.extend(told);
+            }
         }
     }
 

@@ -62,6 +62,10 @@ impl View for Of<'_> {
         self.0.engine().is_none_or(|engine| engine.is_proven(link))
     }
 
+    fn brings_signs(&self, link: LinkId) -> bool {
+        self.0.engine().is_some_and(|engine| engine.brings_signs(link))
+    }
+
     fn is_live(&self, link: LinkId) -> bool {
         self.0.engine().is_none_or(|engine| View::is_live(engine, link))
     }

@@ -135,6 +135,7 @@ impl Network {
                 let told = (first as NodeIndex, Origin::Told);
                 self.nodes.get_mut(node).into_iter().for_each(|this| this.dialling.told.push(told));
             }
+            Start::Poisoned(_) => self.poison(node),
             Start::Linked => {}
         }
         self.begin(node as NodeIndex);

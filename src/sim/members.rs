@@ -86,7 +86,7 @@ impl Network {
     fn meet(&mut self, node: NodeIndex, event: MemberEvent) {
         let Some(key) = event.member().copied() else { return };
         let now = Mono::from_nanos(self.now);
-        let grows = matches!(self.scenario.start, Start::From(_));
+        let grows = matches!(self.scenario.start, Start::From(_) | Start::Poisoned(_));
         let Some(this) = self.nodes.get_mut(node as usize) else { return };
         let member = this.machine.engine().and_then(|engine| engine.member(&key));
         let has_address = member.as_ref().is_some_and(|member| !member.addresses.is_empty());

@@ -107,4 +107,7 @@ pub enum Start {
     Cold,
     /// The same, and each node knows this one only: members tell it of others.
     From(usize),
+    /// The same, and strangers have named as many others to each node as it wants links, of which this part lies, in percent: members
+    /// tell it of more.
+    Poisoned(u8),
 }

@@ -1,7 +1,7 @@
 //! Peers by which a node that starts again finds its network, though nobody of those that it was told of is left.
 //!
-//! They are the oldest links of its own choice that have brought something genuine: whoever has stayed for long is likely to be there
-//! after a restart, and liars among the newest are none of them. They are no slots, only addresses that are dialled first.
+//! They are the oldest links of its own choice that have brought something genuine, rumors or signs of life of others: whoever has stayed
+//! for long is likely to be there after a restart, and liars among the newest are none of them. They are no slots, only addresses that are dialled first.
 
 use std::time::Duration;
 
@@ -73,7 +73,8 @@ impl<A: Clone + Ord> Dialler<A> {
         let kept =
             self.anchors.as_ref().is_some_and(|anchors| anchors.kept.iter().any(|(key, _)| *key == peer));
         let named = self.entries.has(&peer) || self.peers.get(&peer).is_none_or(Peer::is_kept);
-        let good = linked.kind == Kind::Chosen && view.is_live(link) && view.is_proven(link);
+        let brings = view.is_proven(link) || view.brings_signs(link);
+        let good = linked.kind == Kind::Chosen && view.is_live(link) && brings;
         linked.addr.clone().filter(|_| good && (kept || !named)).map(|addr| (peer, addr))
     }
 }

@@ -204,7 +204,7 @@ impl<A: Clone + Ord> Dialler<A> {
             if best.is_some_and(|best| best <= preference) {
                 continue;
             }
-            match self.may_dial(known, now) {
+            match self.may_dial(peer, known, now) {
                 Ok(()) => (best, found) = (Some(preference), Some(*peer)),
                 Err(Some(until)) => resting.push((*peer, until)),
                 Err(None) => paced = true,
@@ -220,7 +220,7 @@ impl<A: Clone + Ord> Dialler<A> {
     /// The feeler whose turn it is: those felt for most rarely come first, or the same ones would be felt for again and again.
     fn next_feeler(&mut self, now: Mono) -> Option<PublicKey> {
         let may = |turn: &super::candidate::Turn| {
-            self.peers.get(&turn.4).is_some_and(|known| self.may_dial(known, now).is_ok())
+            self.peers.get(&turn.4).is_some_and(|known| self.may_dial(&turn.4, known, now).is_ok())
         };
         let next = self.open.iter().find(|turn| may(turn)).map(|turn| turn.4);
         if next.is_none() && !self.open.is_empty() {
@@ -231,23 +231,31 @@ impl<A: Clone + Ord> Dialler<A> {
 
     /// Whether a candidate may be dialled now. If not, until when all of its addresses rest; `None` where only strangers' pace is
     /// in the way.
-    pub(super) fn may_dial(&self, known: &Peer<A>, now: Mono) -> Result<(), Option<Mono>> {
-        if known.next_address(|addr, answered| self.may_dial_at(known, addr, answered, now)).is_some() {
+    fn may_dial(&self, peer: &PublicKey, known: &Peer<A>, now: Mono) -> Result<(), Option<Mono>> {
+        let may = |addr: &A, answered| self.may_dial_at(peer, known, addr, answered, now);
+        if known.next_address(may).is_some() {
             return Ok(());
         }
         let until: Vec<_> =
-            known.all_addresses().iter().map(|addr| self.rests.address_until(addr, now)).collect();
+            known.all_addresses().iter().map(|addr| self.rests.address_until(addr, peer, now)).collect();
         Err(until.into_iter().min().flatten())
     }
 
     /// Whether a peer may be dialled there. What the application named always may.
-    pub(super) fn may_dial_at(&self, known: &Peer<A>, addr: &A, answered: bool, now: Mono) -> bool {
+    pub(super) fn may_dial_at(
+        &self,
+        peer: &PublicKey,
+        known: &Peer<A>,
+        addr: &A,
+        answered: bool,
+        now: Mono,
+    ) -> bool {
         if !known.is_found() {
             return true;
         }
         // Whoever is dialled again for its own sake is dialled where it was, however silent that is now.
         let for_itself = known.is_wanted() || known.is_gone();
-        let rests = self.rests.address_until(addr, now).is_some() && !(answered && for_itself);
+        let rests = self.rests.address_until(addr, peer, now).is_some() && !(answered && for_itself);
         !rests && (answered || self.rests.strangers_from(now).is_none())
     }
 

@@ -123,7 +123,7 @@ impl<A: Clone + Ord> Dialler<A> {
             };
             // Where it has answered us, or where it can't have chosen us.
             let may = |addr: &A, answered: bool| {
-                (answered || !known.is_aimed()) && self.may_dial_at(known, addr, answered, now)
+                (answered || !known.is_aimed()) && self.may_dial_at(peer, known, addr, answered, now)
             };
             known.next_address(may).is_some() && view.refuses(peer).is_none()
         };

@@ -345,7 +345,8 @@ impl<A: Clone + Ord> Dialler<A> {
         refused: Option<Reason>,
     ) -> Option<Order<A>> {
         let known = self.peers.get(&peer)?;
-        let Some(addr) = known.next_address(|addr, answered| self.may_dial_at(known, addr, answered, now))
+        let Some(addr) =
+            known.next_address(|addr, answered| self.may_dial_at(&peer, known, addr, answered, now))
         else {
             self.is_over(errand);
             self.wait(now, peer);

@@ -42,8 +42,8 @@ pub enum Ending {
     Silent,
     /// The peer refused, or one of the two closed the link.
     Closed,
-    /// Somebody else answered, with another key.
-    WrongKey,
+    /// Somebody else answered, with this key. It need not be proven.
+    WrongKey(PublicKey),
 }
 
 /// Why a peer is not kept, or no candidate.

@@ -33,9 +33,12 @@ impl<A: Clone + Ord> Dialler<A> {
         dial: FailedDial<A>,
         for_itself: bool,
     ) {
-        // (Or whoever lists others' addresses could have nobody dial those.)
-        if let Some(addr) = dial.addr.filter(|_| how == Ending::Silent && !(dial.answered && for_itself)) {
-            self.rests.address_failed(now, &addr);
+        match (dial.addr, how) {
+            (Some(addr), Ending::Silent) if !(dial.answered && for_itself) => {
+                self.rests.address_failed(now, &addr);
+            }
+            (Some(addr), Ending::WrongKey(by)) => self.rests.address_taken(now, &addr, by),
+            _ => {}
         }
         let rests = how == Ending::Closed || dial.all_tried && !for_itself;
         if rests && dial.lacks_link {
@@ -55,7 +58,7 @@ impl<A: Clone + Ord> Dialler<A> {
             self.rests.stranger_answered();
         }
         if let Some(addr) = &addr {
-            self.rests.address_answered(addr);
+            self.rests.address_answered(addr, peer);
         }
         let errand = match errand {
             Errand::Afresh(old) if self.may_succeed(old) => errand,

@@ -1,8 +1,8 @@
 //! Whom and what a node lets rest: peers that failed it, addresses where nobody answered, and strangers beyond a pace.
 //!
 //! What strangers name costs a dial, and the dial goes wherever they like. So a key that refuses or leaves soon is not tried again for a
-//! while, nor is an address that stays silent, whoever lists it; each time the rest is twice as long. An address where somebody else
-//! answers rests only for the key that listed it: or liars could list those of others and have nobody dial them.
+//! while, nor is an address that stays silent, whoever lists it; each time the rest is twice as long. An address where another key
+//! answers rests for all but that key: liars who list it have it dialled no more often, and don't keep anybody from who is there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,20 +16,20 @@ pub(super) const FIRST_REST: Duration = Duration::from_secs(600);
 /// The longest rest.
 const LONGEST_REST: Duration = Duration::from_secs(86_400);
 
-/// Rests of one kind of thing. At the cap the one that ends first goes.
+/// Rests of one kind of thing, and what there is to say about each. At the cap the one that ends first goes.
 #[derive(Debug)]
-struct Resting<K> {
-    all: BTreeMap<K, (Mono, Duration)>,
+struct Resting<K, V = ()> {
+    all: BTreeMap<K, (Mono, Duration, V)>,
     ends: BTreeSet<(Mono, K)>,
     most: usize,
 }
 
-impl<K: Ord + Clone> Resting<K> {
+impl<K: Ord + Clone, V: Copy> Resting<K, V> {
     const fn new(most: usize) -> Self {
         Self { all: BTreeMap::new(), ends: BTreeSet::new(), most }
     }
 
-    fn begin(&mut self, now: Mono, what: &K) {
+    fn begin(&mut self, now: Mono, what: &K, about: V) {
         let before = self.end(what);
         let rest = before.map_or(FIRST_REST, |rest| rest.saturating_mul(2).min(LONGEST_REST));
         if self.all.len() >= self.most
@@ -37,19 +37,23 @@ impl<K: Ord + Clone> Resting<K> {
         {
             self.all.remove(&oldest);
         }
-        self.all.insert(what.clone(), (now.plus(rest), rest));
+        self.all.insert(what.clone(), (now.plus(rest), rest, about));
         self.ends.insert((now.plus(rest), what.clone()));
     }
 
     /// Forgets it. Gives how long its last rest was.
     fn end(&mut self, what: &K) -> Option<Duration> {
-        let (until, rest) = self.all.remove(what)?;
+        let (until, rest, _) = self.all.remove(what)?;
         self.ends.remove(&(until, what.clone()));
         Some(rest)
     }
 
     fn until(&self, what: &K, now: Mono) -> Option<Mono> {
-        self.all.get(what).map(|(until, _)| *until).filter(|until| *until > now)
+        self.all.get(what).map(|(until, ..)| *until).filter(|until| *until > now)
+    }
+
+    fn about(&self, what: &K) -> Option<V> {
+        self.all.get(what).map(|(.., about)| *about)
     }
 }
 
@@ -58,6 +62,9 @@ impl<K: Ord + Clone> Resting<K> {
 pub(super) struct Rests<A> {
     peers: Resting<PublicKey>,
     addresses: Resting<A>,
+    /// Addresses where another key answered than was asked for, with that key. It is not proven, so nothing follows from it but whose
+    /// dials there don't rest.
+    taken: Resting<A, PublicKey>,
     /// Dials that may go to addresses that have never answered.
     strangers: u32,
     /// Since when one more of them is due.
@@ -69,13 +76,14 @@ impl<A: Clone + Ord> Rests<A> {
         Self {
             peers: Resting::new(MAX_RESTING_PEERS),
             addresses: Resting::new(MAX_RESTING_ADDRESSES),
+            taken: Resting::new(MAX_RESTING_ADDRESSES),
             strangers: STRANGERS_AT_ONCE,
             counts_from: Mono::from_nanos(0),
         }
     }
 
     pub(super) fn peer_failed(&mut self, now: Mono, peer: &PublicKey) {
-        self.peers.begin(now, peer);
+        self.peers.begin(now, peer, ());
     }
 
     /// It kept a link for long.
@@ -88,15 +96,27 @@ impl<A: Clone + Ord> Rests<A> {
     }
 
     pub(super) fn address_failed(&mut self, now: Mono, addr: &A) {
-        self.addresses.begin(now, addr);
+        self.addresses.begin(now, addr, ());
     }
 
-    pub(super) fn address_answered(&mut self, addr: &A) {
+    /// Somebody else answered there than who was asked for.
+    pub(super) fn address_taken(&mut self, now: Mono, addr: &A, by: PublicKey) {
+        self.taken.begin(now, addr, by);
+    }
+
+    /// A peer answered there. (Others who list its address go on resting there.)
+    pub(super) fn address_answered(&mut self, addr: &A, peer: &PublicKey) {
         self.addresses.end(addr);
+        if self.taken.about(addr).is_some_and(|by| by != *peer) {
+            self.taken.end(addr);
+        }
     }
 
-    pub(super) fn address_until(&self, addr: &A, now: Mono) -> Option<Mono> {
-        self.addresses.until(addr, now)
+    /// Until when a peer is not dialled there.
+    pub(super) fn address_until(&self, addr: &A, peer: &PublicKey, now: Mono) -> Option<Mono> {
+        let taken = self.taken.about(addr).is_some_and(|by| by != *peer);
+        let taken = self.taken.until(addr, now).filter(|_| taken);
+        taken.max(self.addresses.until(addr, now))
     }
 
     /// When an address that has never answered may be dialled: `None` is now.
@@ -122,9 +142,10 @@ impl<A: Clone + Ord> Rests<A> {
     }
 
     #[cfg(test)]
-    pub(super) fn held(&self) -> (usize, usize) {
+    pub(super) fn held(&self) -> (usize, usize, usize) {
         assert_eq!(self.peers.all.len(), self.peers.ends.len());
         assert_eq!(self.addresses.all.len(), self.addresses.ends.len());
-        (self.peers.all.len(), self.addresses.all.len())
+        assert_eq!(self.taken.all.len(), self.taken.ends.len());
+        (self.peers.all.len(), self.addresses.all.len(), self.taken.all.len())
     }
 }

@@ -11,6 +11,7 @@ use super::*;
 mod afresh;
 mod anchors;
 mod choice;
+mod crowd;
 mod draws;
 mod hosts;
 
@@ -42,6 +43,8 @@ struct World {
 struct Sight {
     refuses: Option<Reason>,
     proven: BTreeSet<LinkId>,
+    /// Links that have brought others' signs of life.
+    signs: BTreeSet<LinkId>,
     /// Links on which the peer does not say hello.
     mute: BTreeSet<LinkId>,
     /// Links over which nothing comes.
@@ -59,6 +62,10 @@ impl View for Sight {
 
     fn is_proven(&self, link: LinkId) -> bool {
         self.proven.contains(&link)
+    }
+
+    fn brings_signs(&self, link: LinkId) -> bool {
+        self.signs.contains(&link)
     }
 
     fn is_live(&self, link: LinkId) -> bool {

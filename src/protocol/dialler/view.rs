@@ -12,6 +12,13 @@ pub trait View {
     /// Whether a link has ever brought anything genuine.
     fn is_proven(&self, link: LinkId) -> bool;
 
+    /// Whether a link has brought a sign of life of a member other than its peer, before others did. A link of a network in which nobody
+    /// publishes brings nothing else.
+    fn brings_signs(&self, link: LinkId) -> bool {
+        let _ = link;
+        false
+    }
+
     /// Whether both ends of a link have said hello.
     fn is_live(&self, link: LinkId) -> bool;
 

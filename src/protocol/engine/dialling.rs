@@ -15,6 +15,11 @@ impl View for Engine {
         Self::is_proven(self, link)
     }
 
+    fn brings_signs(&self, link: LinkId) -> bool {
+        let slot = self.links.slot_of(link);
+        slot.zip(self.members.as_ref()).is_some_and(|(slot, members)| members.brings_signs(slot))
+    }
+
     fn is_live(&self, link: LinkId) -> bool {
         self.live_for(link, self.cx.now.mono).is_some()
     }

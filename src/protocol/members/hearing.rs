@@ -27,7 +27,13 @@ impl Members {
         self.answers.leaves(slot);
         self.pulses.leaves(slot);
         self.spread.leaves(slot);
+        self.bringers.remove(slot);
         self.stirred = true;
+    }
+
+    /// Whether a link has brought a sign of life of another than its peer, before others did.
+    pub(in crate::protocol) fn brings_signs(&self, slot: Slot) -> bool {
+        self.bringers.contains(slot)
     }
 
     /// A genuine bundle of the topic, from wherever it came.

@@ -53,6 +53,7 @@ use self::told::Told;
 pub use self::view::{Member, MemberLink};
 use crate::key::PublicKey;
 use crate::protocol::context::Cx;
+use crate::protocol::linkset::LinkSet;
 use crate::protocol::member_event::MemberEvent;
 use crate::protocol::{Action, Mono, Now};
 use crate::rumor::TopicId;
@@ -97,6 +98,8 @@ pub(in crate::protocol) struct Members {
     fitness: Fitness,
     told: Told,
     reach: Reach,
+    /// Links that have brought a sign of life of somebody else, before others did.
+    bringers: LinkSet,
     /// When lives are looked at: each member once.
     due: BTreeSet<(Mono, PublicKey)>,
     next_cycle: Mono,
@@ -132,6 +135,7 @@ impl Members {
             fitness: Fitness::new(now),
             told: Told::default(),
             reach: Reach::default(),
+            bringers: LinkSet::EMPTY,
             due: BTreeSet::new(),
             next_cycle: now,
             next_pull: now,

@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::life::MemberState;
 use super::table::{Chain, Table};
 use crate::key::PublicKey;
 use crate::protocol::limits::{
@@ -160,7 +161,8 @@ impl Pulses {
         for member in table.of_prefix(pulse.member) {
             result = if result == Taken::Unknown { Taken::Refused } else { result };
             let lease = super::period::lease(member.period(would_state)).as_secs();
-            let may_be_far = |chain: &Chain| !member.state().is_here() || chain.known.index == 0;
+            // (Of one that is stale nothing was heard for long, so what comes next is far.)
+            let may_be_far = |chain: &Chain| member.state() != MemberState::Alive || chain.known.index == 0;
             for chain in member.chains() {
                 let terms = chain.terms;
                 let begins = terms.starts(terms.epoch_of(index));

@@ -27,7 +27,7 @@ impl Members {
         }
         self.stirred = false;
         let targets = self.targets(links);
-        self.check_pulses(cx);
+        self.check_pulses(cx, links);
         self.reveal(cx, links, &targets);
         self.look_at_lives(cx, links);
         if now.mono >= self.next_cycle {
@@ -56,7 +56,7 @@ impl Members {
         targets
     }
 
-    fn check_pulses(&mut self, cx: &mut Cx) {
+    fn check_pulses(&mut self, cx: &mut Cx, links: &Links) {
         cx.counters.pulses_shed += self.pulses.takes_shed();
         if !self.pulses.is_waiting() {
             return;
@@ -67,6 +67,10 @@ impl Members {
                     if let Some(signs) = self.table.is_true(&key, &terms, known, cx.now.mono) {
                         let mut told = LinkSet::default();
                         told.insert(slot);
+                        // (What a peer says of itself says nothing of its other links.)
+                        if links.at(slot).is_some_and(|link| link.peer() != key) {
+                            self.bringers.insert(slot);
+                        }
                         self.gives_sign(cx, key, signs, Pulse { failed_here: false, ..pulse }, told);
                     }
                 }

@@ -92,3 +92,26 @@ fn a_network_that_grows_tenfold_loses_nobody() {
     pass(&mut network, Duration::from_secs(120));
     assert_eq!((failed(&network, |_| true), alive_at_least(&network)), (vec![], 80));
 }
+
+/// Judges whose clocks jump by an hour, or by a little more than clocks may differ, and one that is late again and again. Who has such a
+/// clock is out of what is promised itself; all others live.
+#[test]
+fn whose_clock_is_wrong_or_loop_is_late_fails_nobody() {
+    let mut network = Network::new(grown(20));
+    pass(&mut network, Duration::from_secs(60));
+    let steps = [(3, 3_600_000), (7, -3_600_000), (11, 45_000), (15, -45_000)];
+    steps.iter().for_each(|(node, by)| network.step_clock(*node, *by));
+    let late = 18;
+    for _ in 0..12 {
+        network.stand_still(late, millis(1_100));
+        pass(&mut network, Duration::from_secs(10));
+    }
+    let right = |whom: usize| steps.iter().all(|(node, _)| *node != whom);
+    assert_eq!(failed(&network, right), []);
+    // The judges knew that they can't tell, where they heard nothing that they could take.
+    let stale = |news: &&MemberNews| news.node == 3 && matches!(news.event, MemberEvent::Stale(_));
+    assert!(network.member_news().iter().filter(stale).count() > 10);
+    steps.iter().for_each(|(node, by)| network.step_clock(*node, -*by));
+    pass(&mut network, Duration::from_secs(150));
+    assert_eq!((failed(&network, right), alive_at_least(&network)), (vec![], 20));
+}

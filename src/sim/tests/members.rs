@@ -1,6 +1,7 @@
 //! Members in networks: who is here is known to all, and nobody's word changes what is shown of another.
 
 use super::*;
+use crate::protocol::dialler::View as _;
 use crate::protocol::{MemberEvent, MemberLink, MemberState};
 
 fn members(nodes: usize) -> Scenario {
@@ -161,7 +162,8 @@ fn who_was_cut_off_says_stale_and_not_failed() {
     pass(&mut network, Duration::from_secs(20));
     // One node loses all its links, with nineteen others that live.
     network.partition(|node| u32::from(node == 7));
-    pass(&mut network, Duration::from_secs(60));
+    // Longer than a lease and sixteen epochs: what is heard after that is far down each chain.
+    pass(&mut network, Duration::from_secs(150));
     let by = |network: &Network| failed(network).iter().filter(|news| news.node == 7).count();
     assert_eq!(by(&network), 0, "it can't tell");
     assert_eq!(network.members(7).values().filter(|member| member.state == MemberState::Stale).count(), 19);
@@ -223,6 +225,23 @@ fn who_stood_still_condemns_nobody_and_has_returned_soon() {
     pass(&mut network, Duration::from_secs(90));
     assert!(failed(&network).iter().all(|news| news.node != 7), "{:?}", failed(&network));
     assert_eq!(shown(&network, MemberState::Alive), (20, 20));
+}
+
+/// Nobody publishes, so signs of life are all that links bring: those of others count, and what a liar says of itself alone does not.
+#[test]
+fn links_bring_signs_of_life_of_others_where_nobody_publishes() {
+    let mut network = Network::new(Scenario { liars: 0.25, liar: Liar::Mute, ..members(20) });
+    pass(&mut network, Duration::from_secs(60));
+    let mut brings = 0;
+    for node in honest(&network) {
+        for link in network.nodes[node].links() {
+            let end = network.nodes[node].end(link).unwrap();
+            let brought = network.engine(node).unwrap().brings_signs(link);
+            assert!(network.is_honest(end.peer as usize) || !brought, "node {node}, link {link:?}");
+            brings += usize::from(brought);
+        }
+    }
+    assert!(brings > 5 * 15, "{brings} links of honest nodes bring others' signs of life");
 }
 
 /// A network that began from one address, where liars hold all places that they can get, at that address too.

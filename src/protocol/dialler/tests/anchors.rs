@@ -27,7 +27,9 @@ fn the_oldest_links_of_its_own_choice_that_brought_something_are_kept() {
         world.suggest([key(number)], Origin::Found);
         links.push(world.connect(key(number)).unwrap());
     }
-    world.sight.proven.extend(&links[1..]);
+    // (Two of them have brought rumors, the others signs of life.)
+    world.sight.proven.extend(&links[1..3]);
+    world.sight.signs.extend(&links[3..]);
     // and one that has dialled us: then the oldest four that brought something are kept.
     let inbound = world.inbound(key(9));
     world.sight.proven.insert(inbound);

@@ -213,15 +213,36 @@ fn an_address_where_nobody_answers_rests_for_all_who_list_it() {
         world.pass_awake(Duration::from_secs(1));
     }
     assert_eq!(world.begun.len(), 2);
-    // Where somebody else answers, the one who lives there is dialled all the same.
-    let mut world = choosing(1);
-    find(&mut world, [1]);
-    world.dials.remove(&key(1)).unwrap();
-    world.dialler.failed(world.now, &key(1), Ending::WrongKey, &"somebody else");
-    world.dialler.suggest(world.now, key(2), 1, Origin::Found).unwrap();
-    world.poll();
-    assert_eq!(world.dials.get(&key(2)), Some(&1));
 }
+
+#[test]
+fn an_address_where_another_key_answers_rests_for_all_but_that_key() {
+    let mut world = choosing(1);
+    world.dialler.suggest(world.now, key(1), 7, Origin::Found).unwrap();
+    world.poll();
+    let somebody_else = |world: &mut World, peer: u16| {
+        world.dials.remove(&key(peer)).unwrap();
+        world.dialler.failed(world.now, &key(peer), Ending::WrongKey(key(2)), &"somebody else");
+        world.poll();
+    };
+    somebody_else(&mut world, 1);
+    // Liars who list it have nobody dial it,
+    (10..50).for_each(|peer| world.dialler.suggest(world.now, key(peer), 7, Origin::Found).unwrap());
+    world.pass_awake(Duration::from_secs(590));
+    assert_eq!(world.begun.len(), 1);
+    // and who lives there is dialled, also when they have tried again, and while it is linked they go on resting.
+    world.dialler.suggest(world.now, key(2), 7, Origin::Found).unwrap();
+    world.poll();
+    assert_eq!(world.dials.get(&key(2)), Some(&7));
+    world.connect(key(2)).unwrap();
+    assert_eq!(world.dialler.rests.address_until(&7, &key(1), world.now), Some(FIRST_REST_OVER));
+    // When another has it now, all that others have said of it is void.
+    world.dialler.rests.address_answered(&7, &key(3));
+    assert_eq!(world.dialler.rests.address_until(&7, &key(1), world.now), None);
+}
+
+/// When a rest is over that began at the beginning.
+const FIRST_REST_OVER: Mono = Mono::from_nanos(FIRST_REST.as_nanos() as u64);
 
 #[test]
 fn a_peer_rests_only_when_all_its_addresses_were_tried() {
@@ -271,7 +292,7 @@ fn addresses_that_never_answered_are_dialled_at_a_pace() {
     for _ in 0..20 {
         for peer in world.dials.keys().copied().collect::<Vec<_>>() {
             world.dials.remove(&peer);
-            world.dialler.failed(world.now, &peer, Ending::WrongKey, &"somebody else");
+            world.dialler.failed(world.now, &peer, Ending::WrongKey(key(999)), &"somebody else");
             world.poll();
         }
     }
@@ -290,14 +311,16 @@ fn what_rests_is_bounded() {
     for number in 0..40_000 {
         rests.peer_failed(at(number), &name(number));
         rests.address_failed(at(number), &number);
+        rests.address_taken(at(number), &number, name(number));
     }
-    assert_eq!(rests.held(), (MAX_RESTING_PEERS, MAX_RESTING_ADDRESSES));
+    assert_eq!(rests.held(), (MAX_RESTING_PEERS, MAX_RESTING_ADDRESSES, MAX_RESTING_ADDRESSES));
     assert!(
         rests.peer_until(&name(39_999), at(40_000)).is_some()
             && rests.peer_until(&name(0), at(40_000)).is_none()
     );
     assert!(
-        rests.address_until(&39_999, at(40_000)).is_some() && rests.address_until(&0, at(40_000)).is_none()
+        rests.address_until(&39_999, &OWN, at(40_000)).is_some()
+            && rests.address_until(&0, &OWN, at(40_000)).is_none()
     );
 }
 
