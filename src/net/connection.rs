@@ -7,7 +7,7 @@ use quinn::VarInt;
 
 use super::group::NetGroup;
 use super::identity::is_for_streams;
-use super::streams::{Desk, STREAMS_OF_A_CONNECTION, UNUSED, UNUSED_ACCEPTED, refused, serve_own};
+use super::streams::{Desk, STREAMS_OF_A_CONNECTION, UNUSED, UNUSED_ACCEPTED, UsedWay, refused, serve_own};
 use crate::key::PublicKey;
 use crate::wire::Reason;
 
@@ -42,22 +42,32 @@ impl Connection {
     /// Serves the streams of applications for which it is there, in a task of its own, if `most_of_group` of its network group and other
     /// bounds leave room; else closes it. Gives whether it does.
     pub fn serve_streams(self, most_of_group: Option<u32>) -> bool {
-        let (peer, dialled, connection) = (self.peer, self.dialled, self.quinn);
         // Nothing is kept for whom nobody would hear.
-        if !dialled && !self.streams.accepts_any() {
-            connection.close(VarInt::from_u32(refused::NOT_ACCEPTED), b"no protocol is accepted here");
+        if !self.dialled && !self.streams.accepts_any() {
+            self.quinn.close(VarInt::from_u32(refused::NOT_ACCEPTED), b"no protocol is accepted here");
             return false;
         }
+        self.carries_streams(most_of_group).is_some()
+    }
+
+    /// The same of one that was dialled, which is used at once.
+    pub(crate) fn use_for_streams(self) -> Option<UsedWay> {
+        self.carries_streams(None)
+    }
+
+    fn carries_streams(self, most_of_group: Option<u32>) -> Option<UsedWay> {
+        let (peer, dialled, connection) = (self.peer, self.dialled, self.quinn);
         let Ok(own) = self.streams.take_own(peer, connection.clone(), dialled, most_of_group) else {
             let reason = Reason::Full;
             connection.close(VarInt::from_u32(reason.code()), reason.to_string().as_bytes());
-            return false;
+            return None;
         };
+        let used = own.is_used();
         connection.set_max_concurrent_uni_streams(VarInt::from_u32(0));
         connection.set_max_concurrent_bi_streams(VarInt::from_u32(STREAMS_OF_A_CONNECTION));
         let unused_for = if dialled { UNUSED } else { UNUSED_ACCEPTED };
         tokio::spawn(serve_own(self.streams, own, unused_for));
-        true
+        Some(used)
     }
 
     /// The network group of [`remote`](Self::remote).

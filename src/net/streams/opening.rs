@@ -8,9 +8,10 @@ use tokio::time::timeout;
 use super::desk::Desk;
 use super::ends::{Hold, RecvStream, SendStream, StreamError};
 use super::name::ProtocolName;
-use super::ways::UsedWay;
+use super::ways::{UsedWay, Way};
 use super::{OPENING, PRIORITY, header, refused};
 use crate::net::closed::LinkClosed;
+use crate::wire::Reason;
 
 /// Why a stream was not opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +24,9 @@ pub(crate) enum NotOpened {
     OtherNetwork,
     /// The peer said nothing in time.
     Slow,
-    /// The connection has ended.
+    /// The connection has ended before anything was said on it, or nobody has heard what was.
+    Unheard(LinkClosed),
+    /// The connection has ended. What was said may have been heard.
     Lost(LinkClosed),
     /// The stream has.
     Stream(StreamError),
@@ -44,7 +47,7 @@ pub(crate) async fn open(
 ) -> Result<Opened, NotOpened> {
     let connection = &way.connection;
     let opened = async {
-        let (send, recv) = connection.open_bi().await.map_err(lost)?;
+        let (send, recv) = connection.open_bi().await.map_err(|error| unheard(lost(error)))?;
         let _ = send.set_priority(PRIORITY);
         let hold = Hold::new(None, used);
         let (mut send, mut recv) = (SendStream::new(send, hold.clone()), RecvStream::new(recv, hold));
@@ -58,17 +61,29 @@ pub(crate) async fn open(
             Ok(())
         };
         if let Err(error) = said.await {
-            return Err(why(connection, error));
+            return Err(why(&way, error));
         }
         match recv.is_accepted().await {
             Ok(true) => Ok(Opened { send, recv }),
             Ok(false) => Err(NotOpened::Stream(StreamError::Dropped)),
-            Err(error) => Err(why(connection, error)),
+            Err(error) => Err(why(&way, error)),
         }
     };
     // A question takes as long as it is, which its asker limits.
     let most = if question.is_none() { OPENING } else { Duration::MAX };
     timeout(most, opened).await.unwrap_or(Err(NotOpened::Slow))
+}
+
+fn is_unneeded(why: &LinkClosed) -> bool {
+    matches!(why, LinkClosed::ByPeer { code, .. } if *code == Reason::Unneeded.code())
+}
+
+/// Nothing was said yet.
+fn unheard(why: NotOpened) -> NotOpened {
+    match why {
+        NotOpened::Lost(why) => NotOpened::Unheard(why),
+        why => why,
+    }
 }
 
 fn lost(error: ConnectionError) -> NotOpened {
@@ -79,7 +94,7 @@ fn lost(error: ConnectionError) -> NotOpened {
 }
 
 /// What the end of a stream means that was not accepted yet.
-fn why(connection: &quinn::Connection, error: StreamError) -> NotOpened {
+fn why(way: &Way, error: StreamError) -> NotOpened {
     match error {
         StreamError::Reset { code } | StreamError::Stopped { code } => match code {
             refused::NOT_ACCEPTED => NotOpened::NotAccepted,
@@ -87,8 +102,12 @@ fn why(connection: &quinn::Connection, error: StreamError) -> NotOpened {
             refused::OTHER_NETWORK => NotOpened::OtherNetwork,
             _ => NotOpened::Stream(error),
         },
-        StreamError::Lost(_) => match connection.close_reason() {
-            Some(reason) => lost(reason),
+        StreamError::Lost(_) => match way.connection.close_reason() {
+            Some(reason) => match lost(reason) {
+                // A connection for streams is given up by a node that has none on it.
+                NotOpened::Lost(why) if way.is_own() && is_unneeded(&why) => NotOpened::Unheard(why),
+                lost => lost,
+            },
             None => NotOpened::Stream(error),
         },
         error => NotOpened::Stream(error),

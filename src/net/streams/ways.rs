@@ -37,7 +37,7 @@ impl Way {
     }
 
     /// Whether it carries streams alone.
-    fn is_own(&self) -> bool {
+    pub(super) fn is_own(&self) -> bool {
         self.kind != Kind::Link
     }
 
@@ -98,6 +98,13 @@ impl UsedWay {
 pub(crate) struct OwnWay {
     pub(super) way: Way,
     pub(super) peer: PublicKey,
+}
+
+impl OwnWay {
+    /// It is about to be used.
+    pub(crate) fn is_used(&self) -> UsedWay {
+        UsedWay { way: self.way.clone(), used: self.way.is_used() }
+    }
 }
 
 /// Why no more connections for streams alone are taken in.

@@ -229,3 +229,31 @@ async fn end_of_a_link_ends_no_stream_of_a_connection_for_streams() {
     assert_eq!(incoming.recv.chunk().await.unwrap().unwrap(), b"still here"[..]);
     assert!(target.streams().way(&key(2).public(), true).unwrap().is_own());
 }
+
+#[tokio::test]
+async fn only_what_nobody_can_have_heard_is_said_again() {
+    use crate::net::NotOpened;
+    use crate::wire::Reason;
+    let (peer, target, name) = (endpoint(2), endpoint(1), name());
+    peer.streams().belongs_to(network());
+    // The other end takes a stream, and then gives the connection up.
+    let gives_up = async |connection: quinn::Connection| {
+        connection.set_max_concurrent_bi_streams(quinn::VarInt::from_u32(1));
+        let _taken = connection.accept_bi().await.unwrap();
+        connection.close(quinn::VarInt::from_u32(Reason::Unneeded.code()), b"");
+    };
+    let addr = target.local_addr().unwrap();
+    let (dialled, accepted) = tokio::join!(peer.connect_for_streams(key(1).public(), addr), target.accept());
+    let way = dialled.unwrap().use_for_streams().unwrap();
+    let other = accepted.unwrap().unwrap().into_parts().0;
+    let (opened, ()) = tokio::join!(open(peer.streams(), way, &name, Some(b"?")), gives_up(other));
+    assert!(matches!(opened.map(drop), Err(NotOpened::Unheard(LinkClosed::ByPeer { .. }))));
+    // A link is given up whatever is on it.
+    let (dialled, accepted) = connect(&peer, &target, key(1).public()).await;
+    let side = Side::new(1, dialled);
+    let way = peer.streams().way(&key(1).public(), true).unwrap();
+    let other = accepted.into_parts().0;
+    let (opened, ()) = tokio::join!(open(peer.streams(), way, &name, Some(b"?")), gives_up(other));
+    assert!(matches!(opened.map(drop), Err(NotOpened::Lost(LinkClosed::ByPeer { .. }))));
+    drop(side);
+}

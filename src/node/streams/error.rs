@@ -88,8 +88,10 @@ pub enum OpenError {
         /// What its application said.
         why: StreamError,
     },
-    /// The connection broke before the stream was accepted.
-    #[error("the connection to {peer} broke before the stream was accepted: {why}; try again")]
+    /// The connection broke before the stream was accepted. What was said on it, as a question is, may have been heard.
+    #[error(
+        "the connection to {peer} broke before the stream was accepted: {why}; try again, unless it must not be heard twice"
+    )]
     Lost {
         /// The member.
         peer: PublicKey,
@@ -108,11 +110,13 @@ impl OpenError {
             NotOpened::Busy => Self::Busy(peer),
             NotOpened::OtherNetwork => Self::Refused { peer, reason: Reason::OtherNetwork },
             NotOpened::Slow => Self::Slow(peer),
-            NotOpened::Lost(LinkClosed::ByUs) => Self::Closed(Closed),
-            NotOpened::Lost(why) => match &why {
+            NotOpened::Lost(why) | NotOpened::Unheard(why) => match &why {
                 LinkClosed::ByPeer { code, .. } => match Reason::from_code(u64::from(*code)) {
+                    // What ends a link is no word about its node.
+                    None | Some(Reason::Unneeded | Reason::Duplicate | Reason::Stalled) => {
+                        Self::Lost { peer, why: why.to_string() }
+                    }
                     Some(reason) => Self::Refused { peer, reason },
-                    None => Self::Lost { peer, why: why.to_string() },
                 },
                 why => Self::Lost { peer, why: why.to_string() },
             },

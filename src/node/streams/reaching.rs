@@ -4,11 +4,10 @@ use tokio::sync::oneshot;
 
 use super::error::OpenError;
 use crate::key::PublicKey;
-use crate::net::{LinkClosed, NotOpened, Opened, ProtocolName, RecvStream, SendStream, UsedWay, open};
+use crate::net::{NotOpened, Opened, ProtocolName, RecvStream, SendStream, UsedWay, open};
 use crate::node::error::Closed;
 use crate::node::message::Message;
 use crate::node::{Host, Node, PeerAddr};
-use crate::wire::Reason;
 
 /// Addresses of one member that are tried, so that a stream fails within a minute.
 const ADDRESSES: usize = 4;
@@ -68,10 +67,8 @@ impl Node {
     ) -> Result<Opened, OpenError> {
         let once = self.open_once(peer, name, question, dials).await?;
         match once {
-            // The other side gave the connection up while the stream was on its way: it has not heard of it.
-            Err(NotOpened::Lost(LinkClosed::ByPeer { code, .. })) if code == Reason::Unneeded.code() => {
-                self.open_once(peer, name, question, dials).await?
-            }
+            // Nobody has heard of it: the connection was given up when it came.
+            Err(NotOpened::Unheard(_)) => self.open_once(peer, name, question, dials).await?,
             once => once,
         }
         .map_err(|why| OpenError::of(peer, name, why))
@@ -128,10 +125,7 @@ impl Node {
             let addr = host.clone();
             match speaker.dial(PeerAddr { key: peer, host }).await {
                 Ok(connection) => {
-                    if !connection.serve_streams(None) {
-                        return Err(OpenError::TooMany);
-                    }
-                    return speaker.desk().way(&peer, false).ok_or(OpenError::Closed(Closed));
+                    return connection.use_for_streams().ok_or(OpenError::TooMany);
                 }
                 Err(error) => {
                     speaker.failed(&addr);
