@@ -4,7 +4,7 @@
 //! cargo run --example chat -- FOLDER NICK [KEY@HOST:PORT]     # each prints its address, and all but the first need one
 //! ```
 //!
-//! On stdin it takes what is to be said, `/who`, and `/msg NICK WORDS`, and it ends with stdin. The folder has its identity, what was said in
+//! On stdin it takes what is to be said, `/who`, and `/msg NICK-OR-KEY WORDS`, and it ends with stdin. The folder has its identity, what was said in
 //! the last day, and what of it was shown: each line is shown once, though the process was killed or off.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use vouchsafe::{Item, Member, Node, PeerAddr, PublicKey, Topic};
+use vouchsafe::{Item, Node, PeerAddr, PublicKey, Topic};
 
 const PRIVATE: &str = "chat-private/1";
 const LIMIT: Duration = Duration::from_secs(10);
@@ -33,22 +33,22 @@ pub(crate) async fn run(mut args: impl Iterator<Item = String>) -> Outcome<()> {
     let room = node.join(Topic::named("room").retention(Duration::from_secs(86_400))).await?;
     let mut shown = room.replay_named("shown")?;
     let _whispers = node.answer(PRIVATE, |peer, said| async move {
-        println!("~{} whispers: {}", peer.short(), text(&said));
+        println!("{} whispers: {}", peer.short(), text(&said));
         b"read".to_vec()
     })?;
     let (mut events, mut lines) = (node.member_events(), lines());
     loop {
         tokio::select! {
             line = lines.recv() => match line.as_deref().map(|line| line.split_once(' ').unwrap_or((line, ""))) {
-                Some(("/who", _)) => names(&node).await?.values().for_each(|name| println!("{name}")),
+                Some(("/who", _)) => names(&node).await?.values().for_each(|(key, nick)| println!("{key} {nick}")),
                 Some(("/msg", message)) => whisper(&node, message).await?,
                 Some(_) => _ = room.publish(line.unwrap_or_default()).within(LIMIT).await.map_err(|error| println!("not said: {error}")),
                 None => break,
             },
             item = shown.next() => match item.ok_or("the node has stopped")?? {
                 Item::Rumor { rumor, late, .. } => {
-                    let name = names(&node).await?.remove(&rumor.author()).unwrap_or_else(|| rumor.author().short());
-                    println!("{name}: {}{}", text(rumor.body()), if late { " (earlier)" } else { "" });
+                    let (key, nick) = names(&node).await?.remove(&rumor.author()).unwrap_or_default();
+                    println!("{key} {nick}: {}{}", text(rumor.body()), if late { " (earlier)" } else { "" });
                     shown.save().await?;
                 }
                 missed => println!("some of what was said is lost: {missed:?}"),
@@ -62,11 +62,12 @@ pub(crate) async fn run(mut args: impl Iterator<Item = String>) -> Outcome<()> {
     Ok(node.shutdown().await)
 }
 
-/// Says something to the one member whose name begins so. A nick is anybody's, and with `~KEY` it is one member's.
+/// Says something to one member, named by its nick or by the beginning of its key. A nick is anybody's, so there may be several.
 async fn whisper(node: &Node, message: &str) -> Outcome<()> {
     let (who, words) = message.split_once(' ').unwrap_or((message, ""));
-    let found: Vec<_> = names(node).await?.into_iter().filter(|(_, name)| name.starts_with(who)).collect();
-    let [(member, name)] = &found[..] else {
+    let found: Vec<_> =
+        names(node).await?.into_iter().filter(|(_, (key, nick))| key == who || nick == who).collect();
+    let [(member, (_, name))] = &found[..] else {
         return Ok(println!("{} members are called {who}: /who tells their names", found.len()));
     };
     match node.ask(*member, PRIVATE, words.as_bytes(), LIMIT).await {
@@ -75,11 +76,10 @@ async fn whisper(node: &Node, message: &str) -> Outcome<()> {
     }
 }
 
-/// The members, each by what it calls itself and the beginning of its key.
-async fn names(node: &Node) -> Outcome<BTreeMap<PublicKey, String>> {
-    let name =
-        |member: &Member| format!("{}~{} ({:?})", text(&member.metadata), member.key.short(), member.state);
-    Ok(node.members().await?.iter().map(|(key, member)| (*key, name(member))).collect())
+/// The members, each by the beginning of its key and by what it calls itself.
+async fn names(node: &Node) -> Outcome<BTreeMap<PublicKey, (String, String)>> {
+    let members = node.members().await?.into_values();
+    Ok(members.map(|member| (member.key, (member.key.short(), text(&member.metadata)))).collect())
 }
 
 /// What others say may be anything, and terminals obey some of it.

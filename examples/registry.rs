@@ -74,7 +74,8 @@ async fn find(node: &Node, service: &str) -> Outcome<()> {
 }
 
 fn tags(member: &Member) -> String {
-    String::from_utf8_lossy(&member.metadata).into_owned()
+    // Terminals obey some characters.
+    String::from_utf8_lossy(&member.metadata).replace(char::is_control, "?")
 }
 
 /// The lines of stdin, which a thread reads.

@@ -107,10 +107,12 @@ async fn answers_end_when_the_time_is_over_or_there_are_enough() {
     for (number, topic) in topics.iter().enumerate().skip(1) {
         tasks.push(answer_all(topic, number).await);
     }
-    // Room for the bytes of two answers, and a bit.
-    let mut few = topics[0].query("1234").within(Duration::from_secs(3)).bytes(2 * 6 + 5).await.unwrap();
-    assert_eq!(bodies(&mut few).await.len(), 2);
-    assert_eq!((few.end(), few.refused()), (Some(AnswersEnd::Late), 1));
+    // Each of the three others has a share of 6 bytes, which the answers of six fill, and those of seven exceed.
+    let mut few = topics[0].query("1234").within(Duration::from_secs(3)).bytes(3 * 6 + 2).await.unwrap();
+    assert_eq!(bodies(&mut few).await.len(), 3);
+    let mut none = topics[0].query("12345").within(Duration::from_secs(2)).bytes(3 * 6 + 2).await.unwrap();
+    assert_eq!(bodies(&mut none).await.len(), 0);
+    assert_eq!((none.end(), none.refused()), (Some(AnswersEnd::Late), 3));
     let mut one = topics[0].query("one").within(LONG).most(1).await.unwrap();
     assert_eq!(bodies(&mut one).await.len(), 1);
     assert_eq!(one.end(), Some(AnswersEnd::Enough));
@@ -230,4 +232,21 @@ async fn address_that_an_asker_made_up_is_dialled_once() {
     }
     let refusals = victim.stats().await.unwrap().refusals;
     assert_eq!(refusals.failed, 1, "{refusals:?}");
+}
+
+#[tokio::test]
+async fn whoever_is_no_member_is_not_heard() {
+    let (nodes, topics) = network(2).await;
+    let hidden =
+        builder(&VerifierPool::new(1)).without_members().bootstrap(nodes[0].addr()).spawn().await.unwrap();
+    let topic = hidden.join(Topic::named("ops")).await.unwrap();
+    let mut questions = topic.questions().await.unwrap();
+    let task = answer_all(&topics[1], 1).await;
+    soon("links", topics[0].wait_for_links(2)).await.unwrap();
+    let mut answers = topics[0].query("?").within(Duration::from_secs(3)).await.unwrap();
+    let question = soon("a question", questions.next()).await.unwrap().unwrap();
+    assert_eq!(question.answer(b"me too").await.unwrap_err(), AnswerError::Enough);
+    assert_eq!(bodies(&mut answers).await, ["? 1"]);
+    assert_eq!(answers.refused(), 1);
+    task.abort();
 }

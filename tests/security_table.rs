@@ -295,7 +295,6 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
         "what the application chooses for its topics and its node, within these",
         &[
             "WITHIN",
-            "MAX_WITHIN",
             "ANSWERS",
             "BYTES",
             "MAX_CURSORS",
@@ -415,6 +414,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
     (
         "when we do or judge something",
         &[
+            "TELLING",
             "PAUSE",
             "UNUSED",
             "OPENING",

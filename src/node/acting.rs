@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::actor::Actor;
 use super::message::Message;
 use crate::key::PublicKey;
-use crate::protocol::{Action, Input, LinkId, Validation, ValidationId};
+use crate::protocol::{Action, Event, Input, Validation, ValidationId};
 use crate::rumor::Bundle;
 use crate::wire::Reason;
 
@@ -51,7 +51,6 @@ impl Actor {
                     self.read_on(link, lane);
                 }
                 Action::Close { link, reason } => {
-                    self.end_streams(link, reason);
                     if let Some(link) = self.links.get(&link) {
                         link.close(reason.code(), &reason.to_string());
                     }
@@ -67,6 +66,7 @@ impl Actor {
                 Action::Published { publish_id, result } => self.requests.settle(publish_id, result),
                 Action::Event(event) => {
                     self.note_conviction(&event);
+                    self.end_streams(&event);
                     self.tell(event);
                 }
                 Action::Member(event) => self.on_member(event),
@@ -77,12 +77,11 @@ impl Actor {
         self.publish_members();
     }
 
-    /// With whom no link may be, no streams of applications go on.
-    fn end_streams(&self, link: LinkId, reason: Reason) {
-        if matches!(reason, Reason::Offence | Reason::Banned)
-            && let Some(peer) = self.dialler.peer_of(link)
-        {
-            self.parts.endpoint.streams().hang_up(&peer, reason.code(), &reason.to_string());
+    /// With a key that was banned no streams of applications go on.
+    fn end_streams(&self, event: &Event) {
+        if let Event::Offence { peer, .. } = event {
+            let reason = Reason::Banned;
+            self.parts.endpoint.streams().hang_up(peer, reason.code(), &reason.to_string());
         }
     }
 

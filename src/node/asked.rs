@@ -43,7 +43,7 @@ pub struct Answer {
 pub enum AnswersEnd {
     /// The time is over.
     Late,
-    /// There are as many as were wanted, or as many bytes.
+    /// There are as many as were wanted.
     Enough,
     /// The node is closed.
     Closed,
@@ -53,10 +53,12 @@ pub enum AnswersEnd {
 #[derive(Debug)]
 struct Open {
     answers: mpsc::UnboundedSender<Answer>,
-    /// Who has answered: each is heard once.
-    from: HashSet<PublicKey>,
-    most: usize,
-    bytes_left: usize,
+    /// Members that have not answered: each is heard once.
+    awaited: HashSet<PublicKey>,
+    /// How many more answers are wanted.
+    wanted: usize,
+    /// Bytes that each may say.
+    share: usize,
     refused: u64,
 }
 
@@ -67,8 +69,6 @@ pub(super) struct Asked(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     open: HashMap<QuestionId, Open>,
-    /// Answers are taken in.
-    accepts: bool,
 }
 
 impl Asked {
@@ -80,12 +80,14 @@ impl Asked {
     pub(super) fn open(
         &self,
         id: QuestionId,
+        awaited: HashSet<PublicKey>,
         most: usize,
         bytes: usize,
         deadline: Instant,
     ) -> Option<Answers> {
         let (answers_in, answers) = mpsc::unbounded_channel();
-        let open = Open { answers: answers_in, from: HashSet::new(), most, bytes_left: bytes, refused: 0 };
+        let share = bytes / awaited.len().max(1);
+        let open = Open { answers: answers_in, awaited, wanted: most, share, refused: 0 };
         let opened = self.with(|state| {
             let room = state.open.len() < OPEN_QUESTIONS;
             if room {
@@ -98,15 +100,9 @@ impl Asked {
         opened.then(|| Answers { asked, id, answers, over, end: None, wanted: most })
     }
 
-    /// Whether somebody has to begin to take answers in: the first who asks.
-    pub(super) fn begins_to_accept(&self) -> bool {
-        self.with(|state| !std::mem::replace(&mut state.accepts, true))
-    }
-
     /// The node has ended.
     pub(super) fn accepts_no_more(&self) {
         self.with(|state| {
-            state.accepts = false;
             state.open.clear();
         });
     }
@@ -115,18 +111,13 @@ impl Asked {
     pub(super) fn take(&self, id: &QuestionId, from: PublicKey, body: Vec<u8>) -> u8 {
         self.with(|state| {
             let Some(open) = state.open.get_mut(id) else { return verdict::NOT_ASKED };
-            // A member that answers twice has been heard.
-            if open.from.contains(&from) {
+            // No member, or one that was heard.
+            if !open.awaited.contains(&from) || open.wanted == 0 || body.len() > open.share {
                 open.refused += 1;
                 return verdict::ENOUGH;
             }
-            let Some(left) = open.bytes_left.checked_sub(body.len()).filter(|_| open.from.len() < open.most)
-            else {
-                open.refused += 1;
-                return verdict::ENOUGH;
-            };
-            open.bytes_left = left;
-            open.from.insert(from);
+            open.awaited.remove(&from);
+            open.wanted -= 1;
             // No more than there may be; an error means that nobody reads them.
             let sent = open.answers.send(Answer { from, body });
             if sent.is_ok() { verdict::TAKEN } else { verdict::NOT_ASKED }
@@ -159,7 +150,7 @@ impl Answers {
         self.end
     }
 
-    /// Answers so far that were refused, since there were enough, or since their member had answered before.
+    /// Answers so far that were refused: there were enough, they were longer than a member's share, or came of no member, or again.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.asked.with(|state| state.open.get(&self.id).map_or(0, |open| open.refused))
@@ -175,16 +166,11 @@ impl Answers {
                 return Poll::Ready(Some(answer));
             }
             Poll::Ready(None) => self.end = Some(AnswersEnd::Closed),
-            Poll::Pending if self.wanted == 0 || self.is_full() => self.end = Some(AnswersEnd::Enough),
+            Poll::Pending if self.wanted == 0 => self.end = Some(AnswersEnd::Enough),
             Poll::Pending if self.over.as_mut().poll(cx).is_ready() => self.end = Some(AnswersEnd::Late),
             Poll::Pending => return Poll::Pending,
         }
         Poll::Ready(None)
-    }
-
-    /// Whether no byte more may come.
-    fn is_full(&self) -> bool {
-        self.asked.with(|state| state.open.get(&self.id).is_some_and(|open| open.bytes_left == 0))
     }
 }
 

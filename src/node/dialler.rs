@@ -39,7 +39,8 @@ impl Actor {
         }
         let mut hosts = self.dialler.addresses_of(peer);
         let says = self.parts.engine.member(peer).map(|member| member.addresses).unwrap_or_default();
-        for host in says.into_iter().map(Host::Socket) {
+        let says = says.into_iter().filter(|address| self.place.dials(address));
+        for host in says.map(Host::Socket) {
             if !hosts.contains(&host) {
                 hosts.push(host);
             }

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 use super::asked::Asked;
 use super::reach::Reach;
@@ -17,6 +18,9 @@ use crate::rumor::NetworkId;
 
 /// Members that are dialled at once to answer their questions. (Guess: all members may ask at once.)
 const CAREFUL: usize = 8;
+
+/// How long one of those dials takes at the most.
+const CAREFULLY: Duration = Duration::from_secs(3);
 
 /// Opens streams for a node. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -40,7 +44,14 @@ struct Shared {
 pub(super) struct Turn<'a> {
     speaker: &'a Shared,
     peer: PublicKey,
-    pub(super) lock: Arc<tokio::sync::Mutex<()>>,
+    lock: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Turn<'_> {
+    /// Waits for it.
+    pub(super) async fn comes(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.lock.lock().await
+    }
 }
 
 impl Shared {
@@ -51,9 +62,11 @@ impl Shared {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
+        let lock = std::mem::take(&mut self.lock);
         self.speaker.turns(|turns| {
-            // This one's, and the map's.
-            if Arc::strong_count(&self.lock) <= 2 {
+            // Under the lock of the map, so that of several that end at once the last sees that it is.
+            drop(lock);
+            if turns.get(&self.peer).is_some_and(|lock| Arc::strong_count(lock) == 1) {
                 turns.remove(&self.peer);
             }
         });
@@ -97,17 +110,19 @@ impl Speaker {
         self.0.careful.acquire().await.ok()
     }
 
-    /// Whether one who has asked may be dialled there.
-    pub(super) fn may_dial(&self, host: &Host) -> bool {
-        let Host::Socket(address) = host else { return true };
-        self.0.rests.may(address, Instant::now())
-    }
-
-    /// A member was not found there.
-    pub(super) fn failed(&self, host: &Host) {
-        if let Host::Socket(address) = host {
-            self.0.rests.failed(*address, Instant::now());
+    /// Dials one who has asked: not where it was not found of late, and not for long.
+    pub(super) async fn dial_with_care(&self, peer: PeerAddr) -> Result<Connection, DialError> {
+        let PeerAddr { key, host: Host::Socket(addr) } = peer else { return self.dial(peer).await };
+        if !self.0.rests.may(addr, &key, Instant::now()) {
+            return Err(DialError::NoAddress { host: addr.to_string() });
         }
+        let dialled = timeout(CAREFULLY, self.dial(peer)).await;
+        let dialled = dialled.unwrap_or(Err(DialError::TimedOut { addr, peer: key }));
+        match &dialled {
+            Ok(_) => self.0.rests.answered(addr),
+            Err(error) => self.0.rests.failed(addr, error, Instant::now()),
+        }
+        dialled
     }
 
     pub(super) fn desk(&self) -> &Desk {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use quinn::{RecvStream, SendStream, VarInt};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{sleep_until, timeout};
 
 use super::desk::Desk;
@@ -11,6 +12,7 @@ use super::places::Place;
 use super::ways::{OwnWay, Use, Way};
 use super::{ACCEPTED, BURST, GREETING, PER_SECOND, PRIORITY, header, refused};
 use crate::key::PublicKey;
+use crate::wire::Reason;
 
 /// How fast a peer may open streams over one connection.
 #[derive(Debug)]
@@ -73,7 +75,13 @@ pub(crate) async fn serve_own(desk: Desk, own: OwnWay, unused_for: std::time::Du
     tokio::select! {
         () = serve(desk.clone(), own.peer, own.way.clone()) => {}
         () = ends => {}
-        _ = connection.closed() => {}
+        lane = connection.accept_uni() => {
+            // It was granted in the handshake, before it was known what the connection is for. An error means that it has ended.
+            if lane.is_ok() {
+                let reason = Reason::OutOfOrder;
+                connection.close(VarInt::from_u32(reason.code()), reason.to_string().as_bytes());
+            }
+        }
     }
     desk.way_ends(&own.peer, &connection);
 }
@@ -96,11 +104,17 @@ async fn greet(
     });
     match greeted.await.unwrap_or(Err(refused::NO_HEADER)) {
         Ok(taker) => {
-            desk.count(Ok(()));
             let _ = send.set_priority(PRIORITY);
             let hold = Hold::new(Some(place), used);
             let (send, recv) = (ends::SendStream::new(send, hold.clone()), ends::RecvStream::new(recv, hold));
-            taker.send(IncomingStream { peer, send, recv });
+            // Room is kept for nobody while the byte above waits, which a peer can delay. What finds none is broken off.
+            match taker.try_send(IncomingStream { peer, send, recv }) {
+                Ok(()) => desk.count(Ok(())),
+                Err(TrySendError::Full(mut stream) | TrySendError::Closed(mut stream)) => {
+                    desk.count(Err(refused::BUSY));
+                    stream.send.reset(refused::BUSY);
+                }
+            }
         }
         Err(code) => refuse(&desk, send, recv, code),
     }

@@ -13,6 +13,7 @@ use super::{PROTOCOLS, WAITING, refused};
 use crate::key::PublicKey;
 use crate::net::group::NetGroup;
 use crate::rumor::NetworkId;
+use crate::wire::Reason;
 
 /// Streams of applications so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,7 +101,7 @@ impl Desk {
                 Err(AcceptRefused::Closed)
             } else if state.accepting.contains_key(&name) {
                 Err(AcceptRefused::Twice)
-            } else if state.accepting.len() >= PROTOCOLS {
+            } else if state.accepting.len() >= PROTOCOLS && name != ProtocolName::of_library() {
                 Err(AcceptRefused::TooMany)
             } else {
                 state.accepting.insert(name.clone(), incoming_in);
@@ -115,20 +116,17 @@ impl Desk {
         self.with(|state| !state.accepting.is_empty())
     }
 
-    /// Who takes streams of a protocol, with room for one more; else the code that says why there is none.
+    /// Who takes streams of a protocol, if there is room for one more now; else the code that says why there is none.
     pub(super) fn taker(
         &self,
         network: &NetworkId,
         name: &ProtocolName,
-    ) -> Result<mpsc::OwnedPermit<IncomingStream>, u32> {
+    ) -> Result<mpsc::Sender<IncomingStream>, u32> {
         if self.network() != Some(*network) {
             return Err(refused::OTHER_NETWORK);
         }
         let taker = self.with(|state| state.accepting.get(name).cloned()).ok_or(refused::NOT_ACCEPTED)?;
-        taker.try_reserve_owned().map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => refused::BUSY,
-            mpsc::error::TrySendError::Closed(_) => refused::NOT_ACCEPTED,
-        })
+        if taker.capacity() == 0 { Err(refused::BUSY) } else { Ok(taker) }
     }
 
     /// A place for one more stream of a peer.
@@ -182,7 +180,7 @@ impl Desk {
 
     /// A live connection to a peer, marked as used.
     pub(crate) fn way(&self, peer: &PublicKey, links_too: bool) -> Option<UsedWay> {
-        self.with(|state| state.ways.find(peer, links_too))
+        self.with(|state| state.ways.find(peer, links_too).filter(|_| !state.closed))
     }
 
     pub(super) fn rests(&self, own: &OwnWay) {
@@ -207,6 +205,7 @@ impl Desk {
         self.with(|state| {
             state.closed = true;
             state.accepting.clear();
+            state.ways.end_own(Reason::Shutdown);
         });
     }
 

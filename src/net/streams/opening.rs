@@ -46,8 +46,9 @@ pub(crate) async fn open(
     question: Option<&[u8]>,
 ) -> Result<Opened, NotOpened> {
     let connection = &way.connection;
+    // Waits as long as all that may be are open.
+    let (send, recv) = connection.open_bi().await.map_err(|error| unheard(lost(error)))?;
     let opened = async {
-        let (send, recv) = connection.open_bi().await.map_err(|error| unheard(lost(error)))?;
         let _ = send.set_priority(PRIORITY);
         let hold = Hold::new(None, used);
         let (mut send, mut recv) = (SendStream::new(send, hold.clone()), RecvStream::new(recv, hold));

@@ -210,6 +210,13 @@ impl Ways {
         ways.filter(|way| way.is_own()).map(|way| way.connection.clone()).collect()
     }
 
+    /// Ends all that carry streams alone.
+    pub(super) fn end_own(&mut self, reason: Reason) {
+        for (_, way) in self.all().filter(|(_, way)| way.is_own()) {
+            way.connection.close(VarInt::from_u32(reason.code()), reason.to_string().as_bytes());
+        }
+    }
+
     /// How many carry streams alone.
     pub(super) fn own(&self) -> usize {
         self.all().filter(|(_, way)| way.is_own()).count()

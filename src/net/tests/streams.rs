@@ -257,3 +257,69 @@ async fn only_what_nobody_can_have_heard_is_said_again() {
     assert!(matches!(opened.map(drop), Err(NotOpened::Lost(LinkClosed::ByPeer { .. }))));
     drop(side);
 }
+
+#[tokio::test]
+async fn peers_that_do_not_let_their_streams_be_accepted_take_no_place_of_those_that_wait() {
+    use crate::net::identity::{Identity, SERVER_NAME};
+    use crate::net::streams::{STREAMS_ALPN, WAITING};
+    let (target, mut accepting) = accepting(1);
+    let addr = target.local_addr().unwrap();
+    // Given as many streams as may wait, of peers that give no byte of credit for an answer.
+    let mut held = Vec::new();
+    for number in 2..4 {
+        let (mut config, _) =
+            Identity::new(&key(number)).client_config(key(1).public(), STREAMS_ALPN).unwrap();
+        let mut transport = quinn::TransportConfig::default();
+        transport.stream_receive_window(quinn::VarInt::from_u32(0));
+        config.transport_config(std::sync::Arc::new(transport));
+        for _ in 0..INBOUND_OF_A_PEER {
+            let client = quinn::Endpoint::client(ANY).unwrap();
+            let dial = client.connect_with(config.clone(), addr, SERVER_NAME).unwrap();
+            let (dialled, accepted) = tokio::join!(dial, target.accept());
+            assert!(accepted.unwrap().unwrap().serve_streams(None));
+            let connection = dialled.unwrap();
+            for _ in 0..STREAMS_OF_A_CONNECTION {
+                let (mut send, recv) = connection.open_bi().await.unwrap();
+                send.write_all(&header_of(&network(), &name())).await.unwrap();
+                held.push((send, recv));
+            }
+            held.last_mut().unwrap().0.set_priority(0).unwrap();
+            std::mem::forget((client, connection));
+        }
+    }
+    assert!(held.len() >= WAITING);
+    while target.streams().stats().open < u32::try_from(WAITING).unwrap() {
+        tokio::task::yield_now().await;
+    }
+    // Then another's is taken all the same.
+    let honest = endpoint(9);
+    let (connection, _) = hostile(&honest, &target, 1).await;
+    assert!(begin(&connection).await.is_ok());
+    assert_eq!(next(&mut accepting).await.peer, key(9).public());
+}
+
+#[tokio::test]
+async fn connection_for_streams_carries_no_lane() {
+    let (target, _accepting) = accepting(1);
+    let peer = endpoint(2);
+    let (connection, _) = hostile(&peer, &target, 1).await;
+    let mut lane = connection.open_uni().await.unwrap();
+    lane.write_all(&[0; 100]).await.unwrap();
+    let closed = tokio::time::timeout(WATCHDOG, connection.closed()).await.unwrap();
+    assert!(matches!(closed, quinn::ConnectionError::ApplicationClosed(_)), "{closed}");
+}
+
+#[tokio::test]
+async fn streams_end_with_their_node_on_a_socket_of_the_application() {
+    let socket = quinn::Endpoint::client(ANY).unwrap();
+    let target = Endpoint::from_quinn(socket.clone(), &key(1), GateConfig::default()).unwrap();
+    target.streams().belongs_to(network());
+    let _accepting = target.streams().accept(name()).unwrap();
+    let peer = endpoint(2);
+    let (connection, _) = hostile(&peer, &target, 1).await;
+    let _stream = begin(&connection).await.unwrap();
+    target.close().await;
+    let closed = tokio::time::timeout(WATCHDOG, connection.closed()).await.unwrap();
+    assert!(matches!(closed, quinn::ConnectionError::ApplicationClosed(_)), "{closed}");
+    assert!(target.streams().way(&key(2).public(), true).is_none());
+}

@@ -1,5 +1,6 @@
 //! Asking all who take questions.
 
+use std::collections::HashSet;
 use std::future::IntoFuture;
 use std::pin::Pin;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 use super::accepting::accept;
 use super::envelope::{self, ENVELOPE};
 use super::error::QueryError;
-use super::questions::{MAX_QUESTION, beside};
+use super::questions::{MAX_QUESTION, MAX_WITHIN, beside};
 use crate::node::TopicHandle;
 use crate::node::asked::{Answers, QuestionId};
 use crate::node::error::Closed;
@@ -19,8 +20,6 @@ use crate::protocol::PublishError;
 
 /// Time for answers, unless it is said.
 const WITHIN: Duration = Duration::from_secs(5);
-/// The most there may be.
-const MAX_WITHIN: Duration = Duration::from_secs(600);
 /// Answers that are wanted, unless it is said: as many as there are in most networks.
 const ANSWERS: usize = 1024;
 /// Bytes of them.
@@ -50,6 +49,7 @@ pub struct Query<'a> {
 
 impl TopicHandle {
     /// Asks all who take [questions](TopicHandle::questions) of this topic. Their answers go straight to this node, not through the gossip.
+    /// Heard are members that this node shows as here when it asks, each once.
     ///
     /// The question itself is a rumor, in a topic beside this one that only those who ask or answer have joined. It has the same authors,
     /// and nobody keeps it. It counts as one of the topics of a node.
@@ -71,7 +71,8 @@ impl Query<'_> {
         self
     }
 
-    /// How many bytes of answers are wanted, all together. An answer that would exceed them is refused. Default 1 MiB.
+    /// How many bytes of answers are wanted, all together. Each member that is here has an equal share, so that nobody crowds others out; a
+    /// longer answer is refused. Default 1 MiB.
     pub const fn bytes(mut self, bytes: usize) -> Self {
         self.bytes = bytes;
         self
@@ -86,19 +87,19 @@ impl Query<'_> {
             return Err(QueryError::TooLong { len: self.question.len(), most });
         }
         let node = self.topic.node();
+        let members = node.members().await?;
         // Its own beacon is where others look.
-        let own = node.member(&node.id()).await?;
-        if own.is_none_or(|own| own.addresses.is_empty()) {
+        if members.get(&node.id()).is_none_or(|own| own.addresses.is_empty()) {
             return Err(QueryError::NoAddress);
         }
+        let others = members.into_values().filter(|member| member.state.is_here() && member.key != node.id());
+        let others: HashSet<_> = others.map(|member| member.key).collect();
         let speaker = node.speaker();
-        if speaker.asked().begins_to_accept() {
-            match node.accept_answers() {
-                Ok(acceptor) => drop(tokio::spawn(accept(speaker.asked().clone(), acceptor))),
-                Err(ProtocolError::Closed(closed)) => return Err(closed.into()),
-                // Its own protocol, which nobody else can accept.
-                Err(_) => return Err(QueryError::TooMany),
-            }
+        match node.accept_answers() {
+            Ok(acceptor) => drop(tokio::spawn(accept(speaker.asked().clone(), acceptor))),
+            Err(ProtocolError::Closed(closed)) => return Err(closed.into()),
+            // Somebody has asked before.
+            Err(_) => {}
         }
         let questions = beside(self.topic).await?;
         let mut id: QuestionId = [0; 16];
@@ -106,7 +107,7 @@ impl Query<'_> {
         let (topic, author) = (questions.id(), node.author());
         let body = envelope::seal(speaker.key(), (&topic, &author), &id, self.within, &self.question);
         debug_assert_eq!(body.len(), ENVELOPE + self.question.len());
-        let opened = speaker.asked().open(id, self.most, self.bytes, Instant::now() + self.within);
+        let opened = speaker.asked().open(id, others, self.most, self.bytes, Instant::now() + self.within);
         let answers = opened.ok_or(QueryError::TooMany)?;
         match questions.publish_unsynced(body).await {
             Ok(_) => Ok(answers),

@@ -65,8 +65,8 @@ pub enum AnswerError {
     /// The time for answers is over.
     #[error("the time for answers is over")]
     Late,
-    /// The asker has as many answers, or bytes of them, as it wanted.
-    #[error("the asker has all the answers that it wanted")]
+    /// The asker has as many answers as it wanted, or this one is longer than a member's share of its bytes, or this node is no member to it.
+    #[error("the asker has enough answers, or wants a shorter one, or does not show this node as a member")]
     Enough,
     /// The asker no longer waits.
     #[error("the asker no longer waits for answers")]

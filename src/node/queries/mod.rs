@@ -13,6 +13,8 @@ mod asking;
 mod envelope;
 mod error;
 mod questions;
+#[cfg(test)]
+mod tests;
 
 pub use asking::Query;
 pub use error::{AnswerError, QueryError};

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::accepting::MAX_ANSWER;
-use super::envelope::{self, ENVELOPE};
+use super::envelope::{self, ENVELOPE, Envelope};
 use super::error::AnswerError;
 use crate::key::PublicKey;
 use crate::node::asked::{QuestionId, verdict};
@@ -17,6 +17,10 @@ use crate::rumor::{Authors, RuleSet, Topic};
 
 /// Bytes of a question.
 pub(super) const MAX_QUESTION: usize = 32 * 1024;
+/// The longest time for answers that an asker may give.
+pub(super) const MAX_WITHIN: Duration = Duration::from_secs(600);
+/// How long one attempt to answer may take: an asker that takes an answer and says nothing to it holds up no more.
+const TELLING: Duration = Duration::from_secs(10);
 /// The pause before an answer is tried again, at first; each is twice as long as the last. The asker may hear many at once.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -27,6 +31,8 @@ pub struct Questions {
     /// The one beside it.
     topic: TopicHandle,
     rumors: Subscription,
+    /// One that is not judged yet.
+    next: Option<(PublicKey, Envelope, Instant)>,
     ignored: u64,
 }
 
@@ -52,7 +58,8 @@ impl TopicHandle {
     /// let mut questions = ops.questions().await?;
     /// while let Some(question) = questions.next().await {
     ///     if let Ok(question) = question {
-    ///         question.answer(b"0.3").await?;
+    ///         // In a task of its own, and whether the asker has it is its own matter.
+    ///         tokio::spawn(async move { question.answer(b"0.3").await });
     ///     }
     /// }
     /// # Ok(())
@@ -64,7 +71,7 @@ impl TopicHandle {
     pub async fn questions(&self) -> Result<Questions, JoinError> {
         let topic = beside(self).await?.clone();
         let rumors = topic.subscribe().without_own();
-        Ok(Questions { of: self.clone(), topic, rumors, ignored: 0 })
+        Ok(Questions { of: self.clone(), topic, rumors, next: None, ignored: 0 })
     }
 }
 
@@ -94,28 +101,35 @@ impl Questions {
     /// The next question, an error where some are missing, or `None` when the node has ended. Cancel safe.
     pub async fn next(&mut self) -> Option<Result<Question, Gap>> {
         loop {
+            // It stays there until it is judged, so that whoever lets go of this future loses none.
+            if let Some((author, ..)) = &self.next {
+                let may_ask = may_ask(&self.of, author).await;
+                match self.next.take() {
+                    Some((author, opened, deadline)) if may_ask => {
+                        return Some(Ok(Question {
+                            node: self.topic.node().clone(),
+                            id: opened.id,
+                            author,
+                            asker: opened.asker,
+                            body: opened.question,
+                            deadline,
+                        }));
+                    }
+                    _ => self.ignored += 1,
+                }
+            }
             let rumor = match self.rumors.next().await? {
                 Ok(rumor) => rumor,
                 Err(gap) => return Some(Err(gap)),
             };
             let opened = envelope::open(&self.topic.id(), &rumor.author(), rumor.body());
-            let Some(opened) = opened else {
-                self.ignored += 1;
-                continue;
-            };
-            if !may_ask(&self.of, &rumor.author()).await {
-                self.ignored += 1;
-                continue;
+            match opened.filter(|opened| opened.within <= MAX_WITHIN) {
+                Some(opened) => {
+                    let deadline = Instant::now() + opened.within;
+                    self.next = Some((rumor.author(), opened, deadline));
+                }
+                None => self.ignored += 1,
             }
-            let deadline = Instant::now() + opened.within;
-            return Some(Ok(Question {
-                node: self.topic.node().clone(),
-                id: opened.id,
-                author: rumor.author(),
-                asker: opened.asker,
-                body: opened.question,
-                deadline,
-            }));
         }
     }
 
@@ -165,7 +179,8 @@ impl Question {
         let mut pause = PAUSE;
         let mut failed = None;
         loop {
-            let answered = timeout_at(self.deadline, self.node.tell(self.asker, &said)).await;
+            let by = self.deadline.min(Instant::now() + TELLING);
+            let answered = timeout_at(by, self.node.tell(self.asker, &said)).await;
             match answered.map(|answered| answered.map(|verdict| verdict.first().copied())) {
                 Ok(Ok(Some(verdict::TAKEN))) => return Ok(()),
                 Ok(Ok(Some(verdict::ENOUGH))) => return Err(AnswerError::Enough),
@@ -176,7 +191,8 @@ impl Question {
                 Ok(Err(AskError::Open(error))) => failed = Some(error),
                 // Broken off: the asker may have it.
                 Ok(Err(_)) => {}
-                Err(_) => return Err(failed.map_or(AnswerError::Late, AnswerError::NotReached)),
+                // It took too long.
+                Err(_) => {}
             }
             let again = Instant::now() + pause.mul_f64(0.5 + jitter());
             if again >= self.deadline {

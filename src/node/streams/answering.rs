@@ -14,7 +14,7 @@ use crate::node::Node;
 
 /// Bytes of a question. What is longer is read from a stream piece by piece.
 const MAX_QUESTION: usize = 1024 * 1024;
-/// Time for a question to be said whole.
+/// Time for a question to be said whole, and for its answer.
 const SAID: Duration = Duration::from_secs(10);
 
 /// Answers the questions of a protocol until it is dropped. Answers that are under way are dropped with it where they stand.
@@ -31,7 +31,7 @@ impl Drop for Answering {
 impl Node {
     /// Answers what other nodes [ask](Node::ask) this one over `protocol`, each question in a task of its own: `answer` is given the node key
     /// of who asks and the question, of at most 1 MiB, and what it gives is said. Whoever takes more than 10 s to say a question is not
-    /// heard. It does not keep the node alive. Needs a running tokio runtime.
+    /// heard, nor answered who takes more to read the answer. It does not keep the node alive. Needs a running tokio runtime.
     ///
     /// ```
     /// # fn f(node: vouchsafe::Node) -> Result<(), vouchsafe::ProtocolError> {
@@ -70,8 +70,8 @@ where
         tasks.spawn(async move {
             // Whoever does not say it whole is not heard, and learns so when the stream is dropped.
             if let Ok(Ok(question)) = timeout(SAID, recv.read_to_end(MAX_QUESTION)).await {
-                // An error means that nobody waits any more.
-                let _ = send.finish_with(&answer(peer, question).await).await;
+                // Nobody waits any more, or does not read it.
+                let _ = timeout(SAID, send.finish_with(&answer(peer, question).await)).await;
             }
         });
     }

@@ -109,28 +109,30 @@ impl Node {
         if hosts.is_empty() {
             return Err(failed);
         }
+        // Before its turn, or an asker that many answer would be waited for by who just wants to speak to it.
+        let _careful = match dials {
+            Dials::WithCare => speaker.careful().await,
+            Dials::First | Dials::Any => None,
+        };
         let turn = speaker.turn(peer);
-        let _dials = turn.lock.lock().await;
+        let _dials = turn.comes().await;
         // Who had the turn before may have dialled it.
         if let Some(way) = speaker.desk().way(&peer, false) {
             return Ok(way);
         }
-        let careful = match dials {
-            Dials::WithCare => Some(speaker.careful().await),
-            Dials::First | Dials::Any => None,
-        };
-        for host in
-            hosts.into_iter().filter(|host| careful.is_none() || speaker.may_dial(host)).take(ADDRESSES)
-        {
-            let addr = host.clone();
-            match speaker.dial(PeerAddr { key: peer, host }).await {
+        for host in hosts.into_iter().take(ADDRESSES) {
+            let peer_addr = PeerAddr { key: peer, host };
+            let dialled = match dials {
+                Dials::WithCare => speaker.dial_with_care(peer_addr).await,
+                Dials::First | Dials::Any => speaker.dial(peer_addr).await,
+            };
+            match dialled {
                 Ok(connection) => {
+                    // It may have been expelled meanwhile.
+                    self.whereabouts(peer).await?;
                     return connection.use_for_streams().ok_or(OpenError::TooMany);
                 }
-                Err(error) => {
-                    speaker.failed(&addr);
-                    failed = error.into();
-                }
+                Err(error) => failed = error.into(),
             }
         }
         Err(failed)
