@@ -122,7 +122,7 @@ impl BarePeer {
     /// # Errors
     /// If the address can't be bound.
     pub fn listen(key: &SecretKey, addr: SocketAddr) -> Result<BareListener, BareError> {
-        let config = Identity::new(key).server_config().map_err(BindError::from)?;
+        let config = Identity::new(key).server_config(None).map_err(BindError::from)?;
         let endpoint = quinn::Endpoint::server(config, addr)
             .map_err(|source| BindError::Socket { listen: addr, source })?;
         Ok(BareListener { endpoint })

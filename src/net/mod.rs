@@ -2,9 +2,10 @@
 //!
 //! | File | Question |
 //! |---|---|
-//! | `endpoint` | how do connections begin? |
+//! | `endpoint` | how do connections begin? (`entrance`: those that others begin) |
 //! | `gate`, `group` | who may begin one, and who counts as a neighbour? (`half_open`: whose ends when too many have) |
 //! | `identity` | whose connection is it? |
+//! | `others` | how do protocols of the application share the port? |
 //! | `transport` | what may a connection take up? |
 //! | `socket` | what if the socket fails, and when is its port free? |
 //! | `link` | what happens on it? (`reader`, `writer`: one lane; `closed`: its end) |
@@ -24,12 +25,14 @@ mod closed;
 mod config;
 mod connection;
 mod endpoint;
+mod entrance;
 mod event;
 mod gate;
 mod group;
 mod half_open;
 mod identity;
 mod link;
+mod others;
 mod reader;
 mod socket;
 mod streams;
@@ -42,12 +45,16 @@ pub use bare::{BareError, BareListener, BarePeer};
 pub use closed::{LinkClosed, code};
 pub use config::GateConfig;
 pub use connection::Connection;
-pub use endpoint::{AcceptError, BindError, Endpoint};
+pub use endpoint::{BindError, Endpoint};
+pub use entrance::AcceptError;
 pub use event::{FramePermit, LinkEvent};
 pub use gate::Refusals;
 pub use group::NetGroup;
 pub use identity::TlsSetupError;
 pub use link::Link;
+#[cfg(any(test, feature = "sim"))]
+pub use others::{BadHello, Offered, offered};
+pub use others::{OtherProtocols, OtherProtocolsError};
 pub use socket::{SocketErrors, SocketState};
 pub(crate) use streams::{AcceptRefused, Accepting, Desk, NotOpened, Opened, ProtocolName, UsedWay, open};
 pub use streams::{IncomingStream, ProtocolNameError, RecvStream, SendStream, StreamError, StreamStats};

@@ -3,6 +3,7 @@
 mod endpoints;
 mod hostile;
 mod links;
+mod others;
 mod share;
 mod slow;
 mod sockets;
