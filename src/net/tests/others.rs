@@ -203,6 +203,57 @@ async fn hello_that_stops_in_the_middle_ends_with_its_time() {
     dial.abort();
 }
 
+/// Sends on as many streams as there may be until nothing more is taken, and gives how much that was.
+async fn fill(connection: &quinn::Connection, most: usize) -> usize {
+    let limit = std::time::Duration::from_secs(5);
+    let (mut streams, mut sent) = (Vec::new(), 0);
+    while let Ok(stream) = tokio::time::timeout(limit, connection.open_uni()).await {
+        let mut stream = stream.unwrap();
+        while let Ok(written) = tokio::time::timeout(limit, stream.write(&[0; 10_000])).await {
+            sent += written.unwrap();
+            assert!(sent <= most, "{sent} bytes");
+        }
+        streams.push(stream);
+    }
+    assert!(tokio::time::timeout(limit, connection.open_bi()).await.is_err(), "a stream both ways");
+    assert!(connection.max_datagram_size().is_none(), "datagrams");
+    sent
+}
+
+#[tokio::test]
+async fn limits_are_ours_whatever_transport_the_app_has_configured() {
+    let ((tls, certificate), (theirs, _)) = (tls(&[OTHER]), tls(&[OTHER]));
+    let mut generous = quinn::TransportConfig::default();
+    generous
+        .max_concurrent_uni_streams(1_000u32.into())
+        .stream_receive_window(10_000_000u32.into())
+        .datagram_receive_buffer_size(Some(1 << 20));
+    let crypto = Arc::new(QuicServerConfig::try_from(theirs).unwrap());
+    let mut config = quinn::ServerConfig::with_crypto(crypto);
+    config.transport_config(Arc::new(generous));
+    let socket = quinn::Endpoint::server(config, ANY).unwrap();
+    let others = OtherProtocols::new(tls).unwrap();
+    let ours = Endpoint::from_quinn_beside(socket, &key(2), GateConfig::default(), Some(&others)).unwrap();
+    let a = endpoint(1);
+    let (dialled, _unread) = connect(&a, &ours, key(2).public()).await;
+    let config = quinn::ClientConfig::new(client(&[OTHER], &[certificate]));
+    let shared = (ours, quinn::Endpoint::client(ANY).unwrap(), config);
+    let other = dial_other(&shared).await.unwrap();
+    let taken = tokio::time::timeout(WATCHDOG, shared.0.accept_other()).await.unwrap().unwrap();
+    tokio::time::pause();
+    let most = Lane::COUNT * 256 * 1024;
+    let gossip = dialled.into_parts().0;
+    assert_eq!(fill(&gossip, most).await, most);
+    assert_eq!(fill(&other, most).await, most);
+    // What the app raises for its own connection it has raised for no other.
+    taken.set_max_concurrent_bi_streams(3u32.into());
+    tokio::time::resume();
+    tokio::time::timeout(WATCHDOG, other.open_bi()).await.expect("a stream").unwrap();
+    tokio::time::pause();
+    let more = tokio::time::timeout(std::time::Duration::from_secs(5), gossip.open_bi()).await;
+    assert!(more.is_err());
+}
+
 #[tokio::test]
 async fn endpoint_that_was_closed_leaves_the_app_its_configuration() {
     let socket = quinn::Endpoint::client(ANY).unwrap();
