@@ -236,6 +236,8 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
             "OTHER_NETWORK",
             "NO_HEADER",
             "FIXED",
+            "CLIENT_HELLO",
+            "FIXED_LEN",
             "HEADER_LEN",
             "SIGNED_HEADER_LEN",
             "SIGNED_MESSAGE_LEN",

@@ -11,6 +11,7 @@ use tokio::net::UdpSocket;
 
 use super::*;
 use crate::net::closed::code;
+use crate::net::config::HANDSHAKE_DEADLINE;
 use crate::net::others::{Router, WAITING};
 use crate::net::streams::STREAMS_ALPN;
 use crate::net::{OtherProtocols, OtherProtocolsError};
@@ -135,7 +136,8 @@ async fn others_that_nobody_takes_are_bounded_and_keep_nobody_out() {
         dialled.push(dial_other(&shared).await.unwrap());
     }
     for refused in &dialled[WAITING..] {
-        let why = tokio::time::timeout(WATCHDOG, refused.closed()).await.unwrap();
+        // At once: one that waited for the application would hold a place of the gate for as long as a handshake may take.
+        let why = tokio::time::timeout(HANDSHAKE_DEADLINE / 2, refused.closed()).await.unwrap();
         let busy = |close: &quinn::ApplicationClose| close.error_code == code::NOT_TAKEN.into();
         assert!(matches!(&why, ConnectionError::ApplicationClosed(close) if busy(close)), "{why}");
     }
@@ -266,7 +268,8 @@ async fn endpoint_that_was_closed_leaves_the_app_its_configuration() {
     let (dialler, config) =
         (quinn::Endpoint::client(ANY).unwrap(), quinn::ClientConfig::new(client(&[OTHER], &[certificate])));
     let dial = dialler.connect_with(config, socket.local_addr().unwrap(), NAME).unwrap();
-    let (dialled, accepted) = tokio::join!(dial, async { socket.accept().await.unwrap().await });
+    let both = async { tokio::join!(dial, async { socket.accept().await.unwrap().await }) };
+    let (dialled, accepted) = tokio::time::timeout(WATCHDOG, both).await.expect("an attempt");
     assert!(dialled.is_ok() && accepted.is_ok());
 }
 
