@@ -1,7 +1,7 @@
 //! A ClientHello, cut anywhere: what it offers is what rustls reads in it, and more bytes change nothing.
 
 use rustls::server::Acceptor;
-use vouchsafe::net::offered;
+use vouchsafe::net::offered_protocols;
 
 /// Bytes of one run, a little more than a ClientHello may have.
 const MOST: usize = 20_000;
@@ -13,11 +13,11 @@ const RECORD: usize = 16_384;
 /// The reader of the offered protocols, beside rustls.
 pub fn client_hello(data: &[u8]) {
     let data = &data[..data.len().min(MOST)];
-    let whole = offered(data);
+    let whole = offered_protocols(data);
     for cut in 0..CUTS {
         // The head, where the lengths are, and some of the rest.
         let cut = if cut < CUTS / 2 { cut } else { data.len() * (cut - CUTS / 2) / (CUTS / 2) };
-        let before = offered(&data[..cut.min(data.len())]);
+        let before = offered_protocols(&data[..cut.min(data.len())]);
         assert!(before == Ok(None) || before == whole, "{before:?} of {cut} bytes, then {whole:?}");
     }
     if let Some(names) = read_by_rustls(data).filter(|_| data.len() <= RECORD) {

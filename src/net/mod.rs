@@ -52,9 +52,7 @@ pub use gate::Refusals;
 pub use group::NetGroup;
 pub use identity::TlsSetupError;
 pub use link::Link;
-#[cfg(any(test, feature = "sim"))]
-pub use others::{BadHello, Offered, offered};
-pub use others::{OtherProtocols, OtherProtocolsError};
+pub use others::{BadHello, OfferedProtocols, OtherProtocols, OtherProtocolsError, offered_protocols};
 pub use socket::{SocketErrors, SocketState};
 pub(crate) use streams::{AcceptRefused, Accepting, Desk, NotOpened, Opened, ProtocolName, UsedWay, open};
 pub use streams::{IncomingStream, ProtocolNameError, RecvStream, SendStream, StreamError, StreamStats};

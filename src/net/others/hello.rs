@@ -16,20 +16,23 @@ const FIXED_LEN: usize = 2 + 32;
 /// The extension with the protocols that a client offers (ALPN).
 const ALPN: [u8; 2] = [0, 16];
 
-/// Why bytes are no ClientHello that is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why bytes are no ClientHello that is read. Nothing to do: it is a dialler's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BadHello {
     /// It says that it is longer than 16 KiB.
+    #[error("a ClientHello of more than 16 KiB: refuse the dialler")]
     TooLong,
     /// It is another message, or its lengths contradict each other.
+    #[error("no ClientHello, or a malformed one: refuse the dialler")]
     Malformed,
 }
 
 /// The protocols that a ClientHello offers, in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Offered<'a>(&'a [u8]);
+pub struct OfferedProtocols<'a>(&'a [u8]);
 
-impl<'a> Iterator for Offered<'a> {
+impl<'a> Iterator for OfferedProtocols<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
@@ -45,7 +48,7 @@ impl<'a> Iterator for Offered<'a> {
 ///
 /// # Errors
 /// As soon as the bytes can't become a ClientHello of at most 16 KiB.
-pub fn offered(bytes: &[u8]) -> Result<Option<Offered<'_>>, BadHello> {
+pub fn offered_protocols(bytes: &[u8]) -> Result<Option<OfferedProtocols<'_>>, BadHello> {
     if bytes.first().is_some_and(|kind| *kind != CLIENT_HELLO) {
         return Err(BadHello::Malformed);
     }
@@ -61,7 +64,7 @@ pub fn offered(bytes: &[u8]) -> Result<Option<Offered<'_>>, BadHello> {
     of_body(body).map(Some).ok_or(BadHello::Malformed)
 }
 
-fn of_body(body: &[u8]) -> Option<Offered<'_>> {
+fn of_body(body: &[u8]) -> Option<OfferedProtocols<'_>> {
     let mut body = Parts(body);
     body.take(FIXED_LEN)?;
     let (_session, _suites, _compression) =
@@ -77,18 +80,18 @@ fn of_body(body: &[u8]) -> Option<Offered<'_>> {
             }
         }
     }
-    body.0.is_empty().then_some(found.unwrap_or(Offered(&[])))
+    body.0.is_empty().then_some(found.unwrap_or(OfferedProtocols(&[])))
 }
 
 /// The names of an ALPN extension: at least one, and none of them empty.
-fn names(data: &[u8]) -> Option<Offered<'_>> {
+fn names(data: &[u8]) -> Option<OfferedProtocols<'_>> {
     let mut data = Parts(data);
     let list = data.prefixed::<2>()?;
     let mut rest = Parts(list);
     while !rest.0.is_empty() {
         rest.prefixed::<1>().filter(|name| !name.is_empty())?;
     }
-    (data.0.is_empty() && !list.is_empty()).then_some(Offered(list))
+    (data.0.is_empty() && !list.is_empty()).then_some(OfferedProtocols(list))
 }
 
 /// What is left of some bytes.
@@ -140,7 +143,7 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> Result<Vec<&[u8]>, BadHello> {
-        offered(bytes).map(|offered| offered.expect("a whole one").collect())
+        offered_protocols(bytes).map(|offered| offered.expect("a whole one").collect())
     }
 
     #[test]
@@ -158,7 +161,7 @@ mod tests {
     fn hello_that_is_cut_anywhere_is_not_whole_yet() {
         let bytes = hello(&[alpn(&[b"h3"])]);
         for len in 0..bytes.len() {
-            assert_eq!(offered(&bytes[..len]), Ok(None), "{len} bytes");
+            assert_eq!(offered_protocols(&bytes[..len]), Ok(None), "{len} bytes");
         }
     }
 
@@ -181,8 +184,8 @@ mod tests {
     #[test]
     fn hello_that_says_it_is_longer_than_the_bound_is_refused_at_once() {
         let len = (MAX_HELLO - HEADER_LEN).to_be_bytes();
-        assert_eq!(offered(&[CLIENT_HELLO, len[5], len[6], len[7]]), Ok(None));
-        assert_eq!(offered(&[CLIENT_HELLO, len[5], len[6], len[7] + 1]), Err(BadHello::TooLong));
-        assert_eq!(offered(&[CLIENT_HELLO, 255, 255, 255]), Err(BadHello::TooLong));
+        assert_eq!(offered_protocols(&[CLIENT_HELLO, len[5], len[6], len[7]]), Ok(None));
+        assert_eq!(offered_protocols(&[CLIENT_HELLO, len[5], len[6], len[7] + 1]), Err(BadHello::TooLong));
+        assert_eq!(offered_protocols(&[CLIENT_HELLO, 255, 255, 255]), Err(BadHello::TooLong));
     }
 }

@@ -16,8 +16,7 @@ use std::sync::Arc;
 
 use quinn::crypto::rustls::QuicServerConfig;
 
-#[cfg(any(test, feature = "sim"))]
-pub use hello::{BadHello, Offered, offered};
+pub use hello::{BadHello, OfferedProtocols, offered_protocols};
 pub(super) use router::{Router, is_ours};
 
 /// Connections of the application's own protocols that wait for it. One more is closed and counted.

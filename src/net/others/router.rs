@@ -18,7 +18,7 @@ use quinn::{ConnectionId, Side, TransportErrorCode};
 use quinn_proto::TransportError;
 use quinn_proto::transport_parameters::TransportParameters;
 
-use super::hello::{BadHello, offered};
+use super::hello::{BadHello, offered_protocols};
 use crate::net::streams::STREAMS_ALPN;
 use crate::wire::ALPN;
 
@@ -75,7 +75,7 @@ impl Session for Routed {
     fn read_handshake(&mut self, buf: &[u8]) -> Result<bool, TransportError> {
         let Some(mut undecided) = self.undecided.take() else { return self.session.read_handshake(buf) };
         undecided.hello.extend_from_slice(buf);
-        match offered(&undecided.hello) {
+        match offered_protocols(&undecided.hello) {
             Ok(None) => {
                 self.undecided = Some(undecided);
                 return Ok(false);
