@@ -157,7 +157,8 @@ impl Endpoint {
     /// # Errors
     /// [`DialError`] says what happened and what to do about it.
     pub async fn connect(&self, peer: PublicKey, addr: SocketAddr) -> Result<Connection, DialError> {
-        dial(&self.quinn, &self.identity, peer, addr, ALPN, &self.streams).await
+        let quinn = dial(&self.quinn, &self.identity, peer, addr, ALPN).await?;
+        Ok(Connection::new(quinn, peer, true, self.streams.clone()))
     }
 
     /// As [`connect`](Self::connect), for streams of applications alone: such a connection takes no place of the gossip.
@@ -169,7 +170,8 @@ impl Endpoint {
         peer: PublicKey,
         addr: SocketAddr,
     ) -> Result<Connection, DialError> {
-        dial(&self.quinn, &self.identity, peer, addr, STREAMS_ALPN, &self.streams).await
+        let quinn = dial(&self.quinn, &self.identity, peer, addr, STREAMS_ALPN).await?;
+        Ok(Connection::new(quinn, peer, true, self.streams.clone()))
     }
 
     /// Who opens and accepts streams of applications.
@@ -267,8 +269,7 @@ pub(crate) async fn dial(
     peer: PublicKey,
     addr: SocketAddr,
     protocol: &[u8],
-    streams: &Desk,
-) -> Result<Connection, DialError> {
+) -> Result<quinn::Connection, DialError> {
     let config = identity.client_config(peer, protocol);
     let (config, answered) = config.map_err(|error| DialError::Tls { why: error.to_string() })?;
     let connecting = endpoint.connect_with(config, addr, SERVER_NAME).map_err(|error| match error {
@@ -290,7 +291,7 @@ pub(crate) async fn dial(
         }
         Ok(Err(error)) => Err(DialError::Handshake { addr, peer, why: in_words(&error) }),
         // The verifier lets no other key pass.
-        Ok(Ok(quinn)) => Ok(Connection::new(quinn, peer, true, streams.clone())),
+        Ok(Ok(quinn)) => Ok(quinn),
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `others` | how do protocols of the application share the port? |
 //! | `transport` | what may a connection take up? |
 //! | `socket` | what if the socket fails, and when is its port free? |
+//! | `carrier` | what do links and streams need of a transport? |
 //! | `link` | what happens on it? (`reader`, `writer`: one lane; `closed`: its end) |
 //! | `streams` | how do applications speak to one node? |
 //! | `trace` | what is written of it? (feature `tracing`) |
@@ -21,6 +22,7 @@
 
 #[cfg(any(test, feature = "sim"))]
 mod bare;
+mod carrier;
 mod closed;
 mod config;
 mod connection;

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use quinn::{RecvStream, SendStream, VarInt};
 use tokio::time::{sleep_until, timeout};
 
 use super::desk::Desk;
@@ -11,6 +10,7 @@ use super::places::Place;
 use super::ways::{OwnWay, Use, Way};
 use super::{ACCEPTED, BURST, GREETING, PER_SECOND, PRIORITY, header, refused};
 use crate::key::PublicKey;
+use crate::net::carrier::{RecvHalf, SendHalf, write_all};
 
 /// How fast a peer may open streams over one connection.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub(crate) async fn serve(desk: Desk, peer: PublicKey, way: Way) {
             sleep_until(next.into()).await;
             continue;
         }
-        let Ok((send, recv)) = way.connection.accept_bi().await else { return };
+        let Ok((send, recv)) = way.connection.accept_both_ways().await else { return };
         pace.tokens -= 1.0;
         match desk.place(peer) {
             Some(place) => {
@@ -84,20 +84,20 @@ async fn greet(
     peer: PublicKey,
     place: Place,
     used: Use,
-    mut send: SendStream,
-    mut recv: RecvStream,
+    mut send: Box<dyn SendHalf>,
+    mut recv: Box<dyn RecvHalf>,
 ) {
     let greeted = timeout(GREETING, async {
-        let (network, name) = header::read(&mut recv).await.ok_or(refused::NO_HEADER)?;
+        let (network, name) = header::read(&mut *recv).await.ok_or(refused::NO_HEADER)?;
         let taker = desk.taker(&network, &name)?;
         // An error means that the peer does not want it any more.
-        send.write_all(&[ACCEPTED]).await.map_err(|_| refused::NO_HEADER)?;
+        write_all(&mut *send, &[ACCEPTED]).await.map_err(|_| refused::NO_HEADER)?;
         Ok(taker)
     });
     match greeted.await.unwrap_or(Err(refused::NO_HEADER)) {
         Ok(taker) => {
             desk.count(Ok(()));
-            let _ = send.set_priority(PRIORITY);
+            send.set_priority(PRIORITY);
             let hold = Hold::new(Some(place), used);
             let (send, recv) = (ends::SendStream::new(send, hold.clone()), ends::RecvStream::new(recv, hold));
             taker.send(IncomingStream { peer, send, recv });
@@ -106,11 +106,10 @@ async fn greet(
     }
 }
 
-fn refuse(desk: &Desk, mut send: SendStream, mut recv: RecvStream, code: u32) {
+fn refuse(desk: &Desk, mut send: Box<dyn SendHalf>, mut recv: Box<dyn RecvHalf>, code: u32) {
     desk.count(Err(code));
-    // Errors mean that the peer does not want it any more.
-    let _ = send.reset(VarInt::from_u32(code));
-    let _ = recv.stop(VarInt::from_u32(code));
+    send.reset(code);
+    recv.stop(code);
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use quinn::ConnectionError;
 use tokio::time::timeout;
 
 use super::desk::Desk;
@@ -10,6 +9,7 @@ use super::ends::{Hold, RecvStream, SendStream, StreamError};
 use super::name::ProtocolName;
 use super::ways::UsedWay;
 use super::{OPENING, PRIORITY, header, refused};
+use crate::net::carrier::Carried;
 use crate::net::closed::LinkClosed;
 
 /// Why a stream was not opened.
@@ -44,8 +44,8 @@ pub(crate) async fn open(
 ) -> Result<Opened, NotOpened> {
     let connection = &way.connection;
     let opened = async {
-        let (send, recv) = connection.open_bi().await.map_err(lost)?;
-        let _ = send.set_priority(PRIORITY);
+        let (mut send, recv) = connection.open_both_ways().await.map_err(lost)?;
+        send.set_priority(PRIORITY);
         let hold = Hold::new(None, used);
         let (mut send, mut recv) = (SendStream::new(send, hold.clone()), RecvStream::new(recv, hold));
         let network = desk.network().ok_or(NotOpened::OtherNetwork)?;
@@ -71,15 +71,15 @@ pub(crate) async fn open(
     timeout(most, opened).await.unwrap_or(Err(NotOpened::Slow))
 }
 
-fn lost(error: ConnectionError) -> NotOpened {
-    match LinkClosed::of(error) {
+fn lost(why: LinkClosed) -> NotOpened {
+    match why {
         LinkClosed::ByPeer { code: refused::NOT_ACCEPTED, .. } => NotOpened::NotAccepted,
         why => NotOpened::Lost(why),
     }
 }
 
 /// What the end of a stream means that was not accepted yet.
-fn why(connection: &quinn::Connection, error: StreamError) -> NotOpened {
+fn why(connection: &Carried, error: StreamError) -> NotOpened {
     match error {
         StreamError::Reset { code } | StreamError::Stopped { code } => match code {
             refused::NOT_ACCEPTED => NotOpened::NotAccepted,

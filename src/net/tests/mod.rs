@@ -15,6 +15,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use super::carrier::Quic;
 use super::{BarePeer, Connection, Endpoint, GateConfig, Link, LinkClosed, LinkEvent};
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::LinkId;
@@ -31,6 +32,12 @@ fn key(number: u8) -> SecretKey {
 
 fn endpoint(number: u8) -> Endpoint {
     Endpoint::bind(&key(number), ANY, GateConfig::default()).unwrap()
+}
+
+/// What carries a connection, for those who misuse it.
+fn raw(connection: Connection) -> quinn::Connection {
+    let carrier: std::sync::Arc<dyn std::any::Any + Send + Sync> = connection.into_parts().0;
+    carrier.downcast::<Quic>().unwrap().0.clone()
 }
 
 /// Dials `to` and returns both ends.

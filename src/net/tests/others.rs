@@ -244,7 +244,7 @@ async fn limits_are_ours_whatever_transport_the_app_has_configured() {
     let taken = tokio::time::timeout(WATCHDOG, shared.0.accept_other()).await.unwrap().unwrap();
     tokio::time::pause();
     let most = Lane::COUNT * 256 * 1024;
-    let gossip = dialled.into_parts().0;
+    let gossip = raw(dialled);
     assert_eq!(fill(&gossip, most).await, most);
     assert_eq!(fill(&other, most).await, most);
     // What the app raises for its own connection it has raised for no other.

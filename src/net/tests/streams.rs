@@ -34,7 +34,7 @@ async fn hostile(from: &Endpoint, to: &Endpoint, number: u8) -> (quinn::Connecti
     let (dialled, accepted) = tokio::join!(dial, to.accept());
     let accepted = accepted.unwrap().unwrap();
     assert!(accepted.is_for_streams());
-    (dialled.unwrap().into_parts().0, accepted.serve_streams(None))
+    (raw(dialled.unwrap()), accepted.serve_streams(None))
 }
 
 /// Opens a stream on which everything is in order, and waits for the answer: a byte, or the code of a reset.
@@ -93,9 +93,7 @@ async fn peer_has_so_many_streams_over_each_connection() {
     let (connection, _) = hostile(&peer, &target, 1).await;
     let (dialled, accepted) = connect(&peer, &target, key(1).public()).await;
     let side = Side::new(1, accepted);
-    for (connection, most) in
-        [(connection, STREAMS_OF_A_CONNECTION), (dialled.into_parts().0, STREAMS_OF_A_LINK)]
-    {
+    for (connection, most) in [(connection, STREAMS_OF_A_CONNECTION), (raw(dialled), STREAMS_OF_A_LINK)] {
         let mut streams = Vec::new();
         for _ in 0..most {
             streams.push((begin(&connection).await.unwrap(), next(&mut accepting).await));
