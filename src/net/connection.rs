@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::carrier::{Carried, Carrier as _, Quic};
+use super::carrier::{Carried, Quic};
 use super::group::NetGroup;
 use super::identity::is_for_streams;
 use super::streams::{Desk, STREAMS_OF_A_CONNECTION, UNUSED, UNUSED_ACCEPTED, refused, serve_own};
@@ -32,7 +32,17 @@ impl Connection {
     /// Streams of applications on it are the matter of `streams`.
     pub(crate) fn new(quinn: quinn::Connection, peer: PublicKey, dialled: bool, streams: Desk) -> Self {
         let for_streams = is_for_streams(&quinn);
-        let carrier = Arc::new(Quic(quinn));
+        Self::carried(Arc::new(Quic(quinn)), peer, dialled, for_streams, streams)
+    }
+
+    /// The same, whatever carries it.
+    pub(crate) fn carried(
+        carrier: Carried,
+        peer: PublicKey,
+        dialled: bool,
+        for_streams: bool,
+        streams: Desk,
+    ) -> Self {
         let remote = canonical(carrier.remote());
         Self { peer, remote, dialled, carrier, for_streams, streams }
     }

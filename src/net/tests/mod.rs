@@ -1,8 +1,10 @@
 //! The layer as others see it, over loopback. Where time matters the clock is tokio's and stands still until all are idle.
 
+mod carried;
 mod endpoints;
 mod hostile;
 mod links;
+mod memory;
 mod others;
 mod share;
 mod slow;
