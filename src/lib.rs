@@ -44,6 +44,7 @@
 //! | keep what was said, and read it again after a restart | [`Builder::state`], [`Join`], [`Replay`], [`TopicHandle::replay_named`], [`CursorError`], [`Cursor`], [`Item`]; [`History`], [`Frontier`] |
 //! | share values under keys | [`Topic::state`], [`Node::kv`], [`Kv`], [`Batch`], [`Watch`], [`Snapshot`], [`Resolve`] |
 //! | speak to one member | [`Node::open`], [`Node::ask`], [`Node::answer`], [`Node::accept`], [`Acceptor`], [`SendStream`], [`RecvStream`] |
+//! | speak other protocols, such as HTTP/3, on the same port | [`Builder::other_protocols`], [`Node::accept_other`], [`Builder::endpoint`] |
 //! | ask all members, and answer | [`TopicHandle::query`], [`Query`], [`Answers`]; [`TopicHandle::questions`], [`Question`] |
 //! | accept or refuse what others publish | [`Node::join_with`], [`Validation`] |
 //! | know what happens to a node | [`Events`], [`Event`], [`Impairment`] |
@@ -89,8 +90,9 @@
 //! (`sim`), attacks (`adversary`) and hostile peers (`hostile`). Their names, signatures and fields may change in a minor version; `CHANGELOG.md` says so. Two things do not change
 //! there without a new major version: the bytes of the wire version that [`wire::ALPN`] names, and which signatures are genuine.
 //!
-//! [`Builder::endpoint`] takes a `quinn::Endpoint`, so a new major version of quinn is one of this crate. No other type of quinn
-//! or rustls is part of the app's level.
+//! [`Builder::endpoint`] takes a `quinn::Endpoint`, [`Builder::other_protocols`] a `rustls::ServerConfig`, and [`Node::accept_other`]
+//! gives a `quinn::Connection`, so a new major version of quinn or rustls is one of this crate. No other type of theirs is part of the
+//! app's level.
 //!
 //! # The map
 //!
@@ -162,8 +164,8 @@ pub use node::JsonError;
 
 #[doc(inline)]
 pub use net::{
-    BindError, GateConfig, IncomingStream, ProtocolNameError, RecvStream, SendStream, StreamError,
-    TlsSetupError,
+    BindError, GateConfig, IncomingStream, OtherProtocolsError, ProtocolNameError, RecvStream, SendStream,
+    StreamError, TlsSetupError,
 };
 #[doc(inline)]
 pub use protocol::keeping::{Damage, Frontier, Full};

@@ -236,6 +236,8 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
             "OTHER_NETWORK",
             "NO_HEADER",
             "FIXED",
+            "CLIENT_HELLO",
+            "FIXED_LEN",
             "HEADER_LEN",
             "SIGNED_HEADER_LEN",
             "SIGNED_MESSAGE_LEN",
@@ -414,6 +416,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
     (
         "when we do or judge something",
         &[
+            "TAKES",
             "TELLING",
             "PAUSE",
             "UNUSED",

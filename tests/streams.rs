@@ -317,6 +317,16 @@ async fn questions_are_answered_side_by_side_until_nobody_answers_any_more() {
 }
 
 #[tokio::test]
+async fn question_that_is_too_long_is_not_answered() {
+    let (first, second) = pair().await;
+    let _answering = first.answer("echo/1", |_, question| async move { question[..1].to_vec() }).unwrap();
+    let whole = vec![7; 1 << 20];
+    assert_eq!(second.ask(first.id(), "echo/1", &whole, LONG).await.unwrap(), [7]);
+    let longer = second.ask(first.id(), "echo/1", &vec![7; (1 << 20) + 1], LONG).await;
+    assert!(matches!(longer, Err(AskError::NoAnswer { .. })), "{longer:?}");
+}
+
+#[tokio::test]
 async fn expelled_member_loses_its_streams_and_opens_no_more() {
     let (first, second) = pair().await;
     let _answers = echo(&first);

@@ -1,5 +1,6 @@
 //! Where the fuzzer starts from: one of each kind, the edges, and bytes of no meaning for the structured targets.
 
+use crate::hello::hello as client_hello;
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -172,6 +173,18 @@ pub fn all() -> Vec<Seed> {
     add("key_file", "wide", "é".repeat(64).as_bytes());
     add("key_file", "spaced", format!("{digits} \n").as_bytes());
     add("key_file", "empty", b"");
+
+    for (name, protocols) in [
+        ("ours", &[b"vouchsafe/2".as_slice()][..]),
+        ("streams", &[b"vouchsafe-streams/1"]),
+        ("both", &[b"h3", b"vouchsafe/2"]),
+        ("none", &[]),
+        ("long", &[[b'x'; 255].as_slice(); 60]),
+    ] {
+        add("client_hello", name, &client_hello(protocols));
+    }
+    add("client_hello", "too_long", &[1, 0, 0x40, 0]);
+    add("client_hello", "another_message", &[2, 0, 0, 1, 0]);
 
     for (target, count) in
         [("verify_agree", 16), ("engine_ops", 16), ("round_trip", 32), ("stream", 16), ("position_log", 16)]

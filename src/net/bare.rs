@@ -12,7 +12,6 @@ use tokio::time::timeout;
 use super::config::HANDSHAKE_DEADLINE;
 use super::endpoint::{BindError, dial};
 use super::identity::{Identity, peer_key};
-use super::streams::Desk;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::DialError;
 use crate::wire::{ALPN, FrameBuffer, Lane};
@@ -112,8 +111,7 @@ impl BarePeer {
         peer: PublicKey,
         addr: SocketAddr,
     ) -> Result<Self, BareError> {
-        let connection =
-            dial(&endpoint, &Identity::new(key), peer, addr, ALPN, &Desk::default()).await?.into_parts().0;
+        let connection = dial(&endpoint, &Identity::new(key), peer, addr, ALPN).await?;
         Ok(Self::new(endpoint, connection, peer))
     }
 
@@ -122,7 +120,7 @@ impl BarePeer {
     /// # Errors
     /// If the address can't be bound.
     pub fn listen(key: &SecretKey, addr: SocketAddr) -> Result<BareListener, BareError> {
-        let config = Identity::new(key).server_config().map_err(BindError::from)?;
+        let config = Identity::new(key).server_config(None).map_err(BindError::from)?;
         let endpoint = quinn::Endpoint::server(config, addr)
             .map_err(|source| BindError::Socket { listen: addr, source })?;
         Ok(BareListener { endpoint })

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use quinn::{ConnectionError, VarInt};
+use quinn::ConnectionError;
 
 use crate::wire::Reason;
 
@@ -72,13 +72,13 @@ impl std::fmt::Display for LinkClosed {
 
 impl LinkClosed {
     /// What to tell the peer, for the reasons that this side finds.
-    pub(crate) fn code(&self) -> VarInt {
-        VarInt::from_u32(match self {
+    pub(crate) fn code(&self) -> u32 {
+        match self {
             Self::FrameTooLong { .. } => code::FRAME_TOO_LONG,
             Self::FrameTooSlow => code::FRAME_TOO_SLOW,
             Self::ProtocolOrder => code::PROTOCOL_ORDER,
             Self::ByPeer { .. } | Self::ByUs | Self::TimedOut | Self::Transport(_) => code::DROPPED,
-        })
+        }
     }
 
     /// What to tell the peer in words.

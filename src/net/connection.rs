@@ -1,10 +1,10 @@
 //! A connection whose peer is known by its key.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::VarInt;
-
+use super::carrier::{Carried, Quic};
 use super::group::NetGroup;
 use super::identity::is_for_streams;
 use super::streams::{Desk, STREAMS_OF_A_CONNECTION, UNUSED, UNUSED_ACCEPTED, UsedWay, refused, serve_own};
@@ -23,20 +23,33 @@ pub struct Connection {
     pub remote: SocketAddr,
     /// Whether we dialled; otherwise the peer did.
     pub dialled: bool,
-    quinn: quinn::Connection,
+    carrier: Carried,
+    for_streams: bool,
     streams: Desk,
 }
 
 impl Connection {
     /// Streams of applications on it are the matter of `streams`.
     pub(crate) fn new(quinn: quinn::Connection, peer: PublicKey, dialled: bool, streams: Desk) -> Self {
-        let remote = canonical(quinn.remote_address());
-        Self { peer, remote, dialled, quinn, streams }
+        let for_streams = is_for_streams(&quinn);
+        Self::carried(Arc::new(Quic(quinn)), peer, dialled, for_streams, streams)
+    }
+
+    /// The same, whatever carries it.
+    pub(crate) fn carried(
+        carrier: Carried,
+        peer: PublicKey,
+        dialled: bool,
+        for_streams: bool,
+        streams: Desk,
+    ) -> Self {
+        let remote = canonical(carrier.remote());
+        Self { peer, remote, dialled, carrier, for_streams, streams }
     }
 
     /// Whether it carries streams of applications alone, so that it can't become a [`Link`](super::Link).
     pub fn is_for_streams(&self) -> bool {
-        is_for_streams(&self.quinn)
+        self.for_streams
     }
 
     /// Serves the streams of applications for which it is there, in a task of its own, if `most_of_group` of its network group and other
@@ -44,7 +57,7 @@ impl Connection {
     pub fn serve_streams(self, most_of_group: Option<u32>) -> bool {
         // Nothing is kept for whom nobody would hear.
         if !self.dialled && !self.streams.accepts_any() {
-            self.quinn.close(VarInt::from_u32(refused::NOT_ACCEPTED), b"no protocol is accepted here");
+            self.carrier.close(refused::NOT_ACCEPTED, b"no protocol is accepted here");
             return false;
         }
         self.carries_streams(most_of_group).is_some()
@@ -56,15 +69,15 @@ impl Connection {
     }
 
     fn carries_streams(self, most_of_group: Option<u32>) -> Option<UsedWay> {
-        let (peer, dialled, connection) = (self.peer, self.dialled, self.quinn);
+        let (peer, dialled, connection) = (self.peer, self.dialled, self.carrier);
         let Ok(own) = self.streams.take_own(peer, connection.clone(), dialled, most_of_group) else {
             let reason = Reason::Full;
-            connection.close(VarInt::from_u32(reason.code()), reason.to_string().as_bytes());
+            connection.close(reason.code(), reason.to_string().as_bytes());
             return None;
         };
         let used = own.is_used();
-        connection.set_max_concurrent_uni_streams(VarInt::from_u32(0));
-        connection.set_max_concurrent_bi_streams(VarInt::from_u32(STREAMS_OF_A_CONNECTION));
+        connection.allow_one_way(0);
+        connection.allow_both_ways(STREAMS_OF_A_CONNECTION);
         let unused_for = if dialled { UNUSED } else { UNUSED_ACCEPTED };
         tokio::spawn(serve_own(self.streams, own, unused_for));
         Some(used)
@@ -77,21 +90,21 @@ impl Connection {
 
     /// The IP address of this machine that the connection goes out from, if the system tells it.
     pub fn local_ip(&self) -> Option<IpAddr> {
-        self.quinn.local_ip().map(|ip| ip.to_canonical())
+        self.carrier.local_ip().map(|ip| ip.to_canonical())
     }
 
     /// The current estimate of the round-trip time.
     pub fn rtt(&self) -> Duration {
-        self.quinn.rtt()
+        self.carrier.round_trip()
     }
 
     /// Closes the connection at once, telling the peer a code and a reason. What was not yet sent is lost.
     pub fn close(&self, code: u32, reason: &[u8]) {
-        self.quinn.close(VarInt::from_u32(code), reason);
+        self.carrier.close(code, reason);
     }
 
-    pub(crate) fn into_parts(self) -> (quinn::Connection, Desk) {
-        (self.quinn, self.streams)
+    pub(crate) fn into_parts(self) -> (Carried, Desk) {
+        (self.carrier, self.streams)
     }
 }
 

@@ -1,39 +1,30 @@
-//! The socket: dials peers by key, and takes in those that dial us.
-//!
-//! ```text
-//! first packet ─▶ gate ─┬─ refuse or Retry: no state is kept
-//!                       └─ handshake, each in its own task, 3 to 10 s ─▶ 64 ready connections ─▶ accept()
-//! ```
+//! The socket: dials peers by key, and takes in those that dial us ([`entrance`](super::entrance)).
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use quinn::{
-    AsyncUdpSocket, ConnectError, ConnectionError, EndpointConfig, Incoming, TokioRuntime,
-    TransportErrorCode, VarInt,
+    AsyncUdpSocket, ConnectError, ConnectionError, EndpointConfig, TokioRuntime, TransportErrorCode, VarInt,
 };
 use tokio::sync::{mpsc, watch};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::closed::{code, in_words};
+use super::closed::in_words;
 use super::config::{GateConfig, HANDSHAKE_DEADLINE};
 use super::connection::Connection;
-use super::gate::{Admission, Gate, Refusals};
+use super::entrance::{AcceptError, Entrance, READY, accept_loop, lock};
+use super::gate::{Gate, Refusals};
 use super::group::NetGroup;
-use super::half_open::HandshakePermit;
-use super::identity::{Identity, SERVER_NAME, TlsSetupError, peer_key};
+use super::identity::{Identity, SERVER_NAME, TlsSetupError};
+use super::others::{self, OtherProtocols, OtherProtocolsError};
 use super::socket::{self, Socket, SocketErrors, SocketState};
 use super::streams::{Desk, STREAMS_ALPN};
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::DialError;
 use crate::wire::ALPN;
-
-/// Connections that are ready and not yet taken by [`Endpoint::accept`]. The same as the default of half-open ones, a guess.
-const READY: usize = 64;
 
 /// Time in [`Endpoint::close`] for the peers to learn of it. They time out otherwise, so more is not worth waiting for.
 const CLOSE_IDLE: Duration = Duration::from_secs(1);
@@ -50,6 +41,7 @@ pub struct Endpoint {
     streams: Desk,
     gate: Arc<Mutex<Gate>>,
     ready: tokio::sync::Mutex<mpsc::Receiver<Result<Connection, AcceptError>>>,
+    others: tokio::sync::Mutex<mpsc::Receiver<quinn::Connection>>,
     state: watch::Receiver<SocketState>,
     /// The tasks that accept and that keep the socket. Empty once the endpoint is closed.
     tasks: tokio::sync::Mutex<JoinSet<()>>,
@@ -61,11 +53,24 @@ impl Endpoint {
     /// # Errors
     /// If the address can't be bound, there is no runtime, or TLS can't be set up.
     pub fn bind(key: &SecretKey, listen: SocketAddr, gate: GateConfig) -> Result<Self, BindError> {
+        Self::bind_beside(key, listen, gate, None)
+    }
+
+    /// As [`bind`](Self::bind), beside protocols of the app, whose connections [`accept_other`](Self::accept_other) gives.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn bind_beside(
+        key: &SecretKey,
+        listen: SocketAddr,
+        gate: GateConfig,
+        others: Option<&OtherProtocols>,
+    ) -> Result<Self, BindError> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(BindError::NoRuntime);
         }
         let identity = Identity::new(key);
-        let server = Some(identity.server_config()?);
+        let server = Some(identity.server_config(others)?);
         let failed = |source| BindError::Socket { listen, source };
         let socket = Arc::new(Socket::bind(listen).map_err(failed)?);
         let quinn = quinn::Endpoint::new_with_abstract_socket(
@@ -74,11 +79,11 @@ impl Endpoint {
             Arc::clone(&socket) as Arc<dyn AsyncUdpSocket>,
             Arc::new(TokioRuntime),
         );
-        Ok(Self::start(quinn.map_err(failed)?, Some(socket), identity, gate))
+        Ok(Self::start(quinn.map_err(failed)?, Some(socket), identity, gate, others))
     }
 
-    /// Uses an endpoint of the app: sets our server configuration on it and takes every connection that comes in, so the app
-    /// must not call `accept` on it; it may go on to dial with configurations of its own. Needs a running tokio runtime.
+    /// Uses an endpoint of the app: sets our server configuration on it and takes every connection that comes in. So the app must not
+    /// call `accept` or `set_server_config` on it; it may go on to dial with configurations of its own. Needs a running tokio runtime.
     ///
     /// # Errors
     /// If there is no runtime or TLS can't be set up.
@@ -87,12 +92,25 @@ impl Endpoint {
         key: &SecretKey,
         gate: GateConfig,
     ) -> Result<Self, BindError> {
+        Self::from_quinn_beside(endpoint, key, gate, None)
+    }
+
+    /// As [`from_quinn`](Self::from_quinn), beside protocols of the app, whose connections [`accept_other`](Self::accept_other) gives.
+    ///
+    /// # Errors
+    /// As [`from_quinn`](Self::from_quinn).
+    pub fn from_quinn_beside(
+        endpoint: quinn::Endpoint,
+        key: &SecretKey,
+        gate: GateConfig,
+        others: Option<&OtherProtocols>,
+    ) -> Result<Self, BindError> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(BindError::NoRuntime);
         }
         let identity = Identity::new(key);
-        endpoint.set_server_config(Some(identity.server_config()?));
-        Ok(Self::start(endpoint, None, identity, gate))
+        endpoint.set_server_config(Some(identity.server_config(others)?));
+        Ok(Self::start(endpoint, None, identity, gate, others))
     }
 
     fn start(
@@ -100,12 +118,19 @@ impl Endpoint {
         socket: Option<Arc<Socket>>,
         identity: Identity,
         gate: GateConfig,
+        others: Option<&OtherProtocols>,
     ) -> Self {
         let gate = Arc::new(Mutex::new(Gate::new(gate, Instant::now())));
         let (ready_in, ready) = mpsc::channel(READY);
+        let (others_in, others_out) = mpsc::channel(others::WAITING);
         let streams = Desk::default();
         let mut tasks = JoinSet::new();
-        let entrance = Entrance { gate: gate.clone(), ready: ready_in, streams: streams.clone() };
+        let entrance = Entrance {
+            gate: gate.clone(),
+            ready: ready_in,
+            streams: streams.clone(),
+            others: others.map(|_| others_in),
+        };
         tasks.spawn(accept_loop(quinn.clone(), entrance));
         let state = match &socket {
             Some(socket) => {
@@ -115,7 +140,8 @@ impl Endpoint {
             None => watch::channel(SocketState::Works).1,
         };
         let (ready, tasks) = (tokio::sync::Mutex::new(ready), tokio::sync::Mutex::new(tasks));
-        Self { quinn, socket, identity, streams, gate, ready, state, tasks }
+        let others = tokio::sync::Mutex::new(others_out);
+        Self { quinn, socket, identity, streams, gate, ready, others, state, tasks }
     }
 
     /// The address the socket is bound to, with the port it got.
@@ -131,7 +157,8 @@ impl Endpoint {
     /// # Errors
     /// [`DialError`] says what happened and what to do about it.
     pub async fn connect(&self, peer: PublicKey, addr: SocketAddr) -> Result<Connection, DialError> {
-        dial(&self.quinn, &self.identity, peer, addr, ALPN, &self.streams).await
+        let quinn = dial(&self.quinn, &self.identity, peer, addr, ALPN).await?;
+        Ok(Connection::new(quinn, peer, true, self.streams.clone()))
     }
 
     /// As [`connect`](Self::connect), for streams of applications alone: such a connection takes no place of the gossip.
@@ -143,7 +170,8 @@ impl Endpoint {
         peer: PublicKey,
         addr: SocketAddr,
     ) -> Result<Connection, DialError> {
-        dial(&self.quinn, &self.identity, peer, addr, STREAMS_ALPN, &self.streams).await
+        let quinn = dial(&self.quinn, &self.identity, peer, addr, STREAMS_ALPN).await?;
+        Ok(Connection::new(quinn, peer, true, self.streams.clone()))
     }
 
     /// Who opens and accepts streams of applications.
@@ -157,6 +185,18 @@ impl Endpoint {
     /// An error is one failed handshake, for the log: keep calling. Cancel safe.
     pub async fn accept(&self) -> Option<Result<Connection, AcceptError>> {
         self.ready.lock().await.recv().await
+    }
+
+    /// The next connection of a protocol of the app, with its handshake done; `None` once the endpoint is closed, or if it serves no others.
+    /// Of those that have ended before they were asked for nothing is said. Cancel safe.
+    pub async fn accept_other(&self) -> Option<quinn::Connection> {
+        let mut others = self.others.lock().await;
+        loop {
+            let connection = others.recv().await?;
+            if connection.close_reason().is_none() {
+                return Some(connection);
+            }
+        }
     }
 
     /// How many links at once a network group may have dialled, if there is a limit: [`GateConfig::links_per_group`].
@@ -214,8 +254,11 @@ impl Endpoint {
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        // The tasks end with their set. Otherwise attempts would wait in quinn for an `accept` that never comes.
-        self.quinn.set_server_config(None);
+        // The tasks end with their set. Otherwise attempts would wait in quinn for an `accept` that never comes. Once it is closed, the
+        // app may have set a configuration of its own.
+        if !self.tasks.get_mut().is_empty() {
+            self.quinn.set_server_config(None);
+        }
     }
 }
 
@@ -226,8 +269,7 @@ pub(crate) async fn dial(
     peer: PublicKey,
     addr: SocketAddr,
     protocol: &[u8],
-    streams: &Desk,
-) -> Result<Connection, DialError> {
+) -> Result<quinn::Connection, DialError> {
     let config = identity.client_config(peer, protocol);
     let (config, answered) = config.map_err(|error| DialError::Tls { why: error.to_string() })?;
     let connecting = endpoint.connect_with(config, addr, SERVER_NAME).map_err(|error| match error {
@@ -249,119 +291,8 @@ pub(crate) async fn dial(
         }
         Ok(Err(error)) => Err(DialError::Handshake { addr, peer, why: in_words(&error) }),
         // The verifier lets no other key pass.
-        Ok(Ok(quinn)) => Ok(Connection::new(quinn, peer, true, streams.clone())),
+        Ok(Ok(quinn)) => Ok(quinn),
     }
-}
-
-/// Where those who dial us come in.
-#[derive(Clone)]
-struct Entrance {
-    gate: Arc<Mutex<Gate>>,
-    ready: mpsc::Sender<Result<Connection, AcceptError>>,
-    streams: Desk,
-}
-
-async fn accept_loop(endpoint: quinn::Endpoint, entrance: Entrance) {
-    // Ends with this task, so that a closed endpoint leaves no handshake behind. The gate bounds it.
-    let mut handshakes = JoinSet::new();
-    let mut handles: HashMap<HandshakePermit, AbortHandle> = HashMap::new();
-    loop {
-        let incoming = tokio::select! {
-            incoming = endpoint.accept() => incoming,
-            Some(_) = handshakes.join_next() => continue,
-        };
-        let Some(incoming) = incoming else { return };
-        let (address, proven) = (incoming.remote_address().ip(), incoming.remote_address_validated());
-        let (admission, ended) = admit(&entrance.gate, address, proven);
-        for ended in ended {
-            // Dropping a handshake closes its connection.
-            handles.remove(&ended).iter().for_each(AbortHandle::abort);
-        }
-        match admission {
-            Admission::Accept(permit) => {
-                let place = Place { gate: entrance.gate.clone(), permit };
-                handles.retain(|_, handle| !handle.is_finished());
-                handles.insert(permit, handshakes.spawn(handshake(incoming, place, entrance.clone())));
-            }
-            Admission::Retry => {
-                if let Err(not_possible) = incoming.retry() {
-                    not_possible.into_incoming().refuse();
-                }
-            }
-            Admission::Refuse(_) => incoming.refuse(),
-        }
-    }
-}
-
-/// What the gate says to an attempt, and which handshakes end for it.
-fn admit(gate: &Mutex<Gate>, address: IpAddr, proven: bool) -> (Admission, Vec<HandshakePermit>) {
-    let mut gate = lock(gate);
-    let admission = gate.admit(Instant::now(), address, proven);
-    (admission, std::iter::from_fn(|| gate.next_ended()).collect())
-}
-
-/// One handshake of a peer that dialled us. It keeps its place in the gate until the app has the connection, so that
-/// connections nobody takes are bounded too.
-async fn handshake(incoming: Incoming, place: Place, entrance: Entrance) {
-    let Entrance { ready, streams, .. } = entrance;
-    let remote = incoming.remote_address();
-    let shaken = async { incoming.accept()?.await };
-    let error = match timeout(HANDSHAKE_DEADLINE, shaken).await {
-        Ok(Ok(quinn)) => match peer_key(&quinn) {
-            Some(peer) => {
-                lock(&place.gate).shaken(place.permit);
-                return hand_over(Connection::new(quinn, peer, false, streams), &place, &ready).await;
-            }
-            None => AcceptError::NoKey { remote },
-        },
-        Ok(Err(error)) => AcceptError::Handshake { remote, why: in_words(&error) },
-        Err(_) => AcceptError::TooSlow { remote },
-    };
-    place.count(|refusals| match error {
-        AcceptError::TooSlow { .. } => refusals.too_slow += 1,
-        _ => refusals.failed += 1,
-    });
-    // Errors may fill half of the channel and no more: a flood of failures must not keep good connections waiting.
-    if ready.capacity() > READY / 2 {
-        let _ = ready.try_send(Err(error));
-    }
-}
-
-async fn hand_over(
-    connection: Connection,
-    place: &Place,
-    ready: &mpsc::Sender<Result<Connection, AcceptError>>,
-) {
-    match timeout(HANDSHAKE_DEADLINE, ready.reserve()).await {
-        Ok(Ok(room)) => room.send(Ok(connection)),
-        _ => {
-            connection.close(code::NOT_TAKEN, b"busy");
-            place.count(|refusals| refusals.not_taken += 1);
-        }
-    }
-}
-
-/// A place in the gate, given back however the handshake ends.
-struct Place {
-    gate: Arc<Mutex<Gate>>,
-    permit: HandshakePermit,
-}
-
-impl Place {
-    fn count(&self, count: impl FnOnce(&mut Refusals)) {
-        count(lock(&self.gate).refusals_mut());
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        lock(&self.gate).finished(self.permit);
-    }
-}
-
-/// The gate is a few counters that are right between any two statements, so a panic elsewhere doesn't spoil it.
-fn lock(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
-    gate.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Why an endpoint could not begin.
@@ -382,30 +313,7 @@ pub enum BindError {
     /// TLS could not be set up.
     #[error(transparent)]
     Tls(#[from] TlsSetupError),
-}
-
-/// Why the handshake of a peer that dialled us failed. Nothing to do but to go on: anybody can fail a handshake.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AcceptError {
-    /// TLS or QUIC failed.
-    #[error("a handshake from {remote} failed: {why}; nothing to do unless it is a peer you expect")]
-    Handshake {
-        /// Where it came from.
-        remote: SocketAddr,
-        /// What QUIC said.
-        why: String,
-    },
-    /// It took too long.
-    #[error("a handshake from {remote} did not finish in 10 s; nothing to do unless it is a peer you expect")]
-    TooSlow {
-        /// Where it came from.
-        remote: SocketAddr,
-    },
-    /// The peer showed no key we can read.
-    #[error("a connection from {remote} has no Ed25519 key; nothing to do unless it is a peer you expect")]
-    NoKey {
-        /// Where it came from.
-        remote: SocketAddr,
-    },
+    /// The app's own protocols can't be served.
+    #[error(transparent)]
+    Others(#[from] OtherProtocolsError),
 }

@@ -57,6 +57,9 @@ pub struct Refusals {
     pub displaced: u64,
     /// Connections that were ready and that the app didn't take before the deadline.
     pub not_taken: u64,
+    /// Connections of the app's own protocols that were closed since as many waited for [`Node::accept_other`](crate::Node::accept_other)
+    /// as may.
+    pub others_not_taken: u64,
 }
 
 /// Tokens that come back with time. Never more than the burst, and no arithmetic that can overflow.

@@ -22,6 +22,7 @@ use rustls::{
     SignatureScheme,
 };
 
+use super::others::OtherProtocols;
 use super::streams::STREAMS_ALPN;
 use super::transport;
 use crate::key::{PublicKey, SecretKey};
@@ -53,8 +54,12 @@ impl Identity {
         }
     }
 
-    /// The configuration of a listener: it asks every dialler for a key and accepts any well-formed one.
-    pub(crate) fn server_config(&self) -> Result<quinn::ServerConfig, TlsSetupError> {
+    /// The configuration of a listener: it asks every dialler for a key and accepts any well-formed one. Who offers none of our protocols
+    /// is answered by `others`, if there are any. The limits of the transport hold for all.
+    pub(crate) fn server_config(
+        &self,
+        others: Option<&OtherProtocols>,
+    ) -> Result<quinn::ServerConfig, TlsSetupError> {
         let mut tls = rustls::ServerConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(TlsSetupError::of)?
@@ -64,8 +69,11 @@ impl Identity {
         tls.send_tls13_tickets = 0;
         tls.session_storage = Arc::new(NoServerSessionStorage {});
         tls.max_early_data_size = 0;
-        let crypto = QuicServerConfig::try_from(tls).map_err(TlsSetupError::of)?;
-        let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+        let ours = Arc::new(QuicServerConfig::try_from(tls).map_err(TlsSetupError::of)?);
+        let mut config = match others {
+            Some(others) => quinn::ServerConfig::with_crypto(Arc::new(others.beside(ours))),
+            None => quinn::ServerConfig::with_crypto(ours),
+        };
         transport::limit_server(&mut config);
         Ok(config)
     }
@@ -112,11 +120,14 @@ pub(crate) fn peer_key(connection: &quinn::Connection) -> Option<PublicKey> {
     }
 }
 
+/// The protocol on which the handshake of an established connection has agreed.
+pub(crate) fn protocol_of(connection: &quinn::Connection) -> Option<Vec<u8>> {
+    connection.handshake_data()?.downcast::<HandshakeData>().ok()?.protocol
+}
+
 /// Whether an established connection is for streams of applications alone.
 pub(crate) fn is_for_streams(connection: &quinn::Connection) -> bool {
-    let data = connection.handshake_data();
-    let data = data.as_ref().and_then(|data| data.downcast_ref::<HandshakeData>());
-    data.is_some_and(|data| data.protocol.as_deref() == Some(STREAMS_ALPN))
+    protocol_of(connection).as_deref() == Some(STREAMS_ALPN)
 }
 
 /// TLS could not be set up: a fault of the build, not of a peer. It prints what TLS said.
@@ -355,7 +366,7 @@ mod tests {
     /// Dials with a configuration that any test may bend, and returns what the listener makes of it.
     async fn listener_sees(tls: rustls::ClientConfig) -> Result<(), quinn::ConnectionError> {
         let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-        let config = Identity::new(&SecretKey::from_seed(&[1; 32])).server_config().unwrap();
+        let config = Identity::new(&SecretKey::from_seed(&[1; 32])).server_config(None).unwrap();
         let listener = quinn::Endpoint::server(config, any).unwrap();
         let dialler = quinn::Endpoint::client(any).unwrap();
         let crypto = Arc::new(QuicClientConfig::try_from(tls).unwrap());

@@ -14,11 +14,11 @@ use std::sync::atomic::AtomicU8;
 use std::time::Duration;
 
 use bytes::Bytes;
-use quinn::{RecvStream, VarInt};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::carrier::{Carried, RecvHalf};
 use super::closed::{LinkClosed, code};
 use super::connection::Connection;
 use super::event::LinkEvent;
@@ -42,7 +42,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 pub struct Link {
     // Dropped first, so that a dropped link is closed in order before its tasks miss the other channels.
     close: mpsc::UnboundedSender<(u32, Bytes)>,
-    connection: quinn::Connection,
+    connection: Carried,
     lanes: [mpsc::UnboundedSender<Bytes>; Lane::COUNT],
     /// A bit for each lane that is not read.
     paused: watch::Sender<u8>,
@@ -84,7 +84,7 @@ impl Link {
             opened: Arc::new(AtomicU8::new(0)),
         };
         let keeper = Keeper { reader, readers: JoinSet::new(), writers, closing, close: close_in };
-        connection.set_max_concurrent_bi_streams(VarInt::from_u32(STREAMS_OF_A_LINK));
+        connection.allow_both_ways(STREAMS_OF_A_LINK);
         let way = streams.link_begins(peer, connection.clone());
         tokio::spawn(serve(streams.clone(), peer, way));
         let ends = Ends { streams, peer };
@@ -120,12 +120,12 @@ impl Link {
 
     /// The current estimate of the round-trip time.
     pub fn rtt(&self) -> Duration {
-        self.connection.rtt()
+        self.connection.round_trip()
     }
 
     /// Datagrams that have come so far, whatever was in them.
     pub(crate) fn datagrams(&self) -> u64 {
-        self.connection.stats().udp_rx.datagrams
+        self.connection.datagrams()
     }
 }
 
@@ -160,7 +160,7 @@ impl Keeper {
                 self.readers.abort_all();
                 let all = [Reason::Shutdown, Reason::Unneeded].iter().any(|reason| code == reason.code());
                 self.flush(if all { Closing::AllLanes } else { Closing::ControlOnly }).await;
-                self.connection().close(VarInt::from_u32(code), &reason);
+                self.connection().close(code, &reason);
                 LinkClosed::ByUs
             }
             End::Lost(why) => self.drain(why).await,
@@ -177,7 +177,7 @@ impl Keeper {
         let _ = self.reader.events.send(LinkEvent::Closed { link: self.reader.link, why }).await;
     }
 
-    fn connection(&self) -> &quinn::Connection {
+    fn connection(&self) -> &Carried {
         &self.reader.connection
     }
 
@@ -197,13 +197,13 @@ impl Keeper {
                     return self.end(ended.and_then(Result::ok).flatten().unwrap_or(LinkClosed::ByUs));
                 }
                 // A stream that has ended gives its place in QUIC back at once; its reader may live on for a while.
-                opened = self.reader.connection.accept_uni(), if self.readers.len() < Lane::COUNT => match opened {
+                opened = self.reader.connection.accept_one_way(), if self.readers.len() < Lane::COUNT => match opened {
                     Ok(stream) => self.spawn_reader(stream),
-                    Err(error) => return End::Lost(LinkClosed::of(error)),
+                    Err(why) => return End::Lost(why),
                 },
                 // Readers that are paused would not notice.
-                error = self.reader.connection.closed(), if self.readers.len() >= Lane::COUNT => {
-                    return End::Lost(LinkClosed::of(error));
+                why = self.reader.connection.closed(), if self.readers.len() >= Lane::COUNT => {
+                    return End::Lost(why);
                 }
             }
         }
@@ -212,13 +212,13 @@ impl Keeper {
     fn end(&self, why: LinkClosed) -> End {
         match self.connection().close_reason() {
             Some(_) if why.is_offence() => End::Lost(why),
-            Some(error) => End::Lost(LinkClosed::of(error)),
+            Some(why) => End::Lost(why),
             None => End::Found(why),
         }
     }
 
     /// There are never more tasks than lanes: further streams wait to be accepted until one of them ends, and with it the link.
-    fn spawn_reader(&mut self, stream: RecvStream) {
+    fn spawn_reader(&mut self, stream: Box<dyn RecvHalf>) {
         self.readers.spawn(self.reader.clone().run(stream));
     }
 

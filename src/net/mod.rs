@@ -2,11 +2,13 @@
 //!
 //! | File | Question |
 //! |---|---|
-//! | `endpoint` | how do connections begin? |
+//! | `endpoint` | how do connections begin? (`entrance`: those that others begin) |
 //! | `gate`, `group` | who may begin one, and who counts as a neighbour? (`half_open`: whose ends when too many have) |
 //! | `identity` | whose connection is it? |
+//! | `others` | how do protocols of the application share the port? |
 //! | `transport` | what may a connection take up? |
 //! | `socket` | what if the socket fails, and when is its port free? |
+//! | `carrier` | what do links and streams need of a transport? |
 //! | `link` | what happens on it? (`reader`, `writer`: one lane; `closed`: its end) |
 //! | `streams` | how do applications speak to one node? |
 //! | `trace` | what is written of it? (feature `tracing`) |
@@ -20,16 +22,19 @@
 
 #[cfg(any(test, feature = "sim"))]
 mod bare;
+mod carrier;
 mod closed;
 mod config;
 mod connection;
 mod endpoint;
+mod entrance;
 mod event;
 mod gate;
 mod group;
 mod half_open;
 mod identity;
 mod link;
+mod others;
 mod reader;
 mod socket;
 mod streams;
@@ -42,12 +47,14 @@ pub use bare::{BareError, BareListener, BarePeer};
 pub use closed::{LinkClosed, code};
 pub use config::GateConfig;
 pub use connection::Connection;
-pub use endpoint::{AcceptError, BindError, Endpoint};
+pub use endpoint::{BindError, Endpoint};
+pub use entrance::AcceptError;
 pub use event::{FramePermit, LinkEvent};
 pub use gate::Refusals;
 pub use group::NetGroup;
 pub use identity::TlsSetupError;
 pub use link::Link;
+pub use others::{BadHello, OfferedProtocols, OtherProtocols, OtherProtocolsError, offered_protocols};
 pub use socket::{SocketErrors, SocketState};
 pub(crate) use streams::{AcceptRefused, Accepting, Desk, NotOpened, Opened, ProtocolName, UsedWay, open};
 pub use streams::{IncomingStream, ProtocolNameError, RecvStream, SendStream, StreamError, StreamStats};

@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use quinn::{ReadError, RecvStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout};
 
+use super::carrier::{Carried, ReadFailed, RecvHalf, read_exact};
 use super::closed::LinkClosed;
 use super::event::{FramePermit, LinkEvent};
 use crate::protocol::LinkId;
@@ -50,7 +50,7 @@ pub(crate) const fn bit(lane: Lane) -> u8 {
 #[derive(Clone, Debug)]
 pub(crate) struct ReaderContext {
     pub(crate) link: LinkId,
-    pub(crate) connection: quinn::Connection,
+    pub(crate) connection: Carried,
     /// A bit for each lane that is not read.
     pub(crate) paused: watch::Receiver<u8>,
     pub(crate) events: mpsc::Sender<LinkEvent>,
@@ -60,19 +60,19 @@ pub(crate) struct ReaderContext {
 
 impl ReaderContext {
     /// Reads one stream to its end, and says why that ends the link.
-    pub(crate) async fn run(mut self, mut stream: RecvStream) -> LinkClosed {
-        let Err(End(why, ended)) = self.read_lane(&mut stream).await;
+    pub(crate) async fn run(mut self, mut stream: Box<dyn RecvHalf>) -> LinkClosed {
+        let Err(End(why, ended)) = self.read_lane(&mut *stream).await;
         if ended {
             // Either the peer is about to close, and then the connection's own end says it better, or it broke the order.
             return match timeout(FINISH_GRACE, self.connection.closed()).await {
-                Ok(error) => LinkClosed::of(error),
+                Ok(better) => better,
                 Err(_) => why,
             };
         }
         why
     }
 
-    async fn read_lane(&mut self, stream: &mut RecvStream) -> Result<std::convert::Infallible, End> {
+    async fn read_lane(&mut self, stream: &mut dyn RecvHalf) -> Result<std::convert::Infallible, End> {
         let lane = self.read_lane_number(stream).await?;
         let inbox = Arc::new(Semaphore::new(LANE_INBOX));
         let mut buffer = FrameBuffer::default();
@@ -105,11 +105,12 @@ impl ReaderContext {
     }
 
     /// The first byte of a stream says which lane it is. It has the deadline of a frame.
-    async fn read_lane_number(&mut self, stream: &mut RecvStream) -> Result<Lane, End> {
+    async fn read_lane_number(&mut self, stream: &mut dyn RecvHalf) -> Result<Lane, End> {
         let mut byte = [0u8; 1];
-        let read = timeout(FRAME_DEADLINE, stream.read(&mut byte)).await;
-        read.map_err(|_| End(LinkClosed::FrameTooSlow, false))??
-            .ok_or(End(LinkClosed::ProtocolOrder, true))?;
+        let read = timeout(FRAME_DEADLINE, read_exact(stream, &mut byte)).await;
+        if !read.map_err(|_| End(LinkClosed::FrameTooSlow, false))?? {
+            return Err(End(LinkClosed::ProtocolOrder, true));
+        }
         let [number] = byte;
         let order = End(LinkClosed::ProtocolOrder, false);
         let Some(lane) = Lane::from_byte(number) else {
@@ -123,7 +124,7 @@ impl ReaderContext {
     async fn read_some(
         &mut self,
         lane: Lane,
-        stream: &mut RecvStream,
+        stream: &mut dyn RecvHalf,
         buffer: &mut FrameBuffer,
         clock: &mut FrameClock,
     ) -> Result<(), End> {
@@ -163,12 +164,12 @@ impl From<BadLength> for End {
     }
 }
 
-impl From<ReadError> for End {
-    fn from(error: ReadError) -> Self {
+impl From<ReadFailed> for End {
+    fn from(error: ReadFailed) -> Self {
         match error {
-            ReadError::Reset(_) => Self(LinkClosed::ProtocolOrder, true),
-            ReadError::ConnectionLost(error) => Self(LinkClosed::of(error), false),
-            other => Self(LinkClosed::Transport(other.to_string()), false),
+            ReadFailed::Reset(_) => Self(LinkClosed::ProtocolOrder, true),
+            ReadFailed::Lost(why) => Self(why, false),
+            ReadFailed::Ended => Self(LinkClosed::Transport("a lane was ended on this side".into()), false),
         }
     }
 }

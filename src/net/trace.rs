@@ -4,7 +4,7 @@
 //! addresses stand in lines at debug only, and bodies nowhere.
 
 use super::connection::Connection;
-use super::endpoint::AcceptError;
+use super::entrance::AcceptError;
 use crate::protocol::LinkId;
 
 /// The span of a link: what its tasks write stands in it. It names the link by its number and says who dialled.

@@ -1,9 +1,9 @@
 //! One outgoing lane: everything queued goes to quinn at once, so that many frames share packets.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use quinn::{SendStream, WriteError};
 use tokio::sync::{mpsc, watch};
 
+use super::carrier::{Carried, SendHalf, WriteFailed, write_all};
 use super::closed::LinkClosed;
 use super::event::LinkEvent;
 use crate::protocol::LinkId;
@@ -50,7 +50,7 @@ pub(crate) enum Closing {
 #[derive(Clone, Debug)]
 pub(crate) struct WriterContext {
     pub(crate) link: LinkId,
-    pub(crate) connection: quinn::Connection,
+    pub(crate) connection: Carried,
     pub(crate) events: mpsc::Sender<LinkEvent>,
     /// Set when the link closes. Whoever closes gives the lanes that still write a deadline.
     pub(crate) closing: watch::Receiver<Closing>,
@@ -71,17 +71,17 @@ impl WriterContext {
                 std::future::pending::<()>().await;
             }
         };
-        let mut stream = None;
+        let mut stream: Option<Box<dyn SendHalf>> = None;
         let ended = tokio::select! {
             biased;
             () = give_up => None,
             written = self.write_lane(lane, queue, &mut stream) => Some(written),
         };
         if ended.is_none()
-            && let Some(stream) = &stream
+            && let Some(stream) = &mut stream
         {
             // What quinn has of it was to go before the last words.
-            let _ = stream.set_priority(LAST);
+            stream.set_priority(LAST);
         }
         ended.and_then(Result::err).map(stopped_by)
     }
@@ -90,14 +90,14 @@ impl WriterContext {
         &mut self,
         lane: Lane,
         mut queue: mpsc::UnboundedReceiver<Bytes>,
-        opened: &mut Option<SendStream>,
-    ) -> Result<(), WriteError> {
-        let stream = opened.insert(self.connection.open_uni().await?);
+        opened: &mut Option<Box<dyn SendHalf>>,
+    ) -> Result<(), WriteFailed> {
+        let stream = opened.insert(self.connection.open_one_way().await.map_err(WriteFailed::Lost)?);
         // The lane's number goes out at once: a dialler trusts the link from our first byte on, and the peer waits for it no longer than
         // for a frame.
-        let _ = stream.set_priority(FIRST);
-        stream.write_chunk(Bytes::copy_from_slice(&[lane as u8])).await?;
-        let _ = stream.set_priority(priority(lane));
+        stream.set_priority(FIRST);
+        write_all(&mut **stream, &[lane as u8]).await?;
+        stream.set_priority(priority(lane));
         let mut frames = Vec::new();
         loop {
             tokio::select! {
@@ -107,11 +107,11 @@ impl WriterContext {
                 },
                 _ = self.closing.wait_for(|closing| *closing != Closing::No), if !queue.is_closed() => queue.close(),
             }
-            self.write_frames(lane, stream, &mut frames).await?;
+            self.write_frames(lane, &mut **stream, &mut frames).await?;
         }
         // quinn throws away what is not yet sent when a connection is closed. Ending the stream is the one way to be told
         // that all of it arrived.
-        let _ = stream.finish();
+        stream.finish();
         let _ = stream.stopped().await;
         Ok(())
     }
@@ -119,9 +119,9 @@ impl WriterContext {
     async fn write_frames(
         &mut self,
         lane: Lane,
-        stream: &mut SendStream,
+        stream: &mut dyn SendHalf,
         frames: &mut Vec<Bytes>,
-    ) -> Result<(), WriteError> {
+    ) -> Result<(), WriteFailed> {
         let mut chunks = gather(frames);
         let mut rest = chunks.as_mut_slice();
         while !rest.is_empty() {
@@ -158,11 +158,11 @@ fn gather(frames: &mut Vec<Bytes>) -> Vec<Bytes> {
 }
 
 /// Why a link ended whose stream takes no more bytes.
-fn stopped_by(error: WriteError) -> LinkClosed {
+fn stopped_by(error: WriteFailed) -> LinkClosed {
     match error {
-        WriteError::Stopped(_) => LinkClosed::ProtocolOrder,
-        WriteError::ConnectionLost(error) => LinkClosed::of(error),
-        other => LinkClosed::Transport(other.to_string()),
+        WriteFailed::Stopped(_) => LinkClosed::ProtocolOrder,
+        WriteFailed::Lost(why) => why,
+        WriteFailed::Ended => LinkClosed::Transport("a lane was ended on this side".into()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Building a node.
 
 mod members;
+mod socket;
 mod start;
 mod state;
 #[cfg(feature = "sim")]
@@ -63,6 +64,7 @@ pub struct Builder {
     config: Config,
     gate: GateConfig,
     endpoint: Option<quinn::Endpoint>,
+    others: Option<quinn::rustls::ServerConfig>,
     verifiers: Option<VerifierPool>,
     allow: Option<Vec<PublicKey>>,
     seed: Option<[u8; 32]>,
@@ -96,6 +98,7 @@ impl Builder {
             config: Config::default(),
             gate: GateConfig::default(),
             endpoint: None,
+            others: None,
             verifiers: None,
             allow: None,
             seed: None,
@@ -205,16 +208,6 @@ impl Builder {
         self
     }
 
-    /// Uses the application's QUIC endpoint instead of a socket of its own; `listen` is then ignored. The node takes all
-    /// connections that come in on it, and ends with [`Event::Stopped`](crate::Event::Stopped) when the application closes it.
-    ///
-    /// This is the one place where a type of quinn is part of the app's level: a new major version of quinn is a new major version
-    /// of this crate. Apps that do not share a socket should leave it.
-    pub fn endpoint(mut self, endpoint: quinn::Endpoint) -> Self {
-        self.endpoint = Some(endpoint);
-        self
-    }
-
     /// Verifier threads to use, shared with other nodes of the process. Default: a pool of the node's own.
     pub fn verifiers(mut self, pool: VerifierPool) -> Self {
         self.verifiers = Some(pool);
@@ -263,7 +256,7 @@ impl Builder {
         let state::Kept { key, author, folder, cursors, position_log, store, .. } = kept;
         let files = start::open_files(position_log, store, &author, now_ms).await?;
         let config = if files.store.is_none() { opening::in_memory(config) } else { config };
-        let endpoint = start::endpoint(self.endpoint, &key, self.listen, self.gate).await?;
+        let endpoint = start::endpoint(self.endpoint, self.others, &key, self.listen, self.gate).await?;
         let local_addr = endpoint.local_addr().map_err(SpawnError::LocalAddr)?;
         let speaker = Speaker::new(endpoint, key.clone(), network);
         let (damage, seed) = (files.damage(), self.seed.map_or_else(start::entropy, Ok)?);

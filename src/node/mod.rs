@@ -40,6 +40,7 @@ mod membership;
 mod message;
 mod named;
 mod opening;
+mod others;
 mod outside;
 mod own_key;
 mod owned;

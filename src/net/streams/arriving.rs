@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use quinn::{RecvStream, SendStream, VarInt};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{sleep_until, timeout};
 
@@ -12,6 +11,7 @@ use super::places::Place;
 use super::ways::{OwnWay, Use, Way};
 use super::{ACCEPTED, BURST, GREETING, PER_SECOND, PRIORITY, header, refused};
 use crate::key::PublicKey;
+use crate::net::carrier::{RecvHalf, SendHalf, write_all};
 use crate::wire::Reason;
 
 /// How fast a peer may open streams over one connection.
@@ -46,7 +46,7 @@ pub(crate) async fn serve(desk: Desk, peer: PublicKey, way: Way) {
             sleep_until(next.into()).await;
             continue;
         }
-        let Ok((send, recv)) = way.connection.accept_bi().await else { return };
+        let Ok((send, recv)) = way.connection.accept_both_ways().await else { return };
         pace.tokens -= 1.0;
         match desk.place(peer) {
             Some(place) => {
@@ -75,11 +75,11 @@ pub(crate) async fn serve_own(desk: Desk, own: OwnWay, unused_for: std::time::Du
     tokio::select! {
         () = serve(desk.clone(), own.peer, own.way.clone()) => {}
         () = ends => {}
-        lane = connection.accept_uni() => {
+        lane = connection.accept_one_way() => {
             // It was granted in the handshake, before it was known what the connection is for. An error means that it has ended.
             if lane.is_ok() {
                 let reason = Reason::OutOfOrder;
-                connection.close(VarInt::from_u32(reason.code()), reason.to_string().as_bytes());
+                connection.close(reason.code(), reason.to_string().as_bytes());
             }
         }
     }
@@ -92,19 +92,19 @@ async fn greet(
     peer: PublicKey,
     place: Place,
     used: Use,
-    mut send: SendStream,
-    mut recv: RecvStream,
+    mut send: Box<dyn SendHalf>,
+    mut recv: Box<dyn RecvHalf>,
 ) {
     let greeted = timeout(GREETING, async {
-        let (network, name) = header::read(&mut recv).await.ok_or(refused::NO_HEADER)?;
+        let (network, name) = header::read(&mut *recv).await.ok_or(refused::NO_HEADER)?;
         let taker = desk.taker(&network, &name)?;
         // An error means that the peer does not want it any more.
-        send.write_all(&[ACCEPTED]).await.map_err(|_| refused::NO_HEADER)?;
+        write_all(&mut *send, &[ACCEPTED]).await.map_err(|_| refused::NO_HEADER)?;
         Ok(taker)
     });
     match greeted.await.unwrap_or(Err(refused::NO_HEADER)) {
         Ok(taker) => {
-            let _ = send.set_priority(PRIORITY);
+            send.set_priority(PRIORITY);
             let hold = Hold::new(Some(place), used);
             let (send, recv) = (ends::SendStream::new(send, hold.clone()), ends::RecvStream::new(recv, hold));
             // Room is kept for nobody while the byte above waits, which a peer can delay. What finds none is broken off.
@@ -120,11 +120,10 @@ async fn greet(
     }
 }
 
-fn refuse(desk: &Desk, mut send: SendStream, mut recv: RecvStream, code: u32) {
+fn refuse(desk: &Desk, mut send: Box<dyn SendHalf>, mut recv: Box<dyn RecvHalf>, code: u32) {
     desk.count(Err(code));
-    // Errors mean that the peer does not want it any more.
-    let _ = send.reset(VarInt::from_u32(code));
-    let _ = recv.stop(VarInt::from_u32(code));
+    send.reset(code);
+    recv.stop(code);
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::places::{Place, Places};
 use super::ways::{Kind, OwnWay, UsedWay, Way, WayRefused, Ways};
 use super::{PROTOCOLS, WAITING, refused};
 use crate::key::PublicKey;
+use crate::net::carrier::Carried;
 use crate::net::group::NetGroup;
 use crate::rumor::NetworkId;
 use crate::wire::Reason;
@@ -145,14 +146,14 @@ impl Desk {
     }
 
     /// There is a link to a peer.
-    pub(crate) fn link_begins(&self, peer: PublicKey, connection: quinn::Connection) -> Way {
+    pub(crate) fn link_begins(&self, peer: PublicKey, connection: Carried) -> Way {
         let way = Way::new(connection, Kind::Link);
         self.with(|state| state.ways.add(peer, way.clone()));
         way
     }
 
     /// A connection is over.
-    pub(crate) fn way_ends(&self, peer: &PublicKey, connection: &quinn::Connection) {
+    pub(crate) fn way_ends(&self, peer: &PublicKey, connection: &Carried) {
         self.with(|state| state.ways.remove(peer, connection));
     }
 
@@ -160,11 +161,11 @@ impl Desk {
     pub(crate) fn take_own(
         &self,
         peer: PublicKey,
-        connection: quinn::Connection,
+        connection: Carried,
         dialled: bool,
         most_of_group: Option<u32>,
     ) -> Result<OwnWay, WayRefused> {
-        let group = NetGroup::of(connection.remote_address().ip());
+        let group = NetGroup::of(connection.remote().ip());
         let way = Way::new(connection, Kind::Own { dialled, group });
         self.with(|state| {
             let taken = if state.closed {
@@ -196,7 +197,7 @@ impl Desk {
     pub(crate) fn hang_up(&self, peer: &PublicKey, code: u32, reason: &str) {
         let own = self.with(|state| state.ways.own_of(peer));
         for connection in own {
-            connection.close(quinn::VarInt::from_u32(code), reason.as_bytes());
+            connection.close(code, reason.as_bytes());
         }
     }
 

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use quinn::{ReadError, VarInt, WriteError};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::places::Place;
 use super::refused;
 use super::ways::Use;
 use crate::key::PublicKey;
-use crate::net::closed::in_words;
+use crate::net::carrier::{ReadFailed, RecvHalf, SendHalf, WriteFailed, read_exact, write_all};
 
 /// What [`RecvStream::chunk`] gives at the most, bytes.
 const CHUNK: usize = 64 * 1024;
@@ -64,26 +63,20 @@ impl From<StreamError> for io::Error {
     }
 }
 
-fn code_of(code: VarInt) -> u32 {
-    u32::try_from(code.into_inner()).unwrap_or(u32::MAX)
-}
-
-fn written(error: WriteError) -> StreamError {
+fn written(error: WriteFailed) -> StreamError {
     match error {
-        WriteError::Stopped(code) => StreamError::Stopped { code: code_of(code) },
-        WriteError::ConnectionLost(error) => StreamError::Lost(in_words(&error)),
-        WriteError::ClosedStream | WriteError::ZeroRttRejected => StreamError::Ended,
+        WriteFailed::Stopped(code) => StreamError::Stopped { code },
+        WriteFailed::Lost(why) => StreamError::Lost(why.to_string()),
+        WriteFailed::Ended => StreamError::Ended,
     }
 }
 
-fn read(error: ReadError) -> StreamError {
+fn read(error: ReadFailed) -> StreamError {
     match error {
-        ReadError::Reset(code) if code_of(code) == refused::DROPPED => StreamError::Dropped,
-        ReadError::Reset(code) => StreamError::Reset { code: code_of(code) },
-        ReadError::ConnectionLost(error) => StreamError::Lost(in_words(&error)),
-        ReadError::ClosedStream | ReadError::IllegalOrderedRead | ReadError::ZeroRttRejected => {
-            StreamError::Ended
-        }
+        ReadFailed::Reset(refused::DROPPED) => StreamError::Dropped,
+        ReadFailed::Reset(code) => StreamError::Reset { code },
+        ReadFailed::Lost(why) => StreamError::Lost(why.to_string()),
+        ReadFailed::Ended => StreamError::Ended,
     }
 }
 
@@ -106,13 +99,13 @@ impl Hold {
 /// [`StreamError::Dropped`]. It is an [`AsyncWrite`] too, whose `shutdown` is `finish`.
 #[derive(Debug)]
 pub struct SendStream {
-    stream: quinn::SendStream,
+    stream: Box<dyn SendHalf>,
     ended: bool,
     _hold: Arc<Hold>,
 }
 
 impl SendStream {
-    pub(super) fn new(stream: quinn::SendStream, hold: Arc<Hold>) -> Self {
+    pub(super) fn new(stream: Box<dyn SendHalf>, hold: Arc<Hold>) -> Self {
         Self { stream, ended: false, _hold: hold }
     }
 
@@ -121,7 +114,7 @@ impl SendStream {
     /// # Errors
     /// If the peer reads no more, the connection has ended, or the stream was ended.
     pub async fn write_all(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
-        self.stream.write_all(bytes).await.map_err(written)
+        write_all(&mut *self.stream, bytes).await.map_err(written)
     }
 
     /// As [`write_all`](Self::write_all), without a copy.
@@ -129,7 +122,11 @@ impl SendStream {
     /// # Errors
     /// As [`write_all`](Self::write_all).
     pub async fn write_chunk(&mut self, bytes: Bytes) -> Result<(), StreamError> {
-        self.stream.write_chunk(bytes).await.map_err(written)
+        let mut chunks = [bytes];
+        while !chunks.iter().all(Bytes::is_empty) {
+            self.stream.write_chunks(&mut chunks).await.map_err(written)?;
+        }
+        Ok(())
     }
 
     /// All is said: the peer reads the end behind it. Does not wait until the peer has it.
@@ -138,7 +135,7 @@ impl SendStream {
     /// If it was ended before.
     pub fn finish(&mut self) -> Result<(), StreamError> {
         self.ended = true;
-        self.stream.finish().map_err(|_| StreamError::Ended)
+        if self.stream.finish() { Ok(()) } else { Err(StreamError::Ended) }
     }
 
     /// Says all of `bytes` and ends: an answer. What is dropped before it is done breaks the stream off.
@@ -153,8 +150,7 @@ impl SendStream {
     /// Breaks it off: the peer is told this code, and may not read what is under way.
     pub fn reset(&mut self, code: u32) {
         self.ended = true;
-        // An error means that it was ended before.
-        let _ = self.stream.reset(VarInt::from_u32(code));
+        self.stream.reset(code);
     }
 
     /// Waits until the peer has all that was said and its end, or reads no more. Cancel safe.
@@ -164,8 +160,8 @@ impl SendStream {
     pub async fn acknowledged(&mut self) -> Result<(), StreamError> {
         match self.stream.stopped().await {
             Ok(None) => Ok(()),
-            Ok(Some(code)) => Err(StreamError::Stopped { code: code_of(code) }),
-            Err(error) => Err(StreamError::Lost(error.to_string())),
+            Ok(Some(code)) => Err(StreamError::Stopped { code }),
+            Err(why) => Err(StreamError::Lost(why.to_string())),
         }
     }
 }
@@ -180,7 +176,7 @@ impl Drop for SendStream {
 
 impl AsyncWrite for SendStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes).map_err(|error| written(error).into())
+        self.stream.poll_write(cx, bytes).map_err(|error| written(error).into())
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -198,12 +194,12 @@ impl AsyncWrite for SendStream {
 /// [`AsyncRead`] too.
 #[derive(Debug)]
 pub struct RecvStream {
-    stream: quinn::RecvStream,
+    stream: Box<dyn RecvHalf>,
     _hold: Arc<Hold>,
 }
 
 impl RecvStream {
-    pub(super) fn new(stream: quinn::RecvStream, hold: Arc<Hold>) -> Self {
+    pub(super) fn new(stream: Box<dyn RecvHalf>, hold: Arc<Hold>) -> Self {
         Self { stream, _hold: hold }
     }
 
@@ -212,8 +208,7 @@ impl RecvStream {
     /// # Errors
     /// If the peer broke the stream off, or the connection has ended.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, StreamError> {
-        let chunk = self.stream.read_chunk(CHUNK, true).await.map_err(read)?;
-        Ok(chunk.map(|chunk| chunk.bytes))
+        self.stream.read_chunk(CHUNK).await.map_err(read)
     }
 
     /// All that comes until the end, at most `limit` bytes. Dropping the future loses what was read.
@@ -233,17 +228,13 @@ impl RecvStream {
 
     /// Reads no more, and tells the peer this code.
     pub fn stop(&mut self, code: u32) {
-        // An error means that it was ended before.
-        let _ = self.stream.stop(VarInt::from_u32(code));
+        self.stream.stop(code);
     }
 
     /// The byte that says that the stream was accepted; `false` if something else came.
     pub(super) async fn is_accepted(&mut self) -> Result<bool, StreamError> {
         let mut byte = [0];
-        match self.stream.read(&mut byte).await.map_err(read)? {
-            Some(1) => Ok(byte == [super::ACCEPTED]),
-            _ => Ok(false),
-        }
+        Ok(read_exact(&mut *self.stream, &mut byte).await.map_err(read)? && byte == [super::ACCEPTED])
     }
 }
 
@@ -253,7 +244,7 @@ impl AsyncRead for RecvStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.stream.poll_read_buf(cx, buffer).map_err(|error| read(error).into())
+        self.stream.poll_read(cx, buffer).map_err(|error| read(error).into())
     }
 }
 

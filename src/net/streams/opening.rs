@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use quinn::ConnectionError;
 use tokio::time::timeout;
 
 use super::desk::Desk;
@@ -47,9 +46,9 @@ pub(crate) async fn open(
 ) -> Result<Opened, NotOpened> {
     let connection = &way.connection;
     // Waits as long as all that may be are open.
-    let (send, recv) = connection.open_bi().await.map_err(|error| unheard(lost(error)))?;
+    let (mut send, recv) = connection.open_both_ways().await.map_err(|why| unheard(lost(why)))?;
     let opened = async {
-        let _ = send.set_priority(PRIORITY);
+        send.set_priority(PRIORITY);
         let hold = Hold::new(None, used);
         let (mut send, mut recv) = (SendStream::new(send, hold.clone()), RecvStream::new(recv, hold));
         let network = desk.network().ok_or(NotOpened::OtherNetwork)?;
@@ -87,8 +86,8 @@ fn unheard(why: NotOpened) -> NotOpened {
     }
 }
 
-fn lost(error: ConnectionError) -> NotOpened {
-    match LinkClosed::of(error) {
+fn lost(why: LinkClosed) -> NotOpened {
+    match why {
         LinkClosed::ByPeer { code: refused::NOT_ACCEPTED, .. } => NotOpened::NotAccepted,
         why => NotOpened::Lost(why),
     }

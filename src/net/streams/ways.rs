@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use quinn::VarInt;
 use tokio::sync::watch;
 
 use super::{INBOUND, INBOUND_OF_A_PEER, OUTBOUND};
 use crate::key::PublicKey;
+use crate::net::carrier::Carried;
 use crate::net::group::NetGroup;
 use crate::wire::Reason;
 
@@ -24,7 +24,7 @@ pub(super) enum Kind {
 /// A connection to a peer, and how many streams are open on it.
 #[derive(Clone, Debug)]
 pub(crate) struct Way {
-    pub(super) connection: quinn::Connection,
+    pub(super) connection: Carried,
     kind: Kind,
     used: Arc<watch::Sender<u32>>,
     /// Since when it has been unused, if it is.
@@ -32,7 +32,7 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    pub(super) fn new(connection: quinn::Connection, kind: Kind) -> Self {
+    pub(super) fn new(connection: Carried, kind: Kind) -> Self {
         Self { connection, kind, used: Arc::new(watch::Sender::new(0)), since: Instant::now() }
     }
 
@@ -64,8 +64,8 @@ impl Way {
         self.used.subscribe()
     }
 
-    fn is(&self, connection: &quinn::Connection) -> bool {
-        self.connection.stable_id() == connection.stable_id()
+    fn is(&self, connection: &Carried) -> bool {
+        std::ptr::addr_eq(Arc::as_ptr(&self.connection), Arc::as_ptr(connection))
     }
 }
 
@@ -132,7 +132,7 @@ impl Ways {
     }
 
     /// Forgets a connection that is over.
-    pub(super) fn remove(&mut self, peer: &PublicKey, connection: &quinn::Connection) {
+    pub(super) fn remove(&mut self, peer: &PublicKey, connection: &Carried) {
         let Some(ways) = self.0.get_mut(peer) else { return };
         ways.retain(|way| !way.is(connection));
         if ways.is_empty() {
@@ -188,7 +188,7 @@ impl Ways {
     }
 
     /// Ends a connection for streams alone that nobody uses; false if somebody does again.
-    pub(super) fn end_unused(&mut self, peer: &PublicKey, connection: &quinn::Connection) -> bool {
+    pub(super) fn end_unused(&mut self, peer: &PublicKey, connection: &Carried) -> bool {
         let ways = self.0.get(peer).into_iter().flatten();
         let unused = ways.filter(|way| way.is(connection)).all(Way::is_unused);
         if unused {
@@ -199,13 +199,13 @@ impl Ways {
     }
 
     /// Since now a connection is unused.
-    pub(super) fn rests(&mut self, peer: &PublicKey, connection: &quinn::Connection) {
+    pub(super) fn rests(&mut self, peer: &PublicKey, connection: &Carried) {
         let ways = self.0.get_mut(peer).into_iter().flatten();
         ways.filter(|way| way.is(connection)).for_each(|way| way.since = Instant::now());
     }
 
     /// The connections for streams alone with a peer.
-    pub(super) fn own_of(&self, peer: &PublicKey) -> Vec<quinn::Connection> {
+    pub(super) fn own_of(&self, peer: &PublicKey) -> Vec<Carried> {
         let ways = self.0.get(peer).into_iter().flatten();
         ways.filter(|way| way.is_own()).map(|way| way.connection.clone()).collect()
     }
@@ -213,7 +213,7 @@ impl Ways {
     /// Ends all that carry streams alone.
     pub(super) fn end_own(&mut self, reason: Reason) {
         for (_, way) in self.all().filter(|(_, way)| way.is_own()) {
-            way.connection.close(VarInt::from_u32(reason.code()), reason.to_string().as_bytes());
+            way.connection.close(reason.code(), reason.to_string().as_bytes());
         }
     }
 
@@ -224,6 +224,6 @@ impl Ways {
 }
 
 /// Ends a connection that is not needed any more.
-fn end(connection: &quinn::Connection) {
-    connection.close(VarInt::from_u32(Reason::Unneeded.code()), Reason::Unneeded.to_string().as_bytes());
+fn end(connection: &Carried) {
+    connection.close(Reason::Unneeded.code(), Reason::Unneeded.to_string().as_bytes());
 }

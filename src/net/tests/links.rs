@@ -129,7 +129,7 @@ async fn pausing_the_past_holds_up_nothing_else() {
 async fn a_link_that_is_not_read_holds_a_window_of_each_lane_and_no_more() {
     let (a, b) = (endpoint(1), endpoint(2));
     let (dialled, _unread) = connect(&a, &b, key(2).public()).await;
-    let peer = dialled.into_parts().0;
+    let peer = raw(dialled);
     tokio::time::pause();
     let (mut streams, mut sent) = (Vec::new(), 0);
     for _ in 0..2 {

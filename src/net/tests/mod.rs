@@ -1,8 +1,11 @@
 //! The layer as others see it, over loopback. Where time matters the clock is tokio's and stands still until all are idle.
 
+mod carried;
 mod endpoints;
 mod hostile;
 mod links;
+mod memory;
+mod others;
 mod share;
 mod slow;
 mod sockets;
@@ -14,6 +17,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use super::carrier::Quic;
 use super::{BarePeer, Connection, Endpoint, GateConfig, Link, LinkClosed, LinkEvent};
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::LinkId;
@@ -30,6 +34,12 @@ fn key(number: u8) -> SecretKey {
 
 fn endpoint(number: u8) -> Endpoint {
     Endpoint::bind(&key(number), ANY, GateConfig::default()).unwrap()
+}
+
+/// What carries a connection, for those who misuse it.
+fn raw(connection: Connection) -> quinn::Connection {
+    let carrier: std::sync::Arc<dyn std::any::Any + Send + Sync> = connection.into_parts().0;
+    carrier.downcast::<Quic>().unwrap().0.clone()
 }
 
 /// Dials `to` and returns both ends.

@@ -34,7 +34,7 @@ async fn hostile(from: &Endpoint, to: &Endpoint, number: u8) -> (quinn::Connecti
     let (dialled, accepted) = tokio::join!(dial, to.accept());
     let accepted = accepted.unwrap().unwrap();
     assert!(accepted.is_for_streams());
-    (dialled.unwrap().into_parts().0, accepted.serve_streams(None))
+    (raw(dialled.unwrap()), accepted.serve_streams(None))
 }
 
 /// Opens a stream on which everything is in order, and waits for the answer: a byte, or the code of a reset.
@@ -93,9 +93,7 @@ async fn peer_has_so_many_streams_over_each_connection() {
     let (connection, _) = hostile(&peer, &target, 1).await;
     let (dialled, accepted) = connect(&peer, &target, key(1).public()).await;
     let side = Side::new(1, accepted);
-    for (connection, most) in
-        [(connection, STREAMS_OF_A_CONNECTION), (dialled.into_parts().0, STREAMS_OF_A_LINK)]
-    {
+    for (connection, most) in [(connection, STREAMS_OF_A_CONNECTION), (raw(dialled), STREAMS_OF_A_LINK)] {
         let mut streams = Vec::new();
         for _ in 0..most {
             streams.push((begin(&connection).await.unwrap(), next(&mut accepting).await));
@@ -237,10 +235,10 @@ async fn only_what_nobody_can_have_heard_is_said_again() {
     let (peer, target, name) = (endpoint(2), endpoint(1), name());
     peer.streams().belongs_to(network());
     // The other end takes a stream, and then gives the connection up.
-    let gives_up = async |connection: quinn::Connection| {
-        connection.set_max_concurrent_bi_streams(quinn::VarInt::from_u32(1));
-        let _taken = connection.accept_bi().await.unwrap();
-        connection.close(quinn::VarInt::from_u32(Reason::Unneeded.code()), b"");
+    let gives_up = async |connection: crate::net::carrier::Carried| {
+        connection.allow_both_ways(1);
+        let _taken = connection.accept_both_ways().await.unwrap();
+        connection.close(Reason::Unneeded.code(), b"");
     };
     let addr = target.local_addr().unwrap();
     let (dialled, accepted) = tokio::join!(peer.connect_for_streams(key(1).public(), addr), target.accept());

@@ -15,7 +15,7 @@ const FIRST: u64 = 1200;
 
 /// An endpoint as a node has it, without the task that takes what comes in.
 fn starved() -> (quinn::Endpoint, SocketAddr) {
-    let victim = quinn::Endpoint::server(Identity::new(&key(2)).server_config().unwrap(), ANY).unwrap();
+    let victim = quinn::Endpoint::server(Identity::new(&key(2)).server_config(None).unwrap(), ANY).unwrap();
     let addr = victim.local_addr().unwrap();
     (victim, addr)
 }

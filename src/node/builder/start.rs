@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::SpawnError;
 use crate::key::SecretKey;
-use crate::net::{Endpoint, GateConfig};
+use crate::net::{BindError, Endpoint, GateConfig, OtherProtocols};
 use crate::node::anchors::Anchors;
 use crate::node::opening::{self, Files, Unopened};
 use crate::node::{Host, PeerAddr};
@@ -33,13 +33,15 @@ pub(super) fn entropy() -> Result<[u8; 32], SpawnError> {
 /// The application's endpoint, or one of the node's own.
 pub(super) async fn endpoint(
     shared: Option<quinn::Endpoint>,
+    others: Option<quinn::rustls::ServerConfig>,
     key: &SecretKey,
     listen: String,
     gate: GateConfig,
 ) -> Result<Endpoint, SpawnError> {
+    let others = others.map(OtherProtocols::new).transpose().map_err(BindError::from)?;
     Ok(match shared {
-        Some(endpoint) => Endpoint::from_quinn(endpoint, key, gate)?,
-        None => Endpoint::bind(key, resolve(listen).await?, gate)?,
+        Some(endpoint) => Endpoint::from_quinn_beside(endpoint, key, gate, others.as_ref())?,
+        None => Endpoint::bind_beside(key, resolve(listen).await?, gate, others.as_ref())?,
     })
 }
 

@@ -15,7 +15,7 @@ use crate::node::Node;
 /// Bytes of a question. What is longer is read from a stream piece by piece.
 const MAX_QUESTION: usize = 1024 * 1024;
 /// Time for a question to be said whole, and for its answer.
-const SAID: Duration = Duration::from_secs(10);
+const TAKES: Duration = Duration::from_secs(10);
 
 /// Answers the questions of a protocol until it is dropped. Answers that are under way are dropped with it where they stand.
 #[derive(Debug)]
@@ -69,9 +69,9 @@ where
         let answer = Arc::clone(&answer);
         tasks.spawn(async move {
             // Whoever does not say it whole is not heard, and learns so when the stream is dropped.
-            if let Ok(Ok(question)) = timeout(SAID, recv.read_to_end(MAX_QUESTION)).await {
+            if let Ok(Ok(question)) = timeout(TAKES, recv.read_to_end(MAX_QUESTION)).await {
                 // Nobody waits any more, or does not read it.
-                let _ = timeout(SAID, send.finish_with(&answer(peer, question).await)).await;
+                let _ = timeout(TAKES, send.finish_with(&answer(peer, question).await)).await;
             }
         });
     }
