@@ -4,6 +4,8 @@
 //! for it alone, and no stable API.
 
 #[doc(hidden)]
+pub mod agent;
+#[doc(hidden)]
 pub mod chart;
 #[doc(hidden)]
 pub mod demo;

@@ -1,0 +1,3 @@
+//! What a browser is shown of a node.
+
+pub mod page;
