@@ -41,8 +41,8 @@ export function network() {
       impaired: [{ what: 'StoreSlow', for_s: 42, text: 'keeping what is said takes longer than 5 s', remedy: 'move the store to a faster disk, or find what keeps this one busy' }],
     },
     topics: [
-      { name: 'deploys', id: keyOf('t1'), kind: 'log', keys: null, kept: true, max_body: 1024, repair: { links: 5, caught_up: true, missing: 0, repaired: 118 } },
-      { name: 'sensors', id: keyOf('t2'), kind: 'state', keys: 4096, kept: true, max_body: 512, repair: { links: 5, caught_up: false, missing: 37, repaired: 240 } },
+      { name: 'deploys', id: keyOf('t1'), kind: 'log', keys: null, kept: true, max_body: 1024, repair: { links: 5, caught_up: 5, missing: 0, repaired: 118 } },
+      { name: 'sensors', id: keyOf('t2'), kind: 'state', keys: 4096, kept: true, max_body: 512, repair: { links: 5, caught_up: 2, missing: 37, repaired: 240 } },
       { name: '<b>topic</b>', id: keyOf('t3'), kind: 'log', keys: null, kept: false, max_body: 1024, repair: null },
     ],
     stats: {
