@@ -148,6 +148,8 @@ const tests = {
     await mock.stop();
     await page.until("!document.getElementById('lost').hidden", 3000);
     assert.match(await page.run(text('state')), /^Agent gone since \d\d:\d\d:\d\d$/);
+    assert.equal(await page.run('document.title'), 'Gone: example');
+    await page.until(`${text('lost-why')}.includes('Nobody answers')`, 3000);
     assert.match(await page.run(text('lost-why')), /is from \d\d:\d\d:\d\d/);
     assert.equal(await page.run(rows('members')), mock.net.members.length, 'what was known is still there');
     const from = page.requests.length;
@@ -165,6 +167,32 @@ const tests = {
     await page.until(`${row(keyOf('m10'))}.textContent.includes('failed')`, 1000);
     // The browser itself complains of requests that nobody answers.
     page.errors = page.errors.filter((error) => !/ERR_(CONNECTION_REFUSED|CONNECTION_RESET|INCOMPLETE_CHUNKED_ENCODING|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED)/.test(error));
+    await quiet(page, base);
+  },
+
+  async 'an agent that refuses says why, and is asked again'(browser, { mock, base, url }) {
+    const page = await live(browser, mock, url);
+    mock.refuses = 'too many connections to the agent: close some first';
+    await page.until("!document.getElementById('lost').hidden", 4000);
+    assert.match(await page.run(text('lost')), /tells nothing.*It answers: too many connections/s);
+    mock.refuses = null;
+    await page.until(LIVE, 4000);
+    page.errors = page.errors.filter((error) => !error.includes('503'));
+    await quiet(page, base);
+  },
+
+  async 'a page that nobody looks at asks for nothing'(browser, { mock, base, url }) {
+    const page = await live(browser, mock, url);
+    const look = (is) => page.run(`Object.defineProperty(document, 'visibilityState', { value: '${is}', configurable: true }); document.dispatchEvent(new Event('visibilitychange'))`);
+    await look('hidden');
+    await asked(() => mock.watchers.size === 0 && mock.topics.get('deploys').size === 0, 8000);
+    const from = mock.asked.length;
+    await new Promise((done) => { setTimeout(done, 3000); });
+    assert.deepEqual(mock.asked.slice(from), []);
+    mock.fail(9);
+    await look('visible');
+    await page.until(`${LIVE} && ${row(keyOf('m9'))}.textContent.includes('failed')`, 2000);
+    assert.match(await page.run(text('events-rows')), /nobody looked at this page/);
     await quiet(page, base);
   },
 

@@ -67,6 +67,7 @@ export class Mock {
     this.topics = new Map();
     this.asked = [];
     this.port = 0;
+    this.refuses = null;
   }
 
   async listen() {
@@ -96,6 +97,7 @@ export class Mock {
       response.end(`${JSON.stringify(value)}\n`);
     };
     if (request.headers.authorization !== `Bearer ${TOKEN}`) return json(401, { error: 'this is not the token: read the token file' });
+    if (this.refuses) return json(503, { error: this.refuses });
     const stream = (set) => {
       response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
       response.write(': nothing new\n\n');
