@@ -26,17 +26,12 @@ fn tags(markup: &str) -> Vec<(String, String)> {
     opened.map(parse).collect()
 }
 
+/// The value of an attribute, in quotes.
 fn attribute<'a>(attributes: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) = format_split(attributes, name)?;
-    rest.split('"').next()
-}
-
-fn format_split<'a>(attributes: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
-    let at = attributes.match_indices(name).find(|(at, _)| {
-        let begins = *at == 0 || attributes[..*at].ends_with(char::is_whitespace);
-        begins && attributes[at + name.len()..].starts_with("=\"")
-    });
-    at.map(|(at, _)| (&attributes[..at], &attributes[at + name.len() + 2..]))
+    let wanted = format!("{name}=\"");
+    let mut found = attributes.match_indices(&wanted);
+    let (at, _) = found.find(|(at, _)| *at == 0 || attributes[..*at].ends_with(char::is_whitespace))?;
+    attributes[at + wanted.len()..].split('"').next()
 }
 
 #[test]
