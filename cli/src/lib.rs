@@ -4,7 +4,10 @@
 //! for it alone, and no stable API.
 
 #[doc(hidden)]
-pub mod agent;
+pub mod agent {
+    //! What a browser is shown of a node.
+    pub mod page;
+}
 #[doc(hidden)]
 pub mod chart;
 #[doc(hidden)]

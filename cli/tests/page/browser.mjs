@@ -170,6 +170,19 @@ const tests = {
     await quiet(page, base);
   },
 
+  async 'a stream whose beginning is held back is not waited for'(browser, { mock, base, url }) {
+    mock.holds = true;
+    const page = await browser.page();
+    await page.open(url);
+    await page.until(LIVE, 4000);
+    await asked(() => mock.watchers.size === 1);
+    // A link tells of members that are linked otherwise now.
+    mock.net.members[1].link = 'none';
+    mock.happen('link-down', { text: 'a link is down' });
+    await page.until(`${row(keyOf('m1'))}.children[2].textContent === 'none'`, 2000);
+    await quiet(page, base);
+  },
+
   async 'an agent that refuses says why, and is asked again'(browser, { mock, base, url }) {
     const page = await live(browser, mock, url);
     mock.refuses = 'too many connections to the agent: close some first';

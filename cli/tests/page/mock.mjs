@@ -68,6 +68,7 @@ export class Mock {
     this.asked = [];
     this.port = 0;
     this.refuses = null;
+    this.holds = false;
   }
 
   async listen() {
@@ -100,7 +101,8 @@ export class Mock {
     if (this.refuses) return json(503, { error: this.refuses });
     const stream = (set) => {
       response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
-      response.write(': nothing new\n\n');
+      // Its head goes out with the first part of its body.
+      if (!this.holds) response.write(': nothing new\n\n');
       set.add(response);
       response.on('close', () => set.delete(response));
     };

@@ -1,3 +1,0 @@
-//! What a browser is shown of a node.
-
-pub mod page;
