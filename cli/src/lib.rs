@@ -4,6 +4,11 @@
 //! for it alone, and no stable API.
 
 #[doc(hidden)]
+pub mod agent {
+    //! What a browser is shown of a node.
+    pub mod page;
+}
+#[doc(hidden)]
 pub mod chart;
 #[doc(hidden)]
 pub mod demo;
