@@ -3,6 +3,8 @@
 //! This is a library only so that `vouchsafe-lab` can measure with the same liars, runs and charts. What is public here is
 //! for it alone, and no stable API.
 
+#[cfg(unix)]
+mod agent;
 #[doc(hidden)]
 pub mod chart;
 #[doc(hidden)]
@@ -46,6 +48,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    #[cfg(unix)]
+    Agent(Box<agent::Args>),
     Keygen(keygen::Args),
     Node(node::Args),
     Inspect(inspect::Args),
@@ -67,6 +71,8 @@ pub fn main() -> ExitCode {
         Err(error) => return exit::parsed(&error),
     };
     let result = match cli.command {
+        #[cfg(unix)]
+        Command::Agent(args) => agent::run(*args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Node(args) => node::run(args),
         Command::Inspect(args) => inspect::run(&args),

@@ -94,6 +94,16 @@ pub(crate) fn explain(args: Explain) -> Result<(), Failure> {
     })
 }
 
+/// A member as an object.
+pub(crate) fn json(member: &vouchsafe::Member) -> serde_json::Value {
+    show::value(member)
+}
+
+/// What is behind the state of a member, in lines.
+pub(crate) fn explained(found: &vouchsafe::Explanation) -> String {
+    show::explanation(found, record(found))
+}
+
 fn record(found: &vouchsafe::Explanation) -> Option<MemberRecord> {
     let cell = vouchsafe::rumor::Cell::decode(found.record.rumors().next()?.body()).ok()?;
     MemberRecord::decode(cell.value()?).ok()

@@ -54,6 +54,7 @@ const fn name(event: &MemberEvent) -> &'static str {
         MemberEvent::Failed(..) => "failed",
         MemberEvent::Left(_) => "left",
         MemberEvent::Returned(_) => "returned",
+        MemberEvent::Removed(_) => "removed",
         MemberEvent::DuplicateIdentity(_) => "duplicate-identity",
         MemberEvent::Isolated => "isolated",
         _ => "other",
@@ -72,6 +73,11 @@ fn of<'a>(member: &Member, event: Option<&'a str>) -> Json<'a> {
         addresses: member.addresses.iter().map(ToString::to_string).collect(),
         metadata: printable(&member.metadata),
     }
+}
+
+/// One object, for those who put it into another.
+pub(super) fn value(member: &Member) -> serde_json::Value {
+    serde_json::to_value(of(member, None)).unwrap_or_default()
 }
 
 /// One object, without the end of the line.
