@@ -46,8 +46,10 @@ impl Book {
     /// All of it, beside the authors that the node knows to be convicted.
     pub(crate) fn json(&self, convicted: &[PublicKey]) -> Value {
         let proven = |author: &PublicKey| self.convictions.iter().any(|(_, proof)| proof.author() == *author);
-        let unproven: Vec<_> = convicted.iter().filter(|author| !proven(author)).map(ToString::to_string).collect();
-        let convictions: Vec<_> = self.convictions.iter().map(|(at, evidence)| conviction(*at, evidence)).collect();
+        let unproven: Vec<_> =
+            convicted.iter().filter(|author| !proven(author)).map(ToString::to_string).collect();
+        let convictions: Vec<_> =
+            self.convictions.iter().map(|(at, evidence)| conviction(*at, evidence)).collect();
         let offences = self.offences.iter().map(|(at, peer, offence)| {
             json!({ "at_ms": at, "peer": peer.to_string(), "offence": offence.to_string() })
         });

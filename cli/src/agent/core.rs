@@ -152,6 +152,12 @@ impl Agent {
         self.members.get(self.node.members()).await
     }
 
+    /// Who has changed something sees it in what is asked next.
+    pub(crate) async fn changed(&self) {
+        self.stats.forget().await;
+        self.members.forget().await;
+    }
+
     pub(crate) fn count_odd(&self) {
         self.odd.fetch_add(1, Ordering::Relaxed);
     }
@@ -179,6 +185,10 @@ impl<T> Default for Cached<T> {
 }
 
 impl<T> Cached<T> {
+    async fn forget(&self) {
+        *self.0.lock().await = None;
+    }
+
     async fn get(&self, make: impl Future<Output = Result<T, Closed>>) -> Result<Arc<T>, Closed> {
         let mut kept = self.0.lock().await;
         if let Some((at, value)) = &*kept

@@ -103,7 +103,10 @@ mod tests {
         expelled.set(two, Some(Duration::from_secs(60))).await.unwrap();
         expelled.set(two, None).await.unwrap();
         let next = Expelled::open(folder.path()).unwrap().now();
-        assert!(matches!(next[..], [(key, left)] if key == one && left > Duration::from_secs(50)), "{next:?}");
+        assert!(
+            matches!(next[..], [(key, left)] if key == one && left > Duration::from_secs(50)),
+            "{next:?}"
+        );
         expelled.set(one, Some(Duration::ZERO)).await.unwrap();
         assert!(Expelled::open(folder.path()).unwrap().now().is_empty());
         fs::write(folder.path().join(FILE), "who 1\n").unwrap();

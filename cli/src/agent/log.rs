@@ -161,7 +161,11 @@ mod tests {
 
     #[test]
     fn one_place_writes_so_many_lines_and_others_are_not_held_back() {
-        let [one, other] = [tracing::callsite!(name: "one", kind: tracing::metadata::Kind::EVENT, fields: a).metadata(), tracing::callsite!(name: "other", kind: tracing::metadata::Kind::EVENT, fields: a).metadata()].map(Metadata::callsite);
+        let [one, other] = [
+            tracing::callsite!(name: "one", kind: tracing::metadata::Kind::EVENT, fields: a).metadata(),
+            tracing::callsite!(name: "other", kind: tracing::metadata::Kind::EVENT, fields: a).metadata(),
+        ]
+        .map(Metadata::callsite);
         let (seldom, now) = (Seldom::default(), Instant::now());
         let before = left_out();
         assert_eq!((0..LINES * 3).filter(|_| seldom.passes(one.clone(), now)).count(), LINES as usize);

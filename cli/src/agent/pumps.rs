@@ -26,7 +26,10 @@ async fn node(agent: Arc<Agent>) {
             Ok(event) => agent.tell(Happening::now(What::Node(event))),
             Err(lagged) => {
                 agent.book().missed(lagged.0);
-                tracing::warn!(events = lagged.0, "events of the node were not told: there were too many at once");
+                tracing::warn!(
+                    events = lagged.0,
+                    "events of the node were not told: there were too many at once"
+                );
             }
         }
     }
@@ -46,7 +49,10 @@ async fn members(agent: Arc<Agent>) {
             }
             Err(lagged) => {
                 agent.book().missed(lagged.0);
-                tracing::warn!(events = lagged.0, "events of members were not told: there were too many at once");
+                tracing::warn!(
+                    events = lagged.0,
+                    "events of members were not told: there were too many at once"
+                );
             }
         }
     }

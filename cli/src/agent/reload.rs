@@ -25,7 +25,10 @@ impl Reload {
             Err(faults) => {
                 faults.iter().for_each(|fault| tracing::error!("{fault}"));
                 let faults = faults.len();
-                return tracing::error!(faults, "nothing was changed: mend the configuration, then reload again");
+                return tracing::error!(
+                    faults,
+                    "nothing was changed: mend the configuration, then reload again"
+                );
             }
         };
         for name in self.settings.needs_restart(&new) {

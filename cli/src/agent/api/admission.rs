@@ -27,6 +27,7 @@ pub(super) async fn admit(shared: &Shared, ask: &mut Ask) -> Result<Reply, Refus
     }
     agent.expelled.set(key, None).await.map_err(Refusal::failed)?;
     let outcome = agent.node.admit(key).await?;
+    agent.changed().await;
     Ok(object(&json!({ "key": key.to_string(), "outcome": format!("{outcome:?}").to_lowercase() })))
 }
 
@@ -55,6 +56,7 @@ pub(super) async fn expel(shared: &Shared, ask: &mut Ask) -> Result<Reply, Refus
     let agent = &shared.agent;
     agent.node.expel(key, lasts).await?;
     agent.expelled.set(key, Some(lasts)).await.map_err(Refusal::failed)?;
+    agent.changed().await;
     Ok(object(&json!({ "key": key.to_string(), "for_s": lasts.as_secs() })))
 }
 

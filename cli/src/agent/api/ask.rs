@@ -29,7 +29,8 @@ impl Ask {
         for pair in head.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let decoded = decode(name).zip(decode(value));
-            let (name, value) = decoded.ok_or_else(|| Refusal::bad(format!("{pair:?} is no parameter in UTF-8")))?;
+            let (name, value) =
+                decoded.ok_or_else(|| Refusal::bad(format!("{pair:?} is no parameter in UTF-8")))?;
             if parameters.contains_key(&name) {
                 return Err(Refusal::bad(format!("the parameter {name:?} stands twice")));
             }
@@ -62,7 +63,8 @@ impl Ask {
 
     /// A parameter that must be given.
     pub(super) fn must(&mut self, name: &str) -> Result<String, Refusal> {
-        self.maybe(name).ok_or_else(|| Refusal::bad(format!("the parameter {name} is missing: add ?{name}=...")))
+        self.maybe(name)
+            .ok_or_else(|| Refusal::bad(format!("the parameter {name} is missing: add ?{name}=...")))
     }
 
     /// A number, if it is given.

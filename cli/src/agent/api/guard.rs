@@ -45,16 +45,23 @@ impl Guard {
         }
         let is_same = |origin: &str| origin.strip_prefix("http://").is_some_and(is_host);
         if headers.contains_key(ORIGIN) && !text(ORIGIN).is_some_and(is_same) {
-            return Err(Refusal::new(StatusCode::FORBIDDEN, "pages from elsewhere are not answered".to_owned()));
+            return Err(Refusal::new(
+                StatusCode::FORBIDDEN,
+                "pages from elsewhere are not answered".to_owned(),
+            ));
         }
         let given = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
         // Hashes are compared in constant time.
         match given.filter(|given| given.len() <= TOKEN).map(|given| blake3::hash(given.trim().as_bytes())) {
             Some(given) if given == self.token => Ok(()),
-            Some(_) => Err(Refusal::new(StatusCode::UNAUTHORIZED, "this is not the token: read the token file".to_owned())),
+            Some(_) => Err(Refusal::new(
+                StatusCode::UNAUTHORIZED,
+                "this is not the token: read the token file".to_owned(),
+            )),
             None => Err(Refusal::new(
                 StatusCode::UNAUTHORIZED,
-                "no token: send it as \"Authorization: Bearer TOKEN\"; it stands in the token file".to_owned(),
+                "no token: send it as \"Authorization: Bearer TOKEN\"; it stands in the token file"
+                    .to_owned(),
             )),
         }
     }
@@ -63,7 +70,9 @@ impl Guard {
 /// The token in a file that its owner alone can read.
 fn token(file: &Path) -> Result<String, String> {
     match fs::metadata(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make(file).map_err(|error| error.to_string()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make(file).map_err(|error| error.to_string())
+        }
         Err(error) => Err(error.to_string()),
         Ok(found) if found.mode() & 0o077 != 0 => {
             let mode = found.mode() & 0o777;
@@ -73,7 +82,10 @@ fn token(file: &Path) -> Result<String, String> {
             let text = files::text(file, TOKEN as u64).map_err(|error| error.to_string())?;
             match text.trim() {
                 "" => Err("it is empty: remove it, and the next start makes a token".to_owned()),
-                token if token.len() < 16 => Err("a token has at least 16 characters: remove it, and the next start makes one".to_owned()),
+                token if token.len() < 16 => {
+                    Err("a token has at least 16 characters: remove it, and the next start makes one"
+                        .to_owned())
+                }
                 token => Ok(token.to_owned()),
             }
         }

@@ -80,7 +80,9 @@ pub(super) async fn scan(shared: &Shared, ask: &mut Ask) -> Result<Reply, Refusa
     // A key is whole or not there, so that `after` loses nobody's word.
     while let Some(key) = keys.next_if(|_| entries.len() < most && size < PAGE_BYTES) {
         for (of, entry) in kv.entries(&key) {
-            let Some(value) = entry.value.filter(|_| author.is_none_or(|author| author == of)) else { continue };
+            let Some(value) = entry.value.filter(|_| author.is_none_or(|author| author == of)) else {
+                continue;
+            };
             let mut data = Map::new();
             bytes(&mut data, "key", &key);
             whose(&mut data, of, entry.position);

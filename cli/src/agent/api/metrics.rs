@@ -78,7 +78,12 @@ pub(super) async fn metrics(shared: &Shared, ask: &Ask) -> Result<Reply, Refusal
     }
     let version = env!("CARGO_PKG_VERSION");
     lines.each("build_info", Shows::Now, "The version of the agent.", "version", [(version, 1)]);
-    lines.one("start_time_seconds", Shows::Now, "When the agent began, Unix seconds.", shared.agent.started_ms / 1000);
+    lines.one(
+        "start_time_seconds",
+        Shows::Now,
+        "When the agent began, Unix seconds.",
+        shared.agent.started_ms / 1000,
+    );
     if let Some(bytes) = process::memory() {
         lines.one("resident_memory_bytes", Shows::Now, "Memory of the agent.", bytes);
     }

@@ -146,7 +146,10 @@ fn open_socket(path: &Path) -> Result<UnixListener, Failure> {
         Ok(listener)
     };
     open().map_err(|error: io::Error| {
-        let what = format!("the socket {}: {error}: give another path with --api, of at most 100 bytes", path.display());
+        let what = format!(
+            "the socket {}: {error}: give another path with --api, of at most 100 bytes",
+            path.display()
+        );
         Failure::by_kind(&error, what)
     })
 }
@@ -267,7 +270,9 @@ async fn checked(
         guard.check(request.headers())?;
     }
     let Ok(_place) = shared.requests.try_acquire() else {
-        return Err(Refusal::busy(format!("{REQUESTS} requests are under way, the most there may be: ask again")));
+        return Err(Refusal::busy(format!(
+            "{REQUESTS} requests are under way, the most there may be: ask again"
+        )));
     };
     let mut ask = Ask::new(request)?;
     route::route(shared, &mut ask).await
@@ -277,7 +282,9 @@ impl Shared {
     /// A place for a stream, which it has until it is dropped.
     fn stream(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         let place = Arc::clone(&self.streams).try_acquire_owned();
-        place.map_err(|_| Refusal::busy(format!("{STREAMS} streams are open, the most there may be: close some first")))
+        place.map_err(|_| {
+            Refusal::busy(format!("{STREAMS} streams are open, the most there may be: close some first"))
+        })
     }
 
     /// The topic that the request names.
@@ -288,7 +295,9 @@ impl Shared {
             let has = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             Refusal::new(
                 StatusCode::BAD_REQUEST,
-                format!("the agent has no topic {name:?}; it has {has}: add it to its configuration as [[topic]]"),
+                format!(
+                    "the agent has no topic {name:?}; it has {has}: add it to its configuration as [[topic]]"
+                ),
             )
         })
     }

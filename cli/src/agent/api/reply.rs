@@ -99,7 +99,9 @@ impl From<KvError> for Refusal {
     fn from(error: KvError) -> Self {
         match error {
             KvError::Closed(closed) => closed.into(),
-            KvError::NoState(_) => Self::bad("this topic is a log and has no keys: name a topic of kind = \"state\""),
+            KvError::NoState(_) => {
+                Self::bad("this topic is a log and has no keys: name a topic of kind = \"state\"")
+            }
             error => Self::busy(error),
         }
     }

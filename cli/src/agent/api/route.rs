@@ -69,7 +69,8 @@ pub(super) async fn route(shared: &Arc<Shared>, ask: &mut Ask) -> Result<Reply, 
 }
 
 fn none(method: &Method, path: &str) -> Refusal {
-    let methods: Vec<_> = PATHS.iter().filter(|(_, known)| *known == path).map(|(method, _)| *method).collect();
+    let methods: Vec<_> =
+        PATHS.iter().filter(|(_, known)| *known == path).map(|(method, _)| *method).collect();
     if methods.is_empty() {
         return Refusal::absent(format!("there is no {path:?}: docs/api.md lists what there is"));
     }

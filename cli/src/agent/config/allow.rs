@@ -34,7 +34,10 @@ pub(crate) fn read(path: &Path) -> Result<BTreeSet<PublicKey>, Vec<Fault>> {
         }
     }
     if faults.is_empty() && keys.is_empty() {
-        let what = format!("allow_list {}: it names no key, so nobody could link: name at least one", path.display());
+        let what = format!(
+            "allow_list {}: it names no key, so nobody could link: name at least one",
+            path.display()
+        );
         faults.push(Fault::of_flag(what));
     }
     if keys.len() > MOST_KEYS {

@@ -18,14 +18,18 @@ const MOST_TOPICS: usize = 61;
 /// Longest time of a handler.
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(600);
 
-/// What the file says. Paths in it are relative to the folder that it is in.
-pub(super) fn read(path: &Path) -> Result<Settings, Vec<Fault>> {
-    let text = files::text(path, MOST_BYTES)
-        .map_err(|error| vec![Fault::of_flag(format!("--config {}: {error}", path.display()))])?;
-    parse(path, &text)
+/// What the file says, as far as it can be used, and all that can't. Paths in it are relative to the folder that it is in.
+pub(super) fn read(path: &Path) -> (Settings, Vec<Fault>) {
+    match files::text(path, MOST_BYTES) {
+        Ok(text) => parse(path, &text),
+        Err(error) => {
+            let fault = Fault::of_flag(format!("--config {}: {error}: check the path", path.display()));
+            (Settings::default(), vec![fault])
+        }
+    }
 }
 
-fn parse(path: &Path, text: &str) -> Result<Settings, Vec<Fault>> {
+fn parse(path: &Path, text: &str) -> (Settings, Vec<Fault>) {
     let faults = Faults::of(path, text);
     let (file, errors) = DeTable::parse_recoverable(text);
     for error in errors {
@@ -34,8 +38,7 @@ fn parse(path: &Path, text: &str) -> Result<Settings, Vec<Fault>> {
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     let settings = whole(Table::whole(&file, &faults), folder);
-    let faults = faults.sorted();
-    if faults.is_empty() { Ok(settings) } else { Err(faults) }
+    (settings, faults.sorted())
 }
 
 fn whole(file: Table<'_>, folder: &Path) -> Settings {
@@ -69,7 +72,10 @@ fn topics(file: &Table<'_>, network: &str) -> Vec<Topics> {
         if topics.iter().any(|other| other.name == topic.name) {
             file.fault(&span, format!("a second topic called {:?}: each has a name of its own", topic.name));
         } else if topics.len() == MOST_TOPICS {
-            file.fault(&span, format!("a node relays {MOST_TOPICS} topics beside that of events: split the network"));
+            file.fault(
+                &span,
+                format!("a node relays {MOST_TOPICS} topics beside that of events: split the network"),
+            );
             break;
         }
         topics.push(topic);
@@ -99,7 +105,9 @@ fn handler(table: Table<'_>, folder: &Path) -> Option<Rule> {
     });
     for (key, is_there) in [("on", on.is_some()), ("run", run.is_some())] {
         if !is_there && !table.has(key) {
-            let what = format!("[[handler]] has no {key}: give on = \"member-failed\" and run = [\"PROGRAM\", \"ARGUMENT\"]");
+            let what = format!(
+                "[[handler]] has no {key}: give on = \"member-failed\" and run = [\"PROGRAM\", \"ARGUMENT\"]"
+            );
             table.fault(table.span(), what);
         }
     }
@@ -161,10 +169,7 @@ mod tests {
     use super::*;
 
     fn faults(text: &str) -> Vec<String> {
-        match parse(Path::new("etc/agent.toml"), text) {
-            Ok(_) => Vec::new(),
-            Err(faults) => faults.iter().map(ToString::to_string).collect(),
-        }
+        parse(Path::new("etc/agent.toml"), text).1.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -236,10 +241,11 @@ level = \"loud\"
     #[test]
     fn paths_are_relative_to_the_file_and_defaults_hold() {
         let text = "state = \"s\"\nallow_list = \"/etc/allow\"\n[[topic]]\nname = \"a\"\nkind = \"state\"\n";
-        let settings = parse(Path::new("etc/agent.toml"), text).unwrap();
+        let (settings, faults) = parse(Path::new("etc/agent.toml"), text);
+        assert_eq!(faults, []);
         assert_eq!(settings.socket(), Path::new("etc/s/api.sock"));
         assert_eq!(settings.allow_list.as_deref(), Some(Path::new("/etc/allow")));
         assert_eq!(settings.topics.len(), 1);
-        assert_eq!(parse(Path::new("x"), "").unwrap(), Settings::default());
+        assert_eq!(parse(Path::new("x"), ""), (Settings::default(), Vec::new()));
     }
 }

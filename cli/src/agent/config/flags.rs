@@ -62,13 +62,9 @@ impl Flags {
 
     /// What the file and these say together, or all that is wrong with it.
     pub(crate) fn settings(&self) -> Result<Settings, Vec<Fault>> {
-        let read = self.config.as_deref().map_or_else(|| Ok(Settings::default()), file::read);
         // What else is wrong is told in the same go.
-        let mut faults = Vec::new();
-        let mut settings = read.unwrap_or_else(|found| {
-            faults = found;
-            Settings::default()
-        });
+        let read = self.config.as_deref().map(file::read);
+        let (mut settings, mut faults) = read.unwrap_or_default();
         self.clone().over(&mut settings);
         if let Some(path) = &settings.allow_list
             && let Err(found) = allow::read(path)

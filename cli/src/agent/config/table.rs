@@ -30,12 +30,7 @@ impl<'a> Table<'a> {
         Self::new(file.get_ref(), file.span(), String::new(), faults)
     }
 
-    const fn new(
-        entries: &'a DeTable<'a>,
-        span: Range<usize>,
-        name: String,
-        faults: &'a Faults<'a>,
-    ) -> Self {
+    const fn new(entries: &'a DeTable<'a>, span: Range<usize>, name: String, faults: &'a Faults<'a>) -> Self {
         Self { entries, span, name, faults, asked: RefCell::new(Vec::new()) }
     }
 
@@ -94,7 +89,10 @@ impl<'a> Table<'a> {
         let number = u32::from_str_radix(digits.as_str(), digits.radix()).ok();
         let number = number.filter(|number| range.contains(number));
         if number.is_none() {
-            self.fault(&value.span(), format!("{key} = {digits}: give a whole number from {least} to {most}"));
+            self.fault(
+                &value.span(),
+                format!("{key} = {digits}: give a whole number from {least} to {most}"),
+            );
         }
         number
     }

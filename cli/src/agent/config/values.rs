@@ -49,7 +49,9 @@ pub(super) fn advertise(text: &str) -> Result<String, String> {
 pub(super) fn metadata(text: &str) -> Result<String, String> {
     match text.len() {
         0..=MAX_METADATA => Ok(text.to_owned()),
-        bytes => Err(format!("at most {MAX_METADATA} bytes, these are {bytes}: what is larger belongs into a topic")),
+        bytes => Err(format!(
+            "at most {MAX_METADATA} bytes, these are {bytes}: what is larger belongs into a topic"
+        )),
     }
 }
 
@@ -57,17 +59,21 @@ pub(super) fn metadata(text: &str) -> Result<String, String> {
 pub(super) fn loopback(text: &str) -> Result<SocketAddr, String> {
     let addr = text.parse::<SocketAddr>().map_err(|_| "write IP:PORT, as in 127.0.0.1:7947".to_owned())?;
     if !addr.ip().is_loopback() {
-        return Err("this address can be reached from other machines: give one of 127.0.0.0/8, or [::1]".to_owned());
+        return Err(
+            "this address can be reached from other machines: give one of 127.0.0.0/8, or [::1]".to_owned()
+        );
     }
     Ok(addr)
 }
 
 /// Levels of the log, for all or by module.
 pub(super) fn levels(text: &str) -> Result<String, String> {
-    let words = "write off, error, warn, info, debug or trace, for all or by module, as in \"info,vouchsafe=debug\"";
+    let words =
+        "write off, error, warn, info, debug or trace, for all or by module, as in \"info,vouchsafe=debug\"";
     for part in text.split(',') {
         let level = part.rsplit_once('=').map_or(part, |(_, level)| level).trim();
-        if !["off", "error", "warn", "info", "debug", "trace"].contains(&level.to_ascii_lowercase().as_str()) {
+        if !["off", "error", "warn", "info", "debug", "trace"].contains(&level.to_ascii_lowercase().as_str())
+        {
             return Err(format!("{level:?} is no level: {words}"));
         }
     }

@@ -62,7 +62,9 @@ fn filter(word: &str) -> Result<Filter, String> {
             let kind = KINDS.iter().find(|kind| **kind == word && !matches!(**kind, "query" | "rumor"));
             kind.map(|kind| Filter::Kind(kind)).ok_or_else(|| {
                 let kinds = KINDS.join(", ");
-                format!("{word:?} is no event: give *, event:NAME, query:NAME, rumor:TOPIC, or one of {kinds}")
+                format!(
+                    "{word:?} is no event: give *, event:NAME, query:NAME, rumor:TOPIC, or one of {kinds}"
+                )
             })
         }
     }

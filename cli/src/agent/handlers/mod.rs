@@ -183,7 +183,11 @@ fn tell(rule: &Rule, ended: &Result<Ended, std::io::Error>, counts: &Counts) {
                 tracing::warn!(handler, within = ?rule.within, "a handler was killed, since it took too long: raise its timeout, or let it do less");
             } else if ended.code != Some(0) {
                 counts.failed.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(handler, code = ended.code, "a handler has failed; at level debug stands what it said");
+                tracing::warn!(
+                    handler,
+                    code = ended.code,
+                    "a handler has failed; at level debug stands what it said"
+                );
             }
             let said = crate::text::printable(&ended.err);
             tracing::debug!(handler, took = ?ended.took, code = ended.code, said, "a handler has run");
@@ -198,7 +202,11 @@ fn tell(rule: &Rule, ended: &Result<Ended, std::io::Error>, counts: &Counts) {
 async fn answer(rule: &Rule, question: Question, out: &[u8]) {
     if out.len() > MAX_ANSWER {
         let handler = rule.name();
-        return tracing::warn!(handler, most = MAX_ANSWER, "the answer of a handler is too long and was not sent");
+        return tracing::warn!(
+            handler,
+            most = MAX_ANSWER,
+            "the answer of a handler is too long and was not sent"
+        );
     }
     if let Err(error) = question.answer(out).await {
         tracing::debug!(%error, "an answer was not taken");
@@ -207,8 +215,11 @@ async fn answer(rule: &Rule, question: Question, out: &[u8]) {
 
 /// The program of that name: a path, relative to the folder of the configuration, or a name that is looked up in `PATH`.
 pub(crate) fn find(name: &str, folder: &Path) -> Result<String, String> {
-    let is_program = |path: &Path| path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok();
-    let text = |path: PathBuf| path.into_os_string().into_string().map_err(|_| "the path is no text (UTF-8)".to_owned());
+    let is_program =
+        |path: &Path| path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok();
+    let text = |path: PathBuf| {
+        path.into_os_string().into_string().map_err(|_| "the path is no text (UTF-8)".to_owned())
+    };
     if name.contains('/') {
         let path = folder.join(name);
         return match is_program(&path) {

@@ -1,0 +1,12 @@
+//! `vouchsafe agent` from outside: real processes on loopback, asked over their sockets.
+#![cfg(unix)]
+
+mod commands;
+mod config;
+mod crash;
+mod documents;
+mod handlers;
+mod hostile;
+mod service;
+mod topics;
+mod world;
