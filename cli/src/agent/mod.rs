@@ -19,7 +19,7 @@ use crate::exit::{self, Failure};
 use crate::node::in_runtime;
 use config::Flags;
 
-pub(crate) use config::{SOCKET, STATE};
+pub(crate) use config::{SOCKET, STATE, duration};
 pub(crate) use words::is_name;
 
 /// Run a node as a service: topics, members, an interface for programs, handlers of events

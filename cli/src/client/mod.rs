@@ -10,6 +10,7 @@ mod rules;
 mod show;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -28,6 +29,9 @@ pub(crate) use show::{EvidenceArgs, InfoArgs, StatsArgs, evidence, info, stats};
 
 /// Names the socket in the environment, for those who give no `--api`.
 const VARIABLE: &str = "VOUCHSAFE_API";
+
+/// Between two tries to reach an agent that is about to start: a socket that is not there gives no sign.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Which agent.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -57,6 +61,17 @@ impl At {
 
     async fn connect(&self) -> Result<Client, Failure> {
         Client::connect(self.socket()).await
+    }
+
+    /// Tries again for so long.
+    async fn connect_within(&self, time: Duration) -> Result<Client, Failure> {
+        let until = tokio::time::Instant::now() + time;
+        loop {
+            match self.connect().await {
+                Err(_) if tokio::time::Instant::now() < until => tokio::time::sleep(AGAIN).await,
+                result => return result,
+            }
+        }
     }
 }
 

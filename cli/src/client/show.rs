@@ -1,10 +1,14 @@
 //! `vouchsafe info`, `stats` and `evidence`.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::http::Ask;
 use super::{At, line, one, short, text};
-use crate::exit::Failure;
+use crate::agent::duration;
+use crate::exit::{self, Failure};
+use crate::node::in_runtime;
 use crate::text::time_of_day;
 
 /// Show what the agent is: its keys, its address, its topics, and what keeps it from its work
@@ -15,6 +19,12 @@ use crate::text::time_of_day;
 pub(crate) struct InfoArgs {
     #[command(flatten)]
     at: At,
+    /// Wait so long for an agent that is about to start, as in 10s
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    wait: Option<Duration>,
+    /// Only the address, as other agents take it with --peer
+    #[arg(long, conflicts_with = "json")]
+    address: bool,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -49,7 +59,27 @@ pub(crate) struct EvidenceArgs {
 }
 
 pub(crate) fn info(args: &InfoArgs) -> Result<(), Failure> {
-    one(&args.at, Ask::get("/v1/info"), |answer| if args.json { line(answer) } else { about(answer) })
+    let mut answer = Value::Null;
+    in_runtime(async {
+        let mut client = match args.wait {
+            Some(time) => args.at.connect_within(time).await?,
+            None => args.at.connect().await?,
+        };
+        answer = client.ask(Ask::get("/v1/info")).await?;
+        Ok(())
+    })?;
+    if !args.address {
+        return exit::print(if args.json { line(&answer) } else { about(&answer) });
+    }
+    match answer["address"].as_str() {
+        Some(address) => exit::print(format!("{address}\n")),
+        None => Err(Failure::Failed(format!(
+            "the agent listens on all interfaces, so it does not know where others find it: start it with --advertise, or give \
+             {}@HOST and the port of {}",
+            text(&answer, "node"),
+            text(&answer, "listen"),
+        ))),
+    }
 }
 
 fn about(answer: &Value) -> String {

@@ -135,10 +135,54 @@ fn connections_and_streams_beyond_their_number_are_told_so() {
         Some(refused) => assert_eq!((refused.as_str(), streams.len()), ("HTTP/1.1 503", 1_024)),
         None => assert!(streams.len() >= 500, "{}", streams.len()),
     }
+    // More connections than there may be: the first that finds no place is told so, without having asked.
+    let mut idle = Vec::new();
+    let told = loop {
+        let Ok(mut stream) = UnixStream::connect(&agent.socket) else { break None };
+        stream.set_read_timeout(Some(std::time::Duration::from_millis(20))).unwrap();
+        let mut head = [0; 12];
+        if streams.len() + idle.len() > 1_190 && stream.read_exact(&mut head).is_ok() {
+            break Some(String::from_utf8_lossy(&head).into_owned());
+        }
+        assert!(idle.len() < 1_300, "there is no end of places");
+        idle.push(stream);
+    };
+    if refused.is_some() {
+        assert_eq!(told.as_deref(), Some("HTTP/1.1 503"));
+    }
+    drop(idle);
+    until("there is a place again", || matches!(ask(&agent.socket, "GET", "/v1/info", b""), Ok((200, _))));
     // Others are still answered, and places come back.
     assert_eq!(agent.get("/v1/info")["network"], "net");
     drop(streams);
     until("their places are free", || agent.get("/v1/stats")["agent"]["api_streams"].as_u64() == Some(0));
+}
+
+#[test]
+fn requests_beyond_their_number_are_answered_at_once() {
+    let place = Place::new(TOPICS);
+    let agent = place.start(&[]);
+    // Nobody hears them, so they wait.
+    let asks: Vec<_> = (0..280)
+        .map(|_| {
+            let mut stream = UnixStream::connect(&agent.socket).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            let head =
+                "POST /v1/publish?topic=log&within=3s HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\nx";
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let mut busy = 0;
+    for mut stream in asks {
+        let mut text = [0; 512];
+        let read = stream.read(&mut text).unwrap();
+        let text = String::from_utf8_lossy(&text[..read]).into_owned();
+        assert!(text.starts_with("HTTP/1.1 50"), "{text}");
+        busy += usize::from(text.contains("256 requests are under way"));
+    }
+    assert_eq!(busy, 280 - 256);
+    assert_eq!(agent.get("/v1/info")["network"], "net");
 }
 
 #[test]
