@@ -32,7 +32,7 @@ impl Book {
                 self.forgotten += push(&mut self.offences, (at, *peer, *offence), MOST_OFFENCES);
             }
             What::Node(Event::Convicted { evidence }) => {
-                self.forgotten += push(&mut self.convictions, (at, (**evidence).clone()), MOST_CONVICTIONS);
+                self.forgotten += push(&mut self.convictions, (at, **evidence), MOST_CONVICTIONS);
             }
             _ => {}
         }
@@ -97,7 +97,7 @@ mod tests {
         let say = |body: &'static str| {
             let bodies = [Bytes::from(body)];
             let key = SecretKey::from_seed(&[seed; 32]);
-            seal(&key, topic, Position { tick: 7, slot: 0 }, &bodies).unwrap().signed_header().clone()
+            *seal(&key, topic, Position { tick: 7, slot: 0 }, &bodies).unwrap().signed_header()
         };
         Evidence::new(say("yes"), say("no")).unwrap()
     }
@@ -106,7 +106,7 @@ mod tests {
     fn convictions_are_kept_with_a_proof_that_reads_back_and_the_book_is_bounded() {
         let mut book = Book::default();
         let proof = evidence(1);
-        let convicted = Event::Convicted { evidence: Box::new(proof.clone()) };
+        let convicted = Event::Convicted { evidence: Box::new(proof) };
         book.note(&Happening::now(What::Node(convicted.clone())));
         let other = SecretKey::from_seed(&[9; 32]).public();
         let json = book.json(&[proof.author(), other]);

@@ -7,6 +7,7 @@ mod crash;
 mod documents;
 mod handlers;
 mod hostile;
+mod liars;
 mod service;
 mod topics;
 mod world;

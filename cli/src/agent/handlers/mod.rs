@@ -4,7 +4,6 @@
 mod filter;
 mod run;
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -227,7 +226,7 @@ pub(crate) fn find(name: &str, folder: &Path) -> Result<String, String> {
             false => Err("there is no such program: check the path, and that it may be executed".to_owned()),
         };
     }
-    let places = std::env::var_os("PATH").unwrap_or_else(OsString::new);
+    let places = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&places).map(|place| place.join(name)).find(|path| is_program(path));
     found.map_or_else(|| Err("there is no such program in PATH: give its whole path".to_owned()), text)
 }
