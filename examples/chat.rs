@@ -16,7 +16,6 @@ use vouchsafe::{Item, Node, PeerAddr, PublicKey, Topic};
 
 const PRIVATE: &str = "chat-private/1";
 const LIMIT: Duration = Duration::from_secs(10);
-
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 #[tokio::main]
@@ -59,7 +58,8 @@ pub(crate) async fn run(mut args: impl Iterator<Item = String>) -> Outcome<()> {
             },
         }
     }
-    Ok(node.shutdown().await)
+    node.shutdown().await;
+    Ok(())
 }
 
 /// Says something to one member, named by its nick or by the beginning of its key. A nick is anybody's, so there may be several.
@@ -68,12 +68,14 @@ async fn whisper(node: &Node, message: &str) -> Outcome<()> {
     let found: Vec<_> =
         names(node).await?.into_iter().filter(|(_, (key, nick))| key == who || nick == who).collect();
     let [(member, (_, name))] = &found[..] else {
-        return Ok(println!("{} members are called {who}: /who tells their names", found.len()));
+        println!("{} members are called {who}: /who tells their names", found.len());
+        return Ok(());
     };
     match node.ask(*member, PRIVATE, words.as_bytes(), LIMIT).await {
-        Ok(_) => Ok(println!("{name} has read it")),
-        Err(error) => Ok(println!("{name} has not read it: {error}")),
+        Ok(_) => println!("{name} has read it"),
+        Err(error) => println!("{name} has not read it: {error}"),
     }
+    Ok(())
 }
 
 /// The members, each by the beginning of its key and by what it calls itself.

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use vouchsafe::{BindError, PositionLogError, SpawnError};
+use vouchsafe::{BindError, FolderError, PositionLogError, SpawnError};
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]
@@ -78,7 +78,9 @@ impl From<SpawnError> for Failure {
         match &error {
             SpawnError::Bind(BindError::Socket { source, .. })
             | SpawnError::PositionLog(PositionLogError::Io { source, .. }) => Self::by_kind(source, &error),
+            SpawnError::Folder(FolderError::Io { source, .. }) => Self::by_kind(source, &error),
             SpawnError::Listen { .. }
+            | SpawnError::Folder(_)
             | SpawnError::Topic(_)
             | SpawnError::TooManyTopics(_)
             | SpawnError::PositionLog(_) => Self::usage(&error),

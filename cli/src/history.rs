@@ -19,27 +19,48 @@ const PAGE: usize = 1 << 20;
 /// tick and slot, and the text with control characters escaped. Before the text of a rumor that came late, by repair, stands "late"; of
 /// one that its author may have added to its past, "off-chain". What was removed while it was read is told on stderr.
 ///
+/// Without a folder, or with the state folder of an agent that runs, the agent is asked.
+///
 /// Exit code: 0 it was printed; 1 that failed; 2 there is no such store or topic, or a node has the store open.
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(verbatim_doc_comment, allow_missing_positional = true)]
 pub(crate) struct Args {
-    /// The folder that was given to the node with --store
-    #[arg(value_name = "DIR")]
-    folder: PathBuf,
+    /// The folder that was given to the node with --store, or `store` in its state folder
+    #[arg(value_name = "DIR", required = false)]
+    folder: Option<PathBuf>,
     /// Name of the topic, or its id
-    #[arg(value_name = "TOPIC")]
+    #[arg(value_name = "TOPIC", required = true)]
     topic: String,
+    #[cfg(unix)]
+    #[command(flatten)]
+    at: crate::client::At,
     /// Only rumors of the author whose key begins with these digits
     #[arg(long, value_name = "KEY")]
     author: Option<String>,
     /// Only rumors of this tick and later ones
     #[arg(long, value_name = "TICK", default_value_t = 0)]
     from: u64,
+    /// As JSON: one object a line; only of an agent
+    #[cfg(unix)]
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let author = args.author.as_deref().map(author).transpose()?;
-    let opened = open(&args.folder)?;
+    #[cfg(unix)]
+    if let Some(at) = crate::kv::agent(args.folder.as_deref(), &args.at)? {
+        return crate::client::history(&at, &args.topic, author.as_deref(), args.from, args.json);
+    }
+    #[cfg(unix)]
+    if args.json {
+        return Err(Failure::usage(
+            "--json is of an agent: leave out the folder, or start the agent with it",
+        ));
+    }
+    let folder = args.folder.as_ref();
+    let folder = folder.ok_or_else(|| Failure::usage("no folder is given: name the folder of the node"))?;
+    let opened = open(folder)?;
     let topic = find(&opened, &args.topic)?;
     let reader = opened.reader();
     let mut out = io::BufWriter::new(io::stdout().lock());

@@ -3,13 +3,13 @@
 //! This is a library only so that `vouchsafe-lab` can measure with the same liars, runs and charts. What is public here is
 //! for it alone, and no stable API.
 
+#[cfg(unix)]
 #[doc(hidden)]
-pub mod agent {
-    //! What a browser is shown of a node.
-    pub mod page;
-}
+pub mod agent;
 #[doc(hidden)]
 pub mod chart;
+#[cfg(unix)]
+mod client;
 #[doc(hidden)]
 pub mod demo;
 #[doc(hidden)]
@@ -23,6 +23,7 @@ mod kv;
 mod lines;
 mod members;
 mod node;
+mod pages;
 #[doc(hidden)]
 pub mod process;
 #[doc(hidden)]
@@ -35,7 +36,7 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Signed gossip that liars cannot break.
 ///
@@ -51,6 +52,30 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    #[cfg(unix)]
+    Agent(Box<agent::Args>),
+    #[cfg(unix)]
+    Info(client::InfoArgs),
+    #[cfg(unix)]
+    Monitor(client::MonitorArgs),
+    #[cfg(unix)]
+    Publish(client::PublishArgs),
+    #[cfg(unix)]
+    Event(client::EventArgs),
+    #[cfg(unix)]
+    Query(client::QueryArgs),
+    #[cfg(unix)]
+    Stats(client::StatsArgs),
+    #[cfg(unix)]
+    Evidence(client::EvidenceArgs),
+    #[cfg(unix)]
+    Join(client::JoinArgs),
+    #[cfg(unix)]
+    Admit(client::AdmitArgs),
+    #[cfg(unix)]
+    Expel(client::ExpelArgs),
+    #[cfg(unix)]
+    Leave(client::LeaveArgs),
     Keygen(keygen::Args),
     Node(node::Args),
     Inspect(inspect::Args),
@@ -62,6 +87,8 @@ enum Command {
     Store(store::Args),
     Demo(demo::Args),
     Sim(Box<sim::Args>),
+    Completions(pages::Completions),
+    Manpage(pages::Manpage),
 }
 
 /// The whole command, with the arguments of this process.
@@ -72,6 +99,30 @@ pub fn main() -> ExitCode {
         Err(error) => return exit::parsed(&error),
     };
     let result = match cli.command {
+        #[cfg(unix)]
+        Command::Agent(args) => agent::run(*args),
+        #[cfg(unix)]
+        Command::Info(args) => client::info(&args),
+        #[cfg(unix)]
+        Command::Monitor(args) => client::monitor(args),
+        #[cfg(unix)]
+        Command::Publish(args) => client::publish(args),
+        #[cfg(unix)]
+        Command::Event(args) => client::event(args),
+        #[cfg(unix)]
+        Command::Query(args) => client::query(args),
+        #[cfg(unix)]
+        Command::Stats(args) => client::stats(&args),
+        #[cfg(unix)]
+        Command::Evidence(args) => client::evidence(&args),
+        #[cfg(unix)]
+        Command::Join(args) => client::join(&args),
+        #[cfg(unix)]
+        Command::Admit(args) => client::admit(&args),
+        #[cfg(unix)]
+        Command::Expel(args) => client::expel(&args),
+        #[cfg(unix)]
+        Command::Leave(args) => client::leave(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Node(args) => node::run(args),
         Command::Inspect(args) => inspect::run(&args),
@@ -83,6 +134,8 @@ pub fn main() -> ExitCode {
         Command::Store(args) => store::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Sim(args) => sim::run(&args),
+        Command::Completions(args) => pages::completions(&args, &mut Cli::command()),
+        Command::Manpage(args) => pages::manpage(&args, Cli::command()),
     };
     exit::report(result)
 }

@@ -13,9 +13,9 @@ use crate::node::{listen, status};
 /// Flags of a node.
 #[derive(clap::Args)]
 pub(crate) struct Start {
-    /// Key file of this node, as made by `vouchsafe keygen`; it signs the links and the rumors
+    /// Key file of this node, as made by `vouchsafe keygen`; it signs the links and the rumors.
     #[arg(long, value_name = "FILE")]
-    key: PathBuf,
+    key: Option<PathBuf>,
     /// UDP address to listen on; port 0 takes any free one
     #[arg(long, value_name = "HOST:PORT", default_value = "0.0.0.0:0")]
     listen: String,
@@ -51,13 +51,16 @@ impl Start {
 
     /// Loads the key, and refuses what can't be used, before anything starts.
     pub(crate) fn check(self) -> Result<Checked, Failure> {
-        let position_log = self.position_log.clone().unwrap_or_else(|| position_log_beside(&self.key));
-        check_files(&self.key, &position_log)?;
-        let key = SecretKey::load(&self.key).map_err(|error| match error {
+        let path = self.key.as_deref().ok_or_else(|| {
+            Failure::usage("--key <FILE> is missing: `vouchsafe keygen --out FILE` makes a key")
+        })?;
+        let position_log = self.position_log.clone().unwrap_or_else(|| position_log_beside(path));
+        check_files(path, &position_log)?;
+        let key = SecretKey::load(path).map_err(|error| match error {
             KeyFileError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Failure::Usage(format!(
                     "{path}: there is no such key file; `vouchsafe keygen --out {path}` makes a key",
-                    path = self.key.display()
+                    path = path.display()
                 ))
             }
             error => key_file(&error),

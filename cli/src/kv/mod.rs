@@ -14,7 +14,9 @@ use crate::node::{Retention, parse_retention};
 
 /// Read and write the keys of a topic of state, in the folder of a node
 ///
-/// `get` and `scan` read the folder of a node that does not run. `put`, `delete` and `watch` run a node with that folder for as long as
+/// Without a folder, or with the state folder of an agent that runs, the agent is asked, and it has the rules of the topic.
+///
+/// Else `get` and `scan` read the folder of a node that does not run. `put`, `delete` and `watch` run a node with that folder for as long as
 /// they take, and so does nothing else meanwhile: a folder belongs to one node at a time. `watch` goes on until ctrl-c, and is the node
 /// that keeps the topic on a machine.
 ///
@@ -27,7 +29,10 @@ use crate::node::{Retention, parse_retention};
 pub(crate) struct Args {
     /// The folder of the node; `put`, `delete` and `watch` make it if it is missing
     #[arg(value_name = "DIR")]
-    folder: PathBuf,
+    folder: Option<PathBuf>,
+    #[cfg(unix)]
+    #[command(flatten)]
+    at: crate::client::At,
     #[command(subcommand)]
     what: What,
 }
@@ -42,13 +47,40 @@ enum What {
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
-    let folder = args.folder;
+    #[cfg(unix)]
+    if let Some(at) = agent(args.folder.as_deref(), &args.at)? {
+        return match args.what {
+            What::Get(args) => args.ask(&at),
+            What::Scan(args) => args.ask(&at),
+            What::Put(args) => args.ask(&at),
+            What::Delete(args) => args.ask(&at),
+            What::Watch(args) => args.ask(&at),
+        };
+    }
+    let folder =
+        args.folder.ok_or_else(|| Failure::usage("no folder is given: name the folder of the node"))?;
     match args.what {
         What::Get(args) => read::get(&folder, &args),
         What::Scan(args) => read::scan(&folder, &args),
         What::Put(args) => write::put(&folder, *args),
         What::Delete(args) => write::delete(&folder, *args),
         What::Watch(args) => write::watch(&folder, *args),
+    }
+}
+
+/// The agent to ask, unless it is a folder that is read.
+#[cfg(unix)]
+pub(crate) fn agent(
+    folder: Option<&std::path::Path>,
+    at: &crate::client::At,
+) -> Result<Option<crate::client::At>, Failure> {
+    use crate::client::{At, answers_for};
+    match folder {
+        None => Ok(Some(at.clone())),
+        Some(_) if at.is_given() => {
+            Err(Failure::usage("a folder and --api can't be both: the agent has its own folder"))
+        }
+        Some(folder) => Ok(answers_for(folder).then(|| At::of(folder))),
     }
 }
 

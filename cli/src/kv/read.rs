@@ -54,6 +54,22 @@ pub(super) struct Scan {
     json: bool,
 }
 
+#[cfg(unix)]
+impl Get {
+    /// Asks an agent.
+    pub(super) fn ask(&self, at: &crate::client::At) -> Result<(), Failure> {
+        crate::client::get(at, &self.topic, &self.key, self.author.as_deref(), self.agreed, self.json)
+    }
+}
+
+#[cfg(unix)]
+impl Scan {
+    /// Asks an agent.
+    pub(super) fn ask(&self, at: &crate::client::At) -> Result<(), Failure> {
+        crate::client::scan(at, &self.topic, &self.prefix, self.author.as_deref(), self.json)
+    }
+}
+
 pub(super) fn get(folder: &Path, args: &Get) -> Result<(), Failure> {
     let digits = digits(args.author.as_deref())?;
     let keys = Keys::read(folder, &args.topic)?;

@@ -87,6 +87,34 @@ pub(super) struct Watch {
     start: Start,
 }
 
+#[cfg(unix)]
+impl Put {
+    /// Asks an agent.
+    pub(super) fn ask(&self, at: &crate::client::At) -> Result<(), Failure> {
+        let value = match self.value.as_str() {
+            "-" => stdin()?,
+            text => Bytes::from(text.to_owned()),
+        };
+        crate::client::put(at, &self.topic, &self.name, value, self.json)
+    }
+}
+
+#[cfg(unix)]
+impl Delete {
+    /// Asks an agent.
+    pub(super) fn ask(&self, at: &crate::client::At) -> Result<(), Failure> {
+        crate::client::delete(at, &self.topic, &self.name, self.json)
+    }
+}
+
+#[cfg(unix)]
+impl Watch {
+    /// Asks an agent.
+    pub(super) fn ask(&self, at: &crate::client::At) -> Result<(), Failure> {
+        crate::client::watch(at, &self.topic, &self.prefix, self.json)
+    }
+}
+
 pub(super) fn put(folder: &Path, args: Put) -> Result<(), Failure> {
     let value = match args.value.as_str() {
         "-" => stdin()?,

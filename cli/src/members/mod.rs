@@ -20,17 +20,24 @@ const LONGEST: Duration = Duration::from_secs(20);
 /// How to find the network.
 #[derive(clap::Args)]
 struct Where {
-    /// Nodes to ask; may be given several times
-    #[arg(long = "peer", value_name = "KEY@HOST:PORT", required = true)]
+    /// Nodes to ask; may be given several times. Without one the agent of this machine is asked
+    #[arg(long = "peer", value_name = "KEY@HOST:PORT")]
+    #[cfg_attr(unix, arg(conflicts_with = "api"))]
+    #[cfg_attr(not(unix), arg(required = true))]
     peers: Vec<PeerAddr>,
     /// Name of the network
     #[arg(long, value_name = "NAME", default_value = "vouchsafe")]
     network: String,
+    #[cfg(unix)]
+    #[command(flatten)]
+    agent: crate::client::At,
 }
 
 /// Show the members of a network: who is here, who has failed, who has left
 ///
-/// Links to the given nodes and to others that they tell of, with a key of its own that is forgotten afterwards. It says nothing of
+/// Asks the agent of this machine; with --peer it asks the network.
+///
+/// With --peer it links to the given nodes and to others that they tell of, with a key of its own that is forgotten afterwards. It says nothing of
 /// itself, so the members do not see it come and go. What it shows is what members have signed, and its own judgement of who lives: of a
 /// member that gives a sign of life only every few minutes it may say "unknown" at first.
 ///
@@ -61,11 +68,21 @@ pub(crate) struct Explain {
     key: PublicKey,
     #[command(flatten)]
     at: Where,
+    /// As JSON, with the signed record; only of an agent
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     in_runtime(async move {
         let leave = Leave::listen()?;
+        #[cfg(unix)]
+        if args.at.peers.is_empty() {
+            return tokio::select! {
+                asked = leave.asked() => asked,
+                result = crate::client::list(&args.at.agent, args.json, args.watch) => result,
+            };
+        }
         let node = observer(&args.at).await?;
         let mut events = node.member_events();
         let result = tokio::select! {
@@ -78,6 +95,13 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 }
 
 pub(crate) fn explain(args: Explain) -> Result<(), Failure> {
+    #[cfg(unix)]
+    if args.at.peers.is_empty() {
+        return crate::client::explain(&args.at.agent, &args.key, args.json);
+    }
+    if args.json {
+        return Err(Failure::usage("--json is of an agent: leave out --peer"));
+    }
     in_runtime(async move {
         let node = observer(&args.at).await?;
         let mut events = node.member_events();
@@ -92,6 +116,22 @@ pub(crate) fn explain(args: Explain) -> Result<(), Failure> {
         print!("{}", show::explanation(&found, record(&found)));
         Ok(())
     })
+}
+
+/// A table of members, as objects.
+#[cfg(unix)]
+pub(crate) fn table(members: &[serde_json::Value]) -> String {
+    show::table(members)
+}
+
+/// A member as an object.
+pub(crate) fn json(member: &vouchsafe::Member) -> serde_json::Value {
+    show::value(member)
+}
+
+/// What is behind the state of a member, in lines.
+pub(crate) fn explained(found: &vouchsafe::Explanation) -> String {
+    show::explanation(found, record(found))
 }
 
 fn record(found: &vouchsafe::Explanation) -> Option<MemberRecord> {
@@ -137,7 +177,7 @@ async fn list(node: &Node, events: &mut vouchsafe::MemberEvents, args: &Args) ->
     let members = node.members().await.map_err(Failure::failed)?;
     match args.json {
         true => members.values().for_each(|member| println!("{}", show::json(member))),
-        false => print!("{}", show::table(members.values())),
+        false => print!("{}", show::table(&members.values().map(json).collect::<Vec<_>>())),
     }
     if !args.watch {
         return Ok(());

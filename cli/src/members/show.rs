@@ -54,6 +54,7 @@ const fn name(event: &MemberEvent) -> &'static str {
         MemberEvent::Failed(..) => "failed",
         MemberEvent::Left(_) => "left",
         MemberEvent::Returned(_) => "returned",
+        MemberEvent::Removed(_) => "removed",
         MemberEvent::DuplicateIdentity(_) => "duplicate-identity",
         MemberEvent::Isolated => "isolated",
         _ => "other",
@@ -72,6 +73,11 @@ fn of<'a>(member: &Member, event: Option<&'a str>) -> Json<'a> {
         addresses: member.addresses.iter().map(ToString::to_string).collect(),
         metadata: printable(&member.metadata),
     }
+}
+
+/// One object, for those who put it into another.
+pub(super) fn value(member: &Member) -> serde_json::Value {
+    serde_json::to_value(of(member, None)).unwrap_or_default()
 }
 
 /// One object, without the end of the line.
@@ -96,22 +102,24 @@ pub(super) fn event(event: &MemberEvent) -> String {
     event.to_string()
 }
 
-/// A table, a line for each member.
-pub(super) fn table<'a>(members: impl Iterator<Item = &'a Member>) -> String {
+/// A table, a line for each member, of which each is an object.
+pub(super) fn table(members: &[serde_json::Value]) -> String {
     let mut out =
         String::from("KEY      STATE     LINK  SINCE         PERIOD  ADDRESS                METADATA\n");
     for member in members {
-        let address = member.addresses.first().map(ToString::to_string).unwrap_or_else(|| "-".into());
-        let metadata: String = printable(&member.metadata).chars().take(60).collect();
+        let text = |name: &str| member[name].as_str().unwrap_or_default();
+        let number = |name: &str| member[name].as_u64().unwrap_or_default();
+        let address = member["addresses"][0].as_str().unwrap_or("-");
+        let metadata: String = printable(text("metadata").as_bytes()).chars().take(60).collect();
+        let short: String = text("key").chars().take(8).collect();
         // Writing to a string fails at nothing.
         let _ = writeln!(
             out,
-            "{} {:<9} {:<5} {} {:>5} s  {address:<22} {metadata}",
-            member.key.short(),
-            state(member.state),
-            link(member.link),
-            time_of_day(member.since_ms),
-            member.period.as_secs(),
+            "{short} {:<9} {:<5} {} {:>5} s  {address:<22} {metadata}",
+            text("state"),
+            text("link"),
+            time_of_day(number("since_ms")),
+            number("period_s"),
         );
     }
     out

@@ -17,7 +17,7 @@ const PRINTED: &str = "printed";
 const REMEMBER_EVERY: Duration = Duration::from_millis(200);
 
 pub(super) enum Heard {
-    Live(Subscription),
+    Live(Box<Subscription>),
     Kept(Box<Kept>),
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Kept {
 impl Heard {
     /// Rumors as they come.
     pub(super) fn live(topic: &TopicHandle) -> Self {
-        Self::Live(topic.subscribe())
+        Self::Live(Box::new(topic.subscribe()))
     }
 
     /// Rumors that are kept, behind those that were printed before.

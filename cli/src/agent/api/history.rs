@@ -1,0 +1,67 @@
+//! What is kept of a topic, a page at a time.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use vouchsafe::Item;
+
+use super::Shared;
+use super::ask::Ask;
+use super::limits::{PAGE, PAGE_BYTES};
+use super::reply::{Refusal, Reply, object};
+use super::streams::{fields, past};
+
+/// Rumors in a page, unless it is said.
+const RUMORS: usize = 1_000;
+/// When nothing has come for so long, there is no more for now: what is committed is given within 100 ms.
+const NO_MORE: Duration = Duration::from_millis(300);
+
+/// A page, and the cursor behind it. Of one author: its rumors by position.
+pub(super) async fn history(shared: &Shared, ask: &mut Ask) -> Result<Reply, Refusal> {
+    let topic = &shared.topic(ask)?.handle;
+    let from = ask.maybe("from");
+    let most = ask.number("limit", PAGE)?.unwrap_or(RUMORS);
+    let author = ask.key("author")?;
+    ask.no_more()?;
+    if author.is_some() && from.is_some() {
+        return Err(Refusal::bad("from and author can't be both: a cursor is of all authors"));
+    }
+    let (mut rumors, mut missed, mut bytes) = (Vec::new(), Vec::new(), 0);
+    if let Some(author) = author {
+        past(topic, None)?;
+        let mut of = topic.history(author, ..);
+        while rumors.len() < most && bytes < PAGE_BYTES {
+            let Some(rumor) = of.next().await else {
+                return Ok(object(&json!({ "rumors": rumors, "more": false })));
+            };
+            let rumor = rumor?;
+            bytes += rumor.body().len();
+            rumors.push(Value::Object(fields(&rumor)));
+        }
+        return Ok(object(&json!({ "rumors": rumors, "more": true })));
+    }
+    let mut replay = past(topic, from.as_deref())?;
+    let mut more = true;
+    while rumors.len() < most && bytes < PAGE_BYTES {
+        match tokio::time::timeout(NO_MORE, replay.next()).await {
+            Ok(Some(Ok(Item::Rumor { cursor, rumor, late, .. }))) => {
+                let mut data = fields(&rumor);
+                data.insert("cursor".into(), cursor.to_string().into());
+                if late {
+                    data.insert("late".into(), true.into());
+                }
+                bytes += rumor.body().len();
+                rumors.push(Value::Object(data));
+            }
+            Ok(Some(Ok(Item::Missed { from, to }))) => missed.push(json!({ "from": from, "to": to })),
+            Ok(Some(Ok(_))) => {}
+            Ok(Some(Err(error))) => return Err(error.into()),
+            Ok(None) | Err(_) => {
+                more = false;
+                break;
+            }
+        }
+    }
+    let cursor = replay.cursor().to_string();
+    Ok(object(&json!({ "rumors": rumors, "missed": missed, "cursor": cursor, "more": more })))
+}

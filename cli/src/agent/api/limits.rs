@@ -1,0 +1,34 @@
+//! What all clients together may take of an agent.
+
+use std::time::Duration;
+
+/// Connections at once, of both sockets: a thousand subscribers, and room for others. One more is told that there are too many.
+pub(crate) const CONNECTIONS: usize = 1_200;
+/// Streams of events at once.
+pub(crate) const STREAMS: usize = 1_024;
+/// Requests under way at once, streams left out.
+pub(crate) const REQUESTS: usize = 256;
+/// Bytes of a request before its body: its line and headers. (hyper takes no less than 8 KiB.)
+pub(crate) const HEAD: usize = 16 * 1024;
+/// Bytes of a body: the largest that a topic may allow.
+pub(crate) const BODY: usize = 64 * 1024;
+/// How long a client may take for the head of a request, or be idle between two.
+pub(crate) const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// How long it may take for a body.
+pub(crate) const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// A client that takes no byte for so long is cut.
+pub(crate) const STALLED: Duration = Duration::from_secs(30);
+/// A stream on which nothing happens says so as often: whoever is gone is noticed.
+pub(crate) const QUIET: Duration = Duration::from_secs(15);
+/// Parts of a stream that wait for a slow client. Then its source is not read further.
+pub(crate) const PARTS: usize = 16;
+/// Longest a request may ask to wait, for a publication or for answers.
+pub(crate) const LONGEST: Duration = Duration::from_secs(300);
+/// What it waits if it does not say.
+pub(crate) const WITHIN: Duration = Duration::from_secs(30);
+/// Most rumors, or entries, in one answer.
+pub(crate) const PAGE: usize = 10_000;
+/// Bytes of them after which an answer ends early and says where to go on.
+pub(crate) const PAGE_BYTES: usize = 4 << 20;
+/// Longest token, bytes.
+pub(crate) const TOKEN: usize = 256;

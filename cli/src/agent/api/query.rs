@@ -1,0 +1,68 @@
+//! Asking all agents.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
+use vouchsafe::{Answers, AnswersEnd};
+
+use super::Shared;
+use super::ask::Ask;
+use super::limits::PARTS;
+use super::publish::name;
+use super::reply::{Refusal, Reply, stream};
+use crate::agent::{happening, words};
+
+/// Answers that are wanted, unless it is said, and the most that may be.
+const ANSWERS: usize = 1_024;
+const MOST_ANSWERS: usize = 10_000;
+/// How long answers are waited for, unless it is said.
+const WITHIN: Duration = Duration::from_secs(5);
+
+/// Asks, and streams the answers: a line of JSON for each, and one for the end.
+pub(super) async fn query(shared: &Arc<Shared>, ask: &mut Ask) -> Result<Reply, Refusal> {
+    let name = name(ask)?;
+    let within = match ask.has("within") {
+        true => ask.within()?,
+        false => WITHIN,
+    };
+    let most = ask.number("limit", MOST_ANSWERS)?.unwrap_or(ANSWERS);
+    ask.no_more()?;
+    let place = shared.stream()?;
+    let body = words::write(&name, &ask.body().await?);
+    let answers = shared.agent.events.query(body).within(within).most(most).await?;
+    let (parts, body) = mpsc::channel(PARTS);
+    tokio::spawn(async move {
+        // A client that has gone asks no more.
+        let _place = place;
+        let closed = parts.clone();
+        tokio::select! {
+            () = closed.closed() => {}
+            () = tell(answers, parts) => {}
+        }
+    });
+    Ok(stream("application/x-ndjson", body))
+}
+
+async fn tell(mut answers: Answers, parts: mpsc::Sender<Bytes>) {
+    let mut count = 0u64;
+    while let Some(answer) = answers.next().await {
+        count += 1;
+        let mut data = Map::new();
+        data.insert("from".into(), answer.from.to_string().into());
+        happening::bytes(&mut data, "answer", &answer.body);
+        if parts.send(format!("{}\n", Value::Object(data)).into()).await.is_err() {
+            return;
+        }
+    }
+    let end = match answers.end() {
+        Some(AnswersEnd::Enough) => "enough",
+        Some(AnswersEnd::Closed) => "closed",
+        _ => "late",
+    };
+    let end = json!({ "end": end, "answers": count, "refused": answers.refused() });
+    // It may have gone.
+    let _ = parts.send(format!("{end}\n").into()).await;
+}

@@ -1,0 +1,77 @@
+//! What is wrong with a configuration, each with its line.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+
+/// Faults of one file that are told. (Guess: who has more than these has given the wrong file.)
+pub(super) const MOST_FAULTS: usize = 100;
+
+/// Something that can't be used, where it stands, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// The file, and the line in it; a fault of a flag has none.
+    place: Option<(String, usize)>,
+    what: String,
+}
+
+impl Fault {
+    /// In a line of a file.
+    pub(crate) fn in_line(file: &Path, line: usize, what: impl Into<String>) -> Self {
+        Self { place: Some((file.display().to_string(), line)), what: what.into() }
+    }
+
+    /// Of a flag, or of no line.
+    pub(crate) fn of_flag(what: impl Into<String>) -> Self {
+        Self { place: None, what: what.into() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Some((file, line)) => write!(f, "{file}:{line}: {}", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+/// Collects them while a text is read.
+pub(super) struct Faults<'a> {
+    file: &'a Path,
+    text: &'a str,
+    found: RefCell<Vec<(usize, String)>>,
+}
+
+impl<'a> Faults<'a> {
+    pub(super) const fn of(file: &'a Path, text: &'a str) -> Self {
+        Self { file, text, found: RefCell::new(Vec::new()) }
+    }
+
+    /// Notes one that stands there.
+    pub(super) fn add(&self, span: &Range<usize>, what: impl Into<String>) {
+        self.found.borrow_mut().push((span.start, what.into()));
+    }
+
+    /// All of them, in the order of lines.
+    pub(super) fn sorted(self) -> Vec<Fault> {
+        let Self { file, text, found } = self;
+        let mut found = found.into_inner();
+        found.sort();
+        found.dedup();
+        let left_out = found.len().saturating_sub(MOST_FAULTS);
+        found.truncate(MOST_FAULTS);
+        let fault = |(at, what): (usize, String)| Fault::in_line(file, line_of(text, at), what);
+        let mut faults: Vec<_> = found.into_iter().map(fault).collect();
+        if left_out > 0 {
+            faults.push(Fault::of_flag(format!("{}: {left_out} faults more", file.display())));
+        }
+        faults
+    }
+}
+
+/// The number of the line in which a byte stands, from 1.
+fn line_of(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+}

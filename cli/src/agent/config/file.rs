@@ -1,0 +1,251 @@
+//! The file of a configuration.
+
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+use vouchsafe::PeerAddr;
+
+use super::faults::{Fault, Faults};
+use super::table::{Found, Table};
+use super::{Api, HANDLER_WITHIN, Log, Settings, Topics, rules, values};
+use crate::agent::handlers::{self, Rule};
+use crate::files;
+
+/// Bytes of a configuration. (Guess: 64 topics with 4 096 authors each, and as many handlers as there may be.)
+const MOST_BYTES: u64 = 32 << 20;
+/// Topics beside that of events, and those of its questions and its list of authors, of the 64 that a node relays.
+const MOST_TOPICS: usize = 61;
+/// Longest time of a handler.
+const LONGEST: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// What the file says, as far as it can be used, and all that can't. Paths in it are relative to the folder that it is in.
+pub(super) fn read(path: &Path) -> (Settings, Vec<Fault>) {
+    match files::text(path, MOST_BYTES) {
+        Ok(text) => parse(path, &text),
+        Err(error) => {
+            let fault = Fault::of_flag(format!("--config {}: {error}: check the path", path.display()));
+            (Settings::default(), vec![fault])
+        }
+    }
+}
+
+fn parse(path: &Path, text: &str) -> (Settings, Vec<Fault>) {
+    let faults = Faults::of(path, text);
+    let (file, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let what = format!("this is no TOML: {}", error.message().replace('\n', ", "));
+        faults.add(&error.span().unwrap_or_default(), what);
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let settings = whole(Table::whole(&file, &faults), folder);
+    (settings, faults.sorted())
+}
+
+fn whole(file: Table<'_>, folder: &Path) -> Settings {
+    let default = Settings::default();
+    let network = file.parsed("network", values::network).unwrap_or(default.network);
+    let peer = |text: &str| text.parse::<PeerAddr>().map_err(|error| error.to_string());
+    let settings = Settings {
+        listen: file.parsed("listen", values::listen).unwrap_or(default.listen),
+        advertise: file.parsed("advertise", values::advertise),
+        bootstrap: file.all_parsed("bootstrap", peer).unwrap_or_default(),
+        state: file.text("state").map_or(default.state, |text| folder.join(text.value)),
+        metadata: file.parsed("metadata", values::metadata).unwrap_or_default(),
+        allow_list: file.text("allow_list").map(|text| folder.join(text.value)),
+        profile: file.parsed("profile", str::parse).unwrap_or(default.profile),
+        topics: topics(&file, &network),
+        events: file.table("events").map_or(default.events, |table| rules::events(table, &network)),
+        handlers: handlers(&file, folder),
+        api: file.table("api").map(|table| api(table, folder)).unwrap_or_default(),
+        log: file.table("log").map(log).unwrap_or_default(),
+        network,
+    };
+    file.end();
+    settings
+}
+
+fn topics(file: &Table<'_>, network: &str) -> Vec<Topics> {
+    let mut topics = Vec::<Topics>::new();
+    for table in file.tables("topic") {
+        let span = table.span().clone();
+        let Some(topic) = rules::topic(table, network) else { continue };
+        if topics.iter().any(|other| other.name == topic.name) {
+            file.fault(&span, format!("a second topic called {:?}: each has a name of its own", topic.name));
+        } else if topics.len() == MOST_TOPICS {
+            file.fault(
+                &span,
+                format!("a node relays {MOST_TOPICS} topics beside that of events: split the network"),
+            );
+            break;
+        }
+        topics.push(topic);
+    }
+    topics
+}
+
+fn handlers(file: &Table<'_>, folder: &Path) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for table in file.tables("handler") {
+        let span = table.span().clone();
+        if rules.len() == handlers::MOST_RULES {
+            file.fault(&span, format!("at most {} handlers: let one program do more", handlers::MOST_RULES));
+            break;
+        }
+        rules.extend(handler(table, folder));
+    }
+    rules
+}
+
+fn handler(table: Table<'_>, folder: &Path) -> Option<Rule> {
+    let on = table.parsed("on", handlers::filters);
+    let run = table.texts("run");
+    let within = table.parsed("timeout", |text| match values::duration(text)? {
+        time if time.is_zero() || time > LONGEST => Err("give 1ms to 10m".to_owned()),
+        time => Ok(time),
+    });
+    for (key, is_there) in [("on", on.is_some()), ("run", run.is_some())] {
+        if !is_there && !table.has(key) {
+            let what = format!(
+                "[[handler]] has no {key}: give on = \"member-failed\" and run = [\"PROGRAM\", \"ARGUMENT\"]"
+            );
+            table.fault(table.span(), what);
+        }
+    }
+    let run = run.and_then(|run| program(&table, run, folder));
+    table.end();
+    Some(Rule { on: on?, run: run?, within: within.unwrap_or(HANDLER_WITHIN) })
+}
+
+/// What is run, if it can be.
+fn program(table: &Table<'_>, run: Vec<Found<String>>, folder: &Path) -> Option<Vec<String>> {
+    let Some(first) = run.first().filter(|first| !first.value.is_empty()) else {
+        table.fault(table.span(), "run = []: name a program");
+        return None;
+    };
+    let path = match handlers::find(&first.value, folder) {
+        Ok(path) => path,
+        Err(why) => {
+            table.fault(&first.span, format!("run: {:?}: {why}", first.value));
+            return None;
+        }
+    };
+    let arguments = run.into_iter().skip(1).map(|argument| argument.value);
+    Some(std::iter::once(path).chain(arguments).collect())
+}
+
+fn api(table: Table<'_>, folder: &Path) -> Api {
+    let file = |key| table.text(key).map(|text| folder.join(text.value));
+    let api = Api {
+        socket: file("socket"),
+        tcp: table.parsed("tcp", values::loopback),
+        token_file: file("token_file"),
+    };
+    table.end();
+    api
+}
+
+fn log(table: Table<'_>) -> Log {
+    let default = Log::default();
+    let log = Log {
+        json: table.parsed("format", values::format).unwrap_or(default.json),
+        levels: table.parsed("level", values::levels).unwrap_or(default.levels),
+    };
+    table.end();
+    log
+}
+
+impl Api {
+    pub(super) fn set_socket(&mut self, path: PathBuf) {
+        self.socket = Some(path);
+    }
+
+    pub(super) fn set_token_file(&mut self, path: PathBuf) {
+        self.token_file = Some(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(text: &str) -> Vec<String> {
+        parse(Path::new("etc/agent.toml"), text).1.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_fault_is_named_with_its_line() {
+        let text = "\
+network = \"\"
+listen = 5
+bootstrap = [\"nobody\", 7]
+profle = \"local\"
+metadata = \"fine\"
+
+[[topic]]
+name = \"a\"
+retention = \"soon\"
+keys = 0
+
+[[topic]]
+kind = \"log\"
+
+[[topic]]
+name = \"a\"
+kind = \"log\"
+keys = 5
+slots = 70000
+
+[[handler]]
+on = \"member-exploded\"
+run = [\"/no/such/program\"]
+
+[api]
+tcp = \"0.0.0.0:80\"
+
+[log]
+level = \"loud\"
+";
+        let found = faults(text);
+        let wanted = [
+            (1, "1 to 255 bytes"),
+            (2, "listen is a text"),
+            (3, "nobody"),
+            (3, "list of texts"),
+            (4, "profle"),
+            (9, "90s, 10m"),
+            (10, "from 1 to"),
+            (12, "no name"),
+            (15, "second topic"),
+            (17, "a log has no keys"),
+            (19, "from 1 to 65535"),
+            (22, "member-exploded"),
+            (23, "/no/such/program"),
+            (26, "other machines"),
+            (29, "loud"),
+        ];
+        for (line, word) in wanted {
+            let place = format!("etc/agent.toml:{line}: ");
+            let is_told = found.iter().any(|fault| fault.starts_with(&place) && fault.contains(word));
+            assert!(is_told, "line {line} {word:?}: {found:#?}");
+        }
+        assert_eq!(found.len(), wanted.len(), "{found:#?}");
+    }
+
+    #[test]
+    fn what_is_no_toml_is_named_with_its_line_and_the_rest_is_still_read() {
+        let found = faults("network = \"a\"\nlisten = = 5\nprofile = \"fast\"\n");
+        assert!(found.iter().any(|fault| fault.starts_with("etc/agent.toml:2: ")), "{found:?}");
+        assert!(found.iter().any(|fault| fault.starts_with("etc/agent.toml:3: profile")), "{found:?}");
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file_and_defaults_hold() {
+        let text = "state = \"s\"\nallow_list = \"/etc/allow\"\n[[topic]]\nname = \"a\"\nkind = \"state\"\n";
+        let (settings, faults) = parse(Path::new("etc/agent.toml"), text);
+        assert_eq!(faults, []);
+        assert_eq!(settings.socket(), Path::new("etc/s/api.sock"));
+        assert_eq!(settings.allow_list.as_deref(), Some(Path::new("/etc/allow")));
+        assert_eq!(settings.topics.len(), 1);
+        assert_eq!(parse(Path::new("x"), ""), (Settings::default(), Vec::new()));
+    }
+}

@@ -1,0 +1,107 @@
+//! An agent that is killed while it is driven.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::world::{Place, TOPICS, ask, until};
+
+/// How often it is killed; VOUCHSAFE_KILLS says otherwise.
+fn kills() -> u32 {
+    std::env::var("VOUCHSAFE_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(3)
+}
+
+/// What was confirmed.
+#[derive(Default)]
+struct Confirmed {
+    rumors: BTreeSet<String>,
+    keys: BTreeSet<String>,
+    expelled: BTreeSet<String>,
+}
+
+#[test]
+fn nothing_that_was_confirmed_is_lost_however_often_it_is_killed() {
+    let other = Place::new(TOPICS);
+    let peer = other.start(&[]);
+    let place = Place::new(TOPICS);
+    let confirmed = Arc::new(Mutex::new(Confirmed::default()));
+    let flags = ["--peer".to_owned(), peer.address()];
+    let flags = [flags[0].as_str(), flags[1].as_str()];
+    for round in 0..kills() {
+        let mut agent = place.start(&flags);
+        let ends = Arc::new(AtomicBool::new(false));
+        let before = count(&confirmed);
+        let drivers: Vec<_> = (0..3)
+            .map(|driver| {
+                let (confirmed, ends, socket) =
+                    (Arc::clone(&confirmed), Arc::clone(&ends), agent.socket.clone());
+                std::thread::spawn(move || drive(&socket, round * 3 + driver, &confirmed, &ends))
+            })
+            .collect();
+        until("something is confirmed", || count(&confirmed) >= before + 10);
+        // At another moment each time.
+        std::thread::sleep(Duration::from_millis(u64::from(round) * 37 % 200));
+        agent.running.child.kill().unwrap();
+        agent.running.child.wait().unwrap();
+        ends.store(true, Ordering::Relaxed);
+        drivers.into_iter().for_each(|driver| driver.join().unwrap());
+    }
+    let agent = place.start(&flags);
+    let confirmed = confirmed.lock().unwrap();
+    let mut kept = BTreeSet::new();
+    let mut from = "start".to_owned();
+    loop {
+        let page = agent.get(&format!("/v1/history?topic=log&from={from}"));
+        kept.extend(
+            page["rumors"].as_array().unwrap().iter().map(|rumor| rumor["id"].as_str().unwrap().to_owned()),
+        );
+        if page["more"] == false {
+            break;
+        }
+        page["cursor"].as_str().unwrap().clone_into(&mut from);
+    }
+    let lost: Vec<_> = confirmed.rumors.difference(&kept).collect();
+    assert!(lost.is_empty(), "{} of {} rumors: {lost:?}", lost.len(), confirmed.rumors.len());
+    for key in &confirmed.keys {
+        assert_eq!(agent.get(&format!("/v1/kv?topic=conf&key={key}"))["value"], **key);
+    }
+    let evidence = agent.get("/v1/evidence");
+    let expelled: BTreeSet<_> = evidence["expelled"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["key"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(confirmed.expelled.is_subset(&expelled));
+    assert!(confirmed.rumors.len() > 3 && confirmed.keys.len() > 3 && confirmed.expelled.len() > 3);
+    // Its author was convicted by nobody.
+    assert_eq!(peer.get("/v1/evidence")["convictions"], serde_json::json!([]));
+    assert_eq!(agent.stop(), Some(0));
+}
+
+fn count(confirmed: &Mutex<Confirmed>) -> usize {
+    let confirmed = confirmed.lock().unwrap();
+    confirmed.rumors.len() + confirmed.keys.len() + confirmed.expelled.len()
+}
+
+/// Asks for one thing after the other, and notes what was confirmed.
+fn drive(socket: &std::path::Path, driver: u32, confirmed: &Mutex<Confirmed>, ends: &AtomicBool) {
+    for number in 0.. {
+        if ends.load(Ordering::Relaxed) {
+            return;
+        }
+        let name = format!("{driver}-{number}");
+        if let Ok((200, said)) = ask(socket, "POST", "/v1/publish?topic=log", name.as_bytes()) {
+            let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+            confirmed.lock().unwrap().rumors.insert(said["id"].as_str().unwrap().to_owned());
+        }
+        if let Ok((200, _)) = ask(socket, "PUT", &format!("/v1/kv?topic=conf&key={name}"), name.as_bytes()) {
+            confirmed.lock().unwrap().keys.insert(name);
+        }
+        let key = format!("{:064x}", u64::from(driver) << 32 | number);
+        if let Ok((200, _)) = ask(socket, "POST", &format!("/v1/expel?key={key}&for=10h"), b"") {
+            confirmed.lock().unwrap().expelled.insert(key);
+        }
+    }
+}

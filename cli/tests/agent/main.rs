@@ -1,0 +1,13 @@
+//! `vouchsafe agent` from outside: real processes on loopback, asked over their sockets.
+#![cfg(unix)]
+
+mod commands;
+mod config;
+mod crash;
+mod documents;
+mod handlers;
+mod hostile;
+mod liars;
+mod service;
+mod topics;
+mod world;

@@ -1,0 +1,170 @@
+//! Publishing, subscribing, members, keys.
+
+use serde_json::json;
+
+use crate::world::{Place, TOPICS, pair};
+
+#[test]
+fn what_is_published_is_heard_and_a_reader_goes_on_where_it_stood() {
+    let [(_a, first), (place, second)] = pair(TOPICS);
+    for number in 0..5 {
+        let said = first.post("/v1/publish?topic=log", format!("word {number}").as_bytes());
+        assert_eq!(said["id"].as_str().unwrap().len(), 64);
+    }
+    let mut events = second.events("/v1/subscribe?topic=log&from=start", "");
+    let mut last = None;
+    for number in 0..3 {
+        let (kind, id, data) = events.next();
+        assert_eq!((kind.as_str(), &data["body"]), ("rumor", &json!(format!("word {number}"))));
+        last = id;
+    }
+    drop(events);
+    // The reader is away, and so is its agent, and more is said.
+    assert_eq!(second.stop(), Some(0));
+    first.ask("POST", "/v1/publish?topic=log&within=1s", b"while it was away");
+    let second = place.start(&["--peer", &first.address()]);
+    first.post("/v1/publish?topic=log", b"\xff\x00");
+    let header = format!("Last-Event-ID: {}\r\n", last.unwrap());
+    let mut events = second.events("/v1/subscribe?topic=log&from=start", &header);
+    for wanted in ["word 3", "word 4"] {
+        assert_eq!(events.wait_for("rumor")["body"], wanted);
+    }
+    // What came meanwhile has its place behind them, and what is no text is told apart.
+    while events.wait_for("rumor")["body_hex"] != "ff00" {}
+    let history = second.get("/v1/history?topic=log&limit=2");
+    assert_eq!((history["rumors"].as_array().unwrap().len(), &history["more"]), (2, &json!(true)));
+    let cursor = history["cursor"].as_str().unwrap();
+    let next = second.get(&format!("/v1/history?topic=log&from={cursor}"));
+    assert_eq!(next["rumors"][0]["body"], "word 2");
+    assert_eq!(next["more"], false);
+    let own = first.get("/v1/info")["author"].as_str().unwrap().to_owned();
+    let own = second.get(&format!("/v1/history?topic=log&author={own}"));
+    assert!(own["rumors"].as_array().unwrap().len() >= 6);
+}
+
+#[test]
+fn a_topic_that_is_not_kept_is_heard_live_and_has_no_cursor() {
+    let [(_a, first), (_b, second)] = pair(TOPICS);
+    let mut events = second.events("/v1/subscribe?topic=chat", "");
+    first.post("/v1/publish?topic=chat", b"hello");
+    let (kind, id, data) = events.next();
+    assert_eq!((kind.as_str(), id, &data["body"]), ("rumor", None, &json!("hello")));
+    for target in ["/v1/subscribe?topic=chat&from=start", "/v1/history?topic=chat"] {
+        let (status, said) = second.ask("GET", target, b"");
+        assert!(status == 400 && said.contains("not kept"), "{said}");
+    }
+    assert_eq!(first.stop(), Some(0));
+    // A stream ends with its agent, and says so.
+    let mut events = second.events("/v1/events", "");
+    assert_eq!(second.stop(), Some(0));
+    while let Some((kind, _, _)) = events.maybe() {
+        if kind == "end" {
+            return;
+        }
+    }
+    panic!("the stream has ended without a word");
+}
+
+#[test]
+fn members_are_shown_and_explained_with_what_they_have_signed() {
+    let [(_a, first), (_b, second)] = pair("metadata = \"role=db\"\n");
+    let key = second.key();
+    let members = first.get("/v1/members");
+    let members = members["members"].as_array().unwrap();
+    let other = members.iter().find(|member| member["key"] == *key).unwrap();
+    assert_eq!((&other["state"], &other["metadata"]), (&json!("alive"), &json!("role=db")));
+    let explained = first.get(&format!("/v1/explain?key={key}"));
+    assert_eq!((&explained["holds"], &explained["member"]["key"]), (&json!(true), &json!(key)));
+    assert!(explained["record"]["bundle"].as_str().unwrap().len() > 200);
+    let (status, _) = first.ask("GET", &format!("/v1/explain?key={}", "11".repeat(32)), b"");
+    assert_eq!(status, 404);
+}
+
+#[test]
+fn keys_are_written_read_watched_and_deleted() {
+    let [(_a, first), (_b, second)] = pair(TOPICS);
+    let mut changes = second.events("/v1/kv/watch?topic=conf&prefix=limits/", "");
+    first.good("PUT", "/v1/kv?topic=conf&key=limits/mail", b"100");
+    first.good("PUT", "/v1/kv?topic=conf&key=other", b"x");
+    let put = changes.wait_for("put");
+    assert_eq!((&put["key"], &put["value"]), (&json!("limits/mail"), &json!("100")));
+    let author = first.get("/v1/info")["author"].as_str().unwrap().to_owned();
+    let got = second.get("/v1/kv?topic=conf&key=limits%2Fmail");
+    assert_eq!((&got["value"], &got["author"]), (&json!("100"), &json!(author)));
+    assert_eq!(second.get(&format!("/v1/kv?topic=conf&key=limits/mail&author={author}")), got);
+    first.good("DELETE", "/v1/kv?topic=conf&key=limits/mail", b"");
+    assert_eq!(changes.wait_for("delete")["key"], "limits/mail");
+    let (status, said) = second.ask("GET", "/v1/kv?topic=conf&key=limits/mail", b"");
+    assert!(status == 404 && said.contains("no value"), "{said}");
+    for number in 0..5 {
+        first.good("PUT", &format!("/v1/kv?topic=conf&key=page/{number}"), b"v");
+    }
+    let page = first.get("/v1/kv/scan?topic=conf&prefix=page/&limit=2");
+    assert_eq!((page["entries"].as_array().unwrap().len(), &page["after"]), (2, &json!("page/1")));
+    let page = first.get("/v1/kv/scan?topic=conf&prefix=page/&after=page/1");
+    assert_eq!((page["entries"].as_array().unwrap().len(), &page["more"]), (3, &json!(false)));
+    for (target, word) in [
+        ("/v1/kv?topic=log&key=a", "a log and has no keys"),
+        ("/v1/kv?topic=nope&key=a", "it has chat, conf, log"),
+        ("/v1/kv?topic=conf", "parameter key is missing"),
+        ("/v1/kv?topic=conf&key=a&agreed=2", "does not name its writers"),
+    ] {
+        let (status, said) = first.ask("GET", target, b"");
+        assert!(status == 400 && said.contains(word), "{target}: {said}");
+    }
+}
+
+#[test]
+fn who_is_expelled_stays_out_through_a_restart_until_it_is_admitted() {
+    let [(place, first), (_b, second)] = pair(TOPICS);
+    let key = second.key();
+    let mut events = first.events("/v1/events", "");
+    first.post(&format!("/v1/expel?key={key}&for=1h"), b"");
+    assert_eq!(events.wait_for("member-removed")["key"], *key);
+    drop(first);
+    let first = place.start(&[]);
+    let expelled = first.get("/v1/evidence")["expelled"].clone();
+    assert_eq!(expelled[0]["key"], *key);
+    assert!(expelled[0]["for_s"].as_u64() > Some(3_000));
+    first.post(&format!("/v1/admit?key={key}"), b"");
+    assert_eq!(first.get("/v1/evidence")["expelled"], json!([]));
+    drop(first);
+    let first = place.start(&[]);
+    assert_eq!(first.get("/v1/evidence")["expelled"], json!([]));
+}
+
+#[test]
+fn who_is_admitted_to_a_list_stands_in_its_file() {
+    let place = Place::new("allow_list = \"allow\"\n");
+    let (file, key) = (place.folder.path().join("allow"), "11".repeat(32));
+    std::fs::write(&file, format!("{}\n", "22".repeat(32))).unwrap();
+    let agent = place.start(&[]);
+    assert_eq!(agent.post(&format!("/v1/admit?key={key}"), b"")["outcome"], "changed");
+    drop(agent);
+    let agent = place.start(&[]);
+    assert_eq!(agent.get("/v1/allowed")["allowed"], json!([key, "22".repeat(32)]));
+    assert_eq!(agent.post(&format!("/v1/admit?key={key}"), b"")["outcome"], "unchanged");
+}
+
+#[test]
+fn a_rumor_that_nobody_hears_is_refused_in_time_and_figures_are_given() {
+    let place = Place::new(TOPICS);
+    let agent = place.start(&[]);
+    let (status, said) = agent.ask("POST", "/v1/publish?topic=log&within=500ms", b"x");
+    assert!(matches!(status, 503 | 504) && said.contains("error"), "{status}: {said}");
+    let (status, metrics) = agent.ask("GET", "/metrics", b"");
+    assert_eq!(status, 200);
+    for line in
+        ["vouchsafe_links 0", "vouchsafe_members{state=\"alive\"} 1", "vouchsafe_impaired{what=\"clock\"} 0"]
+    {
+        assert!(metrics.lines().any(|found| found == line), "{line}: {metrics}");
+    }
+    let key = agent.key();
+    assert!(!metrics.contains(&key[..8]));
+    // Each line is a comment, or a name, labels of fixed words, and a number.
+    for line in metrics.lines().filter(|line| !line.starts_with('#')) {
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        assert!(value.parse::<f64>().is_ok() && name.starts_with("vouchsafe_"), "{line}");
+    }
+    assert_eq!(agent.get("/v1/stats")["agent"]["api_streams"], 0);
+}
