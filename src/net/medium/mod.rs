@@ -14,7 +14,9 @@ use super::socket::SocketErrors;
 use crate::key::PublicKey;
 use crate::protocol::DialError;
 
-pub(crate) use quic::{QuicMedium, dial};
+pub(crate) use quic::QuicMedium;
+#[cfg(any(test, feature = "sim"))]
+pub(crate) use quic::dial;
 
 /// Where connections begin.
 pub(crate) trait Medium: Debug + Send + Sync {
