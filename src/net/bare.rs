@@ -10,8 +10,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::config::HANDSHAKE_DEADLINE;
-use super::endpoint::{BindError, dial};
+use super::endpoint::BindError;
 use super::identity::{Identity, peer_key};
+use super::medium::dial;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::DialError;
 use crate::wire::{ALPN, FrameBuffer, Lane};

@@ -3,41 +3,33 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use quinn::{
-    AsyncUdpSocket, ConnectError, ConnectionError, EndpointConfig, TokioRuntime, TransportErrorCode, VarInt,
-};
+use quinn::{AsyncUdpSocket, EndpointConfig, TokioRuntime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
-use super::closed::in_words;
-use super::config::{GateConfig, HANDSHAKE_DEADLINE};
+use super::config::GateConfig;
 use super::connection::Connection;
 use super::entrance::{AcceptError, Entrance, READY, accept_loop, lock};
 use super::gate::{Gate, Refusals};
 use super::group::NetGroup;
-use super::identity::{Identity, SERVER_NAME, TlsSetupError};
+use super::identity::{Identity, TlsSetupError};
+use super::medium::{Medium, Purpose, QuicMedium};
 use super::others::{self, OtherProtocols, OtherProtocolsError};
 use super::socket::{self, Socket, SocketErrors, SocketState};
-use super::streams::{Desk, STREAMS_ALPN};
+use super::streams::Desk;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::DialError;
-use crate::wire::ALPN;
-
-/// Time in [`Endpoint::close`] for the peers to learn of it. They time out otherwise, so more is not worth waiting for.
-const CLOSE_IDLE: Duration = Duration::from_secs(1);
 
 /// A UDP socket that speaks `vouchsafe/2`: dials, accepts, and refuses floods. All methods take `&self`.
 ///
 /// Dropping it stops accepting; connections live on until they are closed or dropped.
 #[derive(Debug)]
 pub struct Endpoint {
-    quinn: quinn::Endpoint,
-    /// The socket, if it is ours to close.
+    medium: Arc<dyn Medium>,
+    #[cfg(test)]
     socket: Option<Arc<Socket>>,
-    identity: Identity,
     streams: Desk,
     gate: Arc<Mutex<Gate>>,
     ready: tokio::sync::Mutex<mpsc::Receiver<Result<Connection, AcceptError>>>,
@@ -141,7 +133,39 @@ impl Endpoint {
         };
         let (ready, tasks) = (tokio::sync::Mutex::new(ready), tokio::sync::Mutex::new(tasks));
         let others = tokio::sync::Mutex::new(others_out);
-        Self { quinn, socket, identity, streams, gate, ready, others, state, tasks }
+        #[cfg(test)]
+        let kept = socket.clone();
+        let medium = Arc::new(QuicMedium::new(quinn, socket, identity));
+        Self {
+            medium,
+            #[cfg(test)]
+            socket: kept,
+            streams,
+            gate,
+            ready,
+            others,
+            state,
+            tasks,
+        }
+    }
+
+    /// Over another medium, whose connections come in through `ready`, each with `streams`.
+    #[cfg(test)]
+    pub(crate) fn over(
+        medium: Arc<dyn Medium>,
+        ready: mpsc::Receiver<Result<Connection, AcceptError>>,
+        streams: Desk,
+    ) -> Self {
+        Self {
+            medium,
+            socket: None,
+            streams,
+            gate: Arc::new(Mutex::new(Gate::new(GateConfig::default(), Instant::now()))),
+            ready: tokio::sync::Mutex::new(ready),
+            others: tokio::sync::Mutex::new(mpsc::channel(1).1),
+            state: watch::channel(SocketState::Works).1,
+            tasks: tokio::sync::Mutex::default(),
+        }
     }
 
     /// The address the socket is bound to, with the port it got.
@@ -149,7 +173,7 @@ impl Endpoint {
     /// # Errors
     /// If the operating system doesn't say.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.quinn.local_addr()
+        self.medium.local_addr()
     }
 
     /// Dials `addr` and succeeds only if it proves to hold the key `peer`, within 10 s. Dropping the future ends the handshake.
@@ -157,8 +181,7 @@ impl Endpoint {
     /// # Errors
     /// [`DialError`] says what happened and what to do about it.
     pub async fn connect(&self, peer: PublicKey, addr: SocketAddr) -> Result<Connection, DialError> {
-        let quinn = dial(&self.quinn, &self.identity, peer, addr, ALPN).await?;
-        Ok(Connection::new(quinn, peer, true, self.streams.clone()))
+        self.dial(peer, addr, Purpose::Gossip).await
     }
 
     /// As [`connect`](Self::connect), for streams of applications alone: such a connection takes no place of the gossip.
@@ -170,8 +193,17 @@ impl Endpoint {
         peer: PublicKey,
         addr: SocketAddr,
     ) -> Result<Connection, DialError> {
-        let quinn = dial(&self.quinn, &self.identity, peer, addr, STREAMS_ALPN).await?;
-        Ok(Connection::new(quinn, peer, true, self.streams.clone()))
+        self.dial(peer, addr, Purpose::Streams).await
+    }
+
+    async fn dial(
+        &self,
+        peer: PublicKey,
+        addr: SocketAddr,
+        purpose: Purpose,
+    ) -> Result<Connection, DialError> {
+        let carrier = self.medium.dial(peer, addr, purpose).await?;
+        Ok(Connection::carried(carrier, peer, true, purpose == Purpose::Streams, self.streams.clone()))
     }
 
     /// Who opens and accepts streams of applications.
@@ -231,7 +263,7 @@ impl Endpoint {
     /// Errors of the socket so far; none are seen of an endpoint of the app.
     #[must_use]
     pub fn socket_errors(&self) -> SocketErrors {
-        self.socket.as_ref().map(|socket| socket.errors()).unwrap_or_default()
+        self.medium.errors()
     }
 
     /// Closes all connections and the socket. Waits at most 1 s for the peers to learn of it; then the port is free, even where a
@@ -242,13 +274,7 @@ impl Endpoint {
     pub async fn close(&self) {
         self.tasks.lock().await.shutdown().await;
         self.streams.close();
-        let Some(socket) = &self.socket else {
-            return self.quinn.set_server_config(None);
-        };
-        self.quinn.close(VarInt::from_u32(0), b"the node shuts down");
-        // Late peers find out by their idle timeout.
-        let _ = timeout(CLOSE_IDLE, self.quinn.wait_idle()).await;
-        socket.release().await;
+        self.medium.close().await;
     }
 }
 
@@ -257,41 +283,8 @@ impl Drop for Endpoint {
         // The tasks end with their set. Otherwise attempts would wait in quinn for an `accept` that never comes. Once it is closed, the
         // app may have set a configuration of its own.
         if !self.tasks.get_mut().is_empty() {
-            self.quinn.set_server_config(None);
+            self.medium.refuse_all();
         }
-    }
-}
-
-/// Dials one address for one key.
-pub(crate) async fn dial(
-    endpoint: &quinn::Endpoint,
-    identity: &Identity,
-    peer: PublicKey,
-    addr: SocketAddr,
-    protocol: &[u8],
-) -> Result<quinn::Connection, DialError> {
-    let config = identity.client_config(peer, protocol);
-    let (config, answered) = config.map_err(|error| DialError::Tls { why: error.to_string() })?;
-    let connecting = endpoint.connect_with(config, addr, SERVER_NAME).map_err(|error| match error {
-        ConnectError::EndpointStopping => DialError::Closed,
-        error => DialError::Address { addr, why: error.to_string() },
-    })?;
-    let outcome = timeout(HANDSHAKE_DEADLINE, connecting).await;
-    if let Some(answered) = answered.get().filter(|answered| *answered != peer) {
-        return Err(DialError::WrongKey { addr, expected: peer, answered });
-    }
-    match outcome {
-        Err(_) | Ok(Err(ConnectionError::TimedOut)) => Err(DialError::TimedOut { addr, peer }),
-        Ok(Err(ConnectionError::ConnectionClosed(close)))
-            if [TransportErrorCode::CONNECTION_REFUSED, TransportErrorCode::APPLICATION_ERROR]
-                .contains(&close.error_code) =>
-        {
-            // The second is what a handshake ends with that had to make room for others.
-            Err(DialError::Refused { addr, peer })
-        }
-        Ok(Err(error)) => Err(DialError::Handshake { addr, peer, why: in_words(&error) }),
-        // The verifier lets no other key pass.
-        Ok(Ok(quinn)) => Ok(quinn),
     }
 }
 

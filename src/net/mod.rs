@@ -2,7 +2,7 @@
 //!
 //! | File | Question |
 //! |---|---|
-//! | `endpoint` | how do connections begin? (`entrance`: those that others begin) |
+//! | `endpoint` | how do connections begin? (`entrance`: those that others begin; `medium`: over what) |
 //! | `gate`, `group` | who may begin one, and who counts as a neighbour? (`half_open`: whose ends when too many have) |
 //! | `identity` | whose connection is it? |
 //! | `others` | how do protocols of the application share the port? |
@@ -34,6 +34,7 @@ mod group;
 mod half_open;
 mod identity;
 mod link;
+mod medium;
 mod others;
 mod reader;
 mod socket;
@@ -60,6 +61,9 @@ pub(crate) use streams::{AcceptRefused, Accepting, Desk, NotOpened, Opened, Prot
 pub use streams::{IncomingStream, ProtocolNameError, RecvStream, SendStream, StreamError, StreamStats};
 pub(crate) use trace::handshake_failed;
 pub(crate) use transport::KEEP_ALIVE;
+
+#[cfg(test)]
+pub(crate) use tests::Network;
 
 #[cfg(test)]
 mod tests;

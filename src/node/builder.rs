@@ -13,6 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc, watch};
 
+use self::socket::Port;
 use super::actor::{Actor, Parts};
 use super::folder::FolderError;
 use super::opening;
@@ -63,8 +64,7 @@ pub struct Builder {
     state: Option<PathBuf>,
     config: Config,
     gate: GateConfig,
-    endpoint: Option<quinn::Endpoint>,
-    others: Option<quinn::rustls::ServerConfig>,
+    port: Port,
     verifiers: Option<VerifierPool>,
     allow: Option<Vec<PublicKey>>,
     seed: Option<[u8; 32]>,
@@ -97,8 +97,7 @@ impl Builder {
             state: None,
             config: Config::default(),
             gate: GateConfig::default(),
-            endpoint: None,
-            others: None,
+            port: Port::default(),
             verifiers: None,
             allow: None,
             seed: None,
@@ -256,7 +255,7 @@ impl Builder {
         let state::Kept { key, author, folder, cursors, position_log, store, .. } = kept;
         let files = start::open_files(position_log, store, &author, now_ms).await?;
         let config = if files.store.is_none() { opening::in_memory(config) } else { config };
-        let endpoint = start::endpoint(self.endpoint, self.others, &key, self.listen, self.gate).await?;
+        let endpoint = start::endpoint(self.port, &key, self.listen, self.gate).await?;
         let local_addr = endpoint.local_addr().map_err(SpawnError::LocalAddr)?;
         let speaker = Speaker::new(endpoint, key.clone(), network);
         let (damage, seed) = (files.damage(), self.seed.map_or_else(start::entropy, Ok)?);

@@ -18,7 +18,7 @@ fn name(name: &str) -> ProtocolName {
 
 /// Both ends of a connection, as they are when its handshake is done.
 fn carried(for_streams: bool, desks: [&Desk; 2]) -> [Connection; 2] {
-    let [dialled, accepted] = pair();
+    let [dialled, accepted] = pair([ANY, ANY]);
     let end = |carrier, peer, dialled, desk: &Desk| {
         Connection::carried(carrier, key(peer).public(), dialled, for_streams, desk.clone())
     };

@@ -1,7 +1,8 @@
 //! A carrier without a network: both ends are in one process, and what one end writes is at the other at once. So tests of what is
 //! above need no socket, and time may stand still in them. What links and streams need is in [`Carrier`], or these tests fail.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -10,18 +11,102 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::ReadBuf;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
+use crate::key::{PublicKey, SecretKey};
 use crate::net::carrier::{
     BothWays, Carried, Carrier, Pending, ReadFailed, RecvHalf, SendHalf, Taken, WriteFailed,
 };
 use crate::net::closed::LinkClosed;
+use crate::net::config::HANDSHAKE_DEADLINE;
+use crate::net::entrance::READY;
+use crate::net::medium::{Medium, Purpose};
+use crate::net::streams::Desk;
 use crate::net::transport::{BIDI_STREAMS, STREAM_WINDOW, UNI_STREAMS};
+use crate::net::{AcceptError, Connection, Endpoint, SocketErrors};
+use crate::protocol::DialError;
 
 /// Two ends of one connection, with the limits that a connection of QUIC begins with.
-pub(crate) fn pair() -> [Carried; 2] {
+pub(crate) fn pair(at: [SocketAddr; 2]) -> [Carried; 2] {
     let shared = Arc::new(Shared::default());
-    [0, 1].map(|side| Arc::new(Memory(Arc::new(End { side, shared: shared.clone() }))) as Carried)
+    let end = |side, remote| {
+        Arc::new(Memory { end: Arc::new(End { side, shared: shared.clone() }), remote }) as Carried
+    };
+    [end(0, at[1]), end(1, at[0])]
+}
+
+/// A network in memory: who listens at which address. Nobody proves anything here, and nobody lies.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Network(Arc<Mutex<HashMap<SocketAddr, Listening>>>);
+
+#[derive(Clone, Debug)]
+struct Listening {
+    key: PublicKey,
+    ready: mpsc::Sender<Result<Connection, AcceptError>>,
+    streams: Desk,
+}
+
+impl Network {
+    /// An endpoint of its own address.
+    pub(crate) fn endpoint(&self, key: &SecretKey) -> Endpoint {
+        let (ready_in, ready) = mpsc::channel(READY);
+        let streams = Desk::default();
+        let mut all = lock(&self.0);
+        let port = (1..).find(|port| !all.contains_key(&(Ipv4Addr::LOCALHOST, *port).into())).unwrap();
+        let (here, key) = ((Ipv4Addr::LOCALHOST, port).into(), key.public());
+        all.insert(here, Listening { key, ready: ready_in, streams: streams.clone() });
+        Endpoint::over(Arc::new(Address { network: self.clone(), here, key }), ready, streams)
+    }
+}
+
+/// One address of the network.
+#[derive(Debug)]
+struct Address {
+    network: Network,
+    here: SocketAddr,
+    key: PublicKey,
+}
+
+impl Medium for Address {
+    fn dial(
+        &self,
+        peer: PublicKey,
+        addr: SocketAddr,
+        purpose: Purpose,
+    ) -> Pending<'_, Result<Carried, DialError>> {
+        Box::pin(async move {
+            let Some(there) = lock(&self.network.0).get(&addr).cloned() else {
+                tokio::time::sleep(HANDSHAKE_DEADLINE).await;
+                return Err(DialError::TimedOut { addr, peer });
+            };
+            if there.key != peer {
+                return Err(DialError::WrongKey { addr, expected: peer, answered: there.key });
+            }
+            let [dialled, accepted] = pair([self.here, addr]);
+            let streams = purpose == Purpose::Streams;
+            let accepted = Connection::carried(accepted, self.key, false, streams, there.streams);
+            let taken = there.ready.send(Ok(accepted)).await;
+            taken.map_err(|_| DialError::Refused { addr, peer })?;
+            Ok(dialled)
+        })
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.here)
+    }
+
+    fn refuse_all(&self) {
+        lock(&self.network.0).remove(&self.here);
+    }
+
+    fn close(&self) -> Pending<'_, ()> {
+        self.refuse_all();
+        Box::pin(std::future::ready(()))
+    }
+
+    fn errors(&self) -> SocketErrors {
+        SocketErrors::default()
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -162,29 +247,32 @@ impl Drop for End {
 }
 
 #[derive(Debug)]
-struct Memory(Arc<End>);
+struct Memory {
+    end: Arc<End>,
+    remote: SocketAddr,
+}
 
 impl Memory {
     fn here(&self) -> usize {
-        self.0.side
+        self.end.side
     }
 
     fn there(&self) -> usize {
-        1 - self.0.side
+        1 - self.end.side
     }
 
     fn sends(&self, pipe: Arc<Pipe>, place: Option<Arc<Place>>) -> Box<dyn SendHalf> {
-        Box::new(Sends { pipe, end: self.0.clone(), _place: place })
+        Box::new(Sends { pipe, end: self.end.clone(), _place: place })
     }
 
     fn receives(&self, pipe: Arc<Pipe>, place: Option<Arc<Place>>) -> Box<dyn RecvHalf> {
-        Box::new(Receives { pipe, end: self.0.clone(), _place: place })
+        Box::new(Receives { pipe, end: self.end.clone(), _place: place })
     }
 }
 
 impl Carrier for Memory {
     fn remote(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, 1).into()
+        self.remote
     }
 
     fn local_ip(&self) -> Option<IpAddr> {
@@ -192,7 +280,7 @@ impl Carrier for Memory {
     }
 
     fn open_one_way(&self) -> Pending<'_, Result<Box<dyn SendHalf>, LinkClosed>> {
-        let shared = &self.0.shared;
+        let shared = &self.end.shared;
         Box::pin(async move {
             let opened = shared.until(|state| {
                 if let Some(why) = state.lost(self.here()) {
@@ -211,7 +299,7 @@ impl Carrier for Memory {
 
     fn accept_one_way(&self) -> Pending<'_, Result<Box<dyn RecvHalf>, LinkClosed>> {
         Box::pin(async move {
-            let next = self.0.shared.until(|state| match state.sides[self.here()].lanes.pop_front() {
+            let next = self.end.shared.until(|state| match state.sides[self.here()].lanes.pop_front() {
                 Some(next) => Some(Ok(next)),
                 None => state.lost(self.here()).map(Err),
             });
@@ -221,7 +309,7 @@ impl Carrier for Memory {
     }
 
     fn open_both_ways(&self) -> Pending<'_, Result<BothWays, LinkClosed>> {
-        let shared = &self.0.shared;
+        let shared = &self.end.shared;
         Box::pin(async move {
             let opened = shared.until(|state| {
                 if let Some(why) = state.lost(self.here()) {
@@ -240,7 +328,7 @@ impl Carrier for Memory {
 
     fn accept_both_ways(&self) -> Pending<'_, Result<BothWays, LinkClosed>> {
         Box::pin(async move {
-            let next = self.0.shared.until(|state| match state.sides[self.here()].streams.pop_front() {
+            let next = self.end.shared.until(|state| match state.sides[self.here()].streams.pop_front() {
                 Some(next) => Some(Ok(next)),
                 None => state.lost(self.here()).map(Err),
             });
@@ -251,25 +339,25 @@ impl Carrier for Memory {
     }
 
     fn allow_one_way(&self, most: u32) {
-        lock(&self.0.shared.state).sides[self.here()].one_way.most = most;
-        self.0.shared.changed.notify_waiters();
+        lock(&self.end.shared.state).sides[self.here()].one_way.most = most;
+        self.end.shared.changed.notify_waiters();
     }
 
     fn allow_both_ways(&self, most: u32) {
-        lock(&self.0.shared.state).sides[self.here()].both_ways.most = most;
-        self.0.shared.changed.notify_waiters();
+        lock(&self.end.shared.state).sides[self.here()].both_ways.most = most;
+        self.end.shared.changed.notify_waiters();
     }
 
     fn close(&self, code: u32, words: &[u8]) {
-        self.0.shared.close(self.here(), code, words);
+        self.end.shared.close(self.here(), code, words);
     }
 
     fn closed(&self) -> Pending<'_, LinkClosed> {
-        Box::pin(self.0.shared.until(|state| state.lost(self.here())))
+        Box::pin(self.end.shared.until(|state| state.lost(self.here())))
     }
 
     fn close_reason(&self) -> Option<LinkClosed> {
-        self.0.lost()
+        self.end.lost()
     }
 
     fn round_trip(&self) -> Duration {
@@ -277,7 +365,7 @@ impl Carrier for Memory {
     }
 
     fn datagrams(&self) -> u64 {
-        lock(&self.0.shared.state).sides[self.here()].came
+        lock(&self.end.shared.state).sides[self.here()].came
     }
 }
 

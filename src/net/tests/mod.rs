@@ -17,6 +17,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+pub(crate) use memory::Network;
+
 use super::carrier::Quic;
 use super::{BarePeer, Connection, Endpoint, GateConfig, Link, LinkClosed, LinkEvent};
 use crate::key::{PublicKey, SecretKey};

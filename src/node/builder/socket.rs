@@ -2,6 +2,16 @@
 
 use super::Builder;
 
+/// What is given of the port of a node.
+#[derive(Debug, Default)]
+pub(super) struct Port {
+    pub(super) endpoint: Option<quinn::Endpoint>,
+    pub(super) others: Option<quinn::rustls::ServerConfig>,
+    /// Instead of a port.
+    #[cfg(test)]
+    pub(super) network: Option<crate::net::Network>,
+}
+
 impl Builder {
     /// Uses the application's QUIC endpoint instead of a socket of its own; `listen` is then ignored. The node takes all connections that
     /// come in on it, and ends with [`Event::Stopped`](crate::Event::Stopped) when the application closes it. The application may dial
@@ -11,7 +21,7 @@ impl Builder {
     /// A new major version of quinn, whose type this is, is a new major version of this crate. Apps that do not share a socket should
     /// leave it.
     pub fn endpoint(mut self, endpoint: quinn::Endpoint) -> Self {
-        self.endpoint = Some(endpoint);
+        self.port.endpoint = Some(endpoint);
         self
     }
 
@@ -44,7 +54,57 @@ impl Builder {
     /// With a socket of the node's own these connections end with the node; with an [`endpoint`](Self::endpoint) of the application they
     /// go on. This and `accept_other` have types of quinn and rustls, as `endpoint` has.
     pub fn other_protocols(mut self, tls: quinn::rustls::ServerConfig) -> Self {
-        self.others = Some(tls);
+        self.port.others = Some(tls);
         self
+    }
+
+    /// Has no socket: the nodes of this network are all in this process.
+    #[cfg(test)]
+    pub(crate) fn in_memory(mut self, network: &crate::net::Network) -> Self {
+        self.port.network = Some(network.clone());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::key::SecretKey;
+    use crate::net::Network;
+    use crate::node::{Node, PeerAddr};
+    use crate::rumor::Topic;
+
+    async fn node(network: &Network, peers: Option<PeerAddr>) -> Node {
+        let builder = Node::builder(SecretKey::generate()).network("n").bootstrap(peers);
+        builder.in_memory(network).spawn().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn nodes_gossip_and_ask_each_other_without_a_socket() {
+        let network = Network::default();
+        let here = node(&network, None).await;
+        let there = node(&network, here.addr()).await;
+        let (lobby, other) = (
+            here.join(Topic::named("lobby")).await.unwrap(),
+            there.join(Topic::named("lobby")).await.unwrap(),
+        );
+        let mut rumors = other.subscribe();
+        lobby.wait_for_links(1).within(Duration::from_secs(60)).await.unwrap();
+        lobby.publish("hello").await.unwrap();
+        assert_eq!(rumors.next().await.unwrap().unwrap().body(), &b"hello"[..]);
+        let mut questions = here.accept("test/1").unwrap();
+        let answers = async {
+            let mut incoming = questions.next().await.unwrap();
+            let question = incoming.recv.read_to_end(64).await.unwrap();
+            incoming.send.finish_with(&[b"re: ", &question[..]].concat()).await.unwrap();
+        };
+        let asked = there.ask(here.id(), "test/1", b"who", Duration::from_secs(60));
+        let (answer, ()) = tokio::join!(asked, answers);
+        assert_eq!(answer.unwrap(), &b"re: who"[..]);
+        let addr = here.local_addr();
+        here.shutdown().await;
+        let next = network.endpoint(&SecretKey::generate());
+        assert_eq!(next.local_addr().unwrap(), addr, "who has gone leaves its address");
     }
 }

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
 use super::SpawnError;
+use super::socket::Port;
 use crate::key::SecretKey;
 use crate::net::{BindError, Endpoint, GateConfig, OtherProtocols};
 use crate::node::anchors::Anchors;
@@ -32,14 +33,17 @@ pub(super) fn entropy() -> Result<[u8; 32], SpawnError> {
 
 /// The application's endpoint, or one of the node's own.
 pub(super) async fn endpoint(
-    shared: Option<quinn::Endpoint>,
-    others: Option<quinn::rustls::ServerConfig>,
+    port: Port,
     key: &SecretKey,
     listen: String,
     gate: GateConfig,
 ) -> Result<Endpoint, SpawnError> {
-    let others = others.map(OtherProtocols::new).transpose().map_err(BindError::from)?;
-    Ok(match shared {
+    #[cfg(test)]
+    if let Some(network) = port.network {
+        return Ok(network.endpoint(key));
+    }
+    let others = port.others.map(OtherProtocols::new).transpose().map_err(BindError::from)?;
+    Ok(match port.endpoint {
         Some(endpoint) => Endpoint::from_quinn_beside(endpoint, key, gate, others.as_ref())?,
         None => Endpoint::bind_beside(key, resolve(listen).await?, gate, others.as_ref())?,
     })
