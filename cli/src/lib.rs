@@ -1,4 +1,5 @@
-//! The `vouchsafe` command: keys, a node on the terminal, judging bytes offline, the demo among liars, and the simulator.
+//! The `vouchsafe` command: an agent and what asks it, keys, a node on the terminal, judging bytes offline, the demo among liars, and the
+//! simulator.
 //!
 //! This is a library only so that `vouchsafe-lab` can measure with the same liars, runs and charts. What is public here is
 //! for it alone, and no stable API.
