@@ -54,7 +54,7 @@ struct Known {
 struct Disk {
     /// The node runs, so the folder is ours.
     is_open: bool,
-    /// `None` on file systems that lock nothing.
+    /// `None` once it is closed.
     _lock: Option<File>,
 }
 

@@ -17,6 +17,9 @@ pub enum FolderError {
         .0.display()
     )]
     InUse(PathBuf),
+    /// Its file system locks nothing, so a second node could write under the same key.
+    #[error("the file system of the state folder {} locks nothing, so a second node could use it: choose a folder on another one", .0.display())]
+    NoLocks(PathBuf),
     /// Others can read or write it.
     #[error(
         "the state folder {} has mode {mode:04o}, so others can read or write it: run `chmod 700 {}`",

@@ -80,7 +80,7 @@ impl Folder {
             files::replace(&readme, readme::TEXT.as_bytes(), files::PRIVATE)
                 .map_err(|source| io_error(&readme, source))?;
         }
-        let cursors = Cursors::open(path.join("cursors"), lock)?;
+        let cursors = Cursors::open(path.join("cursors"), Some(lock))?;
         Ok(Opened { folder: Self { path, cursors }, node, author })
     }
 
@@ -205,18 +205,20 @@ fn check_ours(path: &Path) -> Result<(), FolderError> {
     Ok(())
 }
 
-/// Locks the folder, and writes into the lock file which format it has. `None` on file systems that lock nothing.
-fn lock(path: &Path) -> Result<Option<File>, FolderError> {
+/// Locks the folder, and writes into the lock file which format it has.
+fn lock(path: &Path) -> Result<File, FolderError> {
     let io = |source| io_error(path, source);
     files::step().map_err(io)?;
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join(LOCK));
     let mut file = file.map_err(io)?;
-    let is_locked = match file.try_lock() {
-        Ok(()) => true,
+    match file.try_lock() {
+        Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(FolderError::InUse(path.into())),
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => false,
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+            return Err(FolderError::NoLocks(path.into()));
+        }
         Err(TryLockError::Error(error)) => return Err(io(error)),
-    };
+    }
     // Through this handle: on some systems others can't read it any more.
     if matches!(said_in(&file).map_err(io)?, Says::Nothing) {
         let mut write = || {
@@ -229,7 +231,7 @@ fn lock(path: &Path) -> Result<Option<File>, FolderError> {
         };
         write().map_err(io)?;
     }
-    Ok(is_locked.then_some(file))
+    Ok(file)
 }
 
 /// The node key and the author key, which are on the disk afterwards.

@@ -17,7 +17,7 @@ writes it. Nothing here is to be edited by hand.
 Back up node.key and author.key, in a place that is as secret as this one: nobody can make them again. The
 rest may be lost. Without `positions` the node is silent for half a minute at its next start. Without
 `store` it fetches from others what they keep. Without `cursors` the program reads from the beginning again.
-Copy `store` and `cursors` together, while the node does not run: a cursor of another store is refused.
+Copy `store`, `cursors` and `lock` together, while the node does not run: a cursor of another store is refused.
 
 NEVER LET TWO COPIES RUN. Two programs with one key say different things at one position. That is what
 liars do, and any node that hears both refuses all that this key says from then on. The lock keeps a second
