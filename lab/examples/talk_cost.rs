@@ -147,9 +147,12 @@ async fn mesh(count: usize) -> Outcome<Vec<(Node, TopicHandle)>> {
     let mut nodes: Vec<(Node, TopicHandle)> = Vec::new();
     for _ in 0..count {
         let known = nodes.first().and_then(|(node, _)| node.addr());
-        let node = builder("mesh").verifiers(pool.clone()).topic(Topic::named("beside")).bootstrap(known);
+        let node = builder("mesh")
+            .verifiers(pool.clone())
+            .topic(Topic::named("beside").slots_per_tick(512))
+            .bootstrap(known);
         let node = node.spawn().await?;
-        let topic = node.join(Topic::named("beside")).await?;
+        let topic = node.join(Topic::named("beside").slots_per_tick(512)).await?;
         nodes.push((node, topic));
     }
     for (node, topic) in &nodes {
