@@ -10,12 +10,13 @@ mod config;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use vouchsafe::adversary::{Adversary, Liar, Me};
 use vouchsafe::hostile::{HostilePeer, Target};
-use vouchsafe::protocol::Mono;
+use vouchsafe::protocol::{LinkId, Mono};
 use vouchsafe::rumor::{Cell, seal};
 use vouchsafe::{NetworkId, Node, PeerAddr, Position, PublicKey, SecretKey};
 
@@ -193,28 +194,38 @@ fn one_that_was_off_has_the_configuration_again() {
     }
 }
 
-/// An author that gives one key two values at one position, one to each of two nodes.
+/// An author that says what the others say, and once it is told to, gives the key two values at one position, one to each of two nodes.
 #[derive(Debug)]
 struct Forked {
-    speaks: Option<Mono>,
+    lies: Arc<AtomicBool>,
+    next: Mono,
+    said: u16,
+}
+
+impl Forked {
+    fn says(&mut self, me: &mut Me, targets: [LinkId; 2], values: [&'static str; 2]) {
+        let at = Position { tick: me.tick(), slot: self.said };
+        self.said += 1;
+        for (target, value) in targets.iter().zip(values) {
+            let cell = Cell::put("limit", value).unwrap().encode();
+            let bundle = seal(me.key(), me.rules().id(), at, &[cell]).unwrap();
+            me.push(&[*target], &[bundle]);
+        }
+    }
 }
 
 impl Adversary for Forked {
     fn next_wake(&self) -> Option<Mono> {
-        self.speaks
+        (self.said < 2).then_some(self.next)
     }
 
     fn wake(&mut self, me: &mut Me) {
-        self.speaks = Some(me.about(1));
-        let (targets, at) = (me.targets(), Position { tick: me.tick(), slot: 0 });
-        if targets.len() < 2 {
-            return;
-        }
-        self.speaks = None;
-        for (target, value) in targets.iter().zip(["98", "99"]) {
-            let cell = Cell::put("limit", value).unwrap().encode();
-            let bundle = seal(me.key(), me.rules().id(), at, &[cell]).unwrap();
-            me.push(&[*target], &[bundle]);
+        self.next = me.now().mono.plus(Duration::from_millis(100));
+        let Ok(targets) = <[LinkId; 2]>::try_from(me.targets()) else { return };
+        if self.said == 0 {
+            self.says(me, targets, ["10", "10"]);
+        } else if self.lies.load(Ordering::Relaxed) {
+            self.says(me, targets, ["98", "99"]);
         }
     }
 }
@@ -223,21 +234,28 @@ impl Adversary for Forked {
 async fn an_author_that_says_two_things_changes_nothing_and_is_convicted() {
     let scene = Scene::new();
     let mut all = scene.start_all(4);
-    tell(&mut all, &[0, 1, 2], "set limit 10");
-    wait_for(&mut all, "limit = 10");
     let rules = config::topic(scene.writers()).bind(NetworkId::of(config::NETWORK)).unwrap();
-    let liar = Liar::custom("forked", |me| Box::new(Forked { speaks: Some(me.about(1)) }));
+    let lies = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&lies);
+    let liar = Liar::custom("forked", move |me| {
+        Box::new(Forked { lies: Arc::clone(&told), next: me.about(0), said: 0 })
+    });
     let targets = [0, 1].map(|number: usize| {
         let addr = &all[number].addr;
         Target { key: addr.key, addr: addr.socket().unwrap() }
     });
     let peer = HostilePeer::new(liar, scene.keys[4].clone(), rules);
-    let lies = tokio::spawn(async move { peer.run(&targets, |_| ()).await });
-    // Each of the others learns of it, also those that the liar has told nothing.
+    let peer = tokio::spawn(async move { peer.run(&targets, |_| ()).await });
+    // It is the third to say so: its word counts, and all have it.
+    tell(&mut all, &[0, 1], "set limit 10");
+    wait_for(&mut all, "limit = 10");
+    lies.store(true, Ordering::Relaxed);
+    // Each of the others learns of it, also those that the liar has told nothing, and its word counts no more.
     wait_for(&mut all, &format!("convicted {}", scene.keys[4].public()));
+    wait_for(&mut all, "limit is not set");
     tell(&mut all, &[1, 2, 3], "set limit 20");
     wait_for(&mut all, "limit = 20");
-    lies.abort();
+    peer.abort();
     for said in all.into_iter().map(Process::end) {
         assert!(said.iter().all(|line| !line.contains('9') || !line.contains("limit")), "{said:?}");
     }

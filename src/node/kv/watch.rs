@@ -44,7 +44,8 @@ pub enum Change {
         /// Which key.
         key: Bytes,
     },
-    /// An author was convicted, and nothing it said is shown any more.
+    /// An author of whom something was shown was convicted, and nothing it said is shown any more. Of authors of whom nothing was shown
+    /// [`Event::Convicted`](crate::Event::Convicted) tells, as of all. A watcher that does not read holds the newest 16 384 convictions.
     Convicted {
         /// Who.
         author: PublicKey,

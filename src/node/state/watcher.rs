@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::values::Place;
 use crate::key::PublicKey;
+use crate::protocol::MAX_CONVICTED;
 
 /// Names one watcher.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -25,12 +26,14 @@ pub(in crate::node) struct Watcher {
     prefix: Bytes,
     queue: VecDeque<Told>,
     queued: HashSet<Place>,
+    /// How many of the queue are convictions.
+    convictions: usize,
     waker: Option<Waker>,
 }
 
 impl Watcher {
     pub(in crate::node) fn new(prefix: Bytes) -> Self {
-        Self { prefix, queue: VecDeque::new(), queued: HashSet::new(), waker: None }
+        Self { prefix, queue: VecDeque::new(), queued: HashSet::new(), convictions: 0, waker: None }
     }
 
     pub(in crate::node) const fn prefix(&self) -> &Bytes {
@@ -49,12 +52,20 @@ impl Watcher {
         self.queue.retain(|told| !matches!(told, Told::Key((other, _)) if *other == author));
         self.queued.retain(|(other, _)| *other != author);
         self.queue.push_back(Told::Convicted(author));
+        self.convictions += 1;
+        if self.convictions > MAX_CONVICTED
+            && let Some(oldest) = self.queue.iter().position(|told| matches!(told, Told::Convicted(_)))
+        {
+            self.queue.remove(oldest);
+            self.convictions -= 1;
+        }
     }
 
     pub(in crate::node) fn next(&mut self) -> Option<Told> {
         let told = self.queue.pop_front()?;
-        if let Told::Key(place) = &told {
-            self.queued.remove(place);
+        match &told {
+            Told::Key(place) => drop(self.queued.remove(place)),
+            Told::Convicted(_) => self.convictions -= 1,
         }
         Some(told)
     }
@@ -113,5 +124,26 @@ mod tests {
         watcher.convicted(author);
         assert_eq!(all(&mut watcher), [Told::Key(place(2, "x")), Told::Convicted(author)]);
         assert!(watcher.queued.is_empty());
+    }
+
+    #[test]
+    fn a_watcher_that_does_not_read_holds_so_many_convictions() {
+        let mut watcher = Watcher::new(Bytes::new());
+        let author = |number: u32| {
+            let mut bytes = [0; 32];
+            bytes[..4].copy_from_slice(&number.to_le_bytes());
+            PublicKey::from_bytes(bytes)
+        };
+        watcher.changed(&place(255, "x"));
+        let last = MAX_CONVICTED as u32 + 2;
+        (0..=last).for_each(|number| watcher.convicted(author(number)));
+        let told = all(&mut watcher);
+        // A key is not lost for them, and of the convictions the oldest are.
+        assert_eq!((told.len(), &told[0]), (1 + MAX_CONVICTED, &Told::Key(place(255, "x"))));
+        assert_eq!(told[1..].first(), Some(&Told::Convicted(author(3))));
+        assert_eq!(told.last(), Some(&Told::Convicted(author(last))));
+        // Room again.
+        watcher.convicted(author(0));
+        assert_eq!(all(&mut watcher), [Told::Convicted(author(0))]);
     }
 }
