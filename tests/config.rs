@@ -3,35 +3,27 @@
 //! The tests start this binary again, as `child`, which is the example.
 #![cfg(feature = "sim")]
 
+mod apps;
 #[path = "../examples/config.rs"]
 #[allow(dead_code, reason = "its `main` is of the example")]
 mod config;
 
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use apps::App;
 use vouchsafe::adversary::{Adversary, Liar, Me};
 use vouchsafe::hostile::{HostilePeer, Target};
 use vouchsafe::protocol::{LinkId, Mono};
 use vouchsafe::rumor::{Cell, seal};
 use vouchsafe::{NetworkId, Node, PeerAddr, Position, PublicKey, SecretKey};
 
-const ARGS: &str = "VOUCHSAFE_SHARED_CONFIG_ARGS";
-/// Nothing here takes that long; whoever waits longer waits for something that will not come.
-const WATCHDOG: Duration = Duration::from_secs(120);
-
 #[test]
 #[ignore = "not a test: what the others start"]
 fn child() {
-    let Ok(args) = std::env::var(ARGS) else { return };
-    // A test begins in the middle of a line.
-    println!();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(config::run(args.split(' ').map(str::to_owned))).unwrap();
+    apps::run(async |args| config::run(args).await);
 }
 
 /// Five folders, each with a key of which nothing was said yet.
@@ -66,34 +58,16 @@ impl Scene {
     }
 
     /// Starts a process that links to those that run.
-    fn start(&self, number: usize, others: &[Process]) -> Process {
+    fn start(&self, number: usize, others: &[App]) -> App {
         let writers: Vec<_> = self.writers().iter().map(PublicKey::to_string).collect();
-        let mut args = vec![self.own(number).to_str().unwrap().to_owned(), writers.join(",")];
-        args.extend(others.iter().map(|other| other.addr.to_string()));
-        let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["--exact", "child", "--ignored", "--nocapture"]).env(ARGS, args.join(" "));
-        let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take().unwrap());
-        let (lines_in, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
-            while lines.next().is_some_and(|line| lines_in.send(line).is_ok()) {}
-        });
-        let mut process = Process {
-            child,
-            stdin,
-            lines,
-            said: Vec::new(),
-            unmet: Vec::new(),
-            addr: others.first().map_or_else(nowhere, |other| other.addr.clone()),
-        };
-        let listening = process.wait_for("listening as ");
-        process.addr = listening.trim_start_matches("listening as ").parse().unwrap();
-        process
+        let (own, writers) = (self.own(number), writers.join(","));
+        let mut args = vec![own.to_str().unwrap(), &writers];
+        args.extend(others.iter().map(|other| other.addr.as_str()));
+        App::start(&args)
     }
 
     /// Starts so many, each linked to all before it.
-    fn start_all(&self, count: usize) -> Vec<Process> {
+    fn start_all(&self, count: usize) -> Vec<App> {
         let mut all = Vec::new();
         for number in 0..count {
             all.push(self.start(number, &all));
@@ -102,67 +76,13 @@ impl Scene {
     }
 }
 
-fn nowhere() -> PeerAddr {
-    format!("{}@127.0.0.1:1", SecretKey::from_seed(&[1; 32]).public()).parse().unwrap()
+fn tell(all: &mut [App], who: &[usize], line: &str) {
+    who.iter().for_each(|number| all[*number].says(line));
 }
 
-/// One of the five. Killed at the end of the test.
-struct Process {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    lines: mpsc::Receiver<String>,
-    /// What it has printed so far.
-    said: Vec<String>,
-    /// Of that, what nobody has waited for.
-    unmet: Vec<String>,
-    addr: PeerAddr,
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Process {
-    fn tell(&mut self, line: &str) {
-        self.stdin.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();
-    }
-
-    /// The next line that begins so, of those that nobody has waited for.
-    fn wait_for(&mut self, begins: &str) -> String {
-        if let Some(at) = self.unmet.iter().position(|line| line.starts_with(begins)) {
-            return self.unmet.remove(at);
-        }
-        loop {
-            let line = self.lines.recv_timeout(WATCHDOG);
-            let line = line.unwrap_or_else(|_| panic!("no {begins:?} after {:?}", self.said));
-            self.said.push(line.clone());
-            if line.starts_with(begins) {
-                return line;
-            }
-            self.unmet.push(line);
-        }
-    }
-
-    /// Ends it as a user does, and gives all that it has said.
-    fn end(mut self) -> Vec<String> {
-        drop(self.stdin.take());
-        assert!(self.child.wait().unwrap().success());
-        let mut said = std::mem::take(&mut self.said);
-        said.extend(self.lines.iter());
-        said
-    }
-}
-
-fn tell(all: &mut [Process], who: &[usize], line: &str) {
-    who.iter().for_each(|number| all[*number].tell(line));
-}
-
-fn wait_for(all: &mut [Process], line: &str) {
-    for process in all {
-        assert_eq!(process.wait_for(line), line);
+fn wait_for(all: &[App], line: &str) {
+    for app in all {
+        assert_eq!(app.line(line), line);
     }
 }
 
@@ -172,24 +92,24 @@ fn one_that_was_off_has_the_configuration_again() {
     let mut all = scene.start_all(5);
     tell(&mut all, &[0, 1, 2], "set limit 10");
     tell(&mut all, &[1, 2, 3], "set color red");
-    wait_for(&mut all, "limit = 10");
-    wait_for(&mut all, "color = red");
+    wait_for(&all, "limit = 10");
+    wait_for(&all, "color = red");
     // Two are not enough.
     tell(&mut all, &[0, 1], "set limit 15");
     // Without a word it is gone, and the others go on.
     drop(all.pop());
     tell(&mut all, &[0, 1, 3], "set limit 20");
     tell(&mut all, &[1, 2, 3], "delete color");
-    wait_for(&mut all, "limit = 20");
-    wait_for(&mut all, "color is not set");
+    wait_for(&all, "limit = 20");
+    wait_for(&all, "color is not set");
     let back = scene.start(4, &all);
     all.push(back);
-    wait_for(&mut all[4..], "limit = 20");
-    all[4].wait_for("caught up");
+    wait_for(&all[4..], "limit = 20");
+    all[4].line("caught up");
     // It speaks as before.
     tell(&mut all, &[2, 3, 4], "set limit 30");
-    wait_for(&mut all, "limit = 30");
-    for said in all.into_iter().map(Process::end) {
+    wait_for(&all, "limit = 30");
+    for said in all.into_iter().map(App::ends) {
         assert!(said.iter().all(|line| line != "limit = 15" && !line.contains("not done")), "{said:?}");
     }
 }
@@ -241,22 +161,22 @@ async fn an_author_that_says_two_things_changes_nothing_and_is_convicted() {
         Box::new(Forked { lies: Arc::clone(&told), next: me.about(0), said: 0 })
     });
     let targets = [0, 1].map(|number: usize| {
-        let addr = &all[number].addr;
+        let addr: PeerAddr = all[number].addr.parse().unwrap();
         Target { key: addr.key, addr: addr.socket().unwrap() }
     });
     let peer = HostilePeer::new(liar, scene.keys[4].clone(), rules);
     let peer = tokio::spawn(async move { peer.run(&targets, |_| ()).await });
     // It is the third to say so: its word counts, and all have it.
     tell(&mut all, &[0, 1], "set limit 10");
-    wait_for(&mut all, "limit = 10");
+    wait_for(&all, "limit = 10");
     lies.store(true, Ordering::Relaxed);
     // Each of the others learns of it, also those that the liar has told nothing, and its word counts no more.
-    wait_for(&mut all, &format!("convicted {}", scene.keys[4].public()));
-    wait_for(&mut all, "limit is not set");
+    wait_for(&all, &format!("convicted {}", scene.keys[4].public()));
+    wait_for(&all, "limit is not set");
     tell(&mut all, &[1, 2, 3], "set limit 20");
-    wait_for(&mut all, "limit = 20");
+    wait_for(&all, "limit = 20");
     peer.abort();
-    for said in all.into_iter().map(Process::end) {
+    for said in all.into_iter().map(App::ends) {
         assert!(said.iter().all(|line| !line.contains('9') || !line.contains("limit")), "{said:?}");
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct App {
     lines: mpsc::Receiver<String>,
     /// All that it has said.
     pub(crate) said: RefCell<Vec<String>>,
+    /// Lines that [`App::line`] came upon and that nobody has waited for.
+    unmet: RefCell<Vec<String>>,
     pub(crate) addr: String,
 }
 
@@ -45,7 +47,14 @@ impl App {
             let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
             while lines.next().is_some_and(|line| lines_in.send(line).is_ok()) {}
         });
-        let mut app = Self { child, stdin, lines, said: RefCell::default(), addr: String::new() };
+        let mut app = Self {
+            child,
+            stdin,
+            lines,
+            said: RefCell::default(),
+            unmet: RefCell::default(),
+            addr: String::new(),
+        };
         let line = app.until("its address", |line| line.starts_with("listening as "));
         app.addr = line["listening as ".len()..].to_owned();
         app
@@ -70,6 +79,21 @@ impl App {
         }
     }
 
+    /// The first line that begins so, of those that nobody has waited for, in whatever order they come.
+    pub(crate) fn line(&self, begins: &str) -> String {
+        let before = self.unmet.borrow().iter().position(|line| line.starts_with(begins));
+        if let Some(at) = before {
+            return self.unmet.borrow_mut().remove(at);
+        }
+        self.until(begins, |line| {
+            let is_it = line.starts_with(begins);
+            if !is_it {
+                self.unmet.borrow_mut().push(line.to_owned());
+            }
+            is_it
+        })
+    }
+
     pub(crate) fn says(&mut self, line: &str) {
         writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
@@ -79,10 +103,12 @@ impl App {
         assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     }
 
-    /// Ends its stdin, and waits for it to end well.
-    pub(crate) fn ends(mut self) {
+    /// Ends its stdin, and waits for it to end well. Gives all that it has said.
+    pub(crate) fn ends(mut self) -> Vec<String> {
         drop(self.stdin.take());
         assert!(self.child.wait().unwrap().success());
+        self.said.borrow_mut().extend(self.lines.iter());
+        self.said.take()
     }
 }
 
