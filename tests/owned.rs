@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use vouchsafe::{
-    Authors, Builder, JoinError, Node, PublicKey, PublishError, SecretKey, SetAuthorsError, Topic,
-    TopicHandle, VerifierPool,
+    Authors, Builder, ForgetError, JoinError, Node, PublicKey, PublishError, SecretKey, SetAuthorsError,
+    Topic, TopicHandle, VerifierPool,
 };
 
 async fn soon<T>(what: &str, done: impl Future<Output = T>) -> T {
@@ -46,6 +46,9 @@ async fn an_owner_says_who_may_speak_and_a_restart_knows_it() {
     soon("a link", there.wait_for_links(1)).await.unwrap();
     // Until the owner has listed it, it may not speak; nor may it list anybody.
     knows(&there, &[owner_key]).await;
+    // What it knows of the list stays as long as the topic is joined.
+    let list = there.rules().authors_topic().unwrap().id();
+    assert_eq!(node.forget_topic(list).await, Err(ForgetError::Joined(list)));
     assert_eq!(there.publish("may I?").await.unwrap_err(), PublishError::NotAdmitted(author));
     let not_owner = SetAuthorsError::NotOwner { owner: owner_key, author };
     assert_eq!(there.set_authors([author]).await, Err(not_owner));

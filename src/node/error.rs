@@ -63,8 +63,10 @@ pub enum JoinError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ForgetError {
-    /// The topic is joined, or the node was built with it.
-    #[error("topic {0} is joined: leave it first, over all its handles")]
+    /// The topic is joined, the node was built with it, or it is the list of authors of a topic that is joined.
+    #[error(
+        "topic {0} is joined: leave it first, over all its handles, and the topic whose list of authors it is"
+    )]
     Joined(TopicId),
     /// The store can't remove it now.
     #[error("{0}; some of the topic may be removed: ask again")]
