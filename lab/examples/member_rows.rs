@@ -90,10 +90,31 @@ fn least_here(network: &Network) -> usize {
 /// Lets time pass until all honest nodes show all that run as here; gives how long that took.
 fn until_whole(network: &mut Network) -> Duration {
     let (all, begun) = ((0..network.len()).filter(|node| network.is_alive(*node)).count(), network.elapsed());
+    let mut next = Duration::ZERO;
     while least_here(network) < all && network.elapsed() - begun < LIMIT {
+        let so_far = network.elapsed() - begun;
+        if so_far >= next {
+            progress(network, so_far, all);
+            next += 10 * SECOND;
+        }
         network.run_for(STEP);
     }
     network.elapsed() - begun
+}
+
+/// How far a network is, where nobody reads the results from a pipe.
+fn progress(network: &Network, so_far: Duration, all: usize) {
+    let mut here: Vec<_> = honest(network).iter().map(|node| network.members_here(*node)).collect();
+    here.sort_unstable();
+    let of = |part: usize| here.get(here.len().saturating_sub(1) * part / 2).copied().unwrap_or(0);
+    eprintln!(
+        "  {:4.0} s: honest nodes show {} to {} of {all}, the median {}; node 0 shows {}",
+        so_far.as_secs_f64(),
+        of(0),
+        of(2),
+        of(1),
+        network.members_here(0),
+    );
 }
 
 /// Live members that some honest node has told as failed, but for these.

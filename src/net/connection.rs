@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::carrier::{Carried, Quic};
-use super::group::NetGroup;
 use super::identity::is_for_streams;
 use super::streams::{Desk, STREAMS_OF_A_CONNECTION, UNUSED, UNUSED_ACCEPTED, UsedWay, refused, serve_own};
 use crate::key::PublicKey;
+use crate::protocol::NetGroup;
 use crate::wire::Reason;
 
 /// An authenticated connection, before it becomes a [`Link`](super::Link). Dropping it closes it.

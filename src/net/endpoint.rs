@@ -13,7 +13,6 @@ use super::config::GateConfig;
 use super::connection::Connection;
 use super::entrance::{AcceptError, Entrance, READY, accept_loop, lock};
 use super::gate::{Gate, Refusals};
-use super::group::NetGroup;
 use super::identity::{Identity, TlsSetupError};
 use super::medium::{Medium, Purpose, QuicMedium};
 use super::others::{self, OtherProtocols, OtherProtocolsError};
@@ -21,6 +20,7 @@ use super::socket::{self, Socket, SocketErrors, SocketState};
 use super::streams::Desk;
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::DialError;
+use crate::protocol::NetGroup;
 
 /// A UDP socket that speaks `vouchsafe/2`: dials, accepts, and refuses floods. All methods take `&self`.
 ///

@@ -16,8 +16,8 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::config::{GateConfig, Refusal};
-use super::group::NetGroup;
 use super::half_open::{HalfOpen, HandshakePermit, Source};
+use crate::protocol::NetGroup;
 
 /// Groups that are remembered. 4 096 entries are some 300 kB; a guess at what a botnet must exceed before we forget
 /// what one of its groups owes. Without it the table grows with every address that ever called.

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::config::{GateConfig, HANDSHAKE_DEADLINE, Refusal};
-use super::group::NetGroup;
+use crate::protocol::NetGroup;
 
 /// Time for a handshake while the table is full: a lost packet of the first flight is repeated after 1 s, and the next after
 /// 2 s more. With a longer one, handshakes that never end hold nearly full tables; with a shorter one a single lost

@@ -30,7 +30,6 @@ mod endpoint;
 mod entrance;
 mod event;
 mod gate;
-mod group;
 mod half_open;
 mod identity;
 mod link;
@@ -43,6 +42,7 @@ mod trace;
 mod transport;
 mod writer;
 
+pub use crate::protocol::NetGroup;
 #[cfg(any(test, feature = "sim"))]
 pub use bare::{BareError, BareListener, BarePeer};
 pub use closed::{LinkClosed, code};
@@ -52,7 +52,6 @@ pub use endpoint::{BindError, Endpoint};
 pub use entrance::AcceptError;
 pub use event::{FramePermit, LinkEvent};
 pub use gate::Refusals;
-pub use group::NetGroup;
 pub use identity::TlsSetupError;
 pub use link::Link;
 pub use others::{BadHello, OfferedProtocols, OtherProtocols, OtherProtocolsError, offered_protocols};

@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use super::anchors::Anchors;
 use super::convicted::Convicted;
 use super::folder::Folder;
-use super::groups::Groups;
+use super::groups::{Groups, dialler};
 use super::inbound::listen;
 use super::keeper::Keeper;
 use super::key_watch::KeyWatch;
@@ -125,7 +125,7 @@ impl Actor {
         let (taken_back_in, taken_back) = mpsc::unbounded_channel();
         let (notices_in, notices) = mpsc::unbounded_channel();
         Self {
-            dialler: Dialler::new(parts.key, parts.network, &parts.config, &jitter),
+            dialler: dialler(parts.key, parts.network, &parts.config, &jitter),
             own_key: OwnKey::default(),
             place: Place::new(parts.addresses.iter().map(|addr| addr.ip())),
             reach: Reach::new(Arc::clone(&parts.endpoint)),

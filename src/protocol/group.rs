@@ -3,8 +3,8 @@
 //! Keys are free, addresses are not quite: whoever rents one server has a whole IPv6 /64 or a few addresses of one IPv4
 //! /24. Limits that must cost an attacker something therefore count *groups*, never keys or single addresses.
 
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The network group of an address: the unit in which connections and handshakes are limited.
 ///

@@ -18,12 +18,12 @@ pub const MAX_LINKS: usize = 256;
 pub(super) const LINKS_OF_A_KEY: usize = 2;
 
 /// Diallers that a member hears for a moment though it has no place for them, beyond all places.
-pub(super) const MAX_GUESTS: usize = 8;
+pub(super) const MAX_GUESTS: usize = 16;
 /// Links of guests, with those that were told to go and have not gone yet. (Guess: as many again.)
-pub(super) const MAX_GUEST_LINKS: usize = 16;
-/// Keys that are remembered since they were guests in the last ten minutes: some 100 bytes each. At the cap the oldest goes. Four come
-/// in a second at the most, so 2 400 in that time.
-pub(super) const MAX_GUESTS_REMEMBERED: usize = 4_096;
+pub(super) const MAX_GUEST_LINKS: usize = 32;
+/// Keys that are remembered since they were guests in the last ten minutes: some 100 bytes each. At the cap the oldest goes. Eight come
+/// in a second at the most, so 4 800 in that time.
+pub(super) const MAX_GUESTS_REMEMBERED: usize = 8_192;
 
 // What a link is trusted with
 

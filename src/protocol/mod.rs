@@ -85,6 +85,7 @@ mod engine;
 mod event;
 mod evidence;
 mod failpoint;
+mod group;
 mod guests;
 mod impairment;
 pub mod keeping;
@@ -122,6 +123,7 @@ pub use dialler::{DialState, Dialler, Ending, KeepError, KeptPeer, Order, Origin
 pub use down::{DialError, DownReason, StopReason};
 pub use engine::{Engine, RepairProgress, Setup};
 pub use event::{Event, Offence, Validation};
+pub use group::NetGroup;
 pub use impairment::Impairment;
 pub use limits::{LANE_CREDIT, MAX_LINKS, MAX_TOPICS, RELAY_FUTURE, RELAY_PAST};
 pub use links::outbox::FRAME_OVERHEAD;

@@ -211,8 +211,21 @@ impl Network {
         let feels = self.scenario.start != Start::Linked && self.is_honest(index as usize);
         let Some(node) = self.nodes.get_mut(index as usize) else { return };
         node.dialling.renew(node.key, network, feels);
+        // Whoever dials has the address that all know as its way in, as nodes have their bootstrap peers.
+        let entry = match self.scenario.start {
+            Start::From(first) if node.dialling.wanted > 0 => Some(first as NodeIndex),
+            _ => None,
+        };
         for (peer, origin) in node.dialling.told.clone() {
-            self.name(index, peer, origin);
+            if entry == Some(peer) { self.enter(index, peer) } else { self.name(index, peer, origin) }
+        }
+    }
+
+    fn enter(&mut self, index: NodeIndex, peer: NodeIndex) {
+        let now = Mono::from_nanos(self.now);
+        let Some(key) = self.nodes.get(peer as usize).map(|peer| peer.key) else { return };
+        if let Some(node) = self.nodes.get_mut(index as usize) {
+            let _ = node.dialling.dialler.enter(now, key, peer);
         }
     }
 

@@ -12,7 +12,7 @@ use super::ways::{Kind, OwnWay, UsedWay, Way, WayRefused, Ways};
 use super::{PROTOCOLS, WAITING, refused};
 use crate::key::PublicKey;
 use crate::net::carrier::Carried;
-use crate::net::group::NetGroup;
+use crate::protocol::NetGroup;
 use crate::rumor::NetworkId;
 use crate::wire::Reason;
 

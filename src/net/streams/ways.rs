@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::{INBOUND, INBOUND_OF_A_PEER, OUTBOUND};
 use crate::key::PublicKey;
 use crate::net::carrier::Carried;
-use crate::net::group::NetGroup;
+use crate::protocol::NetGroup;
 use crate::wire::Reason;
 
 /// What a connection is there for.

@@ -173,6 +173,11 @@ pub struct ValidatorConfig {
 }
 
 impl Config {
+    /// Whether anybody may link: there is no allow-list.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.allow.is_none()
+    }
+
     /// Whether this configuration leaves out a defence: never outside tests.
     #[cfg(test)]
     pub(crate) fn lacks(&self, failpoint: Failpoint) -> bool {

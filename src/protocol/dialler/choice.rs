@@ -30,7 +30,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 const LIVE_YET: Duration = Duration::from_secs(1);
 
 /// The order in which candidates are tried for a slot.
-type Preference = (u8, bool, Origin, u64, PublicKey);
+type Preference = (u8, bool, bool, Origin, u64, PublicKey);
 
 /// A candidate that is to take an occupant's place.
 #[derive(Debug)]
@@ -76,12 +76,19 @@ impl Choice {
         }
     }
 
-    fn preference(&self, slot: usize, peer: PublicKey, candidate: &Candidate) -> Preference {
+    /// `crowds` says that it is one of a group which has its slots already.
+    fn preference(&self, slot: usize, peer: PublicKey, candidate: &Candidate, crowds: bool) -> Preference {
         if candidate.origin == Origin::Told {
-            return candidate.turn(peer);
+            let (vain, aimed, origin, rank, peer) = candidate.turn(peer);
+            return (vain, false, aimed, origin, rank, peer);
         }
         // How often it was tried in vain says nothing here: it has rested for that.
-        (0, candidate.is_aimed(), candidate.origin, self.rank(slot, &peer), peer)
+        (0, crowds, candidate.is_aimed(), candidate.origin, self.rank(slot, &peer), peer)
+    }
+
+    /// Peers that are dialled for a slot.
+    pub(super) fn dialled(&self) -> impl Iterator<Item = (usize, &PublicKey)> {
+        self.dialled.iter().map(|(slot, peer)| (*slot, peer))
     }
 
     fn rank(&self, slot: usize, peer: &PublicKey) -> u64 {
@@ -186,7 +193,7 @@ impl<A: Clone + Ord> Dialler<A> {
     fn best(&mut self, now: Mono, slot: usize, occupant: Option<Preference>) -> Option<PublicKey> {
         let (mut best, mut resting, mut paced) = (occupant, Vec::new(), false);
         let challenges = occupant.is_some();
-        let mut found = None;
+        let (mut found, beside) = (None, self.groups_beside(slot));
         for (.., peer) in &self.open {
             let Some(known) = self.peers.get(peer) else { continue };
             let Some(candidate) =
@@ -195,12 +202,13 @@ impl<A: Clone + Ord> Dialler<A> {
                 continue;
             };
             // Its class is compared first: it costs no hash.
-            let class =
-                (if candidate.origin == Origin::Told { candidate.vain } else { 0 }, candidate.is_aimed());
-            if best.is_some_and(|(vain, aimed, ..)| class > (vain, aimed)) {
+            let vain = if candidate.origin == Origin::Told { candidate.vain } else { 0 };
+            let crowds = self.would_crowd(&beside, peer, known, now);
+            let class = (vain, crowds, candidate.is_aimed());
+            if best.is_some_and(|(vain, crowds, aimed, ..)| class > (vain, crowds, aimed)) {
                 continue;
             }
-            let preference = self.choice.preference(slot, *peer, candidate);
+            let preference = self.choice.preference(slot, *peer, candidate, crowds);
             if best.is_some_and(|best| best <= preference) {
                 continue;
             }
@@ -268,7 +276,8 @@ impl<A: Clone + Ord> Dialler<A> {
         if candidate.origin != Origin::Found {
             return None;
         }
-        let occupant = self.choice.preference(slot, peer, candidate);
+        let crowds = self.groups_beside(slot).is_crowded(linked.addr.as_ref());
+        let occupant = self.choice.preference(slot, peer, candidate, crowds);
         let better = self.best(now, slot, Some(occupant))?;
         self.choice.challenge = Some(Challenge { slot, link: None, look_at: now });
         Some(better)

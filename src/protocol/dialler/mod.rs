@@ -36,6 +36,7 @@ mod entries;
 mod feelers;
 mod gauges;
 mod gone;
+mod groups;
 mod hosts;
 mod orders;
 mod peer;
@@ -62,6 +63,7 @@ use draws::Draws;
 use entries::Entries;
 use feelers::Feelers;
 use gone::Gone;
+pub use groups::GroupOf;
 use hosts::Hosts;
 pub use orders::{Ending, KeepError, Order};
 pub use peer::{DialState, KeptPeer};
@@ -73,6 +75,8 @@ pub use view::View;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause: a peer that comes back is found again within it, and one that never does costs a dial in each.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The longest pause between dials of a kept peer while the node has no link at all: it waits for a guest's turn, where many others do.
+const LONGEST_ALONE: Duration = Duration::from_secs(8);
 /// A link that was live, both hellos said, for this long ends the doubling. (Guess: longer than a peer needs to find fault with us.)
 const STABLE: Duration = Duration::from_secs(10);
 /// A node without a place for a further link looks again after so long. (Guess.)
@@ -155,6 +159,8 @@ pub struct Dialler<A> {
     random: Random,
     dials: u64,
     under_way: usize,
+    /// How addresses are grouped, if that counts.
+    group_of: Option<GroupOf<A>>,
 }
 
 impl<A: Clone + Ord> Dialler<A> {
@@ -187,6 +193,7 @@ impl<A: Clone + Ord> Dialler<A> {
             random,
             dials: 0,
             under_way: 0,
+            group_of: None,
         }
     }
 
@@ -398,8 +405,12 @@ impl<A: Clone + Ord> Dialler<A> {
         }
         let rests = known.is_found() && !known.is_wanted();
         let pause = known.next_pause();
+        // Nodes that all wait for one peer come one by one: a peer that turns away a crowd would turn away the same crowd again.
+        let alone = known.is_kept() && self.links.is_empty();
+        let pause = if alone { pause.min(LONGEST_ALONE) } else { pause };
         // Up to a fifth of jitter, so that two nodes that lost each other do not dial at the same moment for ever.
-        let jitter = pause.mul_f64(self.random.below(1000) as f64 / 5000.0);
+        let fifths = if alone { 5.0 } else { 1.0 };
+        let jitter = pause.mul_f64(self.random.below(1000) as f64 / 5000.0 * fifths);
         let rest = self.rests.peer_until(&peer, now).filter(|_| rests).unwrap_or_default();
         self.queue(peer, Some(Queued::Until(now.plus(pause).plus(jitter).max(rest))));
     }

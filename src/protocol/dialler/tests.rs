@@ -313,6 +313,7 @@ const fn is_about(pause: Duration, expected: Duration) -> bool {
 #[test]
 fn pauses_double_up_to_the_longest_and_a_stable_link_ends_the_doubling() {
     let mut world = World::keeping(&[1]);
+    world.inbound(key(7));
     let mut expected = FIRST_PAUSE;
     for _ in 0..12 {
         assert!(world.fail(PEER), "somebody should know");
@@ -333,8 +334,43 @@ fn pauses_double_up_to_the_longest_and_a_stable_link_ends_the_doubling() {
 }
 
 #[test]
+fn dials_under_way_count_as_slots_of_their_network_group() {
+    let mut world = World::with(&wanting(12));
+    world.dialler.group_of = Some(|addr| Some(crate::protocol::NetGroup::V4([1, 2, *addr])));
+    for number in 0..12 {
+        let addr = u8::try_from(number).unwrap().saturating_sub(7);
+        world.dialler.suggest(world.now, key(number), addr, Origin::Found).unwrap();
+    }
+    world.poll();
+    // Eight are in one group, and four in one each.
+    let dialled: Vec<_> = world.begun.iter().map(|(.., addr)| *addr).collect();
+    assert_eq!(dialled.iter().filter(|addr| **addr == 0).count() + 4, dialled.len());
+    assert!(dialled.len() > 6 && dialled[6..].iter().all(|addr| *addr == 0), "{dialled:?}");
+}
+
+/// A crowd that waits for one peer is turned away together: it should not come back together.
+#[test]
+fn a_node_without_any_link_dials_its_kept_peers_sooner_and_at_a_time_of_its_own() {
+    let mut world = World::keeping(&[1]);
+    let mut pauses = Vec::new();
+    for _ in 0..60 {
+        world.fail(PEER);
+        pauses.push(world.next_dial().0);
+    }
+    let late = &pauses[10..];
+    assert!(late.iter().all(|pause| (LONGEST_ALONE..=2 * LONGEST_ALONE).contains(pause)), "{pauses:?}");
+    let (soon, late) = (late.iter().min().unwrap(), late.iter().max().unwrap());
+    assert!(*late - *soon > LONGEST_ALONE / 2, "{soon:?} to {late:?}");
+    // With another link there is time.
+    world.inbound(key(7));
+    world.fail(PEER);
+    assert!(is_about(world.next_dial().0, LONGEST_PAUSE));
+}
+
+#[test]
 fn hanging_up_sixty_times_or_in_many_links_at_once_adds_no_dial() {
     let mut world = World::keeping(&[1]);
+    world.inbound(key(7));
     // Each time the peer hangs up on our link, and on five of its own that it made meanwhile.
     for _ in 0..60 {
         let ours = world.connect(PEER).unwrap();
@@ -360,6 +396,7 @@ fn hanging_up_sixty_times_or_in_many_links_at_once_adds_no_dial() {
 fn a_new_address_is_dialled_at_once_and_its_pauses_start_anew() {
     // Given a peer that has not been reached for a while.
     let mut world = World::keeping(&[1]);
+    world.inbound(key(7));
     for _ in 0..9 {
         world.fail(PEER);
         world.next_dial();
@@ -460,6 +497,7 @@ fn a_dial_of_one_that_was_forgotten_comes_to_nothing() {
 #[test]
 fn whom_the_node_itself_would_refuse_is_not_dialled_and_tried_later() {
     let mut world = World::new();
+    world.inbound(key(7));
     world.sight.refuses = Some(Reason::Full);
     world.dialler.keep(world.now, PEER, 1).unwrap();
     let mut pauses = Vec::new();

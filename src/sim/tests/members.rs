@@ -268,8 +268,6 @@ fn bootstrap_full_of_liars() -> Network {
 #[test]
 fn a_joiner_is_known_through_a_full_bootstrap() {
     let mut network = bootstrap_full_of_liars();
-    let guests = |network: &Network| network.engine(0).unwrap().stats().counters.guests;
-    let before = guests(&network);
     // Given a node that knows one address, at which there is no place for it,
     let joiner = network.join();
     let key = network.key_of(joiner).unwrap();
@@ -277,13 +275,18 @@ fn a_joiner_is_known_through_a_full_bootstrap() {
         network.members(node).get(&key).is_some_and(|member| member.state == MemberState::Alive)
     };
     let all = |network: &Network| honest(network).into_iter().all(|node| knows(network, node));
-    let began = network.elapsed();
+    let is_guest = |network: &Network| {
+        let (node, engine) = (&network.nodes[joiner], network.engine(joiner).unwrap());
+        node.links().into_iter().any(|link| node.end(link).unwrap().peer == 0 && engine.is_guest(link))
+    };
+    let (began, mut was_guest) = (network.elapsed(), false);
     while !all(&network) {
         pass(&mut network, millis(100));
+        was_guest |= is_guest(&network);
         assert!(network.elapsed() - began < Duration::from_secs(10), "known at all within ten seconds");
     }
     println!("known at all after {:?}", network.elapsed() - began);
-    assert_eq!(guests(&network), before + 1, "it was a guest");
+    assert!(was_guest, "it was a guest");
     // then it soon has links of its own choice, to honest nodes among them, and the guest's link is none of them.
     pass(&mut network, Duration::from_secs(40));
     let links: Vec<_> = network.links(joiner).into_iter().filter(|(_, dialled)| *dialled).collect();

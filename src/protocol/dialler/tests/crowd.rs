@@ -211,3 +211,46 @@ fn liars_aim_few_dials_at_one_address() {
         }
     }
 }
+
+/// Where each honest member has a network group of its own, and all liars are in three.
+fn group_of(addr: &u16) -> Option<crate::protocol::NetGroup> {
+    let [high, low] = addr.to_be_bytes();
+    let group = if *addr < LIARS_FROM { [1, high, low] } else { [2, (addr % 3) as u8, 0] };
+    Some(crate::protocol::NetGroup::V4(group))
+}
+
+#[test]
+fn keys_in_three_network_groups_hold_six_links_however_many_they_are() {
+    let keys = grind(4_096, |_| true);
+    for counts in [true, false] {
+        let mut crowd = Crowd::new(1, 100, &keys, &[]);
+        crowd.saturated = false;
+        crowd.dialler.group_of = counts.then_some(group_of);
+        crowd.pass(Duration::from_secs(600));
+        let liars = crowd.liars_linked();
+        println!("groups count: {counts}; {liars} of {} links lead to liars", crowd.links.len());
+        assert_eq!(crowd.links.len(), 12);
+        assert!(if counts { liars <= 6 } else { liars > 8 }, "{liars}");
+    }
+}
+
+#[test]
+fn occupants_of_a_crowded_group_give_way_to_others_and_one_group_alone_fills_all_slots() {
+    // Those who are there come before those who come later by all but their groups.
+    let mut config = wanting(12);
+    config.expected_nodes = 1_000;
+    let comes_first = |key: &PublicKey| config.is_hash_selected(&NETWORK, &OWN, key, BEGINS_S);
+    let mut crowd = Crowd::new(2, 0, &grind(40, comes_first), &[]);
+    crowd.dialler.group_of = Some(group_of);
+    crowd.pass(Duration::from_secs(60));
+    assert_eq!((crowd.links.len(), crowd.liars_linked()), (12, 12), "nobody else is there");
+    // Others come.
+    for (addr, key) in (HONEST_FROM..).zip(grind(20, |key| !comes_first(key))) {
+        crowd.all.push(Listed { key, addrs: vec![addr], lies: false });
+        crowd.dialler.suggest(crowd.now, key, addr, Origin::Found).unwrap();
+    }
+    crowd.saturated = false;
+    crowd.pass(Duration::from_secs(1_200));
+    assert!(crowd.liars_linked() <= 6, "{} of {}", crowd.liars_linked(), crowd.links.len());
+    assert_eq!(crowd.links.len(), 12);
+}

@@ -68,6 +68,7 @@ fn an_occupant_does_not_go_for_a_link_of_a_guest() {
 #[test]
 fn a_kept_peer_without_a_place_is_dialled_again_and_its_pauses_grow() {
     let mut world = World::keeping(&[1]);
+    world.inbound(key(7));
     for expected in [200, 400, 800] {
         let link = host(&mut world, PEER);
         world.pass_awake(Duration::from_secs(30));
