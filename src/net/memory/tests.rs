@@ -80,7 +80,7 @@ async fn what_is_cut_waits_and_is_heard_when_it_heals() {
     // For longer than connections bear.
     network.cut(key(1).public(), key(2).public());
     let began = Instant::now();
-    assert_eq!(here.closed().await, LinkClosed::TimedOut);
+    assert_eq!(timeout(IDLE_TIMEOUT * 2, here.closed()).await, Ok(LinkClosed::TimedOut));
     assert_eq!((began.elapsed(), there.close_reason()), (IDLE_TIMEOUT, Some(LinkClosed::TimedOut)));
     let dialled = a.connect(key(2).public(), b.local_addr().unwrap()).await;
     assert!(matches!(dialled, Err(DialError::TimedOut { .. })));
@@ -158,6 +158,7 @@ async fn connections_that_nobody_takes_are_as_many_as_over_quic() {
 
 #[tokio::test(start_paused = true)]
 async fn stream_that_is_not_read_holds_a_window_however_small_its_pieces() {
+    // A piece of a byte takes the room of so many.
     for (piece, most) in [(1, STREAM_WINDOW as usize / 64 + 1), (100_000, 8)] {
         let (line, [here, there]) = connect([ANY, ANY], DELAY);
         let mut lane = here.open_one_way().await.unwrap();
@@ -166,10 +167,10 @@ async fn stream_that_is_not_read_holds_a_window_however_small_its_pieces() {
         let writes = async {
             loop {
                 written += lane.write_chunks(&mut [piece.clone()]).await.unwrap().bytes;
+                assert!(written <= STREAM_WINDOW as usize, "{written} bytes");
             }
         };
         assert!(timeout(DELAY * 3, writes).await.is_err(), "it has no end");
-        assert!((1..=STREAM_WINDOW as usize).contains(&written), "{written} bytes");
         let waits = line.with(|state| state.waits());
         assert!(waits <= most, "{waits} pieces");
         // All of it is there, and then there is room for as much.

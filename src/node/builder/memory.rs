@@ -27,7 +27,7 @@ mod tests {
 
     use crate::key::SecretKey;
     use crate::net::{BindError, MemoryNetwork};
-    use crate::node::{Builder, Node, PeerAddr, SpawnError};
+    use crate::node::{Builder, Node, PeerAddr, SpawnError, VerifierPool};
     use crate::rumor::Topic;
 
     fn builder(network: &MemoryNetwork) -> Builder {
@@ -88,6 +88,37 @@ mod tests {
         let passed = u128::from(times[0]) - before;
         assert!((3_600_000..3_660_000).contains(&passed), "{passed} ms");
         assert_eq!(first.now().mono.as_nanos() / 1_000_000, began.elapsed().as_millis() as u64);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_stands_still_while_signatures_are_checked() {
+        let (network, pool) = (MemoryNetwork::new(), VerifierPool::new(1));
+        let reader = builder(&network).verifiers(pool.clone()).spawn().await.unwrap();
+        let lobby = reader.join(Topic::named("lobby")).await.unwrap();
+        let mut authors = Vec::new();
+        for _ in 0..8 {
+            let author = node(&network, reader.addr()).await;
+            authors.push(author.join(Topic::named("lobby")).await.unwrap());
+        }
+        for author in &authors {
+            author.wait_for_links(8).within(Duration::from_secs(600)).await.unwrap();
+        }
+        let mut rumors = lobby.subscribe();
+        // The only thread of the reader has other things to do, and many signatures come together.
+        pool.submit(Vec::new(), Box::new(|_| std::thread::sleep(Duration::from_millis(500))));
+        let began = Instant::now();
+        let said = authors.iter().map(|author| {
+            let author = author.clone();
+            tokio::spawn(async move { author.publish("all at once").await.unwrap() })
+        });
+        let said: Vec<_> = said.collect();
+        for _ in &authors {
+            rumors.next().await.unwrap().unwrap();
+        }
+        for said in said {
+            said.await.unwrap();
+        }
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     }
 
     #[tokio::test]
