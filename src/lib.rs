@@ -74,7 +74,7 @@
 //! |---|---|
 //! | `serde` | `Serialize` and `Deserialize` for ids, keys, addresses, [`Event`] and [`NodeStats`]; bodies and values as JSON |
 //! | `tracing` | a span for each link and a line for each event, through the `tracing` crate |
-//! | `memory` | [`MemoryNetwork`]: nodes without sockets, for apps that test themselves, with a clock that is paused |
+//! | `memory` | `MemoryNetwork`: nodes without sockets, for apps that test themselves, with a clock that is paused |
 //! | `sim` | the simulator and hostile peers, for apps that test themselves against liars |
 //!
 //! # Cancellation

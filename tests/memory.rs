@@ -134,3 +134,35 @@ async fn halves_that_are_cut_apart_find_each_other_again() {
         soon("four members", node.wait_for_members(4)).await.unwrap();
     }
 }
+
+/// With a clock that runs, and nodes side by side.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_on_several_threads_hear_and_ask_each_other() {
+    let network = MemoryNetwork::with_delay(Duration::from_millis(1));
+    let one = spawn(&network, &[]).await;
+    let two = spawn(&network, &[&one]).await;
+    let topics = join(&[&one, &two], &Topic::named("lobby")).await;
+    soon("a link", topics[0].wait_for_links(1)).await.unwrap();
+    let mut rumors = topics[1].subscribe();
+    let said = tokio::spawn(async move {
+        for number in 0..500 {
+            topics[0].publish_all([format!("{number}"), "and more".into()]).await.unwrap();
+        }
+    });
+    for _ in 0..1_000 {
+        soon("a rumor", rumors.next()).await.unwrap().unwrap();
+    }
+    said.await.unwrap();
+    let long = vec![7; 100_000];
+    let _answering = two.answer("echo/1", |_, question| async move { question }).unwrap();
+    for _ in 0..20 {
+        let answer = one.ask(two.id(), "echo/1", &long, SOON).await.unwrap();
+        assert_eq!(answer, long);
+    }
+    network.cut(one.id(), two.id());
+    let cut = one.ask(two.id(), "echo/1", b"?", Duration::from_millis(200)).await;
+    assert!(cut.is_err());
+    network.heal(one.id(), two.id());
+    soon("an answer", one.ask(two.id(), "echo/1", b"?", SOON)).await.unwrap();
+    two.shutdown().await;
+}
