@@ -146,7 +146,10 @@ async fn nodes_on_several_threads_hear_and_ask_each_other() {
     let mut rumors = topics[1].subscribe();
     let said = tokio::spawn(async move {
         for number in 0..500 {
-            topics[0].publish_all([format!("{number}"), "and more".into()]).await.unwrap();
+            topics[0]
+                .publish_all([format!("{number}"), "and more".into()].map(bytes::Bytes::from))
+                .await
+                .unwrap();
         }
     });
     for _ in 0..1_000 {
