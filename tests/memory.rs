@@ -47,14 +47,14 @@ async fn a_rumor_takes_as_long_as_the_network_does() {
     assert_eq!(rumor.body(), "hello");
     assert!((delay..delay * 2).contains(&took), "{took:?}");
     // The wall clock of all nodes is the network's.
-    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
     topics[1].publish("later").await.unwrap();
     let mut own = topics[1].subscribe();
     topics[1].publish("and again").await.unwrap();
     let later = soon("a rumor", own.next()).await.unwrap().unwrap().said_at();
     let passed = later.duration_since(said).unwrap().as_secs();
-    assert!((3_599..3_700).contains(&passed), "{passed} s");
-    assert_eq!(one.members().await.unwrap()[&two.id()].state, MemberState::Alive, "an hour later");
+    assert!((599..700).contains(&passed), "{passed} s");
+    assert_eq!(one.members().await.unwrap()[&two.id()].state, MemberState::Alive, "ten minutes later");
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,8 +118,8 @@ async fn halves_that_are_cut_apart_find_each_other_again() {
         let event = soon("the other half fails", events.next()).await.unwrap().unwrap();
         failed += usize::from(matches!(event, MemberEvent::Failed(..)));
     }
-    // Half an hour later what each half has said reaches the other.
-    tokio::time::sleep(Duration::from_secs(1_800)).await;
+    // Five minutes later what each half has said reaches the other.
+    tokio::time::sleep(Duration::from_secs(300)).await;
     network.heal_all();
     let mut heard = Vec::new();
     while heard.len() < 2 {
@@ -145,14 +145,14 @@ async fn nodes_on_several_threads_hear_and_ask_each_other() {
     soon("a link", topics[0].wait_for_links(1)).await.unwrap();
     let mut rumors = topics[1].subscribe();
     let said = tokio::spawn(async move {
-        for number in 0..500 {
+        for number in 0..30 {
             topics[0]
                 .publish_all([format!("{number}"), "and more".into()].map(bytes::Bytes::from))
                 .await
                 .unwrap();
         }
     });
-    for _ in 0..1_000 {
+    for _ in 0..60 {
         soon("a rumor", rumors.next()).await.unwrap().unwrap();
     }
     said.await.unwrap();
