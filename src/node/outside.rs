@@ -54,7 +54,7 @@ impl Outside {
 
     /// Has the time of a network in memory.
     #[cfg(any(test, feature = "memory"))]
-    pub(super) fn is_in_memory(&mut self, clock: impl Fn() -> u64 + Send + Sync + 'static) {
+    pub(super) fn set_in_memory(&mut self, clock: impl Fn() -> u64 + Send + Sync + 'static) {
         self.clock = Arc::new(clock);
         self.in_memory = true;
     }

@@ -13,7 +13,7 @@ impl Builder {
     /// [`BindError::Socket`](crate::BindError::Socket) if another node has the address.
     pub fn memory(mut self, network: &MemoryNetwork) -> Self {
         let clock = network.clone();
-        self.outside.is_in_memory(move || clock.unix_ms());
+        self.outside.set_in_memory(move || clock.unix_ms());
         self.port.network = Some(network.clone());
         self
     }
