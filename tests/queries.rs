@@ -1,9 +1,11 @@
-//! Questions to all who have joined a topic, over QUIC.
+//! Questions to all who have joined a topic: over QUIC, and in memory where they wait for what takes its time.
+#![cfg(feature = "memory")]
 
 use std::time::Duration;
 
 use vouchsafe::{
-    AnswerError, Answers, AnswersEnd, Authors, Node, QueryError, SecretKey, Topic, TopicHandle, VerifierPool,
+    AnswerError, Answers, AnswersEnd, Authors, MemoryNetwork, Node, QueryError, SecretKey, Topic,
+    TopicHandle, VerifierPool,
 };
 
 const NETWORK: &str = "queries";
@@ -19,13 +21,16 @@ fn builder(pool: &VerifierPool) -> vouchsafe::Builder {
     builder.verifiers(pool.clone()).topic(Topic::named("ops"))
 }
 
+fn in_memory(network: &MemoryNetwork) -> vouchsafe::Builder {
+    builder(&VerifierPool::new(1)).memory(network).listen("0.0.0.0:0")
+}
+
 /// So many nodes that know each other, each with the topic.
-async fn network(count: usize) -> (Vec<Node>, Vec<TopicHandle>) {
-    let pool = VerifierPool::new(1);
+async fn network(count: usize, builder: impl Fn() -> vouchsafe::Builder) -> (Vec<Node>, Vec<TopicHandle>) {
     let mut nodes: Vec<Node> = Vec::new();
     for _ in 0..count {
         let known = nodes.first().and_then(Node::addr);
-        nodes.push(builder(&pool).bootstrap(known).spawn().await.unwrap());
+        nodes.push(builder().bootstrap(known).spawn().await.unwrap());
     }
     let mut topics = Vec::new();
     for node in &nodes {
@@ -60,7 +65,8 @@ async fn bodies(answers: &mut Answers) -> Vec<String> {
 
 #[tokio::test]
 async fn question_is_answered_by_all_who_take_it_and_by_each_once() {
-    let (nodes, topics) = network(6).await;
+    let pool = VerifierPool::new(1);
+    let (nodes, topics) = network(6, || builder(&pool)).await;
     let mut tasks = Vec::new();
     for (number, topic) in topics.iter().enumerate().skip(1) {
         tasks.push(answer_all(topic, number).await);
@@ -85,9 +91,10 @@ async fn question_is_answered_by_all_who_take_it_and_by_each_once() {
     assert_eq!(soon("the rumor", rumors.next()).await.unwrap().unwrap().body()[..], b"a rumor"[..]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn answers_end_when_the_time_is_over_or_there_are_enough() {
-    let (_nodes, topics) = network(4).await;
+    let memory = MemoryNetwork::new();
+    let (_nodes, topics) = network(4, || in_memory(&memory)).await;
     // Nobody takes questions, and then nobody answers them.
     assert_eq!(topics[0].query("anybody?").await.unwrap_err(), QueryError::Nobody { links: 3 });
     let unread = topics[1].questions().await.unwrap();
@@ -118,9 +125,10 @@ async fn answers_end_when_the_time_is_over_or_there_are_enough() {
     assert_eq!(one.end(), Some(AnswersEnd::Enough));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn who_answers_too_late_too_long_or_in_vain_is_told() {
-    let (_nodes, topics) = network(2).await;
+    let memory = MemoryNetwork::new();
+    let (_nodes, topics) = network(2, || in_memory(&memory)).await;
     let mut questions = topics[1].questions().await.unwrap();
     let mut next = async || soon("a question", questions.next()).await.unwrap().unwrap();
     let answers = topics[0].query("?").within(LONG).most(1).await.unwrap();
@@ -175,11 +183,11 @@ async fn question_that_nobody_could_answer_is_not_asked() {
     assert!(matches!(topic.query("load?").await, Err(QueryError::Closed(_))));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn only_those_whom_the_owner_lists_ask() {
-    let pool = VerifierPool::new(1);
-    let owner = builder(&pool).spawn().await.unwrap();
-    let other = builder(&pool).bootstrap(owner.addr()).spawn().await.unwrap();
+    let memory = MemoryNetwork::new();
+    let owner = in_memory(&memory).spawn().await.unwrap();
+    let other = in_memory(&memory).bootstrap(owner.addr()).spawn().await.unwrap();
     let owned = || Topic::named("owned").authors(Authors::Owned(owner.author()));
     for node in [&owner, &other] {
         soon("members", node.wait_for_members(2)).await.unwrap();
@@ -234,11 +242,11 @@ async fn address_that_an_asker_made_up_is_dialled_once() {
     assert_eq!(refusals.failed, 1, "{refusals:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn whoever_is_no_member_is_not_heard() {
-    let (nodes, topics) = network(2).await;
-    let hidden =
-        builder(&VerifierPool::new(1)).without_members().bootstrap(nodes[0].addr()).spawn().await.unwrap();
+    let memory = MemoryNetwork::new();
+    let (nodes, topics) = network(2, || in_memory(&memory)).await;
+    let hidden = in_memory(&memory).without_members().bootstrap(nodes[0].addr()).spawn().await.unwrap();
     let topic = hidden.join(Topic::named("ops")).await.unwrap();
     let mut questions = topic.questions().await.unwrap();
     let task = answer_all(&topics[1], 1).await;

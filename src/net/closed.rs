@@ -125,7 +125,7 @@ pub(crate) fn in_words(error: &ConnectionError) -> String {
     }
 }
 
-fn peer_words(bytes: &[u8]) -> String {
+pub(super) fn peer_words(bytes: &[u8]) -> String {
     let kept = bytes.get(..MAX_REASON_LEN).unwrap_or(bytes);
     let mut text = match String::from_utf8_lossy(kept) {
         Cow::Borrowed(text) => text.to_owned(),

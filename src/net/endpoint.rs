@@ -3,11 +3,11 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use quinn::{AsyncUdpSocket, EndpointConfig, TokioRuntime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::config::GateConfig;
 use super::connection::Connection;
@@ -112,7 +112,7 @@ impl Endpoint {
         gate: GateConfig,
         others: Option<&OtherProtocols>,
     ) -> Self {
-        let gate = Arc::new(Mutex::new(Gate::new(gate, Instant::now())));
+        let gate = Arc::new(Mutex::new(Gate::new(gate, Instant::now().into_std())));
         let (ready_in, ready) = mpsc::channel(READY);
         let (others_in, others_out) = mpsc::channel(others::WAITING);
         let streams = Desk::default();
@@ -149,18 +149,20 @@ impl Endpoint {
         }
     }
 
-    /// Over another medium, whose connections come in through `ready`, each with `streams`.
-    #[cfg(test)]
-    pub(crate) fn over(
+    /// Over another medium, whose connections come in by this gate and through `ready`, each with `streams`.
+    #[cfg(any(test, feature = "memory"))]
+    pub(super) fn over(
         medium: Arc<dyn Medium>,
         ready: mpsc::Receiver<Result<Connection, AcceptError>>,
         streams: Desk,
+        gate: Arc<Mutex<Gate>>,
     ) -> Self {
         Self {
             medium,
+            #[cfg(test)]
             socket: None,
             streams,
-            gate: Arc::new(Mutex::new(Gate::new(GateConfig::default(), Instant::now()))),
+            gate,
             ready: tokio::sync::Mutex::new(ready),
             others: tokio::sync::Mutex::new(mpsc::channel(1).1),
             state: watch::channel(SocketState::Works).1,

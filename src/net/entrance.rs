@@ -8,12 +8,11 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use quinn::Incoming;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::closed::{code, in_words};
 use super::config::HANDSHAKE_DEADLINE;
@@ -28,13 +27,28 @@ use super::streams::Desk;
 pub(super) const READY: usize = 64;
 
 /// What a handshake needs, and where its connection goes.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Entrance {
     pub(super) gate: Arc<Mutex<Gate>>,
     pub(super) ready: mpsc::Sender<Result<Connection, AcceptError>>,
     pub(super) streams: Desk,
     /// For connections of the application's own protocols, if it has any.
     pub(super) others: Option<mpsc::Sender<quinn::Connection>>,
+}
+
+#[cfg(any(test, feature = "memory"))]
+impl Entrance {
+    /// Takes in a connection without a handshake, if the gate says so. It waits for the application like any other.
+    pub(super) fn take_in(&self, from: SocketAddr, connection: impl FnOnce(Desk) -> Connection) -> bool {
+        let (admission, _) = admit(&self.gate, from.ip(), true);
+        let Admission::Accept(permit) = admission else { return false };
+        lock(&self.gate).shaken(permit);
+        let place = Place { gate: Arc::clone(&self.gate), permit };
+        let (connection, ready) = (connection(self.streams.clone()), self.ready.clone());
+        // As many as the gate lets wait.
+        tokio::spawn(async move { hand_over(connection, &place, &ready).await });
+        true
+    }
 }
 
 /// Takes in all who dial, until the endpoint is closed.
@@ -73,7 +87,7 @@ pub(super) async fn accept_loop(endpoint: quinn::Endpoint, entrance: Entrance) {
 /// What the gate says to an attempt, and which handshakes end for it.
 fn admit(gate: &Mutex<Gate>, address: IpAddr, proven: bool) -> (Admission, Vec<HandshakePermit>) {
     let mut gate = lock(gate);
-    let admission = gate.admit(Instant::now(), address, proven);
+    let admission = gate.admit(Instant::now().into_std(), address, proven);
     (admission, std::iter::from_fn(|| gate.next_ended()).collect())
 }
 

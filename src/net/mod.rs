@@ -7,6 +7,7 @@
 //! | `identity` | whose connection is it? |
 //! | `others` | how do protocols of the application share the port? |
 //! | `transport` | what may a connection take up? |
+//! | `memory` | what if there is no network at all? (feature `memory`) |
 //! | `socket` | what if the socket fails, and when is its port free? |
 //! | `carrier` | what do links and streams need of a transport? |
 //! | `link` | what happens on it? (`reader`, `writer`: one lane; `closed`: its end) |
@@ -34,6 +35,8 @@ mod half_open;
 mod identity;
 mod link;
 mod medium;
+#[cfg(any(test, feature = "memory"))]
+mod memory;
 mod others;
 mod reader;
 mod socket;
@@ -54,15 +57,14 @@ pub use event::{FramePermit, LinkEvent};
 pub use gate::Refusals;
 pub use identity::TlsSetupError;
 pub use link::Link;
+#[cfg(any(test, feature = "memory"))]
+pub use memory::MemoryNetwork;
 pub use others::{BadHello, OfferedProtocols, OtherProtocols, OtherProtocolsError, offered_protocols};
 pub use socket::{SocketErrors, SocketState};
 pub(crate) use streams::{AcceptRefused, Accepting, Desk, NotOpened, Opened, ProtocolName, UsedWay, open};
 pub use streams::{IncomingStream, ProtocolNameError, RecvStream, SendStream, StreamError, StreamStats};
 pub(crate) use trace::handshake_failed;
 pub(crate) use transport::KEEP_ALIVE;
-
-#[cfg(test)]
-pub(crate) use tests::Network;
 
 #[cfg(test)]
 mod tests;

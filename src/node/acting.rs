@@ -28,9 +28,11 @@ impl Actor {
                         continue;
                     }
                     let Some(inbox) = self.parts.inbox_in.upgrade() else { continue };
+                    let held = self.parts.outside.holds_clock();
                     let answer = move |verdicts| {
                         // An error means that the node is gone.
                         let _ = inbox.blocking_send(Message::Verdicts { batch, verdicts });
+                        drop(held);
                     };
                     self.parts.verifiers.submit(jobs, Box::new(answer));
                 }

@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::anchors::Anchors;
 use super::convicted::Convicted;
@@ -194,7 +194,7 @@ impl Actor {
                 Some(request) = self.taken_back.recv() => self.take_back(request),
                 Some(notice) = self.notices.recv() => self.on_notice(notice),
                 () = self.keeper.wait() => self.on_kept(),
-                () = sleep_until(deadline.into()) => self.handle(Input::Tick),
+                () = sleep_until(deadline) => self.handle(Input::Tick),
                 _ = looks.tick() => self.look_at_links(),
             }
         }

@@ -1,6 +1,8 @@
 //! Building a node.
 
 mod members;
+#[cfg(any(test, feature = "memory"))]
+mod memory;
 mod socket;
 mod start;
 mod state;
@@ -259,7 +261,7 @@ impl Builder {
         let local_addr = endpoint.local_addr().map_err(SpawnError::LocalAddr)?;
         let speaker = Speaker::new(endpoint, key.clone(), network);
         let (damage, seed) = (files.damage(), self.seed.map_or_else(start::entropy, Ok)?);
-        let started = std::time::Instant::now();
+        let started = tokio::time::Instant::now();
         let (dialled_by, leave_free) = (config.clone(), config.history.leave_free);
         let id = key.public();
         let setup = Setup { network, node: id, author, position_log: files.used, seed, config };
@@ -364,6 +366,10 @@ pub enum SpawnError {
     /// The socket or TLS.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A node in memory was given a port.
+    #[cfg(any(test, feature = "memory"))]
+    #[error("a network in memory has no port: leave out `endpoint` and `other_protocols`, or `memory`")]
+    Memory,
     /// The socket does not say where it is.
     #[error(
         "the socket does not tell its address: {0}; listen on another, or give the builder an endpoint that is open"

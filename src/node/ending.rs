@@ -1,8 +1,8 @@
 //! The end of a node: what is queued is sent, what is kept is committed, links and socket are closed.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 use super::actor::{Actor, TURN};
 use crate::net::LinkEvent;
@@ -61,7 +61,7 @@ impl Actor {
         tokio::select! {
             _ = self.link_events.recv_many(events, TURN) => self.on_link_events(events),
             () = self.keeper.wait() => self.on_kept(),
-            () = sleep_until(until.into()) => self.handle(Input::Tick),
+            () = sleep_until(until) => self.handle(Input::Tick),
         }
         self.act();
     }

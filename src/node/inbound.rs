@@ -65,7 +65,6 @@ mod tests {
         let endpoint = std::sync::Arc::clone(&actor.parts.endpoint);
         let mut events = node.events();
         tokio::spawn(actor.run());
-        // The engine's clock is not the runtime's, so a test that stops one would wait out a minute of the other.
         endpoint.faults().hopeless.store(true, Ordering::SeqCst);
         endpoint.faults().binds.store(u64::MAX, Ordering::SeqCst);
         endpoint.faults().broken.store(true, Ordering::SeqCst);

@@ -1,11 +1,15 @@
 //! What a node takes from outside besides its sockets: the wall clock, the disk's time for a record and a commit, and its free space. Tests put their own in
-//! its place.
+//! its place, and a network in memory its time.
 
 use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+#[cfg(any(test, feature = "memory"))]
+use tokio::runtime::RuntimeFlavor;
+use tokio::sync::oneshot;
 
 type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 type Free = Arc<dyn Fn(&Path) -> Option<u64> + Send + Sync>;
@@ -15,6 +19,9 @@ type BeforeWrite = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
 #[derive(Clone)]
 pub(super) struct Outside {
     clock: Clock,
+    /// The wall clock follows the runtime's, which may be paused.
+    #[cfg(any(test, feature = "memory"))]
+    in_memory: bool,
     before_record: BeforeWrite,
     before_commit: BeforeWrite,
     free: Free,
@@ -24,6 +31,8 @@ impl Default for Outside {
     fn default() -> Self {
         Self {
             clock: Arc::new(unix_ms),
+            #[cfg(any(test, feature = "memory"))]
+            in_memory: false,
             before_record: Arc::new(|| Ok(())),
             before_commit: Arc::new(|| Ok(())),
             free: Arc::new(free_bytes),
@@ -41,6 +50,13 @@ impl Outside {
     #[cfg(feature = "sim")]
     pub(super) fn set_clock(&mut self, clock: impl Fn() -> u64 + Send + Sync + 'static) {
         self.clock = Arc::new(clock);
+    }
+
+    /// Has the time of a network in memory.
+    #[cfg(any(test, feature = "memory"))]
+    pub(super) fn set_in_memory(&mut self, clock: impl Fn() -> u64 + Send + Sync + 'static) {
+        self.clock = Arc::new(clock);
+        self.in_memory = true;
     }
 
     #[cfg(feature = "sim")]
@@ -63,6 +79,16 @@ impl Outside {
         (self.clock)()
     }
 
+    /// A thread of our own works for the node. While this is held a clock that is paused does not run ahead of it: tokio takes a node that
+    /// waits for such a thread for idle, and would let hours pass.
+    pub(super) fn holds_clock(&self) -> Option<Held> {
+        #[cfg(any(test, feature = "memory"))]
+        if self.in_memory {
+            return Held::new();
+        }
+        None
+    }
+
     /// Called on the thread that writes, before each record.
     pub(super) fn before_record(&self) -> io::Result<()> {
         (self.before_record)()
@@ -76,6 +102,24 @@ impl Outside {
     /// Called on the thread that writes, before each transaction of the store.
     pub(super) fn before_commit(&self) -> io::Result<()> {
         (self.before_commit)()
+    }
+}
+
+/// The clock of the runtime waits for a thread.
+#[expect(dead_code, reason = "to drop it is all there is to do")]
+pub(super) struct Held(oneshot::Sender<()>);
+
+#[cfg(any(test, feature = "memory"))]
+impl Held {
+    fn new() -> Option<Self> {
+        // No other runtime has a clock that can be paused.
+        if tokio::runtime::Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread {
+            return None;
+        }
+        let (held, ends) = oneshot::channel();
+        // The clock stands still while such a task runs. An error means that what is held is held no more.
+        tokio::task::spawn_blocking(move || drop(ends.blocking_recv()));
+        Some(Self(held))
     }
 }
 

@@ -1,7 +1,9 @@
 //! Links over which nothing comes, by what the transport counts.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::protocol::LinkId;
 

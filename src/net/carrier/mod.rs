@@ -1,7 +1,7 @@
 //! What links and streams need of a transport, and nothing more: one connection to a peer whose key is proven, lanes one way, streams
 //! both ways, each with flow control of its own.
 //!
-//! [`quic`] is the one there is. Links, their readers and writers, and the streams of applications know a [`Carrier`] alone. How
+//! [`quic`] is the one that ships, and `net/memory` has one for tests. Links, their readers and writers, and the streams of applications know a [`Carrier`] alone. How
 //! connections begin, who may begin one, and what is proven by that, is above and beside it ([`endpoint`](super::endpoint)).
 
 mod quic;

@@ -1,7 +1,7 @@
 //! What an endpoint needs of a transport: it dials a key at an address, says where it is itself, and ends.
 //!
 //! What it brings in goes through the channels of the [`Endpoint`](super::Endpoint), each connection as a [`Carrier`](super::carrier::Carrier).
-//! [`quic`] is the one there is.
+//! [`quic`] is the one that ships; a network in memory (`net/memory`) is for tests.
 
 mod quic;
 

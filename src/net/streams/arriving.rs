@@ -1,9 +1,7 @@
 //! Streams that peers open.
 
-use std::time::Instant;
-
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::desk::Desk;
 use super::ends::{self, Hold, IncomingStream};
@@ -43,7 +41,7 @@ pub(crate) async fn serve(desk: Desk, peer: PublicKey, way: Way) {
         // What is opened faster waits at the peer, which has only so many to open.
         let next = pace.next(Instant::now());
         if pace.tokens < 1.0 {
-            sleep_until(next.into()).await;
+            sleep_until(next).await;
             continue;
         }
         let Ok((send, recv)) = way.connection.accept_both_ways().await else { return };

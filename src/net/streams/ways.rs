@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::{INBOUND, INBOUND_OF_A_PEER, OUTBOUND};
 use crate::key::PublicKey;

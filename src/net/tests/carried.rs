@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::memory::pair;
 use super::*;
+use crate::net::memory::pair;
 use crate::net::streams::{Desk, STREAMS_OF_A_LINK, UNUSED_ACCEPTED};
 use crate::net::transport::STREAM_WINDOW;
 use crate::net::{NotOpened, Opened, ProtocolName, open};
 use crate::rumor::NetworkId;
 use crate::wire::Reason;
+
+/// So long all takes one way.
+const DELAY: Duration = Duration::from_millis(20);
 
 fn name(name: &str) -> ProtocolName {
     ProtocolName::new(name).unwrap()
@@ -18,7 +21,7 @@ fn name(name: &str) -> ProtocolName {
 
 /// Both ends of a connection, as they are when its handshake is done.
 fn carried(for_streams: bool, desks: [&Desk; 2]) -> [Connection; 2] {
-    let [dialled, accepted] = pair([ANY, ANY]);
+    let [dialled, accepted] = pair([ANY, ANY], DELAY);
     let end = |carrier, peer, dialled, desk: &Desk| {
         Connection::carried(carrier, key(peer).public(), dialled, for_streams, desk.clone())
     };

@@ -4,7 +4,6 @@ mod carried;
 mod endpoints;
 mod hostile;
 mod links;
-mod memory;
 mod others;
 mod share;
 mod slow;
@@ -16,8 +15,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
-
-pub(crate) use memory::Network;
 
 use super::carrier::Quic;
 use super::{BarePeer, Connection, Endpoint, GateConfig, Link, LinkClosed, LinkEvent};

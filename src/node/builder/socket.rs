@@ -8,8 +8,8 @@ pub(super) struct Port {
     pub(super) endpoint: Option<quinn::Endpoint>,
     pub(super) others: Option<quinn::rustls::ServerConfig>,
     /// Instead of a port.
-    #[cfg(test)]
-    pub(super) network: Option<crate::net::Network>,
+    #[cfg(any(test, feature = "memory"))]
+    pub(super) network: Option<crate::net::MemoryNetwork>,
 }
 
 impl Builder {
@@ -56,55 +56,5 @@ impl Builder {
     pub fn other_protocols(mut self, tls: quinn::rustls::ServerConfig) -> Self {
         self.port.others = Some(tls);
         self
-    }
-
-    /// Has no socket: the nodes of this network are all in this process.
-    #[cfg(test)]
-    pub(crate) fn in_memory(mut self, network: &crate::net::Network) -> Self {
-        self.port.network = Some(network.clone());
-        self
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use crate::key::SecretKey;
-    use crate::net::Network;
-    use crate::node::{Node, PeerAddr};
-    use crate::rumor::Topic;
-
-    async fn node(network: &Network, peers: Option<PeerAddr>) -> Node {
-        let builder = Node::builder(SecretKey::generate()).network("n").bootstrap(peers);
-        builder.in_memory(network).spawn().await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn nodes_gossip_and_ask_each_other_without_a_socket() {
-        let network = Network::default();
-        let here = node(&network, None).await;
-        let there = node(&network, here.addr()).await;
-        let (lobby, other) = (
-            here.join(Topic::named("lobby")).await.unwrap(),
-            there.join(Topic::named("lobby")).await.unwrap(),
-        );
-        let mut rumors = other.subscribe();
-        lobby.wait_for_links(1).within(Duration::from_secs(60)).await.unwrap();
-        lobby.publish("hello").await.unwrap();
-        assert_eq!(rumors.next().await.unwrap().unwrap().body(), &b"hello"[..]);
-        let mut questions = here.accept("test/1").unwrap();
-        let answers = async {
-            let mut incoming = questions.next().await.unwrap();
-            let question = incoming.recv.read_to_end(64).await.unwrap();
-            incoming.send.finish_with(&[b"re: ", &question[..]].concat()).await.unwrap();
-        };
-        let asked = there.ask(here.id(), "test/1", b"who", Duration::from_secs(60));
-        let (answer, ()) = tokio::join!(asked, answers);
-        assert_eq!(answer.unwrap(), &b"re: who"[..]);
-        let addr = here.local_addr();
-        here.shutdown().await;
-        let next = network.endpoint(&SecretKey::generate());
-        assert_eq!(next.local_addr().unwrap(), addr, "who has gone leaves its address");
     }
 }

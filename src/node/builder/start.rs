@@ -38,9 +38,14 @@ pub(super) async fn endpoint(
     listen: String,
     gate: GateConfig,
 ) -> Result<Endpoint, SpawnError> {
-    #[cfg(test)]
+    #[cfg(any(test, feature = "memory"))]
     if let Some(network) = port.network {
-        return Ok(network.endpoint(key));
+        if port.endpoint.is_some() || port.others.is_some() {
+            return Err(SpawnError::Memory);
+        }
+        let listen = resolve(listen).await?;
+        let endpoint = network.endpoint(key, listen, gate);
+        return Ok(endpoint.map_err(|source| BindError::Socket { listen, source })?);
     }
     let others = port.others.map(OtherProtocols::new).transpose().map_err(BindError::from)?;
     Ok(match port.endpoint {
