@@ -198,6 +198,10 @@ impl Reader for Gated {
         self.0.unmet(topic, after, count)
     }
 
+    fn over(&self, joined: &[TopicId], now_ms: u64) -> Res<Vec<(TopicId, u64)>> {
+        self.0.over(joined, now_ms)
+    }
+
     fn size(&self, topic: &TopicId) -> Res<Size> {
         self.0.size(topic)
     }
