@@ -1,4 +1,4 @@
-//! Logs that are kept beside a slow disk, beside other topics, and through a conviction.
+//! Logs that are kept beside a slow disk, beside other topics, through a conviction, and until their time is over.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use super::hostile::bundle;
 use super::repair::{ago, alone, held, log, put};
 use super::teller::{Lie, chain};
 use super::world::{Side, World};
-use crate::protocol::Input;
-use crate::protocol::keeping::{Arrival, Cursor, Keep, Kept, Show, StoreAnswer, StoreJob};
+use crate::protocol::keeping::{Arrival, Cursor, Full, Keep, KeepOptions, Kept, Show, StoreAnswer, StoreJob};
+use crate::protocol::{Input, PublishError};
 use crate::rumor::{Bundle, RuleSet, Topic};
 use crate::store::Store as _;
 
@@ -181,4 +181,37 @@ fn left_topics_expire() {
     world.run(700_000);
     assert_eq!(size(&world, &gone), 0);
     assert!(world.wires[wire].up);
+}
+
+#[test]
+fn full_refuses_before_sealing() {
+    // Given a topic that drops nothing, with room for a few rumors.
+    let mut world = World::new(6);
+    let rules = world.topic(&log());
+    let (one, other) = (world.node(), world.node());
+    world.handle(one, Input::Leave { topic: rules.id() });
+    let join = |reserve| {
+        let keep = KeepOptions { full: Some(Full::Refuse), reserve: Some(reserve), ..Default::default() };
+        Input::Join { rules: rules.clone(), deliver: true, validate: false, keep }
+    };
+    world.handle(one, join(5_000));
+    world.wire(Side::Node(one), Side::Node(other));
+    world.run(2_000);
+    let mut say = |world: &mut World, body: &str| {
+        let id = world.publish_kept(one, &rules, body);
+        world.run(1_500);
+        world.nodes[one].published[&id].clone()
+    };
+    let filler = "x".repeat(700);
+    let said = (0..9).filter(|number| say(&mut world, &format!("{number} {filler}")).is_ok()).count();
+    assert!((3..7).contains(&said), "{said}");
+    assert_eq!(say(&mut world, &filler), Err(PublishError::StoreFull));
+    // Then nothing of what was refused was said: what follows when there is room names what was said last.
+    assert_eq!(world.nodes[other].delivered.len(), said);
+    world.handle(one, join(50_000));
+    world.run(20_000);
+    assert!(say(&mut world, "there is room").is_ok());
+    assert_eq!(world.nodes[other].delivered.len(), said + 1);
+    assert_eq!(world.nodes[other].store.reader().unmet(&rules.id(), None, 9).unwrap(), []);
+    assert_eq!(world.nodes[other].engine.check_at_rest(), Vec::<String>::new());
 }
