@@ -112,7 +112,7 @@ fn newcomers_never_erase_the_audit_log() {
     let mut world = World::new(4);
     let audit = world.topic(&Topic::named("audit").retention_forever());
     let open: Vec<_> = (0..3)
-        .map(|number| world.topic(&Topic::named(&format!("open {number}")).retention(super::repair::HOUR)))
+        .map(|number| world.topic(&Topic::named(format!("open {number}")).retention(super::repair::HOUR)))
         .collect();
     let node = world.node_with(|spec| spec.config.history.bytes = 120_000);
     world.run(100);
