@@ -199,10 +199,8 @@ const COMPONENTS: [&str; 9] =
 
 /// Structs of components whose fields others read, each with what makes it plain data: it goes from one hand to another, and nothing
 /// must hold between its fields.
-const PLAIN: [(&str, &str); 20] = [
+const PLAIN: [(&str, &str); 18] = [
     ("Outcome", "how a session has ended"),
-    ("Asker", "components of repair side by side, each with fields of its own"),
-    ("Asked", "components of one topic's repair side by side, each with fields of its own"),
     ("Hint", "what a link is told of, on its way out"),
     ("Covered", "what of a fetch a bundle answers"),
     ("Greeting", "what a peer said of itself"),

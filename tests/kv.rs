@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use vouchsafe::protocol::keeping::{Arrival, Group, Keep, Keeping, Show};
-use vouchsafe::rumor::{Cell, seal};
+use vouchsafe::rumor::{Bundle, Cell, RuleSet, seal};
 use vouchsafe::store::{RedbStore, Store as _};
 use vouchsafe::{
     Authors, Change, Kv, KvError, NetworkId, Node, PeerAddr, Position, PublicKey, PublishError, PutError,
@@ -46,6 +46,23 @@ async fn mesh(count: usize, topic: &Topic) -> Vec<Kv> {
 
 fn author(kv: &Kv) -> PublicKey {
     kv.topic().node().author()
+}
+
+/// Puts a bundle into the store of a folder.
+fn write_to(folder: &Path, rules: &RuleSet, bundle: Bundle) {
+    let mut store = RedbStore::open(folder).unwrap();
+    store.start(&bundle.header().author).unwrap();
+    let keeping = Keeping {
+        bytes: 1_000_000,
+        shared: u64::MAX,
+        authors: 9,
+        judged_by: None,
+        recent_from: 0,
+        latest: u64::MAX,
+    };
+    store.open(rules, &keeping).unwrap();
+    let keeps = [Keep { bundle: Arc::new(bundle), arrival: Arrival::Live, show: Show::Now }];
+    store.keep(&Group { keeps: &keeps, record: None, now_ms: 0 }).unwrap();
 }
 
 /// Writes, or deletes, until nobody has a later cell of the key: in one tick the author with the greater key may be later.
@@ -296,6 +313,32 @@ async fn a_log_has_no_keys_and_a_topic_that_is_left_no_news() {
     assert_eq!(soon("the end", watch.next()).await, None);
 }
 
+/// Half a minute lies between what a liar has written and now: whoever waits for its key waits that long.
+#[tokio::test]
+async fn put_never_waits() {
+    let (folder, topic) = (tempfile::tempdir().unwrap(), Topic::named("ahead").state(10));
+    // Given a key to which another author has given a value from a minute ahead, and no link to anybody.
+    let (rules, liar) = (topic.bind(NetworkId::of("kv")).unwrap(), SecretKey::generate());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let position = Position { tick: rules.tick_len().tick_at(now.as_millis() as u64) + 50, slot: 0 };
+    let cell = Cell::put("k", "theirs").unwrap().encode();
+    write_to(folder.path(), &rules, seal(&liar, rules.id(), position, &[cell]).unwrap());
+    let node = spawn(SecretKey::generate(), Some(folder.path()), &[]).await;
+    let kv = soon("the keys", node.kv(topic)).await.unwrap();
+    assert_eq!(kv.shared("k", Resolve::Newest).unwrap(), "theirs");
+    // When we write it, then it is written at once, and we learn for how long theirs is later.
+    for value in ["ours", "ours again"] {
+        let written = soon("writing", kv.put("k", value)).await.unwrap();
+        let behind = written.behind.expect("theirs is later");
+        assert!((Duration::from_secs(25)..=Duration::from_secs(51)).contains(&behind), "{behind:?}");
+        assert_eq!(kv.get(node.author(), "k").unwrap(), value);
+    }
+    assert_eq!(kv.shared("k", Resolve::Newest).unwrap(), "theirs", "until then");
+    let deleted = soon("deleting", kv.delete("k")).await.unwrap();
+    assert!(deleted.behind.is_some());
+    assert_eq!(kv.get(node.author(), "k"), None);
+}
+
 #[tokio::test]
 async fn a_key_that_was_written_by_a_clock_ahead_is_late_until_then() {
     let (folder, key, topic) =
@@ -305,21 +348,7 @@ async fn a_key_that_was_written_by_a_clock_ahead_is_late_until_then() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let position = Position { tick: rules.tick_len().tick_at(now.as_millis() as u64) + 30, slot: 0 };
     let cell = Cell::put("ahead", "1").unwrap().encode();
-    let bundle = Arc::new(seal(&key, rules.id(), position, &[cell]).unwrap());
-    let mut store = RedbStore::open(folder.path()).unwrap();
-    store.start(&key.public()).unwrap();
-    let keeping = Keeping {
-        bytes: 1_000_000,
-        shared: u64::MAX,
-        authors: 9,
-        judged_by: None,
-        recent_from: 0,
-        latest: u64::MAX,
-    };
-    store.open(&rules, &keeping).unwrap();
-    let keeps = [Keep { bundle, arrival: Arrival::Own, show: Show::Now }];
-    store.keep(&Group { keeps: &keeps, record: None, now_ms: 0 }).unwrap();
-    drop(store);
+    write_to(folder.path(), &rules, seal(&key, rules.id(), position, &[cell]).unwrap());
     // When it is written again before that time, alone or with others, then nothing is done.
     let node = spawn(key.clone(), Some(folder.path()), &[]).await;
     let kv = soon("the keys", node.kv(topic.clone())).await.unwrap();

@@ -1,4 +1,4 @@
-//! Holds docs/mutations.md against the code: what it says was taken out is there to be taken out, and its tests exist.
+//! Holds docs/mutations.md, and the tables of kept topics, against the code: what they name is there, and their tests exist.
 
 mod sources;
 
@@ -71,4 +71,42 @@ fn the_tests_that_failed_exist() {
             );
         }
     }
+}
+
+/// The rows of a section of a document.
+fn section(name: &str, title: &str) -> Vec<String> {
+    let document = read(&root().join(name));
+    let (_, from) = document.split_once(&format!("\n## {title}\n")).expect("the section is there");
+    let text = from.split("\n## ").next().unwrap_or_default();
+    let is_row = |line: &&str| line.starts_with("| ") && !line.starts_with("| What");
+    text.lines().filter(is_row).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_is_said_of_kept_topics_names_what_there_is() {
+    let all = tested();
+    let has_test = |name: &str| all.iter().any(|source| source.contains(&format!("fn {name}(")));
+    let (parameters, promises) =
+        (section("docs/history.md", "Parameters"), section("docs/testing.md", "What a kept topic promises"));
+    assert!(parameters.len() > 40 && promises.len() > 40);
+    let mut constants = 0;
+    for row in parameters.iter().chain(&promises) {
+        let mut source = read(&root().join("src/protocol/limits.rs"));
+        for (_, name) in quoted(row) {
+            if name.ends_with(".rs") {
+                let folder = if name.starts_with("src/") { "" } else { "src/protocol" };
+                source = read(&root().join(folder).join(name));
+            } else if name.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+                && !name.starts_with("VOUCHSAFE")
+            {
+                assert!(source.contains(&format!("const {name}:")), "{row}: there is no {name}");
+                constants += 1;
+            } else if name.len() > 12
+                && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            {
+                assert!(has_test(name), "{row}: there is no test named {name}");
+            }
+        }
+    }
+    assert!(constants > 80, "only {constants} constants were found");
 }

@@ -26,6 +26,8 @@ struct Inner {
 pub(super) struct Limits {
     /// What fails: 0 nothing, 1 growth and writes for want of room, 2 writes for no reason, 3 the commit at its sync.
     pub(super) fails: std::sync::atomic::AtomicU8,
+    /// Bytes that were written.
+    pub(super) written: std::sync::atomic::AtomicU64,
 }
 
 impl Disk {
@@ -92,6 +94,8 @@ impl StorageBackend for Disk {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.may(false)?;
+        #[cfg(test)]
+        self.0.limits.written.fetch_add(data.len() as u64, std::sync::atomic::Ordering::Relaxed);
         self.with(|file| file.write(offset, data))
     }
 }

@@ -172,6 +172,10 @@ impl Reader for MemoryReader {
         book::unmet(&*rows, book::topic(&*rows, topic)?, after, count)
     }
 
+    fn over(&self, joined: &[TopicId], now_ms: u64) -> Res<Vec<(TopicId, u64)>> {
+        book::over(&*locked(&self.0), joined, now_ms)
+    }
+
     fn size(&self, topic: &TopicId) -> Res<Size> {
         let rows = locked(&self.0);
         Ok(book::Counts::read(&*rows, book::topic(&*rows, topic)?)?.size)

@@ -177,6 +177,13 @@ pub trait Reader: Send {
     /// Of the disk.
     fn before(&self, topic: &TopicId, at: &[(PublicKey, Position)]) -> Res<Vec<Option<Position>>>;
 
+    /// Topics beside these that hold something that is over at this Unix time in milliseconds, each with the first tick that is not. Topics
+    /// that are kept for ever are none of them.
+    ///
+    /// # Errors
+    /// Of the disk.
+    fn over(&self, joined: &[TopicId], now_ms: u64) -> Res<Vec<(TopicId, u64)>>;
+
     /// How much the topic holds.
     ///
     /// # Errors

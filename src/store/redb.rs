@@ -388,6 +388,10 @@ impl Reader for RedbReader {
         self.0.read(|rows| book::unmet(rows, book::topic(rows, topic)?, after, count))
     }
 
+    fn over(&self, joined: &[TopicId], now_ms: u64) -> Res<Vec<(TopicId, u64)>> {
+        self.0.read(|rows| book::over(rows, joined, now_ms))
+    }
+
     fn size(&self, topic: &TopicId) -> Res<Size> {
         self.0.read(|rows| Ok(book::Counts::read(rows, book::topic(rows, topic)?)?.size))
     }

@@ -89,6 +89,7 @@ pub fn look(reader: &dyn Reader, query: Query) -> Result<Found, StoreError> {
         Query::Live { topic, after, max_bytes } => {
             Found::Live(reader.live(&topic, after.as_ref(), max_bytes)?)
         }
+        Query::Over { joined, now_ms } => Found::Over(reader.over(&joined, now_ms)?),
         Query::Unmet { topic, after, count } => Found::Unmet(reader.unmet(&topic, after.as_ref(), count)?),
     })
 }

@@ -82,7 +82,7 @@ impl Engine {
         members.asks_anew();
         let topic = members.topic();
         self.topics.get_mut(&topic).into_iter().for_each(Window::forget_refused);
-        self.asker.topic_mut(&topic).into_iter().for_each(|asked| asked.refused.clear());
+        self.asker.topic_mut(&topic).into_iter().for_each(|asked| asked.refused_mut().clear());
     }
 
     /// Once a second: what the store has of those who were admitted is heard. (It is walked for all of them together.)

@@ -167,6 +167,7 @@ impl Engine {
             Some(Purpose::Asker(what)) => self.on_asker_looked(&what, &found),
             Some(Purpose::Members) => self.on_members_read(found),
             Some(Purpose::List(topic)) => self.on_list_read(&topic, found),
+            Some(Purpose::Over) => self.left_topics_expire(found),
             None => {}
         }
     }
@@ -177,8 +178,8 @@ impl Engine {
             match purpose {
                 Purpose::Page(reading) => self.on_page_read(&reading, Err(StoreTrouble::Damaged)),
                 Purpose::Asker(what) => self.on_asker_looked(&what, &Err(StoreTrouble::Damaged)),
-                // Its topic is opened anew, and read again.
-                Purpose::Members | Purpose::List(_) => {}
+                // Its topic is opened anew, and read again; and what is over will be.
+                Purpose::Members | Purpose::List(_) | Purpose::Over => {}
             }
         }
     }

@@ -282,7 +282,9 @@ impl Engine {
     }
 
     fn on_forgot(&mut self, topic: TopicId, what: Forget, left: Result<Forgotten, StoreTrouble>) {
-        let Some(kept) = self.repair.topic_mut(&topic) else { return };
+        let Some(kept) = self.repair.topic_mut(&topic) else {
+            return self.left_topic_forgot(topic, what, left.is_ok_and(|left| left.more));
+        };
         kept.removed(left.as_ref().ok().copied());
         if matches!(what, Forget::Rotten(..)) {
             // What it named is a head again, and it may be a hole: the store has counted again.
@@ -346,6 +348,9 @@ impl Engine {
             }
         }
         again.iter().for_each(|topic| self.ask_to_open(topic));
+        if confirmed && !alone {
+            self.look_for_what_is_over();
+        }
         self.make_room();
         over.extend(self.forgets_dead());
         for (topic, what) in over {

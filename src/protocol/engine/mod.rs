@@ -16,6 +16,7 @@ mod history;
 mod intake;
 mod joining;
 mod keeping;
+mod left;
 mod lifecycle;
 mod members;
 mod owned;

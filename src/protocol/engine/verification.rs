@@ -105,7 +105,7 @@ impl Engine {
     /// candidates, or else the id is as if never seen.
     pub(super) fn drop_work(&mut self, link: LinkId, work: &Work) {
         if let Work::Late { topic, job, .. } = work
-            && self.asker.late.judged(topic, &job.id, &job.signature).is_some()
+            && self.asker.late().judged(topic, &job.id, &job.signature).is_some()
         {
             return self.late_never_came(*topic, &job.id);
         }

@@ -164,6 +164,13 @@ pub enum Query {
         /// How many.
         count: usize,
     },
+    /// What is over in topics that were left: [`Reader::over`](crate::store::Reader::over).
+    Over {
+        /// Which topics are joined.
+        joined: Vec<TopicId>,
+        /// The time, Unix milliseconds.
+        now_ms: u64,
+    },
 }
 
 /// A stretch of one author's bundles: those that start after a position, and in ticks before another.
@@ -193,6 +200,8 @@ pub enum Found {
     Live(Live),
     /// Holes.
     Unmet(Vec<Hole>),
+    /// Topics, each with the first tick that is not over.
+    Over(Vec<(TopicId, u64)>),
 }
 
 /// What the store has done.

@@ -6,6 +6,8 @@
 //!     └────────────── hints <────────────────────────────┴──────────────── kept <────────────────────┘
 //! ```
 
+mod parts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -32,14 +34,14 @@ use crate::rumor::{RuleSet, TopicId};
 /// What is asked for in one topic.
 #[derive(Debug)]
 pub(in crate::protocol) struct Asked {
-    pub(in crate::protocol) gaps: Gaps,
-    pub(in crate::protocol) paces: Paces,
-    pub(in crate::protocol) turns: Turns,
-    pub(in crate::protocol) hints: Hints,
-    pub(in crate::protocol) refused: RepairRefused,
-    pub(in crate::protocol) rejudge: Rejudge,
-    pub(in crate::protocol) walk: Walk,
-    pub(in crate::protocol) held: HeldLate,
+    gaps: Gaps,
+    paces: Paces,
+    turns: Turns,
+    hints: Hints,
+    refused: RepairRefused,
+    rejudge: Rejudge,
+    walk: Walk,
+    held: HeldLate,
     /// Something late has come since the application was last told that there is nothing more.
     behind: bool,
     /// Bundles that were kept late.
@@ -49,7 +51,7 @@ pub(in crate::protocol) struct Asked {
     /// Authors of whom it was told that they have two chains.
     forked: BTreeSet<PublicKey>,
     /// The store is being asked from where on gaps are to be asked for.
-    pub(in crate::protocol) is_looking: bool,
+    is_looking: bool,
     /// Timers that are set.
     timers: BTreeMap<Due, Mono>,
 }
@@ -148,8 +150,8 @@ impl Asked {
 pub(in crate::protocol) struct Asker {
     topics: BTreeMap<TopicId, Asked>,
     sessions: BTreeMap<(TopicId, Slot), Session>,
-    pub(in crate::protocol) fetches: Fetches,
-    pub(in crate::protocol) late: Late,
+    fetches: Fetches,
+    late: Late,
     brings: BTreeMap<Slot, Brings>,
     /// Links with a question under way: one of all topics.
     asking: LinkSet,

@@ -21,17 +21,25 @@ use blake3::hazmat::{ContextKey, HasherExt as _, hash_derive_key_context};
 
 use super::cost::Cost;
 use crate::rumor::{BundleId, TopicId};
-use crate::wire::{Answer, AskedRange, Bound, Head, MAX_HEADS_PER_LIST, MAX_PARTS, Part, answer_len};
+use crate::wire::{
+    Answer, AskedRange, Bound, Head, MAX_HEADS_PER_LIST, MAX_PARTS, MAX_TELL_LEN, Part, answer_len,
+};
 
 /// Most items of a range that are listed to an asker that has some of its own there; more are split. A list of so many is 4.7 kB, a
 /// split 0.8 kB: below it, one more round costs more than the list. (Guess.)
 pub(in crate::protocol) const LISTED: usize = 64;
+
+/// The same to an asker that has nothing there, four lists: a session takes in some more. What is beyond is split as well, so that an
+/// asker sees any part of it, and not always the first: the first may be what it can never keep. (Guess.)
+pub(super) const LISTED_TO_NONE: usize = 4 * MAX_HEADS_PER_LIST;
 
 /// Bytes that are given to the hash at once: it then works on several blocks side by side. Item by item takes four times as long.
 const HASHED_AT_ONCE: usize = 8 * 1024;
 const ITEM_LEN: usize = 40;
 /// Bytes of a listed head.
 const HEAD_LEN: usize = 74;
+/// Bytes of a split.
+const SPLIT_LEN: usize = 2 + 52 * MAX_PARTS;
 
 static CONTEXT: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context("vouchsafe heads v1"));
 
@@ -97,9 +105,24 @@ pub(in crate::protocol) struct Slice {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(in crate::protocol) struct Compared {
     /// Ranges to ask next, with what we have in each.
-    pub(in crate::protocol) ask_next: Vec<AskedRange>,
+    pub(in crate::protocol) ask_next: Vec<ToAsk>,
     /// Heads that the teller has and that are not in our set.
     pub(in crate::protocol) heads: Vec<Head>,
+}
+
+/// A range to ask about, and about how many bytes its teller will need for an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) struct ToAsk {
+    pub(super) range: AskedRange,
+    pub(super) expects: usize,
+}
+
+impl ToAsk {
+    /// Of a range in which the teller has so many items, to go by what it said.
+    pub(super) fn new(range: AskedRange, theirs: usize) -> Self {
+        let list = theirs.saturating_mul(HEAD_LEN).saturating_add(4).min(MAX_TELL_LEN);
+        Self { range, expects: if theirs > listed(&range) { SPLIT_LEN } else { list } }
+    }
 }
 
 /// An answer does not cover the range that was asked, or goes beyond it.
@@ -147,7 +170,7 @@ impl Slice {
     pub(in crate::protocol) fn cost(&self, asked: &AskedRange, capacity: usize) -> Cost {
         let ours = self.range(&asked.lo, &asked.hi).len();
         let compares = asked.count as usize == ours && ours < self.items.len();
-        let splits = asked.count > 0 && ours > LISTED;
+        let splits = ours > listed(asked);
         let items = ours.saturating_mul(usize::from(compares).saturating_add(usize::from(splits)));
         let look_ups = if splits { 0 } else { ours.min(capacity / HEAD_LEN) };
         Cost { items, ranges: 1, look_ups }
@@ -165,7 +188,7 @@ impl Slice {
         let same = asked.count as usize == ours.len() && asked.hash == self.hash_of(ours);
         let answer = if same {
             Answer::Same
-        } else if asked.count > 0 && ours.len() > LISTED {
+        } else if ours.len() > listed(asked) {
             self.split(ours, asked.hi).unwrap_or_else(|| list(ours, head, capacity))
         } else {
             list(ours, head, capacity)
@@ -221,7 +244,7 @@ impl Slice {
                 let ours = self.range(&lo, &part.hi);
                 let same = ours.len() == part.count as usize && self.hash_of(ours) == part.hash;
                 if !same {
-                    found.ask_next.push(self.ask(lo, part.hi));
+                    found.ask_next.push(ToAsk::new(self.ask(lo, part.hi), part.count as usize));
                 }
             }
             lo = part.hi;
@@ -246,11 +269,17 @@ impl Slice {
         if more {
             let last = before.ok_or(Uncovered)?;
             if let Some(lo) = after(last.bound()).filter(|lo| *lo < asked.hi) {
-                found.ask_next.push(self.ask(lo, asked.hi));
+                // As many as that again, for all we know.
+                found.ask_next.push(ToAsk::new(self.ask(lo, asked.hi), heads.len()));
             }
         }
         Ok(found)
     }
+}
+
+/// Most items that are listed to who asks so.
+const fn listed(asked: &AskedRange) -> usize {
+    if asked.count == 0 { LISTED_TO_NONE } else { LISTED }
 }
 
 /// As many of the first items as `len`, and those after them that share the last one's place: no cut goes between them.

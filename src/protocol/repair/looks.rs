@@ -32,6 +32,8 @@ pub(in crate::protocol) enum Purpose {
     Asker(LookFor),
     /// The members, to know who was here before.
     Members,
+    /// We do, to know what is over in topics that were left.
+    Over,
     /// This topic of a list of authors, to know who may speak.
     List(TopicId),
 }

@@ -7,15 +7,16 @@
 
 use std::collections::BTreeMap;
 
+use super::heads::ToAsk;
 use crate::protocol::limits::SESSION_RANGES;
 use crate::protocol::random::Random;
 use crate::protocol::total::Total as _;
-use crate::wire::AskedRange;
+use crate::wire::MAX_TELL_LEN;
 
 /// Ranges that wait, by how often they were split.
 #[derive(Debug, Default)]
 pub(in crate::protocol) struct Ranges {
-    by_depth: BTreeMap<u32, Vec<AskedRange>>,
+    by_depth: BTreeMap<u32, Vec<ToAsk>>,
     len: usize,
 }
 
@@ -32,7 +33,7 @@ impl Ranges {
     }
 
     /// Adds one. At the cap one of the shallowest leaves, whichever; then it is false.
-    pub(in crate::protocol) fn add(&mut self, depth: u32, range: AskedRange, dice: &mut Random) -> bool {
+    pub(in crate::protocol) fn add(&mut self, depth: u32, range: ToAsk, dice: &mut Random) -> bool {
         let full = self.len >= SESSION_RANGES;
         if full && let Some((_, shallowest)) = self.by_depth.iter_mut().find(|(_, ranges)| !ranges.is_empty())
         {
@@ -45,9 +46,11 @@ impl Ranges {
         !full
     }
 
-    /// Takes the next ones, at most `count`, in order, each with its depth.
-    pub(in crate::protocol) fn take(&mut self, count: usize, dice: &mut Random) -> Vec<(u32, AskedRange)> {
+    /// Takes the next ones, at most `count`, in order, each with its depth: as many as one answer has room for, since an answer has the
+    /// first ranges of its question, and those that never find room in it would never be seen.
+    pub(in crate::protocol) fn take(&mut self, count: usize, dice: &mut Random) -> Vec<(u32, ToAsk)> {
         let mut taken = Vec::new();
+        let mut room = MAX_TELL_LEN;
         while taken.len() < count {
             let Some(mut deepest) = self.by_depth.last_entry() else { break };
             let (depth, ranges) = (*deepest.key(), deepest.get_mut());
@@ -56,10 +59,15 @@ impl Ranges {
                 continue;
             }
             let at = dice.below(ranges.len());
+            let expects = ranges.get(at).map_or(0, |next| next.expects);
+            if expects > room && !taken.is_empty() {
+                break;
+            }
+            room = room.saturating_sub(expects);
             taken.push((depth, ranges.swap_remove(at)));
             self.len.loses(1);
         }
-        taken.sort_by_key(|(_, range)| range.lo);
+        taken.sort_by_key(|(_, next)| next.range.lo);
         taken
     }
 
@@ -73,14 +81,29 @@ impl Ranges {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Bound;
+    use crate::wire::{AskedRange, Bound};
 
-    fn range(tick: u64) -> AskedRange {
-        AskedRange { lo: Bound::start_of(tick), hi: Bound::start_of(tick + 1), count: 0, hash: [0; 32] }
+    fn range(tick: u64) -> ToAsk {
+        let hi = Bound::start_of(tick + 1);
+        ToAsk::new(AskedRange { lo: Bound::start_of(tick), hi, count: 0, hash: [0; 32] }, 1)
     }
 
-    fn ticks(taken: &[(u32, AskedRange)]) -> Vec<(u32, u64)> {
-        taken.iter().map(|(depth, range)| (*depth, range.lo.tick)).collect()
+    fn ticks(taken: &[(u32, ToAsk)]) -> Vec<(u32, u64)> {
+        taken.iter().map(|(depth, next)| (*depth, next.range.lo.tick)).collect()
+    }
+
+    #[test]
+    fn a_question_is_no_longer_than_its_answer() {
+        let (mut ranges, mut dice) = (Ranges::default(), Random::new(&[1; 32]));
+        let of =
+            |tick, theirs| ToAsk { expects: ToAsk::new(range(tick).range, theirs).expects, ..range(tick) };
+        (0..9).for_each(|tick| _ = ranges.add(1, of(tick, 300), &mut dice));
+        assert_eq!(ranges.take(64, &mut dice).len(), 2, "three lists of 22 kB find no room in 64 KiB");
+        (10..90).for_each(|tick| _ = ranges.add(2, of(tick, 9), &mut dice));
+        assert_eq!(ranges.take(64, &mut dice).len(), 64);
+        // Whatever it may be, one can be asked.
+        (90..93).for_each(|tick| _ = ranges.add(3, of(tick, 3_000), &mut dice));
+        assert_eq!(ranges.take(64, &mut dice).len(), 1);
     }
 
     #[test]

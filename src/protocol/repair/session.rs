@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::gaps::Claimed;
-use super::heads::{Slice, Uncovered};
+use super::heads::{Slice, ToAsk, Uncovered};
 use super::ranges::Ranges;
 use crate::protocol::Mono;
 use crate::protocol::keeping::Held;
@@ -73,7 +73,7 @@ struct Waiting {
 /// A question is under way.
 #[derive(Debug)]
 struct Asking {
-    ranges: Vec<(u32, AskedRange)>,
+    ranges: Vec<(u32, ToAsk)>,
     since: Mono,
     deadline: Mono,
 }
@@ -124,6 +124,8 @@ pub(in crate::protocol) struct Session {
     /// The told floor.
     floor: u64,
     queue: Ranges,
+    /// Most ranges in the next question: as many as were answered, where the last answer stopped before its end.
+    at_once: usize,
     asks: u32,
     bytes: usize,
     heads: usize,
@@ -145,7 +147,7 @@ impl Session {
         now: Mono,
     ) -> Self {
         let mut queue = Ranges::default();
-        queue.add(0, range, dice);
+        queue.add(0, ToAsk::new(range, 0), dice);
         Self {
             number,
             topic,
@@ -153,6 +155,7 @@ impl Session {
             as_of,
             floor: 0,
             queue,
+            at_once: MAX_RANGES_PER_ASK,
             asks: 0,
             bytes: 0,
             heads: 0,
@@ -204,7 +207,8 @@ impl Session {
     /// How many of our items lie in what is being asked: comparing the answer hashes them once at the most.
     pub(in crate::protocol) fn asked_items(&self, slice: &Slice) -> usize {
         let State::Asking(asking) = &self.state else { return 0 };
-        asking.ranges.iter().map(|(_, range)| slice.range(&range.lo, &range.hi).len()).sum()
+        let ranges = asking.ranges.iter().map(|(_, next)| next.range);
+        ranges.map(|range| slice.range(&range.lo, &range.hi).len()).sum()
     }
 
     /// It has a place: what is asked now. `patience` is how long an answer may take.
@@ -218,10 +222,10 @@ impl Session {
         if !waiting.in_turn {
             self.held_place = Duration::ZERO;
         }
-        let ranges = self.queue.take(MAX_RANGES_PER_ASK, dice);
+        let ranges = self.queue.take(self.at_once, dice);
         self.asks = self.asks.saturating_add(1);
         let deadline = now.plus(patience.min(TURN_TIME.saturating_sub(self.held_place)));
-        let asked = ranges.iter().map(|(_, range)| *range).collect();
+        let asked = ranges.iter().map(|(_, next)| next.range).collect();
         self.state = State::Asking(Asking { ranges, since: now, deadline });
         let ask = Ask { topic: self.topic, session: self.number, as_of: self.as_of, ranges: asked };
         Some((ask, deadline))
@@ -254,23 +258,26 @@ impl Session {
         if tell.floor > latest {
             self.says_no(MAX_PAUSE_MS);
         }
+        let answered = tell.answers.len();
+        let stopped = answered < asking.ranges.len();
+        self.at_once = if stopped { answered.max(1) } else { MAX_RANGES_PER_ASK };
         let mut heads = Vec::new();
         let mut answers = tell.answers.iter();
-        for (depth, range) in asking.ranges {
+        for (depth, next) in asking.ranges {
             match answers.next() {
                 _ if self.outcome.no.is_some() => {}
                 // It has not come so far.
-                None => self.queue_up(depth, range, slice, dice),
+                None => self.queue_up(depth, next, slice, dice),
                 Some(Answer::No { after_ms }) => self.says_no(*after_ms),
                 Some(answer) => {
                     self.outcome.differed |= !matches!(answer, Answer::Same);
-                    let more = u32::from(matches!(answer, Answer::Split(_)));
-                    match slice.compare(&range, answer) {
+                    match slice.compare(&next.range, answer) {
                         Ok(compared) => {
                             heads.extend(compared.heads);
-                            let deeper = depth.saturating_add(more);
-                            for range in compared.ask_next {
-                                self.queue_up(deeper, range, slice, dice);
+                            // Of a list that was cut the rest is next: a session sees the whole of a few ranges.
+                            let deeper = depth.saturating_add(1);
+                            for next in compared.ask_next {
+                                self.queue_up(deeper, next, slice, dice);
                             }
                         }
                         Err(uncovered) => {
@@ -291,14 +298,15 @@ impl Session {
     }
 
     /// A range waits to be asked about, as far as the link keeps anything of it.
-    fn queue_up(&mut self, depth: u32, range: AskedRange, slice: &Slice, dice: &mut Random) {
+    fn queue_up(&mut self, depth: u32, mut next: ToAsk, slice: &Slice, dice: &mut Random) {
         let floor = Bound::start_of(self.floor);
-        let range = match range {
-            range if range.hi <= floor => return,
-            range if range.lo < floor => slice.ask(floor, range.hi),
-            range => range,
-        };
-        if !self.queue.add(depth, range, dice) {
+        if next.range.hi <= floor {
+            return;
+        }
+        if next.range.lo < floor {
+            next.range = slice.ask(floor, next.range.hi);
+        }
+        if !self.queue.add(depth, next, dice) {
             self.outcome.cut = true;
         }
     }

@@ -11,6 +11,7 @@
 mod beside;
 mod cells;
 mod keep;
+mod left;
 mod names;
 mod open;
 mod places;
@@ -20,6 +21,7 @@ mod remove;
 pub(super) use beside::{FORMAT, begin, evidence, format, incarnation, recorded, remember, settle};
 pub(super) use cells::{Expected, dead_of};
 pub(super) use keep::{keep_group, release, rest};
+pub(super) use left::over;
 pub(super) use names::{Counts, Usage, join_topic, name, topic};
 pub(super) use open::{Open, open};
 pub(super) use places::{arrival_of, tick_of, unshown_of};

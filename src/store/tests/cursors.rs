@@ -158,3 +158,36 @@ fn readers_pin_nothing() {
     let (with, without) = (size_after(true), size_after(false));
     assert!(with <= without + without / 4, "{with} bytes with a reader, {without} without");
 }
+
+/// A copy of a store is given to a node with another key: it reads all that is there, and knows nothing of its own.
+#[test]
+fn a_copied_store_serves_another_node_key() {
+    let rules = rules("copies");
+    let folder = tempfile::tempdir().unwrap();
+    let (here, there) = (folder.path().join("here"), folder.path().join("there"));
+    let [first, second] = [1, 2].map(|author| chain(&rules, author, 10..20));
+    let mut store = open(&here, &rules);
+    let group: Vec<_> = first.iter().chain(&second[..5]).map(live).collect();
+    store.keep(&Group { keeps: &group, record: Some((key(1), 5_000)), now_ms: 0 }).unwrap();
+    let (_, read, _) = scan(&store, &rules, Cursor::START).unwrap();
+    drop(store);
+    fs::create_dir(&there).unwrap();
+    fs::copy(here.join("store.redb"), there.join("store.redb")).unwrap();
+    let mut copy = RedbStore::open(&there).unwrap();
+    // No record of the other key: its author waits as one without a position log does. And its chain goes on where it ended.
+    assert_eq!(copy.start(&key(2)).unwrap().recorded_until, None);
+    let opened = copy.open(&rules, &ROOM).unwrap();
+    assert_eq!(opened.own, Some((second[4].id(), second[4].header().position())));
+    assert_eq!((opened.heads.len(), opened.size.bundles), (2, 15));
+    // Both go on, each in its own way, and readers of either go on with their cursors.
+    assert!(keep(&mut copy, &second[5..]).iter().all(is_new));
+    assert_eq!(scan(&copy, &rules, read).unwrap().0.len(), 5);
+    let mut store = open(&here, &rules);
+    assert_eq!(store.start(&key(1)).unwrap().recorded_until, Some(5_000));
+    let next = bundle(&rules, 1, at(20, 3), previous(&first[9]), &["on"]);
+    assert!(keep(&mut store, &[next]).iter().all(is_new));
+    assert_eq!(scan(&store, &rules, read).unwrap().0.len(), 1);
+    for store in [&store, &copy] {
+        assert_eq!(store.check().unwrap().count, 0);
+    }
+}

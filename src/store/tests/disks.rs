@@ -107,3 +107,40 @@ fn a_store_that_is_open_is_refused_to_others() {
     drop(store);
     RedbStore::open(folder.path()).unwrap();
 }
+
+/// What keeping a little, and removing much, writes: each second, and in one transaction.
+#[test]
+fn store_writes_are_bounded() {
+    let rules = rules("writes");
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = RedbStore::open(folder.path()).unwrap();
+    store.start(&key(0)).unwrap();
+    store.open(&rules, &ROOM).unwrap();
+    // Given 6 000 authors with a word and a hole each, in ticks that are over at once.
+    let mut dice = Dice::new(1);
+    let first = |author| bundle(&rules, author, at(10, 0), invented(&mut dice, at(5, 0)), &["x"]);
+    let authors: Vec<_> = (100..6_100).map(first).collect();
+    authors.chunks(1_000).for_each(|group| assert!(keep(&mut store, group).iter().all(is_new)));
+    let written = |store: &RedbStore| store.disk().limits().written.swap(0, Ordering::Relaxed);
+    written(&store);
+    // When 16 of them say 20 words a second, which are committed each second.
+    let mut slowest = 0;
+    for second in 0..30 {
+        let word = |number: u16| {
+            bundle(&rules, 100 + number % 16, at(20 + second, number), None, &[&"x".repeat(300)])
+        };
+        let words: Vec<_> = (0..20).map(word).collect();
+        keep(&mut store, &words);
+        slowest = slowest.max(written(&store));
+    }
+    assert!(slowest <= 500_000, "{slowest} bytes in a second");
+    // And all that is over goes at once, then each transaction writes a thousandth of what one for all would.
+    let (mut calls, mut most, mut more) = (0, 0, true);
+    while more {
+        more = store.forget(&rules.id(), Forget::Below(11)).unwrap();
+        (calls, most) = (calls + 1, most.max(written(&store)));
+    }
+    assert_eq!(calls, 6);
+    assert!(most <= 1_000_000, "{most} bytes in one transaction");
+    assert_eq!(store.check().unwrap().count, 0);
+}

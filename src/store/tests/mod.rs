@@ -3,6 +3,7 @@ mod cursors;
 mod damage;
 mod disks;
 mod keeping;
+mod prev;
 mod state;
 
 use std::sync::Arc;

@@ -64,19 +64,19 @@ impl Engine {
     /// Asks for what is missing in a topic, as far as links are free.
     pub(super) fn fetch_missing(&mut self, topic: TopicId) {
         let now = self.cx.now.mono;
-        let Some(asked) = self.asker.topic(&topic).filter(|asked| asked.gaps.len() > 0) else { return };
+        let Some(asked) = self.asker.topic(&topic).filter(|asked| asked.gaps().len() > 0) else { return };
         if self.repair.waiting().refusal().is_some() {
             // What would come could not be kept. The store says when it works again.
             return;
         }
-        let full = self.asker.late.is_parked() || !asked.held.has_room();
+        let full = self.asker.late().is_parked() || !asked.held().has_room();
         let mut askable = self.askable(&topic);
         if full || !askable.has_room() {
             // What is under way will end; a link that was left is looked at again in a while.
             return self.set_due(topic, Due::Hole, Some(now.plus(LOOK_AGAIN)));
         }
         let Some(asked) = self.asker.topic(&topic) else { return };
-        let due = asked.gaps.due(now);
+        let due = asked.gaps().due(now);
         let (mut chosen, mut waits) = (BTreeMap::<Slot, Vec<Missing>>::new(), false);
         let mut starts = Vec::new();
         for missing in due {
@@ -89,12 +89,12 @@ impl Engine {
             }
             let keepers = askable.keepers_of(missing.position().tick);
             let Some(asked) = self.asker.topic_mut(&topic) else { return };
-            let candidates = asked.gaps.candidates(&missing, &keepers);
+            let candidates = asked.gaps().candidates(&missing, &keepers);
             if candidates.is_empty() {
                 self.settle_gap(topic, &missing, &keepers);
                 continue;
             }
-            let paced = asked.gaps.is_below(&missing) && !asked.paces.allows(&missing.author(), now);
+            let paced = asked.gaps().is_below(&missing) && !asked.paces_mut().allows(&missing.author(), now);
             match if paced { None } else { askable.take(&candidates) } {
                 Some(slot) => chosen.entry(slot).or_default().push(missing),
                 None => waits = true,
@@ -104,7 +104,7 @@ impl Engine {
             self.fetch(topic, slot, &gaps);
         }
         self.look_for_starts(topic, starts);
-        let next = self.asker.topic(&topic).and_then(|asked| asked.gaps.next_due(now));
+        let next = self.asker.topic(&topic).and_then(|asked| asked.gaps().next_due(now));
         let again = waits.then(|| now.plus(LOOK_AGAIN));
         self.set_due(topic, Due::Hole, [next, again].into_iter().flatten().min());
     }
@@ -114,15 +114,15 @@ impl Engine {
         let Some(asked) = self.asker.topic(topic) else {
             return Askable { links: Vec::new(), keepers: LinkSet::EMPTY, highest_floor: 0 };
         };
-        let keepers = asked.turns.keepers();
+        let keepers = asked.turns().keepers();
         let mut ranked: Vec<_> = keepers
             .iter()
             .map(|slot| {
                 let brings = self.asker.brings(slot);
                 let rank = brings.map(|brings| brings.rank(now)).unwrap_or_default();
                 let at_once = brings.map_or(FETCHES_OF_LINK, |brings| brings.at_once(now));
-                let room = self.asker.fetches.free(slot, at_once, now).saturating_mul(MAX_RANGES_PER_FETCH);
-                (rank, slot, asked.turns.floor(slot), room)
+                let room = self.asker.fetches().free(slot, at_once, now).saturating_mul(MAX_RANGES_PER_FETCH);
+                (rank, slot, asked.turns().floor(slot), room)
             })
             .collect();
         ranked.sort_unstable();
@@ -141,9 +141,9 @@ impl Engine {
             return false;
         }
         let Some(asked) = self.asker.topic_mut(topic) else { return false };
-        let until = asked.gaps.since(missing).map(|since| since.plus(ON_ITS_WAY));
+        let until = asked.gaps().since(missing).map(|since| since.plus(ON_ITS_WAY));
         let Some(until) = until.filter(|until| *until > self.cx.now.mono) else { return false };
-        asked.gaps.is_put_off(missing, until);
+        asked.gaps_mut().is_put_off(missing, until);
         true
     }
 
@@ -152,10 +152,10 @@ impl Engine {
         let now = self.cx.now.mono;
         let brings = self.asker.brings_mut(slot);
         let (at_once, max_bytes) = (brings.at_once(now), brings.allowance());
-        let free = self.asker.fetches.free(slot, at_once, now).max(1);
+        let free = self.asker.fetches().free(slot, at_once, now).max(1);
         let share = gaps.len().div_ceil(free).clamp(1, MAX_RANGES_PER_FETCH);
         for gaps in gaps.chunks(share) {
-            if self.asker.fetches.free(slot, at_once, now) == 0 {
+            if self.asker.fetches().free(slot, at_once, now) == 0 {
                 return;
             }
             let ranges: Vec<_> =
@@ -175,9 +175,9 @@ impl Engine {
             self.cx.dirty.insert(slot);
             self.cx.counters.fetches += 1;
             if let Some(asked) = self.asker.topic_mut(&topic) {
-                gaps.iter().for_each(|missing| asked.gaps.asks(missing, slot, now));
+                gaps.iter().for_each(|missing| asked.gaps_mut().asks(missing, slot, now));
             }
-            if let Some(at) = self.asker.fetches.begin(slot, number, topic, ranges, max_bytes, now) {
+            if let Some(at) = self.asker.fetches_mut().begin(slot, number, topic, ranges, max_bytes, now) {
                 self.cx.timers.set(at, Timer::PageOverdue(id));
             }
         }
@@ -190,16 +190,16 @@ impl Engine {
             return false;
         };
         let first = kept.book().of_author(&missing.author()).next();
-        first.is_some_and(|(first, _)| first > missing.position()) && !asked.gaps.knows_before(missing)
+        first.is_some_and(|(first, _)| first > missing.position()) && !asked.gaps().knows_before(missing)
     }
 
     fn look_for_starts(&mut self, topic: TopicId, mut gaps: Vec<Missing>) {
         gaps.truncate(HEADS_A_LOOK);
-        let Some(asked) = self.asker.topic_mut(&topic).filter(|asked| !asked.is_looking) else { return };
+        let Some(asked) = self.asker.topic_mut(&topic).filter(|asked| !asked.is_looking()) else { return };
         if gaps.is_empty() {
             return;
         }
-        asked.is_looking = true;
+        asked.set_looking(true);
         let at = gaps.iter().map(|missing| (missing.author(), missing.position())).collect();
         if !self.looks_up(LookFor::Starts { topic, gaps }, Query::Before { topic, at }) {
             self.on_starts_found(topic, &[], &Err(StoreTrouble::NotOpen));
@@ -214,10 +214,10 @@ impl Engine {
         found: &Result<Found, StoreTrouble>,
     ) {
         let Some(asked) = self.asker.topic_mut(&topic) else { return };
-        asked.is_looking = false;
+        asked.set_looking(false);
         let held = if let Ok(Found::Before(held)) = found { held.as_slice() } else { &[] };
         for (at, missing) in gaps.iter().enumerate() {
-            asked.gaps.learns_before(missing, held.get(at).copied().flatten());
+            asked.gaps_mut().learns_before(missing, held.get(at).copied().flatten());
         }
         self.asker.stir(topic);
     }
@@ -227,8 +227,8 @@ impl Engine {
         let mut from = start_of(upto);
         if let (Some(asked), Some(kept)) = (self.asker.topic(topic), self.repair.topic(topic)) {
             let held = kept.book().of_author(&author).map(|(at, _)| at).rfind(|at| *at < upto);
-            from = asked.gaps.from(missing, slot, held, kept.low());
-            if asked.paces.is_wide(&author) {
+            from = asked.gaps().from(missing, slot, held, kept.low());
+            if asked.paces().is_wide(&author) {
                 let wide = upto.tick.saturating_sub(WIDE_TICKS).max(kept.low());
                 from = from.min(Mark { tick: wide, slot: 0 });
             }
@@ -239,7 +239,7 @@ impl Engine {
     /// A link has sent what it sends of a fetch.
     pub(in crate::protocol::engine) fn on_page(&mut self, sender: Sender, page: &Page) {
         let (now, slot) = (self.cx.now.mono, sender.slot);
-        let Some(fetch) = self.asker.fetches.end(slot, page.session, now) else {
+        let Some(fetch) = self.asker.fetches_mut().end(slot, page.session, now) else {
             self.cx.counters.unasked_history += 1;
             return;
         };
@@ -253,7 +253,7 @@ impl Engine {
             self.cx.counters.history_missed += 1;
         }
         if let Some(asked) = self.asker.topic_mut(&topic) {
-            asked.turns.tells_floor(slot, page.floor);
+            asked.turns_mut().tells_floor(slot, page.floor);
         }
         for (missing, _) in fetch.ranges() {
             self.settle_by_floor(topic, missing);
@@ -276,13 +276,13 @@ impl Engine {
             .collect();
         for (missing, range, next) in reaches {
             if next > start_of(range.upto) {
-                asked.gaps.is_passed(missing, slot, page.floor > missing.position().tick);
+                asked.gaps_mut().is_passed(missing, slot, page.floor > missing.position().tick);
             } else if next > range.from {
-                asked.gaps.stands(missing, slot, next);
+                asked.gaps_mut().stands(missing, slot, next);
             } else if moved {
-                asked.gaps.is_asked_no_more(missing, slot);
+                asked.gaps_mut().is_asked_no_more(missing, slot);
             } else {
-                asked.gaps.is_missed(missing, slot);
+                asked.gaps_mut().is_missed(missing, slot);
             }
         }
         moved
@@ -291,7 +291,7 @@ impl Engine {
     /// Nobody has filled a gap with what was asked: if nobody is left to ask, a claim is forgotten, and a hole rests.
     fn settle_gap(&mut self, topic: TopicId, missing: &Missing, keepers: &LinkSet) {
         let Some(asked) = self.asker.topic_mut(&topic) else { return };
-        match asked.gaps.settle(missing, keepers) {
+        match asked.gaps_mut().settle(missing, keepers) {
             Fate::GoesOn => {}
             Fate::Forgotten => self.cx.counters.claims_forgotten += 1,
             Fate::Rests(hole) => self.rest_hole(topic, hole),
@@ -301,7 +301,7 @@ impl Engine {
     /// The same, with all links that may have it.
     pub(super) fn settle_by_floor(&mut self, topic: TopicId, missing: &Missing) {
         let Some(asked) = self.asker.topic(&topic) else { return };
-        let keepers = asked.turns.keepers_of(missing.position().tick);
+        let keepers = asked.turns().keepers_of(missing.position().tick);
         self.settle_gap(topic, missing, &keepers);
     }
 
@@ -321,7 +321,7 @@ impl Engine {
         let now = self.cx.now.mono;
         let Some(slot) = self.links.slot_of(link) else { return };
         let reads = self.links.at(slot).is_some_and(|link| !link.is_paused_on(Lane::History));
-        match self.asker.fetches.pace(slot, reads, now) {
+        match self.asker.fetches_mut().pace(slot, reads, now) {
             Pace::Idle => {}
             Pace::Fine(at) => self.page_is_due(slot, at),
             Pace::Slow => self.leave_slow(slot),
@@ -343,7 +343,7 @@ impl Engine {
             self.stop_fetch(slot, number);
             for missing in gaps {
                 if let Some(asked) = self.asker.topic_mut(&topic) {
-                    asked.gaps.is_left(&missing, slot);
+                    asked.gaps_mut().is_left(&missing, slot);
                 }
                 self.settle_by_floor(topic, &missing);
             }
@@ -363,13 +363,13 @@ impl Engine {
     pub(super) fn walk_holes(&mut self, topic: TopicId) {
         let now = self.cx.now.mono;
         let Some(asked) = self.asker.topic_mut(&topic) else { return };
-        let more = asked.gaps.has_beyond();
-        if asked.gaps.is_to_be_refilled() {
-            asked.walk.goes_again();
+        let more = asked.gaps().has_beyond();
+        if asked.gaps_mut().is_to_be_refilled() {
+            asked.walk_mut().goes_again();
         }
-        if let Some(after) = asked.walk.asks(more, now) {
-            if asked.walk.is_at_start() {
-                asked.gaps.looks_again();
+        if let Some(after) = asked.walk_mut().asks(more, now) {
+            if asked.walk().is_at_start() {
+                asked.gaps_mut().looks_again();
             }
             let query = Query::Unmet { topic, after, count: HOLES_A_LOOK };
             if !self.looks_up(LookFor::Holes { topic }, query) {
@@ -377,7 +377,7 @@ impl Engine {
             }
             return;
         }
-        let next = asked.walk.next_due(more);
+        let next = asked.walk().next_due(more);
         self.set_due(topic, Due::Hole, next.filter(|at| *at > now));
     }
 
@@ -387,28 +387,28 @@ impl Engine {
         let Some(low) = self.repair.topic(&topic).map(|kept| kept.low()) else { return };
         let window = self.relay_window_begins(&topic);
         let Some(asked) = self.asker.topic_mut(&topic) else { return };
-        let Ok(Found::Unmet(holes)) = found else { return asked.walk.has_failed(now.mono) };
+        let Ok(Found::Unmet(holes)) = found else { return asked.walk_mut().has_failed(now.mono) };
         for hole in holes {
             if hole.position.tick < low || self.evidence.is_convicted(&hole.author) {
                 continue;
             }
-            let rest = asked.walk.rest_of(hole, now.unix_ms);
+            let rest = asked.walk().rest_of(hole, now.unix_ms);
             if rest == Rest::Lasts {
-                asked.gaps.leaves_beyond();
+                asked.gaps_mut().leaves_beyond();
                 continue;
             }
             let age = Duration::from_millis(now.unix_ms.saturating_sub(hole.since_ms));
             let waits =
                 if hole.position.tick < window { Duration::ZERO } else { HOLE_PATIENCE.saturating_sub(age) };
-            asked.gaps.add_hole(*hole, now.mono.plus(waits), hole.below, now.mono);
+            asked.gaps_mut().add_hole(*hole, now.mono.plus(waits), hole.below, now.mono);
             if let Rest::OverFor(links) = rest {
-                let mut others = asked.turns.keepers();
+                let mut others = asked.turns().keepers();
                 others.remove_all(&links);
-                asked.gaps.is_not_asked_of(&Missing::of_hole(hole), &others);
+                asked.gaps_mut().is_not_asked_of(&Missing::of_hole(hole), &others);
             }
         }
-        let skips = holes.last().is_some_and(|last| !asked.gaps.has_room_for(&last.author));
-        asked.walk.has_come_to(holes.last().copied(), holes.len(), skips, now.mono);
+        let skips = holes.last().is_some_and(|last| !asked.gaps().has_room_for(&last.author));
+        asked.walk_mut().has_come_to(holes.last().copied(), holes.len(), skips, now.mono);
         self.asker.stir(topic);
     }
 }

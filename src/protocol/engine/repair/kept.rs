@@ -27,7 +27,7 @@ impl Engine {
     ) {
         let (topic, id) = (keep.bundle.header().topic, keep.bundle.id());
         let missing = Missing::of_bundle(&keep.bundle);
-        let late = if keep.arrival.is_late() { self.asker.late.ends(&topic, &id) } else { None };
+        let late = if keep.arrival.is_late() { self.asker.late_mut().ends(&topic, &id) } else { None };
         match kept {
             Ok(Kept::New { prev, .. }) => {
                 let by = self.is_filled(topic, &missing);
@@ -37,7 +37,7 @@ impl Engine {
                 if let Some(late) = &late {
                     self.late_is_kept(topic, keep, late, by);
                     if let Some(asked) = self.asker.topic_mut(&topic) {
-                        asked.paces.is_kept(&missing.author(), *prev == Prev::Missing);
+                        asked.paces_mut().is_kept(&missing.author(), *prev == Prev::Missing);
                     }
                 }
             }
@@ -52,7 +52,7 @@ impl Engine {
             // The author is convicted, or the record that stands there is bad: then it is asked for again.
             Ok(Kept::Conflict(_) | Kept::Below) => {
                 if let Some(asked) = self.asker.topic_mut(&topic) {
-                    asked.gaps.drop_gap(&missing);
+                    asked.gaps_mut().drop_gap(&missing);
                 }
             }
             _ => self.is_put_off(topic, &missing, TROUBLE_PATIENCE),
@@ -64,7 +64,7 @@ impl Engine {
     pub(super) fn is_filled(&mut self, topic: TopicId, missing: &Missing) -> Option<Slot> {
         let now = self.cx.now.mono;
         let asked = self.asker.topic_mut(&topic)?;
-        let closed = asked.gaps.close(missing, now)?;
+        let closed = asked.gaps_mut().close(missing, now)?;
         let filled = closed.was_hole() && asked.tells_filled(&missing.author());
         self.cx.counters.gaps_closed += 1;
         for slot in closed.struck().iter() {
@@ -112,7 +112,7 @@ impl Engine {
             below: keep.arrival == Arrival::Late { below: true },
         };
         let Some(asked) = self.asker.topic_mut(&topic) else { return };
-        asked.gaps.add_hole(hole, now.mono.plus(waits), hole.below, now.mono);
+        asked.gaps_mut().add_hole(hole, now.mono.plus(waits), hole.below, now.mono);
         self.cx.counters.holes_found += 1;
         self.asker.stir(topic);
     }
@@ -126,16 +126,16 @@ impl Engine {
         let slot = by.unwrap_or(late.from().slot);
         let Some(asked) = self.asker.topic_mut(&topic) else { return };
         asked.falls_behind();
-        asked.turns.brings(slot, now);
+        asked.turns_mut().brings(slot, now);
         if keep.show == Show::Held {
-            asked.held.add(late.missing(), Some(slot), now);
+            asked.held_mut().add(late.missing(), Some(slot), now);
         }
-        if asked.turns.first_is_over(now) {
-            let mut others = asked.turns.keepers();
+        if asked.turns_mut().first_is_over(now) {
+            let mut others = asked.turns().keepers();
             others.remove(slot);
-            asked.hints.add(header.tick, &others, now);
+            asked.hints_mut().add(header.tick, &others, now);
         } else {
-            asked.hints.add_first(header.tick);
+            asked.hints_mut().add_first(header.tick);
         }
         if header.author == self.publisher.signer_in(&topic) {
             let prev = Previous { id: keep.bundle.id(), position: header.position() };
@@ -160,8 +160,8 @@ impl Engine {
         let now = self.cx.now.mono;
         let Some(delay) = self.repair.topic(&topic).and_then(|kept| kept.rules().hold_back()) else { return };
         let Some(asked) = self.asker.topic_mut(&topic) else { return };
-        let keepers = asked.turns.len();
-        let at = asked.held.take_over(delay, keepers, now);
+        let keepers = asked.turns().len();
+        let at = asked.held_mut().take_over(delay, keepers, now);
         if !at.is_empty() {
             self.cx.actions.push_back(Action::Store(StoreJob::Release { topic, at }));
             self.asker.stir(topic);
@@ -173,9 +173,9 @@ impl Engine {
     /// An author is convicted: nothing of it is asked for, compared or shown.
     pub(in crate::protocol::engine) fn repair_silences(&mut self, author: &PublicKey) {
         for (_, asked) in self.asker.topics_mut() {
-            asked.gaps.silence(author);
-            asked.held.silence(author);
-            asked.rejudge.silence(author);
+            asked.gaps_mut().silence(author);
+            asked.held_mut().silence(author);
+            asked.rejudge_mut().silence(author);
         }
     }
 }

@@ -41,7 +41,7 @@ impl Engine {
                 Err(_) => self.offence(sender.link, sender.peer, Offence::Undecodable),
             }
         }
-        if self.asker.late.is_full(sender.link) {
+        if self.asker.late().is_full(sender.link) {
             self.cx.counters.paused_for_late += 1;
             self.pause(sender.link, Pause::History);
         }
@@ -58,7 +58,7 @@ impl Engine {
             return self.is_unasked(sender, len);
         };
         // H2.
-        match self.asker.late.notes(&topic, &id, sender, &signed.signature) {
+        match self.asker.late_mut().notes(&topic, &id, sender, &signed.signature) {
             Known::No => {}
             Known::Has | Known::Candidate => {
                 self.cx.counters.late_duplicates += 1;
@@ -100,11 +100,11 @@ impl Engine {
             link.budget_mut().charge_bytes(now, covered.beyond as u64);
         }
         let asked = self.asker.topic_mut(topic)?;
-        let below = asked.gaps.is_below(&covered.gap);
+        let below = asked.gaps().is_below(&covered.gap);
         if below {
-            asked.paces.charge(&missing.author(), len, now);
+            asked.paces_mut().charge(&missing.author(), len, now);
         }
-        asked.gaps.comes(missing, sender.slot);
+        asked.gaps_mut().comes(missing, sender.slot);
         Some(below)
     }
 
@@ -168,7 +168,7 @@ impl Engine {
     fn verify_late(&mut self, sender: Sender, bundle: Bundle, below: bool) {
         let bundle = Arc::new(bundle.detached());
         let work = Work::late(&bundle);
-        self.asker.late.begins(bundle, sender, below);
+        self.asker.late_mut().begins(bundle, sender, below);
         self.late_verifying.add(sender.link, work);
     }
 
@@ -180,7 +180,7 @@ impl Engine {
         job: &VerifyJob,
         holds: bool,
     ) {
-        let Some(late) = self.asker.late.judged(&topic, &job.id, &job.signature) else { return };
+        let Some(late) = self.asker.late().judged(&topic, &job.id, &job.signature) else { return };
         let from = late.from();
         if !holds {
             self.late_never_came(topic, &job.id);
@@ -193,21 +193,21 @@ impl Engine {
         if let Some(link) = self.links.get_mut(from.link) {
             link.vouches();
         }
-        self.asker.late.is_genuine(&topic, &job.id);
+        self.asker.late_mut().is_genuine(&topic, &job.id);
         self.judge_late(topic, job.id);
     }
 
     /// A copy was forged, or went with its link: the next candidate is tried.
     pub(in crate::protocol::engine) fn late_never_came(&mut self, topic: TopicId, id: &BundleId) {
         let now = self.cx.now.mono;
-        let Some(late) = self.asker.late.get(&topic, id) else { return };
+        let Some(late) = self.asker.late().get(&topic, id) else { return };
         let (missing, slot) = (late.missing(), late.from().slot);
-        if let Some(next) = self.asker.late.is_forged(&topic, id) {
+        if let Some(next) = self.asker.late_mut().is_forged(&topic, id) {
             let (link, work) = (next.from().link, Work::late(next.bundle()));
             return self.late_verifying.add(link, work);
         }
         if let Some(asked) = self.asker.topic_mut(&topic) {
-            asked.gaps.is_not_kept(&missing, slot, now);
+            asked.gaps_mut().is_not_kept(&missing, slot, now);
         }
         self.settle_by_floor(topic, &missing);
         self.asker.stir(topic);
@@ -216,7 +216,7 @@ impl Engine {
     /// H7: the application's turn, if it wants one. Keys cost nothing, so newcomers share the turn of the peer that brings them.
     fn judge_late(&mut self, topic: TopicId, id: BundleId) {
         let now = self.cx.now.mono;
-        let Some(late) = self.asker.late.get(&topic, &id) else { return };
+        let Some(late) = self.asker.late().get(&topic, &id) else { return };
         let (bundle, peer) = (Arc::clone(late.bundle()), late.from().peer);
         let header = *bundle.header();
         let author = header.author;
@@ -243,8 +243,8 @@ impl Engine {
         if rejected.is_some() {
             return rejected;
         }
-        let validating = self.asker.late.is_validating(topic, id);
-        self.asker.late.get(topic, id).filter(|_| validating).map(|late| Arc::clone(late.bundle()))
+        let validating = self.asker.late().is_validating(topic, id);
+        self.asker.late().get(topic, id).filter(|_| validating).map(|late| Arc::clone(late.bundle()))
     }
 
     pub(in crate::protocol::engine) fn on_late_validated(
@@ -273,14 +273,14 @@ impl Engine {
     /// It could not be judged now. It stays missing, and is left alone for as long as it has been.
     pub(in crate::protocol::engine) fn late_is_put_off(&mut self, topic: TopicId, id: BundleId) {
         let now = self.cx.now.mono;
-        if self.asker.topic_mut(&topic).is_some_and(|asked| asked.rejudge.is_put_off(&id)) {
+        if self.asker.topic_mut(&topic).is_some_and(|asked| asked.rejudge_mut().is_put_off(&id)) {
             return;
         }
-        let Some(late) = self.asker.late.ends(&topic, &id) else { return };
+        let Some(late) = self.asker.late_mut().ends(&topic, &id) else { return };
         let missing = late.missing();
         let Some(asked) = self.asker.topic_mut(&topic) else { return };
-        let wait = asked.gaps.open_for(&missing, now).clamp(SHORTEST_PUT_OFF, LONGEST_PUT_OFF);
-        asked.gaps.is_put_off(&missing, now.plus(wait));
+        let wait = asked.gaps().open_for(&missing, now).clamp(SHORTEST_PUT_OFF, LONGEST_PUT_OFF);
+        asked.gaps_mut().is_put_off(&missing, now.plus(wait));
         self.asker.stir(topic);
     }
 
@@ -289,22 +289,22 @@ impl Engine {
         let now = self.cx.now.mono;
         let holds_back =
             self.topics.get(&topic).is_some_and(|window: &Window| window.rules().hold_back().is_some());
-        let Some(late) = self.asker.late.get(&topic, &id) else { return };
+        let Some(late) = self.asker.late().get(&topic, &id) else { return };
         let (missing, bytes) = (late.missing(), late.bundle().encoded().len());
         if self.evidence.is_convicted(&missing.author()) {
             self.cx.counters.convicted_author += 1;
-            self.asker.late.ends(&topic, &id);
+            self.asker.late_mut().ends(&topic, &id);
             return self.is_missing_no_more(topic, &missing);
         }
         if !self.repair.has_room(&topic, bytes as u64, &self.cx.config) {
-            self.asker.late.ends(&topic, &id);
+            self.asker.late_mut().ends(&topic, &id);
             return self.has_no_room(topic, &missing);
         }
         let show = if holds_back && show == Show::Now { Show::Held } else { show };
         if !self.repair.waiting().has_room(bytes) {
-            return self.asker.late.parks(&topic, &id, show);
+            return self.asker.late_mut().parks(&topic, &id, show);
         }
-        let Some(late) = self.asker.late.is_given(&topic, &id, show) else { return };
+        let Some(late) = self.asker.late_mut().is_given(&topic, &id, show) else { return };
         let bundle = Arc::clone(late.bundle());
         let arrival = Arrival::Late { below: late.is_below() };
         self.repair.waiting_mut().gives(topic, bytes, now);
@@ -314,11 +314,11 @@ impl Engine {
 
     /// What found no room among what waits for the store is given to it when it has answered.
     pub(super) fn give_parked(&mut self) {
-        while let Some((topic, id, bytes, show)) = self.asker.late.next_parked() {
+        while let Some((topic, id, bytes, show)) = self.asker.late_mut().next_parked() {
             if !self.repair.waiting().has_room(bytes) {
                 return;
             }
-            self.asker.late.unparks();
+            self.asker.late_mut().unparks();
             self.keep_late(topic, id, show);
         }
     }
@@ -333,7 +333,7 @@ impl Engine {
     pub(super) fn is_refused_for(&mut self, topic: TopicId, missing: &Missing, lasts: Duration) {
         let now = self.cx.now.mono;
         self.asker.refuse(&topic, missing, lasts, now);
-        let hole = self.asker.topic_mut(&topic).and_then(|asked| asked.gaps.drop_gap(missing));
+        let hole = self.asker.topic_mut(&topic).and_then(|asked| asked.gaps_mut().drop_gap(missing));
         if let Some(hole) = hole {
             let until = self.cx.now.unix_ms.saturating_add(millis(lasts));
             self.cx.actions.push_back(Action::Store(StoreJob::Rest { topic, holes: vec![(hole, until)] }));
@@ -344,7 +344,7 @@ impl Engine {
     /// Nobody lacks it any more, whatever it was.
     fn is_missing_no_more(&mut self, topic: TopicId, missing: &Missing) {
         if let Some(asked) = self.asker.topic_mut(&topic) {
-            asked.gaps.drop_gap(missing);
+            asked.gaps_mut().drop_gap(missing);
         }
         self.asker.stir(topic);
     }
@@ -352,14 +352,14 @@ impl Engine {
     pub(super) fn is_put_off(&mut self, topic: TopicId, missing: &Missing, wait: Duration) {
         let due: Mono = self.cx.now.mono.plus(wait);
         if let Some(asked) = self.asker.topic_mut(&topic) {
-            asked.gaps.is_put_off(missing, due);
+            asked.gaps_mut().is_put_off(missing, due);
         }
         self.asker.stir(topic);
     }
 
     /// Reads the history again of links of which no longer so many signatures wait.
     pub(in crate::protocol::engine) fn resume_late(&mut self) {
-        let late = &self.asker.late;
+        let late = &self.asker.late();
         let paused =
             self.links.iter().filter(|link| link.is_paused(Pause::History) && late.has_room(link.id()));
         let ids: Vec<_> = paused.map(|link| link.id()).collect();

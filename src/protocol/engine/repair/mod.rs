@@ -40,7 +40,7 @@ impl Engine {
     /// The store may have holes that it had not before.
     pub(in crate::protocol::engine) fn looks_for_holes(&mut self, topic: TopicId) {
         if let Some(asked) = self.asker.topic_mut(&topic) {
-            asked.walk.goes_again();
+            asked.walk_mut().goes_again();
             self.asker.stir(topic);
         }
     }
@@ -65,14 +65,14 @@ impl Engine {
         let link = self.links.at(slot).filter(|link| link.relays(topic));
         let (relays, keeps) = (link.is_some(), link.is_some_and(|link| link.keeps(topic)));
         let Some(asked) = self.asker.topic_mut(topic) else { return };
-        let is_first = relays && asked.turns.is_linked(now);
+        let is_first = relays && asked.turns_mut().is_linked(now);
         if keeps {
-            if asked.turns.enters(slot, now) {
+            if asked.turns_mut().enters(slot, now) {
                 // It may have what others did not.
-                asked.walk.wakes(self.cx.now.unix_ms);
+                asked.walk_mut().wakes(self.cx.now.unix_ms);
             }
             self.asker.stir(*topic);
-        } else if asked.turns.keepers().contains(slot) {
+        } else if asked.turns().keepers().contains(slot) {
             self.asker.forget_keeper(topic, slot);
         }
         if is_first {
@@ -89,12 +89,12 @@ impl Engine {
     /// "I have more."
     pub(super) fn on_more(&mut self, sender: Sender, more: &More) {
         let asked = self.asker.topic_mut(&more.topic);
-        let Some(asked) = asked.filter(|asked| asked.turns.keepers().contains(sender.slot)) else {
+        let Some(asked) = asked.filter(|asked| asked.turns().keepers().contains(sender.slot)) else {
             self.cx.counters.unasked_history += 1;
             return;
         };
-        asked.turns.hints(sender.slot, more.low, more.count);
-        asked.walk.is_hinted(sender.slot, more.low, self.cx.now.unix_ms);
+        asked.turns_mut().hints(sender.slot, more.low, more.count);
+        asked.walk_mut().is_hinted(sender.slot, more.low, self.cx.now.unix_ms);
         self.asker.stir(more.topic);
     }
 
@@ -136,14 +136,14 @@ impl Engine {
         self.walk_holes(topic);
         let now = self.cx.now.mono;
         let Some(asked) = self.asker.topic_mut(&topic) else { return };
-        if asked.turns.first_is_over(now) {
-            let differing = asked.turns.differing();
-            asked.hints.first_is_over(&differing, now);
+        if asked.turns_mut().first_is_over(now) {
+            let differing = asked.turns().differing();
+            asked.hints_mut().first_is_over(&differing, now);
         }
         let caught_up = asked.has_caught_up(now);
         let is_ready = asked.is_ready(now);
-        let hint = asked.hints.next_due();
-        let turn = asked.turns.next_due(now);
+        let hint = asked.hints().next_due();
+        let turn = asked.turns().next_due(now);
         self.set_due(topic, Due::Hint, hint);
         self.set_due(topic, Due::Turn, turn);
         if caught_up {
@@ -170,7 +170,7 @@ impl Engine {
     fn send_hints(&mut self, topic: TopicId) {
         let now = self.cx.now.mono;
         let Some(asked) = self.asker.topic_mut(&topic) else { return };
-        for (slot, hint) in asked.hints.take_due(now) {
+        for (slot, hint) in asked.hints_mut().take_due(now) {
             let Some(link) = self.links.at_mut(slot).filter(|link| link.relays(&topic)) else { continue };
             let more = More { topic, low: hint.low, count: hint.count };
             if link.outbox_mut().history(wire::more(&more)) {
@@ -206,11 +206,11 @@ impl Engine {
     /// Once a second: fetches that are over, gaps below what is kept, late bundles that have been held back for long enough.
     pub(in crate::protocol::engine) fn check_repair(&mut self) {
         let now = self.cx.now.mono;
-        for (slot, number, topic, gaps) in self.asker.fetches.expire(now) {
+        for (slot, number, topic, gaps) in self.asker.fetches_mut().expire(now) {
             self.stop_fetch(slot, number);
             for gap in gaps {
                 if let Some(asked) = self.asker.topic_mut(&topic) {
-                    asked.gaps.is_left(&gap, slot);
+                    asked.gaps_mut().is_left(&gap, slot);
                 }
             }
             self.asker.stir(topic);
@@ -219,7 +219,7 @@ impl Engine {
         for topic in topics {
             let Some(low) = self.repair.topic(&topic).map(|kept| kept.low()) else { continue };
             if let Some(asked) = self.asker.topic_mut(&topic) {
-                asked.gaps.raise(low);
+                asked.gaps_mut().raise(low);
             }
             self.asker.moved(topic);
             self.show_held(topic);

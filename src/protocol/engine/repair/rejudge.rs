@@ -18,7 +18,7 @@ impl Engine {
     /// The store has said what another version has rejected.
     pub(in crate::protocol::engine) fn judges_again(&mut self, topic: TopicId, opened: &Opened) {
         if let Some(asked) = self.asker.topic_mut(&topic) {
-            asked.rejudge.starts(&opened.rejudge);
+            asked.rejudge_mut().starts(&opened.rejudge);
         }
         self.judge_more(topic);
     }
@@ -29,10 +29,10 @@ impl Engine {
         let look = self.asker.number();
         let Some(asked) = self.asker.topic_mut(&topic).filter(|_| judged) else { return };
         // What is accepted in a hold-back topic is held back first.
-        if !asked.held.has_room_for(REJUDGED_AT_ONCE) {
+        if !asked.held().has_room_for(REJUDGED_AT_ONCE) {
             return;
         }
-        let at = asked.rejudge.next(look);
+        let at = asked.rejudge_mut().next(look);
         if at.is_empty() {
             return;
         }
@@ -57,12 +57,12 @@ impl Engine {
         found: &Result<Found, StoreTrouble>,
     ) {
         let Some(asked) = self.asker.topic_mut(&topic) else { return };
-        let Ok(Found::Page(page)) = found else { return asked.rejudge.are_not_read(look, at) };
+        let Ok(Found::Page(page)) = found else { return asked.rejudge_mut().are_not_read(look, at) };
         for (author, position) in page.rotten.iter().take(at.len()) {
             let what = Forget::Rotten(*author, *position);
             self.cx.actions.push_back(Action::Store(StoreJob::Forget { topic, what }));
         }
-        if !asked.rejudge.are_read(look, &page.bundles) {
+        if !asked.rejudge_mut().are_read(look, &page.bundles) {
             return;
         }
         for bundle in &page.bundles {
@@ -86,7 +86,7 @@ impl Engine {
 
     fn is_not_judged(&mut self, topic: TopicId, id: BundleId) {
         if let Some(asked) = self.asker.topic_mut(&topic) {
-            asked.rejudge.is_judged(&id);
+            asked.rejudge_mut().is_judged(&id);
         }
     }
 
@@ -96,7 +96,7 @@ impl Engine {
         topic: &TopicId,
         id: &BundleId,
     ) -> Option<Arc<Bundle>> {
-        self.asker.topic(topic)?.rejudge.get(id).cloned()
+        self.asker.topic(topic)?.rejudge().get(id).cloned()
     }
 
     /// The judge has decided about one of them. False if it was not asked about it.
@@ -111,12 +111,12 @@ impl Engine {
         let is_old = by != self.judged_by(&topic);
         let holds_back = self.topics.get(&topic).is_some_and(|window| window.rules().hold_back().is_some());
         let Some(asked) = self.asker.topic_mut(&topic) else { return false };
-        if is_old && asked.rejudge.is_put_off(&id) {
+        if is_old && asked.rejudge_mut().is_put_off(&id) {
             // Its judge was replaced while it thought about it: the next one is asked.
             self.judge_more(topic);
             return true;
         }
-        let Some(bundle) = asked.rejudge.is_judged(&id) else { return false };
+        let Some(bundle) = asked.rejudge_mut().is_judged(&id) else { return false };
         let header = *bundle.header();
         if self.evidence.is_convicted(&header.author) {
             return true;
@@ -124,7 +124,7 @@ impl Engine {
         match verdict {
             // A second version may be on its way, as of any bundle of a hold-back topic that was not shown yet.
             Validation::Accept if holds_back => {
-                asked.held.add(Missing::of_bundle(&bundle), None, now);
+                asked.held_mut().add(Missing::of_bundle(&bundle), None, now);
                 self.asker.stir(topic);
             }
             Validation::Accept => {

@@ -49,7 +49,7 @@ impl Engine {
     /// The session that has waited longest for a place, of those that are in their turn or of the others.
     fn next_waiting(&self, topic: &TopicId, in_turn: bool) -> Option<Slot> {
         let now = self.cx.now.mono;
-        let turns = &self.asker.topic(topic)?.turns;
+        let turns = self.asker.topic(topic)?.turns();
         let waiting = self.asker.sessions_of(topic).filter_map(|(slot, session)| {
             let (since, has_turn) = session.waits()?;
             let free = !self.asker.is_asking(slot) && turns.is_free(session.why(), now);
@@ -66,9 +66,9 @@ impl Engine {
         }
         let asking = self.asker.asking();
         let Some(asked) = self.asker.topic_mut(&topic) else { return false };
-        let begins = asked.turns.begins(|slot| !asking.contains(slot), &mut self.cx.random, now.mono);
+        let begins = asked.turns_mut().begins(|slot| !asking.contains(slot), &mut self.cx.random, now.mono);
         let Some((slot, why, hinted)) = begins else { return false };
-        let floor = asked.turns.floor(slot);
+        let floor = asked.turns().floor(slot);
         let Some((kept, server)) = self.repair.serving(&topic) else { return false };
         let is_state = kept.rules().kind().is_state();
         let back = if is_state { STATE_COMPARED_BACK } else { COMPARED_BACK };
@@ -118,7 +118,7 @@ impl Engine {
             session.is_cut();
             return self.finish_session(topic, slot);
         }
-        asked.turns.takes_place(slot, why);
+        asked.turns_mut().takes_place(slot, why);
         self.asker.asks(slot);
         self.cx.dirty.insert(slot);
         self.cx.counters.asks += 1;
@@ -140,10 +140,10 @@ impl Engine {
         let slice = kept.book_mut().slice(session.as_of());
         let hashed = session.asked_items(&slice);
         server.computes(now.mono, Cost { items: items.saturating_add(hashed), ranges: 0, look_ups: 0 });
-        asked.turns.gives_place(slot);
+        asked.turns_mut().gives_place(slot);
         let heads = session.told(tell, bytes, latest, &slice, &mut self.cx.random, now.mono);
         if tell.floor <= latest {
-            asked.turns.tells_floor(slot, tell.floor);
+            asked.turns_mut().tells_floor(slot, tell.floor);
         }
         self.asker.is_answered(slot);
         self.asker.stir_all();
@@ -174,7 +174,7 @@ impl Engine {
             let refused = head.tick < kept.low()
                 || head.tick >= as_of
                 || !self.cx.admits(kept.rules(), &head.author)
-                || asked.refused.has(&missing, now);
+                || asked.refused().has(&missing, now);
             if !refused && !kept.book().has(&head) {
                 // A topic of state has no chain: of its past there are no more bundles than keys.
                 let last = kept.book().of_author(&head.author).next_back();
@@ -195,7 +195,7 @@ impl Engine {
         }
         let mut new = 0;
         let claim = |head: Head, below: bool| {
-            let claimed = asked.gaps.claim(Missing::of_head(&head), slot, below, now);
+            let claimed = asked.gaps_mut().claim(Missing::of_head(&head), slot, below, now);
             new += u64::from(claimed == Claimed::New);
             claimed
         };
@@ -291,9 +291,9 @@ impl Engine {
         let heads = self.repair.topic(&topic).map_or(0, |kept| kept.book().count());
         let is_full = heads >= self.cx.config.history.topic_heads;
         if let Some(asked) = self.asker.topic_mut(&topic) {
-            let why = asked.turns.ended(slot, &outcome, is_full, now);
+            let why = asked.turns_mut().ended(slot, &outcome, is_full, now);
             if why == Some(Why::Rotation) && outcome.has_asked_all() {
-                asked.held.asked(slot);
+                asked.held_mut().asked(slot);
             }
         }
         // The link is free for other topics, and the place for other links.

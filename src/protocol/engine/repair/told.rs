@@ -31,8 +31,8 @@ impl Engine {
     /// missing that a link has listed and was not asked for. A link that lies may be among them: ask for more links than may lie.
     #[must_use]
     pub fn caught_up(&self, topic: &TopicId) -> usize {
-        let asked = self.asker.topic(topic).filter(|asked| !asked.gaps.has_unasked_claims());
-        asked.map_or(0, |asked| asked.turns.clean())
+        let asked = self.asker.topic(topic).filter(|asked| !asked.gaps().has_unasked_claims());
+        asked.map_or(0, |asked| asked.turns().clean())
     }
 
     /// How far repair of a topic is; `None` if the topic is not kept, or is not open yet.
@@ -40,13 +40,13 @@ impl Engine {
     pub fn repairing(&self, topic: &TopicId) -> Option<RepairProgress> {
         let asked = self.asker.topic(topic)?;
         Some(RepairProgress {
-            links: asked.turns.len(),
+            links: asked.turns().len(),
             caught_up: self.caught_up(topic),
-            holes: asked.gaps.holes(),
-            claims: asked.gaps.len() - asked.gaps.holes(),
-            fetching: self.asker.fetches.under_way_in(topic),
+            holes: asked.gaps().holes(),
+            claims: asked.gaps().len() - asked.gaps().holes(),
+            fetching: self.asker.fetches().under_way_in(topic),
             repaired: asked.repaired(),
-            asked_all: asked.turns.has_asked_all(),
+            asked_all: asked.turns().has_asked_all(),
         })
     }
 

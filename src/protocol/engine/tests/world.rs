@@ -361,6 +361,11 @@ impl World {
         }
     }
 
+    /// Whether an end reads all its lanes.
+    pub(super) fn reads(&self, wire: usize, end: usize) -> bool {
+        !self.wires[wire].ends[end].paused.contains(&true)
+    }
+
     fn set_lane(&mut self, link: u64, lane: Lane, reads: bool) {
         let (wire, end) = (link as usize / 2, link as usize % 2);
         self.wires[wire].ends[end].paused[lane.index()] = !reads;

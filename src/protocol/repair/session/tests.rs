@@ -1,5 +1,7 @@
 //! Sessions without a world: an honest link, and links that lie.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::key::PublicKey;
 use crate::protocol::repair::heads::Item;
@@ -45,13 +47,18 @@ fn honest(theirs: &Slice, ask: &Ask) -> Tell {
 }
 
 /// Lets a session ask a link until it ends, with a store that holds nothing beside the slice. Gives what was claimed.
-fn run(session: &mut Session, ours: &Slice, mut link: impl FnMut(&Ask) -> Tell) -> Vec<u64> {
-    let (mut dice, mut claimed) = (Random::new(&[2; 32]), Vec::new());
+fn run_with(
+    session: &mut Session,
+    ours: &Slice,
+    dice: &mut Random,
+    mut link: impl FnMut(&Ask) -> Tell,
+) -> Vec<Head> {
+    let mut claimed = Vec::new();
     while session.ended().is_none() {
-        let Some((ask, _)) = session.ask(PATIENCE, &mut dice, now(0)) else { panic!("{session:?}") };
+        let Some((ask, _)) = session.ask(PATIENCE, dice, now(0)) else { panic!("{session:?}") };
         let told = link(&ask);
         let bytes = crate::wire::tell(&told).len();
-        let Ok(heads) = session.told(&told, bytes, AS_OF, ours, &mut dice, now(0)) else { break };
+        let Ok(heads) = session.told(&told, bytes, AS_OF, ours, dice, now(0)) else { break };
         session.looks(heads.into_iter().map(|head| (head, false)).collect(), now(0));
         while let Some(Look::Held(heads)) = session.next_look() {
             assert!(heads.len() <= HEADS_A_LOOK);
@@ -60,14 +67,21 @@ fn run(session: &mut Session, ours: &Slice, mut link: impl FnMut(&Ask) -> Tell) 
         session.claims(
             |head, below| {
                 assert!(!below);
-                claimed.push(head.tick);
+                claimed.push(head);
                 Claimed::New
             },
             now(0),
         );
     }
-    claimed.sort();
     claimed
+}
+
+/// The same, with the ticks of what was claimed.
+fn run(session: &mut Session, ours: &Slice, link: impl FnMut(&Ask) -> Tell) -> Vec<u64> {
+    let claimed = run_with(session, ours, &mut Random::new(&[2; 32]), link);
+    let mut ticks: Vec<_> = claimed.iter().map(|head| head.tick).collect();
+    ticks.sort_unstable();
+    ticks
 }
 
 #[test]
@@ -195,7 +209,7 @@ fn a_no_ends_the_session_and_what_was_listed_before_it_counts() {
     session.queue.clear();
     for tick in [0, 5_000] {
         let range = ours.ask(Bound::start_of(tick), Bound::start_of(tick + 5_000));
-        session.queue.add(0, range, &mut dice);
+        session.queue.add(0, ToAsk::new(range, 0), &mut dice);
     }
     let list = Answer::List { more: false, heads: vec![head(77)] };
     let no = Answer::No { after_ms: 60_000 };
@@ -256,4 +270,51 @@ fn a_session_without_free_claims_waits_and_ends_when_nothing_closes() {
     assert!(session.ended().is_none());
     session.claims(|_, _| Claimed::Full, now(19_000));
     assert!(session.ended().unwrap().cut);
+}
+
+/// What a node with these heads answers.
+fn answers_of(all: &BTreeMap<Item, Head>, slice: &Slice, ask: &Ask) -> Tell {
+    let mut room = crate::wire::MAX_TELL_LEN;
+    let answer = |range: &AskedRange| {
+        let answer = slice.answer(range, |item| all.get(item).copied(), room)?;
+        room -= crate::wire::answer_len(&answer);
+        Some(answer)
+    };
+    tell(0, ask.ranges.iter().map_while(answer).collect())
+}
+
+/// Whoever wants to hide a loss puts differences that never close beside it: over all ticks, and all in the one where the loss is. A session
+/// sees less than a fifth of them.
+#[test]
+fn what_never_closes_hides_nothing() {
+    let made = |tick: u64, number: u64| Head { tick, ..head(number) };
+    let shared = || (0..4_000).map(|number| made(10 + number * 20, number));
+    let lost_at = 40_010;
+    for crowd in [false, true] {
+        let never = (0..24_000).map(|number| {
+            let tick = if crowd { lost_at } else { 10 + number * 3 };
+            made(tick, 1_000_000 + number)
+        });
+        let by_item = |heads: Vec<Head>| heads.into_iter().map(|head| (Item::of(&head), head)).collect();
+        let mut theirs: BTreeMap<Item, Head> = by_item(shared().chain(never).collect());
+        let ours: BTreeMap<Item, Head> = by_item(shared().collect());
+        let ours = Slice::new(TOPIC, AS_OF, ours.keys().copied().collect());
+        let mut took = Vec::new();
+        for trial in 0..5 {
+            let lost = made(lost_at, 9_000_000 + trial);
+            theirs.insert(Item::of(&lost), lost);
+            let slice = Slice::new(TOPIC, AS_OF, theirs.keys().copied().collect());
+            let mut dice = Random::new(&[trial as u8; 32]);
+            let found = (1..=110).find(|_| {
+                let mut session = session(&ours, &mut dice);
+                let found = run_with(&mut session, &ours, &mut dice, |ask| answers_of(&theirs, &slice, ask));
+                assert!(session.ended().unwrap().cut, "it would not hide anything");
+                found.iter().any(|head| head.id == lost.id)
+            });
+            took.push(found.expect("not within 110 sessions"));
+            theirs.remove(&Item::of(&lost));
+        }
+        took.sort_unstable();
+        assert!(took[2] <= 20, "sessions until it was found: {took:?}, crowd: {crowd}");
+    }
 }
