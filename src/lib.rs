@@ -74,7 +74,7 @@
 //! |---|---|
 //! | `serde` | `Serialize` and `Deserialize` for ids, keys, addresses, [`Event`] and [`NodeStats`]; bodies and values as JSON |
 //! | `tracing` | a span for each link and a line for each event, through the `tracing` crate |
-//! | `memory` | `MemoryNetwork`: nodes without sockets, for apps that test themselves, with a clock that is paused |
+//! | `memory` | `net::MemoryNetwork`: nodes without sockets, for apps that test themselves, with a clock that is paused |
 //! | `sim` | the simulator and hostile peers, for apps that test themselves against liars |
 //!
 //! # Cancellation
@@ -163,9 +163,6 @@ pub use node::{
 #[cfg(feature = "serde")]
 pub use node::JsonError;
 
-#[cfg(feature = "memory")]
-#[doc(inline)]
-pub use net::MemoryNetwork;
 #[doc(inline)]
 pub use net::{
     BindError, GateConfig, IncomingStream, OtherProtocolsError, ProtocolNameError, RecvStream, SendStream,

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use vouchsafe::net::MemoryNetwork;
 use vouchsafe::{
-    Config, DescribeError, MemberEvent, MemberState, MemoryNetwork, Node, PeerAddr, PublicKey, SecretKey,
-    SpawnError, VerifierPool,
+    Config, DescribeError, MemberEvent, MemberState, Node, PeerAddr, PublicKey, SecretKey, SpawnError,
+    VerifierPool,
 };
 
 const NETWORK: &str = "members";

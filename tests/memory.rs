@@ -3,9 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use vouchsafe::{
-    Builder, MemberEvent, MemberState, MemoryNetwork, Node, PeerAddr, SecretKey, Topic, TopicHandle,
-};
+use vouchsafe::net::MemoryNetwork;
+use vouchsafe::{Builder, MemberEvent, MemberState, Node, PeerAddr, SecretKey, Topic, TopicHandle};
 
 /// Time of the network: nothing here takes so long.
 const SOON: Duration = Duration::from_secs(120);

@@ -308,7 +308,7 @@ async fn an_address_for_others_is_definite_or_none() {
 #[cfg(feature = "memory")]
 #[tokio::test(start_paused = true)]
 async fn a_publish_that_is_dropped_takes_back_what_is_not_sealed() {
-    let (pool, network) = (VerifierPool::new(1), vouchsafe::MemoryNetwork::new());
+    let (pool, network) = (VerifierPool::new(1), vouchsafe::net::MemoryNetwork::new());
     // Records of members would be counted too.
     let listener = Node::builder(SecretKey::generate()).network(NETWORK).memory(&network).without_members();
     let listener = listener.verifiers(pool.clone()).spawn().await.unwrap();

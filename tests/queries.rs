@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use vouchsafe::net::MemoryNetwork;
 use vouchsafe::{
-    AnswerError, Answers, AnswersEnd, Authors, MemoryNetwork, Node, QueryError, SecretKey, Topic,
-    TopicHandle, VerifierPool,
+    AnswerError, Answers, AnswersEnd, Authors, Node, QueryError, SecretKey, Topic, TopicHandle, VerifierPool,
 };
 
 const NETWORK: &str = "queries";

@@ -45,7 +45,8 @@ pub(crate) use self::ends::pair;
 ///
 /// ```
 /// use std::time::Duration;
-/// use vouchsafe::{MemberEvent, MemoryNetwork, Node, SecretKey, Topic};
+/// use vouchsafe::net::MemoryNetwork;
+/// use vouchsafe::{MemberEvent, Node, SecretKey, Topic};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
