@@ -8,6 +8,7 @@ mod documents;
 mod handlers;
 mod hostile;
 mod liars;
+mod load;
 mod service;
 mod topics;
 mod world;
