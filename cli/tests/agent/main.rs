@@ -4,6 +4,7 @@
 mod commands;
 mod config;
 mod crash;
+mod demo;
 mod documents;
 mod handlers;
 mod hostile;

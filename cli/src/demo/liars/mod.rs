@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use vouchsafe::hostile::{self, HostilePeer, Target};
 use vouchsafe::protocol::MemberSetup;
 use vouchsafe::rumor::RuleSet;
@@ -38,13 +38,14 @@ pub(crate) enum Fate {
     CameBack { node: usize, refused: bool },
 }
 
-/// Lets a liar loose on all the nodes it meets.
+/// Lets a liar loose on all the nodes it meets, after a while.
 pub(super) fn start(
     number: usize,
     key: SecretKey,
     plan: &LiarPlan,
     directory: &Directory,
     seen: &mpsc::Sender<Seen>,
+    after: Duration,
     tasks: &mut JoinSet<()>,
 ) -> Result<(), Failure> {
     let met = plan.meets.iter().filter_map(|node| Some((*node, target::of(directory.honest.get(*node)?)?)));
@@ -62,7 +63,10 @@ pub(super) fn start(
                 lies: Arc::clone(&lies),
                 seen: seen.clone(),
             };
-            tasks.spawn(link.run());
+            tasks.spawn(async move {
+                sleep(after).await;
+                link.run().await;
+            });
         }
         return Ok(());
     };
@@ -77,6 +81,7 @@ pub(super) fn start(
     let comes_back = plan.kind.catch() == Some(Catch::Offence);
     let (met, rules, seen): (Vec<_>, _, _) = (met.collect(), directory.rules.clone(), seen.clone());
     tasks.spawn(async move {
+        sleep(after).await;
         let (fates_in, mut fates) = mpsc::unbounded_channel();
         let targets: Vec<_> = met.iter().map(|(_, target)| *target).collect();
         let lies = async {
