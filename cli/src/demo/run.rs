@@ -15,6 +15,7 @@ use super::log::Log;
 use super::plan::Plan;
 use super::watch::{Seen, watch};
 use super::world::World;
+use crate::agent::Shown;
 use crate::exit::Failure;
 use crate::node::status;
 
@@ -55,17 +56,7 @@ pub(super) async fn run(
     let world = World::spawn(plan).await?;
     // Before the links, so that nothing is missed.
     let (seen_in, mut seen) = watch(&world);
-    let shown = match &serve {
-        Some(serve) => {
-            let shown = world.show(serve.at).await?;
-            let seconds = serve.lasts.as_secs_f64();
-            bar.suspend(|| {
-                status(format_args!("live page of an honest node, for {seconds} s: {}", shown.url()))
-            });
-            Some(shown)
-        }
-        None => None,
-    };
+    let shown = serve_page(serve.as_ref(), &world, &bar).await?;
     let lasts = serve.map_or(Duration::ZERO, |serve| serve.lasts);
     let end = tokio::time::Instant::now() + lasts;
     let links = world.find(plan).await?;
@@ -113,13 +104,30 @@ pub(super) async fn run(
     }
     bar.finish_and_clear();
     lying.abort_all();
+    end_all(world, shown).await;
+    Ok(log)
+}
+
+/// Serves the live page, if it is asked for, and says where.
+async fn serve_page(
+    serve: Option<&Serve>,
+    world: &World,
+    bar: &ProgressBar,
+) -> Result<Option<Shown>, Failure> {
+    let Some(serve) = serve else { return Ok(None) };
+    let shown = world.show(serve.at).await?;
+    let seconds = serve.lasts.as_secs_f64();
+    bar.suspend(|| status(format_args!("live page of an honest node, for {seconds} s: {}", shown.url())));
+    Ok(Some(shown))
+}
+
+async fn end_all(world: World, shown: Option<Shown>) {
     let page_ends = async {
         if let Some(shown) = shown {
             shown.end().await;
         }
     };
     tokio::join!(page_ends, world.shutdown());
-    Ok(log)
 }
 
 fn bodies(log: &Log) -> Vec<(usize, Bytes)> {

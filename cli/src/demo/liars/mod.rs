@@ -51,23 +51,18 @@ pub(super) fn start(
     let met = plan.meets.iter().filter_map(|node| Some((*node, target::of(directory.honest.get(*node)?)?)));
     let Some(liar) = plan.kind.liar() else {
         let lies = Arc::new(Lies::prepare(&key, &directory.rules).map_err(Failure::failed)?);
-        for (at, (node, peer)) in met.enumerate() {
-            let link = link::LiarLink {
-                liar: number,
-                node,
-                at,
-                key: key.clone(),
-                peer,
-                rules: directory.rules.clone(),
-                patience: plan.patience,
-                lies: Arc::clone(&lies),
-                seen: seen.clone(),
-            };
-            tasks.spawn(async move {
-                sleep(after).await;
-                link.run().await;
-            });
-        }
+        let link = |(at, (node, peer)): (usize, (usize, Target))| link::LiarLink {
+            liar: number,
+            node,
+            at,
+            key: key.clone(),
+            peer,
+            rules: directory.rules.clone(),
+            patience: plan.patience,
+            lies: Arc::clone(&lies),
+            seen: seen.clone(),
+        };
+        met.enumerate().map(link).for_each(|link| drop(tasks.spawn(later(after, link.run()))));
         return Ok(());
     };
     // Nothing goes by way of the liars but lies, so that the picture shows what the honest do.
@@ -80,8 +75,7 @@ pub(super) fn start(
     }
     let comes_back = plan.kind.catch() == Some(Catch::Offence);
     let (met, rules, seen): (Vec<_>, _, _) = (met.collect(), directory.rules.clone(), seen.clone());
-    tasks.spawn(async move {
-        sleep(after).await;
+    tasks.spawn(later(after, async move {
         let (fates_in, mut fates) = mpsc::unbounded_channel();
         let targets: Vec<_> = met.iter().map(|(_, target)| *target).collect();
         let lies = async {
@@ -110,8 +104,13 @@ pub(super) fn start(
             }
         };
         tokio::join!(lies, listens);
-    });
+    }));
     Ok(())
+}
+
+async fn later(after: Duration, task: impl Future<Output = ()>) {
+    sleep(after).await;
+    task.await;
 }
 
 /// A node has closed a link.
