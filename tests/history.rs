@@ -677,6 +677,34 @@ async fn a_damaged_file_ends_no_node() {
     assert!(told > 0, "no damage was met");
 }
 
+#[tokio::test]
+async fn the_end_is_behind_all_that_is_kept_and_before_what_is_kept_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = SecretKey::generate();
+    let scene =
+        Scene::beside(other(&log()).await, key.clone(), &log(), |node| node.store(folder.path())).await;
+    let first = scene.topic.end().await.unwrap();
+    scene.topic.publish("one").await.unwrap();
+    let second = scene.topic.end().await.unwrap();
+    assert_eq!(words(&read(&mut scene.topic.replay(first), 1).await), ["one"]);
+    let mut next = scene.topic.replay(second);
+    is_at_end(&mut next).await;
+    scene.topic.publish("two").await.unwrap();
+    assert_eq!(words(&read(&mut next, 1).await), ["two"]);
+    // What another life has called its end is a place in this one.
+    scene.node.shutdown().await;
+    scene.other.0.shutdown().await;
+    let again = Scene::beside(other(&log()).await, key, &log(), |node| node.store(folder.path())).await;
+    assert_eq!(words(&read(&mut again.topic.replay(second), 1).await), ["two"]);
+    is_at_end(&mut again.topic.replay(again.topic.end().await.unwrap())).await;
+    // The same in memory; and a topic that is not kept has no end.
+    let kept = again.other.1.end().await.unwrap();
+    again.topic.publish("three").await.unwrap();
+    assert_eq!(words(&read(&mut again.other.1.replay(kept), 1).await), ["three"]);
+    let fleeting = again.node.join(Topic::named("fleeting")).await.unwrap();
+    assert_eq!(fleeting.end().await, Err(ReplayError::NotKept(fleeting.id())));
+}
+
 /// Late words are in no plain subscription, and a reader of the past is told what they are. (Repair brings them; here the store has them.)
 #[tokio::test]
 async fn a_subscription_is_of_what_is_said_now() {

@@ -53,12 +53,18 @@ fn bound(text: &str) -> u64 {
     digits.parse::<u64>().unwrap() * times
 }
 
+/// A source of the library, or of the command: that one says so.
+fn source(file: &str) -> String {
+    let folder = if file.starts_with("cli/") { "" } else { "src" };
+    read(&root().join(folder).join(file))
+}
+
 /// The value of the constant `name` of a source: counts as they are, durations in milliseconds.
 fn constant(file: &str, name: &str) -> u64 {
-    let source = read(&root().join("src").join(file));
+    let source = source(file);
     let at = source
         .find(&format!("const {name}:"))
-        .unwrap_or_else(|| panic!("there is no {name} in src/{file} (any more)"));
+        .unwrap_or_else(|| panic!("there is no {name} in {file} (any more)"));
     let declared = source[at..].split(';').next().unwrap();
     let value = declared.split_once('=').unwrap().1;
     evaluate(file, value)
@@ -84,8 +90,8 @@ fn evaluate(file: &str, value: &str) -> u64 {
     if let Some((_, of_type)) = value.split_once("::").filter(|(_, name)| is_constant(name)) {
         return if of_type == "MAX" { u16::MAX.into() } else { constant("wire/mod.rs", of_type) };
     }
-    assert!(is_constant(value), "src/{file}: {value:?} is more than this test can work out");
-    let here = read(&root().join("src").join(file)).contains(&format!("const {value}:"));
+    assert!(is_constant(value), "{file}: {value:?} is more than this test can work out");
+    let here = source(file).contains(&format!("const {value}:"));
     constant(if here { file } else { "wire/mod.rs" }, value)
 }
 

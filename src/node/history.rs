@@ -7,11 +7,12 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
+use super::Cursor;
 use super::keeper::{Library, UnderWay};
 use super::message::Joined;
 use super::replay::ReplayError;
 use crate::key::PublicKey;
-use crate::protocol::keeping::{Frontier, Page, Range};
+use crate::protocol::keeping::{self, Frontier, Page, Range};
 use crate::rumor::{Bundle, Position, Rumor, Rumors, TopicId};
 use crate::store::StoreError;
 
@@ -142,6 +143,13 @@ pub(super) async fn frontier(joined: &Joined, author: PublicKey) -> Result<Front
     let topic = kept(joined)?;
     let frontier = joined.library.read(move |reader| reader.frontier(&topic, &author, HOLES));
     Ok(answer(frontier).await?.unwrap_or_default())
+}
+
+/// Where what is kept ends now. A store that has never opened the topic has nothing of it.
+pub(super) async fn end(joined: &Joined) -> Result<Cursor, ReplayError> {
+    let topic = kept(joined)?;
+    let end = answer(joined.library.scan(topic, keeping::Cursor::END, 0)).await?;
+    Ok(end.map_or(Cursor::START, |end| Cursor::within(end.next, 0)))
 }
 
 /// The topic, if it is kept.

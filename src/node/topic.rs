@@ -180,6 +180,14 @@ impl TopicHandle {
         Replay::new(&self.joined, cursor)
     }
 
+    /// Where what this node keeps of the topic ends now: a [`TopicHandle::replay`] from there gives what is kept from now on. Cancel safe.
+    ///
+    /// # Errors
+    /// As [`TopicHandle::get`].
+    pub async fn end(&self) -> Result<Cursor, ReplayError> {
+        history::end(&self.joined).await
+    }
+
     /// Reads what this node keeps of one author, in the order of positions: those in `positions`, as of when it is read.
     ///
     /// ```

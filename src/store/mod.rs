@@ -158,6 +158,7 @@ pub trait Reader: Send {
     fn live(&self, topic: &TopicId, after: Option<&Head>, max_bytes: usize) -> Res<Live>;
 
     /// Reads on in the order of arrival, until `max_bytes` of encoded bundles would be exceeded; at least one bundle, if there is one.
+    /// From [`Cursor::END`] there is none, and the next place is the end of now.
     ///
     /// # Errors
     /// [`StoreError::Foreign`] for a cursor that this store has not given, or that it has given to a later state of itself, of which this

@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OnceCell, broadcast, watch};
+use tokio::sync::{OnceCell, watch};
 use vouchsafe::{Closed, Kv, KvError, Member, Node, NodeStats, PublicKey, Question, Rumor, TopicHandle};
 
 use super::book::Book;
 use super::config::Settings;
 use super::expelled::Expelled;
+use super::feed::{self, Feed};
+use super::follow::Followed;
 use super::handlers::Handlers;
 use super::happening::{Happening, What, unix_ms};
 
-/// Happenings that a slow watcher may fall behind before it is cut.
-pub(crate) const FEED: usize = 1_024;
 /// What is asked often is looked up so seldom: the node has other work than to count itself.
 const FRESH: Duration = Duration::from_millis(100);
 
@@ -33,7 +33,7 @@ pub(crate) struct Agent {
     pub(crate) events: TopicHandle,
     pub(crate) handlers: Handlers,
     pub(crate) expelled: Expelled,
-    feed: broadcast::Sender<Arc<Happening>>,
+    feed: Arc<Feed>,
     book: Mutex<Book>,
     stats: Cached<NodeStats>,
     members: Cached<BTreeMap<PublicKey, Member>>,
@@ -46,11 +46,13 @@ pub(crate) struct Agent {
 pub(crate) struct Joined {
     pub(crate) handle: TopicHandle,
     kv: OnceCell<Kv>,
+    /// Those who watch it.
+    pub(crate) followed: Arc<Followed>,
 }
 
 impl Joined {
     pub(crate) fn new(handle: TopicHandle) -> Self {
-        Self { handle, kv: OnceCell::new() }
+        Self { handle, kv: OnceCell::new(), followed: Arc::default() }
     }
 
     /// Its keys, if it is a topic of state.
@@ -78,7 +80,7 @@ impl Agent {
             events,
             handlers: Handlers::start(&settings.handlers, settings.socket()),
             expelled,
-            feed: broadcast::channel(FEED).0,
+            feed: Feed::new(),
             book: Mutex::default(),
             stats: Cached::default(),
             members: Cached::default(),
@@ -113,15 +115,18 @@ impl Agent {
         self.book().note(&happening);
         let happening = Arc::new(happening);
         self.handlers.tell(&happening);
-        // Nobody may be watching.
-        let _ = self.feed.send(happening);
+        self.show(&happening);
     }
 
     /// Tells watchers of a question, and has it answered if there is a handler for it.
     pub(crate) fn asked(&self, happening: Happening, question: Question) {
         let happening = Arc::new(happening);
         self.handlers.ask(&happening, question);
-        let _ = self.feed.send(happening);
+        self.show(&happening);
+    }
+
+    fn show(&self, happening: &Happening) {
+        self.feed.push(None, |id| feed::part(happening.kind(), Some(id), &happening.json()));
     }
 
     /// Tells handlers what was said in a topic. Those who watch the topic read it themselves.
@@ -132,9 +137,9 @@ impl Agent {
         }
     }
 
-    /// What happens from now on.
-    pub(crate) fn watch(&self) -> broadcast::Receiver<Arc<Happening>> {
-        self.feed.subscribe()
+    /// What happens.
+    pub(crate) const fn feed(&self) -> &Arc<Feed> {
+        &self.feed
     }
 
     /// Offences and convictions.

@@ -43,6 +43,11 @@ impl Expelled {
         Ok(Self { path, until: Arc::new(Mutex::new(until)) })
     }
 
+    /// Of an agent that keeps nothing, and that nobody can tell to expel.
+    pub(crate) fn nobody() -> Self {
+        Self { path: PathBuf::new(), until: Arc::default() }
+    }
+
     /// Who is still to be kept out, and for how long.
     pub(crate) fn now(&self) -> Vec<(PublicKey, Duration)> {
         let now = unix_ms();

@@ -5,6 +5,8 @@ mod book;
 mod config;
 mod core;
 mod expelled;
+mod feed;
+mod follow;
 mod handlers;
 mod happening;
 mod log;
@@ -13,6 +15,7 @@ pub mod page;
 mod pumps;
 mod reload;
 mod service;
+mod shown;
 mod signals;
 mod words;
 
@@ -20,7 +23,8 @@ use crate::exit::{self, Failure};
 use crate::node::in_runtime;
 use config::Flags;
 
-pub(crate) use config::{SOCKET, STATE, duration};
+pub(crate) use config::{SOCKET, STATE, duration, loopback};
+pub(crate) use shown::Shown;
 pub(crate) use words::is_name;
 
 /// Run a node as a service: topics, members, an interface for programs, handlers of events

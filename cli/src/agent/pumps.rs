@@ -33,6 +33,7 @@ async fn node(agent: Arc<Agent>) {
             }
         }
     }
+    agent.feed().close();
 }
 
 async fn members(agent: Arc<Agent>) {

@@ -19,11 +19,15 @@ mod watch;
 mod words;
 pub mod world;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use crate::agent::{duration, loopback};
 use crate::exit::{self, Failure};
 use crate::files;
 use plan::Plan;
+use run::Serve;
 
 /// Show signed gossip among liars, and measure it
 ///
@@ -34,6 +38,9 @@ use plan::Plan;
 /// malformed frames; stay silent; make up signs of life of other members.
 ///
 /// Prints a table and writes DIR/spread.svg, a picture of how one rumor spread.
+///
+/// With --serve a browser can watch: the first honest node has a live page as an agent has, at an address of this machine that is printed with its
+/// token. It only shows. The liars then come one after the other, and all of it takes TIME.
 ///
 /// Exit code: 0 if every honest node got every honest rumor and shows every honest member, none was banned or shown as failed, no
 /// forged rumor was delivered and every liar that can be caught was caught; 1 if not; 2 for a bad value.
@@ -58,6 +65,12 @@ pub(crate) struct Args {
     /// Folder for the picture; made if it is missing
     #[arg(long, value_name = "DIR", default_value = "vouchsafe-demo")]
     out: PathBuf,
+    /// Serve the live page of one honest node
+    #[arg(long, value_name = "IP:PORT", num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.1:0", value_parser = loopback)]
+    serve: Option<SocketAddr>,
+    /// How long to serve it, at least
+    #[arg(long = "for", value_name = "TIME", requires = "serve", default_value = "60s", value_parser = time)]
+    lasts: Duration,
     /// Print one line of JSON and nothing else on stdout
     #[arg(long)]
     json: bool,
@@ -65,6 +78,17 @@ pub(crate) struct Args {
     /// built-in text
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
+}
+
+/// What may be watched: a moment, or an hour.
+fn time(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    match time {
+        time if time < Duration::from_secs(1) || time > Duration::from_secs(3600) => {
+            Err("give 1s to 1h".to_owned())
+        }
+        time => Ok(time),
+    }
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -90,7 +114,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     );
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::Failed(format!("the runtime can't start: {error}")))?;
-    let log = runtime.block_on(run::run(&plan, &words, !args.json))?;
+    let log = runtime.block_on(run::run(
+        &plan,
+        &words,
+        !args.json,
+        args.serve.map(|at| Serve { at, lasts: args.lasts }),
+    ))?;
     runtime.shutdown_background();
 
     let figures = figures::Figures::of(&plan, &log);

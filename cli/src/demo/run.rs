@@ -1,5 +1,6 @@
 //! One run: the honest nodes publish in turn, the liars do what they do, until all is told and every liar caught.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,7 +15,9 @@ use super::log::Log;
 use super::plan::Plan;
 use super::watch::{Seen, watch};
 use super::world::World;
+use crate::agent::Shown;
 use crate::exit::Failure;
+use crate::node::status;
 
 /// Between two rumors, at least and at most: fast enough not to bore, slow enough to watch.
 const PACE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
@@ -30,12 +33,32 @@ const PATIENCE: Duration = Duration::from_secs(12);
 /// Publish calls are answered in milliseconds here; one that hangs must not hang the demo.
 const ANSWERS: Duration = Duration::from_secs(10);
 
-pub(super) async fn run(plan: &Plan, words: &[Bytes], show: bool) -> Result<Log, Failure> {
+/// With a live page, the part of its time in which rumors are published, and that in which liars come.
+const TALK_SHOWN: f64 = 0.75;
+const LIARS_SHOWN: f64 = 0.5;
+
+/// The live page of a run.
+pub(super) struct Serve {
+    /// A loopback address.
+    pub(super) at: SocketAddr,
+    /// How long it is served, at least.
+    pub(super) lasts: Duration,
+}
+
+pub(super) async fn run(
+    plan: &Plan,
+    words: &[Bytes],
+    show: bool,
+    serve: Option<Serve>,
+) -> Result<Log, Failure> {
     let bar = progress_bar(plan, show);
     bar.set_message("finding each other");
     let world = World::spawn(plan).await?;
     // Before the links, so that nothing is missed.
     let (seen_in, mut seen) = watch(&world);
+    let shown = serve_page(serve.as_ref(), &world, &bar).await?;
+    let lasts = serve.map_or(Duration::ZERO, |serve| serve.lasts);
+    let end = tokio::time::Instant::now() + lasts;
     let links = world.find(plan).await?;
 
     let keys: Vec<_> = plan.liars.iter().map(|_| SecretKey::generate()).collect();
@@ -43,16 +66,20 @@ pub(super) async fn run(plan: &Plan, words: &[Bytes], show: bool) -> Result<Log,
     let mut log = Log::new(plan, words, directory.clone());
     log.links = links;
     let mut lying = JoinSet::new();
+    let apart = lasts.mul_f64(LIARS_SHOWN) / plan.liars.len().max(1) as u32;
     for (liar, key) in keys.into_iter().enumerate() {
-        liars::start(liar, key, &plan.liars[liar], &directory, &seen_in, &mut lying)?;
+        let comes_after = apart * liar as u32;
+        liars::start(liar, key, &plan.liars[liar], &directory, &seen_in, comes_after, &mut lying)?;
     }
-    let publishing = publish_all(plan.clone(), bodies(&log), world.topics.clone(), seen_in);
+    let talk = lasts.mul_f64(TALK_SHOWN);
+    let publishing = publish_all(plan.clone(), bodies(&log), world.topics.clone(), talk, seen_in);
 
     let mut publishing = tokio::spawn(publishing);
     let patience = tokio::time::sleep(Duration::MAX);
     tokio::pin!(patience);
     let mut told = false;
-    while !log.complete(plan) {
+    let mut over = shown.is_none();
+    while !(over && log.complete(plan)) {
         tokio::select! {
             Some(next) = seen.recv() => {
                 log.write(next);
@@ -63,8 +90,9 @@ pub(super) async fn run(plan: &Plan, words: &[Bytes], show: bool) -> Result<Log,
             }
             _ = &mut publishing, if !told => {
                 told = true;
-                patience.as_mut().reset(tokio::time::Instant::now() + PATIENCE);
+                patience.as_mut().reset(end.max(tokio::time::Instant::now() + PATIENCE));
             }
+            () = tokio::time::sleep_until(end), if !over => over = true,
             // The figures will say what is lacking.
             () = &mut patience, if told => break,
         }
@@ -76,24 +104,48 @@ pub(super) async fn run(plan: &Plan, words: &[Bytes], show: bool) -> Result<Log,
     }
     bar.finish_and_clear();
     lying.abort_all();
-    world.shutdown().await;
+    end_all(world, shown).await;
     Ok(log)
+}
+
+/// Serves the live page, if it is asked for, and says where.
+async fn serve_page(
+    serve: Option<&Serve>,
+    world: &World,
+    bar: &ProgressBar,
+) -> Result<Option<Shown>, Failure> {
+    let Some(serve) = serve else { return Ok(None) };
+    let shown = world.show(serve.at).await?;
+    let seconds = serve.lasts.as_secs_f64();
+    bar.suspend(|| status(format_args!("live page of an honest node, for {seconds} s: {}", shown.url())));
+    Ok(Some(shown))
+}
+
+async fn end_all(world: World, shown: Option<Shown>) {
+    let page_ends = async {
+        if let Some(shown) = shown {
+            shown.end().await;
+        }
+    };
+    tokio::join!(page_ends, world.shutdown());
 }
 
 fn bodies(log: &Log) -> Vec<(usize, Bytes)> {
     log.rumors.iter().map(|told| (told.publisher, told.text.clone())).collect()
 }
 
-/// Publishes at an even pace, without waiting for one rumor before the next.
+/// Publishes at an even pace, without waiting for one rumor before the next, for as long as `talk` at least.
 async fn publish_all(
     plan: Plan,
     bodies: Vec<(usize, Bytes)>,
     topics: Vec<TopicHandle>,
+    talk: Duration,
     seen: mpsc::Sender<Seen>,
 ) {
     let (nodes, rumors) = (plan.nodes as u32, bodies.len().max(1) as u32);
     let unhurried = (Duration::from_secs(1) * nodes / DELIVERIES_PER_S).min(TALK / rumors);
-    let pace = unhurried.clamp(PACE.0, PACE.1).max(Duration::from_secs(1) / (PER_NODE * nodes));
+    let pace =
+        unhurried.clamp(PACE.0, PACE.1).max(Duration::from_secs(1) / (PER_NODE * nodes)).max(talk / rumors);
     let mut ticks = tokio::time::interval(pace);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut calls = JoinSet::new();

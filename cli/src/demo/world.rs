@@ -1,6 +1,7 @@
 //! The honest nodes: real ones, over QUIC on the loopback interface.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use vouchsafe::protocol::MAX_LINKS;
@@ -8,6 +9,7 @@ use vouchsafe::rumor::RuleSet;
 use vouchsafe::{Config, Node, PeerAddr, PublicKey, SecretKey, Topic, TopicHandle, VerifierPool};
 
 use super::plan::{Dice, Plan};
+use crate::agent::Shown;
 use crate::exit::Failure;
 
 pub(super) const NETWORK: &str = "vouchsafe-demo";
@@ -112,6 +114,13 @@ impl World {
                 FINDING.as_secs()
             )))
         })
+    }
+
+    /// Serves the live page of the first node.
+    pub(super) async fn show(&self, at: SocketAddr) -> Result<Shown, Failure> {
+        let first = self.nodes.first().zip(self.topics.first());
+        let (node, topic) = first.ok_or_else(|| Failure::failed("there is no node"))?;
+        Shown::begin(node, NETWORK, [(TOPIC.to_owned(), topic.clone())], at).await
     }
 
     pub(super) async fn shutdown(self) {

@@ -2,24 +2,11 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
 
-use vouchsafe_testkit::command::{PATIENCE, Running, wait_for};
+use vouchsafe_testkit::command::PATIENCE;
 
-use crate::world::{Agent, Place, TOPICS, ask, pair, send, until};
-
-/// An agent that listens on loopback TCP, too: it, where, and its token.
-fn with_tcp(place: &Place) -> (Agent, String, String) {
-    let running = Running::of(&mut place.command(&["--api-tcp", "127.0.0.1:0"]));
-    let line = wait_for(&running.err, "listens on loopback");
-    let addr = line.rsplit_once("local=").unwrap().1.trim().to_owned();
-    wait_for(&running.err, "the agent runs");
-    let file = place.state().join("api.token");
-    assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
-    let token = std::fs::read_to_string(file).unwrap().trim().to_owned();
-    (Agent { running, socket: place.socket() }, addr, token)
-}
+use crate::world::{Place, TOPICS, ask, pair, send, until, with_tcp};
 
 fn request(target: &str, host: &str, headers: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n").into_bytes()
@@ -28,7 +15,7 @@ fn request(target: &str, host: &str, headers: &str) -> Vec<u8> {
 #[test]
 fn over_tcp_only_the_token_and_this_host_are_answered() {
     let place = Place::new(TOPICS);
-    let (agent, addr, token) = with_tcp(&place);
+    let (agent, addr, token) = with_tcp(&place, &[]);
     let bearer = format!("authorization: Bearer {token}\r\n");
     let status = |host: &str, headers: &str| send(&addr, &request("/v1/info", host, headers)).unwrap().0;
     assert_eq!(status(&addr, &bearer), 200);
@@ -46,7 +33,7 @@ fn over_tcp_only_the_token_and_this_host_are_answered() {
 #[test]
 fn what_is_too_large_or_no_http_is_refused_and_the_agent_goes_on() {
     let place = Place::new(TOPICS);
-    let (agent, addr, token) = with_tcp(&place);
+    let (agent, addr, token) = with_tcp(&place, &[]);
     let bearer = format!("authorization: Bearer {token}\r\n");
     let huge = format!("{bearer}x-huge: {}\r\n", "a".repeat(1 << 20));
     let answer = send(&addr, &request("/v1/info", &addr, &huge));
@@ -87,7 +74,7 @@ fn what_is_too_large_or_no_http_is_refused_and_the_agent_goes_on() {
 #[test]
 fn clients_that_stop_halfway_are_hung_up_on_and_hold_up_nobody() {
     let place = Place::new(TOPICS);
-    let (agent, addr, token) = with_tcp(&place);
+    let (agent, addr, token) = with_tcp(&place, &[]);
     let open = |bytes: &[u8]| {
         let mut stream = TcpStream::connect(&addr).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -4,10 +4,12 @@
 mod commands;
 mod config;
 mod crash;
+mod demo;
 mod documents;
 mod handlers;
 mod hostile;
 mod liars;
+mod load;
 mod service;
 mod topics;
 mod world;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::{Place, TOPICS, pair};
+use crate::world::{Events, Place, TOPICS, pair, until};
 
 #[test]
 fn what_is_published_is_heard_and_a_reader_goes_on_where_it_stood() {
@@ -40,6 +40,85 @@ fn what_is_published_is_heard_and_a_reader_goes_on_where_it_stood() {
     let own = first.get("/v1/info")["author"].as_str().unwrap().to_owned();
     let own = second.get(&format!("/v1/history?topic=log&author={own}"));
     assert!(own["rumors"].as_array().unwrap().len() >= 6);
+}
+
+#[test]
+fn a_live_reader_of_a_kept_topic_goes_on_where_it_stood_before_and_after_its_first_rumor() {
+    let [(_a, first), (_b, second)] = pair(TOPICS);
+    first.post("/v1/publish?topic=log", b"before");
+    until("it is kept", || !second.get("/v1/history?topic=log")["rumors"].as_array().unwrap().is_empty());
+    // It stands somewhere before it has heard anything.
+    let stands = second.events("/v1/subscribe?topic=log", "").id();
+    first.post("/v1/publish?topic=log", b"one");
+    first.post("/v1/publish?topic=log", b"two");
+    let on = |from: &str| second.events("/v1/subscribe?topic=log", &format!("Last-Event-ID: {from}\r\n"));
+    let mut events = on(&stands);
+    let (_, after_one, data) = events.next();
+    assert_eq!((&data["body"], data["cursor"].as_str()), (&json!("one"), after_one.as_deref()));
+    assert_eq!(events.next().2["body"], "two");
+    // Both read on together with one who listens from now on, and each rumor comes once.
+    let mut readers = [events, on(&after_one.unwrap()), second.events("/v1/subscribe?topic=log", "")];
+    assert_eq!(readers[1].next().2["body"], "two");
+    let say = |readers: &mut [Events], word: String| {
+        first.post("/v1/publish?topic=log", word.as_bytes());
+        readers.iter_mut().for_each(|reader| assert_eq!(reader.next().2["body"], *word));
+    };
+    (0..5).for_each(|number| say(&mut readers, format!("more {number}")));
+    // After a time in which nothing is said they read what others read.
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    (5..10).for_each(|number| say(&mut readers, format!("more {number}")));
+    // As it spreads, without ids.
+    let mut live = second.events("/v1/subscribe?topic=log&from=live", "");
+    first.post("/v1/publish?topic=log", b"live");
+    let (kind, id, data) = live.next();
+    assert_eq!((kind.as_str(), id, &data["body"]), ("rumor", None, &json!("live")));
+}
+
+#[test]
+fn events_are_told_on_behind_the_last_one_and_what_is_gone_is_counted() {
+    let [(place, first), (_b, second)] = pair(TOPICS);
+    let stands = first.events("/v1/events?from=now", "").id();
+    for number in 0..3 {
+        second.post(&format!("/v1/event?name=number-{number}"), b"");
+    }
+    let heard = |events: &mut Events| loop {
+        let (kind, id, data) = events.next();
+        if kind == "event" {
+            return (data["name"].as_str().unwrap().to_owned(), id.unwrap());
+        }
+    };
+    let mut events = first.events("/v1/events", &format!("Last-Event-ID: {stands}\r\n"));
+    let all: Vec<_> = (0..3).map(|_| heard(&mut events)).collect();
+    assert_eq!(
+        all.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        ["number-0", "number-1", "number-2"]
+    );
+    // Behind the first of them, each of the others once.
+    let mut events = first.events(&format!("/v1/events?from={}", all[0].1), "");
+    assert_eq!([heard(&mut events), heard(&mut events)], [all[1].clone(), all[2].clone()]);
+    // More than is remembered: 8 MiB.
+    let body = vec![b'x'; 16_000];
+    for _ in 0..700 {
+        second.post("/v1/event?name=long", &body);
+    }
+    let mut events = first.events("/v1/events", &format!("Last-Event-ID: {}\r\n", all[2].1));
+    let (kind, id, data) = events.next();
+    let missed = data["count"].as_u64().unwrap();
+    assert!(kind == "missed" && (100..700).contains(&missed), "{data}");
+    // It goes on behind them, and so does who comes back from there.
+    assert_eq!(events.next().0, "event");
+    let mut again = first.events("/v1/events", &format!("Last-Event-ID: {}\r\n", id.unwrap()));
+    assert_ne!(again.next().2["count"], json!(missed));
+    for bad in ["x", "0000000000000000/y", &format!("{}0000000", all[0].1)] {
+        let (status, said) = first.ask("GET", &format!("/v1/events?from={bad}"), b"");
+        assert!(status == 400 && said.contains("from=now"), "{said}");
+    }
+    // Another life has told nothing of what came before it.
+    drop(first);
+    let first = place.start(&[]);
+    let mut events = first.events("/v1/events", &format!("Last-Event-ID: {}\r\n", all[0].1));
+    let (kind, _, data) = events.next();
+    assert!(kind == "missed" && data["why"].as_str().unwrap().contains("started again"), "{data}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -153,6 +154,18 @@ pub(crate) fn pair(config: &str) -> [(Place, Agent); 2] {
     [(one, first), (other, second)]
 }
 
+/// An agent that listens on loopback TCP, too: it, where, and its token.
+pub(crate) fn with_tcp(place: &Place, flags: &[&str]) -> (Agent, String, String) {
+    let running = Running::of(&mut place.command(&[&["--api-tcp", "127.0.0.1:0"], flags].concat()));
+    let line = wait_for(&running.err, "listens on loopback");
+    let addr = line.rsplit_once("local=").unwrap().1.trim().to_owned();
+    wait_for(&running.err, "the agent runs");
+    let file = place.state().join("api.token");
+    assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+    let token = std::fs::read_to_string(file).unwrap().trim().to_owned();
+    (Agent { running, socket: place.socket() }, addr, token)
+}
+
 /// Looks again until it is so: for what gives no sign.
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
@@ -208,6 +221,16 @@ impl Events {
         let mut line = String::new();
         let read = self.lines.read_line(&mut line).expect("an event came in time");
         (read > 0).then(|| line.trim_end().to_owned())
+    }
+
+    /// The next id, with or without an event.
+    pub(crate) fn id(&mut self) -> String {
+        loop {
+            let line = self.line().expect("the stream goes on");
+            if let Some(id) = line.strip_prefix("id: ") {
+                return id.to_owned();
+            }
+        }
     }
 
     /// The next event: its kind, its id, and its data. `None` at the end.

@@ -145,6 +145,11 @@ const tests = {
     const page = await live(browser, mock, url);
     mock.say('deploys', 'with a cursor', 1, 'cursor-7');
     await page.until(`${text('rumors-rows')}.includes('with a cursor')`);
+    // The agent says where the page stands, also without an event.
+    mock.stand(mock.watchers, 'life/7');
+    mock.stand(mock.watchers, 'life/8');
+    mock.happen('recovered', { text: 'what comes behind it' });
+    await page.until(`${text('events-rows')}.includes('what comes behind it')`);
     await mock.stop();
     await page.until("!document.getElementById('lost').hidden", 3000);
     assert.match(await page.run(text('state')), /^Agent gone since \d\d:\d\d:\d\d$/);
@@ -163,6 +168,7 @@ const tests = {
     await page.until(LIVE, 2000);
     assert.equal(await page.run("document.getElementById('lost').hidden"), true);
     await asked(() => mock.asked.some((one) => one.query.includes('from=cursor-7')));
+    await asked(() => mock.asked.some((one) => one.path === '/v1/events' && one.query === '?from=life%2F8'));
     mock.fail(10);
     await page.until(`${row(keyOf('m10'))}.textContent.includes('failed')`, 1000);
     // The browser itself complains of requests that nobody answers.

@@ -1,6 +1,8 @@
 #!/bin/sh
 # Installs what the tests of the page need and this machine lacks: a headless Chromium from the system's packages, and the checker of
 # accessibility from npm, below target/. Says what it could not.
+#
+# Exit code: 0 all is there; 1 there is no browser, or no node; 2 the checker is missing, and the rest is there.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 into=$(cd "$here/../../.." && pwd)/target/page
@@ -20,4 +22,10 @@ if [ -z "$found" ]; then
         exit 1
     fi
 fi
-mkdir -p "$into" && cp "$here/package.json" "$here/package-lock.json" "$into" && npm ci --prefix "$into" --ignore-scripts --no-audit --no-fund
+if [ -f "$into/node_modules/axe-core/axe.min.js" ] && cmp -s "$here/package-lock.json" "$into/package-lock.json"; then
+    exit 0
+fi
+mkdir -p "$into" && cp "$here/package.json" "$here/package-lock.json" "$into" &&
+    npm ci --prefix "$into" --ignore-scripts --no-audit --no-fund && exit 0
+echo "the checker of accessibility could not be fetched from npm" >&2
+exit 2

@@ -128,6 +128,8 @@ export class Mock {
     for (const one of to) one.write(`event: ${kind}\n${id ? `id: ${id}\n` : ''}data: ${JSON.stringify(data)}\n\n`);
   }
 
+  stand(to, id) { for (const one of to) one.write(`id: ${id}\n\n`); }
+
   happen(kind, data) { this.send(this.watchers, kind, { kind, at_ms: Date.now(), ...data }); }
 
   say(topic, body, i = 0, id = undefined) {

@@ -303,6 +303,8 @@ pub struct Cursor {
 impl Cursor {
     /// Before all that a store holds. Every store knows it, and nothing is missed from there.
     pub const START: Self = Self { incarnation: 0, sequence: 0 };
+    /// Behind all that a store holds when it reads this. It is no place that an app keeps: what a scan from it says as the next one is.
+    pub const END: Self = Self { incarnation: 0, sequence: u64::MAX };
 }
 
 /// Bundles of one author that are asked for: those that start at `from` or later, and at `upto` or earlier.

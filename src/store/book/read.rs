@@ -190,6 +190,10 @@ fn last_before(rows: &dyn Rows, from: &[u8], upto: &[u8]) -> Res<Option<Position
 
 pub(in crate::store) fn scan(rows: &dyn Rows, topic: u32, after: Cursor, max_bytes: usize) -> Res<Scan> {
     let incarnation = incarnation(rows)?;
+    let after = match after {
+        Cursor::END => Cursor { incarnation, sequence: Number::Sequence.read(rows)?.unwrap_or(0) },
+        other => other,
+    };
     if after != Cursor::START {
         let row = rows.get(Table::Incarnations, &after.incarnation.to_le_bytes())?;
         let row = row.ok_or(StoreError::Foreign)?;

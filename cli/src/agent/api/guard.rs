@@ -26,12 +26,17 @@ impl Guard {
     /// Of a socket that listens there, with the token in that file, which is made if it is missing.
     pub(super) fn open(local: SocketAddr, file: &Path) -> Result<Self, String> {
         let token = token(file).map_err(|why| format!("the token file {}: {why}", file.display()))?;
+        Ok(Self::of(local, &token))
+    }
+
+    /// The same with a token that is in no file.
+    pub(super) fn of(local: SocketAddr, token: &str) -> Self {
         let port = local.port();
         let mut hosts = vec![local.to_string(), format!("localhost:{port}")];
         if port == 80 {
             hosts.extend([local.ip().to_string(), "localhost".to_owned()]);
         }
-        Ok(Self { token: blake3::hash(token.as_bytes()), hosts })
+        Self { token: blake3::hash(token.as_bytes()), hosts }
     }
 
     /// Whether a request is for this machine, and of no page from elsewhere.
@@ -98,9 +103,13 @@ fn token(file: &Path) -> Result<String, String> {
     }
 }
 
+/// A token that nobody has yet, and nobody guesses: a key.
+pub(super) fn new_token() -> String {
+    SecretKey::generate().public().to_string()
+}
+
 fn make(file: &Path) -> io::Result<String> {
-    // A key that nobody has is 32 bytes that nobody guesses.
-    let token = SecretKey::generate().public().to_string();
+    let token = new_token();
     let mut made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
     made.write_all(format!("{token}\n").as_bytes())?;
     made.sync_all()?;

@@ -9,7 +9,8 @@ use super::Shared;
 use super::ask::Ask;
 use super::limits::{PAGE, PAGE_BYTES};
 use super::reply::{Refusal, Reply, object};
-use super::streams::{fields, past};
+use super::streams::past;
+use crate::agent::follow::fields;
 
 /// Rumors in a page, unless it is said.
 const RUMORS: usize = 1_000;
@@ -26,6 +27,7 @@ pub(super) async fn history(shared: &Shared, ask: &mut Ask) -> Result<Reply, Ref
     if author.is_some() && from.is_some() {
         return Err(Refusal::bad("from and author can't be both: a cursor is of all authors"));
     }
+    let _turn = shared.page().await;
     let (mut rumors, mut missed, mut bytes) = (Vec::new(), Vec::new(), 0);
     if let Some(author) = author {
         past(topic, None)?;

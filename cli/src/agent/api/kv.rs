@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use vouchsafe::{Change, Position, PublicKey, Resolve};
+use vouchsafe::{Change, Cursor, Position, PublicKey, Resolve};
 
 use super::Shared;
 use super::ask::Ask;
 use super::limits::{PAGE, PAGE_BYTES};
+use super::parts::Gone;
 use super::reply::{Refusal, Reply, object};
-use super::streams::{Gone, Out};
+use super::streams::Out;
 use crate::agent::happening::bytes;
 
 /// Entries in a page, unless it is said.
@@ -134,9 +135,9 @@ pub(super) async fn watch(shared: &Arc<Shared>, ask: &mut Ask) -> Result<Reply, 
     tokio::spawn(async move {
         while let Some(change) = out.wait(watch.next()).await? {
             let (kind, data) = changed(&change);
-            out.send(kind, None, &Value::Object(data)).await?;
+            out.send(kind, None::<Cursor>, &Value::Object(data)).await?;
         }
-        out.send("end", None, &json!({})).await?;
+        out.send("end", None::<Cursor>, &json!({})).await?;
         Ok::<_, Gone>(())
     });
     Ok(reply)

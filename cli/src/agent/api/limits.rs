@@ -22,6 +22,8 @@ pub(crate) const STALLED: Duration = Duration::from_secs(30);
 pub(crate) const QUIET: Duration = Duration::from_secs(15);
 /// Parts of a stream that wait for a slow client. Then its source is not read further.
 pub(crate) const PARTS: usize = 16;
+/// Bytes of them, or one part that is larger.
+pub(crate) const PART_BYTES: usize = 64 * 1024;
 /// Longest a request may ask to wait, for a publication or for answers.
 pub(crate) const LONGEST: Duration = Duration::from_secs(300);
 /// What it waits if it does not say.
@@ -30,5 +32,19 @@ pub(crate) const WITHIN: Duration = Duration::from_secs(30);
 pub(crate) const PAGE: usize = 10_000;
 /// Bytes of them after which an answer ends early and says where to go on.
 pub(crate) const PAGE_BYTES: usize = 4 << 20;
+/// Pages that are made at once. Others wait their turn.
+pub(crate) const PAGES: usize = 8;
+/// Answers up to so many bytes are made and given as they come ...
+pub(crate) const SMALL: usize = 16 * 1024;
+/// ... and of larger ones so many bytes wait for clients to take them.
+pub(crate) const ANSWERS: usize = 64 << 20;
+/// Clients that are being told that there is no place. The next one is taken when one of them knows.
+pub(crate) const TURNED_AWAY: usize = 64;
+/// How long what a client still sends is read and thrown away, so that it can read the answer it has ...
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
+/// ... and how many bytes.
+pub(crate) const LINGER_BYTES: usize = 1 << 20;
+/// Open files that the agent needs beside those of its clients.
+pub(crate) const OWN_FILES: usize = 200;
 /// Longest token, bytes.
 pub(crate) const TOKEN: usize = 256;

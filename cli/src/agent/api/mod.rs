@@ -7,11 +7,14 @@
 
 mod admission;
 mod ask;
+mod door;
 mod guard;
 mod history;
 mod kv;
 mod limits;
+mod listen;
 mod metrics;
+mod parts;
 mod publish;
 mod query;
 mod reply;
@@ -21,53 +24,61 @@ mod socket;
 mod streams;
 
 use std::convert::Infallible;
-use std::fs::{self, Permissions};
-use std::io;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 
 use super::config::Settings;
 use super::core::Agent;
 use crate::exit::Failure;
 use ask::Ask;
+use door::accept;
 use guard::Guard;
-use limits::{CONNECTIONS, HEAD, HEAD_WITHIN, REQUESTS, STREAMS};
+use limits::{ANSWERS, HEAD, HEAD_WITHIN, PAGES, REQUESTS, SMALL, STREAMS, TURNED_AWAY};
 use reply::{Refusal, Reply};
 use socket::Patient;
 
-/// After a connection could not be taken, since there are no more file descriptors.
-const PAUSE: Duration = Duration::from_millis(100);
 /// How long requests under way may take at the end.
 const ENDING: Duration = Duration::from_secs(3);
-/// What a connection is told for which there is no place.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nconnection: close\r\n\
-    retry-after: 1\r\ncontent-length: 63\r\n\r\n{\"error\":\"too many connections to the agent: close some first\"}";
 
 /// The interface while it is open.
 pub(super) struct Api {
     shared: Arc<Shared>,
     ends: watch::Sender<bool>,
-    socket: PathBuf,
+    /// The socket, if it has one.
+    socket: Option<PathBuf>,
 }
 
 /// What all connections share.
 struct Shared {
     agent: Arc<Agent>,
+    /// Nothing may be changed here.
+    only_shows: bool,
+    /// Connections that there may be.
+    places: usize,
     connections: Arc<Semaphore>,
-    requests: Arc<Semaphore>,
+    /// Clients that are being told that there is no place.
+    turned_away: Arc<Semaphore>,
+    requests: Semaphore,
     streams: Arc<Semaphore>,
+    /// Pages that are being made.
+    pages: Semaphore,
+    /// Bytes of large answers.
+    answers: Arc<Semaphore>,
     counts: Counts,
 }
 
@@ -86,137 +97,72 @@ struct Counts {
 impl Api {
     /// Opens the sockets.
     pub(super) fn begin(agent: &Arc<Agent>, settings: &Settings) -> Result<Self, Failure> {
-        let shared = Arc::new(Shared {
-            agent: Arc::clone(agent),
-            connections: Arc::new(Semaphore::new(CONNECTIONS)),
-            requests: Arc::new(Semaphore::new(REQUESTS)),
-            streams: Arc::new(Semaphore::new(STREAMS)),
-            counts: Counts::default(),
-        });
-        let ends = watch::channel(false).0;
         let socket = settings.socket();
-        let local = open_socket(&socket)?;
-        let tcp = settings.api.tcp.map(|addr| open_tcp(addr, &settings.token_file())).transpose()?;
-        tokio::spawn(accept(Arc::clone(&shared), ends.subscribe(), None, async move || {
+        let local = listen::socket(&socket)?;
+        let tcp = match settings.api.tcp {
+            Some(addr) => {
+                let (listener, local) = listen::tcp(addr, "--api-tcp")?;
+                let guard = Guard::open(local, &settings.token_file()).map_err(Failure::Usage)?;
+                tracing::info!(%local, "the interface listens on loopback, too");
+                Some((listener, guard))
+            }
+            None => None,
+        };
+        let api = Self::new(agent, false, Some(socket));
+        tokio::spawn(accept(Arc::clone(&api.shared), api.ends.subscribe(), None, async move || {
             local.accept().await.map(|(stream, _)| stream)
         }));
         if let Some((listener, guard)) = tcp {
-            tokio::spawn(accept(Arc::clone(&shared), ends.subscribe(), Some(guard), async move || {
-                listener.accept().await.map(|(stream, _)| stream)
-            }));
+            api.accept(listener, guard);
         }
-        Ok(Self { shared, ends, socket })
+        Ok(api)
+    }
+
+    /// Opens one for the live page alone: nothing can be changed over it. Gives where it is, and the token that it wants.
+    pub(super) fn show(agent: &Arc<Agent>, at: SocketAddr) -> Result<(Self, SocketAddr, String), Failure> {
+        let (listener, local) = listen::tcp(at, "--serve")?;
+        let token = guard::new_token();
+        let api = Self::new(agent, true, None);
+        api.accept(listener, Guard::of(local, &token));
+        Ok((api, local, token))
+    }
+
+    fn new(agent: &Arc<Agent>, only_shows: bool, socket: Option<PathBuf>) -> Self {
+        let places = listen::places();
+        let shared = Arc::new(Shared {
+            agent: Arc::clone(agent),
+            only_shows,
+            places,
+            connections: Arc::new(Semaphore::new(places)),
+            turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
+            requests: Semaphore::new(REQUESTS),
+            streams: Arc::new(Semaphore::new(STREAMS)),
+            pages: Semaphore::new(PAGES),
+            answers: Arc::new(Semaphore::new(ANSWERS)),
+            counts: Counts::default(),
+        });
+        Self { shared, ends: watch::channel(false).0, socket }
+    }
+
+    fn accept(&self, listener: TcpListener, guard: Guard) {
+        let (shared, ends) = (Arc::clone(&self.shared), self.ends.subscribe());
+        tokio::spawn(accept(shared, ends, Some(guard), async move || {
+            listener.accept().await.map(|(stream, _)| stream)
+        }));
     }
 
     /// Takes no more requests, and waits for those under way.
     pub(super) async fn end(self) {
         // First: who comes now finds nobody, and not somebody who leaves.
-        let _ = fs::remove_file(&self.socket);
+        if let Some(socket) = &self.socket {
+            let _ = fs::remove_file(socket);
+        }
         self.ends.send_replace(true);
-        let all = self.shared.connections.acquire_many(CONNECTIONS as u32);
+        let all = self.shared.connections.acquire_many(self.shared.places as u32);
         if tokio::time::timeout(ENDING, all).await.is_err() {
             tracing::warn!("some requests had no answer when the agent ended");
         }
     }
-}
-
-/// Makes the socket, which its user alone may open. One that nobody listens on is left over from a crash.
-fn open_socket(path: &Path) -> Result<UnixListener, Failure> {
-    if std::os::unix::net::UnixStream::connect(path).is_ok() {
-        return Err(Failure::Usage(format!(
-            "{}: an agent answers there already: stop it, or give this one another socket with --api",
-            path.display()
-        )));
-    }
-    if fs::symlink_metadata(path).is_ok_and(|found| !is_socket(&found)) {
-        return Err(Failure::Usage(format!(
-            "{}: this is no socket: give another path with --api",
-            path.display()
-        )));
-    }
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let new = PathBuf::from(name);
-    // With its mode before anybody can find it.
-    let open = || {
-        let _ = fs::remove_file(&new);
-        let listener = UnixListener::bind(&new)?;
-        fs::set_permissions(&new, Permissions::from_mode(0o600))?;
-        fs::rename(&new, path)?;
-        Ok(listener)
-    };
-    open().map_err(|error: io::Error| {
-        let what = format!(
-            "the socket {}: {error}: give another path with --api, of at most 100 bytes",
-            path.display()
-        );
-        Failure::by_kind(&error, what)
-    })
-}
-
-fn is_socket(found: &fs::Metadata) -> bool {
-    std::os::unix::fs::FileTypeExt::is_socket(&found.file_type())
-}
-
-fn open_tcp(addr: std::net::SocketAddr, token: &Path) -> Result<(TcpListener, Guard), Failure> {
-    let open = || {
-        let listener = std::net::TcpListener::bind(addr)?;
-        listener.set_nonblocking(true)?;
-        let local = listener.local_addr()?;
-        Ok((TcpListener::from_std(listener)?, local))
-    };
-    let (listener, local) = open().map_err(|error: io::Error| {
-        Failure::by_kind(&error, format!("--api-tcp {addr}: {error}: give another port"))
-    })?;
-    let guard = Guard::open(local, token).map_err(Failure::Usage)?;
-    tracing::info!(%local, "the interface listens on loopback, too");
-    Ok((listener, guard))
-}
-
-/// Takes connections until the end.
-async fn accept<S>(
-    shared: Arc<Shared>,
-    mut ends: watch::Receiver<bool>,
-    guard: Option<Guard>,
-    mut next: impl AsyncFnMut() -> io::Result<S>,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let guard = Arc::new(guard);
-    loop {
-        let ended = async { ends.wait_for(|ends| *ends).await.map(drop) };
-        let accepted = tokio::select! {
-            _ = ended => return,
-            accepted = next() => accepted,
-        };
-        let stream = match accepted {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "a connection can't be taken: raise the limit of open files");
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
-        };
-        match Arc::clone(&shared.connections).try_acquire_owned() {
-            Ok(place) => {
-                let (shared, guard, ends) = (Arc::clone(&shared), Arc::clone(&guard), ends.clone());
-                tokio::spawn(serve(shared, guard, stream, ends, place));
-            }
-            Err(_) => {
-                shared.counts.turned_away.fetch_add(1, Ordering::Relaxed);
-                turn_away(stream).await;
-            }
-        }
-    }
-}
-
-/// Tells a client that there is no place. Its socket has room for so little.
-async fn turn_away(mut stream: impl AsyncWrite + Unpin) {
-    let tell = async {
-        stream.write_all(FULL).await?;
-        stream.shutdown().await
-    };
-    let _ = tokio::time::timeout(PAUSE, tell).await;
 }
 
 async fn serve<S>(
@@ -252,7 +198,11 @@ async fn serve<S>(
 
 async fn answer(shared: &Arc<Shared>, guard: Option<&Guard>, request: Request<Incoming>) -> Reply {
     shared.counts.requests.fetch_add(1, Ordering::Relaxed);
-    match checked(shared, guard, request).await {
+    let reply = match checked(shared, guard, request).await {
+        Ok(reply) => shared.held(reply).await,
+        Err(refusal) => Err(refusal),
+    };
+    match reply {
         Ok(reply) => reply,
         Err(refusal) => {
             shared.counts.refused.fetch_add(1, Ordering::Relaxed);
@@ -273,6 +223,10 @@ async fn checked(
             guard.check_token(request.headers())?;
         }
     }
+    if shared.only_shows && request.method() != Method::GET {
+        let what = "this is only shown: nothing can be changed here";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, what.to_owned()));
+    }
     let Ok(_place) = shared.requests.try_acquire() else {
         return Err(Refusal::busy(format!(
             "{REQUESTS} requests are under way, the most there may be: ask again"
@@ -291,6 +245,27 @@ impl Shared {
         })
     }
 
+    /// A turn for making a page, which is had until it is dropped.
+    async fn page(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.pages.acquire().await.ok()
+    }
+
+    /// An answer with room for it, if it is large, until the client has taken it.
+    async fn held(&self, reply: Reply) -> Result<Reply, Refusal> {
+        let Some(bytes) = reply.body().size_hint().exact().filter(|bytes| *bytes > SMALL as u64) else {
+            return Ok(reply);
+        };
+        let bytes = u32::try_from(bytes.min(ANSWERS as u64)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.answers).try_acquire_many_owned(bytes).map_err(|_| {
+            Refusal::busy(format!("{ANSWERS} bytes of answers wait for clients to take them: ask again"))
+        })?;
+        let (head, body) = reply.into_parts();
+        // It is whole already.
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        Ok(Reply::from_parts(head, Full::new(Bytes::from_owner(Held { body, _room: room })).boxed_unsync()))
+    }
+
     /// The topic that the request names.
     fn topic(&self, ask: &mut Ask) -> Result<&super::core::Joined, Refusal> {
         let name = ask.must("topic")?;
@@ -307,15 +282,14 @@ impl Shared {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// An answer and its room.
+struct Held {
+    body: Bytes,
+    _room: OwnedSemaphorePermit,
+}
 
-    #[test]
-    fn who_finds_no_place_is_told_so_in_whole() {
-        let text = std::str::from_utf8(FULL).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
-        assert!(serde_json::from_str::<serde_json::Value>(body).unwrap()["error"].is_string());
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
     }
 }

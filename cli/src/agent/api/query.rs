@@ -3,14 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use tokio::sync::mpsc;
 use vouchsafe::{Answers, AnswersEnd};
 
 use super::Shared;
 use super::ask::Ask;
-use super::limits::PARTS;
+use super::parts::{Parts, parts};
 use super::publish::name;
 use super::reply::{Refusal, Reply, stream};
 use crate::agent::{happening, words};
@@ -33,7 +31,7 @@ pub(super) async fn query(shared: &Arc<Shared>, ask: &mut Ask) -> Result<Reply, 
     let place = shared.stream()?;
     let body = words::write(&name, &ask.body().await?);
     let answers = shared.agent.events.query(body).within(within).most(most).await?;
-    let (parts, body) = mpsc::channel(PARTS);
+    let (parts, body) = parts();
     tokio::spawn(async move {
         // A client that has gone asks no more.
         let _place = place;
@@ -46,7 +44,7 @@ pub(super) async fn query(shared: &Arc<Shared>, ask: &mut Ask) -> Result<Reply, 
     Ok(stream("application/x-ndjson", body))
 }
 
-async fn tell(mut answers: Answers, parts: mpsc::Sender<Bytes>) {
+async fn tell(mut answers: Answers, parts: Parts) {
     let mut count = 0u64;
     while let Some(answer) = answers.next().await {
         count += 1;

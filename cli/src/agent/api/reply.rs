@@ -2,20 +2,17 @@
 
 use std::convert::Infallible;
 use std::fmt::Display;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body, Frame};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 use vouchsafe::{
     AdmissionError, Closed, KvError, PublishError, PutError, QueryError, ReplayError, WaitError,
 };
 
+use super::parts::Taken;
 use crate::agent::page;
 
 /// The body of an answer.
@@ -188,22 +185,7 @@ fn with(status: StatusCode, kind: &'static str, body: Said) -> Reply {
     reply
 }
 
-/// A stream, of parts that come over a channel.
-pub(super) fn stream(kind: &'static str, parts: mpsc::Receiver<Bytes>) -> Reply {
-    with(StatusCode::OK, kind, Parts(parts).boxed_unsync())
-}
-
-/// Parts of a body as they come.
-struct Parts(mpsc::Receiver<Bytes>);
-
-impl Body for Parts {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(cx).map(|part| part.map(|part| Ok(Frame::data(part))))
-    }
+/// A stream, of parts as they come.
+pub(super) fn stream(kind: &'static str, parts: Taken) -> Reply {
+    with(StatusCode::OK, kind, parts.boxed_unsync())
 }

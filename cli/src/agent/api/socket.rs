@@ -1,13 +1,14 @@
-//! A client's socket that does not wait for ever for a client that takes nothing.
+//! A client's socket that does not wait for ever for a client that takes nothing, and that does not hang up on one that still sends before
+//! it can have read its answer.
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::limits::STALLED;
+use super::limits::{LINGER, LINGER_BYTES, STALLED};
 
 /// Writes fail when none has got on for [`STALLED`].
 pub(super) struct Patient<S> {
@@ -15,11 +16,13 @@ pub(super) struct Patient<S> {
     /// When patience ends, while a write waits.
     until: Pin<Box<Sleep>>,
     waits: bool,
+    /// Nothing more is written. What is still read is thrown away: so many bytes so far.
+    lingers: Option<usize>,
 }
 
 impl<S> Patient<S> {
     pub(super) fn new(socket: S) -> Self {
-        Self { socket, until: Box::pin(sleep(STALLED)), waits: false }
+        Self { socket, until: Box::pin(sleep(STALLED)), waits: false, lingers: None }
     }
 
     /// Begins, goes on or ends to wait.
@@ -38,6 +41,27 @@ impl<S> Patient<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Patient<S> {
+    /// Reads until the client has closed its end, or for as long, or as much, as it is worth.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut bytes = [0; 4096];
+        loop {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut self.socket).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    let thrown_away = self.lingers.get_or_insert(0);
+                    *thrown_away += buffer.filled().len();
+                    if *thrown_away > LINGER_BYTES {
+                        return Poll::Ready(());
+                    }
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return self.until.as_mut().poll(cx),
+            }
+        }
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -48,7 +72,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.socket).poll_write(cx, bytes);
         self.judge(cx, result)
@@ -73,8 +97,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.socket).poll_shutdown(cx);
-        self.judge(cx, result)
+        if self.lingers.is_none() {
+            let result = Pin::new(&mut self.socket).poll_shutdown(cx);
+            ready!(self.judge(cx, result))?;
+            self.until.as_mut().reset(Instant::now() + LINGER);
+            self.lingers = Some(0);
+        }
+        // To close a socket with something unread in it takes the answer away from a client that has not read it.
+        self.poll_rest(cx).map(Ok)
     }
 }
 
@@ -83,6 +113,32 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_client_still_sends_is_read_for_a_while_and_then_no_more() {
+        let hangs_up = async |sends: usize| {
+            let (ours, mut theirs) = tokio::io::duplex(1 << 16);
+            let mut patient = Patient::new(ours);
+            let begun = Instant::now();
+            let sent = async {
+                theirs.write_all(&vec![b'x'; sends]).await?;
+                theirs.shutdown().await
+            };
+            let closed = async {
+                patient.shutdown().await.unwrap();
+                drop(patient);
+            };
+            let (sent, ()) = tokio::join!(sent, closed);
+            (sent.is_ok(), begun.elapsed())
+        };
+        assert_eq!(hangs_up(LINGER_BYTES / 2).await, (true, std::time::Duration::ZERO));
+        assert_eq!(hangs_up(LINGER_BYTES * 2).await, (false, std::time::Duration::ZERO));
+        // One that sends nothing more and does not go, either.
+        let (ours, _theirs) = tokio::io::duplex(8);
+        let begun = Instant::now();
+        Patient::new(ours).shutdown().await.unwrap();
+        assert_eq!(begun.elapsed(), LINGER);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_nothing_is_cut_and_a_slow_one_is_not() {

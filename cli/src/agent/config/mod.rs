@@ -19,7 +19,7 @@ pub(crate) use allow::{admit as admit_in_file, read as read_allow_list};
 pub(crate) use faults::Fault;
 pub(super) use flags::Flags;
 pub(crate) use profile::Profile;
-pub(crate) use values::duration;
+pub(crate) use values::{duration, loopback};
 
 use super::handlers::Rule;
 

@@ -56,7 +56,7 @@ pub(super) fn metadata(text: &str) -> Result<String, String> {
 }
 
 /// An address that only this machine reaches.
-pub(super) fn loopback(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn loopback(text: &str) -> Result<SocketAddr, String> {
     let addr = text.parse::<SocketAddr>().map_err(|_| "write IP:PORT, as in 127.0.0.1:7947".to_owned())?;
     if !addr.ip().is_loopback() {
         return Err(

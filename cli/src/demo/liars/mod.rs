@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use vouchsafe::hostile::{self, HostilePeer, Target};
 use vouchsafe::protocol::MemberSetup;
 use vouchsafe::rumor::RuleSet;
@@ -38,32 +38,31 @@ pub(crate) enum Fate {
     CameBack { node: usize, refused: bool },
 }
 
-/// Lets a liar loose on all the nodes it meets.
+/// Lets a liar loose on all the nodes it meets, after a while.
 pub(super) fn start(
     number: usize,
     key: SecretKey,
     plan: &LiarPlan,
     directory: &Directory,
     seen: &mpsc::Sender<Seen>,
+    after: Duration,
     tasks: &mut JoinSet<()>,
 ) -> Result<(), Failure> {
     let met = plan.meets.iter().filter_map(|node| Some((*node, target::of(directory.honest.get(*node)?)?)));
     let Some(liar) = plan.kind.liar() else {
         let lies = Arc::new(Lies::prepare(&key, &directory.rules).map_err(Failure::failed)?);
-        for (at, (node, peer)) in met.enumerate() {
-            let link = link::LiarLink {
-                liar: number,
-                node,
-                at,
-                key: key.clone(),
-                peer,
-                rules: directory.rules.clone(),
-                patience: plan.patience,
-                lies: Arc::clone(&lies),
-                seen: seen.clone(),
-            };
-            tasks.spawn(link.run());
-        }
+        let link = |(at, (node, peer)): (usize, (usize, Target))| link::LiarLink {
+            liar: number,
+            node,
+            at,
+            key: key.clone(),
+            peer,
+            rules: directory.rules.clone(),
+            patience: plan.patience,
+            lies: Arc::clone(&lies),
+            seen: seen.clone(),
+        };
+        met.enumerate().map(link).for_each(|link| drop(tasks.spawn(later(after, link.run()))));
         return Ok(());
     };
     // Nothing goes by way of the liars but lies, so that the picture shows what the honest do.
@@ -76,7 +75,7 @@ pub(super) fn start(
     }
     let comes_back = plan.kind.catch() == Some(Catch::Offence);
     let (met, rules, seen): (Vec<_>, _, _) = (met.collect(), directory.rules.clone(), seen.clone());
-    tasks.spawn(async move {
+    tasks.spawn(later(after, async move {
         let (fates_in, mut fates) = mpsc::unbounded_channel();
         let targets: Vec<_> = met.iter().map(|(_, target)| *target).collect();
         let lies = async {
@@ -105,8 +104,13 @@ pub(super) fn start(
             }
         };
         tokio::join!(lies, listens);
-    });
+    }));
     Ok(())
+}
+
+async fn later(after: Duration, task: impl Future<Output = ()>) {
+    sleep(after).await;
+    task.await;
 }
 
 /// A node has closed a link.

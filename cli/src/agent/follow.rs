@@ -1,0 +1,139 @@
+//! What is said in a topic, read once for all who watch it live. A topic that nobody watches is not read.
+
+use std::sync::{Arc, Weak};
+
+use serde_json::{Map, Value, json};
+use tokio::sync::Mutex;
+use vouchsafe::{Cursor, Gap, Item, Replay, ReplayError, Rumor, Subscription, TopicHandle};
+
+use super::feed::{self, Feed, Reader};
+use super::happening;
+
+/// The feeds of a topic, while somebody reads them.
+#[derive(Default)]
+pub(crate) struct Followed {
+    /// As it is kept, with cursors.
+    kept: Mutex<Weak<Feed>>,
+    /// As it spreads, without.
+    live: Mutex<Weak<Feed>>,
+}
+
+impl Followed {
+    /// What is kept from now on, of a topic that is kept.
+    pub(crate) async fn kept(&self, topic: &TopicHandle) -> Result<(Reader, Cursor), ReplayError> {
+        // Where it stands before its first rumor, a reader can go on from, too.
+        let now = topic.end().await?;
+        let mut kept = self.kept.lock().await;
+        if let Some(feed) = kept.upgrade() {
+            let reader = feed.from_now();
+            return Ok((reader, now));
+        }
+        Ok((begin(&mut kept, topic, now), now))
+    }
+
+    /// What is said from now on.
+    pub(crate) async fn live(&self, topic: &TopicHandle) -> Reader {
+        let mut live = self.live.lock().await;
+        if let Some(feed) = live.upgrade() {
+            return feed.from_now();
+        }
+        let feed = Feed::new();
+        *live = Arc::downgrade(&feed);
+        tokio::spawn(listen(Arc::downgrade(&feed), topic.subscribe()));
+        feed.from_now()
+    }
+
+    /// What is kept behind a cursor, if others read it now and have read on from there just before.
+    pub(crate) async fn behind(&self, cursor: Cursor) -> Option<Reader> {
+        self.kept.lock().await.upgrade()?.behind_cursor(cursor)
+    }
+
+    /// The same for a reader that stands at the end. If nobody else reads, it is the first.
+    pub(crate) async fn join(&self, topic: &TopicHandle, end: Cursor) -> Option<Reader> {
+        let mut kept = self.kept.lock().await;
+        match kept.upgrade() {
+            Some(feed) => feed.behind_cursor(end),
+            None => Some(begin(&mut kept, topic, end)),
+        }
+    }
+}
+
+/// Begins to read what is kept behind a cursor.
+fn begin(kept: &mut Weak<Feed>, topic: &TopicHandle, from: Cursor) -> Reader {
+    let feed = Feed::new();
+    *kept = Arc::downgrade(&feed);
+    tokio::spawn(replay(Arc::downgrade(&feed), topic.replay(from)));
+    feed.from_now()
+}
+
+/// Reads until the topic has ended, or nobody watches.
+async fn replay(to: Weak<Feed>, mut replay: Replay) {
+    while let Some(item) = unless_left(&to, replay.next()).await {
+        let Some(feed) = to.upgrade() else { return };
+        let cursor = match &item {
+            Ok(Item::Rumor { cursor, .. }) => Some(*cursor),
+            _ => None,
+        };
+        if let Some((kind, data)) = item_of(item) {
+            feed.push(cursor, |_| feed::part(kind, cursor, &data));
+        }
+    }
+    close(&to);
+}
+
+async fn listen(to: Weak<Feed>, mut rumors: Subscription) {
+    while let Some(next) = unless_left(&to, rumors.next()).await {
+        let Some(feed) = to.upgrade() else { return };
+        let (kind, data) = match next {
+            Ok(delivery) => ("rumor", Value::Object(fields(&delivery))),
+            Err(Gap::Lagged(missed)) => {
+                ("missed", json!({ "count": missed, "why": "the agent was too slow" }))
+            }
+            Err(gap) => ("missed", json!({ "why": gap.to_string() })),
+        };
+        feed.push(None, |_| feed::part(kind, None::<Cursor>, &data));
+    }
+    close(&to);
+}
+
+fn close(feed: &Weak<Feed>) {
+    if let Some(feed) = feed.upgrade() {
+        feed.close();
+    }
+}
+
+/// The next of `source`, or `None` when all who watched have left.
+async fn unless_left<T>(to: &Weak<Feed>, source: impl Future<Output = Option<T>>) -> Option<T> {
+    let left = to.upgrade()?.left();
+    tokio::select! {
+        next = source => next,
+        () = left => None,
+    }
+}
+
+/// An item of the past, as an event.
+pub(crate) fn item_of(item: Result<Item, ReplayError>) -> Option<(&'static str, Value)> {
+    Some(match item {
+        Ok(Item::Rumor { cursor, rumor, late, off_chain, author_convicted }) => {
+            let mut data = fields(&rumor);
+            let marks = [("late", late), ("off_chain", off_chain), ("author_convicted", author_convicted)];
+            for (name, _) in marks.into_iter().filter(|(_, is_so)| *is_so) {
+                data.insert(name.into(), true.into());
+            }
+            data.insert("cursor".into(), cursor.to_string().into());
+            ("rumor", Value::Object(data))
+        }
+        Ok(Item::Missed { from, to }) => {
+            ("missed", json!({ "from": from, "to": to, "why": "it was removed before it was read" }))
+        }
+        Ok(_) => return None,
+        Err(error) => ("error", json!({ "error": error.to_string() })),
+    })
+}
+
+/// The fields of a rumor.
+pub(crate) fn fields(rumor: &Rumor) -> Map<String, Value> {
+    let mut data = Map::new();
+    happening::rumor(&mut data, rumor);
+    data
+}

@@ -1,0 +1,307 @@
+//! As many clients as there may be, and more: all are answered, those that read miss nothing, and those that do not cost no more than is
+//! written in docs/security.md. It counts, and times nothing.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::JoinSet;
+use vouchsafe_testkit::command::PATIENCE;
+
+use crate::world::{Agent, Place, TOPICS, pair, until, with_tcp};
+
+/// Subscribers, some of which read nothing until all is said.
+const SUBSCRIBERS: usize = 1_000;
+const SLOW: usize = 20;
+/// What is said in each topic.
+const RUMORS: usize = 60;
+/// Connections that the agent takes.
+const PLACES: usize = 1_200;
+
+/// A thousand clients need as many files; the agent inherits it.
+fn enough_files() -> bool {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(4_096, |most| most.min(4_096));
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit });
+    wanted >= 3_000
+}
+
+type Lines = BufReader<UnixStream>;
+
+/// A stream that is open when this answers.
+async fn stream(socket: PathBuf, target: &'static str) -> Lines {
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    stream.write_all(format!("GET {target} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+    let mut lines = BufReader::new(stream);
+    let status = line(&mut lines).await.unwrap();
+    assert!(status.starts_with("HTTP/1.1 200"), "{status}");
+    while line(&mut lines).await.unwrap() != "" {}
+    lines
+}
+
+async fn line(lines: &mut Lines) -> Option<String> {
+    let mut line = String::new();
+    let read = tokio::time::timeout(PATIENCE, lines.read_line(&mut line)).await.expect("a line came in time");
+    (read.unwrap_or(0) > 0).then(|| line.trim_end().to_owned())
+}
+
+/// Reads until it has heard the last word; how often it has heard each.
+async fn heard(mut lines: Lines, last: &'static str) -> BTreeMap<String, usize> {
+    let mut heard = BTreeMap::new();
+    while let Some(line) = line(&mut lines).await {
+        assert!(!line.starts_with("event: missed"), "{heard:?}");
+        let Some(data) = line.strip_prefix("data: ") else { continue };
+        let data: serde_json::Value = serde_json::from_str(data).unwrap();
+        let Some(word) = data["body"].as_str().or(data["payload"].as_str()) else { continue };
+        *heard.entry(word.to_owned()).or_default() += 1;
+        if word == last {
+            break;
+        }
+    }
+    heard
+}
+
+/// What is said, from the first to the last.
+fn words() -> impl Iterator<Item = String> {
+    (0..RUMORS).map(|number| format!("word {number}")).chain(["last".to_owned()])
+}
+
+fn assert_all_once(heard: &BTreeMap<String, usize>) {
+    assert!(heard.values().all(|times| *times == 1) && heard.len() == RUMORS + 1, "{heard:?}");
+    words().for_each(|word| assert!(heard.contains_key(&word), "{word} was lost"));
+}
+
+/// Bytes that are resident in a process: now (`VmRSS`), or the most that ever were (`VmHWM`).
+fn resident(agent: &Agent, which: &str) -> usize {
+    let pid = agent.running.child.id();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(which)?.strip_prefix(':')).unwrap();
+    line.trim().split(' ').next().unwrap().parse::<usize>().unwrap() * 1024
+}
+
+/// Sends some, and the rest piece by piece when there is an answer to that: the status, and whether all could be sent.
+async fn status(addr: &str, bytes: Vec<u8>) -> (u16, bool) {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    // More than the head or the body of a request may have.
+    let (some, rest) = bytes.split_at(bytes.len().min(80_000));
+    let mut sent = stream.write_all(some).await;
+    let answered =
+        tokio::time::timeout(PATIENCE, stream.peek(&mut [0])).await.expect("an answer came in time");
+    for piece in rest.chunks(16_000) {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        sent = sent.and(stream.write_all(piece).await);
+    }
+    let mut text = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut text)).await.expect("an end in time");
+    let text = String::from_utf8_lossy(&text);
+    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let said = || format!("no answer to {:?}: {answered:?}, {read:?}", String::from_utf8_lossy(&bytes[..40]));
+    (status.unwrap_or_else(|| panic!("{}", said())), sent.is_ok() && read.is_ok())
+}
+
+/// Requests that nobody can mean, each with the statuses that tell so.
+fn bad(addr: &str, token: &str) -> Vec<(Vec<u8>, &'static [u16])> {
+    let head = |line: &str| format!("{line} HTTP/1.1\r\nhost: {addr}\r\nauthorization: Bearer {token}\r\n");
+    let many: String = (0..20_000).map(|number| format!("x-{number}: a\r\n")).collect();
+    let publish = head("POST /v1/publish?topic=log");
+    let chunk = format!("8000\r\n{}\r\n", "a".repeat(0x8000));
+    let texts: [(String, &'static [u16]); 7] = [
+        (format!("{}x: {}\r\n\r\n", head("GET /v1/info"), "a".repeat(300_000)), &[431]),
+        (format!("{}{many}\r\n", head("GET /v1/info")), &[431]),
+        (format!("GET /{} HTTP/1.1\r\nhost: {addr}\r\n\r\n", "a".repeat(100_000)), &[414, 431]),
+        (format!("{publish}content-length: 500000\r\n\r\n{}", "a".repeat(500_000)), &[413]),
+        (format!("{publish}transfer-encoding: chunked\r\n\r\n{}0\r\n\r\n", chunk.repeat(15)), &[413]),
+        ("\u{7}\u{0}\r\n\r\n".repeat(2_000), &[400]),
+        (format!("{}\r\n", head("BREW /v1/info")), &[405]),
+    ];
+    let close = |text: String| text.replacen("\r\nhost", "\r\nconnection: close\r\nhost", 1).into_bytes();
+    texts.into_iter().map(|(text, statuses)| (close(text), statuses)).collect()
+}
+
+/// Each bad request several times at once: each is told what is wrong with it, and can send the rest of it before the end.
+async fn all_are_refused(addr: &str, token: &str) {
+    let mut asks = JoinSet::new();
+    for (bytes, statuses) in (0..4).flat_map(|_| bad(addr, token)) {
+        let addr = addr.to_owned();
+        asks.spawn(async move {
+            let (status, is_sent) = status(&addr, bytes).await;
+            assert!(statuses.contains(&status), "{status}, not one of {statuses:?}");
+            is_sent
+        });
+    }
+    let all = asks.join_all().await;
+    let sent = all.iter().filter(|is_sent| **is_sent).count();
+    // Who takes longer than the agent waits on a busy machine is cut off.
+    assert!(sent > all.len() * 3 / 4, "{sent} of {}", all.len());
+}
+
+/// Takes all places with halves of requests, and asks then. All are answered; how many were told that there is no place.
+async fn fill(addr: &str, taken: usize) -> (Vec<TcpStream>, usize) {
+    let mut halves = Vec::new();
+    for _ in taken..PLACES {
+        let mut half = TcpStream::connect(addr).await.unwrap();
+        half.write_all(b"GET /v1/info HTTP/1.1\r\nhost:").await.unwrap();
+        halves.push(half);
+    }
+    let mut asks = JoinSet::new();
+    for _ in 0..100 {
+        let (addr, ask) = (addr.to_owned(), "GET /v1/info HTTP/1.1\r\nhost: x\r\n\r\n".repeat(200));
+        asks.spawn(async move { status(&addr, ask.into_bytes()).await.0 });
+    }
+    let answers = asks.join_all().await;
+    let full = answers.iter().filter(|status| **status == 503).count();
+    // A half is hung up on after a while: who comes then finds its place, and names another host.
+    assert!(full > 0 && answers.iter().all(|status| matches!(status, 503 | 421)), "{answers:?}");
+    (halves, full)
+}
+
+/// Clients that find no place, ask nothing and do not go: all are told, and the agent has a few of them at a time.
+async fn turned_away_a_few_at_a_time(agent: &Agent, addr: &str) {
+    let mut idle = JoinSet::new();
+    for _ in 0..340 {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        idle.spawn(async move {
+            let mut text = [0; 12];
+            let told =
+                tokio::time::timeout(PATIENCE, stream.read_exact(&mut text)).await.expect("it is told");
+            // Without a word it had a place that came free, and asked nothing.
+            assert!(told.is_err() || &text == b"HTTP/1.1 503");
+            (stream, told.is_ok())
+        });
+    }
+    let files = format!("/proc/{}/fd", agent.running.child.id());
+    let (mut most, mut told, mut held) = (0, 0, Vec::new());
+    while !idle.is_empty() {
+        while let Some(done) = idle.try_join_next() {
+            let (stream, is_told) = done.unwrap();
+            told += usize::from(is_told);
+            held.push(stream);
+        }
+        most = most.max(std::fs::read_dir(&files).unwrap().count());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Those that are told, and what the agent needs itself.
+    assert!(told > 64 && most < PLACES + 64 + 200, "{told} were told, {most} files are open");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_subscribers_miss_nothing_whatever_others_do() {
+    if !enough_files() {
+        eprintln!("this process may not open 3 000 files: a thousand subscribers were NOT tried");
+        return;
+    }
+    let places = [Place::new(TOPICS), Place::new(TOPICS)];
+    let first = places[0].start(&[]);
+    let (agent, addr, token) = with_tcp(&places[1], &["--peer", &first.address()]);
+    for agent in [&first, &agent] {
+        until("both are members", || agent.get("/v1/info")["members_here"].as_u64() == Some(2));
+    }
+    let before = resident(&agent, "VmRSS");
+    let targets = ["/v1/subscribe?topic=log", "/v1/subscribe?topic=chat", "/v1/events"];
+    let mut readers = JoinSet::new();
+    let mut slow = Vec::new();
+    for number in 0..SUBSCRIBERS {
+        let lines = stream(agent.socket.clone(), targets[number % 3]).await;
+        match number % 3 == 0 && slow.len() < SLOW {
+            true => slow.push(lines),
+            false => drop(readers.spawn(heard(lines, "last"))),
+        }
+    }
+    all_are_refused(&addr, &token).await;
+    let connections = || agent.get("/v1/stats")["agent"]["api_connections"].as_u64().unwrap() as usize;
+    until("bad clients are gone", || connections() == SUBSCRIBERS + 1);
+    let (halves, full) = fill(&addr, SUBSCRIBERS).await;
+    turned_away_a_few_at_a_time(&agent, &addr).await;
+    // What is said is heard by all the same.
+    let quota = Duration::from_millis(1_000 / 20);
+    for word in words() {
+        for target in ["/v1/publish?topic=log", "/v1/publish?topic=chat", "/v1/event?name=go"] {
+            first.post(target, word.as_bytes());
+        }
+        // Below the quota of an author.
+        tokio::time::sleep(quota).await;
+    }
+    let mut heard_by = 0;
+    while let Some(heard) = readers.join_next().await {
+        assert_all_once(&heard.unwrap());
+        heard_by += 1;
+    }
+    assert_eq!(heard_by, SUBSCRIBERS - SLOW);
+    for lines in slow {
+        assert_all_once(&heard(lines, "last").await);
+    }
+    // A head and parts for each connection, and a feed for each of the three streams; and what a test build wastes.
+    let most = PLACES * (16 + 64) * 1024 + 3 * (8 << 20) + (16 << 20);
+    let grown = resident(&agent, "VmRSS").saturating_sub(before);
+    assert!(grown < most, "{} MiB, and {} MiB may be", grown >> 20, most >> 20);
+    drop(halves);
+    until("their places are free", || connections() == 1);
+    let figures = agent.get("/v1/stats")["agent"].clone();
+    assert!(figures["api_turned_away"].as_u64() >= Some(full as u64) && figures["api_streams_cut"] == 0);
+    assert_eq!(agent.stop(), Some(0));
+}
+
+const LONG: &str = "[[topic]]\nname = \"log\"\nretention = \"1h\"\nmax_body = 20000\n";
+/// More than a socket, a feed and a page hold.
+const LONG_RUMORS: usize = 700;
+
+fn long(number: usize) -> String {
+    format!("{number} {}", "x".repeat(16_000))
+}
+
+#[test]
+fn a_slow_reader_of_a_kept_topic_is_not_cut_and_misses_nothing() {
+    let [(_a, first), (_b, second)] = pair(LONG);
+    let mut slow = second.events("/v1/subscribe?topic=log", "");
+    for number in 0..LONG_RUMORS {
+        first.post("/v1/publish?topic=log", long(number).as_bytes());
+    }
+    for number in 0..LONG_RUMORS {
+        let (kind, id, data) = slow.next();
+        assert!(kind == "rumor" && id.is_some(), "{data}");
+        assert_eq!(data["body"], long(number));
+    }
+    assert_eq!(second.get("/v1/stats")["agent"]["api_streams_cut"], 0);
+    drop(slow);
+    large_answers_are_bounded(&second);
+}
+
+/// Pages of 4 MiB, which nobody reads, and then many at once.
+fn large_answers_are_bounded(agent: &Agent) {
+    let before = resident(agent, "VmRSS");
+    let ask = || {
+        let mut stream = std::os::unix::net::UnixStream::connect(&agent.socket).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let target = "/v1/history?topic=log&limit=10000";
+        write!(stream, "GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        stream
+    };
+    let status = |stream: &mut std::os::unix::net::UnixStream| {
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).unwrap();
+        String::from_utf8_lossy(&head[9..]).into_owned()
+    };
+    let mut asked: Vec<_> = (0..24).map(|_| ask()).collect();
+    let statuses: Vec<_> = asked.iter_mut().map(status).collect();
+    let given = statuses.iter().filter(|status| *status == "200").count();
+    // 64 MiB of 4 MiB each, and some for their names.
+    assert!(
+        (14..=16).contains(&given) && statuses.iter().all(|one| one == "200" || one == "503"),
+        "{statuses:?}"
+    );
+    // What is small finds its way, and what is large does again when the others have gone.
+    assert_eq!(agent.get("/v1/info")["network"], "net");
+    drop(asked);
+    until("there is room again", || status(&mut ask()) == "200");
+    let mut many: Vec<_> = (0..100).map(|_| ask()).collect();
+    for stream in &mut many {
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    // Eight that are made, twice as text and as what it is made of, beside those that wait.
+    let grown = resident(agent, "VmHWM").saturating_sub(before);
+    assert!(grown < (64 + 8 * 2 * 6 + 48) << 20, "{} MiB", grown >> 20);
+}
