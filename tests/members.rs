@@ -1,8 +1,12 @@
 //! Claims about members: over QUIC, and in memory where they wait for what takes its time.
-#![cfg(feature = "memory")]
+#![cfg_attr(
+    not(feature = "memory"),
+    allow(unused_imports, dead_code, reason = "what is there for tests in memory")
+)]
 
 use std::time::Duration;
 
+#[cfg(feature = "memory")]
 use vouchsafe::net::MemoryNetwork;
 use vouchsafe::{
     Config, DescribeError, MemberEvent, MemberState, Node, PeerAddr, PublicKey, SecretKey, SpawnError,
@@ -21,6 +25,7 @@ fn builder(pool: &VerifierPool, peers: &[PeerAddr]) -> vouchsafe::Builder {
     builder.verifiers(pool.clone()).bootstrap(peers.iter().cloned())
 }
 
+#[cfg(feature = "memory")]
 fn in_memory(network: &MemoryNetwork, peers: &[PeerAddr]) -> vouchsafe::Builder {
     builder(&VerifierPool::new(1), peers).memory(network).listen("0.0.0.0:0")
 }
@@ -75,6 +80,7 @@ async fn nodes_find_all_members_from_one_address_and_link_beyond_it() {
     }
 }
 
+#[cfg(feature = "memory")]
 #[tokio::test(start_paused = true)]
 async fn what_a_node_says_of_itself_reaches_all_and_explains_itself() {
     let memory = MemoryNetwork::new();
@@ -118,6 +124,7 @@ async fn who_looks_is_not_seen_and_who_is_no_member_knows_nobody() {
 }
 
 /// A process that dies says nothing: its lease tells.
+#[cfg(feature = "memory")]
 #[tokio::test(start_paused = true)]
 async fn who_ends_without_a_word_fails_by_its_lease_and_its_next_life_is_known() {
     let memory = MemoryNetwork::new();
@@ -210,6 +217,7 @@ async fn a_node_whose_bootstrap_is_gone_finds_its_network_again_by_its_anchors()
 }
 
 /// What a node decides about a member is its own: others show it on.
+#[cfg(feature = "memory")]
 #[tokio::test(start_paused = true)]
 async fn an_expelled_member_is_shown_by_all_but_who_has_expelled_it() {
     let memory = MemoryNetwork::new();

@@ -1,7 +1,7 @@
 //! An application that tests itself: nodes without sockets, with a clock that is paused until all wait.
 #![cfg(feature = "memory")]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use vouchsafe::net::MemoryNetwork;
 use vouchsafe::{Builder, MemberEvent, MemberState, Node, PeerAddr, SecretKey, Topic, TopicHandle};
@@ -58,7 +58,6 @@ async fn a_rumor_takes_as_long_as_the_network_does() {
 
 #[tokio::test(start_paused = true)]
 async fn a_member_that_vanishes_fails_by_its_lease_in_no_time() {
-    let began = Instant::now();
     let network = MemoryNetwork::new();
     let one = spawn(&network, &[]).await;
     let two = spawn(&network, &[&one]).await;
@@ -83,8 +82,6 @@ async fn a_member_that_vanishes_fails_by_its_lease_in_no_time() {
     let lease = left.elapsed().as_secs();
     assert!((10..30).contains(&lease), "{lease} s");
     assert_eq!(three.members().await.unwrap()[&one.id()].state, MemberState::Alive);
-    // A tenth of a second where nothing else runs.
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

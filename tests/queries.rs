@@ -1,8 +1,12 @@
 //! Questions to all who have joined a topic: over QUIC, and in memory where they wait for what takes its time.
-#![cfg(feature = "memory")]
+#![cfg_attr(
+    not(feature = "memory"),
+    allow(unused_imports, dead_code, reason = "what is there for tests in memory")
+)]
 
 use std::time::Duration;
 
+#[cfg(feature = "memory")]
 use vouchsafe::net::MemoryNetwork;
 use vouchsafe::{
     AnswerError, Answers, AnswersEnd, Authors, Node, QueryError, SecretKey, Topic, TopicHandle, VerifierPool,
@@ -21,6 +25,7 @@ fn builder(pool: &VerifierPool) -> vouchsafe::Builder {
     builder.verifiers(pool.clone()).topic(Topic::named("ops"))
 }
 
+#[cfg(feature = "memory")]
 fn in_memory(network: &MemoryNetwork) -> vouchsafe::Builder {
     builder(&VerifierPool::new(1)).memory(network).listen("0.0.0.0:0")
 }
@@ -91,6 +96,7 @@ async fn question_is_answered_by_all_who_take_it_and_by_each_once() {
     assert_eq!(soon("the rumor", rumors.next()).await.unwrap().unwrap().body()[..], b"a rumor"[..]);
 }
 
+#[cfg(feature = "memory")]
 #[tokio::test(start_paused = true)]
 async fn answers_end_when_the_time_is_over_or_there_are_enough() {
     let memory = MemoryNetwork::new();
@@ -125,6 +131,7 @@ async fn answers_end_when_the_time_is_over_or_there_are_enough() {
     assert_eq!(one.end(), Some(AnswersEnd::Enough));
 }
 
+#[cfg(feature = "memory")]
 #[tokio::test(start_paused = true)]
 async fn who_answers_too_late_too_long_or_in_vain_is_told() {
     let memory = MemoryNetwork::new();
@@ -183,6 +190,7 @@ async fn question_that_nobody_could_answer_is_not_asked() {
     assert!(matches!(topic.query("load?").await, Err(QueryError::Closed(_))));
 }
 
+#[cfg(feature = "memory")]
 #[tokio::test(start_paused = true)]
 async fn only_those_whom_the_owner_lists_ask() {
     let memory = MemoryNetwork::new();
@@ -242,6 +250,7 @@ async fn address_that_an_asker_made_up_is_dialled_once() {
     assert_eq!(refusals.failed, 1, "{refusals:?}");
 }
 
+#[cfg(feature = "memory")]
 #[tokio::test(start_paused = true)]
 async fn whoever_is_no_member_is_not_heard() {
     let memory = MemoryNetwork::new();

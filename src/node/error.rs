@@ -88,7 +88,7 @@ pub enum WaitError {
     NotKept(TopicId),
     /// The [limit](super::Wait::within) is over.
     #[error(
-        "{reached} of {wanted} {what} after {limit:?}: `Node::events` tells why links fail; or wait longer"
+        "{reached} of {wanted} {what} after {limit:?}: `Node::events` tells why links fail, of a peer that does not answer after 10 s; or wait longer"
     )]
     TimedOut {
         /// What was waited for.

@@ -19,7 +19,8 @@ use crate::protocol::keeping::Damage;
 use crate::rumor::{NetworkId, TopicId};
 
 /// A running node. Cheap to clone; the node shuts down when the last handle (topics included) is dropped, or on
-/// [`Node::shutdown`].
+/// [`Node::shutdown`]. A process that ends awaits the latter: it sends what is queued, which a dropped handle may have no time to do before the
+/// runtime ends.
 ///
 /// ```
 /// use vouchsafe::{Node, SecretKey, Topic};

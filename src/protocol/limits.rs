@@ -22,7 +22,7 @@ pub(super) const MAX_GUESTS: usize = 16;
 /// Links of guests, with those that were told to go and have not gone yet. (Guess: as many again.)
 pub(super) const MAX_GUEST_LINKS: usize = 32;
 /// Keys that are remembered since they were guests in the last ten minutes: some 100 bytes each. At the cap the oldest goes. Eight come
-/// in a second at the most, so 4 800 in that time.
+/// in a second if each stays until another comes, so 4 800 in that time; of those who leave sooner more do, as the gate lets them in.
 pub(super) const MAX_GUESTS_REMEMBERED: usize = 8_192;
 
 // What a link is trusted with

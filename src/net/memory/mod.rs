@@ -74,7 +74,8 @@ pub(crate) use self::ends::pair;
 /// free one. Addresses are dialled by number: names are looked up as ever.
 ///
 /// **Where paused time has its end.** The clock of tokio does not know of other threads, so they must not be waited for: a node with a
-/// [`store`](crate::Builder::store) or a [`state`](crate::Builder::state) folder commits in real time, while paused time runs on. Keep
+/// [`store`](crate::Builder::store) or a [`state`](crate::Builder::state) folder commits in real time, while paused time runs on, and writes down times
+/// that lie behind by what was skipped. Keep
 /// histories in memory in such a test, or let its clock run. Signatures are waited for.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryNetwork(Arc<Shared>);

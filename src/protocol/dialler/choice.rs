@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::candidate::{Candidate, Origin};
+use super::groups::Beside;
 use super::peer::{Errand, Peer, Queued};
 use super::{Dialler, FULL_FOR, Kind, MAX_DIALS, Order, View};
 use crate::key::PublicKey;
@@ -36,6 +37,8 @@ type Preference = (u8, bool, bool, Origin, u64, PublicKey);
 #[derive(Debug)]
 struct Challenge {
     slot: usize,
+    /// The occupant's group has too many slots.
+    for_group: bool,
     /// `None` while it is dialled.
     link: Option<LinkId>,
     look_at: Mono,
@@ -84,11 +87,6 @@ impl Choice {
         }
         // How often it was tried in vain says nothing here: it has rested for that.
         (0, crowds, candidate.is_aimed(), candidate.origin, self.rank(slot, &peer), peer)
-    }
-
-    /// Peers that are dialled for a slot.
-    pub(super) fn dialled(&self) -> impl Iterator<Item = (usize, &PublicKey)> {
-        self.dialled.iter().map(|(slot, peer)| (*slot, peer))
     }
 
     fn rank(&self, slot: usize, peer: &PublicKey) -> u64 {
@@ -141,7 +139,7 @@ impl<A: Clone + Ord> Dialler<A> {
             return None;
         }
         let peer = match errand {
-            Errand::Slot(slot) => self.best(now, slot, None)?,
+            Errand::Slot(slot) => self.best(now, slot, None, &Beside::none())?.5,
             Errand::Challenge(slot) => self.challenger(now, slot)?,
             Errand::Feeler | Errand::Wanted | Errand::Visit | Errand::Afresh(_) => self.next_feeler(now)?,
         };
@@ -190,10 +188,16 @@ impl<A: Clone + Ord> Dialler<A> {
     }
 
     /// The candidate that comes first for a slot, of those that may be dialled; before `occupant`, if that is given.
-    fn best(&mut self, now: Mono, slot: usize, occupant: Option<Preference>) -> Option<PublicKey> {
+    fn best(
+        &mut self,
+        now: Mono,
+        slot: usize,
+        occupant: Option<Preference>,
+        beside: &Beside<A>,
+    ) -> Option<Preference> {
         let (mut best, mut resting, mut paced) = (occupant, Vec::new(), false);
         let challenges = occupant.is_some();
-        let (mut found, beside) = (None, self.groups_beside(slot));
+        let mut found = None;
         for (.., peer) in &self.open {
             let Some(known) = self.peers.get(peer) else { continue };
             let Some(candidate) =
@@ -203,17 +207,20 @@ impl<A: Clone + Ord> Dialler<A> {
             };
             // Its class is compared first: it costs no hash.
             let vain = if candidate.origin == Origin::Told { candidate.vain } else { 0 };
-            let crowds = self.would_crowd(&beside, peer, known, now);
-            let class = (vain, crowds, candidate.is_aimed());
+            let class = (vain, false, candidate.is_aimed());
             if best.is_some_and(|(vain, crowds, aimed, ..)| class > (vain, crowds, aimed)) {
                 continue;
             }
-            let preference = self.choice.preference(slot, *peer, candidate, crowds);
+            let mut preference = self.choice.preference(slot, *peer, candidate, false);
+            if best.is_some_and(|best| best <= preference) {
+                continue;
+            }
+            preference.1 = self.would_crowd(beside, peer, known, now);
             if best.is_some_and(|best| best <= preference) {
                 continue;
             }
             match self.may_dial(peer, known, now) {
-                Ok(()) => (best, found) = (Some(preference), Some(*peer)),
+                Ok(()) => (best, found) = (Some(preference), Some(preference)),
                 Err(Some(until)) => resting.push((*peer, until)),
                 Err(None) => paced = true,
             }
@@ -276,11 +283,15 @@ impl<A: Clone + Ord> Dialler<A> {
         if candidate.origin != Origin::Found {
             return None;
         }
-        let crowds = self.groups_beside(slot).is_crowded(linked.addr.as_ref());
+        let (beside, crowds) = self.groups_for(slot, linked.addr.as_ref(), now);
         let occupant = self.choice.preference(slot, peer, candidate, crowds);
-        let better = self.best(now, slot, Some(occupant))?;
-        self.choice.challenge = Some(Challenge { slot, link: None, look_at: now });
-        Some(better)
+        let better = self.best(now, slot, Some(occupant), &beside)?;
+        let for_group = crowds && !better.1;
+        if for_group {
+            self.groups.dials(now);
+        }
+        self.choice.challenge = Some(Challenge { slot, link: None, for_group, look_at: now });
+        Some(better.5)
     }
 
     fn occupant(&self, slot: usize) -> Option<(LinkId, &super::Linked<A>)> {
@@ -308,7 +319,9 @@ impl<A: Clone + Ord> Dialler<A> {
 
     /// The candidate that is to take another's place has answered.
     pub(super) fn challenges(&mut self, now: Mono, slot: usize, link: LinkId) {
-        self.choice.challenge = Some(Challenge { slot, link: Some(link), look_at: now.plus(LIVE_YET) });
+        let for_group = self.choice.challenge.as_ref().is_some_and(|challenge| challenge.for_group);
+        self.choice.challenge =
+            Some(Challenge { slot, link: Some(link), for_group, look_at: now.plus(LIVE_YET) });
     }
 
     /// Gives the slot to the candidate that was dialled for it, as soon as both have said hello.
@@ -321,7 +334,12 @@ impl<A: Clone + Ord> Dialler<A> {
             }
             return;
         }
+        let for_group = challenge.for_group;
         self.choice.challenge = None;
+        if for_group && self.crowds_by_now(slot, link) {
+            // Others of its group came meanwhile, or it was reached elsewhere than it was to be.
+            return self.hang_up(link);
+        }
         match self.occupant(slot).map(|(link, linked)| (link, linked.peer)) {
             // (It may have become one that the application wants, meanwhile.)
             Some((_, peer)) if !self.peers.get(&peer).is_none_or(Peer::is_found) => self.hang_up(link),

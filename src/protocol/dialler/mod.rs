@@ -64,6 +64,7 @@ use entries::Entries;
 use feelers::Feelers;
 use gone::Gone;
 pub use groups::GroupOf;
+use groups::Groups;
 use hosts::Hosts;
 pub use orders::{Ending, KeepError, Order};
 pub use peer::{DialState, KeptPeer};
@@ -159,8 +160,7 @@ pub struct Dialler<A> {
     random: Random,
     dials: u64,
     under_way: usize,
-    /// How addresses are grouped, if that counts.
-    group_of: Option<GroupOf<A>>,
+    groups: Groups<A>,
 }
 
 impl<A: Clone + Ord> Dialler<A> {
@@ -193,7 +193,7 @@ impl<A: Clone + Ord> Dialler<A> {
             random,
             dials: 0,
             under_way: 0,
-            group_of: None,
+            groups: Groups::none(),
         }
     }
 

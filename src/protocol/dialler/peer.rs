@@ -228,14 +228,6 @@ impl<A: Clone + PartialEq> Peer<A> {
         }
     }
 
-    /// Where it is being dialled.
-    pub(super) const fn dialled_at(&self) -> Option<&A> {
-        match &self.dial {
-            Dial::UnderWay { addr, .. } => Some(addr),
-            Dial::Idle | Dial::Waiting(_) | Dial::Open(_) => None,
-        }
-    }
-
     pub(super) const fn is_under_way(&self) -> bool {
         matches!(self.dial, Dial::UnderWay { .. })
     }

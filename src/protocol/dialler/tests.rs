@@ -333,21 +333,6 @@ fn pauses_double_up_to_the_longest_and_a_stable_link_ends_the_doubling() {
     assert!(is_about(world.next_dial().0, FIRST_PAUSE));
 }
 
-#[test]
-fn dials_under_way_count_as_slots_of_their_network_group() {
-    let mut world = World::with(&wanting(12));
-    world.dialler.group_of = Some(|addr| Some(crate::protocol::NetGroup::V4([1, 2, *addr])));
-    for number in 0..12 {
-        let addr = u8::try_from(number).unwrap().saturating_sub(7);
-        world.dialler.suggest(world.now, key(number), addr, Origin::Found).unwrap();
-    }
-    world.poll();
-    // Eight are in one group, and four in one each.
-    let dialled: Vec<_> = world.begun.iter().map(|(.., addr)| *addr).collect();
-    assert_eq!(dialled.iter().filter(|addr| **addr == 0).count() + 4, dialled.len());
-    assert!(dialled.len() > 6 && dialled[6..].iter().all(|addr| *addr == 0), "{dialled:?}");
-}
-
 /// A crowd that waits for one peer is turned away together: it should not come back together.
 #[test]
 fn a_node_without_any_link_dials_its_kept_peers_sooner_and_at_a_time_of_its_own() {

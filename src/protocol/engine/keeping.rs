@@ -253,7 +253,7 @@ impl Engine {
         }
     }
 
-    fn store_fails(&mut self, why: &StoreTrouble) {
+    pub(super) fn store_fails(&mut self, why: &StoreTrouble) {
         // A store that starts anew says so itself.
         if !matches!(why, StoreTrouble::Damaged) {
             self.impair(Impairment::StoreFailing, None);
@@ -261,7 +261,7 @@ impl Engine {
     }
 
     /// It does what else it is asked for. Whether it keeps anything it says when it is given something to keep.
-    fn store_works(&mut self) {
+    pub(super) fn store_works(&mut self) {
         if self.repair.waiting().refusal().is_none() {
             self.recover(Impairment::StoreFailing);
         }
@@ -283,7 +283,7 @@ impl Engine {
 
     fn on_forgot(&mut self, topic: TopicId, what: Forget, left: Result<Forgotten, StoreTrouble>) {
         let Some(kept) = self.repair.topic_mut(&topic) else {
-            return self.left_topic_forgot(topic, what, left.is_ok_and(|left| left.more));
+            return self.left_topic_forgot(topic, what, left);
         };
         kept.removed(left.as_ref().ok().copied());
         if matches!(what, Forget::Rotten(..)) {
@@ -348,9 +348,7 @@ impl Engine {
             }
         }
         again.iter().for_each(|topic| self.ask_to_open(topic));
-        if confirmed && !alone {
-            self.look_for_what_is_over();
-        }
+        self.look_for_what_is_over();
         self.make_room();
         over.extend(self.forgets_dead());
         for (topic, what) in over {

@@ -15,6 +15,7 @@ pub(in crate::protocol) mod heads;
 mod held;
 mod hints;
 pub(in crate::protocol) mod late;
+mod left;
 mod looks;
 pub(in crate::protocol) mod missing;
 pub(in crate::protocol) mod moments;
@@ -30,13 +31,13 @@ mod waiting;
 pub(in crate::protocol) mod walk;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::protocol::keeping::{Full, Keeping};
-use crate::protocol::{Config, HistoryConfig, Mono, Now};
+use crate::protocol::{Config, HistoryConfig, Now};
 use crate::rumor::TopicId;
 
 pub(in crate::protocol) use cost::Cost;
+pub(in crate::protocol) use left::Left;
 pub(in crate::protocol) use looks::{LookFor, Looks, Purpose};
 pub(in crate::protocol) use serve::{Reading, Server, Work};
 pub(in crate::protocol) use topic::KeptTopic;
@@ -52,9 +53,6 @@ const DOWN_TO: (u64, u64) = (7, 8);
 const SHARED_FROM: (u64, u64) = (13, 16);
 const SHARED_UNTIL: (u64, u64) = (12, 16);
 
-/// Topics that were left are looked at so often for what is over: as rarely as those that are joined. (Guess.)
-const LEFT_EVERY: Duration = Duration::from_secs(600);
-
 /// All of it.
 #[derive(Debug, Default)]
 pub(in crate::protocol) struct Repair {
@@ -62,8 +60,7 @@ pub(in crate::protocol) struct Repair {
     /// It holds so much that authors share reserves.
     is_full: bool,
     waiting: Waiting,
-    /// When topics that were left are looked at next.
-    left_at: Option<Mono>,
+    left: Left,
     server: Server,
     looks: Looks,
 }
@@ -99,13 +96,14 @@ impl Repair {
         self.topics.iter_mut()
     }
 
-    /// Whether it is time to look for what is over in topics that were left; then it is not for a while.
-    pub(in crate::protocol) fn looks_at_left(&mut self, now: Mono) -> bool {
-        let due = self.left_at.is_none_or(|at| at <= now);
-        if due {
-            self.left_at = Some(now.plus(LEFT_EVERY));
-        }
-        due
+    /// Topics that were left.
+    pub(in crate::protocol) const fn left(&self) -> &Left {
+        &self.left
+    }
+
+    /// The same, to change.
+    pub(in crate::protocol) const fn left_mut(&mut self) -> &mut Left {
+        &mut self.left
     }
 
     /// What the store was given to keep and has not answered.

@@ -164,10 +164,16 @@ fn left_topics_expire() {
     world.topics.retain(|rules| rules.id() == stays.id());
     world.restart(node, true);
     world.run(3_000_000);
-    // Then nothing goes by a clock that nobody confirms.
+    // Then nothing goes by a clock that nobody confirms, or only somebody who has dialled this node.
     assert_eq!((size(&world, &gone), size(&world, &ever)), (1_500, 1));
+    let inbound = world.wire(Side::Node(other), Side::Node(node));
+    world.run(1_300_000);
+    assert_eq!((size(&world, &gone), size(&world, &ever)), (1_500, 1));
+    world.cut(inbound);
     let wire = world.wire(Side::Node(node), Side::Node(other));
-    world.run(700_000);
+    world.run(60_000);
+    assert_eq!(size(&world, &gone), 0);
+    world.run(640_000);
     assert_eq!((size(&world, &stays), size(&world, &gone), size(&world, &ever)), (0, 0, 1));
     // And in the life in which it has left it.
     let said = chain(&gone, &world.liar(1), ago(&world, &gone, 20, 1), 50);
