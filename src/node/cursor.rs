@@ -65,7 +65,11 @@ impl FromStr for Cursor {
             let (sequence, left) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
             parts.next().is_none().then_some(Self { incarnation, sequence, left })
         };
-        parse().filter(|cursor| cursor.to_string() == text).ok_or_else(|| ParseCursorError(text.into()))
+        // No store gives a place without an opening, but the start.
+        let is_a_place = |cursor: &Self| cursor.incarnation > 0 || *cursor == Self::START;
+        parse()
+            .filter(|cursor| is_a_place(cursor) && cursor.to_string() == text)
+            .ok_or_else(|| ParseCursorError(text.into()))
     }
 }
 

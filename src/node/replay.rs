@@ -185,6 +185,12 @@ impl Replay {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
 
+    /// Whether it has given all that is kept and waits for more: where an application that wants the past alone stops.
+    #[must_use]
+    pub const fn is_at_end(&self) -> bool {
+        matches!(self.look, Look::AtEnd { .. })
+    }
+
     /// Where the reader stands: behind the last rumor that it has given.
     #[must_use]
     pub const fn cursor(&self) -> Cursor {

@@ -79,7 +79,8 @@ impl Feed {
             ring.first += 1;
         }
         drop(ring);
-        self.end.send_modify(|(end, _)| *end = number + 1);
+        // Another may have been faster.
+        self.end.send_modify(|(end, _)| *end = (*end).max(number + 1));
     }
 
     /// There will be no more.

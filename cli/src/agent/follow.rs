@@ -21,14 +21,15 @@ pub(crate) struct Followed {
 impl Followed {
     /// What is kept from now on, of a topic that is kept.
     pub(crate) async fn kept(&self, topic: &TopicHandle) -> Result<(Reader, Cursor), ReplayError> {
+        let mut kept = self.kept.lock().await;
+        // The reader first: what comes between is told, and stands behind where it is said to stand, or is told twice.
+        let reader = kept.upgrade().map(|feed| feed.from_now());
         // Where it stands before its first rumor, a reader can go on from, too.
         let now = topic.end().await?;
-        let mut kept = self.kept.lock().await;
-        if let Some(feed) = kept.upgrade() {
-            let reader = feed.from_now();
-            return Ok((reader, now));
+        match reader {
+            Some(reader) => Ok((reader, now)),
+            None => Ok((begin(&mut kept, topic, now), now)),
         }
-        Ok((begin(&mut kept, topic, now), now))
     }
 
     /// What is said from now on.
@@ -39,8 +40,9 @@ impl Followed {
         }
         let feed = Feed::new();
         *live = Arc::downgrade(&feed);
+        let reader = feed.from_start();
         tokio::spawn(listen(Arc::downgrade(&feed), topic.subscribe()));
-        feed.from_now()
+        reader
     }
 
     /// What is kept behind a cursor, if others read it now and have read on from there just before.
@@ -62,8 +64,10 @@ impl Followed {
 fn begin(kept: &mut Weak<Feed>, topic: &TopicHandle, from: Cursor) -> Reader {
     let feed = Feed::new();
     *kept = Arc::downgrade(&feed);
+    // First, or what is read at once would be before it.
+    let reader = feed.from_start();
     tokio::spawn(replay(Arc::downgrade(&feed), topic.replay(from)));
-    feed.from_now()
+    reader
 }
 
 /// Reads until the topic has ended, or nobody watches.

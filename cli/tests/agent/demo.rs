@@ -10,10 +10,10 @@ fn a_demo_that_is_served_shows_members_rumors_and_a_conviction_and_lets_nothing_
     let folder = tempfile::tempdir().unwrap();
     let flags = ["--nodes", "6", "--liars", "6", "--fanout", "3", "--rumors", "24", "--json"];
     let mut demo = Running::of(
-        vouchsafe().args(["demo", "--serve", "--for", "12s", "--out"]).arg(folder.path()).args(flags),
+        vouchsafe().args(["demo", "--serve", "--for", "24s", "--out"]).arg(folder.path()).args(flags),
     );
     let line = wait_for(&demo.err, "live page");
-    assert!(line.contains("for 12 s"), "{line}");
+    assert!(line.contains("for 24 s"), "{line}");
     let (addr, token) = line.rsplit_once("http://").unwrap().1.split_once("/#token=").unwrap();
     let ask = |method: &str, target: &str, token: Option<&str>| {
         let bearer = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();

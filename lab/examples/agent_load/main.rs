@@ -8,8 +8,12 @@
 //!
 //! Prints p50 and p99 of the gossip in both kinds of turns, and the p99 as one ratio; what became of the requests; rumors that subscribers
 //! did not hear; and the memory of the agent. Exit code: 0 measured, and nothing was lost or left without an answer; 1 if not.
+//!
+//! `agent_load idle [SECONDS]` (60): nobody says anything. Prints what part of a core an agent among twenty members takes, alone and with its page
+//! open, and its memory.
 
 mod drive;
+mod idle;
 
 use std::error::Error;
 use std::io::{BufRead as _, BufReader};
@@ -43,6 +47,12 @@ fn main() -> ExitCode {
         ["drive", socket, addr, seconds] => {
             block_on(drive::run(Path::new(socket), addr, seconds)).map(|()| true)
         }
+        ["idle"] => block_on(idle::measure(60)).map(|()| true),
+        ["idle", seconds] => seconds
+            .parse()
+            .map_err(Into::into)
+            .and_then(|seconds| block_on(idle::measure(seconds)))
+            .map(|()| true),
         [] => block_on(measure(60)),
         [seconds] => seconds.parse().map_err(Into::into).and_then(|seconds| block_on(measure(seconds))),
         _ => Err("give the seconds for which the agent is asked".into()),

@@ -119,6 +119,11 @@ impl Choice {
         self.challenge = self.challenge.take().filter(|challenge| challenge.link != Some(link));
     }
 
+    /// Whether somebody is dialled to take the place of one whose group has too many slots.
+    pub(super) fn is_for_group(&self) -> bool {
+        self.challenge.as_ref().is_some_and(|challenge| challenge.for_group)
+    }
+
     /// Dials that are under way for no missing link.
     pub(super) fn dials_aside(&self) -> usize {
         usize::from(self.challenge.as_ref().is_some_and(|challenge| challenge.link.is_none()))
@@ -318,8 +323,7 @@ impl<A: Clone + Ord> Dialler<A> {
     }
 
     /// The candidate that is to take another's place has answered.
-    pub(super) fn challenges(&mut self, now: Mono, slot: usize, link: LinkId) {
-        let for_group = self.choice.challenge.as_ref().is_some_and(|challenge| challenge.for_group);
+    pub(super) fn challenges(&mut self, now: Mono, slot: usize, link: LinkId, for_group: bool) {
         self.choice.challenge =
             Some(Challenge { slot, link: Some(link), for_group, look_at: now.plus(LIVE_YET) });
     }

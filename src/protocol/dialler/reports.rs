@@ -51,6 +51,7 @@ impl<A: Clone + Ord> Dialler<A> {
 
     /// The dial of `peer` has become `link`. False if it is no longer wanted: close it then, it does not count as a link.
     pub fn connected(&mut self, now: Mono, peer: &PublicKey, link: LinkId) -> bool {
+        let for_group = self.choice.is_for_group();
         let Some((known, errand)) = self.end_dial(peer) else { return false };
         let (addr, first) = known.dial_connected();
         let kept = known.is_kept();
@@ -87,7 +88,7 @@ impl<A: Clone + Ord> Dialler<A> {
         self.hosts.linked(now, link);
         match (kind, errand) {
             (Kind::Feeler, _) => self.feelers.linked(link, now.plus(self.config.dialling.feeler_life)),
-            (_, Errand::Challenge(slot)) => self.challenges(now, slot, link),
+            (_, Errand::Challenge(slot)) => self.challenges(now, slot, link, for_group),
             (Kind::Visit, _) => self.gone.linked(now, link),
             (_, Errand::Afresh(old)) => self.succeeds(now, old, link),
             _ => self.chosen += 1,

@@ -333,6 +333,40 @@ fn pauses_double_up_to_the_longest_and_a_stable_link_ends_the_doubling() {
     assert!(is_about(world.next_dial().0, FIRST_PAUSE));
 }
 
+/// While somebody of another group is on its way, two others of that group come.
+#[test]
+fn a_link_for_its_group_is_hung_up_if_its_group_has_its_slots_by_then() {
+    let mut config = wanting(4);
+    config.dialling.feelers = 0;
+    let mut world = World::with(&config);
+    world.dialler.count_groups(|addr| Some(crate::protocol::NetGroup::V4([1, 2, *addr])));
+    world.suggest((0..4).map(key), Origin::Found);
+    world.connect_all();
+    for number in 10..13 {
+        world.dialler.suggest(world.now, key(number), 2, Origin::Found).unwrap();
+    }
+    // One of the three is dialled for the place of one of the four.
+    while world.dialler.under_way() == 0 {
+        world.pass(Duration::from_secs(1));
+    }
+    let (challenger, addr) = world.dials.first_key_value().map(|(peer, addr)| (*peer, *addr)).unwrap();
+    assert!(world.dialler.choice.is_for_group() && addr == 2);
+    let of_first: Vec<_> = world
+        .dialler
+        .links
+        .iter()
+        .filter(|(_, linked)| linked.slot < Some(2))
+        .map(|(link, _)| *link)
+        .collect();
+    of_first.into_iter().for_each(|link| world.down(link, Some(5)));
+    let others: Vec<_> = world.dials.keys().copied().filter(|peer| *peer != challenger).collect();
+    assert_eq!(others.len(), 2);
+    others.into_iter().for_each(|peer| _ = world.connect(peer).unwrap());
+    world.connect(challenger).unwrap();
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.hung_up, [challenger]);
+}
+
 /// A crowd that waits for one peer is turned away together: it should not come back together.
 #[test]
 fn a_node_without_any_link_dials_its_kept_peers_sooner_and_at_a_time_of_its_own() {

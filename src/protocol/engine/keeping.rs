@@ -302,6 +302,7 @@ impl Engine {
             Ok(_) => {}
             Err(why) => self.store_fails(&why),
         }
+        self.joined_topic_forgot(&topic);
     }
 
     /// Gives the store a step of removing, unless one is under way.

@@ -57,11 +57,19 @@ impl Engine {
                 self.remove_what_was_left();
             }
             Err(why) if ours => {
-                self.repair.left_mut().stops();
+                self.repair.left_mut().fails(self.cx.now.mono);
                 self.store_fails(&why);
+                self.remove_what_was_left();
             }
             // It was left before this was done.
             Ok(_) | Err(_) => {}
+        }
+    }
+
+    /// A step of removing is done of a topic that is joined: if it was left before, the next one's turn has come.
+    pub(super) fn joined_topic_forgot(&mut self, topic: &TopicId) {
+        if self.repair.left().next().is_some_and(|(next, _)| next == *topic) {
+            self.remove_what_was_left();
         }
     }
 

@@ -18,6 +18,8 @@ pub(in crate::protocol) struct Left {
     /// Topics, each with the first tick that is not over. The last one is being removed.
     over: Vec<(TopicId, u64)>,
     more: bool,
+    /// The store has failed at the one before.
+    failed: bool,
 }
 
 impl Left {
@@ -30,8 +32,7 @@ impl Left {
     pub(in crate::protocol) fn asks(&mut self, now: Mono) {
         self.look_at = Some(now.plus(LEFT_EVERY));
         // What the store has not answered in that time it was never given: it has started anew.
-        self.over.clear();
-        self.more = false;
+        self.stops();
     }
 
     /// It has answered.
@@ -48,6 +49,16 @@ impl Left {
 
     /// Nothing more of it is to be removed.
     pub(in crate::protocol) fn ends(&mut self, now: Mono) {
+        self.failed = false;
+        self.passes_over(now);
+    }
+
+    /// The store fails at it. One is passed over, so that it keeps up no other; where the next fails as well, the store does.
+    pub(in crate::protocol) fn fails(&mut self, now: Mono) {
+        if std::mem::replace(&mut self.failed, true) { self.stops() } else { self.passes_over(now) }
+    }
+
+    fn passes_over(&mut self, now: Mono) {
         self.over.pop();
         if self.over.is_empty() && std::mem::take(&mut self.more) {
             self.look_at = Some(now);
@@ -57,7 +68,7 @@ impl Left {
     /// None of them is removed now.
     pub(in crate::protocol) fn stops(&mut self) {
         self.over.clear();
-        self.more = false;
+        (self.more, self.failed) = (false, false);
     }
 }
 
@@ -83,6 +94,19 @@ mod tests {
             }
             assert_eq!((ended, left.is_due(at(601))), (count.min(64), again));
         }
+        // One at which the store fails keeps up no other, and two end the round.
+        left.asks(at(650));
+        left.found(topics(3));
+        left.fails(at(650));
+        assert!(left.next().is_some());
+        left.ends(at(650));
+        left.fails(at(650));
+        assert_eq!(left.next(), None);
+        left.asks(at(660));
+        left.found(topics(3));
+        left.fails(at(660));
+        left.fails(at(660));
+        assert_eq!(left.next(), None);
         // An answer that never comes keeps nothing up.
         left.asks(at(700));
         left.found(topics(2));

@@ -43,12 +43,18 @@ pub(super) async fn accept<S>(
                 continue;
             }
         };
-        match Arc::clone(&shared.connections).try_acquire_owned() {
-            Ok(place) => {
+        // Whoever is on this machine may come by an address, and the socket is its user's.
+        let by_address =
+            guard.is_some().then(|| Arc::clone(&shared.by_address).try_acquire_owned()).transpose();
+        let place = by_address.and_then(|by_address| {
+            Arc::clone(&shared.connections).try_acquire_owned().map(|place| (place, by_address))
+        });
+        match place.ok() {
+            Some(place) => {
                 let (shared, guard, ends) = (Arc::clone(&shared), Arc::clone(&guard), ends.clone());
                 tokio::spawn(serve(shared, guard, stream, ends, place));
             }
-            Err(_) => {
+            None => {
                 shared.counts.turned_away.fetch_add(1, Ordering::Relaxed);
                 // Who comes meanwhile waits before the door.
                 let turn = tokio::select! {

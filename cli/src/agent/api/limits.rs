@@ -4,6 +4,10 @@ use std::time::Duration;
 
 /// Connections at once, of both sockets: a thousand subscribers, and room for others. One more is told that there are too many.
 pub(crate) const CONNECTIONS: usize = 1_200;
+/// Of those, how many may come by an address, as anybody on this machine may. The others are the socket's, which its user alone may open.
+pub(crate) const BY_ADDRESS: usize = 900;
+/// Clients of an interface that only shows, beside nodes that need files of their own.
+pub(crate) const SHOWN_TO: usize = 64;
 /// Streams of events at once.
 pub(crate) const STREAMS: usize = 1_024;
 /// Requests under way at once, streams left out.

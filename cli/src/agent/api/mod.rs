@@ -48,7 +48,9 @@ use crate::exit::Failure;
 use ask::Ask;
 use door::accept;
 use guard::Guard;
-use limits::{ANSWERS, HEAD, HEAD_WITHIN, PAGES, REQUESTS, SMALL, STREAMS, TURNED_AWAY};
+use limits::{
+    ANSWERS, BY_ADDRESS, CONNECTIONS, HEAD, HEAD_WITHIN, PAGES, REQUESTS, SMALL, STREAMS, TURNED_AWAY,
+};
 use reply::{Refusal, Reply};
 use socket::Patient;
 
@@ -71,6 +73,8 @@ struct Shared {
     /// Connections that there may be.
     places: usize,
     connections: Arc<Semaphore>,
+    /// How many of them may come by an address.
+    by_address: Arc<Semaphore>,
     /// Clients that are being told that there is no place.
     turned_away: Arc<Semaphore>,
     requests: Semaphore,
@@ -108,7 +112,7 @@ impl Api {
             }
             None => None,
         };
-        let api = Self::new(agent, false, Some(socket));
+        let api = Self::new(agent, false, Some(socket), listen::places());
         tokio::spawn(accept(Arc::clone(&api.shared), api.ends.subscribe(), None, async move || {
             local.accept().await.map(|(stream, _)| stream)
         }));
@@ -122,18 +126,22 @@ impl Api {
     pub(super) fn show(agent: &Arc<Agent>, at: SocketAddr) -> Result<(Self, SocketAddr, String), Failure> {
         let (listener, local) = listen::tcp(at, "--serve")?;
         let token = guard::new_token();
-        let api = Self::new(agent, true, None);
+        let api = Self::new(agent, true, None, limits::SHOWN_TO);
         api.accept(listener, Guard::of(local, &token));
         Ok((api, local, token))
     }
 
-    fn new(agent: &Arc<Agent>, only_shows: bool, socket: Option<PathBuf>) -> Self {
-        let places = listen::places();
+    fn new(agent: &Arc<Agent>, only_shows: bool, socket: Option<PathBuf>, places: usize) -> Self {
         let shared = Arc::new(Shared {
             agent: Arc::clone(agent),
             only_shows,
             places,
             connections: Arc::new(Semaphore::new(places)),
+            by_address: Arc::new(Semaphore::new(if only_shows {
+                places
+            } else {
+                places * BY_ADDRESS / CONNECTIONS
+            })),
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
             requests: Semaphore::new(REQUESTS),
             streams: Arc::new(Semaphore::new(STREAMS)),
@@ -170,7 +178,7 @@ async fn serve<S>(
     guard: Arc<Option<Guard>>,
     stream: S,
     mut ends: watch::Receiver<bool>,
-    place: OwnedSemaphorePermit,
+    place: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

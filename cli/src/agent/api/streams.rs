@@ -216,6 +216,8 @@ impl Kept {
         for turn in 1u32.. {
             let item = match self.out.wait(tokio::time::timeout(AT_END, replay.next())).await? {
                 Ok(item) => item,
+                // A disk that is slow is no end, nor is a place of which the store has not said that it knows it.
+                Err(_) if !replay.is_at_end() => self.out.wait(replay.next()).await?,
                 Err(_) => match self.followed.join(&self.topic, self.stands).await {
                     Some(reader) => {
                         self.place = Place::Feed(reader);
