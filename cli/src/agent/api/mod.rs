@@ -140,7 +140,8 @@ impl Api {
             by_address: Arc::new(Semaphore::new(if only_shows {
                 places
             } else {
-                places * BY_ADDRESS / CONNECTIONS
+                // (Of the very few that a low limit of open files leaves, one.)
+                (places * BY_ADDRESS / CONNECTIONS).max(1)
             })),
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
             requests: Semaphore::new(REQUESTS),
