@@ -568,7 +568,16 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
     ("when the store commits, and how often it is tried", &["FOR_READERS", "AT_LAST", "PATIENCE", "READERS"]),
     (
         "when something that is kept is looked at again",
-        &["LONGEST_REFUSAL", "EXPIRY_PARTS", "OFTENEST_EXPIRY", "RAREST_EXPIRY", "OPEN_AGAIN", "SLOW_STORE"],
+        &[
+            "LONGEST_REFUSAL",
+            "EXPIRY_PARTS",
+            "OFTENEST_EXPIRY",
+            "RAREST_EXPIRY",
+            "SHARED_STEP_EVERY",
+            "DEAD_WITHIN",
+            "OPEN_AGAIN",
+            "SLOW_STORE",
+        ],
     ),
     ("when a clock counts as wrong", &["JUMP_CONFIRMED_MS"]),
 ];

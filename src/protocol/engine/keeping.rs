@@ -285,7 +285,7 @@ impl Engine {
         let Some(kept) = self.repair.topic_mut(&topic) else {
             return self.left_topic_forgot(topic, what, left);
         };
-        kept.removed(left.as_ref().ok().copied());
+        let goes_on = kept.removed(what, left.as_ref().ok().copied(), self.cx.now.mono);
         if matches!(what, Forget::Rotten(..)) {
             // What it named is a head again, and it may be a hole: the store has counted again.
             kept.book_mut().is_doubted();
@@ -295,19 +295,21 @@ impl Engine {
             self.store_works();
         }
         match left {
-            Ok(left) if left.more => self.forget(topic, what),
+            Ok(_) if goes_on => self.forget(topic, what),
+            // The rest in its turn.
+            Ok(left) if left.more => {}
             Ok(_) if self.repair.overfull(&self.cx.config.history).is_empty() => {
                 self.recover(Impairment::StoreFull);
             }
             Ok(_) => {}
             Err(why) => self.store_fails(&why),
         }
-        self.joined_topic_forgot(&topic);
     }
 
     /// Gives the store a step of removing, unless one is under way.
     fn forget(&mut self, topic: TopicId, what: Forget) {
-        if self.repair.topic_mut(&topic).is_some_and(KeptTopic::removes) {
+        let now = self.cx.now.mono;
+        if self.repair.topic_mut(&topic).is_some_and(|kept| kept.removes(what, now)) {
             self.cx.actions.push_back(Action::Store(StoreJob::Forget { topic, what }));
         }
     }
@@ -339,6 +341,7 @@ impl Engine {
         let alone = self.live_links() == 0;
         let (mut over, mut again) = (Vec::new(), Vec::new());
         for (topic, kept) in self.repair.topics_mut() {
+            kept.earns_removal();
             if kept.opens_again(now.mono) {
                 again.push(*topic);
             }
@@ -351,10 +354,23 @@ impl Engine {
         again.iter().for_each(|topic| self.ask_to_open(topic));
         self.look_for_what_is_over();
         self.make_room();
-        over.extend(self.forgets_dead());
+        over.extend(self.dead());
+        self.remove_at_a_pace(over);
+    }
+
+    /// Gives the store steps of removing what is over, as many as there may be at a time.
+    fn remove_at_a_pace(&mut self, over: Vec<(TopicId, Forget)>) {
+        self.repair.left_mut().earns();
+        let left = self.over_of_left().map(|(topic, _)| topic);
+        let waiting = over.iter().map(|(topic, _)| *topic).chain(left);
+        let shared = self.repair.shared_step_mut().take(waiting, self.cx.now.mono);
         for (topic, what) in over {
-            self.forget(topic, what);
+            let is_shared = shared == Some(topic);
+            if self.repair.topic_mut(&topic).is_some_and(|kept| kept.pays_removal(is_shared)) {
+                self.forget(topic, what);
+            }
         }
+        self.remove_what_was_left(left.is_some() && shared == left);
     }
 
     /// A convicted author: its proof is kept, and what was held back of it is never shown.

@@ -31,7 +31,6 @@ impl Engine {
         match found {
             Ok(Found::Over(over)) => {
                 self.repair.left_mut().found(over);
-                self.remove_what_was_left();
             }
             Ok(_) => {}
             Err(why) => self.store_fails(&why),
@@ -51,39 +50,39 @@ impl Engine {
         match left {
             Ok(left) if ours => {
                 self.store_works();
-                if !left.more {
-                    self.repair.left_mut().ends(self.cx.now.mono);
+                self.repair.left_mut().removed(left, self.cx.now.mono);
+                if left.more {
+                    self.remove_what_was_left(false);
                 }
-                self.remove_what_was_left();
             }
             Err(why) if ours => {
                 self.repair.left_mut().fails(self.cx.now.mono);
                 self.store_fails(&why);
-                self.remove_what_was_left();
             }
             // It was left before this was done.
             Ok(_) | Err(_) => {}
         }
     }
 
-    /// A step of removing is done of a topic that is joined: if it was left before, the next one's turn has come.
-    pub(super) fn joined_topic_forgot(&mut self, topic: &TopicId) {
-        if self.repair.left().next().is_some_and(|(next, _)| next == *topic) {
-            self.remove_what_was_left();
-        }
-    }
-
-    /// Removes a step more, if the clock is still right and the topic was not joined meanwhile.
-    fn remove_what_was_left(&mut self) {
+    /// What is to be removed next, if the clock is still right: of the first that was not joined meanwhile.
+    pub(super) fn over_of_left(&mut self) -> Option<(TopicId, Forget)> {
         if !self.may_expire_what_was_left() {
-            return self.repair.left_mut().stops();
+            self.repair.left_mut().stops();
         }
         while let Some((topic, below)) = self.repair.left().next() {
             if self.repair.topic(&topic).is_none() {
-                let what = Forget::Below(below);
-                return self.cx.actions.push_back(Action::Store(StoreJob::Forget { topic, what }));
+                return (!self.repair.left().is_under_way()).then_some((topic, Forget::Below(below)));
             }
             self.repair.left_mut().ends(self.cx.now.mono);
+        }
+        None
+    }
+
+    /// Gives the store a step of it, if it is one that all topics share, or paid for.
+    pub(super) fn remove_what_was_left(&mut self, is_shared: bool) {
+        let next = self.over_of_left();
+        if let Some((topic, what)) = next.filter(|_| self.repair.left_mut().begins(is_shared)) {
+            self.cx.actions.push_back(Action::Store(StoreJob::Forget { topic, what }));
         }
     }
 

@@ -8,16 +8,13 @@ use crate::protocol::limits::DEAD_FOR;
 use crate::rumor::TopicId;
 
 impl Engine {
-    /// What was replaced longer ago than any node compares, in one topic, if it is time.
-    pub(super) fn forgets_dead(&mut self) -> Vec<(TopicId, Forget)> {
+    /// What was replaced longer ago than any node compares, where it is time.
+    pub(super) fn dead(&self) -> impl Iterator<Item = (TopicId, Forget)> {
         let now = self.cx.now;
-        let mut over = Vec::new();
-        for (topic, kept) in self.repair.topics_mut() {
-            if let Some(killer_before) = kept.forgets_dead(now, DEAD_FOR) {
-                over.push((*topic, Forget::Dead { killer_before }));
-            }
-        }
-        over
+        self.repair.topics().filter_map(move |(topic, kept)| {
+            let killer_before = kept.forgets_dead(now, DEAD_FOR)?;
+            Some((*topic, Forget::Dead { killer_before }))
+        })
     }
 
     /// Whoever was convicted while the topic was not open, or not joined, has no register in it.

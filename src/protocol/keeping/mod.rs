@@ -266,6 +266,9 @@ pub struct Frontier {
     pub holes: Vec<Position>,
 }
 
+/// Most bundles, and most holes, that one step of removing takes: a step is a commit, and whoever waits for the next one waits for it.
+pub const MOST_REMOVED: usize = 500;
+
 /// What is removed from a topic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]

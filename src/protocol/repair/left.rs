@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::removal::Removal;
 use crate::protocol::Mono;
+use crate::protocol::keeping::Forgotten;
 use crate::rumor::TopicId;
 
 /// They are looked for so often: as rarely as topics that are joined are. (Guess.)
@@ -17,6 +19,9 @@ pub(in crate::protocol) struct Left {
     look_at: Option<Mono>,
     /// Topics, each with the first tick that is not over. The last one is being removed.
     over: Vec<(TopicId, u64)>,
+    removal: Removal,
+    /// Bundles that were left of it after the last step.
+    held: u64,
     more: bool,
     /// The store has failed at the one before.
     failed: bool,
@@ -37,9 +42,34 @@ impl Left {
 
     /// It has answered.
     pub(in crate::protocol) fn found(&mut self, mut over: Vec<(TopicId, u64)>) {
+        (self.removal, self.held) = (Removal::default(), 0);
         self.more = over.len() > LEFT_AT_ONCE;
         over.truncate(LEFT_AT_ONCE);
         self.over = over;
+    }
+
+    /// A second has gone by.
+    pub(in crate::protocol) fn earns(&mut self) {
+        self.removal.earns(self.held, LEFT_EVERY);
+    }
+
+    /// Whether a step is with the store.
+    pub(in crate::protocol) const fn is_under_way(&self) -> bool {
+        self.removal.is_under_way()
+    }
+
+    /// Whether a step may be given to the store: it is one that all share, or paid for. Then it is.
+    pub(in crate::protocol) fn begins(&mut self, is_shared: bool) -> bool {
+        self.removal.pays(is_shared) && self.removal.begins()
+    }
+
+    /// A step is done.
+    pub(in crate::protocol) fn removed(&mut self, left: Forgotten, now: Mono) {
+        self.removal.ends(left.more);
+        self.held = left.size.bundles;
+        if !left.more {
+            self.ends(now);
+        }
     }
 
     /// The one that is removed now.
@@ -60,6 +90,7 @@ impl Left {
 
     fn passes_over(&mut self, now: Mono) {
         self.over.pop();
+        (self.removal, self.held) = (Removal::default(), 0);
         if self.over.is_empty() && std::mem::take(&mut self.more) {
             self.look_at = Some(now);
         }
@@ -68,6 +99,7 @@ impl Left {
     /// None of them is removed now.
     pub(in crate::protocol) fn stops(&mut self) {
         self.over.clear();
+        (self.removal, self.held) = (Removal::default(), 0);
         (self.more, self.failed) = (false, false);
     }
 }

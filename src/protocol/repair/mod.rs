@@ -23,6 +23,7 @@ pub(in crate::protocol) mod paces;
 mod ranges;
 mod refused;
 mod rejudge;
+mod removal;
 mod serve;
 pub(in crate::protocol) mod session;
 mod topic;
@@ -39,6 +40,9 @@ use crate::rumor::TopicId;
 pub(in crate::protocol) use cost::Cost;
 pub(in crate::protocol) use left::Left;
 pub(in crate::protocol) use looks::{LookFor, Looks, Purpose};
+#[cfg(test)]
+pub(in crate::protocol) use removal::SHARED_STEP_EVERY;
+pub(in crate::protocol) use removal::SharedStep;
 pub(in crate::protocol) use serve::{Reading, Server, Work};
 pub(in crate::protocol) use topic::KeptTopic;
 pub(in crate::protocol) use waiting::Waiting;
@@ -61,6 +65,7 @@ pub(in crate::protocol) struct Repair {
     is_full: bool,
     waiting: Waiting,
     left: Left,
+    shared_step: SharedStep,
     server: Server,
     looks: Looks,
 }
@@ -104,6 +109,11 @@ impl Repair {
     /// The same, to change.
     pub(in crate::protocol) const fn left_mut(&mut self) -> &mut Left {
         &mut self.left
+    }
+
+    /// The step of removing that all topics share.
+    pub(in crate::protocol) const fn shared_step_mut(&mut self) -> &mut SharedStep {
+        &mut self.shared_step
     }
 
     /// What the store was given to keep and has not answered.

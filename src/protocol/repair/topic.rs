@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::book::Book;
 use super::facts::{OPEN_AGAIN, Telling};
-use crate::protocol::keeping::{Forgotten, Full, KeepOptions, Keeping, Killed, Opened, Size};
+use super::removal::Removal;
+use crate::protocol::keeping::{Forget, Forgotten, Full, KeepOptions, Keeping, Killed, Opened, Size};
 use crate::protocol::limits::{HEADS_COMPARED, RELAY_FUTURE, RELAY_PAST};
 use crate::protocol::topics::window::MAX_SKEW;
 use crate::protocol::{HistoryConfig, Mono, Now};
@@ -16,6 +17,8 @@ use crate::rumor::{Header, RuleSet};
 const EXPIRY_PARTS: u32 = 32;
 const OFTENEST_EXPIRY: Duration = Duration::from_secs(10);
 const RAREST_EXPIRY: Duration = Duration::from_secs(600);
+/// What was replaced in a topic of state is removed as if its retention were this. (Guess: twice what such a topic holds, in ten minutes.)
+const DEAD_WITHIN: Duration = Duration::from_secs(600);
 
 /// How far the store is with a topic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,8 +46,7 @@ pub(in crate::protocol) struct KeptTopic {
     size: Size,
     /// What the store was told.
     telling: Telling,
-    /// A step of removing is under way.
-    removing: bool,
+    removal: Removal,
     /// When expired ticks are removed next.
     expires_at: Mono,
     /// In a topic of state: the earliest tick in which something ended that is still held; and when it may be removed.
@@ -72,7 +74,7 @@ impl KeptTopic {
             newest: 0,
             size: Size::default(),
             telling: Telling::default(),
-            removing: false,
+            removal: Removal::default(),
             expires_at: now,
             dead_from: None,
             dead_at: now,
@@ -197,7 +199,7 @@ impl KeptTopic {
         self.floor = opened.floor;
         self.low = self.low.max(opened.floor);
         self.size = opened.size;
-        self.removing = false;
+        self.removal = Removal::default();
         self.dead_from = opened.dead.iter().map(|(_, in_tick)| *in_tick).min();
         self.newest = opened.heads.iter().map(|head| head.position.tick).max().unwrap_or(0);
     }
@@ -220,9 +222,9 @@ impl KeptTopic {
     }
 
     /// The store has started anew, and is asked to open it again.
-    pub(in crate::protocol) const fn reopens(&mut self) {
+    pub(in crate::protocol) fn reopens(&mut self) {
         self.phase = Phase::Opening;
-        self.removing = false;
+        self.removal = Removal::default();
     }
 
     /// A bundle is held that was not before.
@@ -238,48 +240,68 @@ impl KeptTopic {
         self.dead_from = self.dead_from.into_iter().chain(first).min();
     }
 
-    /// The tick before which what has ended is removed now, if there is any and it is time.
-    pub(in crate::protocol) fn forgets_dead(&mut self, now: Now, dead_for: Duration) -> Option<u64> {
+    /// A second has gone by.
+    pub(in crate::protocol) fn earns_removal(&mut self) {
+        self.removal.earns(self.size.bundles, self.retention().unwrap_or(DEAD_WITHIN));
+    }
+
+    /// The tick before which what has ended is to be removed, if there is any and it is time.
+    pub(in crate::protocol) fn forgets_dead(&self, now: Now, dead_for: Duration) -> Option<u64> {
         let before = self.rules.tick_len().tick_at(now.unix_ms.saturating_sub(millis(dead_for)));
-        let due = self.is_open() && !self.removing && now.mono >= self.dead_at;
-        if !due || self.dead_from? >= before {
-            return None;
-        }
-        self.dead_at = now.mono.plus(OFTENEST_EXPIRY);
-        self.dead_from = Some(before);
-        Some(before)
-    }
-
-    /// A step of removing is given to the store. There is one at a time.
-    pub(in crate::protocol) const fn removes(&mut self) -> bool {
-        !std::mem::replace(&mut self.removing, true)
-    }
-
-    /// It is done, or has failed.
-    pub(in crate::protocol) fn removed(&mut self, left: Option<Forgotten>) {
-        self.removing = false;
-        if left.is_none() {
-            // What is still there, is asked for again.
-            self.dead_from = self.dead_from.map(|_| 0);
-        }
-        if let Some(left) = left {
-            (self.floor, self.size) = (left.floor, left.size);
-            self.low = self.low.max(left.floor);
-        }
+        let due = self.is_open() && !self.removal.is_under_way() && now.mono >= self.dead_at;
+        self.dead_from.filter(|from| due && *from < before).map(|_| before)
     }
 
     /// Moves the start of the retention on by a clock that is confirmed. Gives the tick below which the store should remove, when that
     /// is due.
     pub(in crate::protocol) fn expires(&mut self, now: Now) -> Option<u64> {
-        let retention = self.retention()?;
-        let start = self.rules.tick_len().tick_at(now.unix_ms.saturating_sub(millis(retention)));
+        let start = self.rules.tick_len().tick_at(now.unix_ms.saturating_sub(millis(self.retention()?)));
         self.low = start.max(self.floor);
-        if self.removing || now.mono < self.expires_at || start <= self.floor || self.size.bundles == 0 {
-            return None;
+        let due = !self.removal.is_under_way() && now.mono >= self.expires_at && self.size.bundles > 0;
+        (due && (start > self.floor || self.removal.is_unfinished())).then_some(start)
+    }
+
+    /// Whether a step of removing that is due may be given: the one that all topics share, or one of its own.
+    pub(in crate::protocol) fn pays_removal(&mut self, is_shared: bool) -> bool {
+        self.removal.pays(is_shared)
+    }
+
+    /// A step of removing is to be given to the store. There is one at a time: false if there is one.
+    pub(in crate::protocol) fn removes(&mut self, what: Forget, now: Mono) -> bool {
+        let begins = self.removal.begins();
+        match what {
+            Forget::Below(_) if begins => {
+                let every = self.retention().unwrap_or_default() / EXPIRY_PARTS;
+                self.expires_at = now.plus(every.clamp(OFTENEST_EXPIRY, RAREST_EXPIRY));
+            }
+            Forget::Dead { killer_before } if begins => {
+                (self.dead_at, self.dead_from) = (now.plus(OFTENEST_EXPIRY), Some(killer_before));
+            }
+            _ => {}
         }
-        let every = (retention / EXPIRY_PARTS).clamp(OFTENEST_EXPIRY, RAREST_EXPIRY);
-        self.expires_at = now.mono.plus(every);
-        Some(start)
+        begins
+    }
+
+    /// It is done, or has failed. Gives whether the next step may follow at once: what is over goes at a pace, and what there is no room
+    /// for, or what a convicted author has said, does not.
+    pub(in crate::protocol) fn removed(&mut self, what: Forget, left: Option<Forgotten>, now: Mono) -> bool {
+        let more = left.is_some_and(|left| left.more);
+        let is_paced = matches!(what, Forget::Below(_) | Forget::Dead { .. });
+        self.removal.ends(more && matches!(what, Forget::Below(_)));
+        if left.is_none() || more {
+            // What is still there, is asked for again.
+            self.dead_from = self.dead_from.map(|_| 0);
+        }
+        match what {
+            Forget::Below(_) if more => self.expires_at = now,
+            Forget::Dead { .. } if more => self.dead_at = now,
+            _ => {}
+        }
+        if let Some(left) = left {
+            (self.floor, self.size) = (left.floor, left.size);
+            self.low = self.low.max(left.floor);
+        }
+        more && (!is_paced || self.removal.pays(false))
     }
 
     /// The clock is not confirmed: only the floor counts.

@@ -7,13 +7,10 @@ use super::names::{Counts, Usage, author, leave_author, usage};
 use super::places::{
     Unmet, bundle_key, first_keys, position_of, put_unmet, remove_unmet, tick_key, tick_of, unshown_of,
 };
-use crate::protocol::keeping::{Forget, Size};
+use crate::protocol::keeping::{Forget, MOST_REMOVED, Size};
 use crate::rumor::{Position, Previous};
 use crate::store::Res;
 use crate::store::rows::{Fields, Key, RowsMut, Table};
-
-/// Most bundles, and most holes, that one transaction removes, so that none is long: 100 000 at once took 700 ms.
-const MOST_REMOVED: usize = 1000;
 
 /// Takes a bundle out of everything but the book (`Heads` and `Unmet`).
 fn remove(rows: &mut dyn RowsMut, topic: u32, author: u64, at: Position, counts: &mut Counts) -> Res<()> {

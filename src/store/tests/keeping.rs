@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::protocol::keeping::{
-    Cursor, Forget, Found, Frontier, Held, Hole, LaterThan, Prev, Query, Range, Size,
+    Cursor, Forget, Found, Frontier, Held, Hole, LaterThan, MOST_REMOVED, Prev, Query, Range, Size,
 };
 use crate::rumor::{Evidence, Previous};
 use crate::store::{MemoryStore, StoreError};
@@ -171,10 +171,11 @@ fn a_floor_of_a_wrong_clock_goes_back_to_what_is_held() {
 }
 
 #[test]
-fn one_call_removes_a_thousand_and_the_rest_in_others() {
+fn one_call_removes_a_step_and_the_rest_in_others() {
     let rules = rules("expiry");
     let mut store = store(&rules);
-    let authors: Vec<_> = (0..2500)
+    let step = u16::try_from(MOST_REMOVED).unwrap();
+    let authors: Vec<_> = (0..step * 5 / 2)
         .map(|author| {
             bundle(&rules, author, at(10, 0), invented(&mut Dice::new(author.into()), at(5, 0)), &["x"])
         })
@@ -183,7 +184,10 @@ fn one_call_removes_a_thousand_and_the_rest_in_others() {
     let mut calls = 1;
     while store.forget(&rules.id(), Forget::Below(11)).unwrap() {
         let report = store.check().unwrap();
-        assert_eq!((report.count, report.topics[0].size.bundles), (0, 2500 - calls * 1000));
+        assert_eq!(
+            (report.count, report.topics[0].size.bundles),
+            (0, (authors.len() - calls * MOST_REMOVED) as u64)
+        );
         calls += 1;
     }
     assert_eq!(calls, 3);

@@ -8,7 +8,10 @@ use super::hostile::bundle;
 use super::repair::{ago, alone, held, log, put};
 use super::teller::{Lie, chain};
 use super::world::{Side, World};
-use crate::protocol::keeping::{Arrival, Cursor, Full, Keep, KeepOptions, Kept, Show, StoreAnswer, StoreJob};
+use crate::protocol::keeping::{
+    Arrival, Cursor, Full, Keep, KeepOptions, Kept, MOST_REMOVED, Show, StoreAnswer, StoreJob,
+};
+use crate::protocol::repair::SHARED_STEP_EVERY;
 use crate::protocol::{Input, PublishError};
 use crate::rumor::{Bundle, RuleSet, Topic};
 use crate::store::Store as _;
@@ -189,6 +192,46 @@ fn left_topics_expire() {
     world.run(700_000);
     assert_eq!(size(&world, &gone), 0);
     assert!(world.wires[wire].up);
+}
+
+#[test]
+fn what_is_over_leaves_the_disk_at_a_pace() {
+    // Given a node that has kept two topics for a quarter of an hour, in which many spoke at once, and one that knows what time it is.
+    const AUTHORS: u64 = 1_600;
+    let mut world = World::new(6);
+    let for_a_while = |name: &str| Topic::named(name).retention(Duration::from_secs(900));
+    let topics = [world.topic(&for_a_while("one")), world.topic(&for_a_while("other"))];
+    let (node, other) = (world.node(), world.node());
+    for rules in &topics {
+        let at = ago(&world, rules, 20, 1);
+        let said: Vec<_> =
+            (0..AUTHORS).flat_map(|number| chain(rules, &world.liar(number), at.clone(), 50)).collect();
+        put(&mut world, node, &said);
+    }
+    world.wire(Side::Node(node), Side::Node(other));
+    let held = |world: &World| {
+        topics.each_ref().map(|rules| world.nodes[node].store.reader().size(&rules.id()).unwrap().bundles)
+    };
+    world.run(800_000);
+    assert_eq!(held(&world), [AUTHORS; 2]);
+    // When they are over, then one step goes in four seconds, and none of them waits for the other.
+    let (mut before, mut went, mut seconds) = (held(&world), Vec::new(), 0);
+    while before != [0; 2] {
+        seconds += 1;
+        world.run(1_000);
+        let now = held(&world);
+        let gone = [before[0] - now[0], before[1] - now[1]];
+        if gone != [0; 2] {
+            assert!(gone[0] + gone[1] <= MOST_REMOVED as u64, "{gone:?} in a second");
+            let after = SHARED_STEP_EVERY.as_secs();
+            assert!(went.is_empty() || (after..=after + 1).contains(&seconds), "{seconds} s after the last");
+            seconds = 0;
+        }
+        went.extend((0..2).filter(|topic| gone[*topic] > 0));
+        assert!(seconds < 300, "{now:?} are left after steps of {went:?}");
+        before = now;
+    }
+    assert_eq!(went, [0, 1, 0, 1, 0, 1, 0, 1]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::key::PublicKey;
 use crate::protocol::Mono;
 use crate::protocol::check::Recount;
 use crate::protocol::keeping::{
-    Arrival, Forgotten, Group, Head, Keep, KeepOptions, Keeping, Kept, Opened, Prev, Show, Size,
+    Arrival, Forget, Forgotten, Group, Head, Keep, KeepOptions, Keeping, Kept, Opened, Prev, Show, Size,
 };
 use crate::protocol::limits::{HEADS_COMPARED, HEADS_KEPT_FOR_COMPARED, MAX_AWAITED, SLICES};
 use crate::protocol::repair::book::Book;
@@ -388,7 +388,7 @@ fn a_node_that_is_nearly_full_tells_the_store_so_once() {
     topics.iter().for_each(|topic| opens(&mut repair, *topic));
     let mut told = |bytes: u64| {
         let left = Forgotten { more: false, floor: 0, size: size(bytes) };
-        repair.topic_mut(&topics[0]).unwrap().removed(Some(left));
+        repair.topic_mut(&topics[0]).unwrap().removed(Forget::Topic, Some(left), Mono::default());
         let anew = repair.open_anew(&config, now);
         anew.iter().for_each(|topic| opens(&mut repair, *topic));
         anew.len()
