@@ -1,4 +1,5 @@
-//! What a store on a disk costs: append, page, scan, expiry, a commit of one, opening again after a kill; bytes written and on disk.
+//! What a store on a disk costs: append, page, scan, expiry, a commit of one, opening again after a kill; bytes written and on disk. And what
+//! it costs that as many authors as there are bundles are over together.
 //!
 //! `cargo bench --bench store [-- BUNDLES [FOLDER]]`: 100 000 bundles of 480 B from 16 authors by default, in groups of 1 000. Bytes written
 //! are what Linux counts for this process (`/proc/self/io`); elsewhere they read 0.
@@ -178,4 +179,41 @@ fn main() {
     }
     line("expiry", bundles as u64, begun.elapsed(), from);
     println!("expiry: {calls} calls, the slowest {slowest:.0?}");
+    drop(store);
+    many_authors(&mut authors, bundles, &temporary.path().join("many"));
+}
+
+/// Each bundle is of an author of its own, and all are over at once.
+fn many_authors(authors: &mut Authors, count: usize, folder: &PathBuf) {
+    let mut store = open(folder);
+    let (from, mut took, mut slowest) = (written(), Duration::ZERO, Duration::ZERO);
+    for group in 0..count / GROUP {
+        let one = |number: usize| {
+            let number = (group * GROUP + number) as u64;
+            // No store verifies a key: any 32 bytes will do.
+            authors.keys[0] = PublicKey::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes());
+            (authors.last[0], authors.said) = (None, u64::from(AUTHORS) * 1_000_000);
+            authors.next()
+        };
+        let keeps: Vec<_> = (0..GROUP).map(one).collect();
+        let begun = Instant::now();
+        store.keep(&Group { keeps: &keeps, ..Group::default() }).expect("kept");
+        took += begun.elapsed();
+        slowest = slowest.max(begun.elapsed());
+    }
+    line("append, an author each", count as u64, took, from);
+    println!("append, an author each: slowest commit {slowest:.0?}");
+    let (from, begun, mut calls) = (written(), Instant::now(), 0u64);
+    let (mut slowest, mut most, mut more) = (Duration::ZERO, 0, true);
+    while more {
+        let (call, before) = (Instant::now(), written());
+        more = store.forget(&rules().id(), Forget::Below(u64::MAX)).expect("forgotten");
+        slowest = slowest.max(call.elapsed());
+        (calls, most) = (calls + 1, most.max(written() - before));
+    }
+    line("expiry, an author each", count as u64, begun.elapsed(), from);
+    println!(
+        "expiry, an author each: {calls} calls, the slowest {slowest:.0?}, at most {:.2} MB",
+        most as f64 / 1e6
+    );
 }

@@ -24,6 +24,8 @@ pub(super) struct Removal {
     under_way: bool,
     /// The last one has not removed all that is over.
     unfinished: bool,
+    /// The first one is due, and was not its turn.
+    waits: bool,
     /// Bundles that steps of its own may remove by now.
     earned: u64,
 }
@@ -39,6 +41,7 @@ impl Removal {
 
     /// A step begins, unless one is under way.
     pub(super) const fn begins(&mut self) -> bool {
+        self.waits = false;
         !std::mem::replace(&mut self.under_way, true)
     }
 
@@ -49,7 +52,7 @@ impl Removal {
 
     /// A second has gone by. While more is over, a half of that time may take what is held, so many bundles.
     pub(super) fn earns(&mut self, held: u64, within: Duration) {
-        if !self.unfinished && !self.under_way {
+        if !self.unfinished && !self.under_way && !self.waits {
             self.earned = 0;
             return;
         }
@@ -63,7 +66,8 @@ impl Removal {
         let rest = self.earned.checked_sub(MOST_REMOVED as u64);
         // What all share is no step more for who has earned some.
         self.earned = rest.unwrap_or(if is_shared { 0 } else { self.earned });
-        is_shared || rest.is_some()
+        self.waits = !is_shared && rest.is_none();
+        !self.waits
     }
 }
 
@@ -113,6 +117,13 @@ mod tests {
         });
         assert_eq!(steps.count(), 100);
         // 500 a second were said in each of its seconds: twice that goes.
+        removal.earns(1_800_000, hour);
+        assert!(removal.pays(false) && removal.pays(false) && !removal.pays(false));
+        // So does a topic that waits for its first turn.
+        assert!(removal.begins());
+        removal.ends(false);
+        removal.earns(1_800_000, hour);
+        assert!(!removal.pays(false));
         removal.earns(1_800_000, hour);
         assert!(removal.pays(false) && removal.pays(false) && !removal.pays(false));
         // What was not used is no burst later.
