@@ -15,6 +15,9 @@ const FOR_READERS: Duration = Duration::from_millis(100);
 const AT_LAST: Duration = Duration::from_secs(1);
 /// So many bytes of bundles are committed at once. What comes meanwhile waits in the channel, of which the engine bounds the bytes.
 pub(super) const FULL: usize = 4 << 20;
+/// So many bundles are committed at once, however short they are: whoever waits for the next commit waits for this one. (Measured: 1 000
+/// of as many authors take 27 ms at the most.)
+pub(super) const FULL_COUNT: usize = 1_500;
 /// Bundles to be shown, and proofs to be kept, that a store which fails is given once more. Beyond it the oldest are left: what was not
 /// shown is held back again when the store is opened next.
 pub(super) const MOST_KEPT_BACK: usize = 16_384;
@@ -43,7 +46,7 @@ impl Batch {
     }
 
     pub(super) const fn is_full(&self) -> bool {
-        self.bytes >= FULL
+        self.bytes >= FULL || self.keeps.len() >= FULL_COUNT
     }
 
     pub(super) fn keep(&mut self, keep: Keep, urgent: bool, now: Instant) {
@@ -161,6 +164,12 @@ mod tests {
             full.keep(keep(1, 65_536), false, now);
         }
         assert_eq!(full.due(Some(now), |_| false), Some(now), "it is full");
+        let mut many = Batch::default();
+        for _ in 0..FULL_COUNT {
+            assert!(!many.is_full());
+            many.keep(keep(1, 9), false, now);
+        }
+        assert_eq!(many.due(Some(now), |_| false), Some(now), "there are many");
     }
 
     #[test]

@@ -214,7 +214,7 @@ fn what_is_over_leaves_the_disk_at_a_pace() {
     };
     world.run(800_000);
     assert_eq!(held(&world), [AUTHORS; 2]);
-    // When they are over, then one step goes in four seconds, and none of them waits for the other.
+    // When they are over, then one step goes in five seconds, and none of them waits for the other.
     let (mut before, mut went, mut seconds) = (held(&world), Vec::new(), 0);
     while before != [0; 2] {
         seconds += 1;
