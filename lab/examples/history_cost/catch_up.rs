@@ -23,34 +23,34 @@ const GROUP: usize = 1000;
 pub(crate) struct Options {
     /// Minutes that both nodes hold.
     #[arg(long, default_value_t = 5)]
-    before: u64,
+    pub(crate) before: u64,
     /// Minutes that one of them lacks.
     #[arg(long, default_value_t = 10)]
-    minutes: u64,
+    pub(crate) minutes: u64,
     /// Authors.
     #[arg(long, default_value_t = 16)]
-    authors: u64,
+    pub(crate) authors: u64,
     /// Bundles a second of all authors together.
     #[arg(long, default_value_t = 470)]
-    rate: u64,
+    pub(crate) rate: u64,
     /// Rumors of a bundle.
     #[arg(long, default_value_t = 1)]
-    rumors: usize,
+    pub(crate) rumors: usize,
     /// Bytes of a body.
     #[arg(long, default_value_t = 300)]
-    bytes: usize,
+    pub(crate) bytes: usize,
     /// Seconds that the server has run before: what a node serves of the past begins at 4 MiB/s and grows by a tenth each second.
     #[arg(long, default_value_t = 0)]
-    settled: u64,
+    pub(crate) settled: u64,
     /// Lifts the limits of what a node serves of the past in all (64 MiB/s), and of what it does for one link (32 MiB/s).
     #[arg(long)]
-    unpaced: bool,
+    pub(crate) unpaced: bool,
 }
 
 /// What the authors have said.
-struct Past {
-    rules: RuleSet,
-    bundles: Vec<Arc<Bundle>>,
+pub(crate) struct Past {
+    pub(crate) rules: RuleSet,
+    pub(crate) bundles: Vec<Arc<Bundle>>,
     /// The first that one of the nodes lacks.
     cut: usize,
 }
@@ -63,8 +63,9 @@ impl Options {
             .max_body(64 * 1024)
     }
 
-    fn past(&self) -> Result<Past, Error> {
-        let rules = self.topic().bind(NetworkId::of(NETWORK))?;
+    /// So many bundles as a minute has at the rate, times the minutes.
+    pub(crate) fn past(&self, topic: &Topic, network: &str) -> Result<Past, Error> {
+        let rules = topic.clone().bind(NetworkId::of(network))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         // What is younger than 60 s is not compared yet.
         let first = now - 80 - 60 * (self.before + self.minutes);
@@ -97,7 +98,12 @@ impl Options {
 }
 
 /// Writes a store as a node leaves it.
-fn fill(folder: &Path, key: &SecretKey, rules: &RuleSet, bundles: &[Arc<Bundle>]) -> Result<(), Error> {
+pub(crate) fn fill(
+    folder: &Path,
+    key: &SecretKey,
+    rules: &RuleSet,
+    bundles: &[Arc<Bundle>],
+) -> Result<(), Error> {
     let mut store = RedbStore::open(folder)?;
     store.start(&key.public())?;
     let keeping = Keeping {
@@ -135,7 +141,7 @@ async fn spawn(options: &Options, key: SecretKey, folder: &Path, peers: &[PeerAd
 
 pub(crate) async fn run(options: &Options) -> Result<(), Error> {
     let began = Instant::now();
-    let past = options.past()?;
+    let past = options.past(&options.topic(), NETWORK)?;
     let (held, lacked) = past.bundles.split_at(past.cut);
     let bytes: usize = lacked.iter().map(|bundle| bundle.encoded().len()).sum();
     let keys = [SecretKey::generate(), SecretKey::generate()];

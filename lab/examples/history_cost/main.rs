@@ -4,6 +4,7 @@
 //! `.. -- live [--seconds 10] [--rate 500] ..` or `.. -- memory [--bundles 1000000] ..`; `--help` names all options.
 //! All nodes are in this process, so the CPU is that of all of them.
 
+mod askers;
 mod catch_up;
 mod live;
 mod memory;
@@ -25,6 +26,8 @@ enum What {
     CatchUp(catch_up::Options),
     /// A full mesh that publishes, first in memory and then with a store at each node, in turns.
     Live(live::Options),
+    /// A node whose past many links ask for, all the time, while it hears the living.
+    Askers(askers::Options),
     /// Two nodes with a year of 64 topics on disk: what that takes in memory.
     Memory(memory::Options),
 }
@@ -34,6 +37,7 @@ async fn main() -> Result<(), Error> {
     match Options::parse().what {
         What::CatchUp(options) => catch_up::run(&options).await,
         What::Live(options) => live::run(&options).await,
+        What::Askers(options) => askers::run(&options).await,
         What::Memory(options) => memory::run(&options).await,
     }
 }

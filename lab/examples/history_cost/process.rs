@@ -2,7 +2,12 @@
 
 /// CPU time, in steps of 10 ms.
 pub(crate) fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    cpu_of(std::process::id())
+}
+
+/// CPU time of a process, in steps of 10 ms.
+pub(crate) fn cpu_of(id: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     // The second field is a name in parentheses that may hold spaces; user and system time are the 12th and 13th after.
     let fields: Vec<_> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
     let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
