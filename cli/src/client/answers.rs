@@ -29,7 +29,7 @@ pub(crate) struct PublishArgs {
     #[arg(value_name = "TEXT")]
     body: String,
     #[command(flatten)]
-    asked: Asked,
+    asked: AskedWithin,
 }
 
 /// Send an event to all agents of the network
@@ -48,7 +48,7 @@ pub(crate) struct EventArgs {
     #[arg(value_name = "PAYLOAD", default_value = "")]
     payload: String,
     #[command(flatten)]
-    asked: Asked,
+    asked: AskedWithin,
 }
 
 /// Ask all agents, and print their answers as they come
@@ -70,12 +70,12 @@ pub(crate) struct QueryArgs {
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
     #[command(flatten)]
-    asked: Asked,
+    asked: AskedWithin,
 }
 
-/// How it is asked.
+/// How it is asked, and for how long its answer is waited for.
 #[derive(clap::Args)]
-struct Asked {
+struct AskedWithin {
     #[command(flatten)]
     how: super::Asked,
     /// How long to wait, as in 500ms, 5s or 1m. Default: 30s, for answers 5s
@@ -108,7 +108,7 @@ pub(crate) fn event(args: EventArgs) -> Result<(), Failure> {
     said(&args.asked, ask)
 }
 
-fn said(asked: &Asked, ask: Ask<'_>) -> Result<(), Failure> {
+fn said(asked: &AskedWithin, ask: Ask<'_>) -> Result<(), Failure> {
     let ask = ask.maybe("within", asked.within.as_ref());
     one(&asked.how.at, ask, |answer| match asked.how.json {
         true => line(answer),
