@@ -118,6 +118,7 @@ fn missed(agent: &Agent, of: &'static str, gap: &Gap) {
 mod tests {
     use std::collections::BTreeMap;
     use std::sync::atomic::Ordering;
+    use std::time::Duration;
 
     use vouchsafe::{Node, Offence, SecretKey};
 
@@ -135,7 +136,8 @@ mod tests {
         let agent = Arc::new(Agent::new(of, &settings, BTreeMap::new(), topic, Expelled::nobody()));
         let mut told = agent.feed().from_start();
         let mut next = async |kind: &str| {
-            let Next::Part(_, part) = told.next().await else { panic!("nothing was told") };
+            let part = tokio::time::timeout(Duration::from_secs(10), told.next()).await;
+            let Ok(Next::Part(_, part)) = part else { panic!("nothing was told of {kind}") };
             let text = String::from_utf8(part.to_vec()).unwrap();
             assert!(text.starts_with(&format!("event: {kind}\n")), "{text}");
             text
