@@ -39,6 +39,8 @@ pub(crate) struct Agent {
     members: Cached<BTreeMap<PublicKey, Member>>,
     /// Bodies of the topic of events that were no event.
     pub(crate) odd: AtomicU64,
+    /// What came faster than it was read, of all streams of the node.
+    pub(crate) lagged: AtomicU64,
     leaving: watch::Sender<bool>,
 }
 
@@ -85,6 +87,7 @@ impl Agent {
             stats: Cached::default(),
             members: Cached::default(),
             odd: AtomicU64::new(0),
+            lagged: AtomicU64::new(0),
             leaving: watch::channel(false).0,
         }
     }
@@ -116,6 +119,16 @@ impl Agent {
         let happening = Arc::new(happening);
         self.handlers.tell(&happening);
         self.show(&happening);
+    }
+
+    /// So much of one of the node's streams came faster than it was read, so nobody was told of it but of this.
+    pub(crate) fn lagged(&self, of: &'static str, count: u64) {
+        self.lagged.fetch_add(count, Ordering::Relaxed);
+        if matches!(of, "node" | "members") {
+            self.book().missed(count);
+        }
+        tracing::warn!(of, count, "some of what the node tells was not read: there was too much at once");
+        self.tell(Happening::now(What::Lagged { of, count }));
     }
 
     /// Tells watchers of a question, and has it answered if there is a handler for it.

@@ -19,6 +19,8 @@ pub(crate) const KEPT_BYTES: usize = 8 << 20;
 pub(crate) struct Feed {
     /// Tells a feed from those of earlier lives: numbers begin anew.
     life: u64,
+    /// Behind which place of a topic it begins.
+    begins: Option<Cursor>,
     ring: Mutex<Ring>,
     /// The number of the next part, and whether there will be none.
     end: watch::Sender<(u64, bool)>,
@@ -61,9 +63,18 @@ pub(crate) enum Back {
 
 impl Feed {
     pub(crate) fn new() -> Arc<Self> {
+        Self::begin(None)
+    }
+
+    /// Of what comes behind a place of a topic.
+    pub(crate) fn of_topic(from: Cursor) -> Arc<Self> {
+        Self::begin(Some(from))
+    }
+
+    fn begin(begins: Option<Cursor>) -> Arc<Self> {
         // A number that no other life has: a hash with keys of chance.
         let life = RandomState::new().hash_one(0);
-        Arc::new(Self { life, ring: Mutex::default(), end: watch::Sender::new((0, false)) })
+        Arc::new(Self { life, begins, ring: Mutex::default(), end: watch::Sender::new((0, false)) })
     }
 
     /// Adds the part that is made of its id.
@@ -79,7 +90,11 @@ impl Feed {
             ring.first += 1;
         }
         drop(ring);
-        // Another may have been faster.
+        self.is_there(number);
+    }
+
+    /// The part with this number is there. Who has put a later one there may have told so before.
+    fn is_there(&self, number: u64) {
         self.end.send_modify(|(end, _)| *end = (*end).max(number + 1));
     }
 
@@ -123,11 +138,15 @@ impl Feed {
         Ok(Back::Here(self.reader(number + 1, end)))
     }
 
-    /// Reads on behind the part with this cursor, if it is still there.
+    /// Reads on behind the part with this cursor, or from the beginning if it stands there, if what follows is still there.
     pub(crate) fn behind_cursor(self: &Arc<Self>, cursor: Cursor) -> Option<Reader> {
         let ring = self.ring();
-        let at = ring.parts.iter().rposition(|(of, _)| *of == Some(cursor))?;
-        let next = ring.first + at as u64 + 1;
+        let at = ring.parts.iter().rposition(|(of, _)| *of == Some(cursor));
+        let next = match at {
+            Some(at) => ring.first + at as u64 + 1,
+            // Its first part is the one behind it.
+            None => (ring.first == 0 && self.begins == Some(cursor)).then_some(0)?,
+        };
         drop(ring);
         Some(self.reader(next, self.end.subscribe()))
     }
@@ -170,6 +189,11 @@ impl Reader {
     pub(crate) fn stands(&self) -> Option<String> {
         self.next.checked_sub(1).map(|number| self.feed.id(number))
     }
+}
+
+/// The last server-sent event of a stream.
+pub(crate) fn end() -> Bytes {
+    part("end", None::<Cursor>, &Value::Object(serde_json::Map::new()))
 }
 
 /// A server-sent event.
@@ -225,6 +249,30 @@ mod tests {
             assert!(feed.behind(bad).is_err(), "{bad}");
         }
         assert!(matches!(Feed::new().behind(&ids[1]), Ok(Back::Elsewhere(_))));
+    }
+
+    #[test]
+    fn the_end_never_goes_back_whoever_tells_of_it_last() {
+        let feed = Feed::new();
+        say(&feed, 1);
+        say(&feed, 1);
+        // Of two who add a part, the one that was first tells of it last.
+        feed.is_there(0);
+        assert_eq!(feed.from_now().next, 2);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_stands_where_a_feed_begins_has_all_of_it_or_is_not_taken() {
+        let feed = Feed::of_topic(Cursor::START);
+        let mut reader = feed.behind_cursor(Cursor::START).unwrap();
+        say(&feed, 1);
+        assert!(matches!(reader.next().await, Next::Part(None, _)));
+        assert!(matches!(feed.behind_cursor(Cursor::START).unwrap().next().await, Next::Part(None, _)));
+        for _ in 0..KEPT {
+            say(&feed, 1);
+        }
+        assert!(feed.behind_cursor(Cursor::START).is_none());
+        assert!(Feed::new().behind_cursor(Cursor::START).is_none());
     }
 
     #[test]

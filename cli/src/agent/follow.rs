@@ -21,11 +21,20 @@ pub(crate) struct Followed {
 impl Followed {
     /// What is kept from now on, of a topic that is kept.
     pub(crate) async fn kept(&self, topic: &TopicHandle) -> Result<(Reader, Cursor), ReplayError> {
+        self.kept_behind(topic, topic.end()).await
+    }
+
+    /// The same, with `end` as the question where the topic ends.
+    async fn kept_behind(
+        &self,
+        topic: &TopicHandle,
+        end: impl Future<Output = Result<Cursor, ReplayError>>,
+    ) -> Result<(Reader, Cursor), ReplayError> {
         let mut kept = self.kept.lock().await;
         // The reader first: what comes between is told, and stands behind where it is said to stand, or is told twice.
         let reader = kept.upgrade().map(|feed| feed.from_now());
         // Where it stands before its first rumor, a reader can go on from, too.
-        let now = topic.end().await?;
+        let now = end.await?;
         match reader {
             Some(reader) => Ok((reader, now)),
             None => Ok((begin(&mut kept, topic, now), now)),
@@ -62,7 +71,7 @@ impl Followed {
 
 /// Begins to read what is kept behind a cursor.
 fn begin(kept: &mut Weak<Feed>, topic: &TopicHandle, from: Cursor) -> Reader {
-    let feed = Feed::new();
+    let feed = Feed::of_topic(from);
     *kept = Arc::downgrade(&feed);
     // First, or what is read at once would be before it.
     let reader = feed.from_start();
@@ -140,4 +149,75 @@ pub(crate) fn fields(rumor: &Rumor) -> Map<String, Value> {
     let mut data = Map::new();
     happening::rumor(&mut data, rumor);
     data
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use vouchsafe::{Node, SecretKey, Topic};
+
+    use super::*;
+    use crate::agent::feed::Next;
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    /// Two nodes, each with a topic that is kept: what one says the other hears, and keeps on a disk.
+    async fn two(store: &Path) -> [(Node, TopicHandle); 2] {
+        let topic = || Topic::named("log").retention(Duration::from_secs(3_600));
+        let node = || Node::builder(SecretKey::generate()).network("n").listen("127.0.0.1:0").topic(topic());
+        let one = node().spawn().await.unwrap();
+        let other = node().store(store).bootstrap([one.addr().unwrap()]).spawn().await.unwrap();
+        let handles = [one.join(topic()).await.unwrap(), other.join(topic()).await.unwrap()];
+        for handle in &handles {
+            handle.wait_for_links(1).within(SOON).await.unwrap();
+        }
+        let [first, second] = handles;
+        [(one, first), (other, second)]
+    }
+
+    async fn body(reader: &mut Reader) -> String {
+        let next = tokio::time::timeout(SOON, reader.next()).await.expect("there is something");
+        let Next::Part(_, part) = next else { panic!("{next:?}") };
+        let text = String::from_utf8(part.to_vec()).unwrap();
+        let data: Value = serde_json::from_str(text.split("data: ").nth(1).unwrap()).unwrap();
+        data["body"].as_str().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_comes_while_something_is_said_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let [(_one, said), (_other, heard)] = two(&folder.path().join("store")).await;
+        let followed = Followed::default();
+        let (mut first, _) = followed.kept(&heard).await.unwrap();
+        // Between the question where the topic ends and its answer something is said.
+        let end = async {
+            said.publish("between").await.unwrap();
+            assert_eq!(body(&mut first).await, "between");
+            heard.end().await
+        };
+        let (mut second, _) = followed.kept_behind(&heard, end).await.unwrap();
+        assert_eq!(body(&mut second).await, "between");
+    }
+
+    #[tokio::test]
+    async fn readers_at_the_end_of_a_topic_in_which_nothing_is_said_read_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let [(_one, said), (_other, heard)] = two(&folder.path().join("store")).await;
+        let followed = Followed::default();
+        let end = heard.end().await.unwrap();
+        let mut readers = Vec::new();
+        for _ in 0..3 {
+            readers.push(followed.join(&heard, end).await.expect("it is known where it stands"));
+        }
+        said.publish("first").await.unwrap();
+        for reader in &mut readers {
+            assert_eq!(body(reader).await, "first");
+        }
+        // And who comes when something was said has all that follows.
+        let mut late = followed.behind(end).await.unwrap();
+        assert_eq!(body(&mut late).await, "first");
+        assert!(followed.join(&heard, Cursor::START).await.is_none());
+    }
 }

@@ -8,7 +8,7 @@ use crate::members;
 use crate::text::printable;
 
 /// The names of all kinds.
-pub(crate) const KINDS: [&str; 33] = [
+pub(crate) const KINDS: [&str; 34] = [
     "member-joined",
     "member-updated",
     "member-restarted",
@@ -39,6 +39,7 @@ pub(crate) const KINDS: [&str; 33] = [
     "impaired",
     "recovered",
     "stopped",
+    "lagged",
     "event",
     "query",
     "rumor",
@@ -59,6 +60,8 @@ pub(crate) enum What {
     Member(MemberEvent, Option<Box<Member>>),
     /// To the node.
     Node(Event),
+    /// So much came faster than the agent has read it, of one of the node's streams.
+    Lagged { of: &'static str, count: u64 },
     /// Somebody has sent an event.
     Event { name: String, payload: Bytes, author: PublicKey, position: Position },
     /// Somebody asks.
@@ -86,6 +89,7 @@ impl Happening {
         match &self.what {
             What::Member(event, _) => of_member(event),
             What::Node(event) => of_node(event),
+            What::Lagged { .. } => "lagged",
             What::Event { .. } => "event",
             What::Query { .. } => "query",
             What::Rumor { .. } => "rumor",
@@ -119,6 +123,12 @@ impl Happening {
             What::Node(event) => {
                 object.insert("text".into(), printable(event.to_string().as_bytes()).into());
                 object.insert("detail".into(), detail(event));
+            }
+            What::Lagged { of, count } => {
+                let text =
+                    format!("{count} of what the node tells of {of} was not read in time, and is not told");
+                object.insert("text".into(), text.into());
+                object.insert("detail".into(), json!({ "of": of, "count": count }));
             }
             What::Event { name, payload, author, position } => {
                 object.insert("name".into(), name.as_str().into());

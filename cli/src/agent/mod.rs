@@ -21,6 +21,7 @@ mod words;
 
 use crate::exit::{self, Failure};
 use crate::node::in_runtime;
+use crate::process;
 use config::Flags;
 
 pub(crate) use config::{SOCKET, STATE, duration, loopback};
@@ -48,6 +49,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
+    // First: what was touched in large pages stays there.
+    process::small_pages();
     let settings = args.flags.settings().map_err(|faults| refused(&faults))?;
     if args.check_config {
         let what = args.flags.config().map_or_else(|| "the flags".into(), |path| path.display().to_string());

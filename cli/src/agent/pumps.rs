@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vouchsafe::{Gap, MemberEvent, TopicHandle};
+use vouchsafe::{Event, Gap, Lagged, MemberEvent, TopicHandle};
 
 use super::core::Agent;
 use super::happening::{Happening, What};
@@ -10,35 +10,28 @@ use super::words;
 
 /// Starts them.
 pub(super) fn start(agent: &Arc<Agent>) {
-    tokio::spawn(node(Arc::clone(agent)));
-    tokio::spawn(members(Arc::clone(agent)));
-    tokio::spawn(events(Arc::clone(agent)));
+    let (mut events, mut members) = (agent.node.events(), agent.node.member_events());
+    tokio::spawn(node(Arc::clone(agent), async move || events.next().await));
+    tokio::spawn(self::members(Arc::clone(agent), async move || members.next().await));
+    tokio::spawn(self::events(Arc::clone(agent)));
     tokio::spawn(questions(Arc::clone(agent)));
     for (name, topic) in agent.topics() {
         tokio::spawn(rumors(Arc::clone(agent), name.clone(), topic.handle.clone()));
     }
 }
 
-async fn node(agent: Arc<Agent>) {
-    let mut events = agent.node.events();
-    while let Some(event) = events.next().await {
+async fn node(agent: Arc<Agent>, mut next: impl AsyncFnMut() -> Option<Result<Event, Lagged>>) {
+    while let Some(event) = next().await {
         match event {
             Ok(event) => agent.tell(Happening::now(What::Node(event))),
-            Err(lagged) => {
-                agent.book().missed(lagged.0);
-                tracing::warn!(
-                    events = lagged.0,
-                    "events of the node were not told: there were too many at once"
-                );
-            }
+            Err(Lagged(events)) => agent.lagged("node", events),
         }
     }
     agent.feed().close();
 }
 
-async fn members(agent: Arc<Agent>) {
-    let mut events = agent.node.member_events();
-    while let Some(event) = events.next().await {
+async fn members(agent: Arc<Agent>, mut next: impl AsyncFnMut() -> Option<Result<MemberEvent, Lagged>>) {
+    while let Some(event) = next().await {
         match event {
             Ok(event) => {
                 let member = match event.member() {
@@ -48,13 +41,7 @@ async fn members(agent: Arc<Agent>) {
                 log(&event);
                 agent.tell(Happening::now(What::Member(event, member.map(Box::new))));
             }
-            Err(lagged) => {
-                agent.book().missed(lagged.0);
-                tracing::warn!(
-                    events = lagged.0,
-                    "events of members were not told: there were too many at once"
-                );
-            }
+            Err(Lagged(events)) => agent.lagged("members", events),
         }
     }
 }
@@ -82,7 +69,7 @@ async fn events(agent: Arc<Agent>) {
                 }
                 None => agent.count_odd(),
             },
-            Err(gap) => missed(&gap),
+            Err(gap) => missed(&agent, "events", &gap),
         }
     }
 }
@@ -102,7 +89,7 @@ async fn questions(agent: Arc<Agent>) {
                 }
                 None => agent.count_odd(),
             },
-            Err(gap) => missed(&gap),
+            Err(gap) => missed(&agent, "queries", &gap),
         }
     }
 }
@@ -113,16 +100,60 @@ async fn rumors(agent: Arc<Agent>, topic: String, handle: TopicHandle) {
     while let Some(delivery) = rumors.next().await {
         match delivery {
             Ok(delivery) => agent.said(&topic, &delivery),
-            Err(gap) => missed(&gap),
+            // Nobody misses what no handler is run for.
+            Err(Gap::Lagged(_)) if !agent.handlers.want_rumors_of(&topic) => {}
+            Err(gap) => missed(&agent, "rumors", &gap),
         }
     }
 }
 
-fn missed(gap: &Gap) {
+fn missed(agent: &Agent, of: &'static str, gap: &Gap) {
     match gap {
-        Gap::Lagged(rumors) => {
-            tracing::warn!(rumors, "rumors were not given to handlers: there were too many at once");
-        }
+        Gap::Lagged(count) => agent.lagged(of, *count),
         gap => tracing::info!("{gap}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
+
+    use vouchsafe::{Node, Offence, SecretKey};
+
+    use super::*;
+    use crate::agent::config::Settings;
+    use crate::agent::expelled::Expelled;
+    use crate::agent::feed::Next;
+
+    #[tokio::test]
+    async fn what_of_the_node_is_not_read_in_time_is_told_and_counted() {
+        let settings = Settings::default();
+        let builder = Node::builder(SecretKey::generate()).network("n").listen("127.0.0.1:0");
+        let of = builder.topic(settings.events.clone()).spawn().await.unwrap();
+        let topic = of.join(settings.events.clone()).await.unwrap();
+        let agent = Arc::new(Agent::new(of, &settings, BTreeMap::new(), topic, Expelled::nobody()));
+        let mut told = agent.feed().from_start();
+        let mut next = async |kind: &str| {
+            let part = tokio::time::timeout(Duration::from_secs(10), told.next()).await;
+            let Ok(Next::Part(_, part)) = part else { panic!("nothing was told of {kind}") };
+            let text = String::from_utf8(part.to_vec()).unwrap();
+            assert!(text.starts_with(&format!("event: {kind}\n")), "{text}");
+            text
+        };
+        let mut events = [Err(Lagged(5))].into_iter();
+        members(Arc::clone(&agent), async move || events.next()).await;
+        let text = next("lagged").await;
+        assert!(text.contains("\"of\":\"members\"") && text.contains("\"count\":5"), "{text}");
+        let peer = SecretKey::generate().public();
+        let offence = Event::Offence { peer, offence: Offence::BadSignature };
+        let mut events = [Err(Lagged(2)), Ok(offence)].into_iter();
+        node(Arc::clone(&agent), async move || events.next()).await;
+        next("lagged").await;
+        next("offence").await;
+        missed(&agent, "queries", &Gap::Lagged(1));
+        assert_eq!(agent.lagged.load(Ordering::Relaxed), 8);
+        assert_eq!(agent.book().json(&[])["missed_events"], 7);
     }
 }

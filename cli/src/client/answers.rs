@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::http::Ask;
-use super::{At, line, one, short, text};
+use super::{line, one, short, text};
 use crate::agent::is_name;
 use crate::exit::{self, Failure};
 use crate::files;
@@ -29,7 +29,7 @@ pub(crate) struct PublishArgs {
     #[arg(value_name = "TEXT")]
     body: String,
     #[command(flatten)]
-    asked: Asked,
+    asked: AskedWithin,
 }
 
 /// Send an event to all agents of the network
@@ -48,13 +48,13 @@ pub(crate) struct EventArgs {
     #[arg(value_name = "PAYLOAD", default_value = "")]
     payload: String,
     #[command(flatten)]
-    asked: Asked,
+    asked: AskedWithin,
 }
 
 /// Ask all agents, and print their answers as they come
 ///
 /// Those answer that have a handler for it ([[handler]] on = "query:NAME"): what it prints is the answer. Prints a line for each, with the
-/// first 8 digits of the node key, and on stderr how many there were.
+/// first 8 digits of the node key, and on stderr how many there were; with --json one object a line, and at last one that says how many.
 ///
 /// Exit code: 0 done; 1 it was not asked, or nobody has answered; 2 a flag or the name can't be used.
 #[derive(clap::Args)]
@@ -70,20 +70,17 @@ pub(crate) struct QueryArgs {
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
     #[command(flatten)]
-    asked: Asked,
+    asked: AskedWithin,
 }
 
-/// How it is asked.
+/// How it is asked, and for how long its answer is waited for.
 #[derive(clap::Args)]
-struct Asked {
+struct AskedWithin {
     #[command(flatten)]
-    at: At,
+    how: super::Asked,
     /// How long to wait, as in 500ms, 5s or 1m. Default: 30s, for answers 5s
     #[arg(long, value_name = "TIME")]
     within: Option<String>,
-    /// As JSON: one object, or one a line
-    #[arg(long)]
-    json: bool,
 }
 
 fn name(text: &str) -> Result<String, String> {
@@ -111,9 +108,9 @@ pub(crate) fn event(args: EventArgs) -> Result<(), Failure> {
     said(&args.asked, ask)
 }
 
-fn said(asked: &Asked, ask: Ask<'_>) -> Result<(), Failure> {
+fn said(asked: &AskedWithin, ask: Ask<'_>) -> Result<(), Failure> {
     let ask = ask.maybe("within", asked.within.as_ref());
-    one(&asked.at, ask, |answer| match asked.json {
+    one(&asked.how.at, ask, |answer| match asked.how.json {
         true => line(answer),
         false => format!("{} {}\n", text(answer, "position"), text(answer, "id")),
     })
@@ -124,12 +121,12 @@ pub(crate) fn query(args: QueryArgs) -> Result<(), Failure> {
     let ask = Ask::post("/v1/query").with("name", name).body(body(payload)?);
     let ask = ask.maybe("limit", limit).maybe("within", asked.within.as_ref());
     in_runtime(async {
-        let mut lines = asked.at.connect().await?.lines(ask).await?;
+        let mut lines = asked.how.at.connect().await?.lines(ask).await?;
         let mut count = 0;
         while let Some(answer) = lines.next().await? {
             let answer: Value = serde_json::from_str(&answer).map_err(Failure::failed)?;
             let is_end = answer.get("end").is_some();
-            if asked.json {
+            if asked.how.json {
                 exit::print(line(&answer))?;
             } else if is_end {
                 crate::node::status(format_args!(

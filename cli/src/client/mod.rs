@@ -41,6 +41,16 @@ pub(crate) struct At {
     api: Option<PathBuf>,
 }
 
+/// Which agent, and how its answer is shown.
+#[derive(clap::Args)]
+pub(crate) struct Asked {
+    #[command(flatten)]
+    at: At,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
 impl At {
     /// The one whose state folder or socket this is.
     pub(crate) fn of(path: &Path) -> Self {
@@ -119,13 +129,10 @@ fn short(value: &Value, name: &str) -> String {
 #[command(verbatim_doc_comment)]
 pub(crate) struct LeaveArgs {
     #[command(flatten)]
-    at: At,
-    /// As JSON
-    #[arg(long)]
-    json: bool,
+    asked: Asked,
 }
 
 pub(crate) fn leave(args: &LeaveArgs) -> Result<(), Failure> {
-    let show = |answer: &Value| if args.json { line(answer) } else { "the agent leaves\n".to_owned() };
-    one(&args.at, Ask::post("/v1/leave"), show)
+    let show = |answer: &Value| if args.asked.json { line(answer) } else { "the agent leaves\n".to_owned() };
+    one(&args.asked.at, Ask::post("/v1/leave"), show)
 }

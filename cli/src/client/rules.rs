@@ -3,7 +3,7 @@
 use vouchsafe::{PeerAddr, PublicKey};
 
 use super::http::Ask;
-use super::{At, line, one, text};
+use super::{Asked, line, one, text};
 use crate::exit::Failure;
 
 /// Have the agent keep a link to a node, and through it find the others
@@ -53,15 +53,6 @@ pub(crate) struct ExpelArgs {
     lasts: String,
     #[command(flatten)]
     asked: Asked,
-}
-
-#[derive(clap::Args)]
-struct Asked {
-    #[command(flatten)]
-    at: At,
-    /// As JSON
-    #[arg(long)]
-    json: bool,
 }
 
 pub(crate) fn join(args: &JoinArgs) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::http::Ask;
-use super::{At, line, one, short, text};
+use super::{Asked, At, line, one, short, text};
 use crate::agent::duration;
 use crate::exit::{self, Failure};
 use crate::node::in_runtime;
@@ -52,10 +52,7 @@ pub(crate) struct StatsArgs {
 #[command(verbatim_doc_comment)]
 pub(crate) struct EvidenceArgs {
     #[command(flatten)]
-    at: At,
-    /// As JSON
-    #[arg(long)]
-    json: bool,
+    asked: Asked,
 }
 
 pub(crate) fn info(args: &InfoArgs) -> Result<(), Failure> {
@@ -139,7 +136,11 @@ fn figures(answer: &Value) -> String {
 }
 
 pub(crate) fn evidence(args: &EvidenceArgs) -> Result<(), Failure> {
-    one(&args.at, Ask::get("/v1/evidence"), |answer| if args.json { line(answer) } else { lies(answer) })
+    one(
+        &args.asked.at,
+        Ask::get("/v1/evidence"),
+        |answer| if args.asked.json { line(answer) } else { lies(answer) },
+    )
 }
 
 fn lies(answer: &Value) -> String {

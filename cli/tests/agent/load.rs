@@ -288,6 +288,28 @@ fn a_slow_reader_of_a_kept_topic_is_not_cut_and_misses_nothing() {
     large_answers_are_bounded(&second);
 }
 
+/// Streams that read by themselves at once.
+const ALONE: u64 = 64;
+
+#[test]
+fn readers_of_the_past_take_turns_and_one_that_stands_still_holds_up_nobody() {
+    let [(_a, first), (_b, second)] = pair(LONG);
+    // More than waits for a client.
+    let all = 40;
+    for number in 0..all {
+        first.post("/v1/publish?topic=log", long(number).as_bytes());
+    }
+    let from_start = || second.events("/v1/subscribe?topic=log&from=start", "");
+    let figure = |name: &str| second.get("/v1/stats")["agent"][name].as_u64().unwrap();
+    let still: Vec<_> = (0..ALONE + 16).map(|_| from_start()).collect();
+    let mut reads = from_start();
+    for number in 0..all {
+        assert_eq!(reads.wait_for("rumor")["body"], long(number));
+        assert!(figure("api_streams_alone") <= ALONE);
+    }
+    assert_eq!(figure("api_streams"), still.len() as u64 + 1, "nobody was hung up on for it");
+}
+
 /// Pages of 4 MiB, which nobody reads, and then many at once.
 fn large_answers_are_bounded(agent: &Agent) {
     let before = resident(agent, "VmRSS");

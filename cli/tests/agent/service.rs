@@ -23,6 +23,18 @@ fn an_agent_starts_answers_and_leaves_in_good_order() {
     assert_eq!(second.stop(), Some(0));
 }
 
+/// Large ones would be resident in whole wherever a byte of them is touched.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_memory_of_an_agent_comes_in_small_pages() {
+    let place = Place::new(TOPICS);
+    let agent = place.start(&[]);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", agent.running.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("THP_enabled:"));
+    // A kernel before 5.0 does not tell.
+    assert!(line.is_none_or(|large| large.trim() == "0"), "{status}");
+}
+
 #[test]
 fn a_second_agent_with_the_same_folder_is_refused_and_the_first_goes_on() {
     let place = Place::new(TOPICS);

@@ -65,7 +65,8 @@ fn a_live_reader_of_a_kept_topic_goes_on_where_it_stood_before_and_after_its_fir
     };
     (0..5).for_each(|number| say(&mut readers, format!("more {number}")));
     // After a time in which nothing is said they read what others read.
-    std::thread::sleep(std::time::Duration::from_millis(700));
+    let alone = || second.get("/v1/stats")["agent"]["api_streams_alone"].as_u64().unwrap();
+    until("none reads by itself any more", || alone() == 0);
     (5..10).for_each(|number| say(&mut readers, format!("more {number}")));
     // As it spreads, without ids.
     let mut live = second.events("/v1/subscribe?topic=log&from=live", "");

@@ -191,11 +191,36 @@ const tests = {
 
   async 'an agent that refuses says why, and is asked again'(browser, { mock, base, url }) {
     const page = await live(browser, mock, url);
+    mock.stand(mock.watchers, 'life/4');
+    mock.happen('recovered', { text: 'what comes before it' });
+    mock.say('deploys', 'before it refuses', 1, 'cursor-3');
+    await page.until(`${text('rumors-rows')}.includes('before it refuses') && ${text('events-rows')}.includes('what comes before it')`);
     mock.refuses = 'too many connections to the agent: close some first';
     await page.until("!document.getElementById('lost').hidden", 4000);
     assert.match(await page.run(text('lost')), /tells nothing.*It answers: too many connections/s);
     mock.refuses = null;
+    const from = mock.asked.length;
     await page.until(LIVE, 4000);
+    // It goes on where it stood.
+    const again = (path, query) => mock.asked.slice(from).some((one) => one.path === path && one.query.includes(query));
+    await asked(() => again('/v1/events', 'from=life%2F4') && again('/v1/subscribe', 'from=cursor-3'));
+    page.errors = page.errors.filter((error) => !error.includes('503'));
+    await quiet(page, base);
+  },
+
+  async 'a stream that is refused for now is asked for again from where it stood'(browser, { mock, base, url }) {
+    const page = await live(browser, mock, url);
+    mock.say('deploys', 'before it refuses', 1, 'cursor-3');
+    await page.until(`${text('rumors-rows')}.includes('before it refuses')`);
+    Object.assign(mock, { refuses: 'too many streams are open', refusesTopics: true });
+    const from = mock.asked.length;
+    const subscribed = () => mock.asked.slice(from).filter((one) => one.path === '/v1/subscribe');
+    mock.leave('deploys');
+    await asked(() => subscribed().length >= 2, 8000);
+    mock.refuses = null;
+    await asked(() => mock.topics.get('deploys').size === 1, 8000);
+    assert.deepEqual(subscribed().filter((one) => !one.query.includes('from=cursor-3')), []);
+    assert.equal(await page.run("document.getElementById('lost').hidden"), true);
     page.errors = page.errors.filter((error) => !error.includes('503'));
     await quiet(page, base);
   },

@@ -68,6 +68,8 @@ export class Mock {
     this.asked = [];
     this.port = 0;
     this.refuses = null;
+    // Whether it refuses streams of topics alone.
+    this.refusesTopics = false;
     this.holds = false;
   }
 
@@ -98,7 +100,7 @@ export class Mock {
       response.end(`${JSON.stringify(value)}\n`);
     };
     if (request.headers.authorization !== `Bearer ${TOKEN}`) return json(401, { error: 'this is not the token: read the token file' });
-    if (this.refuses) return json(503, { error: this.refuses });
+    if (this.refuses && (!this.refusesTopics || url.pathname === '/v1/subscribe')) return json(503, { error: this.refuses });
     const stream = (set) => {
       response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
       // Its head goes out with the first part of its body.
@@ -129,6 +131,9 @@ export class Mock {
   }
 
   stand(to, id) { for (const one of to) one.write(`id: ${id}\n\n`); }
+
+  /** Ends all streams of a topic. */
+  leave(topic) { for (const one of this.topics.get(topic) ?? []) one.end(); }
 
   happen(kind, data) { this.send(this.watchers, kind, { kind, at_ms: Date.now(), ...data }); }
 

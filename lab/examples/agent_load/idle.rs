@@ -16,12 +16,15 @@ const SETTLES: Duration = Duration::from_secs(30);
 /// The page looks again so often, and at members and evidence each fifteenth time.
 const LOOK: Duration = Duration::from_secs(2);
 const WHOLE: u32 = 15;
-/// Kernel ticks a second, as `/proc` counts processor time on Linux.
-const TICKS: f64 = 100.0;
 
 /// Prints the processor time of the agent, in parts of one core, without the page and with it, and its memory.
-pub(super) async fn measure(seconds: u64) -> Outcome<()> {
-    let agent = Agent::start()?;
+pub(super) async fn measure(words: &[&str]) -> Outcome<()> {
+    let seconds = words.first().map_or(Ok(60), |word| word.parse())?;
+    let program = match words.get(1) {
+        Some(program) => program.into(),
+        None => std::env::current_exe()?,
+    };
+    let agent = Agent::start(&program)?;
     let mut members = Vec::new();
     for _ in 1..MEMBERS {
         let node = Node::builder(SecretKey::generate()).network(NETWORK).listen("127.0.0.1:0");
@@ -43,25 +46,19 @@ pub(super) async fn measure(seconds: u64) -> Outcome<()> {
     println!("idle among {MEMBERS} members, {seconds} s each, in parts of one core");
     println!("alone          {:.2} %", alone * 100.0);
     println!("page open      {:.2} %", watched * 100.0);
-    println!("memory         {} MiB, {} MiB at most", agent.resident("VmRSS")?, agent.resident("VmHWM")?);
+    let [all, own, most] = ["VmRSS", "RssAnon", "VmHWM"].map(|which| agent.resident(which));
+    println!(
+        "memory         {} MiB, {} MiB of it its own and the rest the program; {} MiB at most",
+        all?, own?, most?
+    );
     Ok(())
 }
 
 /// What part of a core the agent takes, over some seconds.
 async fn share(agent: &Agent, seconds: u64) -> Outcome<f64> {
-    let before = ticks(agent)?;
+    let before = agent.cpu()?;
     tokio::time::sleep(Duration::from_secs(seconds)).await;
-    Ok((ticks(agent)? - before) / TICKS / seconds as f64)
-}
-
-/// Processor time so far, user and system.
-fn ticks(agent: &Agent) -> Outcome<f64> {
-    let line = std::fs::read_to_string(format!("/proc/{}/stat", agent.child.id()))?;
-    // The name of the program, in brackets, may have blanks.
-    let (_, fields) = line.rsplit_once(')').ok_or("no such process")?;
-    let fields: Vec<_> = fields.split_whitespace().collect();
-    let field = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).ok_or("no figure");
-    Ok(field(11)? + field(12)?)
+    Ok((agent.cpu()? - before) / seconds as f64)
 }
 
 /// Asks what the page asks, when it asks it.

@@ -1,19 +1,24 @@
 //! What the interface of an agent costs the gossip beside it.
 //!
-//! `cargo run --release -p vouchsafe-lab --example agent_load -- [SECONDS]` (60)
+//! `cargo run --release -p vouchsafe-lab --example agent_load -- [SECONDS] [nice] [BEFORE]` (60)
 //!
 //! An agent in a process of its own stands between two nodes that have no other link: each rumor goes through it. In turns of up to ten
 //! seconds it is left alone, and asked a thousand times a second by another process, beside a thousand subscribers, clients that read
-//! nothing, halves of requests, bytes that are no request, and more connections than it takes. SECONDS is how long it is asked, in all.
+//! nothing, halves of requests, bytes that are no request, and more connections than it takes. In a third kind of turn the same clients
+//! ask a server of a few lines, in a process of its own, that has no node: what the gossip loses then, it loses to the machine and not to
+//! the agent. SECONDS is how long each kind lasts, in all. `nice`: the clients let everybody else go first, as clients on other machines
+//! would. BEFORE is another build of this program, whose agent is measured in the same turns.
 //!
-//! Prints p50 and p99 of the gossip in both kinds of turns, and the p99 as one ratio; what became of the requests; rumors that subscribers
-//! did not hear; and the memory of the agent. Exit code: 0 measured, and nothing was lost or left without an answer; 1 if not.
+//! Prints p50 and p99 of the gossip in all kinds of turns, and the p99 as ratios; processor time; what became of the requests; rumors that
+//! subscribers did not hear; and the memory of the agent. Exit code: 0 measured, and nothing was lost or left without an answer; 1 if not.
 //!
-//! `agent_load idle [SECONDS]` (60): nobody says anything. Prints what part of a core an agent among twenty members takes, alone and with its page
+//! `agent_load idle [SECONDS] [PROGRAM]` (60): nobody says anything. Prints what part of a core an agent among twenty members takes, alone and with its page
 //! open, and its memory.
 
 mod drive;
+mod dummy;
 mod idle;
+mod turns;
 
 use std::error::Error;
 use std::io::{BufRead as _, BufReader};
@@ -21,7 +26,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use drive::Figures;
 use mimalloc::MiMalloc;
 use vouchsafe::{Node, PeerAddr, SecretKey, Topic, TopicHandle};
 
@@ -31,10 +35,10 @@ static HEAP: MiMalloc = MiMalloc;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// A turn, at most.
-const TURN: u64 = 10;
 /// Between two rumors.
 const PACE: Duration = Duration::from_millis(25);
+/// Kernel ticks a second, as `/proc` counts processor time on Linux.
+const TICKS: f64 = 100.0;
 const NETWORK: &str = "agent load";
 const TOPIC: &str = "chat";
 
@@ -47,15 +51,9 @@ fn main() -> ExitCode {
         ["drive", socket, addr, seconds] => {
             block_on(drive::run(Path::new(socket), addr, seconds)).map(|()| true)
         }
-        ["idle"] => block_on(idle::measure(60)).map(|()| true),
-        ["idle", seconds] => seconds
-            .parse()
-            .map_err(Into::into)
-            .and_then(|seconds| block_on(idle::measure(seconds)))
-            .map(|()| true),
-        [] => block_on(measure(60)),
-        [seconds] => seconds.parse().map_err(Into::into).and_then(|seconds| block_on(measure(seconds))),
-        _ => Err("give the seconds for which the agent is asked".into()),
+        ["dummy", socket] => block_on(dummy::serve(Path::new(socket))).map(|()| true),
+        ["idle", ref words @ ..] => block_on(idle::measure(words)).map(|()| true),
+        _ => block_on(turns::measure(&words)),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -88,7 +86,7 @@ impl Drop for Agent {
 }
 
 impl Agent {
-    fn start() -> Outcome<Self> {
+    fn start(program: &Path) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
         let state = folder.path().join("state");
         let config = folder.path().join("agent.toml");
@@ -96,12 +94,8 @@ impl Agent {
             "network = \"{NETWORK}\"\nlisten = \"127.0.0.1:0\"\nprofile = \"local\"\nstate = \"state\"\n[[topic]]\nname = \"{TOPIC}\"\n[api]\ntcp = \"127.0.0.1:0\"\n"
         );
         std::fs::write(&config, text)?;
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg("agent")
-            .arg("--config")
-            .arg(config)
-            .stderr(Stdio::piped())
-            .spawn()?;
+        let mut child =
+            Command::new(program).arg("agent").arg("--config").arg(config).stderr(Stdio::piped()).spawn()?;
         let mut lines = BufReader::new(child.stderr.take().ok_or("no log")?).lines();
         let mut agent = Self {
             child,
@@ -126,6 +120,11 @@ impl Agent {
         Ok(agent)
     }
 
+    /// Processor time so far, seconds.
+    fn cpu(&self) -> Outcome<f64> {
+        cpu(self.child.id())
+    }
+
     /// MiB that are resident.
     fn resident(&self, which: &str) -> Outcome<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
@@ -133,6 +132,16 @@ impl Agent {
         let kib: u64 = line.split_whitespace().nth(1).ok_or("no figure")?.parse()?;
         Ok(kib / 1024)
     }
+}
+
+/// Processor time of a process so far, user and system, seconds.
+fn cpu(pid: u32) -> Outcome<f64> {
+    let line = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name of the program, in brackets, may have blanks.
+    let (_, fields) = line.rsplit_once(')').ok_or("no such process")?;
+    let fields: Vec<_> = fields.split_whitespace().collect();
+    let field = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).ok_or("no figure");
+    Ok((field(11)? + field(12)?) / TICKS)
 }
 
 /// A node that links to the agent alone.
@@ -169,60 +178,4 @@ async fn latencies(
         all.push(begun.elapsed().as_secs_f64() * 1e3);
     }
     Ok(all)
-}
-
-/// The value below which a part of all lies.
-fn quantile(all: &mut [f64], part: f64) -> f64 {
-    all.sort_by(f64::total_cmp);
-    let at = ((all.len() as f64 * part).ceil() as usize).saturating_sub(1);
-    all.get(at).copied().unwrap_or(f64::NAN)
-}
-
-async fn measure(seconds: u64) -> Outcome<bool> {
-    let agent = Agent::start()?;
-    let (_first, from) = beside(&agent).await?;
-    let (_second, to) = beside(&agent).await?;
-    let (mut alone, mut asked, mut figures) = (Vec::new(), Vec::new(), Figures::default());
-    let mut next = 0;
-    let before = agent.resident("VmRSS")?;
-    let mut left = seconds.max(1);
-    while left > 0 {
-        let turn = left.min(TURN);
-        left -= turn;
-        let end = Instant::now() + Duration::from_secs(turn);
-        alone.extend(latencies(&from, &to, &mut next, async || Instant::now() >= end).await?);
-        let mut driver = Command::new(std::env::current_exe()?)
-            .args(["drive", agent.socket.to_str().ok_or("no text")?, &agent.addr, &turn.to_string()])
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let (lines_in, mut lines) = tokio::sync::mpsc::channel(1);
-        let said = driver.stdout.take().ok_or("no output")?;
-        let reads = std::thread::spawn(move || {
-            for line in BufReader::new(said).lines().map_while(Result::ok) {
-                if lines_in.blocking_send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        // All its clients are there.
-        lines.recv().await.ok_or("the process that asks did not begin")?;
-        asked
-            .extend(latencies(&from, &to, &mut next, async || !lines.is_empty() || lines.is_closed()).await?);
-        let line = lines.recv().await.ok_or("the process that asks did not end well")?;
-        figures.add(&serde_json::from_str(&line)?);
-        driver.wait()?;
-        reads.join().map_err(|_| "the reader has failed")?;
-    }
-    let [of_alone, of_asked] =
-        [&mut alone, &mut asked].map(|all| (quantile(all, 0.5), quantile(all, 0.99), all.len()));
-    println!("gossip alone   p50 {:.2} ms, p99 {:.2} ms, {} rumors", of_alone.0, of_alone.1, of_alone.2);
-    println!("gossip beside  p50 {:.2} ms, p99 {:.2} ms, {} rumors", of_asked.0, of_asked.1, of_asked.2);
-    println!("ratio of p99   {:.3}", of_asked.1 / of_alone.1);
-    println!("{figures}");
-    println!(
-        "memory         {before} MiB before, {} MiB after, {} MiB at most",
-        agent.resident("VmRSS")?,
-        agent.resident("VmHWM")?
-    );
-    Ok(figures.is_good())
 }

@@ -9,7 +9,6 @@ use vouchsafe::{Change, Cursor, Position, PublicKey, Resolve};
 use super::Shared;
 use super::ask::Ask;
 use super::limits::{PAGE, PAGE_BYTES};
-use super::parts::Gone;
 use super::reply::{Refusal, Reply, object};
 use super::streams::Out;
 use crate::agent::happening::bytes;
@@ -131,16 +130,13 @@ pub(super) async fn watch(shared: &Arc<Shared>, ask: &mut Ask) -> Result<Reply, 
     let prefix = ask.maybe("prefix").unwrap_or_default();
     ask.no_more()?;
     let mut watch = topic.kv().await?.watch(prefix);
-    let (out, reply) = Out::open(shared)?;
-    tokio::spawn(async move {
-        while let Some(change) = out.wait(watch.next()).await? {
+    Out::open(shared, move |mut out| async move {
+        while let Some(change) = out.wait(watch.next()).await {
             let (kind, data) = changed(&change);
-            out.send(kind, None::<Cursor>, &Value::Object(data)).await?;
+            out.send(kind, None::<Cursor>, &Value::Object(data)).await;
         }
-        out.send("end", None::<Cursor>, &json!({})).await?;
-        Ok::<_, Gone>(())
-    });
-    Ok(reply)
+        out.end().await;
+    })
 }
 
 fn changed(change: &Change) -> (&'static str, Map<String, Value>) {

@@ -24,6 +24,10 @@ pub(crate) const BODY_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) const STALLED: Duration = Duration::from_secs(30);
 /// A stream on which nothing happens says so as often: whoever is gone is noticed.
 pub(crate) const QUIET: Duration = Duration::from_secs(15);
+/// Streams that read a topic that is kept by themselves, each with a page of 128 KiB. Others wait for their turn ...
+pub(crate) const ALONE: usize = 64;
+/// ... which comes when one has had so long.
+pub(crate) const TURN: Duration = Duration::from_secs(1);
 /// Parts of a stream that wait for a slow client. Then its source is not read further.
 pub(crate) const PARTS: usize = 16;
 /// Bytes of them, or one part that is larger.

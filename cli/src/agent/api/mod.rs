@@ -7,6 +7,7 @@
 
 mod admission;
 mod ask;
+mod body;
 mod door;
 mod guard;
 mod history;
@@ -15,6 +16,7 @@ mod limits;
 mod listen;
 mod metrics;
 mod parts;
+mod past;
 mod publish;
 mod query;
 mod reply;
@@ -22,6 +24,7 @@ mod route;
 mod show;
 mod socket;
 mod streams;
+mod thread;
 
 use std::convert::Infallible;
 use std::fs;
@@ -49,10 +52,12 @@ use ask::Ask;
 use door::accept;
 use guard::Guard;
 use limits::{
-    ANSWERS, BY_ADDRESS, CONNECTIONS, HEAD, HEAD_WITHIN, PAGES, REQUESTS, SMALL, STREAMS, TURNED_AWAY,
+    ALONE, ANSWERS, BY_ADDRESS, CONNECTIONS, HEAD, HEAD_WITHIN, PAGES, REQUESTS, SMALL, STREAMS, TURN,
+    TURNED_AWAY,
 };
 use reply::{Refusal, Reply};
 use socket::Patient;
+use thread::Thread;
 
 /// How long requests under way may take at the end.
 const ENDING: Duration = Duration::from_secs(3);
@@ -60,6 +65,7 @@ const ENDING: Duration = Duration::from_secs(3);
 /// The interface while it is open.
 pub(super) struct Api {
     shared: Arc<Shared>,
+    thread: Thread,
     ends: watch::Sender<bool>,
     /// The socket, if it has one.
     socket: Option<PathBuf>,
@@ -79,6 +85,8 @@ struct Shared {
     turned_away: Arc<Semaphore>,
     requests: Semaphore,
     streams: Arc<Semaphore>,
+    /// Streams that read a topic by themselves.
+    alone: Semaphore,
     /// Pages that are being made.
     pages: Semaphore,
     /// Bytes of large answers.
@@ -101,6 +109,8 @@ struct Counts {
 impl Api {
     /// Opens the sockets.
     pub(super) fn begin(agent: &Arc<Agent>, settings: &Settings) -> Result<Self, Failure> {
+        let thread = start()?;
+        let _of_clients = thread.handle().enter();
         let socket = settings.socket();
         let local = listen::socket(&socket)?;
         let tcp = match settings.api.tcp {
@@ -112,7 +122,7 @@ impl Api {
             }
             None => None,
         };
-        let api = Self::new(agent, false, Some(socket), listen::places());
+        let api = Self::new(agent, thread, false, Some(socket), listen::places());
         tokio::spawn(accept(Arc::clone(&api.shared), api.ends.subscribe(), None, async move || {
             local.accept().await.map(|(stream, _)| stream)
         }));
@@ -124,14 +134,22 @@ impl Api {
 
     /// Opens one for the live page alone: nothing can be changed over it. Gives where it is, and the token that it wants.
     pub(super) fn show(agent: &Arc<Agent>, at: SocketAddr) -> Result<(Self, SocketAddr, String), Failure> {
+        let thread = start()?;
+        let _of_clients = thread.handle().enter();
         let (listener, local) = listen::tcp(at, "--serve")?;
         let token = guard::new_token();
-        let api = Self::new(agent, true, None, limits::SHOWN_TO);
+        let api = Self::new(agent, thread, true, None, limits::SHOWN_TO);
         api.accept(listener, Guard::of(local, &token));
         Ok((api, local, token))
     }
 
-    fn new(agent: &Arc<Agent>, only_shows: bool, socket: Option<PathBuf>, places: usize) -> Self {
+    fn new(
+        agent: &Arc<Agent>,
+        thread: Thread,
+        only_shows: bool,
+        socket: Option<PathBuf>,
+        places: usize,
+    ) -> Self {
         let shared = Arc::new(Shared {
             agent: Arc::clone(agent),
             only_shows,
@@ -146,11 +164,12 @@ impl Api {
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
             requests: Semaphore::new(REQUESTS),
             streams: Arc::new(Semaphore::new(STREAMS)),
+            alone: Semaphore::new(ALONE),
             pages: Semaphore::new(PAGES),
             answers: Arc::new(Semaphore::new(ANSWERS)),
             counts: Counts::default(),
         });
-        Self { shared, ends: watch::channel(false).0, socket }
+        Self { shared, thread, ends: watch::channel(false).0, socket }
     }
 
     fn accept(&self, listener: TcpListener, guard: Guard) {
@@ -171,7 +190,13 @@ impl Api {
         if tokio::time::timeout(ENDING, all).await.is_err() {
             tracing::warn!("some requests had no answer when the agent ended");
         }
+        self.thread.end().await;
     }
+}
+
+fn start() -> Result<Thread, Failure> {
+    Thread::start()
+        .map_err(|error| Failure::Failed(format!("the thread of the interface can't start: {error}")))
 }
 
 async fn serve<S>(
@@ -252,6 +277,22 @@ impl Shared {
         place.map_err(|_| {
             Refusal::busy(format!("{STREAMS} streams are open, the most there may be: close some first"))
         })
+    }
+
+    /// A turn for reading a topic alone, which is had until it is dropped.
+    async fn alone(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.alone.acquire().await.ok()
+    }
+
+    /// Ends when who reads alone has had its turn, and others may wait for theirs.
+    async fn turn_is_over(&self) {
+        loop {
+            tokio::time::sleep(TURN).await;
+            if self.alone.available_permits() == 0 {
+                return;
+            }
+        }
     }
 
     /// A turn for making a page, which is had until it is dropped.

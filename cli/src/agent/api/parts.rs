@@ -44,6 +44,13 @@ impl Parts {
 /// The end where they are taken: the body.
 pub(super) struct Taken(mpsc::Receiver<(Bytes, OwnedSemaphorePermit)>);
 
+impl Taken {
+    /// The next part. Cancel safe.
+    pub(super) async fn next(&mut self) -> Option<Bytes> {
+        self.0.recv().await.map(|(part, _room)| part)
+    }
+}
+
 impl Body for Taken {
     type Data = Bytes;
     type Error = Infallible;

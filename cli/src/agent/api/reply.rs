@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Body;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -12,7 +13,6 @@ use vouchsafe::{
     AdmissionError, Closed, KvError, PublishError, PutError, QueryError, ReplayError, WaitError,
 };
 
-use super::parts::Taken;
 use crate::agent::page;
 
 /// The body of an answer.
@@ -186,6 +186,9 @@ fn with(status: StatusCode, kind: &'static str, body: Said) -> Reply {
 }
 
 /// A stream, of parts as they come.
-pub(super) fn stream(kind: &'static str, parts: Taken) -> Reply {
+pub(super) fn stream(
+    kind: &'static str,
+    parts: impl Body<Data = Bytes, Error = Infallible> + Send + 'static,
+) -> Reply {
     with(StatusCode::OK, kind, parts.boxed_unsync())
 }

@@ -7,7 +7,7 @@ use vouchsafe::rumor::Kind;
 
 use super::Shared;
 use super::ask::Ask;
-use super::limits::STREAMS;
+use super::limits::{ALONE, STREAMS};
 use super::reply::{Refusal, Reply, object};
 use crate::agent::core::Joined;
 use crate::agent::log;
@@ -158,6 +158,7 @@ impl Shared {
             ("api_streams_cut", Total, get(&counts.cut)),
             ("api_connections", Now, taken(self.places, &self.connections)),
             ("api_streams", Now, taken(STREAMS, &self.streams)),
+            ("api_streams_alone", Now, taken(ALONE, &self.alone)),
             ("handler_runs", Total, get(&handlers.runs)),
             ("handler_failed", Total, get(&handlers.failed)),
             ("handler_killed", Total, get(&handlers.killed)),
@@ -165,6 +166,7 @@ impl Shared {
             ("handler_output_left_out_bytes", Total, get(&handlers.output_left_out)),
             ("log_lines_left_out", Total, log::left_out()),
             ("events_odd", Total, get(&self.agent.odd)),
+            ("events_lagged", Total, get(&self.agent.lagged)),
         ]
     }
 }

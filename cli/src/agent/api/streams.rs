@@ -1,78 +1,91 @@
 //! Streams of server-sent events: what is said in a topic, and what happens.
 
 use std::fmt::Display;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::task::Poll;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
-use vouchsafe::{Cursor, Replay, ReplayError, TopicHandle};
+use tokio::time::{Instant, Sleep, sleep};
+use vouchsafe::{Cursor, Replay, TopicHandle};
 
 use super::Shared;
 use super::ask::Ask;
+use super::body::{Slot, made};
 use super::limits::QUIET;
-use super::parts::{Gone, Parts, parts};
+use super::parts::parts;
+use super::past::Past;
 use super::reply::{Refusal, Reply, stream};
 use crate::agent::feed::{self, Back, Next, Reader};
-use crate::agent::follow::{Followed, item_of};
-
-/// A reader for which nothing has come for so long has read all there is.
-const AT_END: Duration = Duration::from_millis(300);
-/// How often one that has not looks whether it has come to where others read.
-const LOOK: u32 = 64;
 
 /// A stream to a client, while it is there.
 pub(super) struct Out {
-    parts: Parts,
+    slot: Slot,
+    /// When it is to be said that nothing happens, unless something has been said since.
+    quiet: Pin<Box<Sleep>>,
+    said: Instant,
     shared: Arc<Shared>,
     _place: OwnedSemaphorePermit,
 }
 
 impl Out {
-    /// A stream, and the answer that carries it.
-    pub(super) fn open(shared: &Arc<Shared>) -> Result<(Self, Reply), Refusal> {
+    /// The answer that carries a stream, of what `tell` says.
+    pub(super) fn open<F>(shared: &Arc<Shared>, tell: impl FnOnce(Self) -> F) -> Result<Reply, Refusal>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let place = shared.stream()?;
-        let (parts, body) = parts();
-        let out = Self { parts, shared: Arc::clone(shared), _place: place };
-        Ok((out, stream("text/event-stream", body)))
+        let (shared, quiet) = (Arc::clone(shared), Box::pin(sleep(QUIET)));
+        let body = made(|slot| tell(Self { slot, quiet, said: Instant::now(), shared, _place: place }));
+        Ok(stream("text/event-stream", body))
     }
 
-    /// The next of `source`, or that the client has gone. Says now and then that nothing happens.
-    pub(super) async fn wait<T>(&self, source: impl Future<Output = T>) -> Result<T, Gone> {
-        let mut source = std::pin::pin!(source);
+    /// The next of `source`. Says now and then that nothing happens.
+    pub(super) async fn wait<T>(&mut self, source: impl Future<Output = T>) -> T {
+        let mut source = pin!(source);
         loop {
-            tokio::select! {
-                next = &mut source => return Ok(next),
-                () = self.parts.closed() => return Err(Gone),
-                () = tokio::time::sleep(QUIET) => self.part(Bytes::from_static(b": nothing new\n\n")).await?,
+            // One timer for all parts: to make one for each takes longer than to send it.
+            let next = poll_fn(|cx| match source.as_mut().poll(cx) {
+                Poll::Ready(next) => Poll::Ready(Some(next)),
+                Poll::Pending => self.quiet.as_mut().poll(cx).map(|()| None),
+            });
+            if let Some(next) = next.await {
+                return next;
             }
+            if self.said.elapsed() >= QUIET {
+                self.part(Bytes::from_static(b": nothing new\n\n")).await;
+            }
+            self.quiet.as_mut().reset(self.said + QUIET);
         }
     }
 
     /// Sends an event, and waits until there is room for it.
-    pub(super) async fn send(&self, kind: &str, id: Option<impl Display>, data: &Value) -> Result<(), Gone> {
-        self.part(feed::part(kind, id, data)).await
+    pub(super) async fn send(&mut self, kind: &str, id: Option<impl Display>, data: &Value) {
+        self.part(feed::part(kind, id, data)).await;
     }
 
     /// Tells where the client can go on from before anything has happened.
-    async fn stands(&self, id: impl Display) -> Result<(), Gone> {
-        self.part(format!("id: {id}\n\n").into()).await
+    async fn stands(&mut self, id: impl Display) {
+        self.part(format!("id: {id}\n\n").into()).await;
     }
 
-    async fn end(&self) -> Result<(), Gone> {
-        self.send("end", None::<Cursor>, &json!({})).await
+    pub(super) async fn end(&mut self) {
+        self.part(feed::end()).await;
     }
 
     /// Tells a reader that was too slow what it has missed, and ends. It can go on behind that.
-    async fn cut(self, missed: u64, id: Option<impl Display>) -> Result<(), Gone> {
+    async fn cut(mut self, missed: u64, id: Option<impl Display>) {
         self.shared.counts.cut.fetch_add(1, Ordering::Relaxed);
-        self.send("missed", id, &json!({ "count": missed, "why": "the client reads too slowly" })).await
+        self.send("missed", id, &json!({ "count": missed, "why": "the client reads too slowly" })).await;
     }
 
-    async fn part(&self, part: Bytes) -> Result<(), Gone> {
-        self.parts.send(part).await
+    async fn part(&mut self, part: Bytes) {
+        self.said = Instant::now();
+        self.slot.put(part).await;
     }
 }
 
@@ -95,27 +108,25 @@ pub(super) fn events(shared: &Arc<Shared>, ask: &mut Ask) -> Result<Reply, Refus
             Back::Elsewhere(reader) => (reader, true),
         },
     };
-    let (out, reply) = Out::open(shared)?;
-    tokio::spawn(tell(out, reader, is_new_life));
-    Ok(reply)
+    Out::open(shared, move |out| tell(out, reader, is_new_life))
 }
 
-async fn tell(out: Out, mut reader: Reader, is_new_life: bool) -> Result<(), Gone> {
+async fn tell(mut out: Out, mut reader: Reader, is_new_life: bool) {
     if is_new_life {
         let why = "the agent was started again: what happened after its last event is not known";
-        out.send("missed", None::<Cursor>, &json!({ "why": why })).await?;
+        out.send("missed", None::<Cursor>, &json!({ "why": why })).await;
     } else if let Some(id) = reader.stands() {
-        out.stands(id).await?;
+        out.stands(id).await;
     }
     // Who comes back has not read too slowly: it is told what is gone, and goes on.
     let mut comes_back = true;
     loop {
-        match out.wait(reader.next()).await? {
-            Next::Part(_, part) => out.part(part).await?,
+        match out.wait(reader.next()).await {
+            Next::Part(_, part) => out.part(part).await,
             Next::Behind(missed) if comes_back => {
                 let why =
                     format!("the agent remembers the last {} events, less if they are long", feed::KEPT);
-                out.send("missed", reader.stands(), &json!({ "count": missed, "why": why })).await?;
+                out.send("missed", reader.stands(), &json!({ "count": missed, "why": why })).await;
             }
             Next::Behind(missed) => return out.cut(missed, reader.stands()).await,
             Next::Over => return out.end().await,
@@ -140,12 +151,10 @@ pub(super) async fn subscribe(shared: &Arc<Shared>, ask: &mut Ask) -> Result<Rep
         let what = "this topic is not kept, so there is nothing to go on behind: give it a retention of more than 90 s, or from=now";
         return Err(Refusal::bad(what));
     }
-    let (out, reply) = Out::open(shared)?;
     let (handle, followed) = (topic.handle.clone(), Arc::clone(&topic.followed));
     if from == "live" || !is_kept {
         let reader = followed.live(&handle).await;
-        tokio::spawn(live(out, reader));
-        return Ok(reply);
+        return Out::open(shared, move |out| live(out, reader));
     }
     let (place, stands, is_new) = match cursor {
         None => {
@@ -154,101 +163,59 @@ pub(super) async fn subscribe(shared: &Arc<Shared>, ask: &mut Ask) -> Result<Rep
         }
         Some(cursor) => match followed.behind(cursor).await {
             Some(reader) => (Place::Feed(reader), cursor, false),
-            None => (Place::Own(Box::new(handle.replay(cursor))), cursor, false),
+            None => (Place::Alone, cursor, false),
         },
     };
-    tokio::spawn(async move {
+    let past = Past { shared: Arc::clone(shared), topic: handle, followed, stands };
+    Out::open(shared, move |mut out| async move {
         if is_new {
-            out.stands(stands).await?;
+            out.stands(stands).await;
         }
-        Kept { out, topic: handle, followed, place, stands }.tell().await
-    });
-    Ok(reply)
+        kept(out, place, past).await;
+    })
 }
 
-async fn live(out: Out, mut reader: Reader) -> Result<(), Gone> {
+async fn live(mut out: Out, mut reader: Reader) {
     loop {
-        match out.wait(reader.next()).await? {
-            Next::Part(_, part) => out.part(part).await?,
+        match out.wait(reader.next()).await {
+            Next::Part(_, part) => out.part(part).await,
             Next::Behind(missed) => return out.cut(missed, None::<Cursor>).await,
             Next::Over => return out.end().await,
         }
     }
 }
 
-/// A client that reads a topic that is kept: at its end with all the others, and before that by itself. Whoever is too slow for the others
-/// reads by itself again, and misses nothing.
-struct Kept {
-    out: Out,
-    topic: TopicHandle,
-    followed: Arc<Followed>,
-    place: Place,
-    /// Behind what it has been told.
-    stands: Cursor,
-}
-
 enum Place {
     Feed(Reader),
-    Own(Box<Replay>),
+    Alone,
 }
 
-impl Kept {
-    async fn tell(mut self) -> Result<(), Gone> {
-        loop {
-            if let Place::Feed(reader) = &mut self.place {
-                match self.out.wait(reader.next()).await? {
-                    Next::Part(cursor, part) => {
-                        self.out.part(part).await?;
-                        self.stands = cursor.unwrap_or(self.stands);
-                    }
-                    Next::Behind(_) => self.place = Place::Own(Box::new(self.topic.replay(self.stands))),
-                    Next::Over => return self.out.end().await,
+/// Tells a client what a topic keeps: at its end with all the others, and before that by itself. Whoever is too slow for the others reads by
+/// itself again, and misses nothing.
+async fn kept(mut out: Out, mut place: Place, mut past: Past) {
+    loop {
+        if let Place::Feed(reader) = &mut place {
+            match out.wait(reader.next()).await {
+                Next::Part(cursor, part) => {
+                    out.part(part).await;
+                    past.stands = cursor.unwrap_or(past.stands);
                 }
-            } else if self.alone().await?.is_none() {
-                return Ok(());
+                Next::Behind(_) => place = Place::Alone,
+                Next::Over => return out.end().await,
             }
+            continue;
         }
-    }
-
-    /// Reads by itself until it stands where others read. `None` at the end of the stream.
-    async fn alone(&mut self) -> Result<Option<()>, Gone> {
-        let Place::Own(replay) = &mut self.place else { return Ok(Some(())) };
-        for turn in 1u32.. {
-            let item = match self.out.wait(tokio::time::timeout(AT_END, replay.next())).await? {
-                Ok(item) => item,
-                // A disk that is slow is no end, nor is a place of which the store has not said that it knows it.
-                Err(_) if !replay.is_at_end() => self.out.wait(replay.next()).await?,
-                Err(_) => match self.followed.join(&self.topic, self.stands).await {
-                    Some(reader) => {
-                        self.place = Place::Feed(reader);
-                        return Ok(Some(()));
-                    }
-                    // Others do not know where it stands: with the next rumor they will.
-                    None => self.out.wait(replay.next()).await?,
-                },
-            };
-            let Some(item) = item else {
-                self.out.end().await?;
-                return Ok(None);
-            };
-            // A cursor of another store stays one: the client has to begin again.
-            let is_over = matches!(&item, Err(ReplayError::Foreign | ReplayError::NotKept(_)));
-            let is_rumor = matches!(&item, Ok(vouchsafe::Item::Rumor { .. }));
-            if let Some((kind, data)) = item_of(item) {
-                self.stands = replay.cursor();
-                self.out.send(kind, is_rumor.then_some(self.stands), &data).await?;
-            }
-            if is_over {
-                return Ok(None);
-            }
-            if turn % LOOK == 0
-                && let Some(reader) = self.followed.behind(self.stands).await
-            {
-                self.place = Place::Feed(reader);
-                return Ok(Some(()));
-            }
+        // In a task of its own, which gives way to others also while this client takes nothing.
+        let (parts, mut taken) = parts();
+        let reads = tokio::spawn(past.read(parts));
+        while let Some(part) = out.wait(taken.next()).await {
+            out.part(part).await;
         }
-        Ok(Some(()))
+        match reads.await {
+            Ok(Ok((reader, at))) => (place, past) = (Place::Feed(reader), at),
+            // It was told that there is no more to come.
+            _ => return,
+        }
     }
 }
 
