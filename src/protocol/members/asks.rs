@@ -140,7 +140,11 @@ impl Asks {
     }
 
     /// What is asked now, and of whom.
-    pub(super) fn next_asks(&mut self, targets: &Targets, now: Mono) -> Vec<(Slot, MembersAsk)> {
+    pub(super) fn next_asks(
+        &mut self,
+        targets: impl FnOnce() -> Targets,
+        now: Mono,
+    ) -> Vec<(Slot, MembersAsk)> {
         let mut out = Vec::new();
         for (slot, of) in &mut self.links {
             if of.open.is_some_and(|(_, at)| now.since(at) < PATIENCE) {
@@ -171,11 +175,11 @@ impl Asks {
         out
     }
 
-    fn ask_for_pulses(&mut self, targets: &Targets, now: Mono) -> Option<(Slot, MembersAsk)> {
+    fn ask_for_pulses(&mut self, targets: impl FnOnce() -> Targets, now: Mono) -> Option<(Slot, MembersAsk)> {
         if self.wanted.is_empty() {
             return None;
         }
-        let slot = self.next(targets)?;
+        let slot = self.next(&targets())?;
         let of = self.links.get_mut(&slot).filter(|of| of.open.is_none())?;
         of.open = Some((Open::Other, now));
         let keys: Vec<_> = self.wanted.iter().take(MAX_PULSES).copied().collect();
