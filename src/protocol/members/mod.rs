@@ -100,6 +100,8 @@ pub(in crate::protocol) struct Members {
     reach: Reach,
     /// Links that have brought a sign of life of somebody else, before others did.
     bringers: LinkSet,
+    /// When one last did.
+    brought: Option<Mono>,
     /// When lives are looked at: each member once.
     due: BTreeSet<(Mono, PublicKey)>,
     next_cycle: Mono,
@@ -136,6 +138,7 @@ impl Members {
             told: Told::default(),
             reach: Reach::default(),
             bringers: LinkSet::EMPTY,
+            brought: None,
             due: BTreeSet::new(),
             next_cycle: now,
             next_pull: now,

@@ -55,6 +55,7 @@ impl Members {
                         // (What a peer says of itself says nothing of its other links.)
                         if links.at(slot).is_some_and(|link| link.peer() != key) {
                             self.bringers.insert(slot);
+                            self.brought = Some(cx.now.mono);
                         }
                         self.gives_sign(cx, key, signs, Pulse { failed_here: false, ..pulse }, told);
                     }
