@@ -73,13 +73,20 @@ pub struct MemberSetup {
     pub metadata: Bytes,
     /// It only looks: it knows who is here, and says nothing of itself.
     pub observes: bool,
+    /// Among how many members it takes itself to be until it knows better. For simulations of networks that have been there for long.
+    pub(crate) among: usize,
 }
 
 impl MemberSetup {
     /// Of a node that can be dialled there, and says this.
     #[must_use]
     pub fn new(addresses: impl IntoIterator<Item = SocketAddr>, metadata: impl Into<Bytes>) -> Self {
-        Self { addresses: addresses.into_iter().collect(), metadata: metadata.into(), observes: false }
+        Self {
+            addresses: addresses.into_iter().collect(),
+            metadata: metadata.into(),
+            observes: false,
+            among: 0,
+        }
     }
 }
 
@@ -88,6 +95,8 @@ impl MemberSetup {
 pub(in crate::protocol) struct Members {
     topic: TopicId,
     me: PublicKey,
+    /// Among how many members it takes itself to be before its first word.
+    among: usize,
     table: Table,
     own: Own,
     pulses: Pulses,
@@ -127,6 +136,7 @@ impl Members {
         Self {
             topic,
             me,
+            among: setup.among,
             table: Table::of(me),
             own: Own::new(me, boot_ms, setup, now),
             pulses: Pulses::default(),

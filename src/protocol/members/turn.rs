@@ -8,7 +8,7 @@ use super::fitness::{Around, ENOUGH_LINKS};
 use super::life::{Look, MemberState};
 use super::pulses::Found;
 use super::spread::{Targets, cycle};
-use super::{ANSWER_AGAIN, Members, RECORD_KEY, answers, since, table};
+use super::{ANSWER_AGAIN, Members, RECORD_KEY, answers, period, since, table};
 use crate::protocol::Action;
 use crate::protocol::context::Cx;
 use crate::protocol::links::{Link, Links};
@@ -181,7 +181,8 @@ impl Members {
     }
 
     fn record(&mut self, cx: &mut Cx) -> Option<Bytes> {
-        let would_state = self.would(cx);
+        let first = || period::stated(self.among, cx.config.members.renewals_per_s);
+        let would_state = self.own.period().map_or_else(first, |_| 0).max(self.would(cx));
         let tick = self.table.get(&self.me).map_or(0, |entry| entry.bundle().header().tick);
         if self.outranked && cx.now.unix_ms / 1000 > tick {
             self.outranked = false;
