@@ -39,6 +39,8 @@ struct OfLink {
     reading: Option<Reading>,
     /// Records that it seems to have, and since when they were asked for; `None` for those that are still to be.
     records: BTreeMap<KeyPrefix, Option<Mono>>,
+    /// How many of them are still to be. (All that a link was asked for lately may be hundreds, and each turn looks at each link.)
+    unasked: usize,
     open: Option<(Open, Mono)>,
     /// Bundles that it may bring, as an answer.
     grant: usize,
@@ -89,9 +91,10 @@ impl Asks {
         if of.records.len() >= MEMBERS_ASKED_OF_LINK {
             return;
         }
-        let entry = of.records.entry(prefix).or_default();
-        if entry.is_some_and(|at| now.since(at) >= RECORD_EVERY) {
-            *entry = None;
+        let waits = |asked: &Option<Mono>| asked.is_none_or(|at| now.since(at) < RECORD_EVERY);
+        if !of.records.get(&prefix).is_some_and(waits) {
+            of.records.insert(prefix, None);
+            of.unasked = of.unasked.saturating_add(1);
         }
     }
 
@@ -155,12 +158,13 @@ impl Asks {
                 of.reading = None;
             }
             let records = of.records.iter().filter(|(_, asked)| asked.is_none()).map(|(prefix, _)| *prefix);
-            let records: Vec<_> = records.take(MAX_RECORDS_ASKED).collect();
+            let records: Vec<_> = records.take(of.unasked.min(MAX_RECORDS_ASKED)).collect();
             let (ask, open) = if std::mem::take(&mut of.first) {
                 of.grant = MAX_RECORDS_ASKED;
                 (MembersAsk::First, Open::Other)
             } else if !records.is_empty() {
                 of.records.extend(records.iter().map(|prefix| (*prefix, Some(now))));
+                of.unasked = of.unasked.saturating_sub(records.len());
                 of.grant = records.len();
                 (MembersAsk::Records(records), Open::Other)
             } else if let Some(Reading { since, after }) = of.reading {
@@ -185,5 +189,15 @@ impl Asks {
         let keys: Vec<_> = self.wanted.iter().take(MAX_PULSES).copied().collect();
         keys.iter().for_each(|key| _ = self.wanted.remove(key));
         Some((slot, MembersAsk::Pulses(keys.iter().map(KeyPrefix::of).collect())))
+    }
+}
+
+#[cfg(any(test, feature = "sim"))]
+impl Asks {
+    pub(super) fn check(&self, recount: &mut crate::protocol::check::Recount) {
+        for of in self.links.values() {
+            let unasked = of.records.values().filter(|asked| asked.is_none()).count();
+            recount.same("records that a link is still to be asked for", of.unasked, unasked);
+        }
     }
 }

@@ -270,6 +270,7 @@ impl Members {
     pub(in crate::protocol) fn check(&self, recount: &mut crate::protocol::check::Recount) {
         self.table.check(recount);
         self.pulses.check(recount);
+        self.asks.check(recount);
         self.reach.check(recount, |key| self.table.get(key).is_some_and(|entry| entry.state().is_here()));
         self.pace.check(|key| self.table.get(key).map(|entry| entry.bundle().id()), recount);
         let due =
