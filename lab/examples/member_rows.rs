@@ -4,16 +4,19 @@
 //!
 //! | Row | Nodes | What |
 //! |---|---|---|
-//! | `crash` | 100 | five honest nodes crash, one after the other |
+//! | `crash` | 100 | five honest nodes crash, half a minute apart, when all state the period of so large a network |
 //! | `cold` | 300 | all start within ten seconds and know one address |
 //! | `joiner` | 100 | a node that was down comes up |
+//! | `newcomers` | 100 | twenty new nodes come, five seconds apart, and know one address |
 //! | `partition` | 100 | halves that are apart for 20 min |
-//! | `idle` | 20 | nothing happens for ten minutes |
+//! | `idle` | 20 | nothing happens for ten minutes, over the links of the beginning |
+//! | `quiet` | 20 | the same, where each node has found its links itself |
 //! | `poisoned` | 1000 | two thirds of those that strangers name first are liars; ten minutes |
 //! | `churn` | 1000 | a tenth of the honest nodes goes and comes each minute; 20 min |
 //!
 //! Each liar is a run of its own, with a third of the nodes lying and grasping for every inbound place; `none` is a run without liars.
-//! `RENEWALS` in the environment sets how many signs of life a second all members give together (10).
+//! `SETTLED` in the environment lets members state the period of so large a network from the start, as if it had been there for long.
+//! `RENEWALS` sets how many signs of life a second all members give together (10).
 
 use std::time::{Duration, Instant};
 
@@ -22,6 +25,8 @@ use vouchsafe::{MemberEvent, MemberState};
 
 const SECOND: Duration = Duration::from_secs(1);
 const STEP: Duration = Duration::from_millis(250);
+/// By then all have stated another period whose first was too short: within ten minutes of when they know all others.
+const RESTATED: Duration = Duration::from_secs(660);
 /// A run that takes longer has failed.
 const LIMIT: Duration = Duration::from_secs(3_600);
 
@@ -34,6 +39,7 @@ fn main() -> Result<(), String> {
     if liars.is_empty() {
         liars.push("none".into());
     }
+    let settled = std::env::var_os("SETTLED").is_some();
     let renewals = std::env::var("RENEWALS").map_or(Ok(10), |text| text.parse::<u32>());
     let renewals = renewals.map_err(|error| format!("RENEWALS: {error}"))?;
     for name in liars {
@@ -51,6 +57,7 @@ fn main() -> Result<(), String> {
                 liar: liar.clone().unwrap_or(Liar::Silent),
                 grasping: if liar.is_some() { 4 } else { 0 },
                 members: true,
+                settled,
                 start,
                 churn: Some(Churn::default()),
                 ..Scenario::default()
@@ -63,13 +70,15 @@ fn main() -> Result<(), String> {
             "crash" => crash(scenario(100, Start::Linked)),
             "cold" => cold(scenario(300, Start::From(0))),
             "joiner" => joiner(scenario(100, Start::Linked)),
+            "newcomers" => newcomers(scenario(100, Start::From(0))),
             "partition" => partition(scenario(100, Start::Linked)),
             "idle" => idle(scenario(20, Start::Linked)),
+            "quiet" => idle(scenario(20, Start::Poisoned(0))),
             "poisoned" => poisoned(scenario(1_000, Start::Poisoned(67))),
             "churn" => churn(scenario(1_000, Start::Poisoned(33))),
             other => {
                 return Err(format!(
-                    "{other:?} is no row: give crash, cold, joiner, partition, idle, poisoned or churn"
+                    "{other:?} is no row: give crash, cold, joiner, newcomers, partition, idle, quiet, poisoned or churn"
                 ));
             }
         }
@@ -136,43 +145,49 @@ fn quantile(sorted: &[Duration], part: f64) -> f64 {
     sorted.get(at).map_or(f64::NAN, Duration::as_secs_f64)
 }
 
+/// Lets time pass until all know each other, and until all who knew too few of them at first have stated the period of so large a network.
+fn until_settled(network: &mut Network) -> Duration {
+    let whole = until_whole(network);
+    let is_settled = network.len() <= 100 || std::env::var_os("SETTLED").is_some();
+    let settles = if is_settled { 60 * SECOND } else { RESTATED };
+    network.run_for(settles);
+    eprintln!("  settled after {:.0} s", network.elapsed().as_secs_f64());
+    whole
+}
+
 fn crash(scenario: Scenario) {
     let mut network = Network::new(scenario);
-    let whole = until_whole(&mut network);
-    network.run_for(60 * SECOND);
+    let whole = until_settled(&mut network);
     let mut crashed = Vec::new();
-    let mut times = Vec::new();
     for _ in 0..5 {
-        let node = loop {
-            let node = network.random_honest();
-            if network.is_alive(node) {
-                break node;
-            }
-        };
-        let key = network.key_of(node);
+        let node = network.random_honest();
         network.crash(node);
-        crashed.push(node);
-        let begun = network.elapsed();
-        let told = |network: &Network| -> Vec<Duration> {
-            let of =
-                |event: &MemberEvent| matches!(event, MemberEvent::Failed(failed, _) if Some(*failed) == key);
-            network.member_news().iter().filter(|news| of(&news.event)).map(|news| news.at - begun).collect()
-        };
-        let all = honest(&network).len();
-        while told(&network).len() < all && network.elapsed() - begun < LIMIT {
-            network.run_for(SECOND);
-        }
-        times.extend(told(&network));
+        crashed.push((node, network.key_of(node), network.elapsed()));
+        network.run_for(30 * SECOND);
     }
+    let told = |network: &Network| -> Vec<Duration> {
+        let of = |event: &MemberEvent| match event {
+            MemberEvent::Failed(failed, _) => crashed.iter().find(|(_, key, _)| Some(*failed) == *key),
+            _ => None,
+        };
+        let all = network.member_news().iter().filter(|news| network.is_alive(news.node));
+        all.filter_map(|news| of(&news.event).map(|(_, _, begun)| news.at - *begun)).collect()
+    };
+    let (all, begun) = (honest(&network).len() * crashed.len(), network.elapsed());
+    while told(&network).len() < all && network.elapsed() - begun < LIMIT {
+        network.run_for(SECOND);
+    }
+    let mut times = told(&network);
     times.sort_unstable();
+    let nodes: Vec<_> = crashed.iter().map(|(node, ..)| *node).collect();
     println!(
-        "whole after {:.1} s; a crash is known after p50 {:.1}, p99 {:.1}, last {:.1} s ({} pairs); {} live failed, {} stale",
+        "whole after {:.1} s; a crash is known after p50 {:.1}, p99 {:.1}, last {:.1} s ({} of {all} pairs); {} live failed, {} stale",
         whole.as_secs_f64(),
         quantile(&times, 0.5),
         quantile(&times, 0.99),
         quantile(&times, 1.0),
         times.len(),
-        wrongly_failed(&network, &crashed),
+        wrongly_failed(&network, &nodes),
         stale(&network),
     );
 }
@@ -215,6 +230,47 @@ fn joiner(scenario: Scenario) {
     );
 }
 
+fn newcomers(scenario: Scenario) {
+    let links = 8.min(scenario.nodes - 1);
+    let mut network = Network::new(scenario);
+    let whole = until_settled(&mut network);
+    let (mut known, mut linked, mut missed) = (Vec::new(), Vec::new(), 0);
+    let full = network.links(0).len();
+    for _ in 0..20 {
+        let all = honest(&network);
+        let (node, begun) = (network.join(), network.elapsed());
+        let key = network.key_of(node);
+        let mut has_links = false;
+        while network.elapsed() - begun < 5 * SECOND {
+            network.run_for(STEP / 5);
+            if !has_links && network.links(node).len() >= links {
+                linked.push(network.elapsed() - begun);
+                has_links = true;
+            }
+        }
+        let joined = |event: &MemberEvent| matches!(event, MemberEvent::Joined(of) if Some(*of) == key);
+        let news = network.member_news().iter().filter(|news| joined(&news.event));
+        let before = known.len();
+        known.extend(news.map(|news| news.at - begun));
+        missed += all.len() - (known.len() - before).min(all.len());
+    }
+    known.sort_unstable();
+    linked.sort_unstable();
+    println!(
+        "whole after {:.1} s, {full} links at the one that all know; a newcomer is known after p50 {:.2}, p99 {:.2}, last {:.2} s, and by {missed} of {} \
+         nodes not after 5 s; {links} links after p50 {:.2}, last {:.2} s, {} of 20 not after 5 s; {} live failed",
+        whole.as_secs_f64(),
+        quantile(&known, 0.5),
+        quantile(&known, 0.99),
+        quantile(&known, 1.0),
+        known.len() + missed,
+        quantile(&linked, 0.5),
+        quantile(&linked, 1.0),
+        20 - linked.len(),
+        wrongly_failed(&network, &[]),
+    );
+}
+
 fn partition(scenario: Scenario) {
     let half = scenario.nodes / 2;
     let mut network = Network::new(scenario);
@@ -225,22 +281,28 @@ fn partition(scenario: Scenario) {
     network.heal();
     let whole = until_whole(&mut network);
     println!("{apart} were here at the least while apart; whole {:.1} s after healing", whole.as_secs_f64());
+    let returned = network.elapsed();
+    network.run_for(60 * SECOND);
+    let failed = network.member_news().iter().filter(|news| news.at > returned);
+    let failed = failed.filter(|news| matches!(news.event, MemberEvent::Failed(..))).count();
+    println!("  {failed} live failed in the minute after");
 }
 
 fn idle(scenario: Scenario) {
     let nodes = scenario.nodes;
     let mut network = Network::new(scenario);
-    until_whole(&mut network);
-    network.run_for(60 * SECOND);
-    let before = network.bytes_sent();
+    until_settled(&mut network);
+    let (before, cpu) = (network.bytes_sent(), cpu_seconds());
     network.run_for(600 * SECOND);
     let bytes = (network.bytes_sent() - before) as f64 / 600.0 / nodes as f64;
+    let cpu = (cpu_seconds() - cpu) / 600.0 / nodes as f64;
     let nodes = honest(&network);
     let alive = nodes.iter().map(|node| {
         network.members(*node).values().filter(|member| member.state == MemberState::Alive).count()
     });
     println!(
-        "{bytes:.0} B/s a node; at least {} alive; {} live failed, {} stale",
+        "{bytes:.0} B/s a node, {:.4} % of a core; at least {} alive; {} live failed, {} stale",
+        cpu * 100.0,
         alive.min().unwrap_or(0),
         wrongly_failed(&network, &[]),
         stale(&network)
@@ -289,4 +351,13 @@ fn churn(mut scenario: Scenario) {
         network.run_for(300 * SECOND);
         print_links(&network, when);
     }
+}
+
+/// Processor time of this process, from /proc, in steps of 10 ms; 0 where there is none. What the simulator takes is in it.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The second field is a name in parentheses that may hold spaces; user and system time are the 12th and 13th after.
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / 100.0
 }

@@ -163,7 +163,9 @@ impl Network {
         if member {
             let [a, b, c, ..] = *key.public().as_bytes();
             let address = core::net::SocketAddr::from(([10, a, b, c], 4433));
-            return Box::new(Engine::new(setup, now).with_members(key, MemberSetup::new([address], "")));
+            let mut says = MemberSetup::new([address], "");
+            says.among = if self.scenario.settled { self.scenario.nodes } else { 0 };
+            return Box::new(Engine::new(setup, now).with_members(key, says));
         }
         self.scenario.protocol.machine(setup, now)
     }

@@ -66,6 +66,10 @@ impl View for Of<'_> {
         self.0.engine().is_some_and(|engine| engine.brings_signs(link))
     }
 
+    fn hears_members(&self, now: Mono) -> bool {
+        self.0.engine().is_some_and(|engine| engine.hears_members(now))
+    }
+
     fn is_live(&self, link: LinkId) -> bool {
         self.0.engine().is_none_or(|engine| View::is_live(engine, link))
     }

@@ -23,7 +23,7 @@ pub(super) struct Records {
 impl Records {
     /// A node sends a frame.
     pub(super) fn says(&mut self, node: NodeIndex, lane: Lane, payload: &Bytes) {
-        if lane != Lane::System {
+        if lane != Lane::System || !matches!(Kind::of(payload), Some(Kind::Bundles | Kind::Announce)) {
             return;
         }
         match Frame::decode(payload.clone()) {

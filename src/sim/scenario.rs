@@ -47,6 +47,9 @@ pub struct Scenario {
     pub churn: Option<Churn>,
     /// Whether the nodes are members: they say that they are here, and know who else is.
     pub members: bool,
+    /// Whether members state from the start the period of as many as there are, as in a network that has been there for long. Else each
+    /// states the shortest at first, and another within ten minutes.
+    pub settled: bool,
     /// The topic that all nodes join.
     pub topic: Topic,
     /// Of every node; `expected_nodes` is set to `nodes`, or to what the scenario says.
@@ -79,6 +82,7 @@ impl Default for Scenario {
             grasping: 0,
             churn: None,
             members: false,
+            settled: false,
             topic: Topic::named("simulation").max_body(64 * 1024),
             config: Config::default(),
             expected_nodes: None,

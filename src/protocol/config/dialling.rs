@@ -23,8 +23,8 @@ pub struct DialConfig {
     /// some ten round trips).
     pub feel_after: Duration,
     /// A feeler that has brought nothing for so long is closed. It is time for two hellos, and for what is recent to be announced
-    /// and pulled. The first pause between feelers is as long; each further one is twice as long, up to 30 s. From 10 ms to an
-    /// hour. Default 1 s: five round trips of 200 ms.
+    /// and pulled. The first pause between feelers is as long; each further one is twice as long, up to 30 s, and up to 10 min while signs
+    /// of life of members come. From 10 ms to an hour. Default 1 s: five round trips of 200 ms.
     pub feeler_life: Duration,
 }
 

@@ -10,8 +10,13 @@
 //!
 //! No link is given up before a better one is there, so a quiet network keeps its links. Bitcoin's nodes dial one more peer
 //! when their chain has not grown for long, for the same reason.
+//!
+//! Signs of life of members tell a quiet network from a cut one, but not from liars who keep rumors back and pass signs on. So while they
+//! come a node feels for others as soon as ever, and then ever more rarely, and a rumor now and then does not begin that anew: each feeler
+//! is told of all members, which among a thousand costs more than all their signs of life.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::peer::Peer;
 use super::{Dialler, Kind, LONGEST_PAUSE, Linked, View};
@@ -20,6 +25,8 @@ use crate::protocol::{LinkId, Mono};
 
 /// Doublings of the pause between feelers; the longest pause comes first.
 const DOUBLINGS: u32 = 16;
+/// The longest pause between feelers while signs of life of members come. (A guess.)
+const LONGEST_AMONG_MEMBERS: Duration = Duration::from_secs(600);
 
 /// The feelers of one node.
 #[derive(Debug, Default)]
@@ -30,6 +37,10 @@ pub(super) struct Feelers {
     look_at: Option<Mono>,
     /// Rounds since it last had.
     rounds: u32,
+    /// Signs of life of members came at the last look.
+    among_members: bool,
+    /// When it is looked at the latest whether they still come.
+    come_yet: Option<Mono>,
     /// Feelers of this round that are still to be dialled.
     wanted: usize,
     under_way: usize,
@@ -70,7 +81,7 @@ impl Feelers {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Mono> {
-        self.linked.values().copied().chain(self.look_at).min()
+        self.linked.values().copied().chain(self.look_at).chain(self.come_yet).min()
     }
 }
 
@@ -91,19 +102,30 @@ impl<A: Clone + Ord> Dialler<A> {
         let since = *feelers.since.get_or_insert(now);
         let look_at = *feelers.look_at.get_or_insert(now.plus(dialling.feel_after));
         let heard = view.heard_at().map_or(since, |at| at.max(since));
+        let among_members = view.hears_members(now);
+        let begins_anew = std::mem::replace(&mut feelers.among_members, among_members) && !among_members;
+        feelers.come_yet = among_members.then(|| now.plus(LONGEST_PAUSE));
         if now.since(heard) < dialling.feel_after {
-            (feelers.rounds, feelers.wanted) = (0, 0);
-            feelers.look_at = Some(heard.plus(dialling.feel_after));
+            feelers.wanted = 0;
+            let again = heard.plus(dialling.feel_after);
+            if among_members && look_at > now {
+                feelers.look_at = Some(look_at.max(again));
+            } else {
+                (feelers.rounds, feelers.look_at) = (0, Some(again));
+            }
             return;
         }
-        if look_at > now {
+        if begins_anew {
+            feelers.rounds = 0;
+        } else if look_at > now {
             return;
         }
         let out = feelers.under_way + feelers.linked.len();
         feelers.wanted = dialling.feelers.saturating_sub(out);
         let pause = dialling.feeler_life.saturating_mul(1 << feelers.rounds.min(DOUBLINGS));
         feelers.rounds = feelers.rounds.saturating_add(1);
-        feelers.look_at = Some(now.plus(pause.min(LONGEST_PAUSE.max(dialling.feeler_life))));
+        let longest = if among_members { LONGEST_AMONG_MEMBERS } else { LONGEST_PAUSE };
+        feelers.look_at = Some(now.plus(pause.min(longest.max(dialling.feeler_life))));
     }
 
     /// Those that brought something stay; those that did not in their time go.

@@ -53,6 +53,8 @@ struct Sight {
     guest: BTreeSet<LinkId>,
     expected_nodes: Option<u32>,
     heard_at: Option<Mono>,
+    /// Signs of life of members come.
+    members: bool,
 }
 
 impl View for Sight {
@@ -66,6 +68,10 @@ impl View for Sight {
 
     fn brings_signs(&self, link: LinkId) -> bool {
         self.signs.contains(&link)
+    }
+
+    fn hears_members(&self, _: Mono) -> bool {
+        self.members
     }
 
     fn is_live(&self, link: LinkId) -> bool {
@@ -662,6 +668,45 @@ fn one_that_was_lost_in_silence_is_dialled_again_beside_those_that_replace_it() 
     assert_eq!(world.dialler.missed(), 0);
     world.pass_awake(Duration::from_secs(100));
     assert!(world.dials.is_empty());
+}
+
+#[test]
+fn while_signs_of_life_of_members_come_others_are_felt_for_ever_more_rarely() {
+    // Given a node that has the links it wants, and knows others,
+    let mut world = World::with(&wanting(3));
+    world.suggest((0..40).map(key), Origin::Found);
+    world.connect_all();
+    let pass = |world: &mut World, seconds: u64| {
+        let before = world.dialler.feelers();
+        for _ in 0..seconds {
+            world.pass_awake(Duration::from_secs(1));
+            world.connect_all();
+        }
+        world.dialler.feelers() - before
+    };
+    // when signs of life come, but no rumor, then it feels for others as soon as ever,
+    world.sight.members = true;
+    assert_eq!(pass(&mut world, 2), 4);
+    // and after some minutes four times in ten of them, however often something is said now and then.
+    pass(&mut world, 600);
+    let mut felt = 0;
+    for _ in 0..60 {
+        world.sight.heard_at = Some(world.now);
+        felt += pass(&mut world, 30);
+    }
+    assert!((4..=16).contains(&felt), "{felt} in half an hour");
+    // When much is said, and nothing any more, then it feels for others soon again.
+    for _ in 0..600 {
+        world.sight.heard_at = Some(world.now);
+        pass(&mut world, 1);
+    }
+    assert!(pass(&mut world, 3) >= 4);
+    // And when no sign comes any more, then it does at once, and every half a minute.
+    pass(&mut world, 1_200);
+    world.sight.members = false;
+    assert_eq!(pass(&mut world, 1), 4);
+    pass(&mut world, 60);
+    assert!((8..=16).contains(&pass(&mut world, 90)));
 }
 
 #[test]

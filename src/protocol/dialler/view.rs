@@ -19,6 +19,13 @@ pub trait View {
         false
     }
 
+    /// Whether links have brought signs of life of members other than their peers lately: they lead into the network, though nobody
+    /// publishes.
+    fn hears_members(&self, now: Mono) -> bool {
+        let _ = now;
+        false
+    }
+
     /// Whether both ends of a link have said hello.
     fn is_live(&self, link: LinkId) -> bool;
 

@@ -20,6 +20,10 @@ impl View for Engine {
         slot.zip(self.members.as_ref()).is_some_and(|(slot, members)| members.brings_signs(slot))
     }
 
+    fn hears_members(&self, now: Mono) -> bool {
+        self.members.as_ref().is_some_and(|members| members.hears_of_others(now))
+    }
+
     fn is_live(&self, link: LinkId) -> bool {
         self.live_for(link, self.cx.now.mono).is_some()
     }

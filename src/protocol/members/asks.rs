@@ -39,6 +39,8 @@ struct OfLink {
     reading: Option<Reading>,
     /// Records that it seems to have, and since when they were asked for; `None` for those that are still to be.
     records: BTreeMap<KeyPrefix, Option<Mono>>,
+    /// How many of them are still to be. (All that a link was asked for lately may be hundreds, and each turn looks at each link.)
+    unasked: usize,
     open: Option<(Open, Mono)>,
     /// Bundles that it may bring, as an answer.
     grant: usize,
@@ -89,9 +91,10 @@ impl Asks {
         if of.records.len() >= MEMBERS_ASKED_OF_LINK {
             return;
         }
-        let entry = of.records.entry(prefix).or_default();
-        if entry.is_some_and(|at| now.since(at) >= RECORD_EVERY) {
-            *entry = None;
+        let waits = |asked: &Option<Mono>| asked.is_none_or(|at| now.since(at) < RECORD_EVERY);
+        if !of.records.get(&prefix).is_some_and(waits) {
+            of.records.insert(prefix, None);
+            of.unasked = of.unasked.saturating_add(1);
         }
     }
 
@@ -140,7 +143,11 @@ impl Asks {
     }
 
     /// What is asked now, and of whom.
-    pub(super) fn next_asks(&mut self, targets: &Targets, now: Mono) -> Vec<(Slot, MembersAsk)> {
+    pub(super) fn next_asks(
+        &mut self,
+        targets: impl FnOnce() -> Targets,
+        now: Mono,
+    ) -> Vec<(Slot, MembersAsk)> {
         let mut out = Vec::new();
         for (slot, of) in &mut self.links {
             if of.open.is_some_and(|(_, at)| now.since(at) < PATIENCE) {
@@ -151,12 +158,13 @@ impl Asks {
                 of.reading = None;
             }
             let records = of.records.iter().filter(|(_, asked)| asked.is_none()).map(|(prefix, _)| *prefix);
-            let records: Vec<_> = records.take(MAX_RECORDS_ASKED).collect();
+            let records: Vec<_> = records.take(of.unasked.min(MAX_RECORDS_ASKED)).collect();
             let (ask, open) = if std::mem::take(&mut of.first) {
                 of.grant = MAX_RECORDS_ASKED;
                 (MembersAsk::First, Open::Other)
             } else if !records.is_empty() {
                 of.records.extend(records.iter().map(|prefix| (*prefix, Some(now))));
+                of.unasked = of.unasked.saturating_sub(records.len());
                 of.grant = records.len();
                 (MembersAsk::Records(records), Open::Other)
             } else if let Some(Reading { since, after }) = of.reading {
@@ -171,15 +179,25 @@ impl Asks {
         out
     }
 
-    fn ask_for_pulses(&mut self, targets: &Targets, now: Mono) -> Option<(Slot, MembersAsk)> {
+    fn ask_for_pulses(&mut self, targets: impl FnOnce() -> Targets, now: Mono) -> Option<(Slot, MembersAsk)> {
         if self.wanted.is_empty() {
             return None;
         }
-        let slot = self.next(targets)?;
+        let slot = self.next(&targets())?;
         let of = self.links.get_mut(&slot).filter(|of| of.open.is_none())?;
         of.open = Some((Open::Other, now));
         let keys: Vec<_> = self.wanted.iter().take(MAX_PULSES).copied().collect();
         keys.iter().for_each(|key| _ = self.wanted.remove(key));
         Some((slot, MembersAsk::Pulses(keys.iter().map(KeyPrefix::of).collect())))
+    }
+}
+
+#[cfg(any(test, feature = "sim"))]
+impl Asks {
+    pub(super) fn check(&self, recount: &mut crate::protocol::check::Recount) {
+        for of in self.links.values() {
+            let unasked = of.records.values().filter(|asked| asked.is_none()).count();
+            recount.same("records that a link is still to be asked for", of.unasked, unasked);
+        }
     }
 }

@@ -17,6 +17,9 @@ const ALONE_AMONG: usize = 4;
 /// With fewer live members than this, hearing nothing new tells nothing.
 const SILENT_AMONG: usize = 16;
 
+/// So many links are enough to have come back with, or one to each other member that can be dialled.
+pub(super) const ENOUGH_LINKS: usize = 3;
+
 /// See the [module](self).
 #[derive(Debug)]
 pub(super) struct Fitness {
@@ -45,7 +48,7 @@ pub(super) struct Around {
     pub(super) deaf: usize,
     /// Other members that are here.
     pub(super) here: usize,
-    /// Of those, how many have an address.
+    /// Of those, how many have an address, as far as [`ENOUGH_LINKS`].
     pub(super) diallable: usize,
     /// This node's own period.
     pub(super) period: Duration,
@@ -96,7 +99,7 @@ impl Fitness {
         }
         let told = isolated && !self.isolated;
         self.isolated = isolated;
-        if self.away && !isolated && !deaf && around.links >= around.diallable.clamp(1, 3) {
+        if self.away && !isolated && !deaf && around.links >= around.diallable.clamp(1, ENOUGH_LINKS) {
             let back = *self.back.get_or_insert(now);
             if now.since(back) >= AFTER_AWAY.max(around.period) {
                 self.away = false;

@@ -15,6 +15,10 @@ use crate::protocol::{Action, Mono};
 use crate::rumor::{Bundle, Cell, MemberRecord};
 use crate::wire::{self, KeyPrefix, MembersAsk, Pulse, PulsePage};
 
+/// A sign of life tells for so long that links lead somewhere: three of the shortest periods. (In larger networks periods are longer, and as
+/// many signs come a second.)
+const SIGNS_COUNT_FOR: Duration = Duration::from_secs(15);
+
 impl Members {
     /// A link has come up that relays the topic.
     pub(in crate::protocol) fn link_up(&mut self, cx: &Cx, slot: Slot) {
@@ -34,6 +38,11 @@ impl Members {
     /// Whether a link has brought a sign of life of another than its peer, before others did.
     pub(in crate::protocol) fn brings_signs(&self, slot: Slot) -> bool {
         self.bringers.contains(slot)
+    }
+
+    /// Whether any has lately.
+    pub(in crate::protocol) fn hears_of_others(&self, now: Mono) -> bool {
+        self.brought.is_some_and(|at| now.since(at) < SIGNS_COUNT_FOR)
     }
 
     /// A genuine bundle of the topic, from wherever it came.

@@ -73,13 +73,20 @@ pub struct MemberSetup {
     pub metadata: Bytes,
     /// It only looks: it knows who is here, and says nothing of itself.
     pub observes: bool,
+    /// Among how many members it takes itself to be until it knows better. For simulations of networks that have been there for long.
+    pub(crate) among: usize,
 }
 
 impl MemberSetup {
     /// Of a node that can be dialled there, and says this.
     #[must_use]
     pub fn new(addresses: impl IntoIterator<Item = SocketAddr>, metadata: impl Into<Bytes>) -> Self {
-        Self { addresses: addresses.into_iter().collect(), metadata: metadata.into(), observes: false }
+        Self {
+            addresses: addresses.into_iter().collect(),
+            metadata: metadata.into(),
+            observes: false,
+            among: 0,
+        }
     }
 }
 
@@ -88,6 +95,8 @@ impl MemberSetup {
 pub(in crate::protocol) struct Members {
     topic: TopicId,
     me: PublicKey,
+    /// Among how many members it takes itself to be before its first word.
+    among: usize,
     table: Table,
     own: Own,
     pulses: Pulses,
@@ -100,6 +109,8 @@ pub(in crate::protocol) struct Members {
     reach: Reach,
     /// Links that have brought a sign of life of somebody else, before others did.
     bringers: LinkSet,
+    /// When one last did.
+    brought: Option<Mono>,
     /// When lives are looked at: each member once.
     due: BTreeSet<(Mono, PublicKey)>,
     next_cycle: Mono,
@@ -125,6 +136,7 @@ impl Members {
         Self {
             topic,
             me,
+            among: setup.among,
             table: Table::of(me),
             own: Own::new(me, boot_ms, setup, now),
             pulses: Pulses::default(),
@@ -136,6 +148,7 @@ impl Members {
             told: Told::default(),
             reach: Reach::default(),
             bringers: LinkSet::EMPTY,
+            brought: None,
             due: BTreeSet::new(),
             next_cycle: now,
             next_pull: now,
@@ -257,6 +270,7 @@ impl Members {
     pub(in crate::protocol) fn check(&self, recount: &mut crate::protocol::check::Recount) {
         self.table.check(recount);
         self.pulses.check(recount);
+        self.asks.check(recount);
         self.reach.check(recount, |key| self.table.get(key).is_some_and(|entry| entry.state().is_here()));
         self.pace.check(|key| self.table.get(key).map(|entry| entry.bundle().id()), recount);
         let due =

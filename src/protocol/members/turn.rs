@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::fitness::Around;
+use super::fitness::{Around, ENOUGH_LINKS};
 use super::life::{Look, MemberState};
 use super::pulses::Found;
 use super::spread::{Targets, cycle};
-use super::{ANSWER_AGAIN, Members, RECORD_KEY, answers, since, table};
+use super::{ANSWER_AGAIN, Members, RECORD_KEY, answers, period, since, table};
 use crate::protocol::Action;
 use crate::protocol::context::Cx;
 use crate::protocol::links::{Link, Links};
 use crate::protocol::linkset::{LinkSet, Slot};
 use crate::protocol::member_event::MemberEvent;
 use crate::protocol::timers::Timer;
-use crate::rumor::{Cell, ChainPoint};
+use crate::rumor::{Cell, ChainPoint, TopicId};
 use crate::wire::{self, KeyPrefix, Lane, Pulse, PulsePage};
 
 impl Members {
@@ -26,34 +26,19 @@ impl Members {
             return None;
         }
         self.stirred = false;
-        let targets = self.targets(links);
         self.check_pulses(cx, links);
-        self.reveal(cx, links, &targets);
+        self.reveal(cx, links);
         self.look_at_lives(cx, links);
         if now.mono >= self.next_cycle {
-            self.cycle(cx, links, &targets);
+            self.cycle(cx, links);
         }
-        for (slot, ask) in self.asks.next_asks(&targets, now.mono) {
+        for (slot, ask) in self.asks.next_asks(|| targets(&self.topic, links), now.mono) {
             send(cx, links, slot, wire::members_ask(&ask));
         }
         self.answer(cx, links);
         let record = self.record(cx);
         self.set_alarm(cx);
         record
-    }
-
-    fn targets(&self, links: &Links) -> Targets {
-        let mut targets = Targets::default();
-        for link in links.iter().filter(|link| link.is_in_use() && link.relays(&self.topic)) {
-            targets.all.push(link.slot());
-            targets.deaf += usize::from(link.is_paused_on(Lane::System));
-            targets.quiet += usize::from(link.quiet_since().is_some());
-            // What is quiet hears nothing, and answers nothing.
-            if link.is_chosen() && link.quiet_since().is_none() {
-                targets.chosen.push(link.slot());
-            }
-        }
-        targets
     }
 
     fn check_pulses(&mut self, cx: &mut Cx, links: &Links) {
@@ -70,6 +55,7 @@ impl Members {
                         // (What a peer says of itself says nothing of its other links.)
                         if links.at(slot).is_some_and(|link| link.peer() != key) {
                             self.bringers.insert(slot);
+                            self.brought = Some(cx.now.mono);
                         }
                         self.gives_sign(cx, key, signs, Pulse { failed_here: false, ..pulse }, told);
                     }
@@ -84,15 +70,15 @@ impl Members {
     }
 
     /// Own pulses go to all links at once. Of two chains in one frame: a newer one of a member takes the place of an older in their queues.
-    fn reveal(&mut self, cx: &mut Cx, links: &mut Links, targets: &Targets) {
+    fn reveal(&mut self, cx: &mut Cx, links: &mut Links) {
         let pulses = self.own.takes_pulses(cx.now);
         if pulses.is_empty() {
             return;
         }
         let said = pulses.iter().map(|(_, pulse)| *pulse).collect();
         let frame = wire::pulses(&wire::Pulses { page: PulsePage::Pushed, pulses: said });
-        for slot in &targets.all {
-            send(cx, links, *slot, frame.clone());
+        for slot in targets(&self.topic, links).all {
+            send(cx, links, slot, frame.clone());
         }
         let (me, now, would_state) = (self.me, cx.now, self.would(cx));
         for (terms, pulse) in pulses {
@@ -104,23 +90,24 @@ impl Members {
         }
     }
 
-    fn cycle(&mut self, cx: &mut Cx, links: &mut Links, targets: &Targets) {
+    fn cycle(&mut self, cx: &mut Cx, links: &mut Links) {
         let now = cx.now.mono;
         let period = self.own_period(cx);
+        let targets = targets(&self.topic, links);
         self.next_cycle = now.plus(cycle(period));
-        for (slot, pulse) in self.spread.goes(targets, &mut cx.random) {
+        for (slot, pulse) in self.spread.goes(&targets, &mut cx.random) {
             push(cx, links, slot, pulse);
         }
-        let others = || self.table.iter().filter(|entry| entry.state().is_here() && entry.key() != self.me);
-        let diallable = others()
-            .filter(|entry| entry.beacon().is_some_and(|beacon| !beacon.addresses.is_empty()))
-            .count();
+        let me_here = self.table.get(&self.me).is_some_and(|entry| entry.state().is_here());
+        let has_address =
+            |entry: &&table::Entry| entry.beacon().is_some_and(|beacon| !beacon.addresses.is_empty());
+        let others = self.table.iter().filter(|entry| entry.state().is_here() && entry.key() != self.me);
         let around = Around {
             links: targets.all.len().saturating_sub(targets.quiet),
             quiet: targets.quiet,
             deaf: targets.deaf,
-            here: others().count(),
-            diallable,
+            here: self.table.here().saturating_sub(usize::from(me_here)),
+            diallable: others.filter(has_address).take(ENOUGH_LINKS).count(),
             period,
         };
         if self.fitness.look(around, now) {
@@ -133,7 +120,7 @@ impl Members {
         if now >= self.next_pull {
             self.next_pull = now.plus(period / 3);
             if self.lacks_pulses(cx) {
-                self.asks.pulls(since(cx.now, period), targets);
+                self.asks.pulls(since(cx.now, period), &targets);
             }
         }
     }
@@ -194,7 +181,8 @@ impl Members {
     }
 
     fn record(&mut self, cx: &mut Cx) -> Option<Bytes> {
-        let would_state = self.would(cx);
+        let first = || period::stated(self.among, cx.config.members.renewals_per_s);
+        let would_state = self.own.period().map_or_else(first, |_| 0).max(self.would(cx));
         let tick = self.table.get(&self.me).map_or(0, |entry| entry.bundle().header().tick);
         if self.outranked && cx.now.unix_ms / 1000 > tick {
             self.outranked = false;
@@ -222,6 +210,21 @@ impl Members {
             cx.timers.set(at, Timer::MembersDue);
         }
     }
+}
+
+/// The links that pulses and questions may go to. It looks at each link, so it is asked for only where something goes.
+fn targets(topic: &TopicId, links: &Links) -> Targets {
+    let mut targets = Targets::default();
+    for link in links.iter().filter(|link| link.relays(topic)) {
+        targets.all.push(link.slot());
+        targets.deaf += usize::from(link.is_paused_on(Lane::System));
+        targets.quiet += usize::from(link.quiet_since().is_some());
+        // What is quiet hears nothing, and answers nothing.
+        if link.is_chosen() && link.quiet_since().is_none() {
+            targets.chosen.push(link.slot());
+        }
+    }
+    targets
 }
 
 fn push(cx: &mut Cx, links: &mut Links, slot: Slot, pulse: Pulse) {

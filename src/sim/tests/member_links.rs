@@ -71,3 +71,19 @@ fn churn_does_not_drift() {
     assert!(share <= 0.33 + 0.05, "{share}");
     assert!(shares.iter().all(|(_, cut_off)| *cut_off == 0), "{shares:?}");
 }
+
+/// Where nobody publishes, signs of life tell a node that its links lead somewhere. Each feeler would be told of all members.
+#[test]
+fn a_quiet_network_of_members_feels_for_others_rarely() {
+    let felt =
+        |network: &Network| network.nodes.iter().map(|node| node.dialling.dialler.feelers()).sum::<u64>();
+    let start = Start::Poisoned(0);
+    let mut network =
+        Network::new(Scenario { nodes: 24, links: 4, members: true, start, ..Scenario::default() });
+    pass_minutes(&mut network, 5);
+    let before = felt(&network);
+    pass_minutes(&mut network, 5);
+    // (Once in ten minutes each, and more where signs of life were late. It was 40 and more.)
+    let each = (felt(&network) - before) as f64 / 24.0;
+    assert!(each <= 8.0, "{each} feelers of each node in five minutes");
+}

@@ -49,7 +49,7 @@ fn a_link_has_one_question_at_a_time_and_pages_go_forward() {
     let (mut asks, targets) = (Asks::default(), targets(&[1], &[1, 2]));
     asks.begins(Slot(1), 7);
     asks.begins(Slot(1), 9);
-    let next = |asks: &mut Asks, now| asks.next_asks(&targets, at(now).mono);
+    let next = |asks: &mut Asks, now| asks.next_asks(|| targets.clone(), at(now).mono);
     assert_eq!(next(&mut asks, 0), [(Slot(1), MembersAsk::First)]);
     assert_eq!(next(&mut asks, 10), []);
     let mut granted = 0;
@@ -71,7 +71,7 @@ fn a_link_has_one_question_at_a_time_and_pages_go_forward() {
 fn who_does_not_answer_is_asked_the_next_thing_and_others_are_asked_in_turn() {
     let (mut asks, targets) = (Asks::default(), targets(&[1, 2], &[1, 2, 3]));
     [1, 2, 3].iter().for_each(|slot| asks.begins(Slot(*slot), 0));
-    let next = |asks: &mut Asks, now| asks.next_asks(&targets, at(now).mono);
+    let next = |asks: &mut Asks, now| asks.next_asks(|| targets.clone(), at(now).mono);
     assert_eq!(next(&mut asks, 0).len(), 3);
     assert_eq!(next(&mut asks, 4_999), []);
     let second = next(&mut asks, 5_000);
@@ -99,7 +99,7 @@ fn a_link_is_asked_for_a_record_once_a_minute_and_for_so_many() {
     let records = |asks: &mut Asks, now: u64| -> usize {
         let mut count = 0;
         for round in 0..100 {
-            for (_, ask) in asks.next_asks(&targets, at(now + round).mono) {
+            for (_, ask) in asks.next_asks(|| targets.clone(), at(now + round).mono) {
                 if let MembersAsk::Records(keys) = ask {
                     count += keys.len();
                 }
