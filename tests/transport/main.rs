@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use bad::{Bad, Fault, Seen};
 use tokio::time::Instant;
-use vouchsafe::net::MemoryNetwork;
+use vouchsafe::net::transport::IDLE_TIMEOUT;
+use vouchsafe::net::{Endpoint, GateConfig, MemoryNetwork};
 use vouchsafe::protocol::DialError;
 use vouchsafe::{
     Builder, Event, Events, Node, PeerAddr, PublicKey, PublishError, SecretKey, SpawnError, StopReason, Topic,
@@ -214,12 +215,14 @@ async fn lane_that_never_takes_a_byte_ends_its_link_and_holds_up_no_other() {
     };
     soon("the beginning of the link", has_links(true)).await;
     soon("the end of the link", has_links(false)).await;
-    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+    // It has no time to say hello, and does not wait until lanes have stood still.
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
 }
 
 // The clock of these is not paused: where the defence is missing, a task goes round and round and no time passes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stream_that_only_pretends_ends_its_link() {
+    let mut go_on = Vec::new();
     for fault in [Fault::PretendsToTake, Fault::PretendsToGive, Fault::Excess] {
         let network = MemoryNetwork::new();
         let one = honest(&network, None).await;
@@ -231,10 +234,12 @@ async fn stream_that_only_pretends_ends_its_link() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let ended = tokio::time::timeout(Duration::from_secs(5), ended).await;
-        assert!(ended.is_ok(), "{fault:?}: the link goes on");
+        if tokio::time::timeout(Duration::from_secs(5), ended).await.is_err() {
+            go_on.push(fault);
+        }
         lives(&node).await;
     }
+    assert!(go_on.is_empty(), "links go on: {go_on:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -257,13 +262,15 @@ async fn codes_that_do_not_fit_and_long_words_are_cut() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn round_trip_of_a_century_upsets_nobody() {
+async fn round_trip_of_a_century_is_one_of_half_a_minute() {
     let network = MemoryNetwork::new();
-    let one = honest(&network, None).await;
-    let (node, _) = faulty(&network, Fault::Excess, one.addr());
-    let node = node.spawn().await.unwrap();
-    tokio::time::sleep(Duration::from_secs(30)).await;
-    lives(&node).await;
+    let keys = [1, 2].map(|number| SecretKey::from_seed(&[number; 32]).public());
+    let endpoints = keys.map(|key| {
+        let bad = Bad::new(network.transport(key, any()).unwrap(), Fault::Excess);
+        Endpoint::over(Arc::new(bad), GateConfig::default()).unwrap()
+    });
+    let dialled = endpoints[0].connect(keys[1], endpoints[1].local_addr().unwrap()).await.unwrap();
+    assert_eq!(dialled.rtt(), IDLE_TIMEOUT);
 }
 
 #[tokio::test(start_paused = true)]
