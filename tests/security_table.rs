@@ -356,6 +356,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
             "CHUNKS_PER_READ",
             "FRAMES_PER_TURN",
             "COPY_UP_TO",
+            "COPIED",
             "TURN",
             "QUANTUM",
             "IDS_A_TURN",

@@ -9,13 +9,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::carried::dial_error;
 use super::config::HANDSHAKE_DEADLINE;
 use super::endpoint::BindError;
 use super::identity::{Identity, peer_key};
-use super::medium::dial;
+use super::quic::dial;
+use super::transport::{DialFailed, Purpose};
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::DialError;
-use crate::wire::{ALPN, FrameBuffer, Lane};
+use crate::wire::{FrameBuffer, Lane};
 
 /// Frames that wait for [`BarePeer::recv_frame`]; above that the peer stops reading by itself.
 const INBOX: usize = 64;
@@ -112,7 +114,10 @@ impl BarePeer {
         peer: PublicKey,
         addr: SocketAddr,
     ) -> Result<Self, BareError> {
-        let connection = dial(&endpoint, &Identity::new(key), peer, addr, ALPN).await?;
+        let identity = Identity::new(key);
+        let dialled = timeout(HANDSHAKE_DEADLINE, dial(&endpoint, &identity, peer, addr, Purpose::Gossip));
+        let dialled = dialled.await.unwrap_or(Err(DialFailed::TimedOut));
+        let connection = dialled.map_err(|failed| dial_error(failed, peer, addr))?;
         Ok(Self::new(endpoint, connection, peer))
     }
 

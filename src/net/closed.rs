@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use quinn::ConnectionError;
-
+use super::transport::Ended;
 use crate::wire::Reason;
 
 /// Bytes of a peer's reason that are kept. A peer may send a whole packet of them, and reasons end up in logs.
@@ -49,7 +48,7 @@ pub enum LinkClosed {
     ByUs,
     /// The peer was silent for the idle timeout.
     TimedOut,
-    /// QUIC itself failed, as the text says: a peer that breaks QUIC, or one that lost its state.
+    /// The transport itself failed, as the text says: a peer that breaks QUIC, or one that lost its state.
     Transport(String),
 }
 
@@ -98,33 +97,29 @@ impl LinkClosed {
 }
 
 impl LinkClosed {
-    /// What the end of a connection means for its link. Not a `From`, which would make quinn's type part of the API.
-    pub(crate) fn of(error: ConnectionError) -> Self {
-        match error {
-            ConnectionError::ApplicationClosed(close) => Self::ByPeer {
-                code: u32::try_from(close.error_code.into_inner()).unwrap_or(u32::MAX),
-                reason: peer_words(&close.reason),
-            },
-            ConnectionError::LocallyClosed => Self::ByUs,
-            ConnectionError::TimedOut => Self::TimedOut,
-            other => Self::Transport(in_words(&other)),
+    /// What the end of a connection means for its link.
+    pub(crate) fn of(ended: Ended) -> Self {
+        match ended {
+            Ended::ByPeer { code, words } => Self::ByPeer { code: short(code), reason: peer_words(&words) },
+            Ended::ByUs => Self::ByUs,
+            Ended::TimedOut => Self::TimedOut,
+            Ended::Failed(why) => Self::Transport(cut(why)),
         }
     }
 }
 
-/// What QUIC says of the end of a connection, for an error or a log. The peer's own words are cut, quoted and escaped.
-pub(crate) fn in_words(error: &ConnectionError) -> String {
-    match error {
-        ConnectionError::ConnectionClosed(close) => {
-            format!("the peer's QUIC gave up: {} {:?}", close.error_code, peer_words(&close.reason))
-        }
-        ConnectionError::ApplicationClosed(close) => {
-            format!("the peer closed it: {} {:?}", close.error_code, peer_words(&close.reason))
-        }
-        other => other.to_string(),
-    }
+/// A code of the other end; those that don't fit are `u32::MAX`.
+pub(crate) fn short(code: u64) -> u32 {
+    u32::try_from(code).unwrap_or(u32::MAX)
 }
 
+/// What a transport says, in which there may be words of a peer.
+pub(super) fn cut(mut text: String) -> String {
+    text.truncate((0..=2 * MAX_REASON_LEN).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0));
+    text
+}
+
+/// What a peer says.
 pub(super) fn peer_words(bytes: &[u8]) -> String {
     let kept = bytes.get(..MAX_REASON_LEN).unwrap_or(bytes);
     let mut text = match String::from_utf8_lossy(kept) {

@@ -1,12 +1,11 @@
 //! A connection whose peer is known by its key.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::carrier::{Carried, Quic};
-use super::identity::is_for_streams;
+use super::carried::{Carried, UNKNOWN};
 use super::streams::{Desk, STREAMS_OF_A_CONNECTION, UNUSED, UNUSED_ACCEPTED, UsedWay, refused, serve_own};
+use super::transport::Purpose;
 use crate::key::PublicKey;
 use crate::protocol::NetGroup;
 use crate::wire::Reason;
@@ -19,37 +18,29 @@ use crate::wire::Reason;
 pub struct Connection {
     /// The key the peer has proven to hold.
     pub peer: PublicKey,
-    /// The address it was reached at, or came from. It never changes: connections don't migrate.
+    /// The address it was reached at, or came from. It never changes: connections don't migrate. Where a transport does not know it, it is
+    /// one of a block that nobody has, `[100::]:0`.
     pub remote: SocketAddr,
     /// Whether we dialled; otherwise the peer did.
     pub dialled: bool,
     carrier: Carried,
-    for_streams: bool,
     streams: Desk,
 }
 
 impl Connection {
     /// Streams of applications on it are the matter of `streams`.
-    pub(crate) fn new(quinn: quinn::Connection, peer: PublicKey, dialled: bool, streams: Desk) -> Self {
-        let for_streams = is_for_streams(&quinn);
-        Self::carried(Arc::new(Quic(quinn)), peer, dialled, for_streams, streams)
+    pub(crate) fn new(carrier: Carried, dialled: bool, streams: Desk) -> Self {
+        Self { peer: carrier.peer(), remote: carrier.remote(), dialled, carrier, streams }
     }
 
-    /// The same, whatever carries it.
-    pub(crate) fn carried(
-        carrier: Carried,
-        peer: PublicKey,
-        dialled: bool,
-        for_streams: bool,
-        streams: Desk,
-    ) -> Self {
-        let remote = canonical(carrier.remote());
-        Self { peer, remote, dialled, carrier, for_streams, streams }
+    /// Where the peer is, if the transport knows it.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        Some(self.remote).filter(|remote| *remote != UNKNOWN)
     }
 
     /// Whether it carries streams of applications alone, so that it can't become a [`Link`](super::Link).
     pub fn is_for_streams(&self) -> bool {
-        self.for_streams
+        self.carrier.purpose() == Purpose::Streams
     }
 
     /// Serves the streams of applications for which it is there, in a task of its own, if `most_of_group` of its network group and other
@@ -76,8 +67,7 @@ impl Connection {
             return None;
         };
         let used = own.is_used();
-        connection.allow_one_way(0);
-        connection.allow_both_ways(STREAMS_OF_A_CONNECTION);
+        connection.allow(0, STREAMS_OF_A_CONNECTION);
         let unused_for = if dialled { UNUSED } else { UNUSED_ACCEPTED };
         tokio::spawn(serve_own(self.streams, own, unused_for));
         Some(used)
@@ -90,7 +80,7 @@ impl Connection {
 
     /// The IP address of this machine that the connection goes out from, if the system tells it.
     pub fn local_ip(&self) -> Option<IpAddr> {
-        self.carrier.local_ip().map(|ip| ip.to_canonical())
+        self.carrier.local_ip()
     }
 
     /// The current estimate of the round-trip time.
@@ -106,9 +96,4 @@ impl Connection {
     pub(crate) fn into_parts(self) -> (Carried, Desk) {
         (self.carrier, self.streams)
     }
-}
-
-/// An IPv4 peer of a socket for both families shows up as an IPv6 address; we want the same address either way.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }

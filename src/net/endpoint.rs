@@ -1,7 +1,9 @@
-//! The socket: dials peers by key, and takes in those that dial us ([`entrance`](super::entrance)).
+//! Where connections come from: dials peers by key, and takes in those that dial us ([`entrance`](super::entrance)), whatever transport it is
+//! over.
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use quinn::{AsyncUdpSocket, EndpointConfig, TokioRuntime};
@@ -9,31 +11,34 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::carried::Ground;
 use super::config::GateConfig;
 use super::connection::Connection;
 use super::entrance::{AcceptError, Entrance, READY, accept_loop, lock};
 use super::gate::{Gate, Refusals};
 use super::identity::{Identity, TlsSetupError};
-use super::medium::{Medium, Purpose, QuicMedium};
 use super::others::{self, OtherProtocols, OtherProtocolsError};
+use super::quic::{Others, QuicTransport};
 use super::socket::{self, Socket, SocketErrors, SocketState};
 use super::streams::Desk;
+use super::transport::{Purpose, Transport};
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::DialError;
 use crate::protocol::NetGroup;
 
-/// A UDP socket that speaks `vouchsafe/2`: dials, accepts, and refuses floods. All methods take `&self`.
+/// A UDP socket that speaks `vouchsafe/2`, or another [transport](super::transport): dials, accepts, and refuses floods. All methods take `&self`.
 ///
 /// Dropping it stops accepting; connections live on until they are closed or dropped.
 #[derive(Debug)]
 pub struct Endpoint {
-    medium: Arc<dyn Medium>,
-    #[cfg(test)]
+    ground: Ground,
+    /// The socket, if it has one of its own.
     socket: Option<Arc<Socket>>,
     streams: Desk,
     gate: Arc<Mutex<Gate>>,
     ready: tokio::sync::Mutex<mpsc::Receiver<Result<Connection, AcceptError>>>,
     others: tokio::sync::Mutex<mpsc::Receiver<quinn::Connection>>,
+    others_not_taken: Arc<AtomicU64>,
     state: watch::Receiver<SocketState>,
     /// The tasks that accept and that keep the socket. Empty once the endpoint is closed.
     tasks: tokio::sync::Mutex<JoinSet<()>>,
@@ -105,6 +110,17 @@ impl Endpoint {
         Ok(Self::start(endpoint, None, identity, gate, others))
     }
 
+    /// Uses a transport of the app, and takes in all who dial it. Needs a running tokio runtime.
+    ///
+    /// # Errors
+    /// If there is no runtime.
+    pub fn over(transport: Arc<dyn Transport>, gate: GateConfig) -> Result<Self, BindError> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(BindError::NoRuntime);
+        }
+        Ok(Self::begin(transport, gate))
+    }
+
     fn start(
         quinn: quinn::Endpoint,
         socket: Option<Arc<Socket>>,
@@ -112,70 +128,51 @@ impl Endpoint {
         gate: GateConfig,
         others: Option<&OtherProtocols>,
     ) -> Self {
-        let gate = Arc::new(Mutex::new(Gate::new(gate, Instant::now().into_std())));
-        let (ready_in, ready) = mpsc::channel(READY);
         let (others_in, others_out) = mpsc::channel(others::WAITING);
-        let streams = Desk::default();
-        let mut tasks = JoinSet::new();
-        let entrance = Entrance {
-            gate: gate.clone(),
-            ready: ready_in,
-            streams: streams.clone(),
-            others: others.map(|_| others_in),
-        };
-        tasks.spawn(accept_loop(quinn.clone(), entrance));
-        let state = match &socket {
-            Some(socket) => {
-                tasks.spawn(socket::keep(Arc::clone(socket)));
-                socket.state()
-            }
-            None => watch::channel(SocketState::Works).1,
-        };
-        let (ready, tasks) = (tokio::sync::Mutex::new(ready), tokio::sync::Mutex::new(tasks));
-        let others = tokio::sync::Mutex::new(others_out);
-        #[cfg(test)]
-        let kept = socket.clone();
-        let medium = Arc::new(QuicMedium::new(quinn, socket, identity));
-        Self {
-            medium,
-            #[cfg(test)]
-            socket: kept,
-            streams,
-            gate,
-            ready,
-            others,
-            state,
-            tasks,
+        let not_taken = Arc::new(AtomicU64::new(0));
+        let others = others.map(|_| Others::new(others_in, Arc::clone(&not_taken)));
+        let transport = QuicTransport::new(quinn, socket.clone(), identity, others);
+        let mut endpoint = Self::begin(Arc::new(transport), gate);
+        if let Some(socket) = &socket {
+            endpoint.tasks.get_mut().spawn(socket::keep(Arc::clone(socket)));
+            endpoint.state = socket.state();
         }
+        Self { socket, others: tokio::sync::Mutex::new(others_out), others_not_taken: not_taken, ..endpoint }
     }
 
-    /// Over another medium, whose connections come in by this gate and through `ready`, each with `streams`.
-    #[cfg(any(test, feature = "memory"))]
-    pub(super) fn over(
-        medium: Arc<dyn Medium>,
-        ready: mpsc::Receiver<Result<Connection, AcceptError>>,
-        streams: Desk,
-        gate: Arc<Mutex<Gate>>,
-    ) -> Self {
+    fn begin(transport: Arc<dyn Transport>, gate: GateConfig) -> Self {
+        let gate = Arc::new(Mutex::new(Gate::new(gate, Instant::now().into_std())));
+        let (ready_in, ready) = mpsc::channel(READY);
+        let streams = Desk::default();
+        let entrance = Entrance { gate: gate.clone(), ready: ready_in, streams: streams.clone() };
+        let mut tasks = JoinSet::new();
+        let ground = Ground::new(transport);
+        tasks.spawn(accept_loop(ground.clone(), entrance));
         Self {
-            medium,
-            #[cfg(test)]
+            ground,
             socket: None,
             streams,
             gate,
             ready: tokio::sync::Mutex::new(ready),
             others: tokio::sync::Mutex::new(mpsc::channel(1).1),
+            others_not_taken: Arc::default(),
             state: watch::channel(SocketState::Works).1,
-            tasks: tokio::sync::Mutex::default(),
+            tasks: tokio::sync::Mutex::new(tasks),
         }
+    }
+
+    /// The key that it proves to others; `None` if its transport panics when it is asked.
+    #[must_use]
+    pub(crate) fn key(&self) -> Option<PublicKey> {
+        self.ground.key()
     }
 
     /// The address the socket is bound to, with the port it got.
     ///
     /// # Errors
-    /// If the operating system doesn't say.
+    /// If the operating system, or the transport, doesn't say.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.medium.local_addr()
+        self.ground.local_addr()
     }
 
     /// Dials `addr` and succeeds only if it proves to hold the key `peer`, within 10 s. Dropping the future ends the handshake.
@@ -204,8 +201,8 @@ impl Endpoint {
         addr: SocketAddr,
         purpose: Purpose,
     ) -> Result<Connection, DialError> {
-        let carrier = self.medium.dial(peer, addr, purpose).await?;
-        Ok(Connection::carried(carrier, peer, true, purpose == Purpose::Streams, self.streams.clone()))
+        let carrier = self.ground.dial(peer, addr, purpose).await?;
+        Ok(Connection::new(carrier, true, self.streams.clone()))
     }
 
     /// Who opens and accepts streams of applications.
@@ -242,7 +239,8 @@ impl Endpoint {
     /// How many attempts were refused or failed so far, by reason.
     #[must_use]
     pub fn refusals(&self) -> Refusals {
-        lock(&self.gate).refusals()
+        let others_not_taken = self.others_not_taken.load(Ordering::Relaxed);
+        Refusals { others_not_taken, ..lock(&self.gate).refusals() }
     }
 
     /// Waits until the socket does otherwise than `known`. Of an endpoint of the app nothing is known but that
@@ -265,7 +263,7 @@ impl Endpoint {
     /// Errors of the socket so far; none are seen of an endpoint of the app.
     #[must_use]
     pub fn socket_errors(&self) -> SocketErrors {
-        self.medium.errors()
+        self.socket.as_ref().map(|socket| socket.errors()).unwrap_or_default()
     }
 
     /// Closes all connections and the socket. Waits at most 1 s for the peers to learn of it; then the port is free, even where a
@@ -276,17 +274,7 @@ impl Endpoint {
     pub async fn close(&self) {
         self.tasks.lock().await.shutdown().await;
         self.streams.close();
-        self.medium.close().await;
-    }
-}
-
-impl Drop for Endpoint {
-    fn drop(&mut self) {
-        // The tasks end with their set. Otherwise attempts would wait in quinn for an `accept` that never comes. Once it is closed, the
-        // app may have set a configuration of its own.
-        if !self.tasks.get_mut().is_empty() {
-            self.medium.refuse_all();
-        }
+        self.ground.close().await;
     }
 }
 

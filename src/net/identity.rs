@@ -22,12 +22,10 @@ use rustls::{
     SignatureScheme,
 };
 
+use super::limits;
 use super::others::OtherProtocols;
-use super::streams::STREAMS_ALPN;
-use super::transport;
+use super::transport::Purpose;
 use crate::key::{PublicKey, SecretKey};
-
-use crate::wire::ALPN;
 
 /// TLS wants a name; ours is never sent (SNI is off) and never checked (the key is). RFC 6761 keeps it from meaning any host.
 pub(crate) const SERVER_NAME: &str = "vouchsafe.invalid";
@@ -38,6 +36,7 @@ const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0
 /// A node's key as TLS needs it.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
+    key: PublicKey,
     certified: Arc<CertifiedKey>,
     provider: Arc<CryptoProvider>,
 }
@@ -49,9 +48,15 @@ impl Identity {
         let spki = encode_spki(&key.public());
         let signer = Arc::new(NodeSigner(key.clone()));
         Self {
+            key: key.public(),
             certified: Arc::new(CertifiedKey::new(vec![CertificateDer::from(spki)], signer)),
             provider: Arc::new(rustls::crypto::ring::default_provider()),
         }
+    }
+
+    /// The key that it proves.
+    pub(crate) const fn key(&self) -> PublicKey {
+        self.key
     }
 
     /// The configuration of a listener: it asks every dialler for a key and accepts any well-formed one. Who offers none of our protocols
@@ -65,7 +70,7 @@ impl Identity {
             .map_err(TlsSetupError::of)?
             .with_client_cert_verifier(Arc::new(AnyKey(self.algorithms())))
             .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(self.certified.clone())));
-        tls.alpn_protocols = vec![ALPN.to_vec(), STREAMS_ALPN.to_vec()];
+        tls.alpn_protocols = Purpose::ALL.map(|purpose| purpose.protocol().to_vec()).into();
         tls.send_tls13_tickets = 0;
         tls.session_storage = Arc::new(NoServerSessionStorage {});
         tls.max_early_data_size = 0;
@@ -74,7 +79,7 @@ impl Identity {
             Some(others) => quinn::ServerConfig::with_crypto(Arc::new(others.beside(ours))),
             None => quinn::ServerConfig::with_crypto(ours),
         };
-        transport::limit_server(&mut config);
+        limits::limit_server(&mut config);
         Ok(config)
     }
 
@@ -100,7 +105,7 @@ impl Identity {
         tls.enable_sni = false;
         let crypto = QuicClientConfig::try_from(tls).map_err(TlsSetupError::of)?;
         let mut config = quinn::ClientConfig::new(Arc::new(crypto));
-        config.transport_config(transport::transport_config());
+        config.transport_config(limits::transport_config());
         config.token_store(Arc::new(quinn::NoneTokenStore));
         Ok((config, answered))
     }
@@ -123,11 +128,6 @@ pub(crate) fn peer_key(connection: &quinn::Connection) -> Option<PublicKey> {
 /// The protocol on which the handshake of an established connection has agreed.
 pub(crate) fn protocol_of(connection: &quinn::Connection) -> Option<Vec<u8>> {
     connection.handshake_data()?.downcast::<HandshakeData>().ok()?.protocol
-}
-
-/// Whether an established connection is for streams of applications alone.
-pub(crate) fn is_for_streams(connection: &quinn::Connection) -> bool {
-    protocol_of(connection).as_deref() == Some(STREAMS_ALPN)
 }
 
 /// TLS could not be set up: a fault of the build, not of a peer. It prints what TLS said.
@@ -164,11 +164,16 @@ fn encode_spki(key: &PublicKey) -> Vec<u8> {
 /// The one encoding of an Ed25519 key there is: fixed 12 bytes, then the key.
 fn decode_spki(spki: &[u8]) -> Option<PublicKey> {
     let key: &[u8; 32] = spki.strip_prefix(SPKI_PREFIX.as_slice())?.try_into().ok()?;
-    // A key of small order accepts one signature for almost anything, so everybody "holds" it: it names nobody. A key
-    // with a second encoding would let one holder be two nodes.
-    let point = VerifyingKey::from_bytes(key).ok()?;
-    let canonical = point.to_edwards().compress().to_bytes() == *key;
-    (canonical && !point.is_weak()).then(|| PublicKey::from_bytes(*key))
+    Some(PublicKey::from_bytes(*key)).filter(names_one)
+}
+
+/// Whether a key names one holder, whoever proves it. One of small order accepts one signature for almost anything, so everybody "holds" it:
+/// it names nobody. One with a second encoding would let one holder be two nodes.
+pub(crate) fn names_one(key: &PublicKey) -> bool {
+    VerifyingKey::from_bytes(key.as_bytes()).is_ok_and(|point| {
+        let canonical = point.to_edwards().compress().to_bytes() == *key.as_bytes();
+        canonical && !point.is_weak()
+    })
 }
 
 /// Reads the one key of a handshake, or says what rustls should tell the peer.
@@ -329,6 +334,7 @@ impl Signer for NodeSigner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::ALPN;
 
     #[test]
     fn only_the_one_encoding_of_a_usable_key_is_a_key() {

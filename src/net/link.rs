@@ -18,10 +18,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::carrier::{Carried, RecvHalf};
+use super::carried::{Carried, Receiving};
 use super::closed::{LinkClosed, code};
 use super::connection::Connection;
 use super::event::LinkEvent;
+use super::limits::UNI_STREAMS;
 use super::reader::{ReaderContext, bit};
 use super::streams::{Desk, STREAMS_OF_A_LINK, serve};
 use super::trace::{LinkSpan, link_ended};
@@ -84,7 +85,7 @@ impl Link {
             opened: Arc::new(AtomicU8::new(0)),
         };
         let keeper = Keeper { reader, readers: JoinSet::new(), writers, closing, close: close_in };
-        connection.allow_both_ways(STREAMS_OF_A_LINK);
+        connection.allow(UNI_STREAMS, STREAMS_OF_A_LINK);
         let way = streams.link_begins(peer, connection.clone());
         tokio::spawn(serve(streams.clone(), peer, way));
         let ends = Ends { streams, peer };
@@ -123,9 +124,9 @@ impl Link {
         self.connection.round_trip()
     }
 
-    /// Datagrams that have come so far, whatever was in them.
-    pub(crate) fn datagrams(&self) -> u64 {
-        self.connection.datagrams()
+    /// How often something has come so far, whatever it was.
+    pub(crate) fn heard(&self) -> u64 {
+        self.connection.heard()
     }
 }
 
@@ -199,7 +200,7 @@ impl Keeper {
                 // A stream that has ended gives its place in QUIC back at once; its reader may live on for a while.
                 opened = self.reader.connection.accept_one_way(), if self.readers.len() < Lane::COUNT => match opened {
                     Ok(stream) => self.spawn_reader(stream),
-                    Err(why) => return End::Lost(why),
+                    Err(why) => return End::Lost(LinkClosed::of(why)),
                 },
                 // Readers that are paused would not notice.
                 why = self.reader.connection.closed(), if self.readers.len() >= Lane::COUNT => {
@@ -218,7 +219,7 @@ impl Keeper {
     }
 
     /// There are never more tasks than lanes: further streams wait to be accepted until one of them ends, and with it the link.
-    fn spawn_reader(&mut self, stream: Box<dyn RecvHalf>) {
+    fn spawn_reader(&mut self, stream: Receiving) {
         self.readers.spawn(self.reader.clone().run(stream));
     }
 

@@ -1,15 +1,15 @@
-//! QUIC: one socket, links known by key, and limits that hold before anything is believed.
+//! Links known by key, and limits that hold before anything is believed: over QUIC on one socket, or another transport.
 //!
 //! | File | Question |
 //! |---|---|
-//! | `endpoint` | how do connections begin? (`entrance`: those that others begin; `medium`: over what) |
+//! | `endpoint` | how do connections begin? (`entrance`: those that others begin) |
 //! | `gate`, `group` | who may begin one, and who counts as a neighbour? (`half_open`: whose ends when too many have) |
 //! | `identity` | whose connection is it? |
 //! | `others` | how do protocols of the application share the port? |
-//! | `transport` | what may a connection take up? |
+//! | [`transport`] | over what? (`quic`: by itself; `limits`: what may a connection take up there?) |
 //! | `memory` | what if there is no network at all? (feature `memory`) |
 //! | `socket` | what if the socket fails, and when is its port free? |
-//! | `carrier` | what do links and streams need of a transport? |
+//! | `carried` | what is believed of a transport? |
 //! | `link` | what happens on it? (`reader`, `writer`: one lane; `closed`: its end) |
 //! | `streams` | how do applications speak to one node? |
 //! | `trace` | what is written of it? (feature `tracing`) |
@@ -23,7 +23,7 @@
 
 #[cfg(any(test, feature = "sim"))]
 mod bare;
-mod carrier;
+mod carried;
 mod closed;
 mod config;
 mod connection;
@@ -33,16 +33,17 @@ mod event;
 mod gate;
 mod half_open;
 mod identity;
+mod limits;
 mod link;
-mod medium;
 #[cfg(any(test, feature = "memory"))]
 mod memory;
 mod others;
+mod quic;
 mod reader;
 mod socket;
 mod streams;
 mod trace;
-mod transport;
+pub mod transport;
 mod writer;
 
 pub use crate::protocol::NetGroup;

@@ -14,9 +14,10 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout};
 
-use super::carrier::{Carried, ReadFailed, RecvHalf, read_exact};
+use super::carried::{Carried, Receiving};
 use super::closed::LinkClosed;
 use super::event::{FramePermit, LinkEvent};
+use super::transport::ReadFailed;
 use crate::protocol::LinkId;
 use crate::wire::{BadLength, FrameBuffer, Lane, MAX_FRAME_LEN};
 
@@ -60,8 +61,8 @@ pub(crate) struct ReaderContext {
 
 impl ReaderContext {
     /// Reads one stream to its end, and says why that ends the link.
-    pub(crate) async fn run(mut self, mut stream: Box<dyn RecvHalf>) -> LinkClosed {
-        let Err(End(why, ended)) = self.read_lane(&mut *stream).await;
+    pub(crate) async fn run(mut self, mut stream: Receiving) -> LinkClosed {
+        let Err(End(why, ended)) = self.read_lane(&mut stream).await;
         if ended {
             // Either the peer is about to close, and then the connection's own end says it better, or it broke the order.
             return match timeout(FINISH_GRACE, self.connection.closed()).await {
@@ -72,7 +73,7 @@ impl ReaderContext {
         why
     }
 
-    async fn read_lane(&mut self, stream: &mut dyn RecvHalf) -> Result<std::convert::Infallible, End> {
+    async fn read_lane(&mut self, stream: &mut Receiving) -> Result<std::convert::Infallible, End> {
         let lane = self.read_lane_number(stream).await?;
         let inbox = Arc::new(Semaphore::new(LANE_INBOX));
         let mut buffer = FrameBuffer::default();
@@ -105,9 +106,9 @@ impl ReaderContext {
     }
 
     /// The first byte of a stream says which lane it is. It has the deadline of a frame.
-    async fn read_lane_number(&mut self, stream: &mut dyn RecvHalf) -> Result<Lane, End> {
+    async fn read_lane_number(&mut self, stream: &mut Receiving) -> Result<Lane, End> {
         let mut byte = [0u8; 1];
-        let read = timeout(FRAME_DEADLINE, read_exact(stream, &mut byte)).await;
+        let read = timeout(FRAME_DEADLINE, stream.read_exact(&mut byte)).await;
         if !read.map_err(|_| End(LinkClosed::FrameTooSlow, false))?? {
             return Err(End(LinkClosed::ProtocolOrder, true));
         }
@@ -124,7 +125,7 @@ impl ReaderContext {
     async fn read_some(
         &mut self,
         lane: Lane,
-        stream: &mut dyn RecvHalf,
+        stream: &mut Receiving,
         buffer: &mut FrameBuffer,
         clock: &mut FrameClock,
     ) -> Result<(), End> {
@@ -145,7 +146,10 @@ impl ReaderContext {
                 clock.ran(started.elapsed());
             }
             let Some(read) = read else { continue };
-            let count = read?.ok_or(End(LinkClosed::ProtocolOrder, true))?;
+            let count = read?;
+            if count == 0 {
+                return Err(End(LinkClosed::ProtocolOrder, true));
+            }
             let chunks = chunks.get(..count).unwrap_or_default();
             clock.brought(chunks.iter().map(Bytes::len).sum());
             buffer.extend(chunks);
@@ -168,8 +172,8 @@ impl From<ReadFailed> for End {
     fn from(error: ReadFailed) -> Self {
         match error {
             ReadFailed::Reset(_) => Self(LinkClosed::ProtocolOrder, true),
-            ReadFailed::Lost(why) => Self(why, false),
-            ReadFailed::Ended => Self(LinkClosed::Transport("a lane was ended on this side".into()), false),
+            ReadFailed::Lost(why) => Self(LinkClosed::of(why), false),
+            ReadFailed::Stopped => Self(LinkClosed::Transport("a lane was ended on this side".into()), false),
         }
     }
 }

@@ -3,9 +3,10 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use tokio::sync::{mpsc, watch};
 
-use super::carrier::{Carried, SendHalf, WriteFailed, write_all};
+use super::carried::{Carried, Sending};
 use super::closed::LinkClosed;
 use super::event::LinkEvent;
+use super::transport::WriteFailed;
 use crate::protocol::LinkId;
 use crate::wire::{Lane, PREFIX_LEN};
 
@@ -71,7 +72,7 @@ impl WriterContext {
                 std::future::pending::<()>().await;
             }
         };
-        let mut stream: Option<Box<dyn SendHalf>> = None;
+        let mut stream: Option<Sending> = None;
         let ended = tokio::select! {
             biased;
             () = give_up => None,
@@ -90,13 +91,13 @@ impl WriterContext {
         &mut self,
         lane: Lane,
         mut queue: mpsc::UnboundedReceiver<Bytes>,
-        opened: &mut Option<Box<dyn SendHalf>>,
+        opened: &mut Option<Sending>,
     ) -> Result<(), WriteFailed> {
         let stream = opened.insert(self.connection.open_one_way().await.map_err(WriteFailed::Lost)?);
         // The lane's number goes out at once: a dialler trusts the link from our first byte on, and the peer waits for it no longer than
         // for a frame.
         stream.set_priority(FIRST);
-        write_all(&mut **stream, &[lane as u8]).await?;
+        stream.write_all(&[lane as u8]).await?;
         stream.set_priority(priority(lane));
         let mut frames = Vec::new();
         loop {
@@ -107,7 +108,7 @@ impl WriterContext {
                 },
                 _ = self.closing.wait_for(|closing| *closing != Closing::No), if !queue.is_closed() => queue.close(),
             }
-            self.write_frames(lane, &mut **stream, &mut frames).await?;
+            self.write_frames(lane, stream, &mut frames).await?;
         }
         // quinn throws away what is not yet sent when a connection is closed. Ending the stream is the one way to be told
         // that all of it arrived.
@@ -119,7 +120,7 @@ impl WriterContext {
     async fn write_frames(
         &mut self,
         lane: Lane,
-        stream: &mut dyn SendHalf,
+        stream: &mut Sending,
         frames: &mut Vec<Bytes>,
     ) -> Result<(), WriteFailed> {
         let mut chunks = gather(frames);
@@ -161,8 +162,8 @@ fn gather(frames: &mut Vec<Bytes>) -> Vec<Bytes> {
 fn stopped_by(error: WriteFailed) -> LinkClosed {
     match error {
         WriteFailed::Stopped(_) => LinkClosed::ProtocolOrder,
-        WriteFailed::Lost(why) => why,
-        WriteFailed::Ended => LinkClosed::Transport("a lane was ended on this side".into()),
+        WriteFailed::Lost(why) => LinkClosed::of(why),
+        WriteFailed::Finished => LinkClosed::Transport("a lane was ended on this side".into()),
     }
 }
 

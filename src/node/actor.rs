@@ -340,8 +340,8 @@ impl Actor {
 
     /// Reads what the transport measures.
     fn look_at_links(&mut self) {
-        let datagrams = self.links.iter().map(|(id, link)| (*id, link.datagrams()));
-        for (link, news) in self.silences.look(Instant::now(), datagrams) {
+        let heard = self.links.iter().map(|(id, link)| (*id, link.heard()));
+        for (link, news) in self.silences.look(Instant::now(), heard) {
             match news {
                 News::Silent(silence) => {
                     self.handle(Input::Silent { link, silence });

@@ -6,6 +6,7 @@ mod memory;
 mod socket;
 mod start;
 mod state;
+mod transport;
 #[cfg(feature = "sim")]
 mod trial;
 
@@ -366,10 +367,9 @@ pub enum SpawnError {
     /// The socket or TLS.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// A node in memory was given a port.
-    #[cfg(any(test, feature = "memory"))]
-    #[error("a network in memory has no port: leave out `endpoint` and `other_protocols`, or `memory`")]
-    Memory,
+    /// The transport, of the application or in memory, can't be used, as the words say.
+    #[error("the transport can't be used: {0}")]
+    Transport(String),
     /// The socket does not say where it is.
     #[error(
         "the socket does not tell its address: {0}; listen on another, or give the builder an endpoint that is open"

@@ -60,9 +60,9 @@ impl Actor {
     /// There is a connection, of which the dialler knows.
     pub(super) fn on_link(&mut self, id: LinkId, connection: Connection) {
         let (peer, dialled, rtt) = (connection.peer, connection.dialled, connection.rtt());
-        let remote = Some(connection.remote);
-        if dialled {
-            self.learns_address(connection.remote.ip(), connection.local_ip());
+        let remote = connection.address();
+        if let Some(remote) = remote.filter(|_| dialled) {
+            self.learns_address(remote.ip(), connection.local_ip());
         }
         let link = Link::spawn(id, connection, self.link_events_in.clone());
         self.links.insert(id, link);

@@ -16,7 +16,7 @@ use super::time::nanos;
 use crate::protocol::{FRAME_OVERHEAD, Input, LinkId};
 use crate::wire::Lane;
 
-/// What one lane may have sent that is not read: `STREAM_WINDOW` of `net/transport.rs`.
+/// What one lane may have sent that is not read: `STREAM_WINDOW` of `net/limits.rs`.
 const WINDOW: usize = 256 * 1024;
 
 impl Network {

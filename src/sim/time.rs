@@ -5,7 +5,7 @@ use std::time::Duration;
 /// When every simulation begins, Unix milliseconds: any fixed moment would do.
 const BEGIN_MS: u64 = 1_800_000_000_000;
 
-/// A silent link goes down after so long: `IDLE_TIMEOUT` of `net/transport.rs`.
+/// A silent link goes down after so long: `IDLE_TIMEOUT` of `net/limits.rs`.
 pub(super) const IDLE: Duration = Duration::from_secs(30);
 
 pub(super) fn nanos(duration: Duration) -> u64 {

@@ -2,7 +2,7 @@
 //!
 //! What is modelled: one line out, shared by the QUIC connections of the node. quinn sends for one connection after the
 //! other, up to ten datagrams each time; inside a connection the system lane goes first, then the control lane, and those of rumors and replies take turns
-//! (see `net/writer.rs`). A connection takes what is written to it into a buffer (`net/transport.rs`: 1 MiB) and tells
+//! (see `net/writer.rs`). A connection takes what is written to it into a buffer (`net/limits.rs`: 1 MiB) and tells
 //! the engine at once; only what does not fit makes the engine wait. So an engine sees the queue of its uplink through
 //! that buffer, as it does in production. Bytes that have left and are not acknowledged also fill it in production;
 //! over one round trip they are few beside it, and are left out here. A lane that the peer does not read is held up

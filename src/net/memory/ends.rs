@@ -1,26 +1,29 @@
 //! The ends of a connection, and of its streams, as links and streams see them.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::ReadBuf;
 
 use super::line::{Begun, End, Kind, Line, PipeId, State};
 use super::pipe::Flow;
-use crate::net::carrier::{
-    BothWays, Carried, Carrier, Pending, ReadFailed, RecvHalf, SendHalf, Taken, WriteFailed,
+use crate::key::PublicKey;
+use crate::net::transport::{
+    BothWays, Carrier, Ended, Pending, Purpose, ReadFailed, RecvHalf, SendHalf, WriteFailed,
 };
-use crate::net::closed::LinkClosed;
 
-/// Both ends of one connection, the dialler's first, that are at these addresses.
-pub(super) fn connect([here, there]: [SocketAddr; 2], delay: Duration) -> (Arc<Line>, [Carried; 2]) {
+/// Both ends of one connection, the dialler's first, that are whose and where is said.
+pub(super) fn connect(
+    [here, there]: [(PublicKey, SocketAddr); 2],
+    purpose: Purpose,
+    delay: Duration,
+) -> (Arc<Line>, [Arc<dyn Carrier>; 2]) {
     let line = Line::begin(delay);
-    let end = |end, remote| {
+    let end = |end, (peer, remote)| {
         let held = Arc::new(Held { line: Arc::clone(&line), end });
-        Arc::new(Memory { held, remote, delay }) as Carried
+        Arc::new(Memory { held, peer, purpose, remote, delay }) as Arc<dyn Carrier>
     };
     let ends = [end(End::Dialled, there), end(End::Accepted, here)];
     (line, ends)
@@ -28,8 +31,12 @@ pub(super) fn connect([here, there]: [SocketAddr; 2], delay: Duration) -> (Arc<L
 
 /// The same of one that nobody can cut.
 #[cfg(test)]
-pub(crate) fn pair(at: [SocketAddr; 2], delay: Duration) -> [Carried; 2] {
-    connect(at, delay).1
+pub(crate) fn pair(
+    ends: [(PublicKey, SocketAddr); 2],
+    purpose: Purpose,
+    delay: Duration,
+) -> [Arc<dyn Carrier>; 2] {
+    connect(ends, purpose, delay).1
 }
 
 /// One end, held by its carrier and its streams. It is closed with the last of them.
@@ -37,12 +44,6 @@ pub(crate) fn pair(at: [SocketAddr; 2], delay: Duration) -> [Carried; 2] {
 struct Held {
     line: Arc<Line>,
     end: End,
-}
-
-impl Held {
-    fn lost(&self) -> Option<LinkClosed> {
-        self.line.with(|state| state.lost(self.end))
-    }
 }
 
 impl Drop for Held {
@@ -67,19 +68,21 @@ impl Drop for Place {
 #[derive(Debug)]
 struct Memory {
     held: Arc<Held>,
+    peer: PublicKey,
+    purpose: Purpose,
     remote: SocketAddr,
     delay: Duration,
 }
 
 impl Memory {
-    async fn begin(&self, kind: Kind) -> Result<(Box<dyn SendHalf>, Option<Box<dyn RecvHalf>>), LinkClosed> {
+    async fn begin(&self, kind: Kind) -> Result<(Box<dyn SendHalf>, Option<Box<dyn RecvHalf>>), Ended> {
         let begun = self.held.line.until(|state| state.open(self.held.end, kind)).await?;
         // What comes to the other end goes from here.
         let Begun { comes: goes, goes: comes } = begun;
         Ok((self.sends(goes, None), comes.map(|comes| self.receives(comes, None))))
     }
 
-    async fn take(&self, kind: Kind) -> Result<(Begun, Arc<Place>), LinkClosed> {
+    async fn take(&self, kind: Kind) -> Result<(Begun, Arc<Place>), Ended> {
         let begun = self.held.line.until(|state| state.accept(self.held.end, kind)).await?;
         Ok((begun, Arc::new(Place { held: Arc::clone(&self.held), kind })))
     }
@@ -93,39 +96,43 @@ impl Memory {
     }
 
     /// A stream of the wrong kind, which there is none of.
-    fn odd() -> LinkClosed {
-        LinkClosed::Transport("a stream lacks one of its directions".into())
+    fn odd() -> Ended {
+        Ended::Failed("a stream lacks one of its directions".into())
     }
 }
 
 impl Carrier for Memory {
-    fn remote(&self) -> SocketAddr {
-        self.remote
+    fn peer(&self) -> PublicKey {
+        self.peer
     }
 
-    fn local_ip(&self) -> Option<IpAddr> {
-        None
+    fn purpose(&self) -> Purpose {
+        self.purpose
     }
 
-    fn open_one_way(&self) -> Pending<'_, Result<Box<dyn SendHalf>, LinkClosed>> {
+    fn remote(&self) -> Option<SocketAddr> {
+        Some(self.remote)
+    }
+
+    fn open_one_way(&self) -> Pending<'_, Result<Box<dyn SendHalf>, Ended>> {
         Box::pin(async { Ok(self.begin(Kind::OneWay).await?.0) })
     }
 
-    fn accept_one_way(&self) -> Pending<'_, Result<Box<dyn RecvHalf>, LinkClosed>> {
+    fn accept_one_way(&self) -> Pending<'_, Result<Box<dyn RecvHalf>, Ended>> {
         Box::pin(async {
             let (begun, place) = self.take(Kind::OneWay).await?;
             Ok(self.receives(begun.comes, Some(place)))
         })
     }
 
-    fn open_both_ways(&self) -> Pending<'_, Result<BothWays, LinkClosed>> {
+    fn open_both_ways(&self) -> Pending<'_, Result<BothWays, Ended>> {
         Box::pin(async {
             let (send, recv) = self.begin(Kind::BothWays).await?;
             Ok((send, recv.ok_or_else(Self::odd)?))
         })
     }
 
-    fn accept_both_ways(&self) -> Pending<'_, Result<BothWays, LinkClosed>> {
+    fn accept_both_ways(&self) -> Pending<'_, Result<BothWays, Ended>> {
         Box::pin(async {
             let (begun, place) = self.take(Kind::BothWays).await?;
             let recv = self.receives(begun.comes, Some(Arc::clone(&place)));
@@ -133,31 +140,26 @@ impl Carrier for Memory {
         })
     }
 
-    fn allow_one_way(&self, most: u32) {
-        self.held.line.with(|state| state.allow(self.held.end, Kind::OneWay, most));
-    }
-
-    fn allow_both_ways(&self, most: u32) {
-        self.held.line.with(|state| state.allow(self.held.end, Kind::BothWays, most));
+    fn allow(&self, one_way: u32, both_ways: u32) {
+        self.held.line.with(|state| {
+            state.allow(self.held.end, Kind::OneWay, one_way);
+            state.allow(self.held.end, Kind::BothWays, both_ways);
+        });
     }
 
     fn close(&self, code: u32, words: &[u8]) {
         self.held.line.close(self.held.end, code, words);
     }
 
-    fn closed(&self) -> Pending<'_, LinkClosed> {
+    fn closed(&self) -> Pending<'_, Ended> {
         Box::pin(self.held.line.until(|state| state.lost(self.held.end)))
-    }
-
-    fn close_reason(&self) -> Option<LinkClosed> {
-        self.held.lost()
     }
 
     fn round_trip(&self) -> Duration {
         self.delay * 2
     }
 
-    fn datagrams(&self) -> u64 {
+    fn heard(&self) -> u64 {
         self.held.line.with(|state| state.came(self.held.end))
     }
 }
@@ -176,16 +178,14 @@ impl Sends {
         self.held.line.with(|state| act(state, self.held.end))
     }
 
-    fn poll_take(&self, cx: &Context<'_>, chunk: &mut Bytes) -> Poll<Result<usize, WriteFailed>> {
+    fn poll_take(&self, cx: &Context<'_>, chunk: &mut Bytes) -> Poll<Result<(), WriteFailed>> {
         self.with(|state, end| {
             let lost = state.lost(end);
-            let Some(pipe) = state.pipe(self.pipe) else { return Poll::Ready(Err(WriteFailed::Ended)) };
+            let Some(pipe) = state.pipe(self.pipe) else { return Poll::Ready(Err(WriteFailed::Finished)) };
             pipe.write(cx, lost, chunk).map_ok(|taken| {
-                let len = taken.len();
-                if len > 0 {
+                if !taken.is_empty() {
                     state.flow(end, self.pipe, Flow::Bytes(taken));
                 }
-                len
             })
         })
     }
@@ -202,19 +202,12 @@ impl Sends {
 }
 
 impl SendHalf for Sends {
-    fn write_chunks<'a>(&'a mut self, chunks: &'a mut [Bytes]) -> Pending<'a, Result<Taken, WriteFailed>> {
-        Box::pin(async move {
-            let Some(first) = chunks.first_mut() else { return Ok(Taken { chunks: 0, bytes: 0 }) };
-            let bytes = std::future::poll_fn(|cx| self.poll_take(cx, first)).await?;
-            Ok(Taken { chunks: usize::from(first.is_empty()), bytes })
-        })
+    fn poll_write(&mut self, cx: &mut Context<'_>, chunks: &mut [Bytes]) -> Poll<Result<(), WriteFailed>> {
+        match chunks.iter_mut().find(|chunk| !chunk.is_empty()) {
+            Some(first) => self.poll_take(cx, first),
+            None => Poll::Ready(Ok(())),
+        }
     }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, WriteFailed>> {
-        self.poll_take(cx, &mut Bytes::copy_from_slice(bytes))
-    }
-
-    fn set_priority(&mut self, _: i32) {}
 
     fn finish(&mut self) -> bool {
         self.end(Flow::Finished)
@@ -224,12 +217,12 @@ impl SendHalf for Sends {
         self.end(Flow::Reset(code));
     }
 
-    fn stopped(&mut self) -> Pending<'_, Result<Option<u32>, LinkClosed>> {
+    fn stopped(&mut self) -> Pending<'_, Result<Option<u64>, Ended>> {
         Box::pin(std::future::poll_fn(|cx| {
             self.with(|state, end| {
                 let lost = state.lost(end);
                 match state.pipe(self.pipe) {
-                    Some(pipe) => pipe.poll_stopped(cx, lost),
+                    Some(pipe) => pipe.poll_stopped(cx, lost).map_ok(|code| code.map(u64::from)),
                     None => Poll::Ready(Ok(None)),
                 }
             })
@@ -258,11 +251,11 @@ impl Receives {
         self.held.line.with(|state| act(state, self.held.end))
     }
 
-    fn poll_chunk(&self, cx: &Context<'_>, most: usize) -> Poll<Result<Option<Bytes>, ReadFailed>> {
+    fn poll_chunk(&self, cx: &Context<'_>) -> Poll<Result<Option<Bytes>, ReadFailed>> {
         self.with(|state, end| {
             let lost = state.lost(end);
-            let Some(pipe) = state.pipe(self.pipe) else { return Poll::Ready(Err(ReadFailed::Ended)) };
-            pipe.read(cx, lost, most).map_ok(|read| {
+            let Some(pipe) = state.pipe(self.pipe) else { return Poll::Ready(Err(ReadFailed::Stopped)) };
+            pipe.read(cx, lost).map_ok(|read| {
                 let (bytes, free) = read?;
                 if free > 0 {
                     state.flow(end, self.pipe, Flow::Room(free));
@@ -282,27 +275,13 @@ impl Receives {
 }
 
 impl RecvHalf for Receives {
-    fn read_chunks<'a>(
-        &'a mut self,
-        chunks: &'a mut [Bytes],
-    ) -> Pending<'a, Result<Option<usize>, ReadFailed>> {
-        Box::pin(async move {
-            let Some(first) = chunks.first_mut() else { return Ok(Some(0)) };
-            let chunk = std::future::poll_fn(|cx| self.poll_chunk(cx, usize::MAX)).await?;
-            Ok(chunk.map(|chunk| {
-                *first = chunk;
-                1
-            }))
+    fn poll_read(&mut self, cx: &mut Context<'_>, chunks: &mut [Bytes]) -> Poll<Result<usize, ReadFailed>> {
+        let Some(first) = chunks.first_mut() else { return Poll::Ready(Ok(0)) };
+        self.poll_chunk(cx).map_ok(|chunk| {
+            let is_some = chunk.is_some();
+            *first = chunk.unwrap_or_default();
+            usize::from(is_some)
         })
-    }
-
-    fn read_chunk(&mut self, most: usize) -> Pending<'_, Result<Option<Bytes>, ReadFailed>> {
-        Box::pin(std::future::poll_fn(move |cx| self.poll_chunk(cx, most)))
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<(), ReadFailed>> {
-        let read = self.poll_chunk(cx, buffer.remaining());
-        read.map_ok(|chunk| buffer.put_slice(&chunk.unwrap_or_default()))
     }
 
     fn stop(&mut self, code: u32) {

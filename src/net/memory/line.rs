@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::lock;
 use super::pipe::{Flow, Pipe};
-use crate::net::closed::{LinkClosed, peer_words};
-use crate::net::transport::{BIDI_STREAMS, IDLE_TIMEOUT, KEEP_ALIVE, UNI_STREAMS};
+use crate::net::limits::{BIDI_STREAMS, IDLE_TIMEOUT, KEEP_ALIVE, UNI_STREAMS};
+use crate::net::transport::Ended;
 
 /// One of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +62,7 @@ enum Told {
     Over(Kind),
     /// So many streams may be open.
     Allows(Kind, u32),
-    Closed(u32, String),
+    Closed(u32, Bytes),
 }
 
 /// Streams of one kind that an end may begin.
@@ -74,7 +75,7 @@ struct Quota {
 /// What one end knows.
 #[derive(Debug)]
 struct Side {
-    closed: Option<LinkClosed>,
+    closed: Option<Ended>,
     one_way: Quota,
     both_ways: Quota,
     /// Begun by the other end and not taken yet. As many as this end allows.
@@ -222,7 +223,7 @@ impl State {
     }
 
     /// Why it has ended, as one end sees it.
-    pub(super) fn lost(&self, end: End) -> Option<LinkClosed> {
+    pub(super) fn lost(&self, end: End) -> Option<Ended> {
         match end {
             End::Dialled => self.dialled.closed.clone(),
             End::Accepted => self.accepted.closed.clone(),
@@ -254,7 +255,7 @@ impl State {
     }
 
     /// Begins a stream, if there is a place for it.
-    pub(super) fn open(&mut self, end: End, kind: Kind) -> Option<Result<Begun, LinkClosed>> {
+    pub(super) fn open(&mut self, end: End, kind: Kind) -> Option<Result<Begun, Ended>> {
         if let Some(why) = self.lost(end) {
             return Some(Err(why));
         }
@@ -279,7 +280,7 @@ impl State {
     }
 
     /// Takes a stream that the other end has begun.
-    pub(super) fn accept(&mut self, end: End, kind: Kind) -> Option<Result<Begun, LinkClosed>> {
+    pub(super) fn accept(&mut self, end: End, kind: Kind) -> Option<Result<Begun, Ended>> {
         let next = self.side(end).begun(kind).pop_front().map(Ok);
         next.or_else(|| self.lost(end).map(Err))
     }
@@ -305,12 +306,12 @@ impl State {
     }
 
     fn close(&mut self, end: End, code: u32, words: &[u8]) {
-        self.tell(end, Told::Closed(code, peer_words(words)));
-        self.end(end, LinkClosed::ByUs);
+        self.tell(end, Told::Closed(code, Bytes::copy_from_slice(words)));
+        self.end(end, Ended::ByUs);
     }
 
     /// It is over for one end.
-    fn end(&mut self, end: End, why: LinkClosed) {
+    fn end(&mut self, end: End, why: Ended) {
         if self.lost(end).is_some() {
             return;
         }
@@ -335,8 +336,8 @@ impl State {
         if let Some(since) = self.cut {
             let dead = since + IDLE_TIMEOUT;
             if dead <= now {
-                self.end(End::Dialled, LinkClosed::TimedOut);
-                self.end(End::Accepted, LinkClosed::TimedOut);
+                self.end(End::Dialled, Ended::TimedOut);
+                self.end(End::Accepted, Ended::TimedOut);
             }
             return (!self.is_closed()).then_some(dead);
         }
@@ -387,7 +388,7 @@ impl State {
                 self.side(to).quota(kind).most = most;
                 self.is_changed = true;
             }
-            Told::Closed(code, reason) => self.end(to, LinkClosed::ByPeer { code, reason }),
+            Told::Closed(code, words) => self.end(to, Ended::ByPeer { code: code.into(), words }),
         }
     }
 

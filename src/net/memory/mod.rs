@@ -27,12 +27,10 @@ use tokio::time::Instant;
 
 use self::line::Line;
 use self::site::{Door, Place, Site};
-use super::config::{GateConfig, HANDSHAKE_DEADLINE};
-use super::endpoint::Endpoint;
-use super::entrance::{Entrance, READY};
-use super::gate::Gate;
-use super::streams::Desk;
-use crate::key::{PublicKey, SecretKey};
+use super::config::HANDSHAKE_DEADLINE;
+use super::limits::MAX_INCOMING;
+use super::transport::Transport;
+use crate::key::PublicKey;
 
 #[cfg(test)]
 pub(crate) use self::ends::pair;
@@ -193,29 +191,22 @@ impl MemoryNetwork {
         u64::try_from(unix.saturating_add(began.elapsed()).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// An endpoint of a node, at an address of its own.
+    /// A place in it, for an app that tests what its node does when the network is worse than a delay and a cut: it wraps the place in a
+    /// [`Transport`] of its own, which loses dials or ends connections, and gives the builder that beside
+    /// [`Builder::memory`](crate::Builder::memory). Nobody proves `key`: who builds a node has its secret.
     ///
     /// # Errors
     /// If another is there.
-    pub(crate) fn endpoint(
-        &self,
-        key: &SecretKey,
-        listen: SocketAddr,
-        gate: GateConfig,
-    ) -> io::Result<Endpoint> {
-        let (ready_in, ready) = mpsc::channel(READY);
-        let gate = Arc::new(Mutex::new(Gate::new(gate, Instant::now().into_std())));
-        let streams = Desk::default();
-        let entrance =
-            Entrance { gate: Arc::clone(&gate), ready: ready_in, streams: streams.clone(), others: None };
-        let site = Arc::new(Site::new(key.public()));
+    pub fn transport(&self, key: PublicKey, listen: SocketAddr) -> io::Result<impl Transport + use<>> {
+        // As many as wait in a socket.
+        let (come, comes) = mpsc::channel(MAX_INCOMING);
+        let site = Arc::new(Site::new(key));
         let mut state = lock(&self.0.state);
         let here = state.free(listen)?;
-        state.doors.insert(here, Door::new(Arc::clone(&site), entrance.clone()));
+        state.doors.insert(here, Door::new(Arc::clone(&site), come.clone()));
         drop(state);
         self.0.changed.notify_waiters();
-        let place = Place::new(self.clone(), site, here, entrance);
-        Ok(Endpoint::over(Arc::new(place), ready, streams, gate))
+        Ok(Place::new(self.clone(), site, here, come, comes))
     }
 }
 

@@ -5,9 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use crate::net::carrier::{ReadFailed, WriteFailed};
-use crate::net::closed::LinkClosed;
-use crate::net::transport::STREAM_WINDOW;
+use crate::net::transport::{Ended, ReadFailed, STREAM_WINDOW, WriteFailed};
 
 /// Room of the window that a chunk takes at the least, so that small ones take no more memory than large ones. With what the heap
 /// needs for it, a chunk of a byte takes about as much.
@@ -77,16 +75,16 @@ impl Pipe {
     pub(super) fn write(
         &mut self,
         cx: &Context<'_>,
-        lost: Option<LinkClosed>,
+        lost: Option<Ended>,
         chunk: &mut Bytes,
     ) -> Poll<Result<Bytes, WriteFailed>> {
         let room = (STREAM_WINDOW as usize).saturating_sub(self.held);
         if let Some(why) = lost {
             return Poll::Ready(Err(WriteFailed::Lost(why)));
         } else if let Some(code) = self.stopped {
-            return Poll::Ready(Err(WriteFailed::Stopped(code)));
+            return Poll::Ready(Err(WriteFailed::Stopped(code.into())));
         } else if self.ended {
-            return Poll::Ready(Err(WriteFailed::Ended));
+            return Poll::Ready(Err(WriteFailed::Finished));
         } else if room == 0 && !chunk.is_empty() {
             self.written = Some(cx.waker().clone());
             return Poll::Pending;
@@ -105,8 +103,8 @@ impl Pipe {
     pub(super) fn poll_stopped(
         &mut self,
         cx: &Context<'_>,
-        lost: Option<LinkClosed>,
-    ) -> Poll<Result<Option<u32>, LinkClosed>> {
+        lost: Option<Ended>,
+    ) -> Poll<Result<Option<u32>, Ended>> {
         match (self.stopped, lost) {
             _ if self.arrived => Poll::Ready(Ok(None)),
             (Some(code), _) => Poll::Ready(Ok(Some(code))),
@@ -118,26 +116,20 @@ impl Pipe {
         }
     }
 
-    /// Takes what has arrived, `most` bytes at the most, and the room that is free again; `None` at the end in order.
+    /// Takes a chunk that has arrived, and the room that is free again; `None` at the end in order.
     pub(super) fn read(
         &mut self,
         cx: &Context<'_>,
-        lost: Option<LinkClosed>,
-        most: usize,
+        lost: Option<Ended>,
     ) -> Poll<Result<Option<(Bytes, usize)>, ReadFailed>> {
         if self.deaf {
-            return Poll::Ready(Err(ReadFailed::Ended));
+            return Poll::Ready(Err(ReadFailed::Stopped));
         } else if let Some(code) = self.reset {
-            return Poll::Ready(Err(ReadFailed::Reset(code)));
+            return Poll::Ready(Err(ReadFailed::Reset(code.into())));
         }
-        if let Some(mut chunk) = self.chunks.pop_front() {
-            let before = cost(chunk.len());
-            let taken = chunk.split_to(most.min(chunk.len()));
-            let free = before.saturating_sub(cost(chunk.len()));
-            if !chunk.is_empty() {
-                self.chunks.push_front(chunk);
-            }
-            return Poll::Ready(Ok(Some((taken, free))));
+        if let Some(chunk) = self.chunks.pop_front() {
+            let free = cost(chunk.len());
+            return Poll::Ready(Ok(Some((chunk, free))));
         }
         match lost {
             _ if self.finished => Poll::Ready(Ok(None)),

@@ -5,19 +5,14 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tokio::time::{sleep, timeout};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 
 use super::ends::connect;
 use super::line::{End, Line};
 use super::{Between, MemoryNetwork, lock};
 use crate::key::PublicKey;
-use crate::net::carrier::{Carried, Pending};
-use crate::net::config::HANDSHAKE_DEADLINE;
-use crate::net::connection::Connection;
-use crate::net::entrance::Entrance;
-use crate::net::medium::{Medium, Purpose};
-use crate::net::socket::SocketErrors;
-use crate::protocol::DialError;
+use crate::net::transport::{Carrier, DialFailed, Incoming, Pending, Purpose, Transport};
 
 /// One life of a node.
 #[derive(Debug)]
@@ -47,17 +42,40 @@ impl Site {
 #[derive(Clone, Debug)]
 pub(super) struct Door {
     site: Arc<Site>,
-    entrance: Entrance,
+    come: mpsc::Sender<Knock>,
 }
 
 impl Door {
-    pub(super) const fn new(site: Arc<Site>, entrance: Entrance) -> Self {
-        Self { site, entrance }
+    pub(super) const fn new(site: Arc<Site>, come: mpsc::Sender<Knock>) -> Self {
+        Self { site, come }
     }
 
     pub(super) const fn site(&self) -> &Arc<Site> {
         &self.site
     }
+}
+
+/// One who dials.
+#[derive(Debug)]
+pub(super) struct Knock {
+    from: SocketAddr,
+    carrier: Arc<dyn Carrier>,
+    /// Dropped if it is refused.
+    taken: oneshot::Sender<()>,
+}
+
+impl Incoming for Knock {
+    fn remote(&self) -> Option<SocketAddr> {
+        Some(self.from)
+    }
+
+    fn accept(self: Box<Self>) -> Pending<'static, io::Result<Option<Arc<dyn Carrier>>>> {
+        // An error means that the dialler has given up, which its connection tells.
+        let _ = self.taken.send(());
+        Box::pin(std::future::ready(Ok(Some(self.carrier))))
+    }
+
+    fn refuse(self: Box<Self>) {}
 }
 
 /// What a node has of the network.
@@ -67,12 +85,20 @@ pub(super) struct Place {
     site: Arc<Site>,
     here: SocketAddr,
     /// The node's own end of its door until it closes, so that one that has vanished does not take it for closed.
-    entrance: Mutex<Option<Entrance>>,
+    come: Mutex<Option<mpsc::Sender<Knock>>>,
+    comes: tokio::sync::Mutex<mpsc::Receiver<Knock>>,
 }
 
 impl Place {
-    pub(super) fn new(network: MemoryNetwork, site: Arc<Site>, here: SocketAddr, entrance: Entrance) -> Self {
-        Self { network, site, here, entrance: Mutex::new(Some(entrance)) }
+    pub(super) fn new(
+        network: MemoryNetwork,
+        site: Arc<Site>,
+        here: SocketAddr,
+        come: mpsc::Sender<Knock>,
+        comes: mpsc::Receiver<Knock>,
+    ) -> Self {
+        let (come, comes) = (Mutex::new(Some(come)), tokio::sync::Mutex::new(comes));
+        Self { network, site, here, come, comes }
     }
 
     /// Waits until somebody listens there and can be reached. A handshake is repeated until it is answered.
@@ -92,29 +118,38 @@ impl Place {
         }
     }
 
-    async fn shake(&self, peer: PublicKey, addr: SocketAddr, purpose: Purpose) -> Result<Carried, DialError> {
+    async fn shake(
+        &self,
+        peer: PublicKey,
+        addr: SocketAddr,
+        purpose: Purpose,
+    ) -> Result<Arc<dyn Carrier>, DialFailed> {
         let delay = self.network.0.delay;
         let there = self.until_heard(addr).await;
         sleep(delay).await;
         let answered = there.site.key;
         if answered != peer {
             sleep(delay).await;
-            return Err(DialError::WrongKey { addr, expected: peer, answered });
+            return Err(DialFailed::WrongKey(answered));
         }
-        let (line, [dialled, accepted]) = connect([self.here, addr], delay);
-        let taken = there.entrance.take_in(self.here, |streams| {
-            let for_streams = purpose == Purpose::Streams;
-            Connection::carried(accepted, self.site.key, false, for_streams, streams)
-        });
-        let sites = [Arc::clone(&self.site), there.site];
-        self.network.begins(Between { line: Arc::downgrade(&line), sites });
+        let ends = [(self.site.key, self.here), (answered, addr)];
+        let (line, [dialled, accepted]) = connect(ends, purpose, delay);
+        let (taken_in, taken) = oneshot::channel();
+        let knock = Knock { from: self.here, carrier: accepted, taken: taken_in };
+        // Where too many wait for the gate it is lost, and would be repeated.
+        let _ = there.come.send(knock).await;
+        let taken = taken.await.is_ok();
+        if taken {
+            let sites = [Arc::clone(&self.site), there.site];
+            self.network.begins(Between { line: Arc::downgrade(&line), sites });
+        }
         sleep(delay).await;
-        if taken { Ok(dialled) } else { Err(DialError::Refused { addr, peer }) }
+        if taken { Ok(dialled) } else { Err(DialFailed::Refused) }
     }
 
     fn closes(&self) {
         self.site.closed.store(true, Ordering::SeqCst);
-        *lock(&self.entrance) = None;
+        *lock(&self.come) = None;
         let mut state = lock(&self.network.0.state);
         if state.doors.get(&self.here).is_some_and(|door| Arc::ptr_eq(&door.site, &self.site)) {
             state.doors.remove(&self.here);
@@ -134,28 +169,31 @@ impl Place {
     }
 }
 
-impl Medium for Place {
+impl Transport for Place {
+    fn key(&self) -> PublicKey {
+        self.site.key
+    }
+
     fn dial(
         &self,
         peer: PublicKey,
         addr: SocketAddr,
         purpose: Purpose,
-    ) -> Pending<'_, Result<Carried, DialError>> {
+    ) -> Pending<'_, Result<Arc<dyn Carrier>, DialFailed>> {
         Box::pin(async move {
             if self.site.closed.load(Ordering::SeqCst) {
-                return Err(DialError::Closed);
+                return Err(DialFailed::Closed);
             }
-            let shaken = timeout(HANDSHAKE_DEADLINE, self.shake(peer, addr, purpose)).await;
-            shaken.unwrap_or(Err(DialError::TimedOut { addr, peer }))
+            self.shake(peer, addr, purpose).await
         })
+    }
+
+    fn accept(&self) -> Pending<'_, Option<Box<dyn Incoming>>> {
+        Box::pin(async { Some(Box::new(self.comes.lock().await.recv().await?) as Box<dyn Incoming>) })
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.here)
-    }
-
-    fn refuse_all(&self) {
-        self.closes();
     }
 
     fn close(&self) -> Pending<'_, ()> {
@@ -164,10 +202,6 @@ impl Medium for Place {
             line.close(end, 0, b"the node shuts down");
         }
         Box::pin(std::future::ready(()))
-    }
-
-    fn errors(&self) -> SocketErrors {
-        SocketErrors::default()
     }
 }
 

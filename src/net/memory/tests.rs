@@ -7,11 +7,14 @@ use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
 use super::ends::connect;
-use super::line::Kind;
+use super::line::{Kind, Line};
 use super::*;
-use crate::net::carrier::{Carried, read_exact, write_all};
-use crate::net::transport::{IDLE_TIMEOUT, KEEP_ALIVE, STREAM_WINDOW};
-use crate::net::{LinkClosed, code};
+use crate::key::SecretKey;
+use crate::net::carried::Carried;
+use crate::net::config::GateConfig;
+use crate::net::entrance::READY;
+use crate::net::transport::{IDLE_TIMEOUT, KEEP_ALIVE, Purpose, STREAM_WINDOW};
+use crate::net::{Endpoint, LinkClosed, code};
 use crate::protocol::DialError;
 
 const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
@@ -21,8 +24,19 @@ fn key(number: u8) -> SecretKey {
     SecretKey::from_seed(&[number; 32])
 }
 
+fn at(network: &MemoryNetwork, number: u8, listen: SocketAddr) -> io::Result<Endpoint> {
+    let place = network.transport(key(number).public(), listen)?;
+    Endpoint::over(Arc::new(place), GateConfig::default()).map_err(io::Error::other)
+}
+
 fn endpoint(network: &MemoryNetwork, number: u8) -> Endpoint {
-    network.endpoint(&key(number), ANY, GateConfig::default()).unwrap()
+    at(network, number, ANY).unwrap()
+}
+
+/// Both ends of a connection between nobody in particular.
+fn line() -> (Arc<Line>, [Carried; 2]) {
+    let (line, ends) = connect([1, 2].map(|number| (key(number).public(), ANY)), Purpose::Gossip, DELAY);
+    (line, ends.map(|end| Carried::new(end).unwrap()))
 }
 
 /// Both ends of a connection between two nodes of the network.
@@ -42,11 +56,11 @@ async fn all_takes_the_delay_and_comes_in_order() {
     assert_eq!((here.round_trip(), here.remote()), (DELAY * 2, b.local_addr().unwrap()));
     let mut lane = here.open_one_way().await.unwrap();
     let began = Instant::now();
-    write_all(&mut *lane, b"one ").await.unwrap();
-    write_all(&mut *lane, b"two").await.unwrap();
+    lane.write_all(b"one ").await.unwrap();
+    lane.write_all(b"two").await.unwrap();
     lane.finish();
     let (mut heard, mut read) = (there.accept_one_way().await.unwrap(), [0; 7]);
-    assert!(read_exact(&mut *heard, &mut read).await.unwrap());
+    assert!(heard.read_exact(&mut read).await.unwrap());
     assert_eq!((began.elapsed(), &read), (DELAY, b"one two"));
     assert_eq!(heard.read_chunk(9).await, Ok(None));
     assert_eq!(lane.stopped().await, Ok(None));
@@ -63,20 +77,20 @@ async fn what_is_cut_waits_and_is_heard_when_it_heals() {
     let (a, b) = (endpoint(&network, 1), endpoint(&network, 2));
     let [here, there] = linked(&a, &b, 2).await;
     let mut lane = here.open_one_way().await.unwrap();
-    write_all(&mut *lane, b"a").await.unwrap();
+    lane.write_all(b"a").await.unwrap();
     let mut heard = there.accept_one_way().await.unwrap();
     assert_eq!(heard.read_chunk(9).await.unwrap().unwrap(), "a");
     network.cut(key(2).public(), key(1).public());
-    write_all(&mut *lane, b"b").await.unwrap();
-    let came = there.datagrams();
+    lane.write_all(b"b").await.unwrap();
+    let came = there.heard();
     assert!(timeout(IDLE_TIMEOUT / 2, heard.read_chunk(9)).await.is_err());
-    assert_eq!(there.datagrams(), came, "nothing comes, not even signs of life");
+    assert_eq!(there.heard(), came, "nothing comes, not even signs of life");
     network.heal(key(1).public(), key(2).public());
     let began = Instant::now();
     assert_eq!(heard.read_chunk(9).await.unwrap().unwrap(), "b");
     assert_eq!(began.elapsed(), DELAY);
     tokio::time::sleep(KEEP_ALIVE * 2).await;
-    assert!(there.datagrams() > came + 1, "a line that is quiet is alive");
+    assert!(there.heard() > came + 1, "a line that is quiet is alive");
     // For longer than connections bear.
     network.cut(key(1).public(), key(2).public());
     let began = Instant::now();
@@ -106,7 +120,7 @@ async fn who_has_vanished_says_nothing_and_its_next_life_is_reached() {
     there.close(7, b"bye");
     drop(there);
     assert!(timeout(IDLE_TIMEOUT / 2, here.closed()).await.is_err(), "a word of the dead");
-    let again = network.endpoint(&key(2), addr, GateConfig::default()).unwrap();
+    let again = at(&network, 2, addr).unwrap();
     linked(&a, &again, 2).await;
     assert_eq!(here.closed().await, LinkClosed::TimedOut);
     // What is left of the first life takes nothing from the second, nor does it end by itself.
@@ -160,7 +174,7 @@ async fn connections_that_nobody_takes_are_as_many_as_over_quic() {
 async fn stream_that_is_not_read_holds_a_window_however_small_its_pieces() {
     // A piece of a byte takes the room of so many.
     for (piece, most) in [(1, STREAM_WINDOW as usize / 64 + 1), (100_000, 8)] {
-        let (line, [here, there]) = connect([ANY, ANY], DELAY);
+        let (line, [here, there]) = line();
         let mut lane = here.open_one_way().await.unwrap();
         let piece = Bytes::from(vec![7; piece]);
         let mut written = 0;
@@ -176,7 +190,7 @@ async fn stream_that_is_not_read_holds_a_window_however_small_its_pieces() {
         // All of it is there, and then there is room for as much.
         let mut heard = there.accept_one_way().await.unwrap();
         let mut read = vec![0; written];
-        assert!(read_exact(&mut *heard, &mut read).await.unwrap());
+        assert!(heard.read_exact(&mut read).await.unwrap());
         let mut more = 0;
         let writes = async {
             loop {
@@ -190,12 +204,12 @@ async fn stream_that_is_not_read_holds_a_window_however_small_its_pieces() {
 
 #[tokio::test(start_paused = true)]
 async fn streams_that_are_over_leave_nothing_behind() {
-    let (line, [here, there]) = connect([ANY, ANY], DELAY);
-    there.allow_both_ways(1);
+    let (line, [here, there]) = line();
+    there.allow(1, 1);
     for number in 0..100u8 {
         let (mut send, mut recv) = here.open_both_ways().await.unwrap();
         assert!(timeout(DELAY * 3, here.open_both_ways()).await.is_err(), "one too many");
-        write_all(&mut *send, &[number]).await.unwrap();
+        send.write_all(&[number]).await.unwrap();
         let (mut answer, mut heard) = there.accept_both_ways().await.unwrap();
         assert_eq!(heard.read_chunk(9).await.unwrap().unwrap()[..], [number]);
         match number % 3 {
@@ -217,7 +231,7 @@ async fn streams_that_are_over_leave_nothing_behind() {
 async fn addresses_are_what_was_asked_for() {
     let network = MemoryNetwork::new();
     let at = |listen: &str| {
-        let endpoint = network.endpoint(&key(1), listen.parse().unwrap(), GateConfig::default());
+        let endpoint = at(&network, 1, listen.parse().unwrap());
         endpoint.map(|endpoint| (endpoint.local_addr().unwrap().to_string(), endpoint))
     };
     let first = at("0.0.0.0:0").unwrap();
@@ -229,5 +243,7 @@ async fn addresses_are_what_was_asked_for() {
     assert_eq!(at("0.0.0.0:0").unwrap().0, "127.0.0.1:5", "the fourth is taken");
     assert_eq!(at(&second.0).unwrap_err().kind(), io::ErrorKind::AddrInUse);
     drop(second);
+    // Its task that takes others in ends.
+    tokio::task::yield_now().await;
     assert!(at("127.0.0.1:4").is_ok(), "who is gone leaves its address");
 }

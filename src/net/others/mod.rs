@@ -7,7 +7,7 @@
 //!
 //! quinn has one configuration of a listener for an endpoint. Ours shows raw public keys and wants one of each dialler; that of an HTTP/3
 //! server shows certificates and wants nothing. So the choice is made inside TLS, by the ClientHello. The limits of the transport
-//! ([`transport`](super::transport)) are ours for all of them: quinn fixes them before it has read the ClientHello.
+//! ([`limits`](super::limits)) are ours for all of them: quinn fixes them before it has read the ClientHello.
 
 mod hello;
 mod router;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use quinn::crypto::rustls::QuicServerConfig;
 
 pub use hello::{BadHello, OfferedProtocols, offered_protocols};
-pub(super) use router::{Router, is_ours};
+pub(super) use router::Router;
 
 /// Connections of the application's own protocols that wait for it. One more is closed and counted.
 pub(crate) const WAITING: usize = 64;

@@ -19,12 +19,11 @@ use quinn_proto::TransportError;
 use quinn_proto::transport_parameters::TransportParameters;
 
 use super::hello::{BadHello, offered_protocols};
-use crate::net::streams::STREAMS_ALPN;
-use crate::wire::ALPN;
+use crate::net::transport::Purpose;
 
 /// Whether a protocol is ours.
-pub(in crate::net) fn is_ours(protocol: &[u8]) -> bool {
-    protocol == ALPN || protocol == STREAMS_ALPN
+fn is_ours(protocol: &[u8]) -> bool {
+    Purpose::ALL.iter().any(|purpose| protocol == purpose.protocol())
 }
 
 /// A TLS configuration that is two.

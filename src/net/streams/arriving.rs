@@ -9,7 +9,7 @@ use super::places::Place;
 use super::ways::{OwnWay, Use, Way};
 use super::{ACCEPTED, BURST, GREETING, PER_SECOND, PRIORITY, header, refused};
 use crate::key::PublicKey;
-use crate::net::carrier::{RecvHalf, SendHalf, write_all};
+use crate::net::carried::{Receiving, Sending};
 use crate::wire::Reason;
 
 /// How fast a peer may open streams over one connection.
@@ -85,19 +85,12 @@ pub(crate) async fn serve_own(desk: Desk, own: OwnWay, unused_for: std::time::Du
 }
 
 /// Hears what a stream is for, and gives it to the application.
-async fn greet(
-    desk: Desk,
-    peer: PublicKey,
-    place: Place,
-    used: Use,
-    mut send: Box<dyn SendHalf>,
-    mut recv: Box<dyn RecvHalf>,
-) {
+async fn greet(desk: Desk, peer: PublicKey, place: Place, used: Use, mut send: Sending, mut recv: Receiving) {
     let greeted = timeout(GREETING, async {
-        let (network, name) = header::read(&mut *recv).await.ok_or(refused::NO_HEADER)?;
+        let (network, name) = header::read(&mut recv).await.ok_or(refused::NO_HEADER)?;
         let taker = desk.taker(&network, &name)?;
         // An error means that the peer does not want it any more.
-        write_all(&mut *send, &[ACCEPTED]).await.map_err(|_| refused::NO_HEADER)?;
+        send.write_all(&[ACCEPTED]).await.map_err(|_| refused::NO_HEADER)?;
         Ok(taker)
     });
     match greeted.await.unwrap_or(Err(refused::NO_HEADER)) {
@@ -118,7 +111,7 @@ async fn greet(
     }
 }
 
-fn refuse(desk: &Desk, mut send: Box<dyn SendHalf>, mut recv: Box<dyn RecvHalf>, code: u32) {
+fn refuse(desk: &Desk, mut send: Sending, mut recv: Receiving, code: u32) {
     desk.count(Err(code));
     send.reset(code);
     recv.stop(code);

@@ -11,8 +11,7 @@ use super::places::{Place, Places};
 use super::ways::{Kind, OwnWay, UsedWay, Way, WayRefused, Ways};
 use super::{PROTOCOLS, WAITING, refused};
 use crate::key::PublicKey;
-use crate::net::carrier::Carried;
-use crate::protocol::NetGroup;
+use crate::net::carried::Carried;
 use crate::rumor::NetworkId;
 use crate::wire::Reason;
 
@@ -165,7 +164,7 @@ impl Desk {
         dialled: bool,
         most_of_group: Option<u32>,
     ) -> Result<OwnWay, WayRefused> {
-        let group = NetGroup::of(connection.remote().ip());
+        let group = connection.group();
         let way = Way::new(connection, Kind::Own { dialled, group });
         self.with(|state| {
             let taken = if state.closed {

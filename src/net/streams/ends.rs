@@ -12,7 +12,9 @@ use super::places::Place;
 use super::refused;
 use super::ways::Use;
 use crate::key::PublicKey;
-use crate::net::carrier::{ReadFailed, RecvHalf, SendHalf, WriteFailed, read_exact, write_all};
+use crate::net::carried::{Receiving, Sending};
+use crate::net::closed::{LinkClosed, short};
+use crate::net::transport::{ReadFailed, WriteFailed};
 
 /// What [`RecvStream::chunk`] gives at the most, bytes.
 const CHUNK: usize = 64 * 1024;
@@ -65,18 +67,20 @@ impl From<StreamError> for io::Error {
 
 fn written(error: WriteFailed) -> StreamError {
     match error {
-        WriteFailed::Stopped(code) => StreamError::Stopped { code },
-        WriteFailed::Lost(why) => StreamError::Lost(why.to_string()),
-        WriteFailed::Ended => StreamError::Ended,
+        WriteFailed::Stopped(code) => StreamError::Stopped { code: short(code) },
+        WriteFailed::Lost(why) => StreamError::Lost(LinkClosed::of(why).to_string()),
+        WriteFailed::Finished => StreamError::Ended,
     }
 }
 
 fn read(error: ReadFailed) -> StreamError {
     match error {
-        ReadFailed::Reset(refused::DROPPED) => StreamError::Dropped,
-        ReadFailed::Reset(code) => StreamError::Reset { code },
-        ReadFailed::Lost(why) => StreamError::Lost(why.to_string()),
-        ReadFailed::Ended => StreamError::Ended,
+        ReadFailed::Reset(code) => match short(code) {
+            refused::DROPPED => StreamError::Dropped,
+            code => StreamError::Reset { code },
+        },
+        ReadFailed::Lost(why) => StreamError::Lost(LinkClosed::of(why).to_string()),
+        ReadFailed::Stopped => StreamError::Ended,
     }
 }
 
@@ -99,13 +103,13 @@ impl Hold {
 /// [`StreamError::Dropped`]. It is an [`AsyncWrite`] too, whose `shutdown` is `finish`.
 #[derive(Debug)]
 pub struct SendStream {
-    stream: Box<dyn SendHalf>,
+    stream: Sending,
     ended: bool,
     _hold: Arc<Hold>,
 }
 
 impl SendStream {
-    pub(super) fn new(stream: Box<dyn SendHalf>, hold: Arc<Hold>) -> Self {
+    pub(super) fn new(stream: Sending, hold: Arc<Hold>) -> Self {
         Self { stream, ended: false, _hold: hold }
     }
 
@@ -114,7 +118,7 @@ impl SendStream {
     /// # Errors
     /// If the peer reads no more, the connection has ended, or the stream was ended.
     pub async fn write_all(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
-        write_all(&mut *self.stream, bytes).await.map_err(written)
+        self.stream.write_all(bytes).await.map_err(written)
     }
 
     /// As [`write_all`](Self::write_all), without a copy.
@@ -194,12 +198,12 @@ impl AsyncWrite for SendStream {
 /// [`AsyncRead`] too.
 #[derive(Debug)]
 pub struct RecvStream {
-    stream: Box<dyn RecvHalf>,
+    stream: Receiving,
     _hold: Arc<Hold>,
 }
 
 impl RecvStream {
-    pub(super) fn new(stream: Box<dyn RecvHalf>, hold: Arc<Hold>) -> Self {
+    pub(super) fn new(stream: Receiving, hold: Arc<Hold>) -> Self {
         Self { stream, _hold: hold }
     }
 
@@ -234,7 +238,7 @@ impl RecvStream {
     /// The byte that says that the stream was accepted; `false` if something else came.
     pub(super) async fn is_accepted(&mut self) -> Result<bool, StreamError> {
         let mut byte = [0];
-        Ok(read_exact(&mut *self.stream, &mut byte).await.map_err(read)? && byte == [super::ACCEPTED])
+        Ok(self.stream.read_exact(&mut byte).await.map_err(read)? && byte == [super::ACCEPTED])
     }
 }
 

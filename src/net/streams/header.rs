@@ -1,7 +1,7 @@
 //! What stands at the beginning of a stream.
 
 use super::name::ProtocolName;
-use crate::net::carrier::{RecvHalf, read_exact};
+use crate::net::carried::Receiving;
 use crate::rumor::NetworkId;
 
 /// Bytes before the name.
@@ -18,13 +18,13 @@ pub(crate) fn encode(network: &NetworkId, name: &ProtocolName) -> Vec<u8> {
 }
 
 /// Reads it; `None` if the stream ends before, or it is out of order. Reads no byte more.
-pub(super) async fn read(stream: &mut dyn RecvHalf) -> Option<(NetworkId, ProtocolName)> {
+pub(super) async fn read(stream: &mut Receiving) -> Option<(NetworkId, ProtocolName)> {
     let mut fixed = [0; FIXED];
-    read_exact(stream, &mut fixed).await.ok().filter(|whole| *whole)?;
+    stream.read_exact(&mut fixed).await.ok().filter(|whole| *whole)?;
     let [network @ .., len] = fixed;
     // At most 255 bytes, whatever is said.
     let mut name = vec![0; usize::from(len)];
-    read_exact(stream, &mut name).await.ok().filter(|whole| *whole)?;
+    stream.read_exact(&mut name).await.ok().filter(|whole| *whole)?;
     let name = ProtocolName::any(std::str::from_utf8(&name).ok()?).ok()?;
     Some((NetworkId::from_bytes(network), name))
 }

@@ -40,9 +40,6 @@ pub use name::ProtocolNameError;
 pub(crate) use opening::{NotOpened, Opened, open};
 pub(crate) use ways::UsedWay;
 
-/// Application protocol of connections that carry streams of applications and nothing else.
-pub(crate) const STREAMS_ALPN: &[u8] = b"vouchsafe-streams/1";
-
 /// Streams that a peer may have open over a connection of its own. A guess: who asks more at once waits. Without it a peer keeps a window
 /// of memory for each of as many as it likes.
 pub(crate) const STREAMS_OF_A_CONNECTION: u32 = 16;

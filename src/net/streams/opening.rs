@@ -46,7 +46,8 @@ pub(crate) async fn open(
 ) -> Result<Opened, NotOpened> {
     let connection = &way.connection;
     // Waits as long as all that may be are open.
-    let (mut send, recv) = connection.open_both_ways().await.map_err(|why| unheard(lost(why)))?;
+    let (mut send, recv) =
+        connection.open_both_ways().await.map_err(|why| unheard(lost(LinkClosed::of(why))))?;
     let opened = async {
         send.set_priority(PRIORITY);
         let hold = Hold::new(None, used);

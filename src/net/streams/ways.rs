@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{INBOUND, INBOUND_OF_A_PEER, OUTBOUND};
 use crate::key::PublicKey;
-use crate::net::carrier::Carried;
+use crate::net::carried::Carried;
 use crate::protocol::NetGroup;
 use crate::wire::Reason;
 
@@ -65,7 +65,7 @@ impl Way {
     }
 
     fn is(&self, connection: &Carried) -> bool {
-        std::ptr::addr_eq(Arc::as_ptr(&self.connection), Arc::as_ptr(connection))
+        self.connection.is(connection)
     }
 }
 

@@ -5,9 +5,11 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::*;
+use crate::net::carried::Carried;
+use crate::net::limits::STREAM_WINDOW;
 use crate::net::memory::pair;
 use crate::net::streams::{Desk, STREAMS_OF_A_LINK, UNUSED_ACCEPTED};
-use crate::net::transport::STREAM_WINDOW;
+use crate::net::transport::Purpose;
 use crate::net::{NotOpened, Opened, ProtocolName, open};
 use crate::rumor::NetworkId;
 use crate::wire::Reason;
@@ -21,11 +23,12 @@ fn name(name: &str) -> ProtocolName {
 
 /// Both ends of a connection, as they are when its handshake is done.
 fn carried(for_streams: bool, desks: [&Desk; 2]) -> [Connection; 2] {
-    let [dialled, accepted] = pair([ANY, ANY], DELAY);
-    let end = |carrier, peer, dialled, desk: &Desk| {
-        Connection::carried(carrier, key(peer).public(), dialled, for_streams, desk.clone())
+    let purpose = if for_streams { Purpose::Streams } else { Purpose::Gossip };
+    let [dialled, accepted] = pair([1, 2].map(|number| (key(number).public(), ANY)), purpose, DELAY);
+    let end = |carrier, dialled, desk: &Desk| {
+        Connection::new(Carried::new(carrier).unwrap(), dialled, desk.clone())
     };
-    [end(dialled, 2, true, desks[0]), end(accepted, 1, false, desks[1])]
+    [end(dialled, true, desks[0]), end(accepted, false, desks[1])]
 }
 
 fn two_sides() -> (Side, Side) {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::super::transport::IDLE_TIMEOUT;
+use super::super::limits::IDLE_TIMEOUT;
 use super::*;
 use crate::net::closed::code;
 use crate::net::reader::{FINISH_GRACE, FRAME_DEADLINE};

@@ -3,7 +3,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::*;
-use crate::net::transport::STREAM_WINDOW;
+use crate::net::limits::STREAM_WINDOW;
 use crate::wire::MAX_FRAME_LEN;
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::carrier::Quic;
+use super::quic::Quic;
 use super::{BarePeer, Connection, Endpoint, GateConfig, Link, LinkClosed, LinkEvent};
 use crate::key::{PublicKey, SecretKey};
 use crate::protocol::LinkId;
@@ -37,8 +37,8 @@ fn endpoint(number: u8) -> Endpoint {
 
 /// What carries a connection, for those who misuse it.
 fn raw(connection: Connection) -> quinn::Connection {
-    let carrier: std::sync::Arc<dyn std::any::Any + Send + Sync> = connection.into_parts().0;
-    carrier.downcast::<Quic>().unwrap().0.clone()
+    let carrier: std::sync::Arc<dyn std::any::Any + Send + Sync> = connection.into_parts().0.carrier();
+    carrier.downcast::<Quic>().unwrap().quinn().clone()
 }
 
 /// Dials `to` and returns both ends.

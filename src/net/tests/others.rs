@@ -13,7 +13,7 @@ use super::*;
 use crate::net::closed::code;
 use crate::net::config::HANDSHAKE_DEADLINE;
 use crate::net::others::{Router, WAITING};
-use crate::net::streams::STREAMS_ALPN;
+use crate::net::transport::STREAMS_ALPN;
 use crate::net::{OtherProtocols, OtherProtocolsError};
 use crate::wire::ALPN;
 

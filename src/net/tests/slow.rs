@@ -7,8 +7,8 @@ use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::*;
+use crate::net::limits::STREAM_WINDOW;
 use crate::net::reader::{FRAME_DEADLINE, FRAME_PROGRESS};
-use crate::net::transport::STREAM_WINDOW;
 use crate::wire::MAX_FRAME_LEN;
 
 /// Sends a frame of `len` bytes in parts of `part` a second, until all is sent or the link is gone.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::*;
+use crate::net::limits::STREAM_WINDOW;
 use crate::net::streams::{
     GREETING, INBOUND, INBOUND_OF_A_PEER, STREAMS_OF_A_CONNECTION, STREAMS_OF_A_LINK, UNUSED,
     UNUSED_ACCEPTED, header_of, refused,
 };
-use crate::net::transport::STREAM_WINDOW;
 use crate::net::{Accepting, IncomingStream, Opened, ProtocolName, open};
 use crate::rumor::NetworkId;
 
@@ -235,8 +235,8 @@ async fn only_what_nobody_can_have_heard_is_said_again() {
     let (peer, target, name) = (endpoint(2), endpoint(1), name());
     peer.streams().belongs_to(network());
     // The other end takes a stream, and then gives the connection up.
-    let gives_up = async |connection: crate::net::carrier::Carried| {
-        connection.allow_both_ways(1);
+    let gives_up = async |connection: crate::net::carried::Carried| {
+        connection.allow(0, 1);
         let _taken = connection.accept_both_ways().await.unwrap();
         connection.close(Reason::Unneeded.code(), b"");
     };
@@ -259,7 +259,8 @@ async fn only_what_nobody_can_have_heard_is_said_again() {
 #[tokio::test]
 async fn peers_that_do_not_let_their_streams_be_accepted_take_no_place_of_those_that_wait() {
     use crate::net::identity::{Identity, SERVER_NAME};
-    use crate::net::streams::{STREAMS_ALPN, WAITING};
+    use crate::net::streams::WAITING;
+    use crate::net::transport::STREAMS_ALPN;
     let (target, mut accepting) = accepting(1);
     let addr = target.local_addr().unwrap();
     // Given as many streams as may wait, of peers that give no byte of credit for an answer.

@@ -7,7 +7,7 @@ use tokio::net::UdpSocket;
 
 use super::*;
 use crate::net::identity::{Identity, SERVER_NAME};
-use crate::net::transport::{INCOMING_BUFFER, INCOMING_BUFFER_TOTAL, MAX_INCOMING, SEND_WINDOW};
+use crate::net::limits::{INCOMING_BUFFER, INCOMING_BUFFER_TOTAL, MAX_INCOMING, SEND_WINDOW};
 use crate::wire::ALPN;
 
 /// Bytes of a first packet: the least that QUIC allows, and what quinn sends.

@@ -5,10 +5,11 @@ use crate::net::MemoryNetwork;
 
 impl Builder {
     /// Puts the node into a network in memory, with others of this process: it has no socket, and its time is the tokio runtime's. For
-    /// tests ([`MemoryNetwork`] says what is otherwise). [`listen`](Self::listen) says at which address of that network the node is.
+    /// tests ([`MemoryNetwork`] says what is otherwise). [`listen`](Self::listen) says at which address of that network the node is. Beside a
+    /// [`transport`](Self::transport) it gives the node that time alone.
     ///
     /// # Errors
-    /// [`Builder::spawn`] fails with [`SpawnError::Memory`](crate::SpawnError::Memory) if the builder was given an
+    /// [`Builder::spawn`] fails with [`SpawnError::Transport`](crate::SpawnError::Transport) if the builder was given an
     /// [`endpoint`](Self::endpoint) or [`other_protocols`](Self::other_protocols) as well, and with
     /// [`BindError::Socket`](crate::BindError::Socket) if another node has the address.
     pub fn memory(mut self, network: &MemoryNetwork) -> Self {
@@ -131,6 +132,6 @@ mod tests {
             quinn::rustls::server::ResolvesServerCertUsingSni::new(),
         ));
         let refused = builder(&MemoryNetwork::new()).other_protocols(tls).spawn().await.unwrap_err();
-        assert!(matches!(refused, SpawnError::Memory) && refused.to_string().contains("other_protocols"));
+        assert!(matches!(refused, SpawnError::Transport(why) if why.contains("other_protocols")));
     }
 }

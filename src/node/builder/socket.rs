@@ -1,12 +1,17 @@
 //! Whose socket a node uses, and what else is spoken on its port.
 
+use std::sync::Arc;
+
 use super::Builder;
+use crate::net::transport::Transport;
 
 /// What is given of the port of a node.
 #[derive(Debug, Default)]
 pub(super) struct Port {
     pub(super) endpoint: Option<quinn::Endpoint>,
     pub(super) others: Option<quinn::rustls::ServerConfig>,
+    /// Instead of a socket.
+    pub(super) transport: Option<Arc<dyn Transport>>,
     /// Instead of a port.
     #[cfg(any(test, feature = "memory"))]
     pub(super) network: Option<crate::net::MemoryNetwork>,

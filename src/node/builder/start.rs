@@ -3,8 +3,8 @@
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
-use super::SpawnError;
 use super::socket::Port;
+use super::{SpawnError, transport};
 use crate::key::SecretKey;
 use crate::net::{BindError, Endpoint, GateConfig, OtherProtocols};
 use crate::node::anchors::Anchors;
@@ -38,14 +38,23 @@ pub(super) async fn endpoint(
     listen: String,
     gate: GateConfig,
 ) -> Result<Endpoint, SpawnError> {
+    let is_over_another = port.transport.is_some();
+    #[cfg(any(test, feature = "memory"))]
+    let is_over_another = is_over_another || port.network.is_some();
+    if is_over_another && (port.endpoint.is_some() || port.others.is_some()) {
+        let why =
+            "it has no UDP port: leave out `endpoint` and `other_protocols`, or `transport` and `memory`";
+        return Err(SpawnError::Transport(why.into()));
+    }
+    if let Some(transport) = port.transport {
+        return transport::endpoint(transport, key.public(), gate);
+    }
     #[cfg(any(test, feature = "memory"))]
     if let Some(network) = port.network {
-        if port.endpoint.is_some() || port.others.is_some() {
-            return Err(SpawnError::Memory);
-        }
         let listen = resolve(listen).await?;
-        let endpoint = network.endpoint(key, listen, gate);
-        return Ok(endpoint.map_err(|source| BindError::Socket { listen, source })?);
+        let place = network.transport(key.public(), listen);
+        let place = place.map_err(|source| BindError::Socket { listen, source })?;
+        return Ok(Endpoint::over(std::sync::Arc::new(place), gate)?);
     }
     let others = port.others.map(OtherProtocols::new).transpose().map_err(BindError::from)?;
     Ok(match port.endpoint {

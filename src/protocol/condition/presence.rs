@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::protocol::links::Link;
 use crate::protocol::{Mono, Now};
 
-/// A link on which nothing comes for so long is ended by the transport (`net/transport.rs`, `IDLE_TIMEOUT`). So the other
+/// A link on which nothing comes for so long is ended by the transport (`net/limits.rs`, `IDLE_TIMEOUT`). So the other
 /// ends of our links are gone if this process stood still for longer, and when a link ends it may have been dead for as long.
 const LINK_SILENCE: Duration = Duration::from_secs(30);
 

@@ -14,15 +14,15 @@ use crate::wire::{Lane, MAX_FRAME_LEN};
 /// while the next arrives. Without it a peer fills our memory at the speed of the wire while we read slowly. All lanes of a
 /// link together need no window of their own: [`UNI_STREAMS`] such windows are all there is, and a lane that stands still
 /// must not take from another.
-pub(crate) const STREAM_WINDOW: u32 = 256 * 1024;
+pub const STREAM_WINDOW: u32 = 256 * 1024;
 
 /// Bytes we keep for one link until the peer acknowledges them. Six lanes' worth, so that five full lanes never use it up
 /// and a lane that stands still can't stop another. Without it a peer that reads fast but acknowledges nothing makes us keep
 /// everything we ever sent.
-pub(crate) const SEND_WINDOW: u64 = 1536 * 1024;
+pub const SEND_WINDOW: u64 = 1536 * 1024;
 
 /// Streams a peer may have open: its lanes. More would let it keep one window of memory for each.
-pub(crate) const UNI_STREAMS: u32 = Lane::COUNT as u32;
+pub const UNI_STREAMS: u32 = Lane::COUNT as u32;
 
 /// Streams in both directions that a peer may open before its connection is taken: none. quinn's default is 100. Afterwards they are those
 /// of applications ([`streams`](super::streams)).
@@ -30,12 +30,12 @@ pub(crate) const BIDI_STREAMS: u32 = 0;
 
 /// Silence after which a connection is dead. A guess: long enough for a route to heal, and by then many NATs have forgotten
 /// the flow (RFC 9308 section 3.2). Without it a peer that vanished holds a link until something is sent.
-pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How often we say something on a silent connection. Each packet, either way, begins the wait anew, so an idle link costs what one side
 /// says. A link is quiet after 6 s, so two lost packets don't make it so. It also keeps a silent attacker connected, so progress has
 /// deadlines of its own: see the frame clock.
-pub(crate) const KEEP_ALIVE: Duration = Duration::from_millis(2_500);
+pub const KEEP_ALIVE: Duration = Duration::from_millis(2_500);
 
 /// Connection attempts that may wait for the gate. The gate decides in microseconds, so this fills only while the process
 /// is starved; quinn drops what comes then. Without it (quinn: 65 536) forged first packets take 80 MB.
