@@ -24,6 +24,7 @@ const WHOLE: usize = 0;
 const LACKING: usize = 1;
 /// A round is begun by hand.
 const NEVER: Duration = Duration::from_secs(24 * 3_600);
+const STARTS: Duration = Duration::from_millis(50);
 /// Messages of a round.
 const ROUND: u64 = 3;
 /// Rounds are over by then, or something is wrong.
@@ -170,6 +171,8 @@ async fn compare(difference: Difference, count: usize) -> Outcome {
         })
         .collect();
     let (whole, lacking) = (Side::new(WHOLE, addrs[WHOLE]).await?, Side::new(LACKING, addrs[LACKING]).await?);
+    // A node gossips once when it starts: it knows nobody yet.
+    tokio::time::sleep(STARTS).await;
     let all: Vec<_> = items::all(count).collect();
     let some: Vec<_> = all.iter().copied().filter(|item| !difference.lacks(item, count)).collect();
     lacking.fill(LACKING, &ids, &some).await;

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use iroh::endpoint::presets;
@@ -25,6 +25,8 @@ use crate::process::cpu;
 
 /// Entries that a server sets at a time.
 const AT_ONCE: usize = 256;
+/// Something happens at least so often, or it has come to a stop.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Node {
     endpoint: Endpoint,
@@ -86,18 +88,15 @@ pub(super) async fn take(count: usize, addr: &str) -> anyhow::Result<Taken> {
     let (_doc, mut events) = node.docs.import_and_subscribe(ticket).await?;
     let (mut entries, mut contents, mut beside) = (0, 0, begun.elapsed());
     while contents < count {
-        match events.next().await.context("the document is closed")?? {
+        let event = tokio::time::timeout(PATIENCE, events.next()).await;
+        let event =
+            event.with_context(|| format!("{entries} entries and {contents} contents, then nothing"))?;
+        match event.context("the document is closed")?? {
             LiveEvent::InsertRemote { .. } => {
                 entries += 1;
                 beside = begun.elapsed();
             }
             LiveEvent::ContentReady { .. } => contents += 1,
-            LiveEvent::PendingContentReady => {
-                anyhow::ensure!(
-                    contents == count,
-                    "{entries} entries and {contents} contents have come of {count}"
-                );
-            }
             _ => {}
         }
     }

@@ -1,10 +1,12 @@
 //! A node of this library: its store in a folder, its defaults, real QUIC.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use vouchsafe::rumor::Bundle;
 use vouchsafe::store::RedbStore;
-use vouchsafe::{Node, PeerAddr, SecretKey, TopicHandle};
+use vouchsafe::{NetworkId, Node, PeerAddr, SecretKey, TopicHandle};
 
 use super::{Taken, tell};
 use crate::find::ours::{bundles, fill, first_second, topic};
@@ -22,13 +24,14 @@ async fn node(folder: &std::path::Path, key: SecretKey, peers: Vec<PeerAddr>) ->
 }
 
 /// A node that has all.
-async fn full(count: usize, peers: Vec<PeerAddr>) -> anyhow::Result<(tempfile::TempDir, Node, TopicHandle)> {
+async fn full(
+    count: usize,
+    all: &[Arc<Bundle>],
+    peers: Vec<PeerAddr>,
+) -> anyhow::Result<(tempfile::TempDir, Node, TopicHandle)> {
     let (folder, key) = (tempfile::tempdir()?, SecretKey::generate());
-    {
-        let rules = topic(count).bind(vouchsafe::NetworkId::of(NETWORK))?;
-        let all = bundles(&rules, count, first_second(count)?)?;
-        fill(&mut RedbStore::open(folder.path())?, &key, &rules, all.iter())?;
-    }
+    let rules = topic(count).bind(NetworkId::of(NETWORK))?;
+    fill(&mut RedbStore::open(folder.path())?, &key, &rules, all.iter())?;
     let node = node(folder.path(), key, peers).await?;
     let log = node.join(topic(count)).await?;
     Ok((folder, node, log))
@@ -39,14 +42,17 @@ fn addr_of(node: &Node) -> anyhow::Result<PeerAddr> {
 }
 
 pub(super) async fn serve(count: usize, settled: bool) -> anyhow::Result<()> {
-    let (_folder, server, log) = full(count, Vec::new()).await?;
+    let rules = topic(count).bind(NetworkId::of(NETWORK))?;
+    let all = bundles(&rules, count, first_second(count)?)?;
+    let (_folder, server, log) = full(count, &all, Vec::new()).await?;
     if settled {
         // A peer that has the same, and leaves.
-        let (_folder, peer, _) = full(count, vec![addr_of(&server)?]).await?;
+        let (_folder, peer, _log) = full(count, &all, vec![addr_of(&server)?]).await?;
         log.caught_up(1).await?;
         peer.shutdown().await;
         tokio::time::sleep(SETTLED).await;
     }
+    drop(all);
     let addr = addr_of(&server)?.to_string();
     tokio::task::spawn_blocking(move || tell(&addr)).await?
 }
