@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use vouchsafe::{Config, Gap, Node, SecretKey, Topic, TopicHandle, VerifierPool};
+use vouchsafe_lab::load::{own_cpu, resident_mib};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -35,7 +36,7 @@ async fn main() -> Result<(), Error> {
     for (number, (node, handle)) in mesh.iter().enumerate() {
         read(number, node, handle, &counts);
     }
-    let (started, cpu) = (Instant::now(), cpu_seconds());
+    let (started, cpu) = (Instant::now(), own_cpu());
     let stop = started + Duration::from_secs(seconds as u64);
     let write = |(_, handle): &(Node, TopicHandle)| write(handle.clone(), bytes, stop, Arc::clone(&counts));
     let writers: Vec<_> = mesh.iter().take(publishers).map(|node| tokio::spawn(write(node))).collect();
@@ -53,7 +54,7 @@ async fn main() -> Result<(), Error> {
         "{delivered} of {expected} delivered, {} missed by slow readers, {:.0} per second, {:.2} CPU-us per delivery",
         counts.lagged.load(Ordering::Relaxed),
         delivered as f64 / started.elapsed().as_secs_f64(),
-        (cpu_seconds() - cpu) * 1e6 / delivered as f64
+        (own_cpu() - cpu) * 1e6 / delivered as f64
     );
     // What was refused, degraded or given up anywhere, so that a loss has a name.
     for (number, (node, _)) in mesh.iter().enumerate() {
@@ -146,20 +147,4 @@ async fn watch(node: &Node, started: Instant, stop: Instant, counts: &Counts) ->
         before = now;
     }
     Ok(())
-}
-
-/// Resident memory, from /proc; 0 where there is none.
-fn resident_mib() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm.split_whitespace().nth(1).and_then(|text| text.parse::<u64>().ok());
-    pages.unwrap_or(0) * 4096 / (1 << 20)
-}
-
-/// CPU time of the process, from /proc, in steps of 10 ms; 0 where there is none.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The second field is a name in parentheses that may hold spaces; user and system time are the 12th and 13th after.
-    let fields: Vec<_> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-    (ticks(11) + ticks(12)) / 100.0
 }

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use vouchsafe::sim::{Churn, Liar, Network, Scenario, Start};
 use vouchsafe::{MemberEvent, MemberState};
+use vouchsafe_lab::load::own_cpu;
 
 const SECOND: Duration = Duration::from_secs(1);
 const STEP: Duration = Duration::from_millis(250);
@@ -292,10 +293,10 @@ fn idle(scenario: Scenario) {
     let nodes = scenario.nodes;
     let mut network = Network::new(scenario);
     until_settled(&mut network);
-    let (before, cpu) = (network.bytes_sent(), cpu_seconds());
+    let (before, cpu) = (network.bytes_sent(), own_cpu());
     network.run_for(600 * SECOND);
     let bytes = (network.bytes_sent() - before) as f64 / 600.0 / nodes as f64;
-    let cpu = (cpu_seconds() - cpu) / 600.0 / nodes as f64;
+    let cpu = (own_cpu() - cpu) / 600.0 / nodes as f64;
     let nodes = honest(&network);
     let alive = nodes.iter().map(|node| {
         network.members(*node).values().filter(|member| member.state == MemberState::Alive).count()
@@ -351,13 +352,4 @@ fn churn(mut scenario: Scenario) {
         network.run_for(300 * SECOND);
         print_links(&network, when);
     }
-}
-
-/// Processor time of this process, from /proc, in steps of 10 ms; 0 where there is none. What the simulator takes is in it.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The second field is a name in parentheses that may hold spaces; user and system time are the 12th and 13th after.
-    let fields: Vec<_> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-    (ticks(11) + ticks(12)) / 100.0
 }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use vouchsafe::{Config, Gap, Node, SecretKey, Topic, TopicHandle, VerifierPool};
+use vouchsafe_lab::load::own_cpu;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -109,7 +110,7 @@ async fn turn(nodes: usize, rate: usize, lasts: Duration, members: bool) -> Outc
     });
     let mut readers = JoinSet::new();
     mesh.iter().for_each(|(_, handle)| _ = readers.spawn(read(handle.clone(), Arc::clone(&counts))));
-    let (started, cpu) = (Instant::now(), cpu_seconds());
+    let (started, cpu) = (Instant::now(), own_cpu());
     let mut writers = JoinSet::new();
     for (at, (_, handle)) in mesh.iter().enumerate() {
         writers.spawn(write(handle.clone(), at, nodes, rate, started + lasts, Arc::clone(&counts)));
@@ -126,7 +127,7 @@ async fn turn(nodes: usize, rate: usize, lasts: Duration, members: bool) -> Outc
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let (took, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    let (took, cpu) = (started.elapsed().as_secs_f64(), own_cpu() - cpu);
     for (node, _) in &mesh {
         node.shutdown_silently().await;
     }
@@ -229,13 +230,4 @@ async fn write(
         counts.said.fetch_add(1, Ordering::Relaxed);
     }
     Ok(())
-}
-
-/// Processor time of this process, from /proc, in steps of 10 ms; 0 where there is none.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The second field is a name in parentheses that may hold spaces; user and system time are the 12th and 13th after.
-    let fields: Vec<_> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-    (ticks(11) + ticks(12)) / 100.0
 }

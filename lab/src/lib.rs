@@ -1,4 +1,5 @@
-//! What the attackers of the soak and of the example `hostile_cost` do. Nobody else uses it.
+//! What the soak and the examples share: what attackers do, and what processes take. Nobody else uses it.
 
 pub mod attacks;
 pub mod deeds;
+pub mod load;

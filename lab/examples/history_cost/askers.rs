@@ -18,7 +18,7 @@ use vouchsafe::{Config, GateConfig, Node, PeerAddr, Position, PublicKey, SecretK
 
 use crate::Error;
 use crate::catch_up::{self, fill};
-use crate::process::{cpu_of, cpu_seconds};
+use vouchsafe_lab::load::{Child, burn, cpu_of, own_cpu};
 
 pub(crate) const NETWORK: &str = "askers";
 /// Authors of the past.
@@ -95,24 +95,6 @@ struct Part {
     cpu: f64,
     child: f64,
     took: f64,
-}
-
-/// A copy of this process with other arguments, which ends when this is dropped.
-struct Child(std::process::Child);
-
-impl Child {
-    fn start(arguments: &[&str]) -> Result<Self, Error> {
-        let mut child = std::process::Command::new(std::env::current_exe()?);
-        Ok(Self(child.arg("askers").args(arguments).spawn()?))
-    }
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        // Errors mean that it has ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 impl Part {
@@ -217,16 +199,17 @@ impl Options {
 
     /// One part of a round, beside a child with these arguments.
     async fn part(&self, what: &str, asked: &Node, seen: &Seen, child: &[&str]) -> Result<Part, Error> {
-        let child = (!child.is_empty()).then(|| Child::start(child)).transpose()?;
+        let arguments = || ["askers"].iter().chain(child).map(ToString::to_string);
+        let child = (!child.is_empty()).then(|| Child::start(arguments())).transpose()?;
         // Links are made, and bursts are used up.
         tokio::time::sleep(WARM_UP).await;
         let before = asked.stats().await?.counters;
-        let of_child = || child.as_ref().map_or(0.0, |child| cpu_of(child.0.id()));
-        let (begun, cpu, burnt) = (Instant::now(), cpu_seconds(), of_child());
+        let of_child = || child.as_ref().map_or(0.0, |child| cpu_of(child.id()));
+        let (begun, cpu, burnt) = (Instant::now(), own_cpu(), of_child());
         seen.counts.store(true, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_secs(self.seconds)).await;
         seen.counts.store(false, Ordering::Relaxed);
-        let (took, cpu, burnt) = (begun.elapsed().as_secs_f64(), cpu_seconds() - cpu, of_child() - burnt);
+        let (took, cpu, burnt) = (begun.elapsed().as_secs_f64(), own_cpu() - cpu, of_child() - burnt);
         let stats = asked.stats().await?;
         let mut delays = seen.take();
         delays.sort_unstable();
@@ -385,24 +368,4 @@ async fn write(handle: TopicHandle, seen: Arc<Seen>, every: Duration, begin: tok
         });
         while waiting.try_join_next().is_some() {}
     }
-}
-
-/// Keeps so many processors busy, in turns of 4 ms, as a process that waits for packets would.
-fn burn(processors: f64) -> ! {
-    const TURN: Duration = Duration::from_millis(4);
-    let threads = processors.ceil().max(1.0);
-    let share = (processors / threads).clamp(0.0, 1.0);
-    let turns = move || {
-        loop {
-            let started = Instant::now();
-            while started.elapsed() < TURN.mul_f64(share) {
-                std::hint::spin_loop();
-            }
-            std::thread::sleep(TURN.saturating_sub(started.elapsed()));
-        }
-    };
-    for _ in 1..threads as usize {
-        std::thread::spawn(turns);
-    }
-    turns()
 }

@@ -13,7 +13,7 @@ use vouchsafe::store::{RedbStore, Store as _};
 use vouchsafe::{Event, Events, Node, PeerAddr, SecretKey};
 
 use crate::Error;
-use crate::process::{cpu_seconds, resident_mib};
+use vouchsafe_lab::load::{own_cpu, resident_mib};
 
 const NETWORK: &str = "history cost";
 /// Bundles of one commit while a store is filled.
@@ -166,11 +166,11 @@ pub(crate) async fn run(options: &Options) -> Result<(), Error> {
     let events = node.events();
     let ours = node.join(options.topic()).await?;
     println!("both are open after {:.1} s", began.elapsed().as_secs_f64());
-    let (begun, cpu) = (Instant::now(), cpu_seconds());
+    let (begun, cpu) = (Instant::now(), own_cpu());
     node.connect(server.addr().ok_or("the server listens")?).await?;
     let counters = wait_for(&node, events, missing).await?;
     let took = begun.elapsed();
-    let cpu = cpu_seconds() - cpu;
+    let cpu = own_cpu() - cpu;
     let asked = server.stats().await?.counters;
     let rumors = missing as f64 * options.rumors as f64;
     println!(

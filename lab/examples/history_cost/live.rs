@@ -8,7 +8,7 @@ use clap::Args;
 use vouchsafe::{Gap, Node, SecretKey, Topic, TopicHandle, VerifierPool};
 
 use crate::Error;
-use crate::process::{bytes_written, cpu_seconds};
+use vouchsafe_lab::load::{bytes_written, own_cpu};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -90,7 +90,7 @@ impl Options {
         for (_, handle) in &mesh {
             read(handle, zero, &counts);
         }
-        let (cpu, written) = (cpu_seconds(), bytes_written());
+        let (cpu, written) = (own_cpu(), bytes_written());
         let over = Arc::new(AtomicBool::new(false));
         let mut writers = Vec::new();
         for (number, (_, handle)) in mesh.iter().enumerate() {
@@ -117,7 +117,7 @@ impl Options {
         while arrived() < published * self.nodes as u64 && Instant::now() < patience {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let cpu = cpu_seconds() - cpu;
+        let cpu = own_cpu() - cpu;
         let mut kept = 0;
         for (node, _) in &mesh {
             kept += node.stats().await?.counters.kept;

@@ -8,7 +8,6 @@ mod askers;
 mod catch_up;
 mod live;
 mod memory;
-mod process;
 
 use clap::{Parser, Subcommand};
 

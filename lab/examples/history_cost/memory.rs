@@ -12,7 +12,7 @@ use vouchsafe::store::{RedbStore, Store as _};
 use vouchsafe::{Cursor, Node, PeerAddr, SecretKey, TopicHandle};
 
 use crate::Error;
-use crate::process::{cpu_seconds, resident_mib};
+use vouchsafe_lab::load::{own_cpu, resident_mib};
 
 const NETWORK: &str = "memory of history";
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
@@ -161,7 +161,7 @@ impl Options {
         for handle in &theirs {
             handle.wait_for_links(1).await?;
         }
-        let (cpu, mut most) = (cpu_seconds(), 0);
+        let (cpu, mut most) = (own_cpu(), 0);
         for _ in 0..self.seconds {
             tokio::time::sleep(Duration::from_secs(1)).await;
             most = most.max(resident_mib());
@@ -170,7 +170,7 @@ impl Options {
         println!(
             "  two nodes, {} s: {most} MiB at the most, {:.1} s of CPU; {} asks, {} bytes in, {} bundles fetched",
             self.seconds,
-            cpu_seconds() - cpu,
+            own_cpu() - cpu,
             counters.asks,
             counters.bytes_in,
             counters.repaired

@@ -16,7 +16,6 @@
 
 mod attacker;
 mod network;
-mod process;
 mod table;
 
 use std::error::Error;
@@ -26,8 +25,8 @@ use tokio::time::sleep;
 
 use attacker::Attack;
 use network::Network;
-use process::{Child, cpu_of, machine_cpu, own_cpu};
 use table::Line;
+use vouchsafe_lab::load::{self, Child, cpu_of, machine_cpu, own_cpu};
 
 /// From the start of an attack to the first delivery that counts: budgets have lost their burst by then, and queues filled.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -95,7 +94,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // What this process starts itself as; nobody else says these words.
     match arguments.peek().map(String::as_str) {
         Some("be-the-attacker") => return attacker::run(arguments.skip(1)),
-        Some("burn") => process::burn(arguments.nth(1).unwrap_or_default().parse()?),
+        Some("burn") => load::burn(arguments.nth(1).unwrap_or_default().parse()?),
         _ => {}
     }
     let plan = Plan::from_arguments(arguments)?;
