@@ -133,7 +133,9 @@ impl Options {
             tokio::spawn(self.writer(number, handle.clone(), Arc::clone(&shared)));
         }
         let victim = mesh[0].0.addr().ok_or("it listens")?.to_string();
-        println!("           links   p50 us   p99 us     CPU     child       heard   asks/s  served/s");
+        println!(
+            "           links   p50 us   p99 us     CPU     child       heard   asks/s  served/s refused/s"
+        );
         let (mut quiet, mut asked, mut burning) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.rounds {
             quiet.push(self.part("quiet", &mesh[0].0, &shared, &[]).await?);
@@ -216,7 +218,7 @@ impl Options {
         let (now, links) = (stats.counters, stats.links.len());
         let part = Part { delays, cpu, child: burnt, took };
         println!(
-            "{what:<8} {:>6} {:>8} {:>8} {:>8.1}% {:>8.1}% {:>9} {:>9.1} {:>9.1}",
+            "{what:<8} {:>6} {:>8} {:>8} {:>8.1}% {:>8.1}% {:>9} {:>9.1} {:>9.1} {:>9.1}",
             links,
             part.at(0.5),
             part.at(0.99),
@@ -224,7 +226,8 @@ impl Options {
             burnt / took * 100.0,
             part.delays.len(),
             (now.history_asks - before.history_asks) as f64 / took,
-            (now.history_served - before.history_served) as f64 / took
+            (now.history_served - before.history_served) as f64 / took,
+            (now.history_refused - before.history_refused) as f64 / took
         );
         Ok(part)
     }
@@ -269,6 +272,9 @@ async fn ask_one(
         ..Hello::default()
     };
     send(&mut lanes[Lane::Control.index()], &wire::hello(&hello)).await?;
+    // (Or most of what this process takes would be for them.)
+    let authors: Vec<_> =
+        (0..AUTHORS).map(|author| SecretKey::from_seed(&[author as u8 + 1; 32]).public()).collect();
     let asks = async {
         let topic = rules.id();
         for session in 1.. {
@@ -277,12 +283,12 @@ async fn ask_one(
             if matches!(what, What::Asks | What::All) {
                 send(lane, &wire::ask(&ask)).await?;
             }
-            let range = |author: u64| FetchedRange {
-                author: SecretKey::from_seed(&[author as u8 + 1; 32]).public(),
+            let range = |author: &PublicKey| FetchedRange {
+                author: *author,
                 from: Mark { tick: 0, slot: 0 },
                 upto: Position { tick: as_of(), slot: u16::MAX },
             };
-            let ranges = (0..AUTHORS).map(range).collect();
+            let ranges = authors.iter().map(range).collect();
             if matches!(what, What::Fetches | What::All) {
                 send(lane, &wire::fetch(&Fetch { topic, session, max_bytes: MAX_FETCH_BYTES, ranges }))
                     .await?;
