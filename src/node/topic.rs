@@ -223,8 +223,8 @@ impl TopicHandle {
         history::frontier(&self.joined, author).await
     }
 
-    /// Waits until `links` links have said that they have nothing which this node lacks of the topic and may keep. A link that has something
-    /// is asked again when it was brought, so this takes some 20 s after an absence. A link may lie: ask for more than may do so. With
+    /// Waits until `links` links have said that they have nothing which this node lacks of the topic and may keep, or all has come that they
+    /// listed. A link of whose list something did not come is asked again after 15 s. A link may lie: ask for more than may do so. With
     /// fewer links it waits for as long as there are fewer. Cancel safe. [`Wait::within`] limits the wait.
     ///
     /// Links are compared as of a minute ago, in topics of state of 40 s: what is younger comes as any rumor does. Who once had nothing more

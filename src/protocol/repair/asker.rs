@@ -119,6 +119,7 @@ impl Asked {
 
     /// Each link was asked, and nothing that links listed is missing: true once.
     pub(in crate::protocol) fn has_caught_up(&mut self, now: Mono) -> bool {
+        self.turns.have_come(|slot| self.gaps.have_all_of(slot));
         let caught_up =
             self.turns.first_is_over(now) && self.turns.clean() > 0 && !self.gaps.has_unasked_claims();
         caught_up && std::mem::replace(&mut self.behind, false)

@@ -150,6 +150,7 @@ pub(in crate::protocol) struct Gaps {
     holes: usize,
     holes_of: BTreeMap<PublicKey, usize>,
     claims_of: BTreeMap<Slot, usize>,
+    given_up: LinkSet,
     most_of_author: usize,
     /// What a page went beyond is not held where it came from.
     ends_prove: bool,
@@ -168,6 +169,7 @@ impl Gaps {
             holes: 0,
             holes_of: BTreeMap::new(),
             claims_of: BTreeMap::new(),
+            given_up: LinkSet::EMPTY,
             most_of_author: if is_listed { HOLES_OF_LISTED } else { HOLES_OF_AUTHOR },
             ends_prove: true,
             beyond: false,
@@ -303,7 +305,7 @@ impl Gaps {
         let Some(missing) = of_it.max_by_key(|(_, gap)| gap.failed).map(|(missing, _)| *missing) else {
             return false;
         };
-        self.remove(&missing);
+        self.give_up(&missing);
         true
     }
 
@@ -386,6 +388,7 @@ impl Gaps {
     /// A link is gone, or keeps the topic no more: its claims go with it.
     pub(in crate::protocol) fn forget_link(&mut self, slot: Slot) {
         self.claims_of.remove(&slot);
+        self.given_up.remove(slot);
         let mut gone = Vec::new();
         for (missing, gap) in &mut self.gaps {
             let by = match gap.stage {

@@ -18,8 +18,10 @@ use crate::protocol::random::Random;
 
 /// The first questions after a join begin within so long, at random: many nodes may have started together.
 const JITTER: Duration = Duration::from_secs(1);
-/// Where peers relay the topic and none keeps it, a node waits so long before it counts itself as one that does.
+/// Where peers relay the topic and none keeps it, a node that has nothing of it waits so long before it counts itself as one that does.
 const ALONE_FOR: Duration = Duration::from_secs(5);
+/// One that has something of it waits only until hellos of other links that are being made have come: peers lack what it has. (Guess.)
+const ALONE_WITH_SOME_FOR: Duration = Duration::from_millis(500);
 /// A node that has asked all its links once, and waits for what they have listed, counts itself after this all the same. (Guess: whoever
 /// asks it before learns at some cost what it lacks.)
 const LACKS_FOR: Duration = Duration::from_secs(60);
@@ -61,6 +63,8 @@ struct Turn {
     /// It has brought something since its last session differed, and may have more.
     brought: bool,
     differed: bool,
+    /// It was asked about all, and listed something that we lacked.
+    listed: bool,
     clean: bool,
     floor: u64,
     hint: Option<Hinted>,
@@ -73,6 +77,8 @@ pub(in crate::protocol) struct Turns {
     /// Questions under way.
     places: BTreeMap<Slot, Why>,
     starts_at: Mono,
+    /// This node has something of the topic.
+    has_some: bool,
     /// Since when some link relays the topic.
     linked_at: Option<Mono>,
     next_rotation: Mono,
@@ -89,11 +95,17 @@ impl Turns {
             links: BTreeMap::new(),
             places: BTreeMap::new(),
             starts_at: now.plus(jitter),
+            has_some: false,
             linked_at: None,
             next_rotation: now,
             first_over_at: None,
             said_no: LinkSet::EMPTY,
         }
+    }
+
+    /// This node has something of the topic.
+    pub(in crate::protocol) const fn has_some(&mut self) {
+        self.has_some = true;
     }
 
     /// A link relays the topic, whether it keeps it or not. True for the first one.
@@ -118,6 +130,7 @@ impl Turns {
                 rest: FIRST_REST,
                 brought: false,
                 differed: false,
+                listed: false,
                 clean: false,
                 floor: 0,
                 hint: None,
@@ -288,6 +301,7 @@ impl Turns {
         if why == Some(Why::Rotation) {
             turn.differed = outcome.differed;
             turn.clean |= outcome.is_clean();
+            turn.listed = outcome.has_asked_all() && outcome.lacked;
         }
         why
     }
@@ -300,11 +314,17 @@ impl Turns {
         }
     }
 
+    /// From when on a node counts itself as one that keeps the topic, if no link does.
+    fn counts_alone_at(&self) -> Option<Mono> {
+        let wait = if self.has_some { ALONE_WITH_SOME_FOR } else { ALONE_FOR };
+        self.linked_at.map(|at| at.plus(wait))
+    }
+
     /// Whether each link was asked once. True from then on.
     pub(in crate::protocol) fn first_is_over(&mut self, now: Mono) -> bool {
         if self.first_over_at.is_none() {
             let all = self.links.values().all(|turn| turn.asked_once);
-            let alone = || self.linked_at.is_some_and(|at| now.since(at) >= ALONE_FOR);
+            let alone = || self.counts_alone_at().is_some_and(|at| at <= now);
             self.first_over_at = (all && (!self.links.is_empty() || alone())).then_some(now);
         }
         self.has_asked_all()
@@ -322,6 +342,15 @@ impl Turns {
         let waits = lacks || self.links.values().any(|turn| turn.has_more);
         let over = |at: Mono| !waits || now.since(at) >= LACKS_FOR;
         self.first_over_at.is_some_and(over) || self.said_no.iter().count() >= NO_QUORUM
+    }
+
+    /// Something may have come. Links that were asked about all, and all of whose lists has come, have nothing that we lack.
+    pub(in crate::protocol) fn have_come(&mut self, all_of: impl Fn(Slot) -> bool) {
+        for (slot, turn) in self.links.iter_mut().filter(|(_, turn)| turn.listed) {
+            if all_of(*slot) {
+                (turn.listed, turn.clean) = (false, true);
+            }
+        }
     }
 
     /// Links that have, as far as they said, nothing that we lack.
@@ -352,7 +381,7 @@ impl Turns {
             }
             Some(due)
         };
-        let alone = self.linked_at.filter(|_| !self.has_asked_all()).map(|at| at.plus(ALONE_FOR));
+        let alone = self.counts_alone_at().filter(|_| !self.has_asked_all());
         let due = self.links.values().filter_map(of).chain(alone).filter(|due| *due > now);
         due.min()
     }

@@ -135,7 +135,11 @@ impl Engine {
         self.fetch_missing(topic);
         self.walk_holes(topic);
         let now = self.cx.now.mono;
+        let has_some = self.repair.topic(&topic).is_some_and(|kept| kept.book().count() > 0);
         let Some(asked) = self.asker.topic_mut(&topic) else { return };
+        if has_some {
+            asked.turns_mut().has_some();
+        }
         if asked.turns_mut().first_is_over(now) {
             let differing = asked.turns().differing();
             asked.hints_mut().first_is_over(&differing, now);

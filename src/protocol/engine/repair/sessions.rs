@@ -69,6 +69,7 @@ impl Engine {
         let begins = asked.turns_mut().begins(|slot| !asking.contains(slot), &mut self.cx.random, now.mono);
         let Some((slot, why, hinted)) = begins else { return false };
         let floor = asked.turns().floor(slot);
+        asked.gaps_mut().asks_anew(slot);
         let Some((kept, server)) = self.repair.serving(&topic) else { return false };
         let is_state = kept.rules().kind().is_state();
         let back = if is_state { STATE_COMPARED_BACK } else { COMPARED_BACK };

@@ -198,7 +198,7 @@ impl Gaps {
         }
         match gap.hole {
             None => {
-                self.remove(missing);
+                self.give_up(missing);
                 Fate::Forgotten
             }
             // Nobody keeps the topic now.
@@ -209,6 +209,25 @@ impl Gaps {
                 Fate::Rests(hole)
             }
         }
+    }
+}
+
+impl Gaps {
+    /// A claim is dropped though what it names has not come. The links that listed it still have something that we lack.
+    pub(super) fn give_up(&mut self, missing: &Missing) {
+        if let Some(gap) = self.remove(missing) {
+            gap.claimed_by.iter().for_each(|slot| self.given_up.insert(slot));
+        }
+    }
+
+    /// A link is asked anew what it has: what was given up before does not count any more.
+    pub(in crate::protocol) fn asks_anew(&mut self, slot: Slot) {
+        self.given_up.remove(slot);
+    }
+
+    /// Whether all has come that a link has listed since it was last asked. (What is named by a held bundle as well is a hole.)
+    pub(in crate::protocol) fn have_all_of(&self, slot: Slot) -> bool {
+        self.holes == 0 && self.claims_of(slot) == 0 && !self.given_up.contains(slot)
     }
 }
 

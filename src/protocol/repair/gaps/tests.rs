@@ -38,6 +38,17 @@ fn claim(gaps: &mut Gaps, author: u64, tick: u64, slot: u8) -> Claimed {
     gaps.claim(missing(author, tick), Slot(slot), false, now(0))
 }
 
+impl Gaps {
+    /// All that a link claims has come.
+    fn forget_claims(&mut self, slot: u8) {
+        for gap in self.gaps.keys().copied().collect::<Vec<_>>() {
+            if self.gaps[&gap].claimed_by == links(&[slot]) {
+                self.close(&gap, now(0));
+            }
+        }
+    }
+}
+
 fn sound(gaps: &Gaps) {
     let mut recount = Recount::default();
     gaps.check(&mut recount);
@@ -101,6 +112,10 @@ fn where_all_links_list_too_much_each_has_its_share() {
     assert_eq!(gaps.len(), CLAIM_PLACES);
     let least = (0..128).map(|slot| gaps.claims_of(Slot(slot))).min().unwrap();
     assert!(least >= CLAIM_PLACES / 128 - 1, "{least}");
+    // Who had to make room has listed something that is not asked for.
+    (0..128).for_each(|slot| gaps.forget_claims(slot));
+    assert!(!gaps.have_all_of(Slot(0)) && gaps.have_all_of(Slot(127)));
+    (0..128u8).for_each(|slot| (0..200).for_each(|tick| _ = claim(&mut gaps, u64::from(slot), tick, slot)));
     // And holes have theirs.
     (1_000..2_000).for_each(|author| (0..9).for_each(|tick| _ = add(&mut gaps, author, tick)));
     assert_eq!(gaps.holes(), MAX_HOLES);
@@ -152,8 +167,13 @@ fn when_nobody_is_left_a_claim_is_forgotten_and_a_hole_rests() {
         }
     }
     assert!(!gaps.has_unasked_claims());
+    assert!(!gaps.have_all_of(Slot(1)) && !gaps.have_all_of(Slot(2)));
     assert_eq!(gaps.settle(&missing(1, 9), &links(&[1, 2])), Fate::Forgotten);
+    assert!(!gaps.have_all_of(Slot(2)), "there is a hole");
     assert_eq!(gaps.settle(&missing(2, 9), &links(&[1, 2])), Fate::Rests(hole(2, 9)));
+    assert!(!gaps.have_all_of(Slot(1)) && gaps.have_all_of(Slot(2)), "what was forgotten has not come");
+    gaps.asks_anew(Slot(1));
+    assert!(gaps.have_all_of(Slot(1)));
     assert_eq!((gaps.len(), gaps.has_beyond()), (0, true));
     // Without a link that keeps the topic it waits for one.
     add(&mut gaps, 3, 9);

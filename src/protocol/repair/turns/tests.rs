@@ -148,6 +148,12 @@ fn a_node_keeps_a_topic_when_it_has_asked_or_nobody_will_answer() {
     assert!(!turns.is_ready(false, now(60_000)), "without a link it does not know");
     turns.is_linked(now(60_000));
     assert!(!turns.is_ready(false, now(64_999)) && turns.is_ready(false, now(65_000)));
+    // One that has something waits for no more than the hellos of its other links.
+    let (mut turns, _) = self::turns(0);
+    turns.has_some();
+    turns.is_linked(now(60_000));
+    assert_eq!(turns.next_due(now(60_001)), Some(now(60_500)));
+    assert!(!turns.is_ready(false, now(60_499)) && turns.is_ready(false, now(60_500)));
     // Three say no.
     let (mut turns, mut dice) = self::turns(5);
     let begun = begin(&mut turns, &mut dice, 1_000);
@@ -192,6 +198,21 @@ fn only_a_whole_session_says_that_a_link_has_nothing_more() {
     assert_eq!((turns.clean(), turns.differing().is_empty()), (1, true));
     turns.leaves(Slot(0));
     assert_eq!((turns.clean(), turns.len()), (0, 0));
+}
+
+#[test]
+fn a_link_of_whose_list_all_has_come_has_nothing_more() {
+    let (mut turns, mut dice) = turns(3);
+    let begun = begin(&mut turns, &mut dice, 1_000);
+    assert_eq!(begun.len(), 3);
+    let outcomes = [DIFFERED, Outcome { cut: true, ..DIFFERED }, Outcome { missed: true, ..DIFFERED }];
+    for ((slot, _), outcome) in begun.iter().zip(outcomes) {
+        turns.ended(Slot(*slot), &outcome, false, now(1_100));
+    }
+    turns.have_come(|_| false);
+    assert_eq!(turns.clean(), 0);
+    turns.have_come(|_| true);
+    assert_eq!(turns.clean(), 1, "who was not asked about all may have more");
 }
 
 #[test]
