@@ -260,6 +260,12 @@ pub(super) const LOOK_UP_COST: Duration = Duration::from_micros(1);
 pub(super) const ASK_PATIENCE: Duration = Duration::from_millis(800);
 /// What a refused asker is told to wait, milliseconds. (Guess.)
 pub(super) const BUSY_PAUSE_MS: u16 = 2_000;
+/// Questions of one link about the past that are refused in a second, over time: beyond them its lane of the past is read no faster.
+/// Who heeds the pause that a refusal names asks once in two seconds for each topic. Without a bound 96 links that do not heed it keep
+/// a core busy with questions that are only refused.
+pub(super) const REFUSALS_PER_S: u64 = 4;
+/// The same at once: one for each topic that we have closed, or have not opened yet.
+pub(super) const REFUSALS_BURST: u64 = 64;
 /// Fetches of a link in hand, those included that the store reads: one is written while the next is read.
 pub(super) const FETCHES_QUEUED: usize = 2;
 /// Pages that the store reads at once, for all links.

@@ -33,6 +33,8 @@ counters! {
     paused_for_verification,
     /// Stage 2: times the system lane of a link was paused because its own budget was empty.
     paused_for_system,
+    /// Stage 2: times the lane of the past of a link was paused because it had been refused too much.
+    paused_for_refusals,
     /// Stage 3: questions about members and signs of life that nobody here could use.
     members_unheard,
     /// Stage 3: copies of bundles that came in, duplicates included.

@@ -21,12 +21,16 @@ pub(super) enum Timer {
     CycleDue,
     /// bodies and generations may have left their windows.
     SomethingExpires,
+    /// more links are told what they were not told for want of room.
+    CatchUpDue,
     /// announcements to a link have waited long enough for company.
     AnnouncementsDue(LinkId),
     /// a link may be read again, its budget having refilled.
     BudgetRefilled(LinkId),
     /// the system lane of a link may be read again, its budget having refilled.
     SystemRefilled(LinkId),
+    /// the lane of the past of a link may be read again, which was refused too much.
+    RefusalsOver(LinkId),
     /// a pulled copy should have come.
     PullOverdue { wanted: WantId, slot: Slot, asked: Mono },
     /// a link that has brought more of what we pulled than it may is asked again.

@@ -168,9 +168,11 @@ impl Engine {
             let waiting = self.system_verifying.waiting_of(link.id());
             recount.holds(waiting <= most, format_args!("{waiting} signatures of members wait of {peer}"));
             let id = link.id();
-            for (why, refilled) in
-                [(Pause::Budget, Timer::BudgetRefilled(id)), (Pause::System, Timer::SystemRefilled(id))]
-            {
+            for (why, refilled) in [
+                (Pause::Budget, Timer::BudgetRefilled(id)),
+                (Pause::System, Timer::SystemRefilled(id)),
+                (Pause::Refusals, Timer::RefusalsOver(id)),
+            ] {
                 let refills = || self.cx.timers.iter().any(|timer| *timer == refilled);
                 recount.holds(
                     !link.is_paused(why) || refills(),

@@ -36,15 +36,16 @@ impl Engine {
     fn on_ask(&mut self, sender: Sender, ask: Ask) {
         let now = self.cx.now;
         let Some(kept) = self.repair.topic(&ask.topic).filter(|kept| kept.is_open()) else {
+            self.refuses(sender.slot);
             return self.say_no(sender.slot, &ask, MAX_PAUSE_MS);
         };
         if !moments::is_told(kept.rules().tick_len(), ask.as_of, now.unix_ms) {
-            self.cx.counters.history_refused += 1;
+            self.refuses(sender.slot);
             return self.say_no(sender.slot, &ask, MAX_PAUSE_MS);
         }
         // (The ask is moved into the queue; a second one in hand comes back.)
         if let Some(ask) = self.repair.server_mut().asks(sender.slot, ask, now.mono) {
-            self.cx.counters.history_refused += 1;
+            self.refuses(sender.slot);
             self.say_no(sender.slot, &ask, BUSY_PAUSE_MS);
         }
     }
@@ -52,10 +53,11 @@ impl Engine {
     fn on_fetch(&mut self, sender: Sender, fetch: Fetch) {
         let keeps = self.repair.topic(&fetch.topic).is_some_and(KeptTopic::is_open);
         if !keeps {
+            self.refuses(sender.slot);
             return self.begin_nothing(sender.slot, &fetch);
         }
         if let Some(fetch) = self.repair.server_mut().fetches(sender.slot, fetch) {
-            self.cx.counters.history_refused += 1;
+            self.refuses(sender.slot);
             self.begin_nothing(sender.slot, &fetch);
         }
     }
@@ -64,7 +66,7 @@ impl Engine {
     pub(super) fn serve_history(&mut self) {
         let now = self.cx.now.mono;
         for (slot, ask) in self.repair.server_mut().overdue(now) {
-            self.cx.counters.history_refused += 1;
+            self.refuses(slot);
             self.say_no(slot, &ask, BUSY_PAUSE_MS);
         }
         loop {
@@ -132,8 +134,11 @@ impl Engine {
         let kept = self.repair.topic(&fetch.topic).filter(|kept| kept.is_open());
         let (Some(low), Some(link)) = (kept.map(KeptTopic::low), self.links.at(slot).map(|link| link.id()))
         else {
+            self.refuses(slot);
             return self.begin_nothing(slot, &fetch);
         };
+        // Also where nothing is read: it is free to name a thousand ranges that are empty.
+        self.repair.server_mut().computes(now, Cost { ranges: fetch.ranges.len(), ..Cost::default() });
         let mut parts = Vec::with_capacity(fetch.ranges.len());
         for range in &fetch.ranges {
             let convicted = self.evidence.is_convicted(&range.author);
@@ -144,16 +149,16 @@ impl Engine {
         }
         let ranges: Vec<_> = parts.iter().filter_map(|(_, part)| part.ok()).collect();
         let charged = u64::from(fetch.max_bytes);
-        let (topic, session, looked_up) = (fetch.topic, fetch.session, ranges.len());
+        let (topic, session) = (fetch.topic, fetch.session);
         let reading = Reading { link, slot, topic, session, charged, parts };
         if ranges.is_empty() {
             return self.send_page(&Reading { charged: 0, ..reading }, None);
         }
         let Some(look) = self.repair.looks_mut().ask(Purpose::Page(reading)) else {
+            self.refuses(slot);
             return self.begin_nothing(slot, &fetch);
         };
         let server = self.repair.server_mut();
-        server.computes(now, Cost { ranges: looked_up, ..Cost::default() });
         server.sends(now, charged);
         server.reads(slot, session);
         let query = Query::Page { topic, ranges, max_bytes: fetch.max_bytes as usize };
@@ -224,6 +229,14 @@ impl Engine {
     }
 
     /// "No" to the first range: the others are not answered, which says the same.
+    /// Counts a question that is refused. A link that is refused too many is asked for patience by not being read.
+    fn refuses(&mut self, slot: Slot) {
+        self.cx.counters.history_refused += 1;
+        if let Some(link) = self.links.at_mut(slot) {
+            link.is_refused(self.cx.now.mono);
+        }
+    }
+
     fn say_no(&mut self, slot: Slot, ask: &Ask, after_ms: u16) {
         let floor = self.repair.topic(&ask.topic).map_or(ask.as_of, KeptTopic::low);
         let answers = vec![Answer::No { after_ms }];

@@ -179,6 +179,7 @@ impl Engine {
         for id in self.wants.of_topic(&topic) {
             self.drop_want(&id);
         }
+        self.links.iter_mut().for_each(|link| link.outbox_mut().is_caught_up(&topic));
         self.tell_topics(Vec::new(), vec![*topic.as_bytes()]);
         if let Some(list) = self.cx.owned.leave(&topic) {
             self.on_leave(list);

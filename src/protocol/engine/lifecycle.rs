@@ -380,11 +380,7 @@ impl Engine {
         self.look_at_waiting_pushes();
         self.expect_nothing_of_the_silent();
         self.ask_again();
-        let behind: Vec<_> =
-            self.links.iter().filter(|link| link.outbox().may_catch_up()).map(|link| link.slot()).collect();
-        for slot in behind {
-            self.resync_all(slot);
-        }
+        self.catch_up_in_turn();
         self.tell_evidence_again();
         self.check_topics();
     }
@@ -430,10 +426,5 @@ impl Engine {
                 }
             }
         }
-    }
-
-    pub(super) fn resync_all(&mut self, slot: Slot) {
-        let topics: Vec<_> = self.topics.keys().copied().collect();
-        self.resync(slot, &topics);
     }
 }

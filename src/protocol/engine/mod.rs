@@ -3,6 +3,7 @@
 mod accept;
 mod admission;
 mod author_prices;
+mod catching_up;
 #[cfg(any(test, feature = "sim"))]
 mod check;
 mod clock;
@@ -51,7 +52,7 @@ use crate::protocol::context::{Cx, Reach};
 use crate::protocol::evidence::EvidencePool;
 use crate::protocol::guests::Guests;
 use crate::protocol::links::bans::Bans;
-use crate::protocol::links::{Links, Pause};
+use crate::protocol::links::{CatchUpTurns, Links, Pause};
 use crate::protocol::linkset::LinkSet;
 use crate::protocol::members::Members;
 use crate::protocol::owned::Owned;
@@ -109,6 +110,7 @@ pub struct Engine {
     questions: Questions,
     wants: Wants,
     redundancy: Redundancy,
+    catch_ups: CatchUpTurns,
     evidence: EvidencePool,
     publisher: Publisher,
     condition: Condition,
@@ -147,6 +149,7 @@ impl Engine {
             questions: Questions::new(keyed),
             wants: Wants::new(keyed),
             redundancy: Redundancy::default(),
+            catch_ups: CatchUpTurns::default(),
             evidence: EvidencePool::new(keyed),
             publisher: Publisher::new(setup.author, setup.position_log, now, keyed),
             condition: Condition::new(now),
@@ -288,6 +291,8 @@ impl Engine {
                 }
                 Timer::BudgetRefilled(link) => self.check_bill(link, Pause::Budget, true),
                 Timer::SystemRefilled(link) => self.check_bill(link, Pause::System, true),
+                Timer::RefusalsOver(link) => self.check_bill(link, Pause::Refusals, true),
+                Timer::CatchUpDue => self.on_catch_up_due(),
                 Timer::PullOverdue { wanted, slot, asked } => self.on_pull_overdue(wanted, slot, asked),
                 Timer::PullsAllowed(link) => self.on_pulls_allowed(link),
                 Timer::RestOver(wanted) => self.ask(wanted),

@@ -78,7 +78,7 @@ impl Engine {
                 self.cx.dirty.insert(slot);
             } else {
                 self.cx.counters.announce_degraded += 1;
-                link.outbox_mut().falls_behind();
+                link.outbox_mut().falls_behind(topic);
             }
         }
     }

@@ -8,21 +8,24 @@ use crate::protocol::timers::Timer;
 use crate::protocol::{Action, LinkId};
 
 impl Engine {
-    /// Stops reading from a link whose budget is empty, and its system lane if that one's is.
+    /// Stops reading from a link whose budget is empty, its system lane if that one's is, and its lane of the past if it was refused too
+    /// much.
     pub(super) fn check_budget(&mut self, id: LinkId) {
         self.check_bill(id, Pause::Budget, false);
         self.check_bill(id, Pause::System, false);
+        self.check_bill(id, Pause::Refusals, false);
     }
 
     /// Stops reading what is on a bill that is overdrawn, or reads again if it has `refilled`.
     pub(super) fn check_bill(&mut self, id: LinkId, why: Pause, refilled: bool) {
         let now = self.cx.now.mono;
         let Some(link) = self.links.get_mut(id) else { return };
-        let (bill, timer) = match why {
-            Pause::System => (link.system(), Timer::SystemRefilled(id)),
-            _ => (link.budget(), Timer::BudgetRefilled(id)),
+        let timer = match why {
+            Pause::System => Timer::SystemRefilled(id),
+            Pause::Refusals => Timer::RefusalsOver(id),
+            _ => Timer::BudgetRefilled(id),
         };
-        match bill.overdrawn_until(now) {
+        match link.is_overdrawn_until(why, now) {
             // Frames that were on their way when reading stopped: the timer is running.
             Some(_) if link.is_paused(why) && !refilled => {}
             Some(until) => {
@@ -32,6 +35,7 @@ impl Engine {
                 if !link.is_paused(why) {
                     match why {
                         Pause::System => self.cx.counters.paused_for_system += 1,
+                        Pause::Refusals => self.cx.counters.paused_for_refusals += 1,
                         _ => self.cx.counters.paused_for_budget += 1,
                     }
                     self.pause(id, why);

@@ -30,7 +30,7 @@ impl Engine {
                 self.cx.counters.gone += 1;
                 link.outbox_mut().gone(pull.topic, id);
                 // We do hold it and only lack the room: it is announced again when there is some.
-                link.outbox_mut().falls_behind();
+                link.outbox_mut().falls_behind(pull.topic);
                 if let Some(entry) = self.topics.get_mut(&pull.topic).and_then(|window| window.entry_mut(&id))
                 {
                     entry.may_be_told_again(sender.slot);

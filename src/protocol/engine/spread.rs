@@ -1,7 +1,5 @@
 //! Spread: push while a rumor is rare, then announce it; and the repair cycle that catches what was missed.
 
-use std::time::Duration;
-
 use crate::key::PublicKey;
 use crate::protocol::engine::Engine;
 use crate::protocol::failpoint::Failpoint;
@@ -22,8 +20,6 @@ const REPAIR_FANOUT: usize = 3;
 const REPAIR_ROUNDS: u8 = 1;
 /// Most bundles that one round looks at: the newest.
 const REPAIR_BUNDLES: usize = 2_048;
-/// What looking at one held bundle costs (measured: a look-up, rounded up).
-const LOOK_COST: Duration = Duration::from_nanos(100);
 
 impl Engine {
     /// First acceptance: it spreads now, but for a record of a member that has to wait for its turn.
@@ -97,12 +93,19 @@ impl Engine {
     }
 
     /// Tells a link that we hold `id`, after a linger, if there is room: then the caller marks it as told.
-    fn announce(&mut self, slot: Slot, topic: TopicId, turn: PublicKey, id: BundleId, size: u8) -> bool {
+    pub(super) fn announce(
+        &mut self,
+        slot: Slot,
+        topic: TopicId,
+        turn: PublicKey,
+        id: BundleId,
+        size: u8,
+    ) -> bool {
         let due = self.cx.now.mono.plus(self.cx.config.publishing.announce_linger);
         let Some(link) = self.links.at_mut(slot) else { return false };
         if !link.outbox_mut().announce(topic, turn, id, size) {
             self.cx.counters.announce_degraded += 1;
-            link.outbox_mut().falls_behind();
+            link.outbox_mut().falls_behind(topic);
             return false;
         }
         let link_id = link.id();
@@ -134,7 +137,7 @@ impl Engine {
         window.map_or(*author, |window| window.authors().turn_of(author, self.cx.now.mono))
     }
 
-    fn mark_told(&mut self, slot: Slot, topic: &TopicId, id: &BundleId) {
+    pub(super) fn mark_told(&mut self, slot: Slot, topic: &TopicId, id: &BundleId) {
         if let Some(entry) = self.topics.get_mut(topic).and_then(|window| window.entry_mut(id)) {
             entry.is_told_to(slot);
         }
@@ -167,56 +170,6 @@ impl Engine {
                     self.mark_told(slot, &topic, &id);
                 }
             }
-        }
-    }
-
-    /// Announces to a link everything held in `topics` that it has neither shown nor been told of: for new links, and
-    /// for those that something was left out for. What finds no room now follows with a later round.
-    pub(super) fn resync(&mut self, slot: Slot, topics: &[TopicId]) {
-        let now = self.cx.now;
-        let members = self.members.as_ref();
-        let Some(link) = self.links.at_mut(slot) else { return };
-        link.outbox_mut().catches_up();
-        let mut missing = Vec::new();
-        let mut more = false;
-        for topic in topics {
-            let Some(window) = self.topics.get(topic).filter(|_| link.relays(topic)) else { continue };
-            let ours = self.publisher.signer_in(topic);
-            let mut room = link.outbox().announcements_room(topic);
-            let mut looked = 0;
-            for held in window.held(now) {
-                looked += 1;
-                let Some((id, entry)) = held else { continue };
-                if entry.is_held_by(slot)
-                    || entry.was_told_to(slot)
-                    || !may_be_told(members, topic, &id, entry)
-                {
-                    continue;
-                }
-                if room == 0 {
-                    more = true;
-                    break;
-                }
-                room -= 1;
-                let header = entry.header();
-                let own = header.author == ours;
-                let turn = if own { ours } else { window.authors().turn_of(&header.author, now.mono) };
-                missing.push((header.tick, header.first_slot, *topic, turn, id, entry.size_class()));
-            }
-            // A peer decides how often this is done: so it is on its bill, as are the ids that it makes us send.
-            link.budget_mut().charge_cpu(now.mono, LOOK_COST.saturating_mul(looked));
-        }
-        link.budget_mut().charge_bytes(now.mono, 33 * missing.len() as u64);
-        // The newest were chosen, in case there is no room for more. They are said in order, so that what one author has said is
-        // asked for, served and delivered by position.
-        missing.sort_unstable_by_key(|(tick, first_slot, ..)| (*tick, *first_slot));
-        for (_, _, topic, turn, id, size) in missing {
-            if self.announce(slot, topic, turn, id, size) {
-                self.mark_told(slot, &topic, &id);
-            }
-        }
-        if more && let Some(link) = self.links.at_mut(slot) {
-            link.outbox_mut().falls_behind();
         }
     }
 
@@ -270,7 +223,7 @@ impl Engine {
 }
 
 /// Whether links may be told, unasked, that this node holds a bundle.
-fn may_be_told(members: Option<&Members>, topic: &TopicId, id: &BundleId, entry: &Entry) -> bool {
+pub(super) fn may_be_told(members: Option<&Members>, topic: &TopicId, id: &BundleId, entry: &Entry) -> bool {
     let members = members.filter(|members| members.topic() == *topic);
     members.is_none_or(|members| members.may_be_told(&entry.header().author, id))
 }

@@ -13,13 +13,14 @@ use crate::protocol::links::service::Service;
 use std::time::Duration;
 
 use crate::key::PublicKey;
-use crate::protocol::limits::{REMIND_EVERY, TRUSTED_AFTER};
+use crate::protocol::limits::{REFUSALS_BURST, REFUSALS_PER_S, REMIND_EVERY, TRUSTED_AFTER};
 use crate::protocol::links::Sender;
 use crate::protocol::links::allowance::Allowance;
 use crate::protocol::links::budget::Budget;
 use crate::protocol::links::clock::PeerClock;
 use crate::protocol::links::outbox::Outbox;
 use crate::protocol::linkset::Slot;
+use crate::protocol::meter::Meter;
 use crate::protocol::random::Keyed;
 use crate::protocol::time::Mono;
 use crate::protocol::{Config, LinkId};
@@ -69,6 +70,8 @@ pub(in crate::protocol) struct Link {
     budget: Budget,
     /// Of its system lane.
     system: Budget,
+    /// Questions about the past that it was refused.
+    refusals: Meter,
     /// For the newcomers' bundles that come first over it.
     newcomers: Allowance,
     paused: u8,
@@ -81,8 +84,7 @@ pub(in crate::protocol) struct Link {
     wanted_from: usize,
     /// The same of each topic that has some; at most as many as we have topics.
     wanted_in: Vec<(TopicId, usize)>,
-    /// Topics of ours in which it has announced more than we have noted or got: it will be asked to say it again. (At
-    /// most as many as we have topics.)
+    /// Topics of ours in which it has announced more than we have noted or got: it is asked again. (At most all that we have.)
     missed: Vec<TopicId>,
     /// A timer will say when it may be asked for more.
     waits_to_pull: bool,
@@ -124,6 +126,7 @@ impl Link {
             quiet_since: None,
             budget: Budget::new(config),
             system: Budget::of_system(),
+            refusals: Meter::new(REFUSALS_PER_S, REFUSALS_BURST),
             newcomers: Allowance::new(),
             paused: 0,
             outbox: Outbox::new(keyed, now, members),

@@ -10,10 +10,12 @@ mod link;
 pub(super) mod outbox;
 mod service;
 mod table;
+mod turns;
 
 pub(super) use link::{Greeting, Link, Pause};
 pub(super) use service::LAST_RESORT;
 pub(super) use table::Links;
+pub(super) use turns::CatchUpTurns;
 
 use crate::key::PublicKey;
 use crate::protocol::LinkId;

@@ -14,6 +14,7 @@
 //! ```
 //! So nothing is lost and nothing waits for a link that does not read.
 
+mod behind;
 mod lists;
 mod next;
 mod owed;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use behind::Behind;
 use lists::{IdList, TopicLists};
 use past::Past;
 use system::System;
@@ -93,8 +95,8 @@ pub(in crate::protocol) struct Outbox {
     reply_bytes: usize,
     /// Ids in `replies` that are still to be sent, with their bytes: an id pulled twice is sent once.
     replying: KeyedMap<BundleId, usize>,
-    /// Something was left out for want of room: when there is room, everything held is announced again.
-    behind: bool,
+    /// What was left out for want of room.
+    behind: Behind,
     /// The same of proofs.
     evidence_behind: bool,
 }
@@ -120,7 +122,7 @@ impl Outbox {
             replies: TopicQueue::new(keyed),
             reply_bytes: 0,
             replying: keyed.map(),
-            behind: false,
+            behind: Behind::default(),
             evidence_behind: false,
         }
     }
@@ -154,16 +156,6 @@ impl Outbox {
         self.told.announce(topic, turn, (id, size), MAX_LISTED_IDS)
     }
 
-    /// Something found no room, and is made up for by a resync.
-    pub(in crate::protocol) const fn falls_behind(&mut self) {
-        self.behind = true;
-    }
-
-    /// A resync begins: what still finds no room says so again.
-    pub(in crate::protocol) const fn catches_up(&mut self) {
-        self.behind = false;
-    }
-
     /// Announcements linger until then; false if a time is set already.
     pub(in crate::protocol) const fn is_due(&mut self, due: Mono) -> bool {
         let newly = self.announce_due.is_none();
@@ -184,12 +176,6 @@ impl Outbox {
     /// False if there is no room. `turn` is as for pushes.
     pub(in crate::protocol) fn header(&mut self, turn: PublicKey, header: SignedHeader) -> bool {
         self.told.header(turn, header, MAX_LISTED_IDS)
-    }
-
-    /// Whether something was left out and there is room to make up for it. Asked in every cycle: with a peer that does
-    /// not read, looking for what it lacks again and again would come to nothing.
-    pub(in crate::protocol) fn may_catch_up(&self) -> bool {
-        self.behind && self.told.len() < MAX_LISTED_IDS / 2 && self.system.has_room()
     }
 
     /// There are proofs that the link has not been told of, and may be told of later.

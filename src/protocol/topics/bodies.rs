@@ -85,9 +85,11 @@ impl Bodies {
         self.all.total()
     }
 
-    /// Newest first, with the time of acceptance. May name bodies that are gone.
-    pub(in crate::protocol) fn newest(&self) -> impl Iterator<Item = (Mono, BundleId)> {
-        self.young.iter().rev().chain(self.old.iter().rev()).copied()
+    /// What was accepted then or before, newest first, with the time of acceptance. May name bodies that are gone.
+    pub(in crate::protocol) fn newest_from(&self, then: Mono) -> impl Iterator<Item = (Mono, BundleId)> {
+        let upto = |bodies: &VecDeque<(Mono, BundleId)>| bodies.partition_point(|(at, _)| *at <= then);
+        let (young, old) = (self.young.range(..upto(&self.young)), self.old.range(..upto(&self.old)));
+        young.rev().chain(old.rev()).copied()
     }
 
     /// Whether a body of `bytes` fits beside the young ones, in the topic and in its author's share, which is no more than
@@ -361,6 +363,19 @@ mod tests {
     }
 
     #[test]
+    fn a_walk_begins_where_another_ended() {
+        let mut bodies = Bodies::new(Duration::from_secs(10), Keyed::default());
+        (0..30).for_each(|n| drop(bodies.keep(id(n), key(n % 7), None, 1, CAPS, at(u64::from(n) / 2))));
+        bodies.age(at(20));
+        assert!(!bodies.young.is_empty() && !bodies.old.is_empty());
+        for then in 0..20 {
+            let walked: Vec<_> = bodies.newest_from(at(then)).map(|(_, id)| id).collect();
+            let all: Vec<_> = (0..30).rev().filter(|n| u64::from(*n) / 2 <= then).map(id).collect();
+            assert_eq!(walked, all, "{then}");
+        }
+    }
+
+    #[test]
     fn what_has_left_is_forgotten_without_a_trace() {
         let mut bodies = Bodies::new(Duration::from_secs(10), Keyed::default());
         (0..50)
@@ -368,7 +383,7 @@ mod tests {
         bodies.drop(&id(3));
         let expired = bodies.expire(Duration::from_secs(20), at(1_000));
         assert_eq!(expired.len(), 49);
-        assert_eq!((bodies.bytes(), bodies.newest().count()), (0, 0));
+        assert_eq!((bodies.bytes(), bodies.newest_from(at(99)).count()), (0, 0));
         assert!(
             bodies.held.is_empty()
                 && bodies.authors.is_empty()

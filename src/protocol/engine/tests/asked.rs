@@ -28,7 +28,7 @@ fn log() -> Topic {
 }
 
 /// A node that keeps a topic, two minutes after its start.
-fn world(seed: u64) -> (World, Arc<RuleSet>) {
+pub(super) fn world(seed: u64) -> (World, Arc<RuleSet>) {
     let mut world = World::new(seed);
     let rules = world.topic(&log());
     world.node();
@@ -37,12 +37,12 @@ fn world(seed: u64) -> (World, Arc<RuleSet>) {
 }
 
 /// The last moment that lies at least a minute back.
-fn moment(world: &World) -> u64 {
+pub(super) fn moment(world: &World) -> u64 {
     (world.now_with(0).unix_ms - 60_000) / 16_000 * 16
 }
 
 /// A peer without anything asks for all.
-fn ask_all(rules: &RuleSet, session: u32, as_of: u64) -> Ask {
+pub(super) fn ask_all(rules: &RuleSet, session: u32, as_of: u64) -> Ask {
     let (lo, hi) = (Bound::start_of(0), Bound::start_of(as_of));
     Ask { topic: rules.id(), session, as_of, ranges: vec![AskedRange { lo, hi, count: 0, hash: [0; 32] }] }
 }
@@ -52,7 +52,7 @@ fn fetch(rules: &RuleSet, session: u32, author: PublicKey, upto: Position) -> Fe
     Fetch { topic: rules.id(), session, max_bytes: MAX_FETCH_BYTES, ranges: vec![range] }
 }
 
-fn tells(world: &World, peer: usize) -> Vec<&Tell> {
+pub(super) fn tells(world: &World, peer: usize) -> Vec<&Tell> {
     let frames = world.hostiles[peer].frames.iter();
     frames.filter_map(|frame| if let Frame::Tell(tell) = frame { Some(tell) } else { None }).collect()
 }
@@ -63,7 +63,7 @@ fn pages(world: &World, peer: usize) -> Vec<&Page> {
 }
 
 /// Lets the store of a node hold something, as if it had heard it long ago, and the engine know of it.
-fn holds(world: &mut World, rules: &RuleSet, bundles: &[Arc<Bundle>]) {
+pub(super) fn holds(world: &mut World, rules: &RuleSet, bundles: &[Arc<Bundle>]) {
     let one =
         |bundle: &Arc<Bundle>| Keep { bundle: Arc::clone(bundle), arrival: Arrival::Live, show: Show::Now };
     let keeps: Vec<_> = bundles.iter().map(one).collect();
@@ -75,7 +75,7 @@ fn holds(world: &mut World, rules: &RuleSet, bundles: &[Arc<Bundle>]) {
 }
 
 /// A chain of one author at these ticks, a body of so many bytes each.
-fn chain(
+pub(super) fn chain(
     world: &World,
     rules: &RuleSet,
     author: u64,

@@ -2,7 +2,6 @@
 
 use super::hostile::{bundle, frame_of};
 use super::world::World;
-use crate::protocol::limits::{HISTORY_QUEUE, LANE_CREDIT};
 use crate::rumor::{Position, RuleSet, Topic};
 use crate::wire::{
     self, Answer, Ask, AskedRange, Bound, Fetch, FetchedRange, Frame, Lane, Mark, Page, Reason, Tell,
@@ -83,29 +82,6 @@ fn frames_of_the_history_have_a_lane_of_their_own() {
         world.run(100);
         assert_eq!(world.hostiles[peer].closed, Some(Reason::OutOfOrder), "{lane:?}");
     }
-}
-
-#[test]
-fn a_peer_that_asks_and_does_not_read_is_answered_a_few_times() {
-    let mut world = World::new(4);
-    let rules = world.topic(&Topic::named("t"));
-    world.nodes(1);
-    let peer = world.hostile(0);
-    let wire = world.hostiles[peer].wire;
-    world.set_reading(wire, 0, false);
-    // Answers of 430 bytes, more than the lane's credit and the queue hold, and in less time than a link may stand still.
-    let range = fetch(&world, &rules).ranges[0];
-    let long = Fetch { ranges: vec![range; wire::MAX_RANGES_PER_FETCH], ..fetch(&world, &rules) };
-    let (asks, answer) = (2_000, 430);
-    for _ in 0..asks {
-        world.says(peer, Lane::History, wire::fetch(&long));
-        world.run(1);
-    }
-    let unanswered = world.nodes[0].counters().history_unanswered;
-    assert_eq!(world.hostiles[peer].closed, None);
-    assert!(unanswered > 0, "all were answered");
-    let held = (asks - unanswered) * answer;
-    assert!(held < (LANE_CREDIT + HISTORY_QUEUE * 2 * answer as usize) as u64, "{held} bytes");
 }
 
 #[test]

@@ -74,6 +74,15 @@ impl Hostile {
         })
     }
 
+    /// Every id that was announced to it, as often as it was.
+    pub(super) fn announcements(&self) -> Vec<BundleId> {
+        let of = |frame: &Frame| match frame {
+            Frame::Announce(announced) => announced.items.iter().map(|(id, _)| *id).collect(),
+            _ => Vec::new(),
+        };
+        self.frames.iter().flat_map(of).collect()
+    }
+
     /// Every bundle that came, with its hop budget.
     pub(super) fn bundles(&self) -> Vec<(u8, Bundle)> {
         let frames = self.frames.iter().filter_map(|frame| match frame {

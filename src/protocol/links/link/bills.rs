@@ -1,6 +1,7 @@
-//! What a link may cost: one budget for its system lane, and one for all others.
+//! What a link may cost: one budget for its system lane, and one for all others; and how often it may be refused something of the past.
 
-use super::Link;
+use super::{Link, Pause};
+use crate::protocol::Mono;
 use crate::protocol::links::budget::Budget;
 use crate::rumor::TopicId;
 
@@ -15,14 +16,23 @@ impl Link {
         &mut self.budget
     }
 
-    /// What its system lane may cost.
-    pub(in crate::protocol) const fn system(&self) -> &Budget {
-        &self.system
-    }
-
-    /// The same, to put something on its bill.
+    /// What its system lane may cost, to put something on its bill.
     pub(in crate::protocol) const fn system_mut(&mut self) -> &mut Budget {
         &mut self.system
+    }
+
+    /// It is refused what it asks about the past.
+    pub(in crate::protocol) fn is_refused(&mut self, now: Mono) {
+        self.refusals.charge(now, 1);
+    }
+
+    /// When lanes may be read again that must not be read now, for one of the reasons that end with time.
+    pub(in crate::protocol) fn is_overdrawn_until(&self, why: Pause, now: Mono) -> Option<Mono> {
+        match why {
+            Pause::System => self.system.overdrawn_until(now),
+            Pause::Refusals => self.refusals.overdrawn_until(now),
+            _ => self.budget.overdrawn_until(now),
+        }
     }
 
     /// The bill of what belongs to a topic.

@@ -16,13 +16,15 @@ pub(in crate::protocol) enum Pause {
     System = 8,
     /// Signatures wait that came on its system lane: that alone is not read.
     SystemVerification = 16,
+    /// It was refused too much of the past: its lane of the history is not read.
+    Refusals = 32,
 }
 
 /// The reasons not to read a lane, as bits.
 const fn reasons(lane: Lane) -> u8 {
     match lane {
         Lane::Control | Lane::Rumors | Lane::Replies => Pause::Budget as u8 | Pause::Verification as u8,
-        Lane::History => Pause::Budget as u8 | Pause::History as u8,
+        Lane::History => Pause::Budget as u8 | Pause::History as u8 | Pause::Refusals as u8,
         Lane::System => Pause::System as u8 | Pause::SystemVerification as u8,
     }
 }
@@ -75,6 +77,8 @@ mod tests {
         let history = [Lane::History];
         assert!(link.pause(Pause::History).eq(history));
         assert!(link.pause(Pause::History).eq([]), "once");
+        assert!(link.pause(Pause::Refusals).eq([]), "it is not read already");
+        assert!(link.resume(Pause::Refusals).eq([]), "what it brought still waits");
         assert!(link.pause(Pause::Verification).eq(living));
         assert!(link.pause(Pause::Budget).eq([]), "nothing more is to be paused");
         assert!(link.resume(Pause::History).eq([]), "what is too dear is not read");

@@ -390,7 +390,7 @@ mod tests {
             outbox.cancel(MEMBERS, id(number));
         }
         check(&outbox);
-        outbox.falls_behind();
+        outbox.falls_behind(MEMBERS);
         assert!(!outbox.may_catch_up(), "not while it is full");
         while next(&mut outbox).is_some() {}
         assert!(outbox.may_catch_up());

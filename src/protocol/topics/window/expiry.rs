@@ -8,7 +8,7 @@ use crate::protocol::LinkId;
 use crate::protocol::limits::{RELAY_FUTURE, RELAY_PAST, SERVES_FOR};
 use crate::protocol::random::KeyedMap;
 use crate::protocol::shrink::Shrink as _;
-use crate::protocol::time::Now;
+use crate::protocol::time::{Mono, Now};
 use crate::protocol::topics::entry::Entry;
 use crate::protocol::total::Total as _;
 use crate::rumor::{BundleId, RuleSet};
@@ -88,12 +88,22 @@ impl Window {
     /// Accepted bundles that may be announced, newest first: bodies that will be held for as long as an announcement
     /// promises, of ticks that another node may still relay. `None` for each one that was looked at in vain.
     pub(in crate::protocol) fn held(&self, now: Now) -> impl Iterator<Item = Option<(BundleId, &Entry)>> {
+        self.held_from(now, now.mono).map(|(_, held)| held)
+    }
+
+    /// The same of what was accepted `then` or before, each with the time of that.
+    pub(in crate::protocol) fn held_from(
+        &self,
+        now: Now,
+        then: Mono,
+    ) -> impl Iterator<Item = (Mono, Option<(BundleId, &Entry)>)> {
         let keep = self.keep();
-        let recent = self.bodies.newest().take_while(move |(at, _)| now.mono.since(*at) <= keep);
+        let recent = self.bodies.newest_from(then).take_while(move |(at, _)| now.mono.since(*at) <= keep);
         let past = RELAY_PAST + self.hold_back();
-        recent.map(move |(_, id)| {
-            let entry = self.entries.get(&id).filter(|entry| entry.is_counted())?;
-            self.within(entry.header().tick, now, past, RELAY_FUTURE).then_some((id, entry))
+        recent.map(move |(at, id)| {
+            let entry = self.entries.get(&id).filter(|entry| entry.is_counted());
+            let held = entry.filter(|entry| self.within(entry.header().tick, now, past, RELAY_FUTURE));
+            (at, held.map(|entry| (id, entry)))
         })
     }
 }
