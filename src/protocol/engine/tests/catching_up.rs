@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::world::World;
+use crate::protocol::Input;
+use crate::protocol::engine::Engine;
 use crate::protocol::linkset::Slot;
 use crate::rumor::{Topic, TopicId};
 
@@ -37,7 +39,9 @@ fn what_a_link_lacks_is_looked_for_once_and_a_part_at_a_time() {
     let (mut world, slots, topic) = behind(1, HELD, 1);
     let engine = &mut world.nodes[0].engine;
     engine.links.at_mut(slots[0]).unwrap().outbox_mut().falls_behind(topic);
-    let mut parts = Vec::new();
+    let charged =
+        |engine: &Engine| engine.links.at(slots[0]).unwrap().budget().cpu_charged(engine.cx.now.mono);
+    let (mut parts, before) = (Vec::new(), charged(engine));
     while !engine.links.at(slots[0]).unwrap().outbox().behind().is_empty() {
         parts.push(engine.catch_up(slots[0], 100));
     }
@@ -45,6 +49,12 @@ fn what_a_link_lacks_is_looked_for_once_and_a_part_at_a_time() {
     assert!(parts.iter().all(|part| *part <= 200), "{parts:?}");
     let all: usize = parts.iter().sum();
     assert!((HELD..HELD + HELD / 10).contains(&all), "{all} looks at {HELD} bundles");
+    // And is on the link's bill.
+    assert!(charged(engine) - before >= Duration::from_nanos(90) * HELD as u32);
+    // A topic that is left is told to nobody.
+    engine.links.at_mut(slots[0]).unwrap().outbox_mut().falls_behind(topic);
+    world.handle(0, Input::Leave { topic });
+    assert_eq!(world.nodes[0].engine.links.at(slots[0]).unwrap().outbox().behind(), []);
 }
 
 #[test]
