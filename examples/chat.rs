@@ -8,7 +8,6 @@
 //! the last day, and what of it was shown: each line is shown once, though the process was killed or off.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -16,11 +15,12 @@ use vouchsafe::{Item, Node, PeerAddr, PublicKey, Topic};
 
 const PRIVATE: &str = "chat-private/1";
 const LIMIT: Duration = Duration::from_secs(10);
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 #[tokio::main]
-async fn main() -> Outcome<()> {
-    run(std::env::args().skip(1)).await
+async fn main() -> std::process::ExitCode {
+    let done = run(std::env::args().skip(1)).await.inspect_err(|error| eprintln!("{error}"));
+    u8::from(done.is_err()).into()
 }
 
 pub(crate) async fn run(mut args: impl Iterator<Item = String>) -> Outcome<()> {

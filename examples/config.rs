@@ -6,8 +6,7 @@
 //! ```
 //!
 //! Each process has a folder for its state, with its key. It is given the public keys of all five, and the addresses of those that run. On
-//! stdin it takes `set KEY VALUE` and `delete KEY`, and it ends with stdin. It prints what the configuration says, whenever that changes.
-//! A process that was off has missed nothing when it is back.
+//! stdin it takes `set KEY VALUE` and `delete KEY`, and it ends with stdin. It prints what changes, and misses nothing while it is off.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -23,8 +22,9 @@ const USAGE: &str = "arguments: FOLDER WRITER,WRITER,.. [KEY@HOST:PORT ..]";
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 #[tokio::main]
-async fn main() -> Outcome<()> {
-    run(std::env::args().skip(1)).await
+async fn main() -> std::process::ExitCode {
+    let done = run(std::env::args().skip(1)).await.inspect_err(|error| eprintln!("{error}"));
+    u8::from(done.is_err()).into()
 }
 
 /// Who may write, and how much: all processes must say the same.

@@ -20,8 +20,9 @@ const USAGE: &str = "arguments: SERVICE,.. [KEY@HOST:PORT | -] [FOLDER]";
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 #[tokio::main]
-async fn main() -> Outcome<()> {
-    run(std::env::args().skip(1)).await
+async fn main() -> std::process::ExitCode {
+    let done = run(std::env::args().skip(1)).await.inspect_err(|error| eprintln!("{error}"));
+    u8::from(done.is_err()).into()
 }
 
 pub(crate) async fn run(mut args: impl Iterator<Item = String>) -> Outcome<()> {

@@ -29,11 +29,10 @@ pub(crate) struct Site {
 }
 
 #[tokio::main]
-async fn main() -> Outcome<()> {
-    for line in run().await? {
-        println!("{line}");
-    }
-    Ok(())
+async fn main() -> std::process::ExitCode {
+    let done = run().await.inspect_err(|error| eprintln!("{error}"));
+    done.iter().flatten().for_each(|line| println!("{line}"));
+    u8::from(done.is_err()).into()
 }
 
 /// What was said over both protocols.

@@ -156,6 +156,84 @@ async fn who_answers_too_late_too_long_or_in_vain_is_told() {
     assert_eq!(question.answer(b"!").await.unwrap_err(), AnswerError::Late);
 }
 
+#[cfg(feature = "memory")]
+#[tokio::test(start_paused = true)]
+async fn answers_end_with_the_node_that_asked() {
+    let memory = MemoryNetwork::new();
+    let (nodes, topics) = network(2, || in_memory(&memory)).await;
+    let mut questions = topics[1].questions().await.unwrap();
+    let mut answers = topics[0].query("?").within(LONG / 2).await.unwrap();
+    let question = soon("a question", questions.next()).await.unwrap().unwrap();
+    let (none, ()) = soon("the end", async { tokio::join!(answers.next(), nodes[0].shutdown()) }).await;
+    assert_eq!((none, answers.end()), (None, Some(AnswersEnd::Closed)));
+    // Nor does who would answer wait for longer than the asker said it would.
+    let refused = soon("an error", question.answer(b"!")).await.unwrap_err();
+    assert!(matches!(refused, AnswerError::NotReached(_) | AnswerError::Late), "{refused:?}");
+}
+
+/// Polls it until it is done, or has waited so often, and lets go of it.
+#[cfg(feature = "memory")]
+async fn waits_at_most<T>(times: usize, future: impl IntoFuture<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future.into_future());
+    let mut waited = 0;
+    std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+        std::task::Poll::Ready(done) => std::task::Poll::Ready(Some(done)),
+        std::task::Poll::Pending if waited == times => std::task::Poll::Ready(None),
+        std::task::Poll::Pending => {
+            waited += 1;
+            std::task::Poll::Pending
+        }
+    })
+    .await
+}
+
+#[cfg(feature = "memory")]
+#[tokio::test(start_paused = true)]
+async fn question_that_is_let_go_of_half_way_leaves_room_for_another() {
+    let memory = MemoryNetwork::new();
+    let (_nodes, topics) = network(2, || in_memory(&memory)).await;
+    let task = answer_all(&topics[1], 1).await;
+    // Far more often than there may be open questions, each at a place further on.
+    let mut let_go = 0;
+    while let_go < 200 {
+        let mut times = 0;
+        while waits_at_most(times, topics[0].query("?").within(LONG)).await.map(Result::unwrap).is_none() {
+            times += 1;
+        }
+        let_go += times;
+    }
+    let mut answers = topics[0].query("!").within(LONG).most(1).await.unwrap();
+    assert_eq!(bodies(&mut answers).await, ["! 1"]);
+    task.abort();
+}
+
+#[cfg(feature = "memory")]
+#[tokio::test(start_paused = true)]
+async fn question_is_not_lost_with_who_has_waited_for_it() {
+    let memory = MemoryNetwork::new();
+    let owner = in_memory(&memory).spawn().await.unwrap();
+    let other = in_memory(&memory).bootstrap(owner.addr()).spawn().await.unwrap();
+    // The list of the owner is looked at for each question.
+    let owned = || Topic::named("owned").authors(Authors::Owned(owner.author()));
+    let topics = [owner.join(owned()).await.unwrap(), other.join(owned()).await.unwrap()];
+    topics[0].set_authors([other.author()]).await.unwrap();
+    let mut questions = topics[0].questions().await.unwrap();
+    soon("members", other.wait_for_members(2)).await.unwrap();
+    soon("a link", topics[1].wait_for_links(1)).await.unwrap();
+    let _answers = topics[1].query("?").within(LONG).await.unwrap();
+    let mut let_go = 0;
+    let question = soon("the question", async {
+        loop {
+            match waits_at_most(let_go, questions.next()).await {
+                None => let_go += 1,
+                Some(question) => return question,
+            }
+        }
+    });
+    assert_eq!(question.await.unwrap().unwrap().body()[..], b"?"[..]);
+    assert!(let_go > 0, "it was let go of while the list was looked at");
+}
+
 #[tokio::test]
 async fn question_that_nobody_could_answer_is_not_asked() {
     let pool = VerifierPool::new(1);

@@ -243,9 +243,10 @@ async fn streams_end_with_the_node() {
     let (mut send, mut recv) = second.open(first.id(), "chat/1").await.unwrap();
     let mut incoming = acceptor.next().await.unwrap();
     first.shutdown().await;
-    assert!(acceptor.next().await.is_none());
-    assert!(matches!(recv.chunk().await, Err(StreamError::Lost(_))));
-    assert!(matches!(incoming.recv.chunk().await, Err(StreamError::Lost(_))));
+    assert!(soon("no more streams", acceptor.next()).await.is_none());
+    for recv in [&mut recv, &mut incoming.recv] {
+        assert!(matches!(soon("the end", recv.chunk()).await, Err(StreamError::Lost(_))));
+    }
     let lost = soon("the end", async {
         loop {
             if let Err(error) = send.write_all(&[0; 1024]).await {

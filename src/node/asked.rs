@@ -187,3 +187,31 @@ impl Drop for Answers {
         self.asked.with(|state| state.open.remove(&self.id));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::key::SecretKey;
+
+    #[tokio::test(start_paused = true)]
+    async fn member_is_heard_once_and_within_its_share() {
+        let [one, two] = [1, 2].map(|number| SecretKey::from_seed(&[number; 32]).public());
+        let asked = Asked::default();
+        let deadline = Instant::now() + Duration::from_secs(1);
+        // Of seven bytes each of the two has three.
+        let mut answers = asked.open([1; 16], HashSet::from([one, two]), 9, 7, deadline).unwrap();
+        let take = |from, len| asked.take(&[1; 16], from, vec![0; len]);
+        assert_eq!(take(one, 4), verdict::ENOUGH);
+        assert_eq!(take(one, 3), verdict::TAKEN);
+        assert_eq!(take(one, 1), verdict::ENOUGH, "it was heard");
+        assert_eq!(take(two, 3), verdict::TAKEN);
+        assert_eq!(asked.take(&[2; 16], two, Vec::new()), verdict::NOT_ASKED);
+        assert_eq!(answers.refused(), 2);
+        for from in [one, two] {
+            assert_eq!(answers.next().await, Some(Answer { from, body: vec![0; 3] }));
+        }
+        assert_eq!((answers.next().await, answers.end()), (None, Some(AnswersEnd::Late)));
+    }
+}

@@ -86,7 +86,8 @@ pub enum WaitError {
     /// The topic is not kept, so nothing of it is repaired: its retention is no longer than what is relayed in any case, 90 s.
     #[error("topic {0} is not kept: give it a retention of more than 90 s")]
     NotKept(TopicId),
-    /// The [limit](super::Wait::within) is over.
+    /// The [limit](super::Wait::within) is over. There are too few nodes, they can't be reached, or they need longer; a peer that does not
+    /// answer is given up after 10 s, and [`Node::events`](super::Node::events) then says why. Waiting anew loses nothing.
     #[error(
         "{reached} of {wanted} {what} after {limit:?}: `Node::events` tells why links fail, of a peer that does not answer after 10 s; or wait longer"
     )]

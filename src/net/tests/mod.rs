@@ -8,6 +8,7 @@ mod others;
 mod share;
 mod slow;
 mod sockets;
+mod stream_shares;
 mod streams;
 mod waiting;
 

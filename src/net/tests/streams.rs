@@ -11,16 +11,16 @@ use crate::net::streams::{
 use crate::net::{Accepting, IncomingStream, Opened, ProtocolName, open};
 use crate::rumor::NetworkId;
 
-fn network() -> NetworkId {
+pub(super) fn network() -> NetworkId {
     NetworkId::of("streams")
 }
 
-fn name() -> ProtocolName {
+pub(super) fn name() -> ProtocolName {
     ProtocolName::new("test/1").unwrap()
 }
 
 /// An endpoint that accepts the protocol of these tests.
-fn accepting(number: u8) -> (Endpoint, Accepting) {
+pub(super) fn accepting(number: u8) -> (Endpoint, Accepting) {
     let endpoint = endpoint(number);
     endpoint.streams().belongs_to(network());
     let accepting = endpoint.streams().accept(name()).unwrap();
@@ -28,7 +28,7 @@ fn accepting(number: u8) -> (Endpoint, Accepting) {
 }
 
 /// A connection of a hostile peer for streams alone, and whether it is served at the other end.
-async fn hostile(from: &Endpoint, to: &Endpoint, number: u8) -> (quinn::Connection, bool) {
+pub(super) async fn hostile(from: &Endpoint, to: &Endpoint, number: u8) -> (quinn::Connection, bool) {
     let addr = to.local_addr().unwrap();
     let dial = from.connect_for_streams(key(number).public(), addr);
     let (dialled, accepted) = tokio::join!(dial, to.accept());
@@ -38,7 +38,9 @@ async fn hostile(from: &Endpoint, to: &Endpoint, number: u8) -> (quinn::Connecti
 }
 
 /// Opens a stream on which everything is in order, and waits for the answer: a byte, or the code of a reset.
-async fn begin(connection: &quinn::Connection) -> Result<(quinn::SendStream, quinn::RecvStream), u64> {
+pub(super) async fn begin(
+    connection: &quinn::Connection,
+) -> Result<(quinn::SendStream, quinn::RecvStream), u64> {
     let (mut send, mut recv) = connection.open_bi().await.unwrap();
     send.write_all(&header_of(&network(), &name())).await.unwrap();
     match recv.read_exact(&mut [0]).await {
@@ -48,7 +50,7 @@ async fn begin(connection: &quinn::Connection) -> Result<(quinn::SendStream, qui
     }
 }
 
-async fn next(accepting: &mut Accepting) -> IncomingStream {
+pub(super) async fn next(accepting: &mut Accepting) -> IncomingStream {
     let next = tokio::time::timeout(WATCHDOG, accepting.incoming.recv()).await;
     next.expect("a stream within the watchdog's time").expect("the desk lives")
 }

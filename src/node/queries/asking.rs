@@ -52,7 +52,8 @@ impl TopicHandle {
     /// Heard are members that this node shows as here when it asks, each once.
     ///
     /// The question itself is a rumor, in a topic beside this one that only those who ask or answer have joined. It has the same authors,
-    /// and nobody keeps it. It counts as one of the topics of a node.
+    /// and nobody keeps it. It counts as one of the topics of a node. Dropping the future before it is done may leave the question asked;
+    /// whoever answers is told that nobody waits.
     pub fn query(&self, question: impl Into<Bytes>) -> Query<'_> {
         Query { topic: self, question: question.into(), within: WITHIN, most: ANSWERS, bytes: BYTES }
     }

@@ -41,7 +41,7 @@ pub struct Questions {
 #[must_use = "who asked waits for an answer"]
 pub struct Question {
     node: Node,
-    id: QuestionId,
+    pub(super) id: QuestionId,
     /// The key that has signed the question.
     author: PublicKey,
     asker: PublicKey,

@@ -77,7 +77,8 @@ pub enum OpenError {
         /// Why.
         reason: Reason,
     },
-    /// It said neither yes nor no within 10 s.
+    /// It said neither yes nor no within 10 s: its machine has no time or has just gone, or the way to it loses what is sent. Nothing is
+    /// open there, so try again.
     #[error("{0} did not answer in 10 s: it is busy, or the way to it is bad; try again")]
     Slow(PublicKey),
     /// It broke the stream off at once.
@@ -132,7 +133,9 @@ pub enum AskError {
     /// The question did not get to its application.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// It took too long.
+    /// No answer came in the time that was given. The member is off or far away, or its application is slow: it may have heard the
+    /// question and act on it, or not. Give more time, or ask again if that harms nobody; [`Node::member`](crate::Node::member) says whether
+    /// it is there. Opening a stream first, by [`Node::open`](crate::Node::open), tells why a member can't be reached.
     #[error(
         "{peer} gave no answer within {within:?}: it may still do what it was asked; wait longer, or ask again if that harms nobody"
     )]
