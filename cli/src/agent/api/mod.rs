@@ -25,6 +25,7 @@ mod show;
 mod socket;
 mod streams;
 mod thread;
+mod unread;
 
 use std::convert::Infallible;
 use std::fs;
