@@ -9,8 +9,8 @@ use crate::world::{Agent, Place, TOPICS};
 
 const KEY: &str = "1111111111111111111111111111111111111111111111111111111111111111";
 
-/// The status, the head and the sentence of the answer to these bytes.
-fn refused(agent: &Agent, bytes: &[u8]) -> (u16, String, String) {
+/// The head and the body of the answer to these bytes.
+fn answer(agent: &Agent, bytes: &[u8]) -> (String, String) {
     let mut stream = UnixStream::connect(&agent.socket).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     // It may hang up before all is written.
@@ -18,12 +18,23 @@ fn refused(agent: &Agent, bytes: &[u8]) -> (u16, String, String) {
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     let answer = String::from_utf8(answer).unwrap();
-    let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(100)]).into_owned();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{shown}: {answer:?}"));
-    assert!(head.contains("content-type: application/json"), "{shown}: {head}");
-    let said: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{shown}: {body}"));
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, head.to_owned(), said["error"].as_str().unwrap().to_owned())
+    let (head, body) =
+        answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{}: {answer:?}", begin(bytes)));
+    (head.to_owned(), body.to_owned())
+}
+
+fn begin(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(100)]).into_owned()
+}
+
+/// The status, the head and the sentence of the refusal of these bytes.
+fn refused(agent: &Agent, bytes: &[u8]) -> (u16, String, String) {
+    let (head, body) = answer(agent, bytes);
+    assert!(head.contains("content-type: application/json"), "{}: {head}", begin(bytes));
+    let said: serde_json::Value =
+        serde_json::from_str(&body).unwrap_or_else(|_| panic!("{}: {body}", begin(bytes)));
+    let what = said["error"].as_str().unwrap_or_else(|| panic!("{}: {body}", begin(bytes)));
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), head.clone(), what.to_owned())
 }
 
 fn request(method: &str, target: &str, body: &str) -> Vec<u8> {
@@ -99,12 +110,13 @@ fn what_is_asked_wrongly_is_told_how_to_ask() {
 fn what_can_not_be_read_is_told_what_a_request_is() {
     let place = Place::new(TOPICS);
     let agent = place.start(&[]);
-    let head = "GET /v1/info HTTP/1.1\r\nhost: x\r\n";
-    let lines: String = (0..150).map(|number| format!("x-{number}: a\r\n")).collect();
+    let head = "GET /v1/info HTTP/1.1\r\nhost: x\r\nconnection: close\r\n";
+    let lines = |count| (2..count).map(|number| format!("x-{number}: a\r\n")).collect::<String>();
+    assert!(answer(&agent, format!("{head}{}\r\n", lines(100)).as_bytes()).0.contains(" 200 "));
     let publish = "POST /v1/publish?topic=log HTTP/1.1\r\nhost: x\r\nconnection: close\r\n";
     for (bytes, status, words) in [
         (format!("{head}x: {}\r\n\r\n", "a".repeat(20_000)), 431, "16384 bytes and 100 lines"),
-        (format!("{head}{lines}\r\n"), 431, "16384 bytes and 100 lines"),
+        (format!("{head}{}\r\n", lines(101)), 431, "16384 bytes and 100 lines"),
         (format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(20_000)), 431, "as the body"),
         ("GET /v1/info\r\n\r\n".to_owned(), 400, "METHOD /PATH HTTP/1.1"),
         ("\u{7}\u{0}\r\n\r\n".to_owned(), 400, "METHOD /PATH HTTP/1.1"),
