@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, each with its line.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
@@ -71,35 +72,37 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Collects them while a text is read.
+/// Collects the first of them while a text is read, and counts the others.
 pub(super) struct Faults<'a> {
     file: &'a Path,
     text: &'a str,
-    found: RefCell<Vec<(usize, String)>>,
+    /// The first of them.
+    found: RefCell<BTreeSet<(usize, String)>>,
+    left_out: Cell<usize>,
 }
 
 impl<'a> Faults<'a> {
     pub(super) const fn of(file: &'a Path, text: &'a str) -> Self {
-        Self { file, text, found: RefCell::new(Vec::new()) }
+        Self { file, text, found: RefCell::new(BTreeSet::new()), left_out: Cell::new(0) }
     }
 
     /// Notes one that stands there.
     pub(super) fn add(&self, span: &Range<usize>, what: impl Into<String>) {
-        self.found.borrow_mut().push((span.start, what.into()));
+        let mut found = self.found.borrow_mut();
+        found.insert((span.start, what.into()));
+        if found.len() > MOST_FAULTS {
+            found.pop_last();
+            self.left_out.set(self.left_out.get() + 1);
+        }
     }
 
-    /// All of them, in the order of lines.
+    /// The first of them, in the order of lines, and how many more there are.
     pub(super) fn sorted(self) -> Vec<Fault> {
-        let Self { file, text, found } = self;
-        let mut found = found.into_inner();
-        found.sort();
-        found.dedup();
-        let left_out = found.len().saturating_sub(MOST_FAULTS);
-        found.truncate(MOST_FAULTS);
+        let Self { file, text, found, left_out } = self;
         let fault = |(at, what): (usize, String)| Fault::in_line(file, line_of(text, at), what);
-        let mut faults: Vec<_> = found.into_iter().map(fault).collect();
-        if left_out > 0 {
-            faults.push(Fault::more(file, left_out));
+        let mut faults: Vec<_> = found.into_inner().into_iter().map(fault).collect();
+        if left_out.get() > 0 {
+            faults.push(Fault::more(file, left_out.get()));
         }
         faults
     }
