@@ -36,8 +36,11 @@ pub fn text(path: &Path, max: u64) -> io::Result<String> {
     if bytes.len() as u64 > max {
         return Err(too_long(max));
     }
-    String::from_utf8(bytes)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not a text (UTF-8)"))
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+        io::Error::new(io::ErrorKind::InvalidData, format!("it is not a text (UTF-8), from line {line} on"))
+    })
 }
 
 fn too_long(max: u64) -> io::Error {

@@ -37,13 +37,14 @@ pub(crate) use words::is_name;
 /// it says what needs a restart. SIGTERM and ctrl-c end it, after it has said to the other members that it leaves. Under systemd it tells
 /// when it is ready, and that it lives.
 ///
-/// Exit code: 0 it was asked to end; 1 it failed; 2 a flag, the file or the state folder can't be used.
+/// Exit code: 0 it was asked to end, or --check-config found no fault; 1 it failed; 2 a flag, the file or the state folder can't be used.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
     #[command(flatten)]
     flags: Flags,
-    /// Say what is wrong with the file and the flags, each fault with its line, and start nothing
+    /// Say what is wrong with the file, the flags, and the files that they name, each fault with its line, and start nothing. Whether the
+    /// ports are free, and this user may write to the state folder, shows the start alone
     #[arg(long)]
     check_config: bool,
 }
@@ -65,7 +66,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 /// All faults, a line for each.
 fn refused(faults: &[config::Fault]) -> Failure {
     let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
-    let count = match faults.len() {
+    let count = match config::Fault::count(faults) {
         1 => "1 fault".to_owned(),
         count => format!("{count} faults"),
     };

@@ -24,7 +24,7 @@ impl Reload {
             Ok(new) => new,
             Err(faults) => {
                 faults.iter().for_each(|fault| tracing::error!("{fault}"));
-                let faults = faults.len();
+                let faults = config::Fault::count(&faults);
                 return tracing::error!(
                     faults,
                     "nothing was changed: mend the configuration, then reload again"

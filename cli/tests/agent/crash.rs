@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, mpsc};
 
-use crate::world::{Place, TOPICS, ask, until};
+use vouchsafe_testkit::command::PATIENCE;
+
+use crate::world::{Place, TOPICS, ask};
 
 /// How often it is killed; VOUCHSAFE_KILLS says otherwise, 100 for the goal (docs/testing.md).
 fn kills() -> u32 {
@@ -31,17 +32,18 @@ fn nothing_that_was_confirmed_is_lost_however_often_it_is_killed() {
     for round in 0..kills() {
         let mut agent = place.start(&flags);
         let ends = Arc::new(AtomicBool::new(false));
-        let before = count(&confirmed);
+        let (tell, told) = mpsc::channel();
         let drivers: Vec<_> = (0..3)
             .map(|driver| {
-                let (confirmed, ends, socket) =
-                    (Arc::clone(&confirmed), Arc::clone(&ends), agent.socket.clone());
-                std::thread::spawn(move || drive(&socket, round * 3 + driver, &confirmed, &ends))
+                let (confirmed, ends, tell, socket) =
+                    (Arc::clone(&confirmed), Arc::clone(&ends), tell.clone(), agent.socket.clone());
+                std::thread::spawn(move || drive(&socket, round * 3 + driver, &confirmed, &ends, &tell))
             })
             .collect();
-        until("something is confirmed", || count(&confirmed) >= before + 10);
-        // At another moment each time.
-        std::thread::sleep(Duration::from_millis(u64::from(round) * 37 % 200));
+        // At another moment each time: at once when one of them is told of so many, in the midst of what the others have asked for.
+        for _ in 0..10 + round * 7 % 20 {
+            told.recv_timeout(PATIENCE).expect("something is confirmed");
+        }
         agent.running.child.kill().unwrap();
         agent.running.child.wait().unwrap();
         ends.store(true, Ordering::Relaxed);
@@ -80,13 +82,19 @@ fn nothing_that_was_confirmed_is_lost_however_often_it_is_killed() {
     assert_eq!(agent.stop(), Some(0));
 }
 
-fn count(confirmed: &Mutex<Confirmed>) -> usize {
-    let confirmed = confirmed.lock().unwrap();
-    confirmed.rumors.len() + confirmed.keys.len() + confirmed.expelled.len()
-}
-
 /// Asks for one thing after the other, and notes what was confirmed.
-fn drive(socket: &std::path::Path, driver: u32, confirmed: &Mutex<Confirmed>, ends: &AtomicBool) {
+fn drive(
+    socket: &std::path::Path,
+    driver: u32,
+    confirmed: &Mutex<Confirmed>,
+    ends: &AtomicBool,
+    tell: &mpsc::Sender<()>,
+) {
+    // Nobody listens any more once the agent is to be killed.
+    let note = |into: fn(&mut Confirmed) -> &mut BTreeSet<String>, what: String| {
+        into(&mut confirmed.lock().unwrap()).insert(what);
+        let _ = tell.send(());
+    };
     for number in 0.. {
         if ends.load(Ordering::Relaxed) {
             return;
@@ -94,14 +102,14 @@ fn drive(socket: &std::path::Path, driver: u32, confirmed: &Mutex<Confirmed>, en
         let name = format!("{driver}-{number}");
         if let Ok((200, said)) = ask(socket, "POST", "/v1/publish?topic=log", name.as_bytes()) {
             let said: serde_json::Value = serde_json::from_str(&said).unwrap();
-            confirmed.lock().unwrap().rumors.insert(said["id"].as_str().unwrap().to_owned());
+            note(|confirmed| &mut confirmed.rumors, said["id"].as_str().unwrap().to_owned());
         }
         if let Ok((200, _)) = ask(socket, "PUT", &format!("/v1/kv?topic=conf&key={name}"), name.as_bytes()) {
-            confirmed.lock().unwrap().keys.insert(name);
+            note(|confirmed| &mut confirmed.keys, name);
         }
         let key = format!("{:064x}", u64::from(driver) << 32 | number);
         if let Ok((200, _)) = ask(socket, "POST", &format!("/v1/expel?key={key}&for=10h"), b"") {
-            confirmed.lock().unwrap().expelled.insert(key);
+            note(|confirmed| &mut confirmed.expelled, key);
         }
     }
 }

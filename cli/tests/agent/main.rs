@@ -10,6 +10,7 @@ mod handlers;
 mod hostile;
 mod liars;
 mod load;
+mod requests;
 mod service;
 mod topics;
 mod world;

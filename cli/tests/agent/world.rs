@@ -166,7 +166,8 @@ pub(crate) fn with_tcp(place: &Place, flags: &[&str]) -> (Agent, String, String)
     (Agent { running, socket: place.socket() }, addr, token)
 }
 
-/// Looks again until it is so: for what gives no sign.
+/// Looks again until it is so, and not for ever. It is for what an agent tells only whoever asks, such as its figures and its members: there
+/// is no event to wait for, so it is asked again after a pause. What gives a sign (a line, an answer, an event of a stream) is waited for.
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {

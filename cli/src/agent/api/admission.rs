@@ -52,6 +52,9 @@ pub(super) async fn expel(shared: &Shared, ask: &mut Ask) -> Result<Reply, Refus
     let key = key(ask)?;
     let text = ask.must("for")?;
     let lasts = duration(&text).map_err(|why| Refusal::bad(format!("for={text}: {why}")))?;
+    if lasts.is_zero() {
+        return Err(Refusal::bad(format!("for={text}: give 1ms or more; to end an expulsion ask /v1/admit")));
+    }
     ask.no_more()?;
     let agent = &shared.agent;
     agent.node.expel(key, lasts).await?;

@@ -1,6 +1,6 @@
 //! A request, taken apart: its path, its parameters, and its body.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +19,8 @@ use crate::agent::config::duration;
 pub(super) struct Ask {
     head: Parts,
     parameters: BTreeMap<String, String>,
+    /// The names that were asked for.
+    known: BTreeSet<&'static str>,
     body: Option<Incoming>,
 }
 
@@ -29,14 +31,17 @@ impl Ask {
         for pair in head.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let decoded = decode(name).zip(decode(value));
-            let (name, value) =
-                decoded.ok_or_else(|| Refusal::bad(format!("{pair:?} is no parameter in UTF-8")))?;
+            let (name, value) = decoded.ok_or_else(|| {
+                Refusal::bad(format!(
+                    "{pair:?} is no parameter in UTF-8: write each other byte as % and two digits, as in a%2Fb"
+                ))
+            })?;
             if parameters.contains_key(&name) {
-                return Err(Refusal::bad(format!("the parameter {name:?} stands twice")));
+                return Err(Refusal::bad(format!("the parameter {name:?} stands twice: give it once")));
             }
             parameters.insert(name, value);
         }
-        Ok(Self { head, parameters, body: Some(body) })
+        Ok(Self { head, parameters, known: BTreeSet::new(), body: Some(body) })
     }
 
     pub(super) const fn method(&self) -> &Method {
@@ -52,30 +57,32 @@ impl Ask {
     }
 
     /// Whether a parameter is given.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&mut self, name: &'static str) -> bool {
+        self.known.insert(name);
         self.parameters.contains_key(name)
     }
 
     /// A parameter, if it is given.
-    pub(super) fn maybe(&mut self, name: &str) -> Option<String> {
+    pub(super) fn maybe(&mut self, name: &'static str) -> Option<String> {
+        self.known.insert(name);
         self.parameters.remove(name)
     }
 
     /// A parameter that must be given.
-    pub(super) fn must(&mut self, name: &str) -> Result<String, Refusal> {
+    pub(super) fn must(&mut self, name: &'static str) -> Result<String, Refusal> {
         self.maybe(name)
             .ok_or_else(|| Refusal::bad(format!("the parameter {name} is missing: add ?{name}=...")))
     }
 
     /// A number, if it is given.
-    pub(super) fn number(&mut self, name: &str, most: usize) -> Result<Option<usize>, Refusal> {
+    pub(super) fn number(&mut self, name: &'static str, most: usize) -> Result<Option<usize>, Refusal> {
         let Some(text) = self.maybe(name) else { return Ok(None) };
         let number = text.parse().ok().filter(|number| (1..=most).contains(number));
         number.map(Some).ok_or_else(|| Refusal::bad(format!("{name}={text}: give a number from 1 to {most}")))
     }
 
     /// A key, if it is given.
-    pub(super) fn key(&mut self, name: &str) -> Result<Option<PublicKey>, Refusal> {
+    pub(super) fn key(&mut self, name: &'static str) -> Result<Option<PublicKey>, Refusal> {
         let Some(text) = self.maybe(name) else { return Ok(None) };
         text.parse().map(Some).map_err(|error| Refusal::bad(format!("{name}={text}: {error}")))
     }
@@ -92,17 +99,19 @@ impl Ask {
 
     /// Refuses parameters that nobody has asked for.
     pub(super) fn no_more(&self) -> Result<(), Refusal> {
-        match self.parameters.keys().next() {
-            Some(name) => Err(Refusal::bad(format!("{} has no parameter {name:?}", self.path()))),
-            None => Ok(()),
-        }
+        let Some(name) = self.parameters.keys().next() else { return Ok(()) };
+        let known: Vec<_> = self.known.iter().copied().collect();
+        let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Err(Refusal::bad(format!("{} has no parameter {name:?}; it has {has}", self.path())))
     }
 
     /// The body, all of it.
     pub(super) async fn body(&mut self) -> Result<Bytes, Refusal> {
         let Some(body) = self.body.take() else { return Ok(Bytes::new()) };
         let too_large = || {
-            let what = format!("a body of more than {BODY} bytes: no topic takes so much");
+            let what = format!(
+                "a body of more than {BODY} bytes: no topic takes so much; split it, or publish its hash"
+            );
             Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, what)
         };
         if body.size_hint().lower() > BODY as u64 {
@@ -111,9 +120,14 @@ impl Ask {
         match tokio::time::timeout(BODY_WITHIN, Limited::new(body, BODY).collect()).await {
             Ok(Ok(body)) => Ok(body.to_bytes()),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-            Ok(Err(error)) => Err(Refusal::bad(format!("the body can't be read: {error}"))),
+            Ok(Err(error)) => {
+                Err(Refusal::bad(format!("the body can't be read: {error}; send as much as the head says")))
+            }
             Err(_) => {
-                let what = format!("the body did not come within {} s", BODY_WITHIN.as_secs());
+                let what = format!(
+                    "the body did not come within {} s: send it again, without a pause",
+                    BODY_WITHIN.as_secs()
+                );
                 Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, what))
             }
         }

@@ -25,8 +25,12 @@ pub(super) struct Guard {
 impl Guard {
     /// Of a socket that listens there, with the token in that file, which is made if it is missing.
     pub(super) fn open(local: SocketAddr, file: &Path) -> Result<Self, String> {
-        let token = token(file).map_err(|why| format!("the token file {}: {why}", file.display()))?;
-        Ok(Self::of(local, &token))
+        let made = match found(file) {
+            Ok(None) => make(file).map_err(|error| format!("{error}: make its folder, or name another file")),
+            Ok(Some(token)) => Ok(token),
+            Err(why) => Err(why),
+        };
+        Ok(Self::of(local, &made.map_err(|why| told(file, &why))?))
     }
 
     /// The same with a token that is in no file.
@@ -78,26 +82,48 @@ impl Guard {
     }
 }
 
-/// The token in a file that its owner alone can read.
-fn token(file: &Path) -> Result<String, String> {
+/// What is wrong with a token file, as far as this process can see it. One that is missing is made by the start.
+pub(in crate::agent) fn fault(file: &Path) -> Option<String> {
+    // Another user's is none of ours: whether the agent can read it shows its start.
+    let is_hidden = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    if fs::metadata(file).is_err_and(is_hidden) {
+        return None;
+    }
+    match found(file) {
+        Err(_) if !is_open(file) && fs::File::open(file).is_err_and(is_hidden) => None,
+        found => found.err().map(|why| told(file, &why)),
+    }
+}
+
+fn told(file: &Path, why: &str) -> String {
+    format!("the token file {}: {why}", file.display())
+}
+
+/// Whether others than its owner can read or write it.
+fn is_open(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|found| found.mode() & 0o077 != 0)
+}
+
+/// The token in a file that its owner alone can read, if there is such a file.
+fn found(file: &Path) -> Result<Option<String>, String> {
     match fs::metadata(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            make(file).map_err(|error| error.to_string())
-        }
-        Err(error) => Err(error.to_string()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{error}: check the path and its permissions")),
+        Ok(found) if !found.is_file() => Err("this is no file: name another".to_owned()),
         Ok(found) if found.mode() & 0o077 != 0 => {
             let mode = found.mode() & 0o777;
             Err(format!("it has mode {mode:04o}, so others can read or write it: run `chmod 600` on it"))
         }
         Ok(_) => {
-            let text = files::text(file, TOKEN as u64).map_err(|error| error.to_string())?;
+            let text = files::text(file, TOKEN as u64)
+                .map_err(|error| format!("{error}: check the path and its permissions"))?;
             match text.trim() {
                 "" => Err("it is empty: remove it, and the next start makes a token".to_owned()),
                 token if token.len() < 16 => {
                     Err("a token has at least 16 characters: remove it, and the next start makes one"
                         .to_owned())
                 }
-                token => Ok(token.to_owned()),
+                token => Ok(Some(token.to_owned())),
             }
         }
     }
@@ -165,10 +191,12 @@ mod tests {
         let file = folder.path().join("token");
         fs::write(&file, "0123456789abcdef").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(token(&file).unwrap_err().contains("chmod 600"));
+        assert!(fault(&file).unwrap().contains("chmod 600"));
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(token(&file).unwrap(), "0123456789abcdef");
+        assert_eq!((found(&file).unwrap().as_deref(), fault(&file)), (Some("0123456789abcdef"), None));
         fs::write(&file, "\n").unwrap();
-        assert!(token(&file).unwrap_err().contains("empty"));
+        assert!(fault(&file).unwrap().contains("empty"));
+        assert!(fault(folder.path()).unwrap().contains("no file"));
+        assert_eq!(fault(&folder.path().join("missing")), None);
     }
 }

@@ -25,7 +25,9 @@ pub(super) async fn history(shared: &Shared, ask: &mut Ask) -> Result<Reply, Ref
     let author = ask.key("author")?;
     ask.no_more()?;
     if author.is_some() && from.is_some() {
-        return Err(Refusal::bad("from and author can't be both: a cursor is of all authors"));
+        return Err(Refusal::bad(
+            "from and author can't be both, since a cursor is of all authors: leave one out",
+        ));
     }
     let _turn = shared.page().await;
     let (mut rumors, mut missed, mut bytes) = (Vec::new(), Vec::new(), 0);

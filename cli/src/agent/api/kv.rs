@@ -24,14 +24,14 @@ pub(super) async fn get(shared: &Shared, ask: &mut Ask) -> Result<Reply, Refusal
     ask.no_more()?;
     let kv = topic.kv().await?;
     if author.is_some() && agreed.is_some() {
-        return Err(Refusal::bad("author and agreed can't be both"));
+        return Err(Refusal::bad("author and agreed can't be both: leave one out"));
     }
     if agreed.is_some() && topic.handle.rules().listed().is_none() && topic.handle.rules().owner().is_none() {
         return Err(Refusal::bad(
-            "agreed: this topic does not name its writers, so anybody may be as many as it likes",
+            "agreed: this topic does not name its writers, so anybody may be as many as it likes: leave agreed out",
         ));
     }
-    let none = || Refusal::absent(format!("{key:?} has no value"));
+    let none = || Refusal::absent(format!("{key:?} has no value: /v1/kv/scan lists what has one"));
     let mut data = Map::new();
     match (author, agreed) {
         (Some(author), _) => {

@@ -25,6 +25,7 @@ mod show;
 mod socket;
 mod streams;
 mod thread;
+mod unread;
 
 use std::convert::Infallible;
 use std::fs;
@@ -51,6 +52,7 @@ use crate::exit::Failure;
 use ask::Ask;
 use door::accept;
 use guard::Guard;
+pub(super) use guard::fault as token_fault;
 use limits::{
     ALONE, ANSWERS, BY_ADDRESS, CONNECTIONS, HEAD, HEAD_WITHIN, PAGES, REQUESTS, SMALL, STREAMS, TURN,
     TURNED_AWAY,
@@ -115,7 +117,7 @@ impl Api {
         let local = listen::socket(&socket)?;
         let tcp = match settings.api.tcp {
             Some(addr) => {
-                let (listener, local) = listen::tcp(addr, "--api-tcp")?;
+                let (listener, local) = listen::tcp(addr, "[api] tcp, or --api-tcp:")?;
                 let guard = Guard::open(local, &settings.token_file()).map_err(Failure::Usage)?;
                 tracing::info!(%local, "the interface listens on loopback, too");
                 Some((listener, guard))

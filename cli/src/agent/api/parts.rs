@@ -1,18 +1,13 @@
-//! A body that comes in parts. Who makes them waits for a client that takes them slowly: so many bytes wait for it, and no more.
+//! Parts of a stream that a task makes beside it. The task waits for a client that takes them slowly: so many bytes wait for it, and no more.
 
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::limits::{PART_BYTES, PARTS};
 
 /// The end where parts are made.
-#[derive(Clone)]
 pub(super) struct Parts {
     parts: mpsc::Sender<(Bytes, OwnedSemaphorePermit)>,
     room: Arc<Semaphore>,
@@ -41,7 +36,7 @@ impl Parts {
     }
 }
 
-/// The end where they are taken: the body.
+/// The end where they are taken.
 pub(super) struct Taken(mpsc::Receiver<(Bytes, OwnedSemaphorePermit)>);
 
 impl Taken {
@@ -51,22 +46,8 @@ impl Taken {
     }
 }
 
-impl Body for Taken {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(cx).map(|part| part.map(|(part, _room)| Ok(Frame::data(part))))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use http_body_util::BodyExt as _;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -79,18 +60,18 @@ mod tests {
         assert!(!waits(PART_BYTES / 2).await);
         assert!(!waits(PART_BYTES / 2).await);
         assert!(waits(1).await);
-        assert!(matches!(taken.frame().await, Some(Ok(_))));
+        assert!(taken.next().await.is_some());
         assert!(!waits(1).await);
         assert!(waits(PART_BYTES * 2).await);
         for _ in 0..2 {
-            assert!(matches!(taken.frame().await, Some(Ok(_))));
+            assert!(taken.next().await.is_some());
         }
         for _ in 0..PARTS {
             assert!(!waits(1).await);
         }
         assert!(waits(1).await);
         for _ in 0..PARTS {
-            assert!(matches!(taken.frame().await, Some(Ok(_))));
+            assert!(taken.next().await.is_some());
         }
         // Larger than all room, and alone.
         assert!(!waits(PART_BYTES * 2).await);

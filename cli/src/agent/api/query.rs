@@ -8,7 +8,7 @@ use vouchsafe::{Answers, AnswersEnd};
 
 use super::Shared;
 use super::ask::Ask;
-use super::parts::{Parts, parts};
+use super::body::{Slot, made};
 use super::publish::name;
 use super::reply::{Refusal, Reply, stream};
 use crate::agent::{happening, words};
@@ -31,29 +31,22 @@ pub(super) async fn query(shared: &Arc<Shared>, ask: &mut Ask) -> Result<Reply, 
     let place = shared.stream()?;
     let body = words::write(&name, &ask.body().await?);
     let answers = shared.agent.events.query(body).within(within).most(most).await?;
-    let (parts, body) = parts();
-    tokio::spawn(async move {
+    let body = made(async move |slot| {
         // A client that has gone asks no more.
         let _place = place;
-        let closed = parts.clone();
-        tokio::select! {
-            () = closed.closed() => {}
-            () = tell(answers, parts) => {}
-        }
+        tell(answers, slot).await;
     });
     Ok(stream("application/x-ndjson", body))
 }
 
-async fn tell(mut answers: Answers, parts: Parts) {
+async fn tell(mut answers: Answers, slot: Slot) {
     let mut count = 0u64;
     while let Some(answer) = answers.next().await {
         count += 1;
         let mut data = Map::new();
         data.insert("from".into(), answer.from.to_string().into());
         happening::bytes(&mut data, "answer", &answer.body);
-        if parts.send(format!("{}\n", Value::Object(data)).into()).await.is_err() {
-            return;
-        }
+        slot.put(format!("{}\n", Value::Object(data)).into()).await;
     }
     let end = match answers.end() {
         Some(AnswersEnd::Enough) => "enough",
@@ -61,6 +54,5 @@ async fn tell(mut answers: Answers, parts: Parts) {
         _ => "late",
     };
     let end = json!({ "end": end, "answers": count, "refused": answers.refused() });
-    // It may have gone.
-    let _ = parts.send(format!("{end}\n").into()).await;
+    slot.put(format!("{end}\n").into()).await;
 }

@@ -6,9 +6,10 @@ use std::fmt::Display;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Body;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
+use vouchsafe::protocol::AdmissionRefusal;
 use vouchsafe::{
     AdmissionError, Closed, KvError, PublishError, PutError, QueryError, ReplayError, WaitError,
 };
@@ -25,6 +26,8 @@ pub(super) type Reply = Response<Said>;
 pub(super) struct Refusal {
     status: StatusCode,
     what: String,
+    /// The methods with which the path can be asked, if it was the method.
+    allow: Option<HeaderValue>,
 }
 
 /// The live page.
@@ -38,7 +41,12 @@ pub(super) fn page() -> Reply {
 
 impl Refusal {
     pub(super) const fn new(status: StatusCode, what: String) -> Self {
-        Self { status, what }
+        Self { status, what, allow: None }
+    }
+
+    /// The same, with the methods that there are.
+    pub(super) fn allowing(self, methods: &[&str]) -> Self {
+        Self { allow: HeaderValue::from_str(&methods.join(", ")).ok(), ..self }
     }
 
     /// What was given can't be used.
@@ -67,7 +75,12 @@ impl Refusal {
     }
 
     pub(super) fn reply(self) -> Reply {
-        whole(self.status, "application/json", format!("{}\n", json!({ "error": self.what })))
+        let mut reply =
+            whole(self.status, "application/json", format!("{}\n", json!({ "error": self.what })));
+        if let Some(allow) = self.allow {
+            reply.headers_mut().insert(ALLOW, allow);
+        }
+        reply
     }
 }
 
@@ -89,7 +102,24 @@ impl From<PublishError> for Refusal {
             error if error.is_temporary() => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self::new(status, error.to_string())
+        // Where the library names its own functions, or nothing that can be done.
+        let what = match &error {
+            PublishError::NoLink => {
+                "no link to anybody in this topic yet: ask again when there is one, or check the bootstrap addresses".to_owned()
+            }
+            PublishError::NotRelayed { links } => format!(
+                "none of the {links} linked peers relays this topic: ask again when one does, or make all its rules alike on all nodes; \
+                 /v1/topics tells its id"
+            ),
+            PublishError::NoCell(_) => "this is a topic of keys: write one with PUT /v1/kv".to_owned(),
+            PublishError::NotAdmitted(_) => format!("{error}: name it there on all nodes, or write in another topic"),
+            PublishError::WouldWait => "no slot or no room right now: ask again, less often".to_owned(),
+            PublishError::PositionLog(_) | PublishError::Store(_) => {
+                format!("{error}; make room on the disk of the state folder, and make it writable")
+            }
+            _ => error.to_string(),
+        };
+        Self::new(status, what)
     }
 }
 
@@ -136,6 +166,15 @@ impl From<QueryError> for Refusal {
             QueryError::Publish(error) => error.into(),
             QueryError::TooLong { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
             QueryError::Within(_) => Self::bad(error),
+            QueryError::NoAddress => Self::busy(
+                "nobody can dial this node, so nobody could answer: configure listen or advertise so that others reach it",
+            ),
+            QueryError::TooMany => Self::busy(
+                "64 questions of this node are open, the most there may be: ask again when one is over",
+            ),
+            QueryError::Nobody { links } => Self::busy(format!(
+                "none of this node's {links} neighbours takes questions: ask again when an agent is linked, or check the bootstrap addresses"
+            )),
             error => Self::busy(error),
         }
     }
@@ -145,6 +184,10 @@ impl From<AdmissionError> for Refusal {
     fn from(error: AdmissionError) -> Self {
         match error {
             AdmissionError::Closed(closed) => closed.into(),
+            AdmissionError::Refused(AdmissionRefusal::NoAllowList) => Self::new(
+                StatusCode::CONFLICT,
+                "this agent has no allow_list, so there is nothing to take the key from: expel the key, or configure such a list".to_owned(),
+            ),
             AdmissionError::Refused(error) => Self::new(StatusCode::CONFLICT, error.to_string()),
             error => Self::failed(error),
         }

@@ -77,5 +77,5 @@ fn none(method: &Method, path: &str) -> Refusal {
         return Refusal::absent(format!("there is no {path:?}: docs/api.md lists what there is"));
     }
     let what = format!("{path} is asked with {}, and this was {method}", methods.join(" or "));
-    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, what)
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, what).allowing(&methods)
 }

@@ -100,7 +100,9 @@ pub(super) async fn explain(shared: &Shared, ask: &mut Ask) -> Result<Reply, Ref
     ask.no_more()?;
     let node = &shared.agent.node;
     let found = node.explain(&key).await?;
-    let found = found.ok_or_else(|| Refusal::absent(format!("{key} is no member that this node knows")))?;
+    let found = found.ok_or_else(|| {
+        Refusal::absent(format!("{key} is no member that this node knows: /v1/members lists them"))
+    })?;
     found.verify(node.network()).map_err(Refusal::failed)?;
     Ok(object(&json!({
         "member": members::json(&found.member),

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::limits::{LINGER, LINGER_BYTES, STALLED};
+use super::unread;
 
 /// Writes fail when none has got on for [`STALLED`].
 pub(super) struct Patient<S> {
@@ -18,11 +19,13 @@ pub(super) struct Patient<S> {
     waits: bool,
     /// Nothing more is written. What is still read is thrown away: so many bytes so far.
     lingers: Option<usize>,
+    /// What is written in place of what was given, and how much of it was.
+    instead: Option<(Vec<u8>, usize)>,
 }
 
 impl<S> Patient<S> {
     pub(super) fn new(socket: S) -> Self {
-        Self { socket, until: Box::pin(sleep(STALLED)), waits: false, lingers: None }
+        Self { socket, until: Box::pin(sleep(STALLED)), waits: false, lingers: None, instead: None }
     }
 
     /// Begins, goes on or ends to wait.
@@ -62,6 +65,24 @@ impl<S: AsyncRead + Unpin> Patient<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Patient<S> {
+    /// Writes an answer with words in place of one without.
+    fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some((answer, written)) = &mut self.instead {
+            let rest = answer.get(*written..).unwrap_or_default();
+            if rest.is_empty() {
+                self.instead = None;
+                break;
+            }
+            match ready!(Pin::new(&mut self.socket).poll_write(cx, rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                more => *written += more,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -74,7 +95,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        if self.instead.is_none() {
+            self.instead = unread::answer(bytes).map(|answer| (answer, 0));
+        }
+        let result = match self.instead {
+            Some(_) => self.poll_instead(cx).map_ok(|()| bytes.len()),
+            None => Pin::new(&mut self.socket).poll_write(cx, bytes),
+        };
         self.judge(cx, result)
     }
 
@@ -83,6 +110,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        // An answer without a body is one part.
+        if let [part] = parts {
+            return self.poll_write(cx, part);
+        }
         let result = Pin::new(&mut self.socket).poll_write_vectored(cx, parts);
         self.judge(cx, result)
     }

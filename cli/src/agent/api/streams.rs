@@ -223,7 +223,9 @@ async fn kept(mut out: Out, mut place: Place, mut past: Past) {
 pub(super) fn past(topic: &TopicHandle, from: Option<&str>) -> Result<Replay, Refusal> {
     let cursor = match from {
         None | Some("start") => Cursor::START,
-        Some(text) => text.parse().map_err(Refusal::bad)?,
+        Some(text) => text
+            .parse()
+            .map_err(|error| Refusal::bad(format!("{error}; or give from=start for all that is kept")))?,
     };
     if !topic.rules().is_kept() {
         return Err(Refusal::bad("this topic is not kept: give it a retention of more than 90 s"));

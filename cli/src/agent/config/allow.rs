@@ -17,9 +17,9 @@ const MOST_BYTES: u64 = 16 << 20;
 
 /// All keys of it, or each line that is none.
 pub(crate) fn read(path: &Path) -> Result<BTreeSet<PublicKey>, Vec<Fault>> {
-    let text = files::text(path, MOST_BYTES)
-        .map_err(|error| vec![Fault::of_flag(format!("allow_list {}: {error}", path.display()))])?;
-    let (mut keys, mut faults) = (BTreeSet::new(), Vec::new());
+    let text =
+        files::value(path, MOST_BYTES).map_err(|why| vec![Fault::of_flag(format!("allow_list {why}"))])?;
+    let (mut keys, mut faults, mut left_out) = (BTreeSet::new(), Vec::new(), 0);
     for (number, line) in text.lines().enumerate() {
         let word = line.split('#').next().unwrap_or_default().trim();
         if word.is_empty() {
@@ -30,8 +30,11 @@ pub(crate) fn read(path: &Path) -> Result<BTreeSet<PublicKey>, Vec<Fault>> {
             Err(error) if faults.len() < super::faults::MOST_FAULTS => {
                 faults.push(Fault::in_line(path, number + 1, error.to_string()));
             }
-            Err(_) => {}
+            Err(_) => left_out += 1,
         }
+    }
+    if left_out > 0 {
+        faults.push(Fault::more(path, left_out));
     }
     if faults.is_empty() && keys.is_empty() {
         let what = format!(
@@ -41,7 +44,11 @@ pub(crate) fn read(path: &Path) -> Result<BTreeSet<PublicKey>, Vec<Fault>> {
         faults.push(Fault::of_flag(what));
     }
     if keys.len() > MOST_KEYS {
-        let what = format!("allow_list {}: {} keys, and {MOST_KEYS} is the most", path.display(), keys.len());
+        let what = format!(
+            "allow_list {}: {} keys, and {MOST_KEYS} is the most: name fewer",
+            path.display(),
+            keys.len()
+        );
         faults.push(Fault::of_flag(what));
     }
     if faults.is_empty() { Ok(keys) } else { Err(faults) }
@@ -86,6 +93,9 @@ mod tests {
         fs::write(&path, format!("x\n{one}\n12\n")).unwrap();
         let faults: Vec<_> = read(&path).unwrap_err().iter().map(ToString::to_string).collect();
         assert!(faults.len() == 2 && faults[0].contains(":1: ") && faults[1].contains(":3: "), "{faults:?}");
+        fs::write(&path, "x\n".repeat(250)).unwrap();
+        let faults = read(&path).unwrap_err();
+        assert_eq!((faults.len(), Fault::count(&faults)), (101, 250));
         fs::write(&path, "# nobody\n").unwrap();
         assert!(read(&path).unwrap_err()[0].to_string().contains("no key"));
     }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 use vouchsafe::PeerAddr;
 
-use super::faults::{Fault, Faults};
+use super::faults::{Fault, Faults, line_of};
 use super::table::{Found, Table};
 use super::{Api, HANDLER_WITHIN, Log, Settings, Topics, rules, values};
-use crate::agent::handlers::{self, Rule};
+use crate::agent::handlers::{self, Filter, Rule};
 use crate::files;
 
 /// Bytes of a configuration. (Guess: 64 topics with 4 096 authors each, and as many handlers as there may be.)
@@ -18,27 +18,56 @@ const MOST_TOPICS: usize = 61;
 /// Longest time of a handler.
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(600);
 
-/// What the file says, as far as it can be used, and all that can't. Paths in it are relative to the folder that it is in.
-pub(super) fn read(path: &Path) -> (Settings, Vec<Fault>) {
-    match files::text(path, MOST_BYTES) {
+/// What was read of a file.
+#[derive(Default)]
+pub(super) struct Read {
+    /// What it says, as far as it can be used. Paths in it are relative to the folder that it is in.
+    pub(super) settings: Settings,
+    /// All that can't be used.
+    pub(super) faults: Vec<Fault>,
+    /// The lines of its paths.
+    pub(super) lines: Lines,
+}
+
+/// In which lines of the file stands what leads out of it.
+#[derive(Default)]
+pub(super) struct Lines {
+    pub(super) state: Option<usize>,
+    pub(super) allow_list: Option<usize>,
+    pub(super) token_file: Option<usize>,
+}
+
+/// Reads it.
+pub(super) fn read(path: &Path) -> Read {
+    match files::value(path, MOST_BYTES) {
         Ok(text) => parse(path, &text),
-        Err(error) => {
-            let fault = Fault::of_flag(format!("--config {}: {error}: check the path", path.display()));
-            (Settings::default(), vec![fault])
-        }
+        Err(why) => Read { faults: vec![Fault::of_flag(format!("--config {why}"))], ..Read::default() },
     }
 }
 
-fn parse(path: &Path, text: &str) -> (Settings, Vec<Fault>) {
+fn parse(path: &Path, text: &str) -> Read {
     let faults = Faults::of(path, text);
     let (file, errors) = DeTable::parse_recoverable(text);
     for error in errors {
-        let what = format!("this is no TOML: {}", error.message().replace('\n', ", "));
-        faults.add(&error.span().unwrap_or_default(), what);
+        let span = error.span().unwrap_or_default();
+        let what = match (error.message(), text.get(span.clone())) {
+            ("duplicate key", Some(key)) => format!("{key} stands twice: leave one of them out"),
+            (what, _) => format!("this is no TOML: {}", what.replace('\n', ", ")),
+        };
+        faults.add(&span, what);
     }
     let folder = path.parent().unwrap_or(Path::new(""));
-    let settings = whole(Table::whole(&file, &faults), folder);
-    (settings, faults.sorted())
+    let table = Table::whole(&file, &faults);
+    let line = |span: Option<std::ops::Range<usize>>| span.map(|span| line_of(text, span.start));
+    let lines = Lines {
+        state: line(table.has("state").then(|| table.span_of("state"))),
+        allow_list: line(table.has("allow_list").then(|| table.span_of("allow_list"))),
+        token_file: line(
+            file.get_ref().get("api").and_then(|api| Some(api.get_ref().get("token_file")?.span())),
+        ),
+    };
+    let settings = whole(table, folder);
+    Read { settings, faults: faults.sorted(), lines }
 }
 
 fn whole(file: Table<'_>, folder: &Path) -> Settings {
@@ -85,19 +114,30 @@ fn topics(file: &Table<'_>, network: &str) -> Vec<Topics> {
 
 fn handlers(file: &Table<'_>, folder: &Path) -> Vec<Rule> {
     let mut rules = Vec::new();
+    // Those of faulty topics, too: their faults are told anyway.
+    let topics: Vec<_> = file.tables("topic").iter().filter_map(|topic| topic.peek("name")).collect();
     for table in file.tables("handler") {
         let span = table.span().clone();
         if rules.len() == handlers::MOST_RULES {
             file.fault(&span, format!("at most {} handlers: let one program do more", handlers::MOST_RULES));
             break;
         }
-        rules.extend(handler(table, folder));
+        rules.extend(handler(table, folder, &topics));
     }
     rules
 }
 
-fn handler(table: Table<'_>, folder: &Path) -> Option<Rule> {
-    let on = table.parsed("on", handlers::filters);
+fn handler(table: Table<'_>, folder: &Path, topics: &[&str]) -> Option<Rule> {
+    let on = table.parsed("on", |text| {
+        let filters = handlers::filters(text)?;
+        let unknown = filters.iter().find_map(|filter| match filter {
+            Filter::Rumor(topic) if !topics.contains(&topic.as_str()) => Some(topic),
+            _ => None,
+        });
+        unknown.map_or(Ok(filters.clone()), |topic| {
+            Err(format!("there is no topic {topic:?}, so it would never run: give the name of a [[topic]]"))
+        })
+    });
     let run = table.texts("run");
     let within = table.parsed("timeout", |text| match values::duration(text)? {
         time if time.is_zero() || time > LONGEST => Err("give 1ms to 10m".to_owned()),
@@ -119,7 +159,7 @@ fn handler(table: Table<'_>, folder: &Path) -> Option<Rule> {
 /// What is run, if it can be.
 fn program(table: &Table<'_>, run: Vec<Found<String>>, folder: &Path) -> Option<Vec<String>> {
     let Some(first) = run.first().filter(|first| !first.value.is_empty()) else {
-        table.fault(table.span(), "run = []: name a program");
+        table.fault(&table.span_of("run"), "run names no program: give run = [\"PROGRAM\", \"ARGUMENT\"]");
         return None;
     };
     let path = match handlers::find(&first.value, folder) {
@@ -169,7 +209,7 @@ mod tests {
     use super::*;
 
     fn faults(text: &str) -> Vec<String> {
-        parse(Path::new("etc/agent.toml"), text).1.iter().map(ToString::to_string).collect()
+        parse(Path::new("etc/agent.toml"), text).faults.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -239,13 +279,62 @@ level = \"loud\"
     }
 
     #[test]
+    fn a_fault_stands_in_the_line_of_its_value_and_says_what_to_do() {
+        let text = "\
+network = \"a\"
+network = \"b\"
+bootstrap = [\"nobody\"]
+advertise = \"0.0.0.0:4433\"
+
+[[topic]]
+name = \"a\"
+authors = [\"12\"]
+tick = \"1ms\"
+
+[[topic]]
+name = \"b\"
+authors = []
+
+[[handler]]
+on = \"rumor:a, rumor:c\"
+run = []
+";
+        let found = faults(text);
+        let wanted = [
+            (2, "network stands twice: leave one"),
+            (3, "nobody"),
+            (4, "leave advertise out"),
+            (8, "copy the whole key"),
+            (9, "tick: a tick lasts"),
+            (13, "authors: an author list names 1 to"),
+            (16, "no topic \"c\""),
+            (17, "run names no program"),
+        ];
+        for ((line, word), fault) in wanted.into_iter().zip(&found) {
+            assert!(
+                fault.starts_with(&format!("etc/agent.toml:{line}: ")) && fault.contains(word),
+                "{fault}"
+            );
+        }
+        assert_eq!(found.len(), wanted.len(), "{found:#?}");
+        // What may be given is told once each, and what was given not to its end.
+        let [unknown] = &faults("x = 1\n[[topic]]\nname = \"a\"\n")[..] else { panic!("one fault") };
+        assert_eq!(unknown.matches("topic").count(), 1, "{unknown}");
+        let [long] = &faults(&format!("metadata = \"{}\"", "x".repeat(1 << 20)))[..] else {
+            panic!("one fault")
+        };
+        assert!(long.len() < 2_000 && long.ends_with("belongs into a topic"), "{long}");
+    }
+
+    #[test]
     fn paths_are_relative_to_the_file_and_defaults_hold() {
         let text = "state = \"s\"\nallow_list = \"/etc/allow\"\n[[topic]]\nname = \"a\"\nkind = \"state\"\n";
-        let (settings, faults) = parse(Path::new("etc/agent.toml"), text);
+        let Read { settings, faults, .. } = parse(Path::new("etc/agent.toml"), text);
         assert_eq!(faults, []);
         assert_eq!(settings.socket(), Path::new("etc/s/api.sock"));
         assert_eq!(settings.allow_list.as_deref(), Some(Path::new("/etc/allow")));
         assert_eq!(settings.topics.len(), 1);
-        assert_eq!(parse(Path::new("x"), ""), (Settings::default(), Vec::new()));
+        let Read { settings, faults, .. } = parse(Path::new("x"), "");
+        assert_eq!((settings, faults), (Settings::default(), Vec::new()));
     }
 }

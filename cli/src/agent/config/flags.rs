@@ -1,11 +1,14 @@
 //! Flags of an agent, which override its file.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use vouchsafe::PeerAddr;
 
-use super::{Fault, Profile, Settings, allow, file, values};
+use super::file::{self, Lines};
+use super::{Fault, Profile, Settings, allow, values};
+use crate::agent::api::token_fault;
 
 /// What the command line says of the agent. A flag takes the place of what the file says.
 #[derive(clap::Args, Clone, Debug)]
@@ -64,14 +67,36 @@ impl Flags {
     pub(crate) fn settings(&self) -> Result<Settings, Vec<Fault>> {
         // What else is wrong is told in the same go.
         let read = self.config.as_deref().map(file::read);
-        let (mut settings, mut faults) = read.unwrap_or_default();
+        let file::Read { mut settings, mut faults, lines } = read.unwrap_or_default();
         self.clone().over(&mut settings);
+        faults.extend(self.outside(&settings, &lines));
+        if faults.is_empty() { Ok(settings) } else { Err(faults) }
+    }
+
+    /// What is wrong with the files and folders that are named, as far as it can be seen without a start, and by a process that is perhaps
+    /// another user's.
+    fn outside(&self, settings: &Settings, lines: &Lines) -> Vec<Fault> {
+        let placed = |fault: Fault, line: Option<usize>, is_flag: bool| match (&self.config, line) {
+            (Some(file), Some(line)) if !is_flag => fault.placed(file, line),
+            _ => fault,
+        };
+        let mut faults = Vec::new();
+        if fs::metadata(&settings.state).is_ok_and(|found| !found.is_dir()) {
+            let what = format!("state {}: this is no folder: name another", settings.state.display());
+            faults.push(placed(Fault::of_flag(what), lines.state, self.state.is_some()));
+        }
         if let Some(path) = &settings.allow_list
             && let Err(found) = allow::read(path)
         {
-            faults.extend(found);
+            let is_flag = self.allow_list.is_some();
+            faults.extend(found.into_iter().map(|fault| placed(fault, lines.allow_list, is_flag)));
         }
-        if faults.is_empty() { Ok(settings) } else { Err(faults) }
+        if settings.api.tcp.is_some()
+            && let Some(why) = token_fault(&settings.token_file())
+        {
+            faults.push(placed(Fault::of_flag(why), lines.token_file, self.api_token_file.is_some()));
+        }
+        faults
     }
 
     fn over(self, settings: &mut Settings) {

@@ -1,7 +1,7 @@
 //! Topics of a configuration: their names, and the rules that all of a network must agree on.
 
 use vouchsafe::rumor::{MAX_BODY, MAX_SLOTS};
-use vouchsafe::{Authors, NetworkId, PublicKey, Topic};
+use vouchsafe::{Authors, NetworkId, PublicKey, RuleError, Topic};
 
 use super::table::Table;
 use super::values::duration;
@@ -49,26 +49,31 @@ pub(super) fn topic(table: Table<'_>, network: &str) -> Option<Topics> {
         }
         name => name,
     };
-    let name = name.filter(|name| is_one(&table, &name.span, &topic, network));
+    let name = name.filter(|_| is_one(&table, &topic, network));
     table.end();
     Some(Topics { name: name?.value, topic })
 }
 
 /// Whether the rules are ones that a topic can have.
-fn is_one(table: &Table<'_>, span: &std::ops::Range<usize>, topic: &Topic, network: &str) -> bool {
-    match topic.bind(NetworkId::of(network)) {
-        Ok(_) => true,
-        Err(error) => {
-            table.fault(span, error.to_string());
-            false
-        }
-    }
+fn is_one(table: &Table<'_>, topic: &Topic, network: &str) -> bool {
+    let Err(error) = topic.bind(NetworkId::of(network)) else { return true };
+    let key = match &error {
+        RuleError::Slots => "slots",
+        RuleError::TickLen(_) => "tick",
+        RuleError::MaxBody(_) => "max_body",
+        RuleError::Retention(_) => "retention",
+        RuleError::Keys => "keys",
+        RuleError::Authors(_) => "authors",
+        _ => "name",
+    };
+    table.fault(&table.span_of(key), format!("{key}: {error}"));
+    false
 }
 
 /// The table `[events]`.
 pub(super) fn events(table: Table<'_>, network: &str) -> Topic {
     let topic = common(&table, super::events());
-    is_one(&table, table.span(), &topic, network);
+    is_one(&table, &topic, network);
     table.end();
     topic
 }
@@ -96,7 +101,7 @@ fn common(table: &Table<'_>, topic: Topic) -> Topic {
         (Some(owner), None) => topic.authors(Authors::Owned(owner)),
         (Some(_), Some(_)) => {
             let what = "authors and owner can't be both: the owner says who the authors are";
-            table.fault(table.span(), what);
+            table.fault(&table.span_of("owner"), what);
             topic
         }
     }

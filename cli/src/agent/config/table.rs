@@ -43,6 +43,18 @@ impl<'a> Table<'a> {
         self.faults.add(span, what);
     }
 
+    /// Where the value of a key stands; where the table begins, if it has no such key.
+    pub(super) fn span_of(&self, key: &str) -> Range<usize> {
+        let found = self.entries.iter().find(|(name, _)| name.get_ref() == key);
+        found.map_or_else(|| self.span.clone(), |(_, value)| value.span())
+    }
+
+    /// A text, if it is one, without asking for it.
+    pub(super) fn peek(&self, key: &str) -> Option<&'a str> {
+        let (_, value) = self.entries.iter().find(|(name, _)| name.get_ref() == key)?;
+        value.get_ref().as_str()
+    }
+
     /// Whether it has such a key, whatever stands there.
     pub(super) fn has(&self, key: &str) -> bool {
         self.entries.iter().any(|(name, _)| name.get_ref() == key)
@@ -99,6 +111,11 @@ impl<'a> Table<'a> {
 
     /// A list of texts. `None` if there is no such key, or no such list.
     pub(super) fn texts(&self, key: &'static str) -> Option<Vec<Found<String>>> {
+        self.list(key).map(|texts| texts.into_iter().flatten().collect())
+    }
+
+    /// The same, with `None` for what is no text.
+    fn list(&self, key: &'static str) -> Option<Vec<Option<Found<String>>>> {
         let value = self.find(key)?;
         let DeValue::Array(items) = value.get_ref() else {
             self.wrong(key, value, "a list of texts, as in [\"a\", \"b\"]");
@@ -111,20 +128,21 @@ impl<'a> Table<'a> {
                 None
             }
         };
-        Some(items.iter().filter_map(text).collect())
+        Some(items.iter().map(text).collect())
     }
 
-    /// A list of texts that mean something.
+    /// A list of texts that mean something. `None` if one of them means nothing.
     pub(super) fn all_parsed<T>(
         &self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<Vec<T>> {
-        let texts = self.texts(key)?;
-        let parsed = texts.into_iter().filter_map(|Found { value, span }| {
+        let parsed = self.list(key)?.into_iter().map(|text| {
+            let Found { value, span } = text?;
             parse(&value).map_err(|why| self.fault(&span, format!("{key}: {value:?}: {why}"))).ok()
         });
-        Some(parsed.collect())
+        // All of them are tried first, so that each fault is told.
+        parsed.collect::<Vec<_>>().into_iter().collect()
     }
 
     /// A table of its own.
@@ -168,6 +186,7 @@ impl<'a> Table<'a> {
                 let place = if self.name.is_empty() { "the file" } else { &self.name };
                 let mut known = asked.clone();
                 known.sort_unstable();
+                known.dedup();
                 let known = known.join(", ");
                 self.fault(&key.span(), format!("{place} has no key {:?}; it has {known}", key.get_ref()));
             }

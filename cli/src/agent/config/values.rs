@@ -42,7 +42,13 @@ pub(super) fn listen(text: &str) -> Result<String, String> {
 
 /// An address for others.
 pub(super) fn advertise(text: &str) -> Result<String, String> {
-    text.parse::<Host>().map(|_| text.to_owned()).map_err(|error| error.to_string())
+    match text.parse::<Host>().map_err(|error| error.to_string())? {
+        Host::Socket(addr) if addr.ip().is_unspecified() => {
+            Err("nobody reaches this address: give the one that others see, or leave advertise out"
+                .to_owned())
+        }
+        _ => Ok(text.to_owned()),
+    }
 }
 
 /// What a node says of itself.
@@ -108,6 +114,9 @@ mod tests {
         for bad in ["", "loud", "vouchsafe=loud", "info,,"] {
             assert!(levels(bad).is_err(), "{bad}");
         }
+        assert!(
+            advertise("db7:4433").is_ok() && advertise("[::]:1").is_err() && advertise("0.0.0.0:1").is_err()
+        );
         assert!(listen("db7:4433").is_ok() && listen("4433").is_err() && listen(":1").is_err());
     }
 }
