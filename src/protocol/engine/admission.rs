@@ -82,11 +82,7 @@ impl Engine {
         members.asks_anew();
         let topic = members.topic();
         self.topics.get_mut(&topic).into_iter().for_each(Window::forget_refused);
-        if let Some(asked) = self.asker.topic_mut(&topic) {
-            asked.refused_mut().clear();
-            asked.turns_mut().ask_anew(self.cx.now.mono);
-            self.asker.stir(topic);
-        }
+        self.asker.topic_mut(&topic).into_iter().for_each(|asked| asked.refused_mut().clear());
     }
 
     /// Once a second: what the store has of those who were admitted is heard. (It is walked for all of them together.)

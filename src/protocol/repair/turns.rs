@@ -314,11 +314,6 @@ impl Turns {
         }
     }
 
-    /// What was refused may be taken now: who has differed, and brought nothing, is asked again.
-    pub(in crate::protocol) fn ask_anew(&mut self, now: Mono) {
-        self.differing().iter().for_each(|slot| self.brings(slot, now));
-    }
-
     /// From when on a node counts itself as one that keeps the topic, if no link does.
     fn counts_alone_at(&self) -> Option<Mono> {
         let wait = if self.has_some { ALONE_WITH_SOME_FOR } else { ALONE_FOR };

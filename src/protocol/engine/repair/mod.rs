@@ -135,7 +135,9 @@ impl Engine {
         self.fetch_missing(topic);
         self.walk_holes(topic);
         let now = self.cx.now.mono;
-        let has_some = self.repair.topic(&topic).is_some_and(|kept| kept.book().count() > 0);
+        // Of members each has its own record, and the others' spread by themselves while it waits.
+        let has_some = !self.cx.is_system(&topic)
+            && self.repair.topic(&topic).is_some_and(|kept| kept.book().count() > 0);
         let Some(asked) = self.asker.topic_mut(&topic) else { return };
         if has_some {
             asked.turns_mut().has_some();
