@@ -364,6 +364,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
             "HEADERS_A_TURN",
             "TOGETHER",
             "LOOK_EVERY",
+            "TURN_EVERY",
             "FRAME_TARGET",
             "PAGE_FRAME",
             "HASHED_AT_ONCE",

@@ -1,12 +1,12 @@
 //! What streams and questions cost, beside plain QUIC and beside the gossip.
 //!
-//! `cargo run --release -p vouchsafe-lab --example talk_cost -- throughput | beside | query [NODES]`
+//! `cargo run --release -p vouchsafe-lab --example talk_cost -- throughput | beside | query [NODES [DELAY]]`
 //!
 //! | Row | What |
 //! |---|---|
 //! | `throughput` | one process sends to another over a stream of a member, and over plain quinn with its defaults, in turns |
 //! | `beside` | what a rumor takes among four nodes, in turns alone, beside a full stream, and beside a member that floods another with streams |
-//! | `query` | a question to so many nodes (100): the first and the last answer, beside the round trip of a question to a neighbour |
+//! | `query` | a question to so many nodes (100): the first and the last answer, beside the round trip of a question to a neighbour. With DELAY, in ms, the nodes are in a network in memory that takes so long one way: what is waited for is then the wire, and no handshake of TLS |
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -14,6 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use vouchsafe::net::MemoryNetwork;
 use vouchsafe::{Node, PeerAddr, PublicKey, SecretKey, Topic, TopicHandle, VerifierPool};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -30,9 +31,13 @@ async fn main() -> Outcome<()> {
         ["serve"] => serve().await,
         ["throughput"] => throughput().await,
         ["beside"] => beside().await,
-        ["query"] => query(100).await,
-        ["query", nodes] => query(nodes.parse()?).await,
-        _ => Err("give a row: throughput, beside, or query [NODES]".into()),
+        ["query"] => query(100, None).await,
+        ["query", nodes] => query(nodes.parse()?, None).await,
+        ["query", nodes, delay] => {
+            let delay = Duration::from_millis(delay.parse()?);
+            query(nodes.parse()?, Some(MemoryNetwork::with_delay(delay))).await
+        }
+        _ => Err("give a row: throughput, beside, or query [NODES [DELAY]]".into()),
     }
 }
 
@@ -142,15 +147,18 @@ async fn throughput() -> Outcome<()> {
 }
 
 /// Four nodes that are all linked, in one topic.
-async fn mesh(count: usize) -> Outcome<Vec<(Node, TopicHandle)>> {
+async fn mesh(count: usize, memory: Option<&MemoryNetwork>) -> Outcome<Vec<(Node, TopicHandle)>> {
     let pool = VerifierPool::new(1);
     let mut nodes: Vec<(Node, TopicHandle)> = Vec::new();
     for _ in 0..count {
         let known = nodes.first().and_then(|(node, _)| node.addr());
-        let node = builder("mesh")
-            .verifiers(pool.clone())
-            .topic(Topic::named("beside").slots_per_tick(512))
-            .bootstrap(known);
+        let node = builder("mesh");
+        let node = match memory {
+            Some(memory) => node.memory(memory).listen("0.0.0.0:0"),
+            None => node,
+        };
+        let node =
+            node.verifiers(pool.clone()).topic(Topic::named("beside").slots_per_tick(512)).bootstrap(known);
         let node = node.spawn().await?;
         let topic = node.join(Topic::named("beside").slots_per_tick(512)).await?;
         nodes.push((node, topic));
@@ -177,7 +185,7 @@ async fn latencies(from: &TopicHandle, to: &TopicHandle, rumors: usize) -> Outco
 }
 
 async fn beside() -> Outcome<()> {
-    let nodes = mesh(4).await?;
+    let nodes = mesh(4, None).await?;
     let (first, second) = (&nodes[0], &nodes[1]);
     let mut sink = second.0.accept("sink/1")?;
     tokio::spawn(async move {
@@ -235,8 +243,8 @@ async fn flood(node: Node, to: PublicKey) {
     }
 }
 
-async fn query(count: usize) -> Outcome<()> {
-    let nodes = mesh(count).await?;
+async fn query(count: usize, memory: Option<MemoryNetwork>) -> Outcome<()> {
+    let nodes = mesh(count, memory.as_ref()).await?;
     for (_, topic) in nodes.iter().skip(1) {
         let mut questions = topic.questions().await?;
         tokio::spawn(async move {
