@@ -4,18 +4,18 @@ pub(super) mod allowance;
 pub(super) mod announcements;
 pub(super) mod bans;
 pub(super) mod budget;
+mod catch_up;
 pub(super) mod clock;
 mod fair;
 mod link;
 pub(super) mod outbox;
 mod service;
 mod table;
-mod turns;
 
+pub(super) use catch_up::CatchUpTurns;
 pub(super) use link::{Greeting, Link, Pause};
 pub(super) use service::LAST_RESORT;
 pub(super) use table::Links;
-pub(super) use turns::CatchUpTurns;
 
 use crate::key::PublicKey;
 use crate::protocol::LinkId;

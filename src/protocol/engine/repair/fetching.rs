@@ -18,7 +18,7 @@ use crate::protocol::repair::walk::{HOLES_A_LOOK, Rest, rest_until};
 use crate::protocol::timers::Timer;
 use crate::protocol::{Action, Event, Mono};
 use crate::rumor::TopicId;
-use crate::wire::{self, Fetch, FetchedRange, Lane, MAX_RANGES_PER_FETCH, Mark, Page};
+use crate::wire::{self, Fetch, FetchedRange, MAX_RANGES_PER_FETCH, Mark, Page};
 
 /// A hole is asked for when it is so old: what is under way by itself has come by then.
 pub(super) const HOLE_PATIENCE: Duration = Duration::from_secs(5);
@@ -320,7 +320,7 @@ impl Engine {
     pub(in crate::protocol::engine) fn on_page_overdue(&mut self, link: crate::protocol::LinkId) {
         let now = self.cx.now.mono;
         let Some(slot) = self.links.slot_of(link) else { return };
-        let reads = self.links.at(slot).is_some_and(|link| !link.is_paused_on(Lane::History));
+        let reads = self.links.at(slot).is_some_and(|link| !link.is_held_up_with_the_past());
         match self.asker.fetches_mut().pace(slot, reads, now) {
             Pace::Idle => {}
             Pace::Fine(at) => self.page_is_due(slot, at),

@@ -51,6 +51,12 @@ impl Link {
         self.paused & reasons(lane) != 0
     }
 
+    /// Whether what it brings of the past is held up here, and not by its own questions that were refused: or whoever asks without end
+    /// could owe an answer for ever.
+    pub(in crate::protocol) const fn is_held_up_with_the_past(&self) -> bool {
+        self.paused & reasons(Lane::History) & !(Pause::Refusals as u8) != 0
+    }
+
     pub(in crate::protocol) const fn is_paused(&self, why: Pause) -> bool {
         self.paused & why as u8 != 0
     }
@@ -75,7 +81,9 @@ mod tests {
         let mut link = link();
         let living = [Lane::Control, Lane::Rumors, Lane::Replies];
         let history = [Lane::History];
-        assert!(link.pause(Pause::History).eq(history));
+        assert!(link.pause(Pause::Refusals).eq(history) && !link.is_held_up_with_the_past());
+        assert!(link.resume(Pause::Refusals).eq(history));
+        assert!(link.pause(Pause::History).eq(history) && link.is_held_up_with_the_past());
         assert!(link.pause(Pause::History).eq([]), "once");
         assert!(link.pause(Pause::Refusals).eq([]), "it is not read already");
         assert!(link.resume(Pause::Refusals).eq([]), "what it brought still waits");
