@@ -139,6 +139,22 @@ fn a_trickle_is_left_and_what_it_brings_is_taken() {
     assert!(held(&world, 0, &rules, &all[..2]) == 2);
 }
 
+/// Its lane is not read for that, which is its own doing: it owes its answer all the same.
+#[test]
+fn who_asks_without_end_and_brings_nothing_is_left() {
+    let (mut world, rules) = alone(5);
+    let all = chain(&rules, &world.liar(1), ago(&world, &rules, 600, 30), 1_000);
+    let mut tellers = vec![world.teller(0, &rules, &all, Lie::Stalls)];
+    world.until_with(&mut tellers, 10_000, |world| world.nodes[0].counters().fetches > 0);
+    let refused = super::asked::ask_all(&rules, 9, super::asked::moment(&world) + 1);
+    for _ in 0..400 {
+        world.says(tellers[0].hostile, Lane::History, crate::wire::ask(&refused));
+    }
+    tellers.push(world.teller(0, &rules, &all, Lie::None));
+    world.until_with(&mut tellers, 20_000, |world| held(world, 0, &rules, &all) == 30);
+    assert!(world.nodes[0].counters().paused_for_refusals > 0);
+}
+
 #[test]
 fn a_slow_line_completes() {
     let mut world = World::new(6);
