@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
+use vouchsafe::protocol::keeping::StoreJob;
 use vouchsafe::protocol::{
     Action, BatchId, Caps, Engine, FRAME_OVERHEAD, Input, LANE_CREDIT, LinkId, Mono, Now, PublishId, Setup,
     UsedPositions, ValidationId,
 };
 use vouchsafe::rumor::{Bundle, BundleId, seal};
+use vouchsafe::store::{MemoryStore, serve};
 use vouchsafe::wire::{self, Frame, Hello, Lane, TopicChange};
 use vouchsafe::{
     Config, DownReason, Event, Evidence, NetworkId, Offence, Position, PublicKey, PublishError, RumorId,
@@ -219,6 +221,9 @@ struct Driver {
     publish_ids: BTreeMap<u64, TopicId>,
     next_publish_id: u64,
     record: Option<(u64, u64)>,
+    /// No topic keeps anything here. The engine still asks the store what is over of topics that were left.
+    store: MemoryStore,
+    store_jobs: VecDeque<StoreJob>,
     delivered: HashMap<RumorId, TopicId>,
     held: Vec<(TopicId, BundleId)>,
     convicted: HashSet<PublicKey>,
@@ -319,6 +324,8 @@ impl Driver {
             publish_ids: BTreeMap::new(),
             next_publish_id: 0,
             record: None,
+            store: MemoryStore::new(START_MS),
+            store_jobs: VecDeque::new(),
             delivered: HashMap::new(),
             held: Vec::new(),
             convicted: HashSet::new(),
@@ -556,6 +563,10 @@ impl Driver {
                 self.handle(Input::Recorded { from_ms, until_ms });
             } else if let Some(question) = self.questions.pop_front() {
                 self.handle(Input::Validated { question, verdict: Validation::Accept });
+            } else if let Some(job) = self.store_jobs.pop_front() {
+                if let Some(answer) = serve(&mut self.store, job, self.now.unix_ms) {
+                    self.handle(Input::Store(answer));
+                }
             } else {
                 let written = self.peers.iter_mut().find_map(|peer| {
                     let at = peer.in_flight.iter().position(|bytes| *bytes > 0)?;
@@ -656,6 +667,10 @@ impl Driver {
             Action::Record { from_ms, until_ms } => {
                 let other = self.record.replace((from_ms, until_ms));
                 assert_eq!(other, None, "two records under way at once");
+            }
+            Action::Store(job) => {
+                assert!(matches!(job, StoreJob::Look { .. }), "nothing is kept, and the store gets {job:?}");
+                self.store_jobs.push_back(job);
             }
             Action::Published { publish_id, result } => {
                 assert!(
@@ -936,6 +951,13 @@ mod tests {
             Op::Sleep { millis: 10_000 },
             Op::Sleep { millis: 10_000 },
         ]);
+    }
+
+    /// Ten minutes after the start, with a link that the engine chose.
+    #[test]
+    fn the_store_is_asked_what_is_over() {
+        let sleeps = (0..80).map(|_| Op::Sleep { millis: 10_000 });
+        run([Op::LinkUp { peer: 1, dialled: true, silent: false }].into_iter().chain(sleeps).collect());
     }
 
     #[test]
