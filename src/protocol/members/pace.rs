@@ -52,8 +52,12 @@ impl Passed {
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     id: BundleId,
+    /// How many of its key had been passed on lately when it began to wait.
+    passed: usize,
     /// Since when its key has waited, whichever of its records was the newest then.
     since: Mono,
+    /// From when on its key may go, by its own pace: nothing of a key is passed on while it waits.
+    from: Mono,
 }
 
 /// What a turn brings.
@@ -91,14 +95,17 @@ impl Default for Pace {
 impl Pace {
     /// The newest record of a member is to be passed on. True if that is now; else it waits.
     pub(super) fn comes(&mut self, key: PublicKey, id: BundleId, now: Mono) -> bool {
-        let at = self.free_from(&key, now);
+        let passed = self.keys.get(&key);
+        let from = passed.map_or(now, |passed| passed.free_from(now));
+        let at = from.max(self.all.allows_from(now, 1));
         // Whoever may go by now goes first.
         if at <= now && self.due.is_none_or(|due| due > now) {
             self.waiting.remove(&key);
             self.passes(key, now);
             return true;
         }
-        self.waiting.entry(key).or_insert(Waiting { id, since: now }).id = id;
+        let passed = passed.map_or(0, |passed| passed.counts(now));
+        self.waiting.entry(key).or_insert(Waiting { id, passed, since: now, from }).id = id;
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
         false
     }
@@ -127,33 +134,27 @@ impl Pace {
         if self.due.is_none_or(|due| due > now) {
             return turn;
         }
-        let mut ready = Vec::new();
-        for (key, waiting) in &self.waiting {
-            let passed = self.keys.get(key);
-            if passed.is_some_and(|passed| passed.free_from(now) > now) {
-                continue;
-            }
-            if held(&waiting.id) {
-                ready.push((passed.map_or(0, |passed| passed.counts(now)), waiting.since, *key, waiting.id));
-            } else {
-                turn.gone.push(*key);
-            }
-        }
-        turn.gone.iter().for_each(|key| _ = self.waiting.remove(key));
-        ready.sort_unstable();
-        let mut ready = VecDeque::from(ready);
-        while !ready.is_empty() && self.all.allows(now, 1) {
-            self.turns = self.turns.wrapping_add(1);
+        // Among a thousand members that start together some hundreds wait, for a minute, so little is done here for each.
+        let ready = self.waiting.iter().filter(|(_, waiting)| waiting.from <= now);
+        let mut ready: Vec<_> = ready.map(|(key, waiting)| (waiting.passed, waiting.since, *key)).collect();
+        while self.all.allows(now, 1) {
             // Else ever new keys could keep all others waiting.
-            let for_oldest = self.turns.is_multiple_of(TURNS_FOR_OLDEST);
-            let oldest = || (0..ready.len()).min_by_key(|at| ready.get(*at).map(|(_, since, ..)| *since));
-            let at = if for_oldest { oldest().unwrap_or(0) } else { 0 };
-            let Some((_, _, key, id)) = ready.remove(at) else { break };
-            self.waiting.remove(&key);
-            self.passes(key, now);
-            turn.go.push(id);
+            let for_oldest = self.turns.wrapping_add(1).is_multiple_of(TURNS_FOR_OLDEST);
+            let before = |(passed, since, key)| (if for_oldest { 0 } else { passed }, since, key);
+            let first = (0..ready.len()).min_by_key(|at| ready.get(*at).copied().map(before));
+            let Some(first) = first else { break };
+            let (_, _, key) = ready.swap_remove(first);
+            let Some(waiting) = self.waiting.remove(&key) else { continue };
+            if held(&waiting.id) {
+                self.turns = self.turns.wrapping_add(1);
+                self.passes(key, now);
+                turn.go.push(waiting.id);
+            } else {
+                turn.gone.push(key);
+            }
         }
-        self.due = self.waiting.keys().map(|key| self.free_from(key, now)).min();
+        let free = self.all.allows_from(now, 1);
+        self.due = self.waiting.values().map(|waiting| waiting.from.max(free)).min();
         turn
     }
 
@@ -171,12 +172,6 @@ impl Pace {
     fn passes(&mut self, key: PublicKey, now: Mono) {
         self.all.charge(now, 1);
         self.keys.entry(key).or_insert_with(Passed::new).passes(now);
-    }
-
-    /// From when on a record of this key may be passed on, by both paces.
-    fn free_from(&self, key: &PublicKey, now: Mono) -> Mono {
-        let of_key = self.keys.get(key).map_or(now, |passed| passed.free_from(now));
-        of_key.max(self.all.allows_from(now, 1))
     }
 }
 
