@@ -51,6 +51,10 @@ impl Engine {
             self.redundancy.count(matches!(known, Known::Has | Known::InFlight));
         }
         self.on_looked_up(sender, raw, hops, known);
+        if pulled.is_some() {
+            // Where that was no copy the next source is asked. (It need not wait until the link is gone.)
+            self.ask((header.topic, id));
+        }
     }
 
     /// A copy that repair has brought and that is new enough: as if it had been pulled.

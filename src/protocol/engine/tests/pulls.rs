@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::hostile::{fake_id, frame_of, header_frame};
+use super::hostile::{fake_id, frame_of, header_frame, spoilt};
 use super::world::World;
+use crate::Reason;
 use crate::rumor::{Evidence, Topic};
 use crate::wire::{self, Frame, Lane, MAX_IDS_PER_FRAME};
 
@@ -209,6 +210,37 @@ fn a_source_that_announces_during_a_header_check_is_asked_afterwards() {
     // When the signature has held, then it is asked for them, once.
     world.run(600);
     assert_eq!(world.hostiles[holder].pulls_of(&word.id()), 1);
+}
+
+/// Whoever is asked serves what is no copy, and goes: the next source is asked in the same turn. (The world checks after each that every
+/// wanted id waits for somebody.)
+#[test]
+fn where_a_served_copy_is_none_the_next_source_is_asked() {
+    for knows_header in [false, true] {
+        let mut world = World::new(23);
+        let rules = world.topic(&Topic::named("t"));
+        let node = world.node();
+        let (first, second) = (world.hostile(node), world.hostile(node));
+        let word = world.says_at(&world.liar(1), &rules, 0, "word");
+        if knows_header {
+            let teller = world.hostile(node);
+            world.says(teller, Lane::Control, header_frame(&word));
+            world.run(50);
+        }
+        world.announces(first, &rules, &[word.id()]);
+        world.run(5);
+        world.announces(second, &rules, &[word.id()]);
+        world.run(20);
+        let pulls = |world: &World| [first, second].map(|at| world.hostiles[at].pulls_of(&word.id()));
+        let asked = if pulls(&world) == [1, 0] { (first, second) } else { (second, first) };
+        assert_eq!(pulls(&world).iter().sum::<usize>(), 1, "only one is asked at a time");
+        world.says(asked.0, Lane::Replies, spoilt(&word, |frame| *frame.last_mut().unwrap() ^= 1));
+        world.run(20);
+        assert_eq!((pulls(&world), world.hostiles[asked.0].closed), ([1, 1], Some(Reason::Offence)));
+        world.says(asked.1, Lane::Replies, frame_of(0, &[&word]));
+        world.run(20);
+        assert_eq!(world.nodes[node].heard(), ["word"]);
+    }
 }
 
 #[test]
