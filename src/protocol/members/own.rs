@@ -260,7 +260,8 @@ impl Own {
         if epoch <= self.revealed {
             // The clock was set back. Others take a pulse that is a little ahead, and would else hear nothing for as long.
             let length = Duration::from_secs(own.terms.epoch_s.into());
-            let ahead = self.revealed.saturating_sub(epoch).saturating_mul(own.terms.epoch_s.into());
+            // (Counted from its beginning: a chain may begin in an epoch whose own point is still to come.)
+            let ahead = own.terms.starts(self.revealed).saturating_sub(now.unix_ms / 1000);
             if ahead > AHEAD_S {
                 // So far ahead it is spent.
                 self.renew = now.mono;

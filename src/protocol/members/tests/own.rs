@@ -65,6 +65,27 @@ fn it_reveals_one_pulse_an_epoch_each_of_the_chain_of_its_beacon() {
     assert!(indices.windows(2).all(|two| two[1] == two[0] + 1), "{indices:?}");
 }
 
+/// In a network of a thousand an epoch lasts 100 s, and most chains begin in one whose own point is still to come.
+#[test]
+fn a_member_of_a_large_network_says_its_record_once_and_then_one_pulse_an_epoch() {
+    for number in 0..20 {
+        let speaker = Speaker::new(number);
+        let (mut own, mut random) = (own(&speaker), Random::new(&[1; 32]));
+        let (mut records, mut pulses, mut now) = (0, Vec::new(), u64::from(number) * 5_000);
+        while now <= 1_000_000 {
+            if own.takes_record(100, &mut random, at(now)).is_some() {
+                own.said(true, at(now).mono);
+                records += 1;
+            }
+            pulses.extend(own.takes_pulses(at(now)).iter().map(|_| now));
+            now = own.due().as_nanos().div_ceil(1_000_000).max(now + 1);
+        }
+        assert_eq!(records, 1, "member {number}");
+        assert!(pulses[0] <= 200_000 && pulses.len() >= 8, "{pulses:?}");
+        assert!(pulses.windows(2).all(|two| two[1] - two[0] == 100_000), "{pulses:?}");
+    }
+}
+
 #[test]
 fn other_metadata_keep_the_chain_and_a_failure_is_tried_again() {
     let speaker = Speaker::new(1);
