@@ -339,6 +339,7 @@ async fn put_never_waits() {
     assert_eq!(kv.get(node.author(), "k"), None);
 }
 
+#[cfg(feature = "sim")]
 #[tokio::test]
 async fn a_key_that_was_written_by_a_clock_ahead_is_late_until_then() {
     let (folder, key, topic) =

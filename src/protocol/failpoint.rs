@@ -3,7 +3,7 @@
 
 /// One defence that is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), allow(dead_code, reason = "only tests take a defence out"))]
+#[cfg_attr(not(all(test, feature = "sim")), allow(dead_code, reason = "only tests take a defence out"))]
 pub(crate) enum Failpoint {
     /// An id counts as seen as soon as a copy came in, not only when its signature has held.
     SeenBeforeVerified,

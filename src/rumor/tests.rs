@@ -7,7 +7,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::key::{PublicKey, SecretKey};
+#[cfg(feature = "serde")]
+use crate::key::PublicKey;
+use crate::key::SecretKey;
 
 fn rules() -> RuleSet {
     Topic::named("lobby").bind(NetworkId::of("test")).unwrap()

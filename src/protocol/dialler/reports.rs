@@ -108,7 +108,7 @@ impl<A: Clone + Ord> Dialler<A> {
     }
 
     /// A link of which [`Dialler::link_up`] has told was dialled to a candidate before there was a dialler: it counts as ordered.
-    #[cfg(any(test, feature = "sim"))]
+    #[cfg(feature = "sim")]
     pub(crate) fn adopt(&mut self, link: LinkId, addr: A) {
         let slot = self.free_slot();
         if let Some(linked) = self.links.get_mut(&link) {

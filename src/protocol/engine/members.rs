@@ -281,7 +281,7 @@ impl Engine {
     }
 
     /// Queues a pulse on each link.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "sim"))]
     pub(crate) fn say_pulse(&mut self, pulse: crate::wire::Pulse) {
         for link in self.links.iter_mut().filter(|link| link.is_open()) {
             link.outbox_mut().pulse(pulse);

@@ -57,7 +57,7 @@ impl Bans {
     }
 
     /// Keys remembered, whether their bans have ended or not.
-    #[cfg(feature = "sim")]
+    #[cfg(any(test, feature = "sim"))]
     pub(in crate::protocol) fn len(&self) -> usize {
         self.order.len()
     }
