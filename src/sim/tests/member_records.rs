@@ -57,6 +57,22 @@ fn is_failed(event: &MemberEvent) -> bool {
     matches!(event, MemberEvent::Failed(..))
 }
 
+/// Where signs of life are a minute apart, most members start long before theirs is due. Each says its record once, and again if it stated
+/// another period before it knew how many there are.
+#[test]
+fn members_with_a_long_period_say_their_records_once() {
+    let mut scenario = Scenario { settled: true, ..members(60) };
+    scenario.config.members.renewals_per_s = 1;
+    let mut network = Network::new(scenario);
+    pass(&mut network, Duration::from_secs(30));
+    for node in honest(&network) {
+        assert_eq!(network.members_here(node), 60);
+        assert!(network.members(node).values().all(|member| member.period == Duration::from_secs(60)));
+        let accepted = network.engine(node).unwrap().stats().counters.accepted;
+        assert!(accepted <= 2 * 60, "{accepted} records of 60 members");
+    }
+}
+
 #[test]
 fn the_last_record_wins_everywhere() {
     let mut network = Network::new(members(20));
