@@ -1,6 +1,6 @@
 //! Simulations of members at the sizes of docs/performance.md: who is known, how soon a crash is, and that nobody who lives is failed.
 //!
-//! `cargo run --release -p vouchsafe-lab --example member_rows -- ROW [NODES [LIAR ..]]`
+//! `cargo run --release -p vouchsafe-lab --example member_rows -- ROW [NODES[,NODES ..] [LIAR ..]]`
 //!
 //! | Row | Nodes | What |
 //! |---|---|---|
@@ -16,12 +16,15 @@
 //!
 //! Each liar is a run of its own, with a third of the nodes lying and grasping for every inbound place; `none` is a run without liars.
 //! `SETTLED` in the environment lets members state the period of so large a network from the start, as if it had been there for long.
-//! `RENEWALS` sets how many signs of life a second all members give together (10).
+//! `RENEWALS` sets how many signs of life a second all members give together (10). `PLOT` names a file for a picture of `crash`: how many know
+//! after how long, a line for each number of nodes and liar.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use vouchsafe::sim::{Churn, Liar, Network, Scenario, Start};
 use vouchsafe::{MemberEvent, MemberState};
+use vouchsafe_cli::chart::{Axis, Drawn, Lines, Series};
 use vouchsafe_lab::load::own_cpu;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -31,44 +34,78 @@ const RESTATED: Duration = Duration::from_secs(660);
 /// A run that takes longer has failed.
 const LIMIT: Duration = Duration::from_secs(3_600);
 
-fn main() -> Result<(), String> {
-    let mut words = std::env::args().skip(1);
-    let row = words.next().unwrap_or_default();
-    let nodes = words.next().map(|word| word.parse::<usize>()).transpose();
-    let nodes = nodes.map_err(|error| format!("the number of nodes: {error}"))?;
-    let mut liars: Vec<_> = words.collect();
-    if liars.is_empty() {
-        liars.push("none".into());
+/// What a run is asked for.
+struct Asked {
+    row: String,
+    /// `None`: as many as are usual for the row.
+    nodes: Vec<Option<usize>>,
+    /// `None`: a run without liars.
+    liars: Vec<Option<Liar>>,
+    settled: bool,
+    renewals: u32,
+    plot: Option<PathBuf>,
+}
+
+impl Asked {
+    fn read() -> Result<Self, String> {
+        let mut words = std::env::args().skip(1);
+        let row = words.next().unwrap_or_default();
+        let number =
+            |text: &str| text.parse().map(Some).map_err(|error| format!("the number of nodes: {error}"));
+        let nodes = words.next().map_or(Ok(vec![None]), |text| text.split(',').map(number).collect());
+        let liar = |name: &str| match name {
+            "none" => Ok(None),
+            name => name.parse::<Liar>().map(Some).map_err(|error| error.to_string()),
+        };
+        let mut liars = words.map(|name| liar(&name)).collect::<Result<Vec<_>, _>>()?;
+        if liars.is_empty() {
+            liars.push(None);
+        }
+        let settled = std::env::var_os("SETTLED").is_some();
+        let renewals = std::env::var("RENEWALS").map_or(Ok(10), |text| text.parse());
+        let renewals = renewals.map_err(|error| format!("RENEWALS: {error}"))?;
+        let plot = std::env::var_os("PLOT").map(PathBuf::from);
+        if plot.is_some() && row != "crash" {
+            return Err("PLOT draws crash, and no other row".into());
+        }
+        Ok(Self { row, nodes: nodes?, liars, settled, renewals, plot })
     }
-    let settled = std::env::var_os("SETTLED").is_some();
-    let renewals = std::env::var("RENEWALS").map_or(Ok(10), |text| text.parse::<u32>());
-    let renewals = renewals.map_err(|error| format!("RENEWALS: {error}"))?;
-    for name in liars {
-        let liar = match name.as_str() {
-            "none" => None,
-            name => Some(name.parse::<Liar>().map_err(|error| error.to_string())?),
+
+    fn scenario(&self, nodes: usize, liar: Option<&Liar>, start: Start) -> Scenario {
+        let mut scenario = Scenario {
+            nodes,
+            links: 12.min(nodes.saturating_sub(1)),
+            liars: if liar.is_some() { 0.33 } else { 0.0 },
+            liar: liar.cloned().unwrap_or(Liar::Silent),
+            grasping: if liar.is_some() { 4 } else { 0 },
+            members: true,
+            settled: self.settled,
+            start,
+            churn: Some(Churn::default()),
+            ..Scenario::default()
         };
+        scenario.config.members.renewals_per_s = self.renewals;
+        scenario
+    }
+}
+
+fn main() -> Result<(), String> {
+    let asked = Asked::read()?;
+    let mut lines = Vec::new();
+    for (nodes, liar) in
+        asked.nodes.iter().flat_map(|nodes| asked.liars.iter().map(move |liar| (*nodes, liar)))
+    {
         let started = Instant::now();
-        let scenario = |usual: usize, start| {
-            let nodes = nodes.unwrap_or(usual);
-            let mut scenario = Scenario {
-                nodes,
-                links: 12.min(nodes.saturating_sub(1)),
-                liars: if liar.is_some() { 0.33 } else { 0.0 },
-                liar: liar.clone().unwrap_or(Liar::Silent),
-                grasping: if liar.is_some() { 4 } else { 0 },
-                members: true,
-                settled,
-                start,
-                churn: Some(Churn::default()),
-                ..Scenario::default()
-            };
-            scenario.config.members.renewals_per_s = renewals;
-            scenario
-        };
-        print!("{row} {name}: ");
-        match row.as_str() {
-            "crash" => crash(scenario(100, Start::Linked)),
+        let scenario = |usual, start| asked.scenario(nodes.unwrap_or(usual), liar.as_ref(), start);
+        let name = liar.as_ref().map_or("none".into(), ToString::to_string);
+        print!("{} {name}: ", asked.row);
+        match asked.row.as_str() {
+            "crash" => {
+                let scenario = scenario(100, Start::Linked);
+                let label = format!("{} nodes", scenario.nodes);
+                let label = liar.as_ref().map_or(label.clone(), |_| format!("{label}, a third {name}"));
+                lines.push(Series { name: label, points: crash(scenario), kind: Drawn::Steps });
+            }
             "cold" => cold(scenario(300, Start::From(0))),
             "joiner" => joiner(scenario(100, Start::Linked)),
             "newcomers" => newcomers(scenario(100, Start::From(0))),
@@ -85,7 +122,25 @@ fn main() -> Result<(), String> {
         }
         println!("  {:.1} s of this machine", started.elapsed().as_secs_f64());
     }
-    Ok(())
+    match &asked.plot {
+        Some(file) => draw(lines, file),
+        None => Ok(()),
+    }
+}
+
+/// A picture of how many know of a crash after how long.
+fn draw(series: Vec<Series>, file: &Path) -> Result<(), String> {
+    let last = series.iter().flat_map(|line| line.points.last()).map(|(after, _)| *after).fold(0.0, f64::max);
+    let picture = Lines {
+        title: "A crash is known after three and a half periods".into(),
+        note: "five crashes each; all pairs of a crashed and a living honest node".into(),
+        x: Axis::up_to("seconds after the crash", last),
+        y: Axis::percent("% of the honest nodes show it as failed"),
+        series,
+        marks: Vec::new(),
+        bands: Vec::new(),
+    };
+    std::fs::write(file, picture.draw()).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 fn honest(network: &Network) -> Vec<usize> {
@@ -127,14 +182,26 @@ fn progress(network: &Network, so_far: Duration, all: usize) {
     );
 }
 
-/// Live members that some honest node has told as failed, but for these.
+/// Live members that some honest node has told as failed, but for these. Each is told: it should never happen.
 fn wrongly_failed(network: &Network, crashed: &[usize]) -> usize {
     let crashed: Vec<_> = crashed.iter().filter_map(|node| network.key_of(*node)).collect();
-    let failed = network.member_news().iter().filter(|news| match news.event {
-        MemberEvent::Failed(key, _) => !crashed.contains(&key),
-        _ => false,
-    });
-    failed.count()
+    let mut count = 0;
+    for news in network.member_news() {
+        let MemberEvent::Failed(key, why) = &news.event else { continue };
+        if crashed.contains(key) {
+            continue;
+        }
+        count += 1;
+        let failed = (0..network.len()).find(|node| network.key_of(*node) == Some(*key));
+        let kind = failed.map_or("stranger", |node| if network.is_honest(node) { "honest" } else { "lying" });
+        eprintln!(
+            "  at {:.1} s node {} showed node {failed:?}, which is {kind} and alive, as failed: {why:?}; {:?}",
+            news.at.as_secs_f64(),
+            news.node,
+            network.members(news.node).remove(key),
+        );
+    }
+    count
 }
 
 fn stale(network: &Network) -> usize {
@@ -156,7 +223,8 @@ fn until_settled(network: &mut Network) -> Duration {
     whole
 }
 
-fn crash(scenario: Scenario) {
+/// Gives what part knew after how many seconds, in percent.
+fn crash(scenario: Scenario) -> Vec<(f64, f64)> {
     let mut network = Network::new(scenario);
     let whole = until_settled(&mut network);
     let mut crashed = Vec::new();
@@ -191,6 +259,14 @@ fn crash(scenario: Scenario) {
         wrongly_failed(&network, &nodes),
         stale(&network),
     );
+    let known = times
+        .iter()
+        .zip(1..)
+        .map(|(after, count)| (after.as_secs_f64(), f64::from(count) * 100.0 / all.max(1) as f64));
+    let mut points: Vec<_> = [(0.0, 0.0)].into_iter().chain(known).collect();
+    // (A picture needs no more than a point for each half of a second.)
+    points.dedup_by(|later, earlier| later.0 - earlier.0 < 0.5 && later.1 < 100.0);
+    points
 }
 
 fn cold(scenario: Scenario) {
