@@ -567,6 +567,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
             "LEAVE_AGAIN",
             "RESTATE_WITHIN_S",
             "ANSWER_AGAIN",
+            "LINKS_ASKED",
         ],
     ),
     ("by how much a fact must change before the store is told", &["LESS_BY", "MORE_BY"]),

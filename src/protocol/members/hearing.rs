@@ -94,7 +94,7 @@ impl Members {
         };
         self.tell_record(cx, key, taken, was.filter(|_| came == Some(true)));
         if self.table.get(&key).is_some_and(|entry| entry.state() == MemberState::Unknown) {
-            self.asks.wants(key);
+            self.asks.wants(key, 1);
         }
         self.look_at(&key, now.mono);
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::asks::LINKS_ASKED;
 use super::fitness::{Around, ENOUGH_LINKS};
 use super::life::{Look, MemberState};
 use super::pulses::Found;
@@ -151,7 +152,7 @@ impl Members {
                 continue;
             }
             if looked.ask {
-                self.asks.wants(key);
+                self.asks.wants(key, LINKS_ASKED);
             }
             if looked.changed {
                 match self.table.get(&key).map(|entry| entry.state()) {

@@ -1,7 +1,7 @@
 //! Questions: ours, each of one link at a time, and those of links, which pay for their answers.
 
 use super::super::answers::{Answers, answer};
-use super::super::asks::Asks;
+use super::super::asks::{Asks, LINKS_ASKED};
 use super::super::spread::Targets;
 use super::super::table::Table;
 use super::{START_S, Speaker, at, tick};
@@ -80,16 +80,53 @@ fn who_does_not_answer_is_asked_the_next_thing_and_others_are_asked_in_turn() {
     // Pulses are asked of links that we dialled, in turn.
     let mut asked = Vec::new();
     for number in 0..4u64 {
-        asks.wants(Speaker::new(number as u8 + 1).key());
+        asks.wants(Speaker::new(number as u8 + 1).key(), 1);
         asked.extend(next(&mut asks, 20_000 + number * 10_000).into_iter().map(|(slot, _)| slot.0));
     }
     assert_eq!(asked.len(), 4);
     assert!(asked.contains(&1) && asked.contains(&2) && !asked.contains(&3), "{asked:?}");
     // What has come meanwhile is asked for no more.
     let key = Speaker::new(9).key();
-    asks.wants(key);
+    asks.wants(key, 1);
     asks.wants_no_more(&key);
     assert_eq!(next(&mut asks, 90_000), []);
+}
+
+/// Half of the links may lie: what a third of them says comes from three at each time, and from nine in all.
+#[test]
+fn who_is_overdue_is_asked_for_at_nine_links_that_we_chose() {
+    let slots: Vec<u8> = (1..=12).collect();
+    let (mut asks, targets) = (Asks::default(), targets(&slots, &slots));
+    slots.iter().for_each(|slot| asks.begins(Slot(*slot), 0));
+    let next = |asks: &mut Asks, now| asks.next_asks(|| targets.clone(), at(now).mono);
+    for (now, page) in [(0, PulsePage::Pushed), (10, PulsePage::Last)] {
+        assert_eq!(next(&mut asks, now).len(), 12, "{page:?}");
+        slots.iter().for_each(|slot| asks.answered(Slot(*slot), &self::page(PulsePage::Last, 0)));
+    }
+    let key = Speaker::new(9).key();
+    let mut asked = Vec::new();
+    for time in [1_000, 51_000, 101_000] {
+        asks.wants(key, LINKS_ASKED);
+        let now = next(&mut asks, time);
+        assert!(
+            now.len() == 3
+                && now.iter().all(|(_, ask)| matches!(ask, MembersAsk::Pulses(of) if of.len() == 1))
+        );
+        asked.extend(now.iter().map(|(slot, _)| *slot));
+        assert_eq!(next(&mut asks, time + 10), [], "once each");
+    }
+    asked.sort_unstable();
+    asked.dedup();
+    assert_eq!(asked.len(), 9);
+    // A link that owes an answer is passed over, and another is asked for it in a later turn.
+    asks.wants(key, LINKS_ASKED);
+    assert_eq!(next(&mut asks, 102_000).len(), 3);
+    asks.wants(key, LINKS_ASKED);
+    let (one, two) = (next(&mut asks, 103_000), next(&mut asks, 104_000));
+    assert!(one.iter().all(|(slot, _)| two.iter().all(|(other, _)| slot != other)), "{one:?} {two:?}");
+    // What has come is asked for no more.
+    asks.wants_no_more(&key);
+    assert_eq!(next(&mut asks, 200_000), []);
 }
 
 #[test]
