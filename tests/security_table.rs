@@ -568,6 +568,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
             "RESTATE_WITHIN_S",
             "ANSWER_AGAIN",
             "LINKS_ASKED",
+            "MOST_ASKED",
         ],
     ),
     ("by how much a fact must change before the store is told", &["LESS_BY", "MORE_BY"]),

@@ -9,14 +9,16 @@ use super::spread::Targets;
 use crate::key::PublicKey;
 use crate::protocol::Mono;
 use crate::protocol::limits::{MAX_MEMBERS, MEMBERS_ASKED_OF_LINK};
-use crate::protocol::linkset::Slot;
+use crate::protocol::linkset::{LinkSet, Slot};
 use crate::wire::{KeyPrefix, MAX_PULSES, MAX_RECORDS_ASKED, MembersAsk, PulsePage, Pulses};
 
 /// A link that has not answered for so long is asked the next thing.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Where a member is overdue so many links are asked, each time: with a third of liars three questions come to nothing in one case of 27, and nine in
-/// one of 20 000 (docs/decisions/0094-who-is-overdue-is-asked-for-at-nine-links.md).
+/// Where a member is overdue so many links are asked for it, three times: with a third of liars three questions come to nothing in one case of 27, and
+/// nine in one of 20 000 (docs/decisions/0094-who-is-overdue-is-asked-for-at-nine-links.md).
 pub(super) const LINKS_ASKED: u8 = 3;
+/// So many links wait to be asked for one member at the most.
+const MOST_ASKED: u8 = 9;
 /// A link is asked for one member's record at most once in so long.
 const RECORD_EVERY: Duration = Duration::from_secs(60);
 
@@ -55,6 +57,8 @@ pub(super) struct Asks {
     links: BTreeMap<Slot, OfLink>,
     /// Members of whom a pulse is wanted, and how many links are still to be asked for it.
     wanted: BTreeMap<PublicKey, u8>,
+    /// Which links were asked for one since its last sign.
+    asked: BTreeMap<PublicKey, LinkSet>,
     /// How many questions for pulses were asked: whose turn it is.
     turn: usize,
 }
@@ -71,18 +75,22 @@ impl Asks {
 
     pub(super) fn leaves(&mut self, slot: Slot) {
         self.links.remove(&slot);
+        // (Who comes next may have its place.)
+        self.asked.values_mut().for_each(|asked| asked.remove(slot));
     }
 
-    /// A pulse of a member is wanted: so many links are asked for it, until it comes.
+    /// A pulse of a member is wanted: so many more links are asked for it, until it comes.
     pub(super) fn wants(&mut self, key: PublicKey, links: u8) {
         if self.wanted.len() < MAX_MEMBERS {
-            self.wanted.insert(key, links);
+            let left = self.wanted.entry(key).or_default();
+            *left = left.saturating_add(links).min(MOST_ASKED);
         }
     }
 
     /// It has come, or the member is forgotten.
     pub(super) fn wants_no_more(&mut self, key: &PublicKey) {
         self.wanted.remove(key);
+        self.asked.remove(key);
     }
 
     /// A link seems to have a record that we lack.
@@ -114,9 +122,8 @@ impl Asks {
         }
     }
 
-    /// Links that we dialled are asked: who came to us may be a liar that fills our places.
     fn next(&mut self, targets: &Targets) -> Option<Slot> {
-        let of = if targets.chosen.is_empty() { &targets.all } else { &targets.chosen };
+        let of = targets.for_questions();
         self.turn = self.turn.wrapping_add(1);
         of.get(self.turn.checked_rem(of.len())?).copied()
     }
@@ -184,22 +191,37 @@ impl Asks {
         out
     }
 
-    /// The next links in turn are asked, those that owe no answer. What is left for others is asked in a later turn.
+    /// The next links in turn are asked, of those that owe no answer: each for members that it was not asked for yet. What is left is asked in a
+    /// later turn.
     fn ask_for_pulses(&mut self, targets: &Targets, now: Mono, out: &mut Vec<(Slot, MembersAsk)>) {
-        for _ in 0..LINKS_ASKED {
+        let links = targets.for_questions().len();
+        for _ in 0..links {
             if self.wanted.is_empty() {
                 return;
             }
             let Some(slot) = self.next(targets) else { return };
             let Some(of) = self.links.get_mut(&slot).filter(|of| of.open.is_none()) else { continue };
+            let asked = &mut self.asked;
+            let is_new = |key: &&PublicKey| asked.get(*key).is_none_or(|asked| !asked.contains(slot));
+            let keys: Vec<_> = self.wanted.keys().filter(is_new).take(MAX_PULSES).copied().collect();
+            if keys.is_empty() {
+                continue;
+            }
             of.open = Some((Open::Other, now));
-            let keys: Vec<_> = self.wanted.keys().take(MAX_PULSES).copied().collect();
             for key in &keys {
+                let asked = asked.entry(*key).or_default();
+                asked.insert(slot);
+                if asked.iter().count() >= links {
+                    // All were asked: they are asked anew.
+                    *asked = LinkSet::default();
+                }
                 if let Some(left) = self.wanted.get_mut(key) {
                     *left = left.saturating_sub(1);
+                    if *left == 0 {
+                        self.wanted.remove(key);
+                    }
                 }
             }
-            self.wanted.retain(|_, left| *left > 0);
             out.push((slot, MembersAsk::Pulses(keys.iter().map(KeyPrefix::of).collect())));
         }
     }

@@ -17,10 +17,10 @@ use crate::wire::{KeyPrefix, Pulse};
 
 /// A record that could not be published is tried again after so long. (Guess.)
 const TRY_AGAIN: Duration = Duration::from_secs(5);
-/// A clock that was set back by so much goes on with its chain, seconds: others take pulses that are a minute ahead.
-const AHEAD_S: u64 = 45;
 /// The same where the node is about to end.
 const LEAVE_AGAIN: Duration = Duration::from_millis(100);
+/// After a clock was set back a chain goes on while its pulses are no farther ahead than this, seconds: others take them up to a minute ahead.
+const AHEAD_S: u64 = 45;
 /// A period that is far off is stated anew at a random time within this, or all would do so at once.
 const RESTATE_WITHIN_S: usize = 600;
 
@@ -258,19 +258,17 @@ impl Own {
         let mut epoch = own.terms.epoch_at(at_s);
         self.next = now.mono.plus(Duration::from_millis(next_in(own.terms, epoch, point, now.unix_ms)));
         if epoch <= self.revealed {
-            // The clock was set back. Others take a pulse that is a little ahead, and would else hear nothing for as long.
-            let length = Duration::from_secs(own.terms.epoch_s.into());
-            // (Counted from its beginning: a chain may begin in an epoch whose own point is still to come.)
-            let ahead = own.terms.starts(self.revealed).saturating_sub(now.unix_ms / 1000);
-            if ahead > AHEAD_S {
-                // So far ahead it is spent.
-                self.renew = now.mono;
-                return Vec::new();
-            }
-            if now.mono.since(self.revealed_at) < length {
+            // The clock was set back, or the chain has begun in an epoch whose own point is still to come. Others take a pulse that is a little
+            // ahead, and would else hear nothing for as long.
+            if now.mono.since(self.revealed_at) < Duration::from_secs(own.terms.epoch_s.into()) {
                 return Vec::new();
             }
             epoch = self.revealed.saturating_add(1);
+            if own.terms.starts(epoch).saturating_sub(now.unix_ms / 1000) > AHEAD_S {
+                // So far ahead they would refuse it, and each after it.
+                self.renew = now.mono;
+                return Vec::new();
+            }
         }
         if own.terms.index_of(epoch).is_some() {
             (self.revealed, self.revealed_at) = (epoch, now.mono);

@@ -151,6 +151,15 @@ impl Pace {
                 turn.go.push(waiting.id);
             } else {
                 turn.gone.push(key);
+                // Where one is held no more others are not either, as many as were said in its second: all are looked at, once.
+                ready.retain(|(_, _, key)| {
+                    let is_held = self.waiting.get(key).is_some_and(|waiting| held(&waiting.id));
+                    if !is_held {
+                        self.waiting.remove(key);
+                        turn.gone.push(*key);
+                    }
+                    is_held
+                });
             }
         }
         let free = self.all.allows_from(now, 1);

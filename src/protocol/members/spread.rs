@@ -51,6 +51,13 @@ pub(super) struct Targets {
     pub(super) deaf: usize,
 }
 
+impl Targets {
+    /// Links that we dialled are asked: who came to us may be a liar that fills our places.
+    pub(super) fn for_questions(&self) -> &[Slot] {
+        if self.chosen.is_empty() { &self.all } else { &self.chosen }
+    }
+}
+
 pub(super) fn cycle(period: Duration) -> Duration {
     (period / 20).clamp(*CYCLE.start(), *CYCLE.end())
 }

@@ -65,7 +65,7 @@ fn it_reveals_one_pulse_an_epoch_each_of_the_chain_of_its_beacon() {
     assert!(indices.windows(2).all(|two| two[1] == two[0] + 1), "{indices:?}");
 }
 
-/// In a network of a thousand an epoch lasts 100 s, and most chains begin in one whose own point is still to come.
+/// In a network of a thousand an epoch lasts 100 s, and half of the chains begin in one whose own point is still to come.
 #[test]
 fn a_member_of_a_large_network_says_its_record_once_and_then_one_pulse_an_epoch() {
     for number in 0..20 {
@@ -147,6 +147,41 @@ fn a_clock_that_was_ahead_for_a_while_ends_in_a_new_chain() {
     let said = pulses(&mut own, &mut random, 0, 120_000, clock);
     let after: Vec<_> = said.iter().filter(|(now, ..)| *now >= 60_000).collect();
     assert!(after.len() >= 10, "it is heard again: {said:?}");
+}
+
+/// With long epochs one that was revealed too early begins a long time ahead, and what follows it would be refused, too.
+#[test]
+fn a_member_of_a_large_network_whose_clock_was_ahead_is_heard_again() {
+    for (number, ahead_s) in
+        (0..20).flat_map(|number| [20, 50, 110, 210, 300, 600].map(|ahead| (number, ahead)))
+    {
+        let speaker = Speaker::new(number);
+        let (mut own, mut random) = (own(&speaker), Random::new(&[1; 32]));
+        let clock = |now: u64| {
+            let ahead = if (300_000..420_000).contains(&now) { ahead_s * 1_000 } else { 0 };
+            Now { unix_ms: at(now).unix_ms + ahead, ..at(now) }
+        };
+        // What others take: a record, and a pulse that is at most a minute ahead.
+        let (mut signs, mut records, mut now) = (Vec::new(), 0, 0);
+        while now <= 2_000_000 {
+            if own.takes_record(100, &mut random, clock(now)).is_some() {
+                own.said(true, clock(now).mono);
+                signs.push(now);
+                records += 1;
+            }
+            let pulses = own.takes_pulses(clock(now));
+            let right = at(now).unix_ms / 1000;
+            let is_taken = |(terms, pulse): &(crate::rumor::ChainTerms, crate::wire::Pulse)| {
+                terms.starts(terms.epoch_of(pulse.index as u16)) <= right + 60
+            };
+            signs.extend(pulses.iter().any(is_taken).then_some(now));
+            now = own.due().as_nanos().div_ceil(1_000_000).max(now + 1);
+        }
+        let gap = signs.windows(2).map(|two| two[1] - two[0]).max().unwrap();
+        assert!(gap < 350_000, "member {number}, {ahead_s} s ahead: nothing for {gap} ms");
+        assert!(signs.last().is_some_and(|last| *last > 1_850_000), "member {number}, {ahead_s} s ahead");
+        assert!(records <= 4, "member {number}, {ahead_s} s ahead: {records} records");
+    }
 }
 
 #[test]
