@@ -938,6 +938,10 @@ async fn replay_is_exactly_once() {
     });
     let (mut read, mut stored) = (BTreeMap::<String, u32>::new(), Vec::new());
     for round in 0..=kills {
+        // (A long run is watched with `--nocapture`.)
+        if kills >= 100 && round % 25 == 0 {
+            eprintln!("{round} of {kills} kills");
+        }
         let mut child = start(folder.path(), &peer);
         let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let (mut seen, mut own) = (0, 0);
