@@ -59,7 +59,7 @@ pub(super) struct Asks {
     wanted: BTreeMap<PublicKey, u8>,
     /// Which links were asked for one since its last sign.
     asked: BTreeMap<PublicKey, LinkSet>,
-    /// How many questions for pulses were asked: whose turn it is.
+    /// How many links were looked at to be asked: whose turn it is.
     turn: usize,
 }
 
