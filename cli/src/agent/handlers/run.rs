@@ -43,7 +43,8 @@ pub(super) async fn run(
     socket: &Path,
 ) -> io::Result<Ended> {
     let begun = Instant::now();
-    let mut child = start(rule, happening, socket)?;
+    let mut started = Started(start(rule, happening, socket)?);
+    let child = &mut started.0;
     let input = format!("{}\n", happening.json());
     let (mut out, mut err) = (Kept::new(OUT_KEPT), Kept::new(ERR_KEPT));
     let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -78,7 +79,8 @@ pub(super) async fn run(
     let code = match status {
         Ok(status) => status?.code(),
         Err(_) => {
-            kill(&mut child).await;
+            kill(child);
+            let _ = child.wait().await;
             None
         }
     };
@@ -102,14 +104,22 @@ fn start(rule: &Rule, happening: &Happening, socket: &Path) -> io::Result<Child>
     command.spawn()
 }
 
-/// Ends the program and all that it has started, and waits until it is gone.
-async fn kill(child: &mut Child) {
+/// A program that is told to end where nobody waits for it any more: the agent stops.
+struct Started(Child);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        kill(&self.0);
+    }
+}
+
+/// Tells the program and all that it has started to end, unless it has ended itself.
+fn kill(child: &Child) {
     let group = child.id().and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?));
     if let Some(group) = group {
         // It may have ended this moment.
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }
-    let _ = child.kill().await;
 }
 
 /// The beginning of an output. The rest is read, or its program would wait for ever.
@@ -140,6 +150,7 @@ impl Kept {
 mod tests {
     use super::*;
     use crate::agent::happening::What;
+    use tokio::net::unix::pipe::{OpenOptions, Receiver};
     use vouchsafe::MemberEvent;
 
     async fn ran(script: &str, within: Duration) -> Ended {
@@ -162,17 +173,44 @@ mod tests {
         assert_eq!(ended.left_out as usize, 300_000 - OUT_KEPT - ERR_KEPT);
     }
 
+    /// A script that starts a program and hangs with it, and what ends when the last of both has ended.
+    fn hanging() -> (tempfile::TempDir, String, Receiver) {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let held = OpenOptions::new().open_receiver(&fifo).unwrap();
+        let script = format!("exec 3> {}; trap '' TERM; sleep 1000 & echo on >&3; wait", fifo.display());
+        (folder, script, held)
+    }
+
+    /// A signal is sent at once and met when its process next runs, so the end itself is waited for.
+    async fn over(mut held: Receiver) -> String {
+        let mut said = String::new();
+        timeout(PATIENCE, held.read_to_string(&mut said)).await.expect("something still runs").unwrap();
+        said
+    }
+
     #[tokio::test]
     async fn one_that_hangs_is_killed_with_all_that_it_has_started() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("pid");
-        let script = format!("sleep 1000 & echo $! > {}; trap '' TERM; wait; sleep 1000", file.display());
-        let ended = ran(&script, Duration::from_millis(500)).await;
+        let (_folder, script, held) = hanging();
+        let (ended, said) = tokio::join!(ran(&script, Duration::from_secs(2)), over(held));
         assert!(ended.killed && ended.code.is_none());
-        let pid = std::fs::read_to_string(file).unwrap();
-        // The group is gone; what nobody has waited for yet is a zombie at most.
-        let status = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-        assert!(status.is_empty() || status.contains(" Z "), "{status}");
+        assert_eq!(said, "on\n");
+    }
+
+    #[tokio::test]
+    async fn one_that_nobody_waits_for_any_more_ends_with_all_that_it_has_started() {
+        let (_folder, script, mut held) = hanging();
+        {
+            let mut run = std::pin::pin!(ran(&script, PATIENCE * 2));
+            let mut first = [0; 3];
+            tokio::select! {
+                ended = &mut run => panic!("{ended:?}"),
+                read = held.read_exact(&mut first) => assert_eq!(read.unwrap(), 3),
+            }
+        }
+        assert_eq!(over(held).await, "");
     }
 
     #[tokio::test]
