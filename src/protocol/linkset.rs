@@ -49,6 +49,10 @@ impl LinkSet {
         self.0.iter().all(|word| *word == 0)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
     pub(super) fn contains(&self, slot: Slot) -> bool {
         self.0.get(usize::from(slot.0 / 64)).is_some_and(|word| word & (1 << (slot.0 % 64)) != 0)
     }
@@ -75,6 +79,6 @@ mod tests {
         let slots = [0, 1, 63, 64, 130, 191, 192, 255].map(Slot);
         slots.iter().rev().for_each(|slot| set.insert(*slot));
         assert!(set.iter().eq(slots));
-        assert_eq!(LinkSet::default().iter().count(), 0);
+        assert_eq!((set.len(), LinkSet::EMPTY.len(), LinkSet::EMPTY.iter().count()), (8, 0, 0));
     }
 }

@@ -59,6 +59,10 @@ pub(super) struct Asks {
     wanted: BTreeMap<PublicKey, u8>,
     /// Which links were asked for one since its last sign.
     asked: BTreeMap<PublicKey, LinkSet>,
+    /// Links that were asked for all that is wanted. (Where half of thousands are overdue, looking through them in each turn is most of the work.)
+    asked_for_all: LinkSet,
+    /// How many links there were to ask then.
+    askable: usize,
     /// How many links were looked at to be asked: whose turn it is.
     turn: usize,
 }
@@ -77,6 +81,7 @@ impl Asks {
         self.links.remove(&slot);
         // (Who comes next may have its place.)
         self.asked.values_mut().for_each(|asked| asked.remove(slot));
+        self.asked_for_all.remove(slot);
     }
 
     /// A pulse of a member is wanted: so many more links are asked for it, until it comes.
@@ -84,6 +89,7 @@ impl Asks {
         if self.wanted.len() < MAX_MEMBERS {
             let left = self.wanted.entry(key).or_default();
             *left = left.saturating_add(links).min(MOST_ASKED);
+            self.asked_for_all = LinkSet::EMPTY;
         }
     }
 
@@ -195,25 +201,33 @@ impl Asks {
     /// later turn.
     fn ask_for_pulses(&mut self, targets: &Targets, now: Mono, out: &mut Vec<(Slot, MembersAsk)>) {
         let links = targets.for_questions().len();
+        if links != std::mem::replace(&mut self.askable, links) {
+            self.asked_for_all = LinkSet::EMPTY;
+        }
         for _ in 0..links {
             if self.wanted.is_empty() {
                 return;
             }
             let Some(slot) = self.next(targets) else { return };
+            if self.asked_for_all.contains(slot) {
+                continue;
+            }
             let Some(of) = self.links.get_mut(&slot).filter(|of| of.open.is_none()) else { continue };
-            let asked = &mut self.asked;
-            let is_new = |key: &&PublicKey| asked.get(*key).is_none_or(|asked| !asked.contains(slot));
-            let keys: Vec<_> = self.wanted.keys().filter(is_new).take(MAX_PULSES).copied().collect();
+            let keys: Vec<_> = new_to(slot, &self.wanted, &self.asked, links).take(MAX_PULSES).collect();
             if keys.is_empty() {
+                self.asked_for_all.insert(slot);
                 continue;
             }
             of.open = Some((Open::Other, now));
             for key in &keys {
-                let asked = asked.entry(*key).or_default();
+                let asked = self.asked.entry(*key).or_default();
+                if asked.len() >= links {
+                    *asked = LinkSet::EMPTY;
+                }
                 asked.insert(slot);
-                if asked.iter().count() >= links {
+                if asked.len() >= links {
                     // All were asked: they are asked anew.
-                    *asked = LinkSet::default();
+                    self.asked_for_all = LinkSet::EMPTY;
                 }
                 if let Some(left) = self.wanted.get_mut(key) {
                     *left = left.saturating_sub(1);
@@ -227,9 +241,26 @@ impl Asks {
     }
 }
 
+/// The members that a link is to be asked for: those that it was not asked for yet, or that all `links` were asked for.
+fn new_to<'a>(
+    slot: Slot,
+    wanted: &'a BTreeMap<PublicKey, u8>,
+    asked: &'a BTreeMap<PublicKey, LinkSet>,
+    links: usize,
+) -> impl Iterator<Item = PublicKey> + 'a {
+    let is_new = move |key: &&PublicKey| {
+        asked.get(*key).is_none_or(|asked| !asked.contains(slot) || asked.len() >= links)
+    };
+    wanted.keys().filter(is_new).copied()
+}
+
 #[cfg(any(test, feature = "sim"))]
 impl Asks {
     pub(super) fn check(&self, recount: &mut crate::protocol::check::Recount) {
+        for slot in self.asked_for_all.iter() {
+            let left = new_to(slot, &self.wanted, &self.asked, self.askable).count();
+            recount.same("members that a link asked for all is still to be asked for", 0, left);
+        }
         for of in self.links.values() {
             let unasked = of.records.values().filter(|asked| asked.is_none()).count();
             recount.same("records that a link is still to be asked for", of.unasked, unasked);

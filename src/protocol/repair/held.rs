@@ -66,7 +66,7 @@ impl HeldLate {
         let is_alone = keepers <= FURTHER_SESSIONS;
         let is_over = |held: &Held| {
             let since = now.since(held.since);
-            let asked = held.asked.iter().count() >= FURTHER_SESSIONS;
+            let asked = held.asked.len() >= FURTHER_SESSIONS;
             (asked && since >= delay) || (is_alone && since >= delay.saturating_mul(ALONE_DELAYS))
         };
         let over = self.held.iter().filter(|held| is_over(held));

@@ -341,7 +341,7 @@ impl Turns {
         self.first_is_over(now);
         let waits = lacks || self.links.values().any(|turn| turn.has_more);
         let over = |at: Mono| !waits || now.since(at) >= LACKS_FOR;
-        self.first_over_at.is_some_and(over) || self.said_no.iter().count() >= NO_QUORUM
+        self.first_over_at.is_some_and(over) || self.said_no.len() >= NO_QUORUM
     }
 
     /// Something may have come. Links that were asked about all, and all of whose lists has come, have nothing that we lack.

@@ -166,6 +166,75 @@ fn a_link_that_owes_an_answer_is_passed_over_and_the_question_is_not_lost() {
     assert_eq!(asked_now(&mut asks, &targets, 60_000).len(), 3);
 }
 
+/// The links that are asked now, whatever for.
+fn links_asked_now(asks: &mut Asks, targets: &Targets, millis: u64) -> Vec<u8> {
+    let mut links: Vec<_> = asked_now(asks, targets, millis).into_iter().map(|(slot, _)| slot.0).collect();
+    links.sort_unstable();
+    links
+}
+
+#[test]
+fn where_the_last_link_that_was_not_asked_goes_the_others_are_asked_anew() {
+    let (mut asks, all) = begun(&[1, 2, 3, 4]);
+    let key = Speaker::new(1).key();
+    asks.wants(key, LINKS_ASKED);
+    let asked = links_asked_now(&mut asks, &all, 1_000);
+    let last = (1..=4).find(|slot| !asked.contains(slot)).unwrap();
+    // The last one owes an answer, so all wait for it, and then it goes.
+    asks.wants(Speaker::new(2).key(), 1);
+    assert_eq!(links_asked_now(&mut asks, &all, 2_000), [last]);
+    asks.wants(key, LINKS_ASKED);
+    assert_eq!(links_asked_now(&mut asks, &all, 6_999), [0; 0]);
+    asks.leaves(Slot(last));
+    assert_eq!(links_asked_now(&mut asks, &targets(&asked, &asked), 7_000), asked);
+}
+
+#[test]
+fn a_link_that_was_asked_for_all_that_is_wanted_is_asked_for_what_comes_next() {
+    let (mut asks, all) = begun(&[1, 2, 3]);
+    let [first, second, third] = [1, 2, 3].map(|number| Speaker::new(number).key());
+    asks.wants(first, 2);
+    let asked = links_asked_now(&mut asks, &all, 1_000);
+    let free = (1..=3).find(|slot| !asked.contains(slot)).unwrap();
+    // The third link waits for its answer; the others were asked for the first member before.
+    asks.wants(second, 1);
+    assert_eq!(links_asked_now(&mut asks, &all, 2_000), [free]);
+    asks.wants(first, 1);
+    assert_eq!(links_asked_now(&mut asks, &all, 6_000), [0; 0]);
+    // A member that is wanted now is asked for at once, at one of them.
+    asks.wants(third, 1);
+    let next = asked_now(&mut asks, &all, 6_500);
+    assert!(
+        next.len() == 1 && asked.contains(&next[0].0.0) && next[0].1 == [KeyPrefix::of(&third)],
+        "{next:?}"
+    );
+    // And who takes the place of one that was asked for all.
+    let gone = asked.iter().copied().find(|slot| *slot != next[0].0.0).unwrap();
+    asks.leaves(Slot(gone));
+    asks.begins(Slot(gone), 0);
+    assert_eq!(asks.next_asks(|| all.clone(), at(6_600).mono), [(Slot(gone), MembersAsk::First)]);
+    asks.answered(Slot(gone), &page(PulsePage::Last, 0));
+    assert_eq!(asks.next_asks(|| all.clone(), at(6_610).mono).len(), 1, "what has come since");
+    asks.answered(Slot(gone), &page(PulsePage::Last, 0));
+    assert_eq!(links_asked_now(&mut asks, &all, 6_620), [gone]);
+}
+
+#[test]
+fn links_that_were_asked_for_all_are_asked_anew_once_the_last_was() {
+    let (mut asks, all) = begun(&[1, 2]);
+    let [one, two] = [1, 2].map(|number| Speaker::new(number).key());
+    asks.wants(one, 1);
+    let asked = links_asked_now(&mut asks, &all, 1_000);
+    let free = 3 - asked[0];
+    asks.wants(two, 1);
+    assert_eq!(links_asked_now(&mut asks, &all, 2_000), [free]);
+    // Both are to be asked for the first member: the one that was before waits for the other.
+    asks.wants(one, 2);
+    assert_eq!(links_asked_now(&mut asks, &all, 6_900), [0; 0]);
+    let now = [7_000, 7_001].map(|now| links_asked_now(&mut asks, &all, now));
+    assert_eq!(now, [vec![free], asked]);
+}
+
 #[test]
 fn a_link_is_asked_for_a_record_once_a_minute_and_for_so_many() {
     let (mut asks, targets) = (Asks::default(), targets(&[1], &[1]));
