@@ -334,6 +334,17 @@ fn functions_fit_a_screen_and_files_have_one_subject() {
     assert!(counted > 2_000, "only {counted} functions were found");
 }
 
+/// The README promises so much of each, and lines of more than a screen would be no way to keep it.
+#[test]
+fn the_applications_of_the_readme_have_less_than_a_hundred_lines() {
+    for name in ["chat", "registry", "config"] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{name}.rs"));
+        let text = fs::read_to_string(file).unwrap();
+        let longest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+        assert!(text.lines().count() < 100 && longest <= 150, "{name}: {longest}");
+    }
+}
+
 #[test]
 fn what_decides_touches_nothing_that_a_seed_does_not_decide() {
     for layer in ["rumor", "wire", "protocol", "adversary"] {
