@@ -115,6 +115,7 @@ impl Engine {
         self.cx.topology += 1;
         // What was told to the better one alone.
         self.resync_all(slot);
+        self.members_meet(slot);
         self.review_keepers(slot);
     }
 

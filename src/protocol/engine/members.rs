@@ -229,6 +229,7 @@ impl Engine {
         let ran = u64::try_from(now.mono.since(before.mono).as_millis()).unwrap_or(u64::MAX);
         if now.unix_ms.abs_diff(before.unix_ms.saturating_add(ran)) > CLOCKS_PART {
             members.was_away();
+            members.looks_at_all(now.mono);
         }
     }
 

@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) const LINKS_ASKED: u8 = 3;
 /// So many links wait to be asked for one member at the most.
 const MOST_ASKED: u8 = 9;
+/// A table of members has so many pages.
+const MAX_PAGES: usize = MAX_MEMBERS / MAX_PULSES + 1;
 /// A link is asked for one member's record at most once in so long.
 const RECORD_EVERY: Duration = Duration::from_secs(60);
 
@@ -34,6 +36,14 @@ enum Open {
 struct Reading {
     since: u32,
     after: KeyPrefix,
+    /// Pages that it may still have.
+    pages: usize,
+}
+
+impl Reading {
+    fn since(since: u32) -> Self {
+        Self { since, after: KeyPrefix::default(), pages: MAX_PAGES }
+    }
 }
 
 /// What is to be asked of one link, and what was.
@@ -61,8 +71,8 @@ pub(super) struct Asks {
     asked: BTreeMap<PublicKey, LinkSet>,
     /// Links that were asked for all that is wanted. (Where half of thousands are overdue, looking through them in each turn is most of the work.)
     asked_for_all: LinkSet,
-    /// How many links there were to ask then.
-    askable: usize,
+    /// The links that could be asked then.
+    askable: LinkSet,
     /// How many links were looked at to be asked: whose turn it is.
     turn: usize,
 }
@@ -72,7 +82,7 @@ impl Asks {
     pub(super) fn begins(&mut self, slot: Slot, since: u32) {
         // Once a link, however often it says that it is in the topic.
         self.links.entry(slot).or_insert_with(|| {
-            let reading = Some(Reading { since, after: KeyPrefix::default() });
+            let reading = Some(Reading::since(since));
             OfLink { first: true, reading, ..OfLink::default() }
         });
     }
@@ -124,7 +134,7 @@ impl Asks {
     pub(super) fn pulls(&mut self, since: u32, targets: &Targets) {
         let Some(slot) = self.next(targets) else { return };
         if let Some(of) = self.links.get_mut(&slot) {
-            of.reading.get_or_insert(Reading { since, after: KeyPrefix::default() });
+            of.reading.get_or_insert(Reading::since(since));
         }
     }
 
@@ -143,8 +153,10 @@ impl Asks {
         }
         of.reading = match (of.reading, frame.page, frame.pulses.last()) {
             // Pages go forward, or a link could turn us round for ever.
-            (Some(reading), PulsePage::More, Some(last)) if last.member > reading.after => {
-                Some(Reading { after: last.member, ..reading })
+            (Some(reading), PulsePage::More, Some(last))
+                if last.member > reading.after && reading.pages > 1 =>
+            {
+                Some(Reading { after: last.member, pages: reading.pages.saturating_sub(1), ..reading })
             }
             _ => None,
         };
@@ -158,7 +170,7 @@ impl Asks {
         may
     }
 
-    /// What is asked now, and of whom.
+    /// What is asked now, and of whom. What is wanted of members is asked before a link's own pages and records go on: those may have no end.
     pub(super) fn next_asks(
         &mut self,
         targets: impl FnOnce() -> Targets,
@@ -173,26 +185,19 @@ impl Asks {
                 // It does not answer: others do.
                 of.reading = None;
             }
-            let records = of.records.iter().filter(|(_, asked)| asked.is_none()).map(|(prefix, _)| *prefix);
-            let records: Vec<_> = records.take(of.unasked.min(MAX_RECORDS_ASKED)).collect();
-            let (ask, open) = if std::mem::take(&mut of.first) {
+            if std::mem::take(&mut of.first) {
                 of.grant = MAX_RECORDS_ASKED;
-                (MembersAsk::First, Open::Other)
-            } else if !records.is_empty() {
-                of.records.extend(records.iter().map(|prefix| (*prefix, Some(now))));
-                of.unasked = of.unasked.saturating_sub(records.len());
-                of.grant = records.len();
-                (MembersAsk::Records(records), Open::Other)
-            } else if let Some(Reading { since, after }) = of.reading {
-                (MembersAsk::Since { since, after }, Open::Since)
-            } else {
-                continue;
-            };
-            of.open = Some((open, now));
-            out.push((*slot, ask));
+                of.open = Some((Open::Other, now));
+                out.push((*slot, MembersAsk::First));
+            }
         }
         if !self.wanted.is_empty() {
             self.ask_for_pulses(&targets(), now, &mut out);
+        }
+        for (slot, of) in self.links.iter_mut().filter(|(_, of)| of.open.is_none()) {
+            let Some((ask, open)) = of.goes_on(now) else { continue };
+            of.open = Some((open, now));
+            out.push((*slot, ask));
         }
         out
     }
@@ -200,11 +205,13 @@ impl Asks {
     /// The next links in turn are asked, of those that owe no answer: each for members that it was not asked for yet. What is left is asked in a
     /// later turn.
     fn ask_for_pulses(&mut self, targets: &Targets, now: Mono, out: &mut Vec<(Slot, MembersAsk)>) {
-        let links = targets.for_questions().len();
-        if links != std::mem::replace(&mut self.askable, links) {
+        let mut askable = LinkSet::EMPTY;
+        let links = targets.for_questions();
+        links.iter().filter(|slot| self.links.contains_key(slot)).for_each(|slot| askable.insert(*slot));
+        if askable != std::mem::replace(&mut self.askable, askable) {
             self.asked_for_all = LinkSet::EMPTY;
         }
-        for _ in 0..links {
+        for _ in 0..links.len() {
             if self.wanted.is_empty() {
                 return;
             }
@@ -213,7 +220,7 @@ impl Asks {
                 continue;
             }
             let Some(of) = self.links.get_mut(&slot).filter(|of| of.open.is_none()) else { continue };
-            let keys: Vec<_> = new_to(slot, &self.wanted, &self.asked, links).take(MAX_PULSES).collect();
+            let keys: Vec<_> = new_to(slot, &self.wanted, &self.asked, askable).take(MAX_PULSES).collect();
             if keys.is_empty() {
                 self.asked_for_all.insert(slot);
                 continue;
@@ -221,11 +228,11 @@ impl Asks {
             of.open = Some((Open::Other, now));
             for key in &keys {
                 let asked = self.asked.entry(*key).or_default();
-                if asked.len() >= links {
+                if all_of(askable, asked) {
                     *asked = LinkSet::EMPTY;
                 }
                 asked.insert(slot);
-                if asked.len() >= links {
+                if all_of(askable, asked) {
                     // All were asked: they are asked anew.
                     self.asked_for_all = LinkSet::EMPTY;
                 }
@@ -241,15 +248,36 @@ impl Asks {
     }
 }
 
-/// The members that a link is to be asked for: those that it was not asked for yet, or that all `links` were asked for.
+impl OfLink {
+    /// The next records, or the next page.
+    fn goes_on(&mut self, now: Mono) -> Option<(MembersAsk, Open)> {
+        let records = self.records.iter().filter(|(_, asked)| asked.is_none()).map(|(prefix, _)| *prefix);
+        let records: Vec<_> = records.take(self.unasked.min(MAX_RECORDS_ASKED)).collect();
+        if records.is_empty() {
+            let Reading { since, after, .. } = self.reading?;
+            return Some((MembersAsk::Since { since, after }, Open::Since));
+        }
+        self.records.extend(records.iter().map(|prefix| (*prefix, Some(now))));
+        self.unasked = self.unasked.saturating_sub(records.len());
+        self.grant = records.len();
+        Some((MembersAsk::Records(records), Open::Other))
+    }
+}
+
+fn all_of(mut links: LinkSet, asked: &LinkSet) -> bool {
+    links.remove_all(asked);
+    links.is_empty()
+}
+
+/// The members that a link is to be asked for: those that it was not asked for yet, or that all links were asked for that could be.
 fn new_to<'a>(
     slot: Slot,
     wanted: &'a BTreeMap<PublicKey, u8>,
     asked: &'a BTreeMap<PublicKey, LinkSet>,
-    links: usize,
+    askable: LinkSet,
 ) -> impl Iterator<Item = PublicKey> + 'a {
     let is_new = move |key: &&PublicKey| {
-        asked.get(*key).is_none_or(|asked| !asked.contains(slot) || asked.len() >= links)
+        asked.get(*key).is_none_or(|asked| !asked.contains(slot) || all_of(askable, asked))
     };
     wanted.keys().filter(is_new).copied()
 }

@@ -13,7 +13,7 @@ const AFTER_LATE: Duration = Duration::from_secs(5);
 /// The shortest time that a node waits after it was away, with links that work.
 const AFTER_AWAY: Duration = Duration::from_secs(60);
 /// With fewer other live members than this, having no link tells nothing: two or three can't tell a cut from a crash.
-const ALONE_AMONG: usize = 4;
+pub(super) const ALONE_AMONG: usize = 4;
 /// With fewer live members than this, hearing nothing new tells nothing.
 const SILENT_AMONG: usize = 16;
 
@@ -44,8 +44,10 @@ pub(super) struct Around {
     pub(super) links: usize,
     /// Live links over which nothing comes.
     pub(super) quiet: usize,
-    /// How many of them are not read.
-    pub(super) deaf: usize,
+    /// How many of them may be asked: those that were dialled, and are read.
+    pub(super) read: usize,
+    /// How many would be asked, and are not read.
+    pub(super) unread: usize,
     /// Other members that are here.
     pub(super) here: usize,
     /// Of those, how many have an address, as far as [`ENOUGH_LINKS`].
@@ -92,14 +94,17 @@ impl Fitness {
         let unheard = now.since(self.heard) >= around.period.saturating_mul(3) / 2;
         let silent = unheard && around.here >= SILENT_AMONG;
         let isolated = cut || silent;
-        // Who does not read hears no sign.
-        let deaf = around.deaf.saturating_mul(3) > around.links;
+        let enough = around.diallable.clamp(1, ENOUGH_LINKS);
+        // Who does not read hears no sign. (A link that brings too much is not read, so liars say how many are not. Of twelve that this node dialled
+        // one in a thousand has more than nine.)
+        let asked = around.read.saturating_add(around.unread);
+        let deaf = around.read.saturating_mul(4) < asked;
         if isolated || deaf {
             self.was_away();
         }
         let told = isolated && !self.isolated;
         self.isolated = isolated;
-        if self.away && !isolated && !deaf && around.links >= around.diallable.clamp(1, ENOUGH_LINKS) {
+        if self.away && !isolated && !deaf && around.links >= enough {
             let back = *self.back.get_or_insert(now);
             if now.since(back) >= AFTER_AWAY.max(around.period) {
                 self.away = false;
@@ -121,8 +126,15 @@ impl Fitness {
 mod tests {
     use super::*;
 
-    const AROUND: Around =
-        Around { links: 12, quiet: 0, deaf: 0, here: 20, diallable: 20, period: Duration::from_secs(5) };
+    const AROUND: Around = Around {
+        links: 12,
+        quiet: 0,
+        read: 12,
+        unread: 0,
+        here: 20,
+        diallable: 20,
+        period: Duration::from_secs(5),
+    };
 
     fn at(seconds: u64) -> Mono {
         Mono::from_nanos(seconds * 1_000_000_000)
@@ -144,8 +156,14 @@ mod tests {
             fitness.look(Around { links: 2, ..AROUND }, at(second));
         }
         assert!(!fitness.may_judge(at(399)), "two links are too few where there are twenty to dial");
-        let deaf = Around { deaf: 5, ..AROUND };
-        fitness.look(deaf, at(399));
+        fitness.look(Around { read: 2, unread: 10, ..AROUND }, at(399));
+        // Liars that fill its places are not read, for what they bring. They keep nobody from judging.
+        let mut busy = Fitness::new(at(0));
+        busy.hears(at(1));
+        busy.look(Around { read: 3, unread: 9, ..AROUND }, at(1));
+        assert!(busy.may_judge(at(1)));
+        busy.look(Around { read: 2, unread: 7, ..AROUND }, at(1));
+        assert!(!busy.may_judge(at(1)));
         let judges = (400..500).find(|second| {
             fitness.hears(at(*second));
             fitness.look(AROUND, at(*second));

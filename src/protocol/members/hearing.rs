@@ -160,7 +160,9 @@ impl Members {
             match self.pulses.takes(&self.table, pulse, slot, would_state, now) {
                 pulses::Taken::Waits(cost) => costs = costs.saturating_add(cost),
                 pulses::Taken::Known => {}
-                pulses::Taken::Unknown => self.asks.wants_record(slot, pulse.member, now.mono),
+                pulses::Taken::Unknown | pulses::Taken::OfAnother => {
+                    self.asks.wants_record(slot, pulse.member, now.mono)
+                }
                 pulses::Taken::Refused => cx.counters.pulses_refused += 1,
             }
         }

@@ -165,6 +165,11 @@ impl Life {
         self.sign.map(|sign| sign.seen)
     }
 
+    /// Whether its last sign is so old that others are asked for a newer one, or holds no longer.
+    pub(super) const fn is_asked_for(&self) -> bool {
+        self.asked > 0 || !matches!(self.state, MemberState::Alive)
+    }
+
     fn go(&mut self, to: MemberState, now: Now) -> bool {
         if !self.state.leads_to(to) {
             return false;

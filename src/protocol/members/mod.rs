@@ -228,6 +228,13 @@ impl Members {
         self.due.insert((at, *key));
     }
 
+    /// All are looked at now: by one of two clocks leases may have ended meanwhile.
+    pub(in crate::protocol) fn looks_at_all(&mut self, now: Mono) {
+        let keys: Vec<_> = self.keys().collect();
+        keys.iter().for_each(|key| self.look_at(key, now));
+        self.stirred = true;
+    }
+
     /// A member that is no longer remembered is nowhere waited for.
     fn forgets(&mut self, cx: &mut Cx, key: &PublicKey) {
         let Some(gone) = self.table.forget(key) else { return };

@@ -184,7 +184,8 @@ impl Own {
             });
         }
         self.restates(would_state, random, now.mono);
-        let renews = now.mono >= self.renew || self.restate.is_some_and(|at| now.mono >= at);
+        let renews =
+            now.mono >= self.renew || self.restate.is_some_and(|at| now.mono >= at) || self.is_over(now);
         if renews && self.saying == Saying::Nothing {
             self.saying = Saying::Record(now.mono);
         }
@@ -206,6 +207,16 @@ impl Own {
 
     fn is_due(&self, now: Mono) -> bool {
         matches!(self.saying, Saying::Record(at) if at <= now)
+    }
+
+    /// Whether the chain is over, or begins so far from now that others refuse a record with it: the clock was set, or
+    /// the monotonic one stood still with the machine.
+    fn is_over(&self, now: Now) -> bool {
+        self.chain.as_ref().is_some_and(|own| {
+            let (now_s, starts) = (now.unix_ms / 1000, own.terms.starts(own.terms.start.into()));
+            own.terms.epoch_at(now_s) > own.terms.epoch_of(own.terms.len)
+                || starts > now_s.saturating_add(AHEAD_S)
+        })
     }
 
     fn restates(&mut self, would_state: u16, random: &mut Random, now: Mono) {

@@ -19,7 +19,7 @@ use crate::protocol::limits::{
 };
 use crate::protocol::linkset::Slot;
 use crate::protocol::{Mono, Now};
-use crate::rumor::{ChainCheck, ChainPoint, ChainTerms, Descent};
+use crate::rumor::{ChainCheck, ChainPoint, ChainTerms, Descent, PulseValue};
 use crate::wire::{KeyPrefix, Pulse};
 
 /// An epoch may begin so long after now: clocks differ.
@@ -56,18 +56,18 @@ struct Waiting {
 #[derive(Debug, Default)]
 struct OfLink {
     waiting: VecDeque<Waiting>,
-    /// When a far pulse of a member was wrong.
-    wrong_far: BTreeMap<KeyPrefix, Mono>,
+    /// When a far pulse of a member was wrong, by the anchor of the chain that it was held against: with its next beacon it may be far again.
+    wrong_far: BTreeMap<(KeyPrefix, PulseValue), Mono>,
     /// When its last wrong pulses were found, as many as are free.
     wrong: VecDeque<Mono>,
 }
 
 impl OfLink {
-    /// Whether it brings no far pulse of such a member now: one was wrong lately, or too many of others were.
-    fn rests(&self, prefix: KeyPrefix, now: Mono) -> bool {
+    /// Whether it brings no far pulse of such a chain now: one was wrong lately, or too many of others were.
+    fn rests(&self, prefix: KeyPrefix, terms: &ChainTerms, now: Mono) -> bool {
         let lately = |at: &&Mono| now.since(**at) < FAR_REST;
         let full = || self.wrong_far.values().filter(lately).count() >= WRONG_FAR_OF_LINK;
-        self.wrong_far.get(&prefix).as_ref().is_some_and(lately)
+        self.wrong_far.get(&(prefix, terms.anchor)).as_ref().is_some_and(lately)
             || self.wrong_far.len() >= WRONG_FAR_OF_LINK && full()
     }
 
@@ -76,13 +76,13 @@ impl OfLink {
         first.is_some_and(|at| now.since(*at) < WRONG_COUNTS)
     }
 
-    fn was_wrong(&mut self, prefix: KeyPrefix, far: bool, now: Mono) {
+    fn was_wrong(&mut self, prefix: KeyPrefix, terms: &ChainTerms, far: bool, now: Mono) {
         if far {
             if self.wrong_far.len() >= WRONG_FAR_OF_LINK {
                 self.wrong_far.retain(|_, at| now.since(*at) < FAR_REST);
             }
             if self.wrong_far.len() < WRONG_FAR_OF_LINK {
-                self.wrong_far.insert(prefix, now);
+                self.wrong_far.insert((prefix, terms.anchor), now);
             }
         }
     }
@@ -129,6 +129,8 @@ pub(super) enum Taken {
     Known,
     /// No member has such a key.
     Unknown,
+    /// It may be of another chain than those that are known, so its member may have a newer record.
+    OfAnother,
     /// Its time has not come, its chain has no such epoch, or it is too far for now.
     Refused,
 }
@@ -156,7 +158,6 @@ impl Pulses {
         let Ok(index) = u16::try_from(pulse.index) else { return Taken::Refused };
         let claimed = ChainPoint { index, value: pulse.value };
         let of_link = self.links.get(&slot);
-        let rests = of_link.is_some_and(|link| link.rests(pulse.member, now.mono));
         let (mut tries, mut result) = (Vec::new(), Taken::Unknown);
         for member in table.of_prefix(pulse.member) {
             result = if result == Taken::Unknown { Taken::Refused } else { result };
@@ -169,13 +170,18 @@ impl Pulses {
                 if index > terms.len || begins > (now.unix_ms / 1000).saturating_add(AHEAD_S) {
                     continue;
                 }
+                let near = (lease / u64::from(terms.epoch_s.max(1))).saturating_add(NEAR.into());
                 let Some(descent) = Descent::new(claimed, chain.known) else {
-                    result = Taken::Known;
+                    let behind = chain.known.index.saturating_sub(index);
+                    let is_known = claimed == chain.known;
+                    // Who was restarted, or has a new chain, counts from one again.
+                    let of_another = behind == 0 || member.life().is_asked_for() || u64::from(behind) > near;
+                    result = if is_known || !of_another { Taken::Known } else { Taken::OfAnother };
                     continue;
                 };
-                let near = (lease / u64::from(terms.epoch_s.max(1))).saturating_add(NEAR.into());
                 let far = u64::from(descent.left()) > near;
-                if !far || may_be_far(chain) && !rests {
+                let rests = || of_link.is_some_and(|link| link.rests(pulse.member, &terms, now.mono));
+                if !far || may_be_far(chain) && !rests() {
                     tries.push(Try { key: member.key(), terms, descent, far });
                 }
             }
@@ -249,9 +255,8 @@ impl Pulses {
             && let Some(mut next) = link.waiting.pop_front()
         {
             self.waiting = self.waiting.saturating_sub(1);
-            let rests = link.rests(next.pulse.member, now);
             let Some(one) = next.tries.last_mut() else { continue };
-            if one.far && rests {
+            if one.far && link.rests(next.pulse.member, &one.terms, now) {
                 // Another one of that link was wrong meanwhile.
                 self.shed = self.shed.saturating_add(1);
                 continue;
@@ -267,7 +272,7 @@ impl Pulses {
                     self.waiting = self.waiting.saturating_add(1);
                 }
                 ChainCheck::False => {
-                    link.was_wrong(pulse.member, far, now);
+                    link.was_wrong(pulse.member, &terms, far, now);
                     next.tries.pop();
                     if next.tries.is_empty() {
                         link.brought_wrong(now);

@@ -47,14 +47,17 @@ pub(super) struct Targets {
     pub(super) chosen: Vec<Slot>,
     /// All.
     pub(super) all: Vec<Slot>,
-    /// How many of them are not read on the lane of members.
-    pub(super) deaf: usize,
+    /// Those that may be asked: links over which something comes that this node dialled, or all if it dialled none.
+    pub(super) read: Vec<Slot>,
+    /// How many of those it does not read now on the lane of members, since they brought more than they may.
+    pub(super) unread: usize,
 }
 
 impl Targets {
-    /// Links that we dialled are asked: who came to us may be a liar that fills our places.
+    /// Links that we dialled are asked: who came to us may be a liar that fills our places. The answers of those that are not read would come too
+    /// late.
     pub(super) fn for_questions(&self) -> &[Slot] {
-        if self.chosen.is_empty() { &self.all } else { &self.chosen }
+        &self.read
     }
 }
 

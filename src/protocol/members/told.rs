@@ -1,5 +1,5 @@
 //! What the application is told of members: at most one event of a member in ten seconds, the first at once. Later ones wait, and of
-//! several the last is told.
+//! several the last is told: of those that say whether it is here, if there is one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,6 +34,11 @@ impl About {
     }
 }
 
+/// Whether it says who is here. What a member says of itself takes no place of that.
+const fn is_news(event: &MemberEvent) -> bool {
+    !matches!(event, MemberEvent::Updated(_) | MemberEvent::Restarted(_))
+}
+
 /// See the [module](self). It has three entries for each member, at most.
 #[derive(Debug, Default)]
 pub(super) struct Told {
@@ -48,7 +53,9 @@ impl Told {
         let key = (*key, About::of(&event));
         match self.last.get_mut(&key) {
             Some((at, waits)) if now.since(*at) < EVERY => {
-                *waits = Some(event);
+                if is_news(&event) || waits.as_ref().is_none_or(|waits| !is_news(waits)) {
+                    *waits = Some(event);
+                }
                 None
             }
             _ => {
@@ -90,6 +97,7 @@ impl Told {
 mod tests {
     use super::*;
     use crate::key::SecretKey;
+    use crate::protocol::member_event::FailedWhy;
 
     #[test]
     fn of_several_events_of_a_member_the_first_is_told_at_once_and_the_last_later() {
@@ -114,6 +122,12 @@ mod tests {
         assert!(told.happens(MemberEvent::Left(one), at(42)).is_some(), "another kind waits for none");
         told.forget_links(&one);
         assert_eq!(told.takes_due(at(60)), []);
+        // What a member says of itself takes no place of what became of it.
+        assert!(told.happens(MemberEvent::Stale(two), at(70)).is_some());
+        assert!(told.happens(MemberEvent::Updated(two), at(71)).is_none());
+        assert!(told.happens(MemberEvent::Failed(two, FailedWhy::Lease), at(73)).is_none());
+        assert!(told.happens(MemberEvent::Restarted(two), at(75)).is_none());
+        assert_eq!(told.takes_due(at(80)), [MemberEvent::Failed(two, FailedWhy::Lease)]);
         assert_eq!(told.happens(MemberEvent::Isolated, at(40)), Some(MemberEvent::Isolated));
         assert_eq!(
             told.happens(MemberEvent::Isolated, at(40)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::asks::LINKS_ASKED;
-use super::fitness::{Around, ENOUGH_LINKS};
+use super::fitness::{ALONE_AMONG, Around, ENOUGH_LINKS};
 use super::life::{Look, MemberState};
 use super::pulses::Found;
 use super::spread::{Targets, cycle};
@@ -102,12 +102,19 @@ impl Members {
         let me_here = self.table.get(&self.me).is_some_and(|entry| entry.state().is_here());
         let has_address =
             |entry: &&table::Entry| entry.beacon().is_some_and(|beacon| !beacon.addresses.is_empty());
-        let others = self.table.iter().filter(|entry| entry.state().is_here() && entry.key() != self.me);
+        let here = self.table.here().saturating_sub(usize::from(me_here));
+        // Of a few that are stale nobody can tell whether they are dead, or this node is cut off: they count as failed there.
+        let counts = |state: MemberState| match here < ALONE_AMONG {
+            true => state == MemberState::Alive,
+            false => state.is_here(),
+        };
+        let others = self.table.iter().filter(|entry| counts(entry.state()) && entry.key() != self.me);
         let around = Around {
             links: targets.all.len().saturating_sub(targets.quiet),
             quiet: targets.quiet,
-            deaf: targets.deaf,
-            here: self.table.here().saturating_sub(usize::from(me_here)),
+            read: targets.read.len(),
+            unread: targets.unread,
+            here,
             diallable: others.filter(has_address).take(ENOUGH_LINKS).count(),
             period,
         };
@@ -126,7 +133,7 @@ impl Members {
         }
     }
 
-    /// Whether pulses are to be pulled: nobody dials us, or more than one in a hundred of the living is overdue.
+    /// Whether pulses are to be pulled: more than one in a hundred of the living is overdue.
     fn lacks_pulses(&self, cx: &Cx) -> bool {
         let (now, would_state) = (cx.now.mono, self.would(cx));
         let overdue = |entry: &&table::Entry| {
@@ -216,15 +223,29 @@ impl Members {
 /// The links that pulses and questions may go to. It looks at each link, so it is asked for only where something goes.
 fn targets(topic: &TopicId, links: &Links) -> Targets {
     let mut targets = Targets::default();
+    let mut unread = LinkSet::default();
     for link in links.iter().filter(|link| link.relays(topic)) {
         targets.all.push(link.slot());
-        targets.deaf += usize::from(link.is_paused_on(Lane::System));
-        targets.quiet += usize::from(link.quiet_since().is_some());
         // What is quiet hears nothing, and answers nothing.
-        if link.is_chosen() && link.quiet_since().is_none() {
+        if link.quiet_since().is_some() {
+            targets.quiet += 1;
+            continue;
+        }
+        if link.is_chosen() {
             targets.chosen.push(link.slot());
         }
+        if link.is_paused_on(Lane::System) {
+            unread.insert(link.slot());
+        }
+        targets.read.push(link.slot());
     }
+    if !targets.chosen.is_empty() {
+        targets.read.clone_from(&targets.chosen);
+    }
+    targets.read.retain(|slot| !unread.contains(*slot));
+    let asked =
+        if targets.chosen.is_empty() { targets.all.len() - targets.quiet } else { targets.chosen.len() };
+    targets.unread = asked.saturating_sub(targets.read.len());
     targets
 }
 

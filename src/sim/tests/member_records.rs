@@ -247,3 +247,56 @@ fn a_clock_set_back_is_no_clone() {
     assert!(told.iter().all(|news| matches!(news.event, MemberEvent::Restarted(_))), "{told:?}");
     assert_eq!(told.len(), 19);
 }
+
+/// Its record waits at its neighbours, since it has said so many; its pulses, which count from one again, do not.
+#[test]
+fn who_has_described_itself_and_restarts_once_is_never_failed() {
+    let mut network = Network::new(members(24));
+    pass(&mut network, Duration::from_secs(30));
+    for number in 0..3u8 {
+        network.describe(23, vec![number]);
+        pass(&mut network, millis(500));
+    }
+    network.crash(23);
+    pass(&mut network, millis(500));
+    network.restart(23, true);
+    pass(&mut network, Duration::from_secs(60));
+    assert_eq!(events(&network, is_failed), 0);
+}
+
+/// It begins with a clock that is a day and an hour behind, and is right a while later. What it said meanwhile nobody can read.
+#[test]
+fn who_starts_with_a_wrong_day_is_known_once_its_clock_is_right() {
+    let mut network = Network::new(members(20));
+    pass(&mut network, Duration::from_secs(20));
+    let key = network.key_of(4).unwrap();
+    network.crash(4);
+    pass(&mut network, millis(500));
+    network.step_clock(4, -90_000_000);
+    network.restart(4, true);
+    pass(&mut network, Duration::from_secs(5));
+    network.step_clock(4, 90_000_000);
+    pass(&mut network, Duration::from_secs(60));
+    for (node, member) in shown(&network, &key) {
+        let member = member.unwrap();
+        assert_eq!(member.state, MemberState::Alive, "node {node}: {member:?}");
+    }
+    assert_eq!(network.engine(4).unwrap().stats().counters.members_odd, 0);
+}
+
+/// By its own clock its chain is over: the machine was off, or the clock was set.
+#[test]
+fn whose_clock_has_left_its_chain_behind_begins_another() {
+    let mut network = Network::new(members(20));
+    pass(&mut network, Duration::from_secs(20));
+    let key = network.key_of(4).unwrap();
+    network.crash(4);
+    network.step_clock(4, -21_600_000);
+    network.restart(4, true);
+    pass(&mut network, Duration::from_secs(5));
+    network.step_clock(4, 21_600_000);
+    pass(&mut network, Duration::from_secs(60));
+    for (node, member) in shown(&network, &key) {
+        assert_eq!(member.map(|member| member.state), Some(MemberState::Alive), "node {node}");
+    }
+}

@@ -1,7 +1,9 @@
 //! Members in networks in which much goes wrong: nobody who lives is shown as failed, whatever liars and lines do.
 
 use super::*;
-use crate::protocol::{MemberEvent, MemberState};
+use crate::adversary::{Adversary, Me, Outgoing};
+use crate::protocol::{MemberEvent, MemberState, Mono};
+use crate::wire::{self, KeyPrefix, Lane, Pulse, PulsePage, Pulses};
 
 /// A network of members that find each other from one address.
 fn grown(nodes: usize) -> Scenario {
@@ -114,4 +116,71 @@ fn whose_clock_is_wrong_or_loop_is_late_fails_nobody() {
     steps.iter().for_each(|(node, by)| network.step_clock(*node, -*by));
     pass(&mut network, Duration::from_secs(150));
     assert_eq!((failed(&network, right), alive_at_least(&network)), (vec![], 20));
+}
+
+/// Brings more than it may on the lane of members, again and again, so that nobody reads it there.
+#[derive(Debug)]
+struct Overdraws(Mono);
+
+impl Adversary for Overdraws {
+    fn next_wake(&self) -> Option<Mono> {
+        Some(self.0)
+    }
+
+    fn wake(&mut self, me: &mut Me) {
+        self.0 = me.now().mono.plus(millis(100));
+        let pulse = Pulse { member: KeyPrefix([1; 8]), index: 1 << 20, value: [0; 16], failed_here: false };
+        let frame = wire::pulses(&Pulses { page: PulsePage::Pushed, pulses: vec![pulse; 256] });
+        for link in me.targets() {
+            for _ in 0..4 {
+                me.send(Outgoing::now(link, Lane::System, frame.clone()));
+            }
+        }
+    }
+}
+
+#[test]
+fn who_overdraws_its_own_lane_hides_no_crash() {
+    let liar = Liar::custom("overdraws", |me| Box::new(Overdraws(me.now().mono)));
+    let scenario = Scenario { nodes: 30, links: 12, members: true, ..Scenario::default() };
+    let mut network = Network::new(Scenario { liars: 0.33, liar, grasping: 4, ..scenario });
+    pass(&mut network, Duration::from_secs(60));
+    let gone = network.random_honest();
+    let key = network.key_of(gone).unwrap();
+    network.crash(gone);
+    pass(&mut network, Duration::from_secs(120));
+    for node in honest(&network).into_iter().filter(|node| network.is_alive(*node)) {
+        let state = network.members(node)[&key].state;
+        assert!(matches!(state, MemberState::Failed(_)), "node {node} shows {state:?}");
+    }
+    assert_eq!(failed(&network, |whom| whom != gone), []);
+}
+
+/// Of two others one is dead, so there is one link to be had.
+#[test]
+fn who_stood_still_while_another_died_says_so_in_the_end() {
+    let topology = Topology::Edges(vec![(0, 1), (0, 2), (1, 2)]);
+    let scenario = Scenario { nodes: 3, members: true, topology, ..Scenario::default() };
+    let mut network = Network::new(scenario);
+    pass(&mut network, Duration::from_secs(30));
+    let key = network.key_of(2).unwrap();
+    network.crash(2);
+    network.stand_still(0, Duration::from_secs(7));
+    pass(&mut network, Duration::from_secs(200));
+    assert!(matches!(network.members(0)[&key].state, MemberState::Failed(_)));
+    assert_eq!(failed(&network, |whom| whom != 2), []);
+}
+
+/// Its monotonic clock stood still meanwhile: by the wall clock every lease is over.
+#[test]
+fn who_wakes_up_shows_nobody_as_alive_of_whom_it_has_heard_nothing() {
+    let scenario = Scenario { nodes: 20, links: 8, members: true, ..Scenario::default() };
+    let mut network = Network::new(scenario);
+    pass(&mut network, Duration::from_secs(30));
+    network.partition(|node| u32::from(node == 7));
+    network.step_clock(7, 8 * 3_600_000);
+    pass(&mut network, Duration::from_secs(1));
+    let alive = network.members(7).values().filter(|member| member.state == MemberState::Alive).count();
+    assert!(alive <= 1, "{alive}");
+    assert_eq!(failed(&network, |_| true), []);
 }

@@ -6,7 +6,8 @@ use super::super::spread::Targets;
 use super::super::table::Table;
 use super::{START_S, Speaker, at, tick};
 use crate::protocol::limits::{
-    ANSWER_BYTES_BURST, ANSWER_BYTES_IN_ALL, ANSWER_BYTES_OF_LINK, MEMBERS_ASKED_OF_LINK, MEMBERS_OF_FIRST,
+    ANSWER_BYTES_BURST, ANSWER_BYTES_IN_ALL, ANSWER_BYTES_OF_LINK, MAX_MEMBERS, MEMBERS_ASKED_OF_LINK,
+    MEMBERS_OF_FIRST,
 };
 use crate::protocol::linkset::Slot;
 use crate::protocol::random::Random;
@@ -15,7 +16,8 @@ use crate::wire::{KeyPrefix, MAX_PULSES, MAX_RECORDS_ASKED, MembersAsk, Pulse, P
 
 fn targets(chosen: &[u8], all: &[u8]) -> Targets {
     let slots = |slots: &[u8]| slots.iter().map(|slot| Slot(*slot)).collect();
-    Targets { chosen: slots(chosen), all: slots(all), quiet: 0, deaf: 0 }
+    let read = if chosen.is_empty() { slots(all) } else { slots(chosen) };
+    Targets { chosen: slots(chosen), all: slots(all), read, ..Targets::default() }
 }
 
 /// So many members, of whom a pulse is known and who are alive.
@@ -214,8 +216,6 @@ fn a_link_that_was_asked_for_all_that_is_wanted_is_asked_for_what_comes_next() {
     asks.begins(Slot(gone), 0);
     assert_eq!(asks.next_asks(|| all.clone(), at(6_600).mono), [(Slot(gone), MembersAsk::First)]);
     asks.answered(Slot(gone), &page(PulsePage::Last, 0));
-    assert_eq!(asks.next_asks(|| all.clone(), at(6_610).mono).len(), 1, "what has come since");
-    asks.answered(Slot(gone), &page(PulsePage::Last, 0));
     assert_eq!(links_asked_now(&mut asks, &all, 6_620), [gone]);
 }
 
@@ -233,6 +233,43 @@ fn links_that_were_asked_for_all_are_asked_anew_once_the_last_was() {
     assert_eq!(links_asked_now(&mut asks, &all, 6_900), [0; 0]);
     let now = [7_000, 7_001].map(|now| links_asked_now(&mut asks, &all, now));
     assert_eq!(now, [vec![free], asked]);
+}
+
+/// One that has just gone, or that is no link of the topic for the members yet.
+#[test]
+fn a_link_that_can_not_be_asked_holds_up_no_other() {
+    let (mut asks, _) = begun(&[1, 2]);
+    let all = targets(&[1, 2, 3], &[1, 2, 3]);
+    let key = Speaker::new(1).key();
+    for now in [10_000, 12_500, 15_000] {
+        asks.wants(key, LINKS_ASKED);
+        assert_eq!(links_asked_now(&mut asks, &all, now), [1, 2], "at {now}");
+        [1, 2].iter().for_each(|slot| asks.answered(Slot(*slot), &page(PulsePage::Last, 0)));
+        // The third question waits for one of them.
+        assert_eq!(links_asked_now(&mut asks, &all, now + 10).len(), 1);
+        [1, 2].iter().for_each(|slot| asks.answered(Slot(*slot), &page(PulsePage::Last, 0)));
+    }
+}
+
+#[test]
+fn pages_end_and_hold_up_no_question() {
+    let (mut asks, all) = (Asks::default(), targets(&[1, 2], &[1, 2]));
+    [1, 2].iter().for_each(|slot| asks.begins(Slot(*slot), 0));
+    let key = Speaker::new(1).key();
+    let (mut pages, mut asked) = (0, 0);
+    for number in 0..2 * MAX_MEMBERS {
+        if number == 10 {
+            asks.wants(key, 2);
+        }
+        for (slot, ask) in asks.next_asks(|| all.clone(), at(number as u64).mono) {
+            pages += usize::from(slot == Slot(1) && matches!(ask, MembersAsk::Since { .. }));
+            asked += usize::from(matches!(ask, MembersAsk::Pulses(_)));
+        }
+        assert!(number < 12 || asked == 2, "of a link that always has more, too");
+        asks.answered(Slot(1), &page(PulsePage::More, number));
+        asks.answered(Slot(2), &page(PulsePage::Last, 0));
+    }
+    assert!((MAX_MEMBERS / MAX_PULSES..=MAX_MEMBERS / MAX_PULSES + 1).contains(&pages), "{pages}");
 }
 
 #[test]

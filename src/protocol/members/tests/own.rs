@@ -253,3 +253,31 @@ fn who_has_said_nothing_yet_leaves_without_a_word() {
     own.said(false, at(20).mono);
     assert!(!own.is_leaving() && own.takes_record(5, &mut random, at(60_000)).is_none());
 }
+
+/// The monotonic clock stands still in a suspended machine.
+#[test]
+fn who_slept_for_longer_than_its_chain_lasts_gives_signs_again() {
+    let speaker = Speaker::new(1);
+    let (mut own, mut random) = (own(&speaker), Random::new(&[1; 32]));
+    let clock = |now: u64| {
+        let slept = if now < 600_000 { 0 } else { 6 * 3_600_000 };
+        Now { unix_ms: at(now).unix_ms + slept, ..at(now) }
+    };
+    let said = pulses(&mut own, &mut random, 0, 700_000, clock);
+    let after = said.iter().filter(|(now, ..)| *now >= 606_000).count();
+    assert!((17..=20).contains(&after), "{after}");
+}
+
+#[test]
+fn a_record_that_waited_for_the_clock_to_be_right_fits_its_time() {
+    let speaker = Speaker::new(1);
+    for days in [-2_i64, 2] {
+        let (mut own, mut random) = (own(&speaker), Random::new(&[1; 32]));
+        let off = Now { unix_ms: at(0).unix_ms.saturating_add_signed(days * 86_400_000), ..at(0) };
+        own.takes_record(5, &mut random, off).unwrap();
+        // It has no link yet.
+        own.said(false, off.mono);
+        let said = beacon(own.takes_record(5, &mut random, at(5_000)));
+        assert!(MemberRecord::Beacon(said).fits(tick(5)).is_ok(), "{days} days");
+    }
+}

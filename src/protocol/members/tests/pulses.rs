@@ -210,3 +210,41 @@ fn a_pulse_of_either_chain_of_a_member_is_right() {
     let found = pulses.works(now.mono);
     assert_eq!(found, [Found::False { key: first.key(), slot: Slot(1) }], "once, for both ways");
 }
+
+/// What a link brings of a chain before its beacon is no reason to refuse what it brings after.
+#[test]
+fn a_far_pulse_is_taken_again_once_its_beacon_is_known() {
+    let old = Speaker::new(1);
+    let (mut table, mut pulses) = (known(std::slice::from_ref(&old)), Pulses::default());
+    let mut new = Speaker::new(1);
+    new.chain = crate::rumor::PulseChain::new(&new.key(), 100, [77; 16]);
+    new.terms.anchor = new.chain.anchor();
+    let now = at(460_000);
+    assert!(waits(pulses.takes(&table, &pulse(&new, 90), Slot(1), WOULD_STATE, now)));
+    assert!(matches!(pulses.works(now.mono)[..], [Found::False { .. }]));
+    assert_eq!(pulses.takes(&table, &pulse(&new, 91), Slot(1), WOULD_STATE, now), Taken::Refused);
+    table.takes(&new.beacon(tick(459), b""), now);
+    assert!(waits(pulses.takes(&table, &pulse(&new, 91), Slot(1), WOULD_STATE, at(461_000))));
+}
+
+/// A member that was restarted counts from one again.
+#[test]
+fn an_earlier_pulse_than_the_known_one_may_be_of_a_newer_chain() {
+    let speaker = Speaker::new(1);
+    let (mut table, mut pulses) = (known(std::slice::from_ref(&speaker)), Pulses::default());
+    let known = crate::rumor::ChainPoint { index: 50, value: speaker.chain.reveal(50).unwrap() };
+    let now = at(252_000);
+    let (sign, of) = table.is_true(&speaker.key(), &speaker.terms, known, now.mono).unwrap();
+    table.lives(&speaker.key(), |life| life.hears(sign, of, WOULD_STATE, now));
+    let mut takes = |table: &Table, pulse: &Pulse| pulses.takes(table, pulse, Slot(1), WOULD_STATE, now);
+    assert_eq!(takes(&table, &pulse(&speaker, 50)), Taken::Known);
+    assert_eq!(takes(&table, &wrong(&speaker, 50, 1)), Taken::OfAnother, "there is one value for each epoch");
+    // One that comes late is nothing new, unless it is so late that nobody would bring it any more.
+    assert_eq!(takes(&table, &pulse(&speaker, 45)), Taken::Known);
+    assert_eq!(takes(&table, &pulse(&speaker, 2)), Taken::OfAnother);
+    // Where the member is asked for, any may be what is wanted.
+    let look = super::super::life::Look { would_state: WOULD_STATE, fit: true, linked: false };
+    let looked = table.lives(&speaker.key(), |life| life.look(look, at(263_000))).unwrap();
+    assert!(looked.ask);
+    assert_eq!(takes(&table, &pulse(&speaker, 45)), Taken::OfAnother);
+}
