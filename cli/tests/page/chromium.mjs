@@ -11,6 +11,9 @@ export function find() {
   return names.find((name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0) ?? null;
 }
 
+/** Longest wait, in milliseconds, for anything that should happen at once. */
+export const PATIENCE = 60000;
+
 export class Browser {
   constructor(program) {
     this.folder = mkdtempSync(join(tmpdir(), 'vouchsafe-page-'));
@@ -105,7 +108,7 @@ class Page {
   }
 
   /** Waits until an expression holds; how many milliseconds that took. */
-  async until(code, within = 5000) {
+  async until(code, within = PATIENCE) {
     const begun = Date.now();
     for (;;) {
       // What is asked about may not be there yet.
