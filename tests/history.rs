@@ -79,9 +79,9 @@ impl Scene {
 #[tokio::test]
 async fn who_ends_in_order_need_not_wait_for_what_it_has_not_used() {
     let folder = tempfile::tempdir().unwrap();
-    let scene =
-        Scene::beside(other(&log()).await, SecretKey::generate(), &log(), |node| node.store(folder.path()))
-            .await;
+    // A member says that it leaves, and may use another position for that.
+    let build = |node: Builder| node.store(folder.path()).without_members();
+    let scene = Scene::beside(other(&log()).await, SecretKey::generate(), &log(), build).await;
     let said = soon("publishing", scene.topic.publish("one")).await.unwrap();
     let (author, used) = (scene.node.author(), scene.topic.rules().tick_len().end_of(said.position().tick));
     scene.node.shutdown().await;
@@ -414,6 +414,7 @@ async fn a_slow_disk_holds_up_nobody_else() {
     let (mut heard, mut there) = (scene.topic.subscribe(), scene.other.1.subscribe());
     assert_eq!(soon("hearing", there.next()).await.unwrap().unwrap().body(), "first");
     assert_eq!(soon("hearing", heard.next()).await.unwrap().unwrap().body(), "first");
+    let mut events = scene.node.events();
     door.set(true);
     let (handle, asked) = (scene.topic.clone(), Instant::now());
     let waits = tokio::spawn(async move { handle.publish("waits").await });
@@ -427,7 +428,6 @@ async fn a_slow_disk_holds_up_nobody_else() {
     assert_eq!(soon("hearing", heard.next()).await.unwrap().unwrap().body(), "from there");
     assert!(!waits.is_finished(), "it is not on the disk, {:?} later", asked.elapsed());
     // After five seconds it is told.
-    let mut events = scene.node.events();
     let told = async {
         loop {
             if let Some(Ok(Event::Impaired { what: Impairment::StoreSlow, .. })) = events.next().await {
@@ -578,7 +578,8 @@ async fn shutdown_commits_then_answers() {
     for _ in 0..11 {
         soon("hearing", there.next()).await.unwrap().unwrap();
     }
-    scene.topic.publish_unsynced("nobody waits for this").await.unwrap();
+    let last = scene.topic.publish_unsynced("nobody waits for this");
+    soon("publishing", last).await.unwrap();
     let node = scene.node.clone();
     let down = tokio::spawn(async move { node.shutdown().await });
     // Longer than links are waited for.
@@ -776,10 +777,11 @@ async fn who_joins_late_is_told_when_it_has_all() {
     written(folder.path(), 4, 50);
     let holder = builder(SecretKey::generate(), &[]).store(folder.path()).spawn().await.unwrap();
     let held = holder.join(log()).await.unwrap();
-    let node = builder(SecretKey::generate(), &[&holder]).spawn().await.unwrap();
+    let node = builder(SecretKey::generate(), &[]).spawn().await.unwrap();
     let topic = node.join(log()).await.unwrap();
     assert_eq!(topic.repairing().unwrap(), vouchsafe::protocol::RepairProgress::default());
     does_not_end(topic.caught_up(1)).await;
+    node.connect(holder.addr().unwrap()).await.unwrap();
     // Whoever watches is told of each step.
     let watched = topic.clone();
     let watcher = tokio::spawn(async move {
