@@ -109,7 +109,16 @@ async fn what_is_sealed_and_not_on_the_disk_within_the_limit_is_told_as_publishe
     // When a rumor is published that no limit is long enough for,
     *gate.0.lock().unwrap() = true;
     let limit = Duration::from_millis(300);
-    let refused = soon("an answer", here.publish("meanwhile").within(limit)).await.unwrap_err();
+    let refused = async {
+        loop {
+            let refused = here.publish("meanwhile").within(limit).await.unwrap_err();
+            // On a busy machine the limit may be over before it is sealed: then nothing was said.
+            if refused != PublishError::TimedOut(limit) {
+                return refused;
+            }
+        }
+    };
+    let refused = soon("an answer", refused).await;
     // Then its author is told that others have it, and not to say it again.
     assert_eq!(refused, PublishError::Unconfirmed(limit));
     assert!(!refused.is_temporary());
