@@ -75,13 +75,12 @@ fn eight_processes_know_who_is_there() {
     let key = all[5].key().to_owned();
     let before = all[5].said.borrow().len();
     all[5].signal("-STOP");
-    // What is waited for is that time passes while it stands still.
+    // What is waited for is that time passes while it stands still, and as much as the others take to see it.
     std::thread::sleep(Duration::from_secs(still));
+    let others = || (0..8).filter(|number| *number != 5);
+    others().for_each(|number| _ = tells(&all[number], &key, "has failed"));
     all[5].signal("-CONT");
-    for number in (0..8).filter(|number| *number != 5) {
-        tells(&all[number], &key, "has failed");
-        tells(&all[number], &key, "is back");
-    }
+    others().for_each(|number| _ = tells(&all[number], &key, "is back"));
     finds(&mut all[5], "cache", 4);
     let said = all[5].said.borrow()[before..].to_vec();
     let condemned: Vec<_> = said.iter().filter(|line| line.contains("has failed")).collect();
