@@ -234,7 +234,7 @@ async fn stream_that_only_pretends_ends_its_link() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        if tokio::time::timeout(Duration::from_secs(5), ended).await.is_err() {
+        if tokio::time::timeout(SOON, ended).await.is_err() {
             go_on.push(fault);
         }
         lives(&node).await;
