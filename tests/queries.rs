@@ -317,15 +317,31 @@ async fn address_that_an_asker_made_up_is_dialled_once() {
     let mut questions = topic.questions().await.unwrap();
     let asks = liar.join(Topic::named("ops")).await.unwrap();
     soon("a link", asks.wait_for_links(1)).await.unwrap();
-    // When it asks again and again, then the victim is dialled once.
-    for _ in 0..3 {
-        let _answers = asks.query("who is there?").within(Duration::from_secs(1)).await.unwrap();
+    let mut asked = async |within: u64| {
+        let answers = asks.query("who is there?").within(Duration::from_secs(within)).await.unwrap();
         let question = soon("a question", questions.next()).await.unwrap().unwrap();
-        let refused = question.answer(b"me").await.unwrap_err();
+        (answers, tokio::spawn(async move { question.answer(b"me").await.unwrap_err() }))
+    };
+    let is_not_reached = async |answer: tokio::task::JoinHandle<AnswerError>| {
+        let refused = soon("the end of a question", answer).await.unwrap();
         assert!(matches!(refused, AnswerError::NotReached(_)), "{refused:?}");
+    };
+    // When it asks, then the victim is dialled,
+    let (_first, first_answer) = asked(20).await;
+    let failed = async || victim.stats().await.unwrap().refusals.failed;
+    let is_dialled = async {
+        while failed().await == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon("a dial", is_dialled).await;
+    // And when it asks again and again, it is not dialled again.
+    for _ in 0..2 {
+        let (_more, answer) = asked(1).await;
+        is_not_reached(answer).await;
     }
-    let refusals = victim.stats().await.unwrap().refusals;
-    assert_eq!(refusals.failed, 1, "{refusals:?}");
+    is_not_reached(first_answer).await;
+    assert_eq!(failed().await, 1);
 }
 
 #[cfg(feature = "memory")]
