@@ -151,28 +151,43 @@ async fn misuse_is_a_typed_error_that_says_what_to_do() {
     assert_eq!(first.open(second.id(), "chat/1").await.unwrap_err(), OpenError::Closed(Closed));
 }
 
+/// Whoever is asked takes the question and does not answer it in time.
+async fn is_late(first: &Node, second: &Node) {
+    let mut acceptor = first.accept("slow/1").unwrap();
+    let within = Duration::from_millis(100);
+    loop {
+        let mut ask = std::pin::pin!(second.ask(first.id(), "slow/1", b"", within));
+        let (answer, held) = tokio::select! {
+            answer = &mut ask => (answer, None),
+            held = acceptor.next() => (ask.as_mut().await, held),
+        };
+        assert_eq!(answer.unwrap_err(), AskError::Late { peer: first.id(), within });
+        // On a busy machine the time may be over before the question has come.
+        if held.is_some() {
+            return;
+        }
+    }
+}
+
 #[tokio::test]
 async fn answer_that_is_late_or_broken_off_or_too_long_is_none() {
     let (first, second) = pair().await;
-    let mut acceptor = first.accept("slow/1").unwrap();
-    let within = Duration::from_millis(100);
-    let (answer, held) = tokio::join!(second.ask(first.id(), "slow/1", b"", within), acceptor.next());
-    assert_eq!(answer.unwrap_err(), AskError::Late { peer: first.id(), within });
-    drop(held);
+    soon("a late answer", is_late(&first, &second)).await;
     // What is let go of is not whole.
-    let ask = || second.ask(first.id(), "slow/1", b"", LONG);
+    let mut acceptor = first.accept("bad/1").unwrap();
+    let ask = || second.ask(first.id(), "bad/1", b"", LONG);
     let broken = async {
-        let mut stream = acceptor.next().await.unwrap();
+        let mut stream = soon("a question", acceptor.next()).await.unwrap();
         stream.send.write_all(b"half of").await.unwrap();
     };
     let (answer, ()) = tokio::join!(ask(), broken);
     let none = |why| AskError::NoAnswer { peer: first.id(), why };
     assert_eq!(answer.unwrap_err(), none(StreamError::Dropped));
-    let coded = async { acceptor.next().await.unwrap().send.reset(17) };
+    let coded = async { soon("a question", acceptor.next()).await.unwrap().send.reset(17) };
     let (answer, ()) = tokio::join!(ask(), coded);
     assert_eq!(answer.unwrap_err(), none(StreamError::Reset { code: 17 }));
     let long = async {
-        let stream = acceptor.next().await.unwrap();
+        let stream = soon("a question", acceptor.next()).await.unwrap();
         let said = stream.send.finish_with(&vec![0; (1 << 20) + 1]).await;
         assert!(matches!(said, Ok(()) | Err(StreamError::Stopped { .. })), "{said:?}");
     };
