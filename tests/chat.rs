@@ -114,10 +114,12 @@ async fn who_lies_in_the_room_and_takes_a_nick_of_another_gets_no_whisper() {
         Target { key: addr.key, addr: addr.socket().unwrap() }
     };
     let targets = [target(&ann), target(&bob)];
-    let peer = HostilePeer::new(Liar::Equivocate, SecretKey::generate(), rules);
+    let key = SecretKey::generate();
+    let has_joined = format!("* {} has joined", key.public().short());
+    let peer = HostilePeer::new(Liar::Equivocate, key, rules);
     let peer = peer.as_member(MemberSetup::new([], "ann"));
     let lies = tokio::spawn(async move { peer.run(&targets, |_| ()).await });
-    bob.until("a second of that name", |line| line.starts_with("* ") && line.ends_with("has joined"));
+    bob.until("a second of that name", |line| line == has_joined);
     bob.says("/msg ann for you alone");
     bob.until("that there are two", |line| line.starts_with("2 members are called ann"));
     bob.says(&format!("/msg {} for you alone", ann.key()));
