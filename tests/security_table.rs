@@ -568,6 +568,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
             "RESTATE_WITHIN_S",
             "ANSWER_AGAIN",
             "LINKS_ASKED",
+            "MAX_PAGES",
             "MOST_ASKED",
         ],
     ),
