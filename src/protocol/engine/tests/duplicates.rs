@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::node::Spec;
 use super::world::World;
 use crate::key::PublicKey;
 use crate::protocol::{DownReason, Event, Impairment};
@@ -124,6 +125,29 @@ fn the_link_that_yielded_is_used_again_when_the_better_one_is_lost() {
     world.run(5_000);
     assert_eq!([world.edges(0), world.edges(1)], [(1, 0), (1, 0)]);
     assert_eq!(world.the_link(), [true, false]);
+}
+
+/// One that yielded when it came up was asked nothing then.
+#[test]
+fn a_link_that_is_used_again_is_asked_about_members() {
+    let mut world = World::new(8);
+    for _ in 0..2 {
+        world.node_with(Spec::is_member);
+    }
+    world.run(100);
+    // The hellos of the older one come last.
+    world.latency = (Duration::from_millis(50), Duration::from_millis(50));
+    world.connect(0, 1);
+    world.latency = (Duration::from_millis(10), Duration::from_millis(10));
+    let newer = world.connect(0, 1);
+    world.run(100);
+    assert!(world.nodes.iter().all(|node| node.engine.stats().links.len() == 2));
+    let answered = |world: &World| [0, 1].map(|node| world.nodes[node].counters().members_answered);
+    let before = answered(&world);
+    world.cut(newer);
+    world.run(1_000);
+    let after = answered(&world);
+    assert!((0..2).all(|node| after[node] > before[node]), "{before:?}, {after:?}");
 }
 
 #[test]
