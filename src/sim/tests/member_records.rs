@@ -300,3 +300,18 @@ fn whose_clock_has_left_its_chain_behind_begins_another() {
         assert_eq!(member.map(|member| member.state), Some(MemberState::Alive), "node {node}");
     }
 }
+
+/// Its clock is far ahead for a minute while it runs. It says nothing of that time, or it could say nothing until then.
+#[test]
+fn whose_clock_is_far_ahead_for_a_minute_is_known_again_soon() {
+    let mut network = Network::new(members(20));
+    pass(&mut network, Duration::from_secs(20));
+    let key = network.key_of(4).unwrap();
+    network.step_clock(4, 400 * 86_400_000);
+    pass(&mut network, Duration::from_secs(60));
+    network.step_clock(4, -400 * 86_400_000);
+    pass(&mut network, Duration::from_secs(60));
+    for (node, member) in shown(&network, &key) {
+        assert_eq!(member.map(|member| member.state), Some(MemberState::Alive), "node {node}");
+    }
+}
