@@ -240,10 +240,7 @@ impl Engine {
         }
         self.spread_waiting_records();
         let Some(members) = &mut self.members else { return };
-        // By a clock that links call wrong every lease would end, or no pulse would be of its time.
-        if self.condition.health().has(Impairment::Clock) {
-            members.was_away();
-        }
+        members.clock_is(self.condition.health().has(Impairment::Clock));
         if let Some(body) = members.turn(&mut self.cx, &mut self.links) {
             let topic = members.topic();
             let request = Request { publish_id: RECORD, body, kept: false, follow: 0 };

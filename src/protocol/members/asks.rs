@@ -87,6 +87,11 @@ impl Asks {
         });
     }
 
+    /// Whether there is a link that could be asked.
+    pub(super) fn has_links(&self) -> bool {
+        !self.links.is_empty()
+    }
+
     pub(super) fn leaves(&mut self, slot: Slot) {
         self.links.remove(&slot);
         // (Who comes next may have its place.)

@@ -12,6 +12,9 @@ const AWAY: Duration = Duration::from_secs(6);
 const AFTER_LATE: Duration = Duration::from_secs(5);
 /// The shortest time that a node waits after it was away, with links that work.
 const AFTER_AWAY: Duration = Duration::from_secs(60);
+/// The same with fewer links than are enough: the others may all be dead, and then no more can be had. (Guess: as long as a failed dial rests,
+/// so that each member was dialled once at the least.)
+const AFTER_AWAY_WITH_FEW: Duration = Duration::from_secs(600);
 /// With fewer other live members than this, having no link tells nothing: two or three can't tell a cut from a crash.
 pub(super) const ALONE_AMONG: usize = 4;
 /// With fewer live members than this, hearing nothing new tells nothing.
@@ -29,9 +32,11 @@ pub(super) struct Fitness {
     away: bool,
     /// Since when enough links have been live after that.
     back: Option<Mono>,
+    /// Since when any has.
+    linked: Option<Mono>,
     /// Since when no link is live; `None` if one is.
     alone: Option<Mono>,
-    /// When something new was last heard of any member.
+    /// When something new was last heard of another member.
     heard: Mono,
     /// The application was told that the node is isolated.
     isolated: bool,
@@ -58,7 +63,15 @@ pub(super) struct Around {
 
 impl Fitness {
     pub(super) const fn new(now: Mono) -> Self {
-        Self { until: now, away: false, back: None, alone: Some(now), heard: now, isolated: false }
+        Self {
+            until: now,
+            away: false,
+            back: None,
+            linked: None,
+            alone: Some(now),
+            heard: now,
+            isolated: false,
+        }
     }
 
     /// The driver called so much later than the engine had asked for.
@@ -73,10 +86,10 @@ impl Fitness {
     /// It has missed what was said in a time, or can't say how long that was.
     pub(super) const fn was_away(&mut self) {
         self.away = true;
-        self.back = None;
+        (self.back, self.linked) = (None, None);
     }
 
-    /// Something new of a member has come.
+    /// Something new of another member has come.
     pub(super) const fn hears(&mut self, now: Mono) {
         self.heard = now;
     }
@@ -104,16 +117,27 @@ impl Fitness {
         }
         let told = isolated && !self.isolated;
         self.isolated = isolated;
-        if self.away && !isolated && !deaf && around.links >= enough {
-            let back = *self.back.get_or_insert(now);
-            if now.since(back) >= AFTER_AWAY.max(around.period) {
-                self.away = false;
-                self.back = None;
-            }
-        } else {
-            self.back = None;
+        if self.away && !isolated && !deaf {
+            self.comes_back(around, enough, now);
         }
         told
+    }
+
+    /// It was away, and hears others.
+    fn comes_back(&mut self, around: Around, enough: usize, now: Mono) {
+        let count = |since: &mut Option<Mono>, holds: bool| match holds {
+            true => now.since(*since.get_or_insert(now)),
+            false => {
+                *since = None;
+                Duration::ZERO
+            }
+        };
+        let back = count(&mut self.back, around.links >= enough);
+        let linked = count(&mut self.linked, around.links > 0);
+        let least = AFTER_AWAY.max(around.period);
+        if back >= least || linked >= least.max(AFTER_AWAY_WITH_FEW) {
+            (self.away, self.back, self.linked) = (false, None, None);
+        }
     }
 
     /// Whether it may judge.
@@ -156,6 +180,16 @@ mod tests {
             fitness.look(Around { links: 2, ..AROUND }, at(second));
         }
         assert!(!fitness.may_judge(at(399)), "two links are too few where there are twenty to dial");
+        // In the end they are all that can be had.
+        let mut few = Fitness::new(at(0));
+        few.is_late(AWAY, at(0));
+        let judges = (0..2_000).find(|second| {
+            few.hears(at(*second));
+            // (Once for a moment there was none.)
+            few.look(Around { links: usize::from(*second != 100), ..AROUND }, at(*second));
+            few.may_judge(at(*second))
+        });
+        assert_eq!(judges, Some(101 + 600));
         fitness.look(Around { read: 2, unread: 10, ..AROUND }, at(399));
         // Liars that fill its places are not read, for what they bring. They keep nobody from judging.
         let mut busy = Fitness::new(at(0));

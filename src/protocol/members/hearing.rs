@@ -71,7 +71,10 @@ impl Members {
         cx.counters.records_superseded += u64::from(self.pace.supersedes(&key, bundle.id()));
         // Another process under our key is found where it is written (`Engine::check_duplicate_writer`).
         self.outranked |= key == self.me && self.own.spoke_after(record.says.boot_ms());
-        self.fitness.hears(now.mono);
+        // (What we say ourselves tells nothing of whether we hear.)
+        if key != self.me {
+            self.fitness.hears(now.mono);
+        }
         if leaves {
             if self.table.lives(&key, |life| life.leaves(now)) == Some(true) && taken != Taken::New {
                 self.tell(cx, MemberEvent::Left(key));
@@ -101,10 +104,10 @@ impl Members {
 
     /// What a record changes, for the application. `was` is what the member was, if it is alive now and was not.
     fn tell_record(&mut self, cx: &mut Cx, key: PublicKey, taken: Taken, was: Option<MemberState>) {
+        if matches!(taken, Taken::Newer { boot_set_back: true, .. }) && key != self.me {
+            self.tell(cx, MemberEvent::DuplicateIdentity(key));
+        }
         match (taken, was) {
-            (Taken::Newer { boot_set_back: true, .. }, _) if key != self.me => {
-                self.tell(cx, MemberEvent::DuplicateIdentity(key))
-            }
             (_, Some(was)) => self.tell_alive(cx, key, was),
             (Taken::Newer { restarts: true, .. }, None) => self.tell(cx, MemberEvent::Restarted(key)),
             (Taken::Newer { updates: true, .. }, None) => self.tell(cx, MemberEvent::Updated(key)),

@@ -118,6 +118,8 @@ pub(in crate::protocol) struct Members {
     /// What this node said last is not the newest that is known under its key: an earlier life, or this one before its clock was set back,
     /// has spoken at a later tick. Others take nothing older, so it is said again when that is past.
     outranked: bool,
+    /// Links call this node's clock wrong.
+    clock_is_wrong: bool,
     /// Something came in that may have made work.
     stirred: bool,
     /// When the timer comes.
@@ -153,6 +155,7 @@ impl Members {
             next_cycle: now,
             next_pull: now,
             outranked: false,
+            clock_is_wrong: false,
             stirred: true,
             alarm: None,
         }
@@ -184,14 +187,21 @@ impl Members {
         self.own.is_leaving()
     }
 
-    /// Whether it has left: its last word is said.
-    pub(in crate::protocol) const fn has_left(&self) -> bool {
-        self.own.is_leaving() && self.own.is_said()
+    /// Whether it has left: its last word is said, or there is nobody to say it to.
+    pub(in crate::protocol) fn has_left(&self) -> bool {
+        self.own.is_leaving() && (self.own.is_said() || !self.may_say())
+    }
+
+    /// Whether something may be said of this node itself. Without a link nobody can tell whether its clock is right, and a record of a time to
+    /// come would be the newest until then, to this node alone. One that waits for a wrong clock to be set would not fit its time.
+    fn may_say(&self) -> bool {
+        self.asks.has_links() && !self.clock_is_wrong
     }
 
     /// Members that are here, this node among them.
-    pub(in crate::protocol) const fn here(&self) -> usize {
-        self.table.here()
+    pub(in crate::protocol) fn here(&self) -> usize {
+        let is_shown = || self.table.get(&self.me).is_some_and(|entry| entry.state().is_here());
+        self.table.here().saturating_add(usize::from(self.own.is_unsaid() && !is_shown()))
     }
 
     /// What this node would state as its period: by its own table. (What a peer says of the size of the network could be anything.)
@@ -214,6 +224,15 @@ impl Members {
 
     pub(in crate::protocol) const fn was_away(&mut self) {
         self.fitness.was_away();
+    }
+
+    /// Whether links call this node's clock wrong: by one that is every lease would end, or no pulse would be of its time.
+    pub(in crate::protocol) const fn clock_is(&mut self, wrong: bool) {
+        self.stirred |= wrong != self.clock_is_wrong;
+        self.clock_is_wrong = wrong;
+        if wrong {
+            self.fitness.was_away();
+        }
     }
 
     /// A member's life is looked at then, or before. Ours never is: we are here.

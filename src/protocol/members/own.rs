@@ -129,6 +129,23 @@ impl Own {
         self.leaving
     }
 
+    /// Whether it is here, and has not said so in this life.
+    pub(super) const fn is_unsaid(&self) -> bool {
+        !self.observes && !self.leaving && !self.spoke
+    }
+
+    pub(super) const fn boot_ms(&self) -> u64 {
+        self.boot_ms
+    }
+
+    pub(super) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    pub(super) const fn metadata(&self) -> &Bytes {
+        &self.metadata
+    }
+
     /// Whether its last record is said, or nothing is to be said.
     pub(super) const fn is_said(&self) -> bool {
         matches!(self.saying, Saying::Nothing)

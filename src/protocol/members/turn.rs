@@ -189,6 +189,9 @@ impl Members {
     }
 
     fn record(&mut self, cx: &mut Cx) -> Option<Bytes> {
+        if !self.may_say() {
+            return None;
+        }
         let first = || period::stated(self.among, cx.config.members.renewals_per_s);
         let would_state = self.own.period().map_or_else(first, |_| 0).max(self.would(cx));
         let tick = self.table.get(&self.me).map_or(0, |entry| entry.bundle().header().tick);
@@ -210,7 +213,8 @@ impl Members {
         let waits = self.pulses.is_waiting().then_some(now);
         let answers = (!self.answers.is_idle()).then(|| now.plus(ANSWER_AGAIN));
         let life = self.due.first().map(|(at, _)| *at);
-        let next = [waits, answers, life, self.pace.due(), Some(self.own.due())].into_iter().flatten().min();
+        let own = self.may_say().then(|| self.own.due());
+        let next = [waits, answers, life, self.pace.due(), own].into_iter().flatten().min();
         // At the least a moment later: what is due now has been done, as far as a turn goes.
         let at = next.unwrap_or(self.next_cycle).min(self.next_cycle).max(now.plus(Duration::from_millis(1)));
         if self.alarm.is_none_or(|alarm| alarm <= now || at < alarm) {

@@ -53,7 +53,29 @@ impl Members {
     /// All members that it knows.
     pub(in crate::protocol) fn list(&self, links: &Links, config: &Config, now: Now) -> Vec<Member> {
         let would_state = self.would_state(config.members.renewals_per_s);
-        self.table.iter().map(|entry| self.shown(entry, would_state, links, now)).collect()
+        let mut all: Vec<_> =
+            self.table.iter().map(|entry| self.shown(entry, would_state, links, now)).collect();
+        if let Some(myself) = self.unsaid(would_state) {
+            match all.binary_search_by_key(&self.me, |member| member.key) {
+                Ok(at) => _ = all.get_mut(at).map(|shown| *shown = myself),
+                Err(at) => all.insert(at, myself),
+            }
+        }
+        all
+    }
+
+    /// This node itself, as long as it has said nothing in this life.
+    fn unsaid(&self, would_state: u16) -> Option<Member> {
+        self.own.is_unsaid().then(|| Member {
+            key: self.me,
+            addresses: self.own.addresses().to_vec(),
+            metadata: self.own.metadata().to_vec(),
+            state: MemberState::Alive,
+            since_ms: self.own.boot_ms(),
+            boot_ms: self.own.boot_ms(),
+            period: Duration::from_secs(would_state.into()),
+            link: MemberLink::None,
+        })
     }
 
     /// One of them.
@@ -65,7 +87,8 @@ impl Members {
         now: Now,
     ) -> Option<Member> {
         let would_state = self.would_state(config.members.renewals_per_s);
-        self.table.get(key).map(|entry| self.shown(entry, would_state, links, now))
+        let unsaid = (*key == self.me).then(|| self.unsaid(would_state)).flatten();
+        unsaid.or_else(|| self.table.get(key).map(|entry| self.shown(entry, would_state, links, now)))
     }
 
     /// What is behind what is shown of one of them.
@@ -76,6 +99,10 @@ impl Members {
         config: &Config,
         now: Now,
     ) -> Option<Explanation> {
+        // (What it has not said in this life nobody can verify.)
+        if *key == self.me && self.own.is_unsaid() {
+            return None;
+        }
         let (member, entry) = (self.one(key, links, config, now)?, self.table.get(key)?);
         let pulse = entry.chain().filter(|chain| chain.known.index > 0);
         let pulse = pulse.map(|chain| (chain.terms, chain.known));

@@ -284,6 +284,27 @@ fn who_starts_with_a_wrong_day_is_known_once_its_clock_is_right() {
     assert_eq!(network.engine(4).unwrap().stats().counters.members_odd, 0);
 }
 
+/// Where a clock shows local time, or was never set, a machine may start hours ahead. Nobody can tell before its first link.
+#[test]
+fn who_starts_with_a_clock_that_is_ahead_is_known_once_it_is_right() {
+    let mut network = Network::new(members(20));
+    pass(&mut network, Duration::from_secs(20));
+    let key = network.key_of(4).unwrap();
+    network.crash(4);
+    pass(&mut network, millis(500));
+    network.step_clock(4, 50_400_000);
+    network.restart(4, true);
+    let own = network.members(4).remove(&key).map(|member| member.state);
+    assert_eq!(own, Some(MemberState::Alive), "it shows itself");
+    pass(&mut network, Duration::from_secs(5));
+    network.step_clock(4, -50_400_000);
+    pass(&mut network, Duration::from_secs(60));
+    for (node, member) in shown(&network, &key) {
+        assert_eq!(member.map(|member| member.state), Some(MemberState::Alive), "node {node}");
+    }
+    assert_eq!(events(&network, is_failed), 0);
+}
+
 /// By its own clock its chain is over: the machine was off, or the clock was set.
 #[test]
 fn whose_clock_has_left_its_chain_behind_begins_another() {

@@ -184,3 +184,63 @@ fn who_wakes_up_shows_nobody_as_alive_of_whom_it_has_heard_nothing() {
     assert!(alive <= 1, "{alive}");
     assert_eq!(failed(&network, |_| true), []);
 }
+
+/// Of five others four are dead, so there is one link to be had.
+#[test]
+fn who_stood_still_while_most_died_says_so_in_the_end() {
+    let pairs = (0..6).flat_map(|one| (one + 1..6).map(move |other| (one, other)));
+    let topology = Topology::Edges(pairs.collect());
+    let mut network = Network::new(Scenario { nodes: 6, members: true, topology, ..Scenario::default() });
+    pass(&mut network, Duration::from_secs(30));
+    let dead: Vec<_> = (2..6).map(|node| network.key_of(node).unwrap()).collect();
+    (2..6).for_each(|node| network.crash(node));
+    network.stand_still(0, Duration::from_secs(7));
+    pass(&mut network, Duration::from_secs(800));
+    let shown = network.members(0);
+    for key in dead {
+        assert!(matches!(shown[&key].state, MemberState::Failed(_)), "{:?}", shown[&key]);
+    }
+    assert_eq!(failed(&network, |whom| whom < 2), []);
+}
+
+/// From some moment on gives no sign of life, not even its own, and passes everything else on.
+#[derive(Debug)]
+struct Hushes(Mono);
+
+impl Adversary for Hushes {
+    fn outgoing(&mut self, me: &mut Me, sent: Outgoing) {
+        let is_pulses = matches!(wire::Frame::decode(sent.payload.clone()), Ok(wire::Frame::Pulses(_)));
+        if !is_pulses || me.now().mono < self.0 {
+            me.send(sent);
+        }
+    }
+}
+
+/// All its neighbours lie from some moment on. It has much to say itself meanwhile, and hears nobody.
+#[test]
+fn who_hears_nobody_but_itself_judges_nobody() {
+    let around = (1..7).map(|neighbour| (0, neighbour));
+    let others = (1..24).flat_map(|node| (1..5).map(move |step| (node, (node - 1 + step) % 23 + 1)));
+    let liar = Liar::custom("hushes", |me| Box::new(Hushes(me.now().mono.plus(Duration::from_secs(40)))));
+    let scenario = Scenario {
+        nodes: 24,
+        members: true,
+        topology: Topology::Edges(around.chain(others).collect()),
+        placement: Placement::Around(0),
+        liar_count: Some(5),
+        liar,
+        ..Scenario::default()
+    };
+    let mut network = Network::new(scenario);
+    pass(&mut network, Duration::from_secs(35));
+    let honest_neighbour = (1..7).find(|node| network.is_honest(*node)).unwrap();
+    network.crash(honest_neighbour);
+    for second in 0..60u8 {
+        network.describe(0, vec![second]);
+        pass(&mut network, Duration::from_secs(1));
+    }
+    let judged = failed(&network, |whom| whom != honest_neighbour);
+    assert!(judged.iter().all(|(by, _)| *by != 0), "{judged:?}");
+    let isolated = |news: &MemberNews| news.node == 0 && news.event == MemberEvent::Isolated;
+    assert!(network.member_news().iter().any(isolated));
+}

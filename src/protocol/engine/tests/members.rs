@@ -1,5 +1,6 @@
 //! Claims about what members tell each other, and about the lane that it is told on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,8 +8,11 @@ use bytes::Bytes;
 use super::hostile::frame_of;
 use super::world::{NETWORK, Side, World, seen_at};
 use crate::key::SecretKey;
-use crate::protocol::{Action, Input, JoinRefusal, LinkId, PublishError, PublishId};
-use crate::rumor::{Bundle, Cell, NetworkId, Position, Topic, TopicId, members_topic, seal};
+use crate::protocol::members::{MemberSetup, MemberState, Members};
+use crate::protocol::{Action, FailedWhy, Input, JoinRefusal, LinkId, MemberEvent, PublishError, PublishId};
+use crate::rumor::{
+    Beacon, Bundle, Cell, ChainTerms, MemberRecord, NetworkId, Position, Topic, TopicId, members_topic, seal,
+};
 use crate::wire::{self, KeyPrefix, Lane, MembersAsk, Pulse, PulsePage, Pulses, Reason, TopicChange};
 
 #[test]
@@ -239,6 +243,57 @@ fn a_link_whose_other_lanes_are_not_read_still_brings_signs_of_life() {
         let held = |topic| world.nodes[node].engine.claimed_in(topic);
         assert_eq!(held(&members), Some(1));
         assert!(held(&rules.id()) < Some(words.len()), "rumors still wait");
+    }
+}
+
+/// A beacon that begins a chain with its tick.
+fn beacon(world: &World, author: &SecretKey, boot_ms: u64) -> Arc<Bundle> {
+    let rules = members_topic(NetworkId::of(NETWORK));
+    let at = Position { tick: world.tick(&rules), slot: 0 };
+    let mut chain = ChainTerms { epoch_s: 5, start: 0, len: 100, anchor: [1; 16] };
+    chain.start = u32::try_from(chain.epoch_at(at.tick)).unwrap();
+    let beacon = Beacon { boot_ms, chain, addresses: Vec::new(), metadata: Bytes::new() };
+    let cell = Cell::put("b", MemberRecord::Beacon(beacon).encode().unwrap()).unwrap();
+    Arc::new(seal(author, rules.id(), at, &[cell.encode()]).unwrap())
+}
+
+#[test]
+fn who_comes_back_with_an_earlier_life_is_told_as_a_double_and_as_here() {
+    let mut world = World::new(8);
+    let node = world.node();
+    let author = world.liar(1);
+    let key = author.public();
+    let (topic, now) = (members_topic(NetworkId::of(NETWORK)).id(), world.now_with(0));
+    let me = world.nodes[node].engine.cx.node;
+    let members = Members::new(topic, me, 1, MemberSetup::default(), now.mono);
+    world.nodes[node].engine.members = Some(members);
+    let tells = |world: &mut World, bundle: &Arc<Bundle>| {
+        let engine = &mut world.nodes[node].engine;
+        engine.members_hear(bundle);
+        let told = std::mem::take(&mut engine.cx.actions).into_iter();
+        let told = told.filter_map(|action| match action {
+            Action::Member(event) => Some(event),
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    let first = beacon(&world, &author, 2_000);
+    assert_eq!(tells(&mut world, &first), [MemberEvent::Joined(key)]);
+    world.run(60_000);
+    let state = world.nodes[node].engine.member(&key).unwrap().state;
+    assert_eq!(state, MemberState::Failed(FailedWhy::Lease));
+    let earlier = beacon(&world, &author, 1_000);
+    assert_eq!(
+        tells(&mut world, &earlier),
+        [MemberEvent::DuplicateIdentity(key), MemberEvent::Returned(key)]
+    );
+    // Of this node itself it is its own past: its clock was ahead then.
+    let members = Members::new(topic, key, 2_000, MemberSetup::default(), world.now_with(0).mono);
+    world.nodes[node].engine.members = Some(members);
+    for boot_ms in [2_000, 1_000] {
+        world.run(1_000);
+        let own = beacon(&world, &author, boot_ms);
+        assert_eq!(tells(&mut world, &own), []);
     }
 }
 
