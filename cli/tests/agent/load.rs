@@ -2,7 +2,6 @@
 //! written in docs/security.md. It counts, and times nothing.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -12,7 +11,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinSet;
 use vouchsafe_testkit::command::PATIENCE;
 
-use crate::world::{Agent, Place, TOPICS, pair, until, with_tcp};
+use crate::world::{Agent, Place, TOPICS, until, with_tcp};
 
 /// Subscribers, some of which read nothing until all is said.
 const SUBSCRIBERS: usize = 1_000;
@@ -76,7 +75,7 @@ fn assert_all_once(heard: &BTreeMap<String, usize>) {
 }
 
 /// Bytes that are resident in a process: now (`VmRSS`), or the most that ever were (`VmHWM`).
-fn resident(agent: &Agent, which: &str) -> usize {
+pub(crate) fn resident(agent: &Agent, which: &str) -> usize {
     let pid = agent.running.child.id();
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(which)?.strip_prefix(':')).unwrap();
@@ -281,110 +280,4 @@ async fn who_comes_by_an_address_leaves_places_for_the_socket() {
     let figure = |name: &str| agent.get("/v1/stats")["agent"][name].as_u64().unwrap();
     until("the last of them are told that there is no place", || figure("api_turned_away") > 0);
     assert!(figure("api_connections") > 800, "the others hold theirs");
-}
-
-const LONG: &str = "[[topic]]\nname = \"log\"\nretention = \"1h\"\nmax_body = 65536\n";
-/// More than a socket, a feed and a page hold.
-const LONG_RUMORS: usize = 180;
-/// More than a socket holds: when a client has taken so many, the agent can write to it again.
-const SOCKET: usize = 4;
-
-fn long(number: usize) -> String {
-    format!("{number} {}", "x".repeat(60_000))
-}
-
-#[test]
-fn a_slow_reader_of_a_kept_topic_is_not_cut_and_misses_nothing() {
-    let [(_a, first), (_b, second)] = pair(LONG);
-    let mut slow = second.events("/v1/subscribe?topic=log", "");
-    let mut heard = 0;
-    let mut hear = |count: usize| {
-        for _ in 0..count {
-            let (kind, id, data) = slow.next();
-            assert!(kind == "rumor" && id.is_some(), "{data}");
-            assert_eq!(data["body"], long(heard));
-            heard += 1;
-        }
-    };
-    for number in 1..=LONG_RUMORS {
-        first.post("/v1/publish?topic=log", long(number - 1).as_bytes());
-        // Who takes nothing at all is cut.
-        if number % 40 == 0 {
-            hear(SOCKET);
-        }
-    }
-    hear(LONG_RUMORS - LONG_RUMORS / 40 * SOCKET);
-    assert_eq!(second.get("/v1/stats")["agent"]["api_streams_cut"], 0);
-    drop(slow);
-    large_answers_are_bounded(&second);
-}
-
-/// Streams that read by themselves at once.
-const ALONE: u64 = 64;
-
-#[test]
-fn readers_of_the_past_take_turns_and_one_that_stands_still_holds_up_nobody() {
-    let [(_a, first), (_b, second)] = pair(LONG);
-    // More than waits for a client.
-    let all = 40;
-    for number in 0..all {
-        first.post("/v1/publish?topic=log", long(number).as_bytes());
-    }
-    let from_start = || second.events("/v1/subscribe?topic=log&from=start", "");
-    let figure = |name: &str| second.get("/v1/stats")["agent"][name].as_u64().unwrap();
-    // Nobody gives way before all turns are had.
-    let (mut still, mut most) = (Vec::new(), 0);
-    // Between two looks one may have given way, for which nobody waits any more: then others come.
-    while still.len() < ALONE as usize + 16 || most < ALONE {
-        assert!(still.len() < 500, "{most} read alone");
-        still.push(from_start());
-        most = most.max(figure("api_streams_alone"));
-        assert!(most <= ALONE, "so many read alone, and no more");
-    }
-    let mut reads = from_start();
-    for number in 0..all {
-        assert_eq!(reads.wait_for("rumor")["body"], long(number));
-        assert!(figure("api_streams_alone") <= ALONE);
-        // They have held up nobody. They take some now and then, for who takes nothing at all is cut.
-        if number % 10 == 0 {
-            still.iter_mut().for_each(|one| (0..SOCKET).for_each(|_| _ = one.wait_for("rumor")));
-        }
-    }
-    assert_eq!(figure("api_streams"), still.len() as u64 + 1, "nobody was hung up on for it");
-}
-
-/// Pages of 4 MiB, which nobody reads, and then many at once.
-fn large_answers_are_bounded(agent: &Agent) {
-    let before = resident(agent, "VmRSS");
-    let ask = || {
-        let mut stream = std::os::unix::net::UnixStream::connect(&agent.socket).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let target = "/v1/history?topic=log&limit=10000";
-        write!(stream, "GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
-        stream
-    };
-    let status = |stream: &mut std::os::unix::net::UnixStream| {
-        let mut head = [0; 12];
-        stream.read_exact(&mut head).unwrap();
-        String::from_utf8_lossy(&head[9..]).into_owned()
-    };
-    let mut asked: Vec<_> = (0..24).map(|_| ask()).collect();
-    let statuses: Vec<_> = asked.iter_mut().map(status).collect();
-    let given = statuses.iter().filter(|status| *status == "200").count();
-    // 64 MiB of 4 MiB each, and some for their names.
-    assert!(
-        (14..=16).contains(&given) && statuses.iter().all(|one| one == "200" || one == "503"),
-        "{statuses:?}"
-    );
-    // What is small finds its way, and what is large does again when the others have gone.
-    assert_eq!(agent.get("/v1/info")["network"], "net");
-    drop(asked);
-    until("there is room again", || status(&mut ask()) == "200");
-    let mut many: Vec<_> = (0..100).map(|_| ask()).collect();
-    for stream in &mut many {
-        let _ = stream.read_to_end(&mut Vec::new());
-    }
-    // Eight that are made, twice as text and as what it is made of, beside those that wait.
-    let grown = resident(agent, "VmHWM").saturating_sub(before);
-    assert!(grown < (64 + 8 * 2 * 6 + 48) << 20, "{} MiB", grown >> 20);
 }

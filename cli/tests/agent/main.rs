@@ -12,5 +12,6 @@ mod liars;
 mod load;
 mod requests;
 mod service;
+mod slow;
 mod topics;
 mod world;

@@ -218,6 +218,11 @@ pub(crate) struct Events {
 }
 
 impl Events {
+    /// The connection. What was read ahead is gone.
+    pub(crate) fn into_inner(self) -> UnixStream {
+        self.lines.into_inner()
+    }
+
     fn line(&mut self) -> Option<String> {
         let mut line = String::new();
         let read = self.lines.read_line(&mut line).expect("an event came in time");
