@@ -45,8 +45,8 @@ use crate::wire::Lane;
 pub(super) const TURN: usize = 256;
 /// Link events that may wait; a link with one more waits, and its peer with it.
 const LINK_EVENTS: usize = 1024;
-/// How long a node takes to say that it leaves: the position log may have to be written before. (Guess.)
-const LEAVING: Duration = Duration::from_secs(2);
+/// How long a node takes to say that it leaves: the position log may have to be written before. (Guess: a disk that is busy syncs within this.)
+const LEAVING: Duration = Duration::from_secs(5);
 
 /// What an actor is made from.
 pub(super) struct Parts {
@@ -266,6 +266,9 @@ impl Actor {
             }
             Message::Members(answer) => {
                 let _ = answer.send(self.parts.engine.members());
+            }
+            Message::Member { key, answer } => {
+                let _ = answer.send(self.parts.engine.member(&key));
             }
             Message::Explain { key, answer } => {
                 let _ = answer.send(self.parts.engine.explain(&key));

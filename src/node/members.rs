@@ -31,7 +31,9 @@ impl Node {
     /// # Errors
     /// If the node is closed.
     pub async fn member(&self, key: &PublicKey) -> Result<Option<Member>, Closed> {
-        Ok(self.members().await?.remove(key))
+        let (answer, member) = oneshot::channel();
+        self.send(Message::Member { key: *key, answer }).await?;
+        member.await.map_err(|_| Closed)
     }
 
     /// What is behind what is shown of a member, for anybody to check offline; `None` if it is not known. Cancel safe.

@@ -137,6 +137,10 @@ pub(super) enum Message {
     Allowed(oneshot::Sender<Option<Vec<PublicKey>>>),
     Stats(oneshot::Sender<NodeStats>),
     Members(oneshot::Sender<Vec<Member>>),
+    Member {
+        key: PublicKey,
+        answer: oneshot::Sender<Option<Member>>,
+    },
     Explain {
         key: PublicKey,
         answer: oneshot::Sender<Option<Explanation>>,

@@ -133,6 +133,8 @@ enum Look {
     AtEnd {
         /// The writer knows that somebody waits.
         told: bool,
+        /// The store has said so. Else it is out of work.
+        known: bool,
     },
     /// The topic is not kept.
     NotKept,
@@ -188,7 +190,7 @@ impl Replay {
     /// Whether it has given all that is kept and waits for more: where an application that wants the past alone stops.
     #[must_use]
     pub const fn is_at_end(&self) -> bool {
-        matches!(self.look, Look::AtEnd { .. })
+        matches!(self.look, Look::AtEnd { known: true, .. })
     }
 
     /// Where the reader stands: behind the last rumor that it has given.
@@ -231,7 +233,7 @@ impl Replay {
                         return Poll::Ready(Some(told));
                     }
                 }
-                Look::AtEnd { told } => {
+                Look::AtEnd { told, .. } => {
                     if self.tail.poll_beyond(self.seen, self.waiter, cx).is_ready() {
                         self.look = Look::Due;
                         continue;
@@ -291,9 +293,9 @@ impl Replay {
     fn found(&mut self, found: Result<Scan, StoreError>) -> Option<Result<Item, ReplayError>> {
         let scan = match found {
             Ok(scan) => scan,
-            // The topic is being opened, or the store is: whoever does it wakes us.
-            Err(StoreError::NotOpen | StoreError::Closed | StoreError::Damaged(_)) => {
-                self.look = Look::AtEnd { told: false };
+            // Nothing of it was ever kept, or the store is opened anew: whoever does it wakes us.
+            Err(error @ (StoreError::NotOpen | StoreError::Closed | StoreError::Damaged(_))) => {
+                self.look = Look::AtEnd { told: false, known: matches!(error, StoreError::NotOpen) };
                 return None;
             }
             Err(error) => {
@@ -308,7 +310,8 @@ impl Replay {
             self.told = scan.gone;
         }
         self.after = scan.next;
-        self.look = if scan.items.is_empty() && !scan.more { Look::AtEnd { told: false } } else { Look::Due };
+        let is_last = scan.items.is_empty() && !scan.more;
+        self.look = if is_last { Look::AtEnd { told: false, known: true } } else { Look::Due };
         self.page = scan.items.into_iter();
         let Missed { from, to } = scan.missed?;
         let from = from.max(self.told.saturating_add(1));
@@ -342,13 +345,50 @@ mod tests {
     use crate::node::membership::{JoinId, Member};
     use crate::protocol::RepairProgress;
     use crate::protocol::keeping::{Keep, Keeping, Show, StoreJob};
-    use crate::rumor::{NetworkId, Position, Topic, seal};
+    use crate::rumor::{NetworkId, Position, RuleSet, Topic, seal};
+
+    /// Reads a topic of a store.
+    fn reads(rules: Arc<RuleSet>, keeper: &Keeper, convicted: Convicted) -> (Replay, Member) {
+        let (notices, _told) = tokio::sync::mpsc::unbounded_channel();
+        let (member, membership) =
+            Member::begin(rules.id(), JoinId(1), (0, RepairProgress::default()), &Arc::default(), notices);
+        let joined = Joined {
+            rules,
+            rumors: tokio::sync::broadcast::channel(1).0.downgrade(),
+            delivered: Default::default(),
+            membership,
+            taken_back: tokio::sync::mpsc::unbounded_channel().0,
+            library: keeper.library(),
+            convicted,
+        };
+        (Replay::new(&joined, Cursor::START), member)
+    }
+
+    fn kept() -> Arc<RuleSet> {
+        let topic = Topic::named("t").retention(Duration::from_secs(3_600));
+        Arc::new(topic.bind(NetworkId::of("n")).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_out_of_work_is_no_end() {
+        let keeper = Keeper::in_memory(&SecretKey::from_seed(&[7; 32]).public());
+        let (mut replay, _member) = reads(kept(), &keeper, Convicted::default());
+        assert!(!replay.is_at_end());
+        for (error, is_end) in [
+            (StoreError::Closed, false),
+            (StoreError::Damaged(String::new()), false),
+            (StoreError::NotOpen, true),
+        ] {
+            let what = error.to_string();
+            assert_eq!(replay.found(Err(error)), None);
+            assert_eq!(replay.is_at_end(), is_end, "{what}");
+        }
+    }
 
     #[tokio::test]
     async fn a_reader_of_the_past_holds_one_page() {
         let author = SecretKey::from_seed(&[7; 32]);
-        let topic = Topic::named("t").retention(Duration::from_secs(3_600));
-        let rules = Arc::new(topic.bind(NetworkId::of("n")).unwrap());
+        let rules = kept();
         let mut keeper = Keeper::in_memory(&author.public());
         let keeping = Keeping {
             bytes: u64::MAX,
@@ -365,20 +405,9 @@ mod tests {
             let keep = Keep { bundle: Arc::new(bundle), arrival: Arrival::Live, show: Show::Now };
             keeper.give(StoreJob::Keep { keep, urgent: false }, 0);
         }
-        let (notices, _told) = tokio::sync::mpsc::unbounded_channel();
-        let (_member, membership) =
-            Member::begin(rules.id(), JoinId(1), (0, RepairProgress::default()), &Arc::default(), notices);
-        let joined = Joined {
-            rules,
-            rumors: tokio::sync::broadcast::channel(1).0.downgrade(),
-            delivered: Default::default(),
-            membership,
-            taken_back: tokio::sync::mpsc::unbounded_channel().0,
-            library: keeper.library(),
-            convicted: Convicted::default(),
-        };
-        joined.convicted.insert(author.public(), Vec::new);
-        let mut replay = Replay::new(&joined, Cursor::START);
+        let convicted = Convicted::default();
+        convicted.insert(author.public(), Vec::new);
+        let (mut replay, _member) = reads(rules, &keeper, convicted);
         for _ in 0..300 {
             let item = replay.next().await.unwrap().unwrap();
             assert!(matches!(item, Item::Rumor { author_convicted: true, late: false, .. }), "{item:?}");
