@@ -2,15 +2,28 @@
 
 use std::sync::Arc;
 
-use vouchsafe::{Event, Gap, Lagged, MemberEvent, TopicHandle};
+use vouchsafe::{Event, Events, Gap, Lagged, MemberEvent, MemberEvents, Node, TopicHandle};
 
 use super::core::Agent;
 use super::happening::{Happening, What};
 use super::words;
 
+/// What a node tells, from when this was made.
+pub(super) struct Heard {
+    events: Events,
+    members: MemberEvents,
+}
+
+impl Heard {
+    /// To be made at once: what was told before it nobody hears.
+    pub(super) fn of(node: &Node) -> Self {
+        Self { events: node.events(), members: node.member_events() }
+    }
+}
+
 /// Starts them.
-pub(super) fn start(agent: &Arc<Agent>) {
-    let (mut events, mut members) = (agent.node.events(), agent.node.member_events());
+pub(super) fn start(agent: &Arc<Agent>, heard: Heard) {
+    let Heard { mut events, mut members } = heard;
     tokio::spawn(node(Arc::clone(agent), async move || events.next().await));
     tokio::spawn(self::members(Arc::clone(agent), async move || members.next().await));
     tokio::spawn(self::events(Arc::clone(agent)));
@@ -34,8 +47,9 @@ async fn members(agent: Arc<Agent>, mut next: impl AsyncFnMut() -> Option<Result
     while let Some(event) = next().await {
         match event {
             Ok(event) => {
+                // (Not as of a moment ago: it has just changed.)
                 let member = match event.member() {
-                    Some(key) => agent.members().await.ok().and_then(|members| members.get(key).cloned()),
+                    Some(key) => agent.node.member(key).await.ok().flatten(),
                     None => None,
                 };
                 log(&event);

@@ -13,13 +13,13 @@ use super::core::{Agent, Joined};
 use super::expelled::Expelled;
 use super::log::{self, Log};
 use super::notify::Notify;
-use super::pumps;
+use super::pumps::{self, Heard};
 use super::reload::Reload;
 use super::signals::{Asked, Signals};
 use crate::exit::Failure;
 
-/// How long the node may take to say goodbye.
-const LEAVING: Duration = Duration::from_secs(5);
+/// How long the node may take to say goodbye: more than it takes itself at the most.
+const LEAVING: Duration = Duration::from_secs(8);
 /// How often it is looked whether lines of the log were left out.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -27,7 +27,9 @@ const LOOK: Duration = Duration::from_secs(10);
 pub(super) async fn serve(flags: Flags, settings: Settings, log: &Log) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let notify = Notify::from_environment();
-    let agent = Arc::new(begin(&settings).await?);
+    let (agent, heard) = begin(&settings).await?;
+    let agent = Arc::new(agent);
+    pumps::start(&agent, heard);
     let api = match Api::begin(&agent, &settings) {
         Ok(api) => api,
         Err(error) => {
@@ -35,15 +37,16 @@ pub(super) async fn serve(flags: Flags, settings: Settings, log: &Log) -> Result
             return Err(error);
         }
     };
-    pumps::start(&agent);
     notify.tell("READY=1\nSTATUS=running");
     tracing::info!(version = env!("CARGO_PKG_VERSION"), socket = %settings.socket().display(), "the agent runs");
     let mut reload = Reload::new(flags, settings);
     let result = attend(&agent, &mut signals, &notify, &mut reload, log).await;
     notify.tell("STOPPING=1\nSTATUS=leaving");
     tracing::info!("the agent leaves");
-    // Requests under way are answered: what waits for the node is told that it is closed.
-    tokio::join!(api.end(), goodbye(&agent.node));
+    // Requests under way are answered: what waits for the node is told that it is closed, and streams end with it.
+    api.close();
+    goodbye(&agent.node).await;
+    api.end().await;
     result
 }
 
@@ -89,7 +92,7 @@ async fn attend(
 }
 
 /// Starts the node and joins its topics.
-async fn begin(settings: &Settings) -> Result<Agent, Failure> {
+async fn begin(settings: &Settings) -> Result<(Agent, Heard), Failure> {
     let builder = Node::with_state(&settings.state)
         .network(&settings.network)
         .listen(&settings.listen)
@@ -108,8 +111,9 @@ async fn begin(settings: &Settings) -> Result<Agent, Failure> {
     };
     let expelled = Expelled::open(&settings.state).map_err(Failure::Usage)?;
     let node = builder.spawn().await?;
+    let heard = Heard::of(&node);
     match join(&node, settings, &expelled).await {
-        Ok((topics, events)) => Ok(Agent::new(node, settings, topics, events, expelled)),
+        Ok((topics, events)) => Ok((Agent::new(node, settings, topics, events, expelled), heard)),
         Err(error) => {
             goodbye(&node).await;
             Err(error)

@@ -28,8 +28,11 @@ const TALK: Duration = Duration::from_secs(12);
 const DELIVERIES_PER_S: u32 = 1_000;
 /// Rumors a second of one node, at most: below the quota of 64, so that nobody waits for a slot.
 const PER_NODE: u32 = 48;
-/// After the last rumor was published, so long may it take until everybody has everything and the liars are caught.
+/// After the last rumor was published, so long may it take until everybody has everything and the liars are caught, and so long again after
+/// each thing that is seen ...
 const PATIENCE: Duration = Duration::from_secs(12);
+/// ... up to this.
+const MOST_PATIENCE: Duration = Duration::from_secs(60);
 /// Publish calls are answered in milliseconds here; one that hangs must not hang the demo.
 const ANSWERS: Duration = Duration::from_secs(10);
 
@@ -77,8 +80,8 @@ pub(super) async fn run(
     let mut publishing = tokio::spawn(publishing);
     let patience = tokio::time::sleep(Duration::MAX);
     tokio::pin!(patience);
-    let mut told = false;
-    let mut over = shown.is_none();
+    let (mut told, mut over) = (false, shown.is_none());
+    let mut at_the_latest = end;
     while !(over && log.complete(plan)) {
         tokio::select! {
             Some(next) = seen.recv() => {
@@ -87,14 +90,20 @@ pub(super) async fn run(
                     log.write(next);
                 }
                 show_progress(&bar, &log);
+                if told {
+                    let longer = tokio::time::Instant::now() + PATIENCE;
+                    patience.as_mut().reset(end.max(longer.min(at_the_latest)));
+                }
             }
             _ = &mut publishing, if !told => {
                 told = true;
-                patience.as_mut().reset(end.max(tokio::time::Instant::now() + PATIENCE));
+                let now = tokio::time::Instant::now();
+                at_the_latest = now + MOST_PATIENCE;
+                patience.as_mut().reset(end.max(now + PATIENCE));
             }
             () = tokio::time::sleep_until(end), if !over => over = true,
-            // The figures will say what is lacking.
-            () = &mut patience, if told => break,
+            // The figures will say what is lacking. (What this process was too busy to read is not.)
+            () = &mut patience, if told && seen.is_empty() => break,
         }
     }
     publishing.abort();
@@ -122,12 +131,13 @@ async fn serve_page(
 }
 
 async fn end_all(world: World, shown: Option<Shown>) {
-    let page_ends = async {
-        if let Some(shown) = shown {
-            shown.end().await;
-        }
-    };
-    tokio::join!(page_ends, world.shutdown());
+    if let Some(shown) = &shown {
+        shown.close();
+    }
+    world.shutdown().await;
+    if let Some(shown) = shown {
+        shown.end().await;
+    }
 }
 
 fn bodies(log: &Log) -> Vec<(usize, Bytes)> {

@@ -11,6 +11,7 @@ use vouchsafe::{Config, Node, PeerAddr, PublicKey, SecretKey, Topic, TopicHandle
 use super::plan::{Dice, Plan};
 use crate::agent::Shown;
 use crate::exit::Failure;
+use crate::node::LEAVING;
 
 pub(super) const NETWORK: &str = "vouchsafe-demo";
 const TOPIC: &str = "rumors";
@@ -128,6 +129,6 @@ impl World {
         for node in self.nodes {
             all.spawn(async move { node.shutdown().await });
         }
-        let _ = tokio::time::timeout(Duration::from_secs(5), all.join_all()).await;
+        let _ = tokio::time::timeout(LEAVING, all.join_all()).await;
     }
 }

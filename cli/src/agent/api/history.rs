@@ -1,6 +1,6 @@
 //! What is kept of a topic, a page at a time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use vouchsafe::Item;
@@ -14,8 +14,10 @@ use crate::agent::follow::fields;
 
 /// Rumors in a page, unless it is said.
 const RUMORS: usize = 1_000;
-/// When nothing has come for so long, there is no more for now: what is committed is given within 100 ms.
+/// When nothing has come for so long behind all that is kept, there is no more for now: what is committed is given within 100 ms.
 const NO_MORE: Duration = Duration::from_millis(300);
+/// A store that says nothing for so long is not waited for.
+const STORE_WITHIN: Duration = Duration::from_secs(10);
 
 /// A page, and the cursor behind it. Of one author: its rumors by position.
 pub(super) async fn history(shared: &Shared, ask: &mut Ask) -> Result<Reply, Refusal> {
@@ -45,9 +47,20 @@ pub(super) async fn history(shared: &Shared, ask: &mut Ask) -> Result<Reply, Ref
         return Ok(object(&json!({ "rumors": rumors, "more": true })));
     }
     let mut replay = past(topic, from.as_deref())?;
-    let mut more = true;
+    let (mut more, mut heard) = (true, Instant::now());
     while rumors.len() < most && bytes < PAGE_BYTES {
-        match tokio::time::timeout(NO_MORE, replay.next()).await {
+        let next = tokio::time::timeout(NO_MORE, replay.next()).await;
+        // A disk that is slow is no end.
+        if next.is_err() && !replay.is_at_end() {
+            if heard.elapsed() < STORE_WITHIN {
+                continue;
+            }
+            return Err(Refusal::busy(
+                "the store has said nothing for 10 s: look at the agent's log, and ask again when its disk works",
+            ));
+        }
+        heard = Instant::now();
+        match next {
             Ok(Some(Ok(Item::Rumor { cursor, rumor, late, .. }))) => {
                 let mut data = fields(&rumor);
                 data.insert("cursor".into(), cursor.to_string().into());

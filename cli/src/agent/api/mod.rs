@@ -61,7 +61,7 @@ use reply::{Refusal, Reply};
 use socket::Patient;
 use thread::Thread;
 
-/// How long requests under way may take at the end.
+/// How long requests under way may take when the node has ended.
 const ENDING: Duration = Duration::from_secs(3);
 
 /// The interface while it is open.
@@ -181,13 +181,18 @@ impl Api {
         }));
     }
 
-    /// Takes no more requests, and waits for those under way.
-    pub(super) async fn end(self) {
+    /// Takes no more requests.
+    pub(super) fn close(&self) {
         // First: who comes now finds nobody, and not somebody who leaves.
         if let Some(socket) = &self.socket {
             let _ = fs::remove_file(socket);
         }
         self.ends.send_replace(true);
+    }
+
+    /// Takes no more requests, and waits for those under way.
+    pub(super) async fn end(self) {
+        self.close();
         let all = self.shared.connections.acquire_many(self.shared.places as u32);
         if tokio::time::timeout(ENDING, all).await.is_err() {
             tracing::warn!("some requests had no answer when the agent ended");

@@ -193,10 +193,24 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_hangs_is_killed_with_all_that_it_has_started() {
-        let (_folder, script, held) = hanging();
-        let (ended, said) = tokio::join!(ran(&script, Duration::from_secs(2)), over(held));
-        assert!(ended.killed && ended.code.is_none());
-        assert_eq!(said, "on\n");
+        // A slow machine takes long to start it.
+        for within in [2, 10, 50] {
+            let (folder, script, held) = hanging();
+            // Its end is waited for, whether it had begun or not: then nobody else writes there.
+            let writes = OpenOptions::new().open_sender(folder.path().join("fifo")).unwrap();
+            let ran = async {
+                let ended = ran(&script, Duration::from_secs(within)).await;
+                drop(writes);
+                ended
+            };
+            let (ended, said) = tokio::join!(ran, over(held));
+            assert!(ended.killed && ended.code.is_none());
+            if said == "on\n" {
+                return;
+            }
+            assert_eq!(said, "");
+        }
+        panic!("it does not begin within 50 s");
     }
 
     #[tokio::test]
