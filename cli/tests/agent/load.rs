@@ -1,9 +1,9 @@
 //! As many clients as there may be, and more: all are answered, those that read miss nothing, and those that do not cost no more than is
 //! written in docs/security.md. It counts, and times nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -20,6 +20,8 @@ const SLOW: usize = 20;
 const RUMORS: usize = 60;
 /// Connections that the agent takes.
 const PLACES: usize = 1_200;
+/// It hangs up on who has not asked for so long.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
 
 /// A thousand clients need as many files; the agent inherits it.
 fn enough_files() -> bool {
@@ -167,7 +169,7 @@ async fn fill(addr: &str, taken: usize) -> (Vec<TcpStream>, usize) {
     let answers = asks.join_all().await;
     let full = answers.iter().filter(|status| **status == 503).count();
     // A half is hung up on after a while: who comes then finds its place, and names another host.
-    assert!(full > 0 && answers.iter().all(|status| matches!(status, 503 | 421)), "{answers:?}");
+    assert!(answers.iter().all(|status| matches!(status, 503 | 421)), "{answers:?}");
     (halves, full)
 }
 
@@ -177,8 +179,8 @@ fn open_files(agent: &Agent) -> usize {
 }
 
 /// Clients that find no place, ask nothing and do not go: all are told, and the agent, which has so many files open when all its places are
-/// taken, has a few of them at a time.
-async fn turned_away_a_few_at_a_time(agent: &Agent, addr: &str, full: usize) {
+/// taken, has a few of them at a time. How many were told.
+async fn turned_away_a_few_at_a_time(agent: &Agent, addr: &str, full: usize) -> usize {
     let (mut most, mut told, mut held) = (0, 0, Vec::new());
     let mut idle = JoinSet::new();
     for _ in 0..340 {
@@ -203,10 +205,23 @@ async fn turned_away_a_few_at_a_time(agent: &Agent, addr: &str, full: usize) {
         }
     }
     // Those that are told, and some of its own that it opens meanwhile.
-    assert!(
-        told > 64 && most < full + 64 + 16,
-        "{told} were told, {most} files are open, and {full} of all places"
-    );
+    assert!(most < full + 64 + 16, "{told} were told, {most} files are open, and {full} of all places");
+    told
+}
+
+/// Takes all places, and comes all the same. On a machine that takes so long for it that halves are hung up on meanwhile, once more.
+async fn beyond_all_places(agent: &Agent, addr: &str, files: usize) -> (Vec<TcpStream>, usize) {
+    let mut slow = 0;
+    loop {
+        let begun = Instant::now();
+        let (halves, full) = fill(addr, SUBSCRIBERS).await;
+        let told = turned_away_a_few_at_a_time(agent, addr, files).await;
+        if full > 0 && told > 64 {
+            return (halves, full);
+        }
+        assert!(begun.elapsed() > HEAD_WITHIN && slow < 5, "{full} found no place, and {told} were told");
+        slow += 1;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -236,8 +251,7 @@ async fn a_thousand_subscribers_miss_nothing_whatever_others_do() {
     let connections = || agent.get("/v1/stats")["agent"]["api_connections"].as_u64().unwrap() as usize;
     until("bad clients are gone", || connections() == SUBSCRIBERS + 1);
     let files = open_files(&agent) + PLACES - SUBSCRIBERS;
-    let (halves, full) = fill(&addr, SUBSCRIBERS).await;
-    turned_away_a_few_at_a_time(&agent, &addr, files).await;
+    let (halves, full) = beyond_all_places(&agent, &addr, files).await;
     // What is said is heard by all the same. Each request waits until the author has a position left.
     for word in words() {
         for target in ["/v1/publish?topic=log", "/v1/publish?topic=chat", "/v1/event?name=go"] {
@@ -273,11 +287,22 @@ async fn who_comes_by_an_address_leaves_places_for_the_socket() {
     }
     let place = Place::new(TOPICS);
     let (agent, addr, _) = with_tcp(&place, &[]);
-    let mut held = Vec::new();
+    let mut held = VecDeque::new();
     for _ in 0..PLACES {
-        held.push(TcpStream::connect(&addr).await.unwrap());
+        held.push_back(TcpStream::connect(&addr).await.unwrap());
     }
-    let figure = |name: &str| agent.get("/v1/stats")["agent"][name].as_u64().unwrap();
-    until("the last of them are told that there is no place", || figure("api_turned_away") > 0);
-    assert!(figure("api_connections") > 800, "the others hold theirs");
+    let begun = Instant::now();
+    loop {
+        let figures = agent.get("/v1/stats")["agent"].clone();
+        let figure = |name: &str| figures[name].as_u64().unwrap();
+        if figure("api_turned_away") > 0 && figure("api_connections") > 800 {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "they are told of no end, or hold no places: {figures}");
+        // On a slow machine the first of them are hung up on before the last have come.
+        for _ in 0..20 {
+            held.pop_front();
+            held.push_back(TcpStream::connect(&addr).await.unwrap());
+        }
+    }
 }

@@ -19,6 +19,9 @@ fn what_is_published_is_heard_and_a_reader_goes_on_where_it_stood() {
         last = id;
     }
     drop(events);
+    until("it has heard all", || {
+        second.get("/v1/history?topic=log")["rumors"].as_array().unwrap().len() == 5
+    });
     // The reader is away, and so is its agent, and more is said.
     assert_eq!(second.stop(), Some(0));
     first.ask("POST", "/v1/publish?topic=log&within=1s", b"while it was away");
