@@ -15,7 +15,7 @@ use crate::protocol::publisher::Request;
 use crate::protocol::repair::Purpose;
 use crate::protocol::{Action, DownReason, Impairment, PublishId};
 use crate::rumor::{Bundle, BundleId, TopicId, members_topic};
-use crate::wire::Frame;
+use crate::wire::{Frame, Reason};
 
 /// The publish request of the node's own record. The driver counts upwards from one.
 const RECORD: PublishId = PublishId(u64::MAX);
@@ -241,12 +241,18 @@ impl Engine {
         self.spread_waiting_records();
         let Some(members) = &mut self.members else { return };
         members.clock_is(self.condition.health().has(Impairment::Clock));
-        if let Some(body) = members.turn(&mut self.cx, &mut self.links) {
+        let body = members.turn(&mut self.cx, &mut self.links);
+        let stalled = members.takes_stalled();
+        if let Some(body) = body {
             let topic = members.topic();
             let request = Request { publish_id: RECORD, body, kept: false, follow: 0 };
             // (An application may not publish there.)
             self.publisher.submit(topic, request, false);
             self.publisher.seal_now(&topic);
+        }
+        for link in stalled {
+            self.cx.counters.links_stalled += 1;
+            self.close(link, Reason::Stalled);
         }
     }
 

@@ -55,7 +55,7 @@ use crate::key::PublicKey;
 use crate::protocol::context::Cx;
 use crate::protocol::linkset::LinkSet;
 use crate::protocol::member_event::MemberEvent;
-use crate::protocol::{Action, Mono, Now};
+use crate::protocol::{Action, LinkId, Mono, Now};
 use crate::rumor::TopicId;
 
 /// The one key of the topic of members.
@@ -111,6 +111,8 @@ pub(in crate::protocol) struct Members {
     bringers: LinkSet,
     /// When one last did.
     brought: Option<Mono>,
+    /// Links to members that have failed though they were up.
+    stalled: Vec<LinkId>,
     /// When lives are looked at: each member once.
     due: BTreeSet<(Mono, PublicKey)>,
     next_cycle: Mono,
@@ -151,6 +153,7 @@ impl Members {
             reach: Reach::default(),
             bringers: LinkSet::EMPTY,
             brought: None,
+            stalled: Vec::new(),
             due: BTreeSet::new(),
             next_cycle: now,
             next_pull: now,
@@ -274,6 +277,11 @@ impl Members {
             self.stirred = true;
             cx.actions.push_back(Action::Member(MemberEvent::Removed(*key)));
         }
+    }
+
+    /// Links that are to be closed: to members that have failed meanwhile.
+    pub(in crate::protocol) fn takes_stalled(&mut self) -> Vec<LinkId> {
+        std::mem::take(&mut self.stalled)
     }
 
     /// Records that links did not bring may be asked for at once: more of them are admitted.

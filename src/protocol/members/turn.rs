@@ -165,6 +165,9 @@ impl Members {
                 match self.table.get(&key).map(|entry| entry.state()) {
                     Some(MemberState::Failed(why)) => {
                         self.looks_no_more(&key);
+                        // Its process hangs, or it has nothing to say to us any more.
+                        let in_use = links.of_peer(&key).filter(|link| link.is_in_use());
+                        self.stalled.extend(in_use.map(Link::id));
                         self.tell(cx, MemberEvent::Failed(key, why));
                     }
                     _ => self.tell(cx, MemberEvent::Stale(key)),

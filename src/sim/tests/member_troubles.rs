@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::adversary::{Adversary, Me, Outgoing};
-use crate::protocol::{MemberEvent, MemberState, Mono};
+use crate::protocol::{FailedWhy, MemberEvent, MemberState, Mono};
 use crate::wire::{self, KeyPrefix, Lane, Pulse, PulsePage, Pulses};
 
 /// A network of members that find each other from one address.
@@ -216,6 +216,35 @@ impl Adversary for Hushes {
     }
 }
 
+/// Its links are up, and nothing is said on them: an engine that hangs beside a transport that does not.
+#[test]
+fn a_hung_engine_fails_at_its_lease() {
+    let liar = Liar::custom("hushes", |me| Box::new(Hushes(me.now().mono.plus(Duration::from_secs(30)))));
+    let scenario = Scenario { nodes: 12, links: 6, members: true, ..Scenario::default() };
+    let mut network = Network::new(Scenario { liar_count: Some(1), liar, ..scenario });
+    pass(&mut network, Duration::from_secs(29));
+    let hung = (0..12).find(|node| !network.is_honest(*node)).unwrap();
+    let key = network.key_of(hung).unwrap();
+    let links = network.nodes[hung].links();
+    assert!(links.len() >= 6);
+    // A lease after its last sign, and a moment for what was under way.
+    pass(&mut network, Duration::from_secs(1 + 19));
+    for (node, member) in honest(&network).into_iter().map(|node| (node, network.members(node).remove(&key)))
+    {
+        assert_eq!(
+            member.map(|member| member.state),
+            Some(MemberState::Failed(FailedWhy::Stalled)),
+            "node {node}"
+        );
+    }
+    // (Who knows it by its application dials it again.)
+    let left: Vec<_> = network.nodes[hung].links().into_iter().filter(|link| links.contains(link)).collect();
+    assert_eq!(left, []);
+    let stalled = |news: &MemberNews| news.event == MemberEvent::Failed(key, FailedWhy::Stalled);
+    assert!(network.member_news().iter().any(stalled));
+    assert_eq!(failed(&network, |_| true), []);
+}
+
 /// All its neighbours lie from some moment on. It has much to say itself meanwhile, and hears nobody.
 #[test]
 fn who_hears_nobody_but_itself_judges_nobody() {
@@ -243,4 +272,67 @@ fn who_hears_nobody_but_itself_judges_nobody() {
     assert!(judged.iter().all(|(by, _)| *by != 0), "{judged:?}");
     let isolated = |news: &MemberNews| news.node == 0 && news.event == MemberEvent::Isolated;
     assert!(network.member_news().iter().any(isolated));
+}
+
+/// It can record no position any more, so it can't say a record. Pulses need none.
+#[test]
+fn a_full_disk_lives_until_its_chain_ends() {
+    let mut network = Network::new(Scenario { nodes: 20, links: 8, members: true, ..Scenario::default() });
+    pass(&mut network, Duration::from_secs(20));
+    network.set_disk(7, millis(10), true);
+    network.describe(7, b"unheard".to_vec());
+    pass(&mut network, Duration::from_secs(180));
+    assert_eq!((failed(&network, |_| true), alive_at_least(&network)), (vec![], 20));
+    let key = network.key_of(7).unwrap();
+    assert_eq!(network.members(3)[&key].metadata, b"", "its record was not said");
+}
+
+/// Says that it knows nobody, whatever it is asked, and gives no record of others.
+#[derive(Debug)]
+struct KnowsNobody;
+
+impl Adversary for KnowsNobody {
+    fn outgoing(&mut self, me: &mut Me, sent: Outgoing) {
+        match wire::Frame::decode(sent.payload.clone()) {
+            Ok(wire::Frame::Pulses(said)) if said.page != PulsePage::Pushed => {
+                let payload = wire::pulses(&Pulses { page: PulsePage::Last, pulses: Vec::new() });
+                me.send(Outgoing { payload, ..sent });
+            }
+            _ if sent.lane == Lane::System || sent.lane == Lane::History => {}
+            _ => me.send(sent),
+        }
+    }
+}
+
+/// Two of the three whom it asks first have empty pages.
+#[test]
+fn a_lying_page_hides_nobody_for_long() {
+    let around = (1..4).map(|neighbour| (0, neighbour));
+    let others = (1..24).flat_map(|node| (1..5).map(move |step| (node, (node - 1 + step) % 23 + 1)));
+    let scenario = Scenario {
+        nodes: 24,
+        members: true,
+        topology: Topology::Edges(around.chain(others).collect()),
+        placement: Placement::Around(0),
+        liar_count: Some(2),
+        liar: Liar::custom("knows-nobody", |_| Box::new(KnowsNobody)),
+        ..Scenario::default()
+    };
+    let mut network = Network::new(scenario);
+    pass(&mut network, Duration::from_secs(30));
+    network.crash(0);
+    pass(&mut network, Duration::from_secs(60));
+    network.restart(0, false);
+    let began = network.elapsed();
+    let all: Vec<_> = honest(&network).into_iter().map(|node| network.key_of(node).unwrap()).collect();
+    let knows = |network: &Network| {
+        let members = network.members(0);
+        all.iter().filter(|key| members.get(key).is_some_and(|member| member.state.is_here())).count()
+    };
+    while knows(&network) < all.len() {
+        pass(&mut network, millis(100));
+        let after = network.elapsed() - began;
+        assert!(after < Duration::from_secs(15), "{} of {} after {after:?}", knows(&network), all.len());
+    }
+    println!("the whole table after {:?}", network.elapsed() - began);
 }
