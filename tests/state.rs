@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use vouchsafe::{
-    Builder, CursorError, FolderError, Item, Node, PositionLogError, Replay, SecretKey, SpawnError, Topic,
-    TopicHandle, VerifierPool,
+    Authors, Builder, CursorError, FolderError, Item, JoinError, Node, PositionLogError, Replay, SecretKey,
+    SpawnError, Topic, TopicHandle, VerifierPool,
 };
 
 const NETWORK: &str = "state";
@@ -202,4 +202,13 @@ async fn a_named_replay_needs_a_folder_a_kept_topic_and_a_name() {
     let topic = node.join(log()).await.unwrap();
     assert!(matches!(topic.replay_named("../a"), Err(CursorError::Name(name)) if name == "../a"));
     assert!(matches!(topic.replay(Default::default()).save().await, Err(CursorError::Unnamed)));
+}
+
+#[tokio::test]
+async fn a_topic_of_the_builder_that_can_not_be_relayed_is_refused_at_the_start() {
+    let two = [1, 2].map(|seed| SecretKey::from_seed(&[seed; 32]).public());
+    let topic = Topic::named("c").state(100_000).authors(Authors::Listed(two.to_vec()));
+    let spawned = Node::builder(SecretKey::generate()).listen("127.0.0.1:0").topic(topic).spawn().await;
+    let refused = spawned.err();
+    assert!(matches!(refused, Some(SpawnError::Join(JoinError::TooManyKeys { .. }))), "{refused:?}");
 }

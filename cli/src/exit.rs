@@ -82,7 +82,7 @@ impl From<SpawnError> for Failure {
             SpawnError::Listen { .. }
             | SpawnError::Folder(_)
             | SpawnError::Topic(_)
-            | SpawnError::TooManyTopics(_)
+            | SpawnError::Join(_)
             | SpawnError::PositionLog(_) => Self::usage(&error),
             SpawnError::Store(error) => crate::store::failure(error),
             _ => Self::failed(&error),

@@ -34,9 +34,8 @@ use super::verifiers::InlineVerifier;
 use super::{Host, VerifierPool, trace};
 use crate::key::PublicKey;
 use crate::net::{Endpoint, Link, LinkEvent, SocketState};
-use crate::protocol::keeping::KeepOptions;
 use crate::protocol::{Config, Dialler, Engine, Event, Impairment, Input, LinkId, Mono, Now, PublishError};
-use crate::rumor::{NetworkId, RuleSet, TopicId};
+use crate::rumor::{NetworkId, TopicId};
 use crate::store::PositionLog;
 use crate::wire::Lane;
 
@@ -156,13 +155,6 @@ impl Actor {
             silences: Silences::new(Instant::now()),
             topology: 0,
         }
-    }
-
-    /// Relays a topic that the application has not joined.
-    pub(super) fn relay(&mut self, rules: Arc<RuleSet>) {
-        self.relayed.insert(rules.id());
-        self.joining.push_back(None);
-        self.handle(Input::Join { rules, deliver: false, validate: false, keep: KeepOptions::default() });
     }
 
     pub(super) async fn run(mut self) {

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_core::Stream;
 use tokio::sync::mpsc;
@@ -139,6 +140,12 @@ pub struct Answers {
 }
 
 impl Answers {
+    /// The question is said: answers have so long from now on.
+    pub(super) fn begins(mut self, within: Duration) -> Self {
+        self.over.as_mut().reset(Instant::now() + within);
+        self
+    }
+
     /// The next answer; `None` when there will be no more: the time is over, or there are enough. Cancel safe.
     pub async fn next(&mut self) -> Option<Answer> {
         std::future::poll_fn(|cx| self.poll_answer(cx)).await

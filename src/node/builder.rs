@@ -18,6 +18,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use self::socket::Port;
 use super::actor::{Actor, Parts};
+use super::error::JoinError;
 use super::folder::FolderError;
 use super::opening;
 use super::outside::Outside;
@@ -308,13 +309,7 @@ impl Builder {
 
 /// The rules of the topics that a node relays from the start on.
 fn bound(topics: &[Topic], network: NetworkId) -> Result<Vec<RuleSet>, SpawnError> {
-    let rules = topics.iter().map(|topic| topic.bind(network)).collect::<Result<Vec<_>, _>>()?;
-    // The list of a topic that has an owner is one more.
-    let count = rules.iter().map(|rules| 1 + usize::from(rules.owner().is_some())).sum();
-    if count > crate::protocol::MAX_TOPICS {
-        return Err(SpawnError::TooManyTopics(count));
-    }
-    Ok(rules)
+    Ok(topics.iter().map(|topic| topic.bind(network)).collect::<Result<Vec<_>, _>>()?)
 }
 
 /// The engine of a node, and of which member it is one, if it is.
@@ -336,14 +331,14 @@ fn begin(
     anchors: Vec<PeerAddr>,
     bootstrap: Vec<PeerAddr>,
     candidates: Vec<PeerAddr>,
-) -> Result<(), KeepError> {
+) -> Result<(), SpawnError> {
     // Before any topic is opened.
     store.into_iter().for_each(|started| actor.handle(Input::Store(started)));
-    topics.into_iter().for_each(|rules| actor.relay(Arc::new(rules)));
+    topics.into_iter().try_for_each(|rules| actor.relay(Arc::new(rules))).map_err(SpawnError::Join)?;
     // Before others, so that they are dialled first.
     actor.anchor(anchors);
     bootstrap.into_iter().try_for_each(|peer| actor.enter(peer))?;
-    candidates.into_iter().try_for_each(|peer| actor.suggest(peer))
+    Ok(candidates.into_iter().try_for_each(|peer| actor.suggest(peer))?)
 }
 
 /// Why a node could not start.
@@ -383,9 +378,9 @@ pub enum SpawnError {
         "metadata have at most {MAX_METADATA} bytes, these have {0}: what is larger belongs into a topic"
     )]
     Metadata(usize),
-    /// Too many topics.
-    #[error("{0} topics, where a node relays at most {max}: split the network", max = crate::protocol::MAX_TOPICS)]
-    TooManyTopics(usize),
+    /// A topic of the builder can't be relayed.
+    #[error("a topic of the builder can't be relayed: {0}")]
+    Join(JoinError),
     /// The bootstrap list, or that of candidates, is too long.
     #[error(transparent)]
     Bootstrap(#[from] KeepError),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::protocol::KeepError;
+use crate::protocol::{JoinRefusal, KeepError};
 use crate::rumor::{MAX_METADATA, RuleError, TopicId};
 
 /// The node has been shut down.
@@ -57,6 +57,17 @@ pub enum JoinError {
     /// The node is closed.
     #[error(transparent)]
     Closed(#[from] Closed),
+}
+
+impl JoinError {
+    pub(super) const fn of(refusal: JoinRefusal) -> Self {
+        match refusal {
+            JoinRefusal::TooManyLeft => Self::TooManyLeft,
+            JoinRefusal::TooManyKeys { keys, most } => Self::TooManyKeys { keys, most },
+            JoinRefusal::System => Self::System,
+            JoinRefusal::TooMany | JoinRefusal::OtherNetwork => Self::TooMany,
+        }
+    }
 }
 
 /// Why what is kept of a topic could not be removed.

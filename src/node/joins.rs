@@ -9,6 +9,7 @@ use super::error::{Closed, ForgetError, JoinError};
 use super::membership::{JoinId, Notice};
 use super::message::{Joined, Joining, Validator};
 use super::port::Port;
+use crate::protocol::keeping::KeepOptions;
 use crate::protocol::{Input, JoinRefusal};
 use crate::rumor::{RuleSet, TopicId};
 use crate::store::StoreError;
@@ -27,6 +28,17 @@ impl Actor {
         self.act();
     }
 
+    /// Relays a topic that the application has not joined.
+    pub(super) fn relay(&mut self, rules: Arc<RuleSet>) -> Result<(), JoinError> {
+        if let Some(refusal) = self.parts.engine.join_refusal(&rules) {
+            return Err(JoinError::of(refusal));
+        }
+        self.relayed.insert(rules.id());
+        self.joining.push_back(None);
+        self.handle(Input::Join { rules, deliver: false, validate: false, keep: KeepOptions::default() });
+        Ok(())
+    }
+
     /// The engine has answered the first of the joins that wait.
     pub(super) fn on_joined(&mut self, result: Result<(), JoinRefusal>) {
         let Some(Joining { rules, validator, answer, .. }) = self.joining.pop_front().flatten() else {
@@ -34,10 +46,7 @@ impl Actor {
         };
         let joined = match result {
             Ok(()) => Ok(self.joined(rules, validator)),
-            Err(JoinRefusal::TooManyLeft) => Err(JoinError::TooManyLeft),
-            Err(JoinRefusal::TooManyKeys { keys, most }) => Err(JoinError::TooManyKeys { keys, most }),
-            Err(JoinRefusal::System) => Err(JoinError::System),
-            Err(_) => Err(JoinError::TooMany),
+            Err(refusal) => Err(JoinError::of(refusal)),
         };
         // Whoever asked may have gone: then the join goes with its answer.
         let _ = answer.send(joined);

@@ -114,7 +114,8 @@ impl Speaker {
     pub(super) async fn dial_with_care(&self, peer: PeerAddr) -> Result<Connection, DialError> {
         let PeerAddr { key, host: Host::Socket(addr) } = peer else { return self.dial(peer).await };
         if !self.0.rests.may(addr, &key, Instant::now()) {
-            return Err(DialError::NoAddress { host: addr.to_string() });
+            // So it was of late.
+            return Err(DialError::TimedOut { addr, peer: key });
         }
         let dialled = timeout(CAREFULLY, self.dial(peer)).await;
         let dialled = dialled.unwrap_or(Err(DialError::TimedOut { addr, peer: key }));

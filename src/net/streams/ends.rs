@@ -89,11 +89,17 @@ fn read(error: ReadFailed) -> StreamError {
 pub(super) struct Hold {
     _place: Option<Place>,
     _used: Use,
+    _opened: Option<Use>,
 }
 
 impl Hold {
     pub(super) fn new(place: Option<Place>, used: Use) -> Arc<Self> {
-        Arc::new(Self { _place: place, _used: used })
+        Arc::new(Self { _place: place, _used: used, _opened: None })
+    }
+
+    /// Of a stream that this node has opened.
+    pub(super) fn opened(used: Use, opened: Use) -> Arc<Self> {
+        Arc::new(Self { _place: None, _used: used, _opened: Some(opened) })
     }
 }
 

@@ -45,12 +45,17 @@ pub(crate) async fn open(
     question: Option<&[u8]>,
 ) -> Result<Opened, NotOpened> {
     let connection = &way.connection;
-    // Waits as long as all that may be are open.
-    let (mut send, recv) =
-        connection.open_both_ways().await.map_err(|why| unheard(lost(LinkClosed::of(why))))?;
+    // Waits as long as all that may be are open; of a peer that lets none be opened, no longer than for its answer.
+    let (mut send, recv) = loop {
+        match timeout(OPENING, connection.open_both_ways()).await {
+            Ok(opened) => break opened.map_err(|why| unheard(lost(LinkClosed::of(why))))?,
+            Err(_) if way.has_opened() => {}
+            Err(_) => return Err(NotOpened::Slow),
+        }
+    };
     let opened = async {
         send.set_priority(PRIORITY);
-        let hold = Hold::new(None, used);
+        let hold = Hold::opened(used, way.is_opened());
         let (mut send, mut recv) = (SendStream::new(send, hold.clone()), RecvStream::new(recv, hold));
         let network = desk.network().ok_or(NotOpened::OtherNetwork)?;
         let said = async {

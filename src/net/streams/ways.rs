@@ -27,13 +27,16 @@ pub(crate) struct Way {
     pub(super) connection: Carried,
     kind: Kind,
     used: Arc<watch::Sender<u32>>,
+    /// Of those, how many this node has opened.
+    opened: Arc<watch::Sender<u32>>,
     /// Since when it has been unused, if it is.
     since: Instant,
 }
 
 impl Way {
     pub(super) fn new(connection: Carried, kind: Kind) -> Self {
-        Self { connection, kind, used: Arc::new(watch::Sender::new(0)), since: Instant::now() }
+        let [used, opened] = [(); 2].map(|()| Arc::new(watch::Sender::new(0)));
+        Self { connection, kind, used, opened, since: Instant::now() }
     }
 
     /// Whether it carries streams alone.
@@ -55,8 +58,17 @@ impl Way {
 
     /// One more stream is open on it, until this is dropped.
     pub(super) fn is_used(&self) -> Use {
-        self.used.send_modify(|used| *used = used.saturating_add(1));
-        Use(Arc::clone(&self.used))
+        Use::of(&self.used)
+    }
+
+    /// This node has opened one more stream on it, until this is dropped.
+    pub(super) fn is_opened(&self) -> Use {
+        Use::of(&self.opened)
+    }
+
+    /// Whether a stream that this node has opened is open on it.
+    pub(super) fn has_opened(&self) -> bool {
+        *self.opened.borrow() > 0
     }
 
     /// How many streams are open on it, to watch.
@@ -72,6 +84,13 @@ impl Way {
 /// A stream is open on a connection, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Use(Arc<watch::Sender<u32>>);
+
+impl Use {
+    fn of(count: &Arc<watch::Sender<u32>>) -> Self {
+        count.send_modify(|count| *count = count.saturating_add(1));
+        Self(Arc::clone(count))
+    }
+}
 
 impl Drop for Use {
     fn drop(&mut self) {

@@ -110,8 +110,9 @@ impl Query<'_> {
         debug_assert_eq!(body.len(), ENVELOPE + self.question.len());
         let opened = speaker.asked().open(id, others, self.most, self.bytes, Instant::now() + self.within);
         let answers = opened.ok_or(QueryError::TooMany)?;
-        match questions.publish_unsynced(body).await {
-            Ok(_) => Ok(answers),
+        match questions.publish_unsynced(body).within(self.within).await {
+            // The time for answers begins when it is said.
+            Ok(_) => Ok(answers.begins(self.within)),
             Err(PublishError::NotRelayed { links }) => Err(QueryError::Nobody { links }),
             Err(PublishError::NoLink) => Err(QueryError::Nobody { links: 0 }),
             Err(error) => Err(error.into()),

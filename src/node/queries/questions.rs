@@ -21,7 +21,7 @@ pub(super) const MAX_QUESTION: usize = 32 * 1024;
 pub(super) const MAX_WITHIN: Duration = Duration::from_secs(600);
 /// How long one attempt to answer may take: an asker that takes an answer and says nothing to it holds up no more.
 const TELLING: Duration = Duration::from_secs(10);
-/// The pause before an answer is tried again, at first; each is twice as long as the last. The asker may hear many at once.
+/// The pause before an answer is tried again, at first; each is twice as long as the last, up to [`TELLING`]. The asker may hear many at once.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The questions of a topic. Nothing of it is stored, and late ones do not come.
@@ -70,7 +70,9 @@ impl TopicHandle {
     /// As [`Node::join`](crate::Node::join).
     pub async fn questions(&self) -> Result<Questions, JoinError> {
         let topic = beside(self).await?.clone();
-        let rumors = topic.subscribe().without_own();
+        let mut rumors = topic.subscribe().without_own();
+        // What was said before, which a topic that was joined before has for its first reader, is asked no more.
+        while rumors.try_recv().is_ok() {}
         Ok(Questions { of: self.clone(), topic, rumors, next: None, ignored: 0 })
     }
 }
@@ -188,7 +190,8 @@ impl Question {
                     return Err(AnswerError::NotAsked);
                 }
                 Ok(Err(AskError::Open(OpenError::Closed(closed)))) => return Err(closed.into()),
-                Ok(Err(AskError::Open(error))) => failed = Some(error),
+                // (What rests after the first says nothing new.)
+                Ok(Err(AskError::Open(error))) => failed = failed.or(Some(error)),
                 // Broken off: the asker may have it.
                 Ok(Err(_)) => {}
                 // It took too long.
@@ -199,7 +202,7 @@ impl Question {
                 return Err(failed.map_or(AnswerError::Late, AnswerError::NotReached));
             }
             sleep_until(again).await;
-            pause *= 2;
+            pause = (pause * 2).min(TELLING);
         }
     }
 }

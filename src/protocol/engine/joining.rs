@@ -13,7 +13,7 @@ use crate::rumor::{BundleId, RuleSet, TopicId};
 
 impl Engine {
     /// Why a topic can't be joined now, if it can't.
-    fn join_refusal(&self, rules: &RuleSet) -> Option<JoinRefusal> {
+    pub(crate) fn join_refusal(&self, rules: &RuleSet) -> Option<JoinRefusal> {
         if rules.is_system() {
             return Some(JoinRefusal::System);
         }
