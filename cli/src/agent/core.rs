@@ -27,6 +27,8 @@ pub(crate) struct Agent {
     pub(crate) profile: &'static str,
     pub(crate) state: PathBuf,
     allow_list: Mutex<Option<PathBuf>>,
+    /// One at a time changes who may link.
+    pub(crate) admissions: tokio::sync::Mutex<()>,
     pub(crate) started_ms: u64,
     topics: BTreeMap<String, Joined>,
     /// The topic of events and queries.
@@ -77,6 +79,7 @@ impl Agent {
             profile: settings.profile.name(),
             state: settings.state.clone(),
             allow_list: Mutex::new(settings.allow_list.clone()),
+            admissions: tokio::sync::Mutex::default(),
             started_ms: unix_ms(),
             topics,
             events,

@@ -8,7 +8,7 @@ use crate::members;
 use crate::text::printable;
 
 /// The names of all kinds.
-pub(crate) const KINDS: [&str; 34] = [
+pub(crate) const KINDS: [&str; 35] = [
     "member-joined",
     "member-updated",
     "member-restarted",
@@ -40,6 +40,7 @@ pub(crate) const KINDS: [&str; 34] = [
     "recovered",
     "stopped",
     "lagged",
+    "away",
     "event",
     "query",
     "rumor",
@@ -62,6 +63,8 @@ pub(crate) enum What {
     Node(Event),
     /// So much came faster than the agent has read it, of one of the node's streams.
     Lagged { of: &'static str, count: u64 },
+    /// The node was cut off or stood still, and has missed what was said meanwhile.
+    Away { of: &'static str, from_ms: u64, to_ms: u64 },
     /// Somebody has sent an event.
     Event { name: String, payload: Bytes, author: PublicKey, position: Position },
     /// Somebody asks.
@@ -90,6 +93,7 @@ impl Happening {
             What::Member(event, _) => of_member(event),
             What::Node(event) => of_node(event),
             What::Lagged { .. } => "lagged",
+            What::Away { .. } => "away",
             What::Event { .. } => "event",
             What::Query { .. } => "query",
             What::Rumor { .. } => "rumor",
@@ -129,6 +133,12 @@ impl Happening {
                     format!("{count} of what the node tells of {of} was not read in time, and is not told");
                 object.insert("text".into(), text.into());
                 object.insert("detail".into(), json!({ "of": of, "count": count }));
+            }
+            What::Away { of, from_ms, to_ms } => {
+                let text =
+                    format!("this node was away: {of} of others from {from_ms} to {to_ms} may be missing");
+                object.insert("text".into(), text.into());
+                object.insert("detail".into(), json!({ "of": of, "from_ms": from_ms, "to_ms": to_ms }));
             }
             What::Event { name, payload, author, position } => {
                 object.insert("name".into(), name.as_str().into());

@@ -115,7 +115,7 @@ async fn rumors(agent: Arc<Agent>, topic: String, handle: TopicHandle) {
         match delivery {
             Ok(delivery) => agent.said(&topic, &delivery),
             // Nobody misses what no handler is run for.
-            Err(Gap::Lagged(_)) if !agent.handlers.want_rumors_of(&topic) => {}
+            Err(_) if !agent.handlers.want_rumors_of(&topic) => {}
             Err(gap) => missed(&agent, "rumors", &gap),
         }
     }
@@ -124,6 +124,10 @@ async fn rumors(agent: Arc<Agent>, topic: String, handle: TopicHandle) {
 fn missed(agent: &Agent, of: &'static str, gap: &Gap) {
     match gap {
         Gap::Lagged(count) => agent.lagged(of, *count),
+        Gap::Missed { from_ms, to_ms } => {
+            tracing::warn!(of, from_ms, to_ms, "this node was away: what was said meanwhile may be missing");
+            agent.tell(Happening::now(What::Away { of, from_ms: *from_ms, to_ms: *to_ms }));
+        }
         gap => tracing::info!("{gap}"),
     }
 }
@@ -167,6 +171,10 @@ mod tests {
         next("lagged").await;
         next("offence").await;
         missed(&agent, "queries", &Gap::Lagged(1));
+        next("lagged").await;
+        missed(&agent, "events", &Gap::Missed { from_ms: 7, to_ms: 9 });
+        let text = next("away").await;
+        assert!(text.contains("\"of\":\"events\"") && text.contains("\"to_ms\":9"), "{text}");
         assert_eq!(agent.lagged.load(Ordering::Relaxed), 8);
         assert_eq!(agent.book().json(&[])["missed_events"], 7);
     }

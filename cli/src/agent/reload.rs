@@ -60,6 +60,7 @@ impl Reload {
             self.settings.bootstrap = new.bootstrap;
         }
         if let (Some(_), Some(path)) = (&self.settings.allow_list, new.allow_list) {
+            let _changes = agent.admissions.lock().await;
             let keys = config::read_allow_list(&path)
                 .map_err(|faults| faults.first().map(ToString::to_string).unwrap_or_default())?;
             let now = agent.node.allowed().await.map_err(|error| error.to_string())?.unwrap_or_default();

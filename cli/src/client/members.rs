@@ -22,6 +22,8 @@ pub(crate) async fn list(at: &At, json: bool, watch: bool) -> Result<(), Failure
     while let Some((kind, data)) = events.event().await? {
         let what = match kind.as_str() {
             "isolated" => "isolated",
+            // What it has lost may be of members.
+            "lagged" => "lagged",
             "missed" => {
                 status("events were missed: this command is too slow");
                 break;

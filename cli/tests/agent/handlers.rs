@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use vouchsafe_testkit::command::{PATIENCE, wait_for};
 
-use crate::world::{Agent, Place, pair, until};
+use crate::world::{Agent, Place, ask, pair, until};
 
 /// A handler that adds what it is told to a file.
 fn notes(on: &str, file: &Path) -> String {
@@ -122,4 +122,24 @@ fn what_finds_no_place_in_a_queue_is_counted_and_told() {
     let begun = Instant::now();
     assert_eq!(first.stop(), Some(0));
     assert!(begun.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn a_question_whose_time_is_over_before_its_turn_is_counted_and_runs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("runs");
+    let config = format!(
+        "[[handler]]\non = \"query:load\"\nrun = [\"/bin/sh\", \"-c\", \"echo run >> {}; exec sleep 1000\"]\ntimeout = \"10m\"\n",
+        file.display()
+    );
+    let [(_a, first), (_b, second)] = pair(&config);
+    let socket = first.socket.clone();
+    let ask = || ask(&socket, "POST", "/v1/query?name=load&within=2s", b"").unwrap().0;
+    until("somebody takes questions", || ask() == 200);
+    // One runs for all of its time, and that of the others is over with it.
+    std::thread::scope(|scope| (0..3).for_each(|_| drop(scope.spawn(ask))));
+    until("they are counted", || figure(&second, "handler_late") > 0);
+    let runs = figure(&second, "handler_runs");
+    let begun = std::fs::read_to_string(&file).unwrap().lines().count() as u64;
+    assert!(begun <= runs, "{begun} begun, {runs} run");
 }

@@ -42,7 +42,17 @@ fn what_is_published_is_heard_and_a_reader_goes_on_where_it_stood() {
     assert_eq!(next["more"], false);
     let own = first.get("/v1/info")["author"].as_str().unwrap().to_owned();
     let own = second.get(&format!("/v1/history?topic=log&author={own}"));
-    assert!(own["rumors"].as_array().unwrap().len() >= 6);
+    let own = own["rumors"].as_array().unwrap();
+    assert!(own.len() >= 6);
+    // A page of them, what is behind it, and a page that ends with the last.
+    let author = own[0]["author"].as_str().unwrap();
+    let page = |limit: usize, behind: &str| {
+        second.get(&format!("/v1/history?topic=log&author={author}&limit={limit}{behind}"))
+    };
+    assert_eq!(page(2, "")["more"], true);
+    let behind = format!("&behind={}", own[1]["position"].as_str().unwrap());
+    let rest = page(own.len() - 2, &behind);
+    assert_eq!((&rest["rumors"].as_array().unwrap()[..], &rest["more"]), (&own[2..], &json!(false)));
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Who may be here: admit, expel, connect; and leaving.
 
+use std::io::ErrorKind;
+
+use hyper::StatusCode;
 use serde_json::json;
 use vouchsafe::{ConnectError, PeerAddr, PublicKey};
 
@@ -18,14 +21,23 @@ pub(super) async fn admit(shared: &Shared, ask: &mut Ask) -> Result<Reply, Refus
     let key = key(ask)?;
     ask.no_more()?;
     let agent = &shared.agent;
+    // A list that is read again meanwhile would take it off.
+    let _changes = agent.admissions.lock().await;
     if let Some(path) = agent.allow_list() {
-        let written = tokio::task::spawn_blocking(move || {
-            admit_in_file(&path, &key)
-                .map_err(|error| format!("{}: {error}: make it and its folder writable", path.display()))
-        });
-        written.await.map_err(Refusal::failed)?.map_err(Refusal::failed)?;
+        let file = path.display().to_string();
+        let written = tokio::task::spawn_blocking(move || admit_in_file(&path, &key));
+        written.await.map_err(Refusal::failed)?.map_err(|error| match error.kind() {
+            ErrorKind::QuotaExceeded => Refusal::new(StatusCode::CONFLICT, format!("{file}: {error}")),
+            _ => {
+                let what = "nothing was changed: make it and its folder writable, and ask again";
+                Refusal::failed(format!("{file}: {error}: {what}"))
+            }
+        })?;
     }
-    agent.expelled.set(key, None).await.map_err(Refusal::failed)?;
+    agent.expelled.set(key, None).await.map_err(|error| {
+        let what = "if it was expelled, it still is: make the state folder writable, and ask again";
+        Refusal::failed(format!("the file of expelled keys: {error}: {what}"))
+    })?;
     let outcome = agent.node.admit(key).await?;
     agent.changed().await;
     Ok(object(&json!({ "key": key.to_string(), "outcome": format!("{outcome:?}").to_lowercase() })))
@@ -58,7 +70,11 @@ pub(super) async fn expel(shared: &Shared, ask: &mut Ask) -> Result<Reply, Refus
     ask.no_more()?;
     let agent = &shared.agent;
     agent.node.expel(key, lasts).await?;
-    agent.expelled.set(key, Some(lasts)).await.map_err(Refusal::failed)?;
+    agent.expelled.set(key, Some(lasts)).await.map_err(|error| {
+        let what =
+            "it is kept out, but only until the agent ends: make the state folder writable, and ask again";
+        Refusal::failed(format!("the file of expelled keys: {error}: {what}"))
+    })?;
     agent.changed().await;
     Ok(object(&json!({ "key": key.to_string(), "for_s": lasts.as_secs() })))
 }

@@ -1,9 +1,10 @@
 //! What is kept of a topic, a page at a time.
 
+use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use vouchsafe::Item;
+use vouchsafe::{Item, Position};
 
 use super::Shared;
 use super::ask::Ask;
@@ -25,7 +26,12 @@ pub(super) async fn history(shared: &Shared, ask: &mut Ask) -> Result<Reply, Ref
     let from = ask.maybe("from");
     let most = ask.number("limit", PAGE)?.unwrap_or(RUMORS);
     let author = ask.key("author")?;
+    let behind = ask.maybe("behind");
+    let behind = behind.map(|text| text.parse::<Position>()).transpose().map_err(Refusal::bad)?;
     ask.no_more()?;
+    if behind.is_some() && author.is_none() {
+        return Err(Refusal::bad("behind is for the rumors of one author: add author=, or give from="));
+    }
     if author.is_some() && from.is_some() {
         return Err(Refusal::bad(
             "from and author can't be both, since a cursor is of all authors: leave one out",
@@ -35,16 +41,19 @@ pub(super) async fn history(shared: &Shared, ask: &mut Ask) -> Result<Reply, Ref
     let (mut rumors, mut missed, mut bytes) = (Vec::new(), Vec::new(), 0);
     if let Some(author) = author {
         past(topic, None)?;
-        let mut of = topic.history(author, ..);
-        while rumors.len() < most && bytes < PAGE_BYTES {
-            let Some(rumor) = of.next().await else {
-                return Ok(object(&json!({ "rumors": rumors, "more": false })));
-            };
+        let mut of =
+            topic.history(author, (behind.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+        let mut more = false;
+        while let Some(rumor) = of.next().await {
             let rumor = rumor?;
+            more = rumors.len() >= most || bytes >= PAGE_BYTES;
+            if more {
+                break;
+            }
             bytes += rumor.body().len();
             rumors.push(Value::Object(fields(&rumor)));
         }
-        return Ok(object(&json!({ "rumors": rumors, "more": true })));
+        return Ok(object(&json!({ "rumors": rumors, "more": more })));
     }
     let mut replay = past(topic, from.as_deref())?;
     let (mut more, mut heard) = (true, Instant::now());

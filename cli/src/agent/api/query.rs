@@ -16,6 +16,8 @@ use crate::agent::{happening, words};
 /// Answers that are wanted, unless it is said, and the most that may be.
 const ANSWERS: usize = 1_024;
 const MOST_ANSWERS: usize = 10_000;
+/// Bytes of all answers: each member has an equal share of them, and no more than it may say.
+const MOST_BYTES: usize = 8 << 20;
 /// How long answers are waited for, unless it is said.
 const WITHIN: Duration = Duration::from_secs(5);
 
@@ -30,7 +32,7 @@ pub(super) async fn query(shared: &Arc<Shared>, ask: &mut Ask) -> Result<Reply, 
     ask.no_more()?;
     let place = shared.stream()?;
     let body = words::write(&name, &ask.body().await?);
-    let answers = shared.agent.events.query(body).within(within).most(most).await?;
+    let answers = shared.agent.events.query(body).within(within).most(most).bytes(MOST_BYTES).await?;
     let body = made(async move |slot| {
         // A client that has gone asks no more.
         let _place = place;

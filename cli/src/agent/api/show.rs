@@ -165,6 +165,7 @@ impl Shared {
             ("handler_failed", Total, get(&handlers.failed)),
             ("handler_killed", Total, get(&handlers.killed)),
             ("handler_overflow", Total, get(&handlers.overflow)),
+            ("handler_late", Total, get(&handlers.late)),
             ("handler_output_left_out_bytes", Total, get(&handlers.output_left_out)),
             ("log_lines_left_out", Total, log::left_out()),
             ("events_odd", Total, get(&self.agent.odd)),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use vouchsafe::PublicKey;
 
@@ -54,12 +55,22 @@ pub(crate) fn read(path: &Path) -> Result<BTreeSet<PublicKey>, Vec<Fault>> {
     if faults.is_empty() { Ok(keys) } else { Err(faults) }
 }
 
+/// One at a time changes the file.
+static CHANGES: Mutex<()> = Mutex::new(());
+
 /// Adds a key to the file, unless it is there. What stands in it stays as it is. Blocks until the disk has it.
 pub(crate) fn admit(path: &Path, key: &PublicKey) -> io::Result<()> {
+    let _changes = CHANGES.lock().unwrap_or_else(PoisonError::into_inner);
     let text = files::text(path, MOST_BYTES)?;
     let is_key = |line: &str| line.split('#').next().is_some_and(|word| word.trim().parse() == Ok(*key));
     if text.lines().any(is_key) {
         return Ok(());
+    }
+    let words = text.lines().filter_map(|line| line.split('#').next());
+    let keys = words.filter(|word| !word.trim().is_empty()).count();
+    if keys >= MOST_KEYS {
+        let what = format!("it names {MOST_KEYS} keys, which is the most: take one out first");
+        return Err(io::Error::new(io::ErrorKind::QuotaExceeded, what));
     }
     let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     let mut name = path.as_os_str().to_owned();
@@ -79,6 +90,29 @@ mod tests {
     use vouchsafe::SecretKey;
 
     use super::*;
+
+    #[test]
+    fn keys_that_are_added_at_once_are_all_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("allow");
+        fs::write(&path, "").unwrap();
+        let keys: Vec<_> = (0..16).map(|seed| SecretKey::from_seed(&[seed; 32]).public()).collect();
+        std::thread::scope(|scope| {
+            keys.iter().for_each(|key| drop(scope.spawn(|| admit(&path, key).unwrap())))
+        });
+        assert_eq!(read(&path).unwrap(), keys.into_iter().collect());
+    }
+
+    #[test]
+    fn a_full_list_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("allow");
+        let key = SecretKey::from_seed(&[1; 32]).public();
+        let text = format!("{}\n", SecretKey::from_seed(&[2; 32]).public()).repeat(MOST_KEYS);
+        fs::write(&path, &text).unwrap();
+        assert_eq!(admit(&path, &key).unwrap_err().kind(), io::ErrorKind::QuotaExceeded);
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
 
     #[test]
     fn a_key_is_added_once_and_every_line_that_is_none_is_named() {

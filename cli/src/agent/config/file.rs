@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
-use vouchsafe::PeerAddr;
+use vouchsafe::{Config, NetworkId, PeerAddr};
 
 use super::faults::{Fault, Faults, line_of};
 use super::table::{Found, Table};
@@ -13,7 +13,7 @@ use crate::files;
 
 /// Bytes of a configuration. (Guess: 64 topics with 4 096 authors each, and as many handlers as there may be.)
 const MOST_BYTES: u64 = 32 << 20;
-/// Topics beside that of events, and those of its questions and its list of authors, of the 64 that a node relays.
+/// Topics beside that of events, and those of its questions and its list of authors, of the 64 that a node relays. One that has an owner is two.
 const MOST_TOPICS: usize = 61;
 /// Longest time of a handler.
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(600);
@@ -95,16 +95,29 @@ fn whole(file: Table<'_>, folder: &Path) -> Settings {
 
 fn topics(file: &Table<'_>, network: &str) -> Vec<Topics> {
     let mut topics = Vec::<Topics>::new();
+    let mut places = 0;
+    let most_keys = Config::default().history.topic_heads as u64;
     for table in file.tables("topic") {
         let span = table.span().clone();
         let Some(topic) = rules::topic(table, network) else { continue };
+        let bound = topic.topic.bind(NetworkId::of(network)).ok();
+        let has_owner = bound.as_ref().is_some_and(|rules| rules.owner().is_some());
+        places += 1 + usize::from(has_owner);
+        let keys = bound.map_or(0, |rules| {
+            let keys = rules.kind().max_keys().map_or(0, u64::from);
+            keys.saturating_mul(rules.listed_authors().unwrap_or(0) as u64)
+        });
+        if keys > most_keys {
+            let what = format!(
+                "its authors may write {keys} keys, and a node compares {most_keys}: give fewer keys, or name fewer authors"
+            );
+            file.fault(&span, what);
+        }
         if topics.iter().any(|other| other.name == topic.name) {
             file.fault(&span, format!("a second topic called {:?}: each has a name of its own", topic.name));
-        } else if topics.len() == MOST_TOPICS {
-            file.fault(
-                &span,
-                format!("a node relays {MOST_TOPICS} topics beside that of events: split the network"),
-            );
+        } else if places > MOST_TOPICS {
+            let what = "a node relays 61 topics beside that of events, and one that has an owner counts twice: split the network";
+            file.fault(&span, what);
             break;
         }
         topics.push(topic);
@@ -210,6 +223,31 @@ mod tests {
 
     fn faults(text: &str) -> Vec<String> {
         parse(Path::new("etc/agent.toml"), text).faults.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_the_node_would_refuse_at_its_start_is_a_fault() {
+        let key = |seed: u8| vouchsafe::SecretKey::from_seed(&[seed; 32]).public();
+        let owned = |count: usize| -> String {
+            let topic = |number| format!("[[topic]]\nname = \"t{number}\"\nowner = \"{}\"\n", key(1));
+            (0..count).map(topic).collect()
+        };
+        assert_eq!(faults(&owned(30)), [] as [&str; 0]);
+        let found = faults(&owned(31));
+        assert!(
+            found.len() == 1 && found[0].contains(":91: ") && found[0].contains("counts twice"),
+            "{found:?}"
+        );
+        let state = |keys: u32| {
+            format!(
+                "[[topic]]\nname = \"s\"\nkind = \"state\"\nkeys = {keys}\nauthors = [\"{}\", \"{}\"]\n",
+                key(1),
+                key(2)
+            )
+        };
+        assert_eq!(faults(&state(1_000)), [] as [&str; 0]);
+        let found = faults(&state(100_000));
+        assert!(found.len() == 1 && found[0].contains("may write 200000 keys"), "{found:?}");
     }
 
     #[test]

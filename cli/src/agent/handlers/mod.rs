@@ -4,13 +4,14 @@
 mod filter;
 mod run;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
-use vouchsafe::Question;
+use vouchsafe::{PublicKey, Question};
 
 pub(crate) use filter::{Filter, filters};
 
@@ -23,6 +24,11 @@ pub(crate) const MOST_RULES: usize = 64;
 pub(crate) const QUEUE: usize = 64;
 /// Programs that run at once, of all handlers.
 pub(crate) const AT_ONCE: usize = 8;
+/// Answers that are on their way at once, and of those to one asker: whoever asks and can't be reached holds up nobody else's.
+const ANSWERS_AT_ONCE: usize = 64;
+const ANSWERS_TO_ONE: usize = 4;
+/// How long one may take. An asker that is there takes it within seconds.
+const ANSWERING: Duration = Duration::from_secs(30);
 
 /// A handler as it was configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +46,10 @@ pub(crate) struct Counts {
     pub(crate) runs: AtomicU64,
     pub(crate) failed: AtomicU64,
     pub(crate) killed: AtomicU64,
-    /// Happenings that found no place in a queue.
+    /// Happenings that found no place in a queue, and answers that found none among those on their way.
     pub(crate) overflow: AtomicU64,
+    /// Questions whose time was over before it was their turn.
+    pub(crate) late: AtomicU64,
     /// Bytes of output that were not kept.
     pub(crate) output_left_out: AtomicU64,
 }
@@ -49,9 +57,16 @@ pub(crate) struct Counts {
 /// All handlers of an agent.
 pub(crate) struct Handlers {
     workers: RwLock<Vec<Worker>>,
-    slots: Arc<Semaphore>,
-    counts: Arc<Counts>,
+    shared: Arc<Shared>,
+}
+
+/// What all of them share.
+struct Shared {
+    slots: Semaphore,
+    counts: Counts,
     socket: PathBuf,
+    /// How many answers are on their way, by who is answered.
+    answers: Mutex<HashMap<PublicKey, usize>>,
 }
 
 struct Worker {
@@ -69,12 +84,9 @@ struct Job {
 impl Handlers {
     /// Starts those of the configuration. They find the agent's socket in their environment.
     pub(crate) fn start(rules: &[Rule], socket: PathBuf) -> Self {
-        let handlers = Self {
-            workers: RwLock::default(),
-            slots: Arc::new(Semaphore::new(AT_ONCE)),
-            counts: Arc::default(),
-            socket,
-        };
+        let (slots, answers) = (Semaphore::new(AT_ONCE), Mutex::default());
+        let shared = Arc::new(Shared { slots, counts: Counts::default(), socket, answers });
+        let handlers = Self { workers: RwLock::default(), shared };
         handlers.replace(rules);
         handlers
     }
@@ -92,13 +104,12 @@ impl Handlers {
     fn begin(&self, rule: &Rule) -> Worker {
         let rule = Arc::new(rule.clone());
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let (slots, counts) = (Arc::clone(&self.slots), Arc::clone(&self.counts));
-        tokio::spawn(work(Arc::clone(&rule), jobs, slots, counts, self.socket.clone()));
+        tokio::spawn(work(Arc::clone(&rule), jobs, Arc::clone(&self.shared)));
         Worker { rule, queue }
     }
 
     pub(crate) fn counts(&self) -> &Counts {
-        &self.counts
+        &self.shared.counts
     }
 
     /// Tells those that want to know. Never waits.
@@ -127,7 +138,7 @@ impl Handlers {
     fn offer(&self, worker: &Worker, happening: &Arc<Happening>, question: Option<Question>) {
         let job = Job { happening: Arc::clone(happening), question };
         if worker.queue.try_send(job).is_err() {
-            self.counts.overflow.fetch_add(1, Ordering::Relaxed);
+            self.shared.counts.overflow.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(
                 handler = worker.rule.name(),
                 kind = happening.kind(),
@@ -151,35 +162,71 @@ impl Rule {
 }
 
 /// Runs the program of one handler for one thing after the other.
-async fn work(
-    rule: Arc<Rule>,
-    mut jobs: mpsc::Receiver<Job>,
-    slots: Arc<Semaphore>,
-    counts: Arc<Counts>,
-    socket: PathBuf,
-) {
+async fn work(rule: Arc<Rule>, mut jobs: mpsc::Receiver<Job>, shared: Arc<Shared>) {
     while let Some(Job { happening, question }) = jobs.recv().await {
         // It is never closed.
-        let Ok(_slot) = slots.acquire().await else { return };
+        let Ok(slot) = shared.slots.acquire().await else { return };
         let within = question.as_ref().map_or(rule.within, |question| rule.within.min(question.remaining()));
-        let ended = run::run(&rule, &happening, within, &socket).await;
-        counts.runs.fetch_add(1, Ordering::Relaxed);
-        tell(&rule, &ended, &counts);
+        if within.is_zero() {
+            shared.counts.late.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(
+                handler = rule.name(),
+                "a question was not answered: its time was over before its turn"
+            );
+            continue;
+        }
+        let ended = run::run(&rule, &happening, within, &shared.socket).await;
+        drop(slot);
+        shared.counts.runs.fetch_add(1, Ordering::Relaxed);
+        tell(&rule, within, &ended, &shared.counts);
         if let (Some(question), Ok(Ended { code: Some(0), out, .. })) = (question, ended) {
-            answer(&rule, question, &out).await;
+            answer(&rule, &shared, question, out);
         }
     }
 }
 
+/// A place among the answers that are on their way.
+struct OnItsWay {
+    shared: Arc<Shared>,
+    to: PublicKey,
+}
+
+impl OnItsWay {
+    fn take(shared: &Arc<Shared>, to: PublicKey) -> Option<Self> {
+        let mut answers = shared.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let (all, of_it) = (answers.values().sum::<usize>(), answers.get(&to).copied().unwrap_or(0));
+        if all >= ANSWERS_AT_ONCE || of_it >= ANSWERS_TO_ONE {
+            return None;
+        }
+        answers.insert(to, of_it + 1);
+        Some(Self { shared: Arc::clone(shared), to })
+    }
+}
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        let mut answers = self.shared.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = answers.get(&self.to).copied().unwrap_or(0).saturating_sub(1);
+        match left {
+            0 => answers.remove(&self.to),
+            left => answers.insert(self.to, left),
+        };
+    }
+}
+
 /// What the log and the counters say of a run.
-fn tell(rule: &Rule, ended: &Result<Ended, std::io::Error>, counts: &Counts) {
+fn tell(rule: &Rule, within: Duration, ended: &Result<Ended, std::io::Error>, counts: &Counts) {
     let handler = rule.name();
     match ended {
         Ok(ended) => {
             counts.output_left_out.fetch_add(ended.left_out, Ordering::Relaxed);
             if ended.killed {
                 counts.killed.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(handler, within = ?rule.within, "a handler was killed, since it took too long: raise its timeout, or let it do less");
+                tracing::warn!(
+                    handler,
+                    ?within,
+                    "a handler was killed, since it took too long: raise its timeout, or that of the question, or let it do less"
+                );
             } else if ended.code != Some(0) {
                 counts.failed.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(
@@ -198,18 +245,28 @@ fn tell(rule: &Rule, ended: &Result<Ended, std::io::Error>, counts: &Counts) {
     }
 }
 
-async fn answer(rule: &Rule, question: Question, out: &[u8]) {
+/// Answers in a task of its own: whoever asked may be long to reach.
+fn answer(rule: &Rule, shared: &Arc<Shared>, question: Question, out: Vec<u8>) {
+    let handler = rule.name();
     if out.len() > MAX_ANSWER {
-        let handler = rule.name();
         return tracing::warn!(
             handler,
             most = MAX_ANSWER,
             "the answer of a handler is too long and was not sent"
         );
     }
-    if let Err(error) = question.answer(out).await {
-        tracing::debug!(%error, "an answer was not taken");
-    }
+    let Some(place) = OnItsWay::take(shared, question.asker()) else {
+        shared.counts.overflow.fetch_add(1, Ordering::Relaxed);
+        return tracing::warn!(handler, "an answer was not sent: too many are on their way, or to who asked");
+    };
+    tokio::spawn(async move {
+        let _place = place;
+        match tokio::time::timeout(ANSWERING, question.answer(&out)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "an answer was not taken"),
+            Err(_) => tracing::debug!("an answer was not taken within {} s", ANSWERING.as_secs()),
+        }
+    });
 }
 
 /// The program of that name: a path, relative to the folder of the configuration, or a name that is looked up in `PATH`.
@@ -229,4 +286,25 @@ pub(crate) fn find(name: &str, folder: &Path) -> Result<String, String> {
     let places = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&places).map(|place| place.join(name)).find(|path| is_program(path));
     found.map_or_else(|| Err("there is no such program in PATH: give its whole path".to_owned()), text)
+}
+
+#[cfg(test)]
+mod tests {
+    use vouchsafe::SecretKey;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn answers_on_their_way_are_bounded_in_all_and_for_each_asker() {
+        let handlers = Handlers::start(&[], PathBuf::new());
+        let key = |seed: usize| SecretKey::from_seed(&[seed as u8; 32]).public();
+        let take = |seed| OnItsWay::take(&handlers.shared, key(seed));
+        let of_one: Vec<_> = (0..=ANSWERS_TO_ONE).map(|_| take(0)).collect();
+        assert_eq!(of_one.iter().flatten().count(), ANSWERS_TO_ONE);
+        let others: Vec<_> = (1..=ANSWERS_AT_ONCE).map(take).collect();
+        assert_eq!(others.iter().flatten().count(), ANSWERS_AT_ONCE - ANSWERS_TO_ONE);
+        drop((of_one, others));
+        assert!(take(0).is_some());
+        assert!(handlers.shared.answers.lock().unwrap().is_empty(), "and none is remembered");
+    }
 }
