@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use vouchsafe::store::PositionLog;
 use vouchsafe::{KeyFileError, PositionLogError, PublishError, SecretKey, SpawnError, Topic, VerifierPool};
 
-use crate::scene::{Member, builder, builder_as, soon};
+use crate::scene::{Member, all_have_begun, begin, builder, builder_as, soon};
 
 /// What the child does; without it `child` does nothing, since it is not a test.
 const ROLE: &str = "VOUCHSAFE_HOSTILE_ROLE";
@@ -22,7 +22,7 @@ fn start(role: &str, position_log: &Path, limits: &str) -> Child {
     let command = format!("{limits} exec \"$0\" --exact processes::child --ignored --nocapture");
     let mut shell = Command::new("sh");
     shell.args(["-c", &command]).arg(program).env(ROLE, role).env(POSITION_LOG, position_log);
-    shell.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap()
+    begin(shell.stdin(Stdio::null()).stdout(Stdio::piped()))
 }
 
 /// Runs the child to its end; it must say that all is well.
@@ -36,6 +36,8 @@ fn run(role: &str, position_log: &Path, limits: &str) {
 #[ignore = "not a test: what the others start"]
 fn child() {
     let Ok(role) = std::env::var(ROLE) else { return };
+    // A test begins in the middle of a line.
+    println!();
     let position_log = std::env::var_os(POSITION_LOG).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     match role.as_str() {
@@ -140,10 +142,12 @@ fn a_half_written_record_beside_the_position_log_does_not_matter() {
     let author = SecretKey::from_seed(&SEED).public();
     PositionLog::open(&path, author, true, 0).unwrap().0.record(0, 55).unwrap();
     std::fs::write(folder.path().join("author.positions.1-0.new"), b"half a rec").unwrap();
+    all_have_begun();
     let (position_log, recorded) = PositionLog::open(&path, author, true, 0).unwrap();
     assert_eq!(recorded.end(), 55);
     position_log.record(0, 56).unwrap();
     drop(position_log);
+    all_have_begun();
     assert_eq!(PositionLog::open(&path, author, true, 0).unwrap().1.end(), 56);
 }
 

@@ -1,6 +1,8 @@
 //! The honest side: a victim and two others, all linked, all in one topic.
 
 use std::collections::HashSet;
+use std::process::{Child, Command};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -11,13 +13,29 @@ use vouchsafe::{
 
 pub(crate) const NETWORK: &str = "hostile";
 /// Nothing here takes that long; whoever waits longer waits for something that will not come.
-const WATCHDOG: Duration = Duration::from_secs(30);
+const WATCHDOG: Duration = Duration::from_secs(120);
 
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(WATCHDOG, future).await {
         Ok(value) => value,
         Err(_) => panic!("{what} did not happen"),
     }
+}
+
+/// Held while a process begins: until its program runs it shares what this one has open, and so the locks of files that another test
+/// closes meanwhile.
+static BEGINS: Mutex<()> = Mutex::new(());
+
+/// Starts a process.
+pub(crate) fn begin(command: &mut Command) -> Child {
+    let _begins = BEGINS.lock().unwrap_or_else(PoisonError::into_inner);
+    command.spawn().unwrap()
+}
+
+/// What was closed before this is closed to all: no process that began before shares it any more, and one that begins later never did.
+/// To be called before a file with a lock is opened again.
+pub(crate) fn all_have_begun() {
+    drop(BEGINS.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
 pub(crate) fn unix_ms() -> u64 {
@@ -31,6 +49,7 @@ pub(crate) fn builder(pool: &VerifierPool, peers: &[PeerAddr]) -> Builder {
 
 /// A node that is no member: what is counted here is what the attack brings, and members say things by themselves (`tests/members.rs`).
 pub(crate) fn builder_as(key: SecretKey, pool: &VerifierPool, peers: &[PeerAddr]) -> Builder {
+    all_have_begun();
     let builder = Node::builder(key).network(NETWORK).listen("127.0.0.1:0");
     builder.bootstrap(peers.iter().cloned()).verifiers(pool.clone()).without_members()
 }

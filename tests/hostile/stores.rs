@@ -13,6 +13,8 @@ use vouchsafe::protocol::keeping::{Arrival, Cursor, Forget, Group, Keep, Keeping
 use vouchsafe::rumor::{NetworkId, Position, Previous, RuleSet, Topic, seal_after};
 use vouchsafe::store::{RedbStore, Store, StoreError};
 
+use crate::scene::begin;
+
 const ROLE: &str = "VOUCHSAFE_STORE_ROLE";
 const FOLDER: &str = "VOUCHSAFE_STORE_FOLDER";
 const SEED: [u8; 32] = [7; 32];
@@ -23,13 +25,15 @@ fn start(role: &str, folder: &Path, limits: &str) -> Child {
     let command = format!("{limits} exec \"$0\" --exact stores::child --ignored --nocapture");
     let mut shell = Command::new("sh");
     shell.args(["-c", &command]).arg(program).env(ROLE, role).env(FOLDER, folder);
-    shell.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap()
+    begin(shell.stdin(Stdio::null()).stdout(Stdio::piped()))
 }
 
 #[test]
 #[ignore = "not a test: what the others start"]
 fn child() {
     let Ok(role) = std::env::var(ROLE) else { return };
+    // A test begins in the middle of a line.
+    println!();
     let folder = std::env::var_os(FOLDER).unwrap();
     match role.as_str() {
         "keeps" => keeps(Path::new(&folder)),
