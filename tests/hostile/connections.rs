@@ -1,6 +1,7 @@
 //! Connections that are begun, moved, doubled or broken off in every way that QUIC has.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::net::UdpSocket;
@@ -35,15 +36,25 @@ async fn half_open_handshakes_are_bounded_and_end() {
     // As many first packets as a socket's buffer surely holds.
     const BEGUN: u64 = 64;
     const UNPROVEN: u64 = 16;
-    let mut scene = Scene::new().await;
-    let (key, addr) = (scene.victim.node.id(), scene.victim.node.local_addr());
-    let mut begun = JoinSet::new();
-    for _ in 0..BEGUN {
-        begun.spawn(half_open(key, addr));
-    }
-    // All but a few are asked to prove their address first, for which nothing is kept.
-    let asked = |stats: &NodeStats| stats.refusals.retries >= BEGUN - UNPROVEN;
-    until("retries", &scene.victim.node, asked).await;
+    /// Half of what a handshake has: where the first packets take longer to come, the first of them may be given up before the last.
+    const COMES: Duration = Duration::from_secs(5);
+    let mut tries = 1..=3;
+    let (mut scene, _begun) = loop {
+        tries.next().expect("all first packets come in time");
+        let scene = Scene::new().await;
+        let (key, addr) = (scene.victim.node.id(), scene.victim.node.local_addr());
+        let started = Instant::now();
+        let mut begun = JoinSet::new();
+        for _ in 0..BEGUN {
+            begun.spawn(half_open(key, addr));
+        }
+        // All but a few are asked to prove their address first, for which nothing is kept.
+        let asked = |stats: &NodeStats| stats.refusals.retries >= BEGUN - UNPROVEN;
+        until("retries", &scene.victim.node, |stats| asked(stats) || started.elapsed() > COMES).await;
+        if started.elapsed() <= COMES {
+            break (scene, begun);
+        }
+    };
     // Who answers gets in meanwhile, and gossip goes on.
     let _late = Liar::greet(&scene.victim.topic).await;
     scene.gossips_on().await;
@@ -153,7 +164,7 @@ async fn a_thousand_connections_from_one_address_are_few_links() {
     let (places, burst) = (gate.links_per_group as usize, gate.burst_per_group + gate.unproven_rate);
     let mut scene = Scene::with(&Topic::named("lobby"), |victim| victim.gate(gate)).await;
     let (key, addr) = (scene.victim.node.id(), scene.victim.node.local_addr());
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let mut held = Vec::new();
     let mut through = 0;
     for _ in 0..TRIES / 100 {
@@ -191,7 +202,7 @@ async fn a_peer_that_acknowledges_and_never_reads_holds_a_bounded_queue() {
     let key = deaf.key.public();
     let mut most = 0;
     for n in 0u32.. {
-        let body = Bytes::from(n.to_le_bytes().repeat(2048));
+        let body = Bytes::from(n.to_le_bytes().repeat(4096));
         soon("publishing", topic.publish(body.clone())).await.unwrap();
         scene.hear(&body).await;
         let stats = scene.victim.node.stats().await.unwrap();
