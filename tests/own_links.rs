@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use vouchsafe::{MemberEvent, MemberLink, MemberState, Node, PeerAddr, SecretKey, VerifierPool};
+use vouchsafe::{MemberEvent, MemberLink, Node, PeerAddr, SecretKey, VerifierPool};
 
 async fn soon<T>(what: &str, done: impl Future<Output = T>) -> T {
     let done = tokio::time::timeout(Duration::from_secs(60), done).await;
@@ -101,8 +101,15 @@ async fn pair() -> (Node, Node, Router) {
     (one, two, router)
 }
 
+/// The next one, but for what a machine tells that has stood still for some seconds: to it all are late, and come back.
 async fn next(events: &mut vouchsafe::MemberEvents) -> MemberEvent {
-    soon("an event", events.next()).await.expect("the node runs").expect("it is read in time")
+    loop {
+        let event =
+            soon("an event", events.next()).await.expect("the node runs").expect("it is read in time");
+        if !matches!(event, MemberEvent::Stale(_) | MemberEvent::Returned(_) | MemberEvent::Isolated) {
+            return event;
+        }
+    }
 }
 
 #[tokio::test]
@@ -114,7 +121,7 @@ async fn a_path_that_vanishes_makes_both_ends_unreachable_and_fails_nobody_befor
     assert_eq!(next(&mut at_two).await, MemberEvent::Unreachable(one.id()));
     let shown = one.member(&two.id()).await.unwrap().unwrap();
     assert!(matches!(shown.link, MemberLink::Quiet { .. }));
-    assert_eq!(shown.state, MemberState::Alive, "own links change no state");
+    assert!(shown.state.is_here(), "own links change no state, but it is {:?}", shown.state);
 }
 
 #[tokio::test]
@@ -141,5 +148,5 @@ async fn who_ends_without_a_word_is_unreachable_at_once() {
     let gone = two.id();
     two.shutdown_silently().await;
     assert_eq!(next(&mut at_one).await, MemberEvent::Unreachable(gone));
-    assert_eq!(one.member(&gone).await.unwrap().unwrap().state, MemberState::Alive);
+    assert!(one.member(&gone).await.unwrap().unwrap().state.is_here());
 }
