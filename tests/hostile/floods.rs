@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use vouchsafe::net::{BarePeer, code};
-use vouchsafe::protocol::LinkStats;
 use vouchsafe::rumor::{BundleId, MAX_BODY, seal};
 use vouchsafe::wire::{self, Frame, Lane, MAX_IDS_PER_FRAME, TopicChange};
 use vouchsafe::{Config, GateConfig, NodeStats, Position, Reason, SecretKey, Topic};
@@ -53,13 +52,23 @@ async fn pull_amplification_is_bounded() {
     assert!(started.elapsed() > Duration::from_secs(2));
     // Many pulls at once, and nothing read: what waits for the liar is bounded too.
     liar.bare.stop_reading();
-    for _ in 0..30 {
-        liar.control(pull.clone()).await;
+    let key = liar.key.public();
+    let asks = async {
+        loop {
+            liar.control(pull.clone()).await;
+        }
+    };
+    let (mut queued, mut paused) = (false, false);
+    let is_paused = until("a queue and a pause", &scene.victim.node, |stats| {
+        assert!(stats.links.iter().all(|link| link.queued_bytes <= 2 << 20));
+        queued |= stats.links.iter().any(|link| link.peer == key && link.queued_bytes > 0);
+        paused |= stats.counters.paused_for_budget > 0;
+        queued && paused
+    });
+    tokio::select! {
+        _ = is_paused => {}
+        () = asks => {}
     }
-    let queued = |link: &LinkStats| link.peer == liar.key.public() && link.queued_bytes > 0;
-    let stats = until("a queue", &scene.victim.node, |stats| stats.links.iter().any(queued)).await;
-    assert!(stats.links.iter().all(|link| link.queued_bytes <= 2 << 20));
-    assert!(stats.counters.paused_for_budget > 0);
     scene.gossips_on().await;
 }
 
@@ -119,9 +128,11 @@ async fn topic_flood_is_refused() {
 
 #[tokio::test]
 async fn topic_changes_do_not_buy_walks_through_all_that_is_held() {
-    const HELD: u64 = 2000;
+    const HELD: u64 = 10_000;
     let mut scene = Scene::with(&Topic::named("full").slots_per_tick(2 * HELD as u16), |victim| victim).await;
     let topic = scene.victim.topic.clone();
+    let mut liar = Liar::greet(&topic).await;
+    let with_nothing = flood_of_changes(&scene, &mut liar).await;
     let mut author = Liar::greet(&topic).await;
     for first in (0..HELD as u16).step_by(50) {
         let mut frame = vec![2];
@@ -131,19 +142,30 @@ async fn topic_changes_do_not_buy_walks_through_all_that_is_held() {
         author.send(Lane::Rumors, &frame).await;
     }
     until("all held", &scene.victim.node, |stats| stats.counters.accepted >= HELD).await;
-    // Changes of nothing, at seven bytes each.
-    let mut liar = Liar::greet(&topic).await;
+    // As long as with nothing held, on this machine, give or take: a walk for each would take some thirty times as long. A machine that
+    // was busy with something else has two more tries.
+    let mut tries = Vec::new();
+    while tries.last().is_none_or(|took| *took > 5 * with_nothing) {
+        assert!(tries.len() < 3, "{tries:?} with {HELD} held, {with_nothing:?} with nothing");
+        tries.push(flood_of_changes(&scene, &mut liar).await);
+    }
+    scene.nobody_is_blamed().await;
+}
+
+/// How long it takes until the victim has taken 10 000 changes of nothing, at seven bytes each.
+async fn flood_of_changes(scene: &Scene, liar: &mut Liar) -> Duration {
+    const CHANGES: u64 = 10_000;
     let change = wire::topics(&TopicChange { joined: vec![], left: vec![], ..TopicChange::default() });
     let before = scene.victim.node.stats().await.unwrap().counters.frames_in;
+    let started = Instant::now();
     let flood = async {
-        for _ in 0..50_000 {
+        for _ in 0..CHANGES {
             liar.control(change.clone()).await;
         }
-        until("the changes", &scene.victim.node, |stats| stats.counters.frames_in >= before + 50_000).await;
+        until("the changes", &scene.victim.node, |stats| stats.counters.frames_in >= before + CHANGES).await;
     };
-    // A walk for each would take minutes.
     soon("the end of the flood", flood).await;
-    scene.nobody_is_blamed().await;
+    started.elapsed()
 }
 
 #[tokio::test]
