@@ -119,6 +119,7 @@ mod tests {
         let frames =
             |lane, frames| LinkEvent::Frames { link, lane, frames, permit: FramePermit::of_nothing() };
         let copies = |actor: &super::super::actor::Actor| actor.parts.engine.stats().counters.copies_in;
+        let began = std::time::Instant::now();
         actor.handle(Input::LinkUp { link, peer: peer.public(), dialled: true, remote: None });
         // When all of it is handed over,
         actor.on_link_events(&mut vec![
@@ -127,7 +128,10 @@ mod tests {
         ]);
         actor.act();
         // Then what the budget allows is taken, and the rest when the link ends.
-        assert!((10..30).contains(&copies(&actor)), "{} taken", copies(&actor));
+        // (As much again for each second that a busy machine has taken for it.)
+        let most = 30.0 * (1.0 + began.elapsed().as_secs_f64());
+        let taken = copies(&actor);
+        assert!(taken >= 10 && (taken as f64) < most, "{taken} taken, where {most} may be");
         actor.on_link_events(&mut vec![LinkEvent::Closed { link, why: LinkClosed::ByUs }]);
         assert_eq!(copies(&actor), 100);
         assert!(actor.unread.links.is_empty());

@@ -238,6 +238,11 @@ impl Keeper {
             }
             Kind::Over => {}
         }
+        self.leave_out_what_is_over(&mut told);
+        told
+    }
+
+    fn leave_out_what_is_over(&mut self, told: &mut Vec<Told>) {
         told.retain(|told| match told {
             Told::Store { epoch, answer: StoreAnswer::Started { .. } } => {
                 self.epoch = *epoch;
@@ -246,7 +251,6 @@ impl Keeper {
             Told::Store { epoch, .. } => *epoch == self.epoch,
             Told::Recorded { .. } => true,
         });
-        told
     }
 
     /// Ends the threads when they have done what they were given. Gives what they have told. Up to `used_ms` the author has used
@@ -261,9 +265,12 @@ impl Keeper {
             let join = move || threads.into_iter().for_each(|thread| drop(thread.join()));
             // An error means that the runtime goes down; the threads end all the same.
             let _ = tokio::task::spawn_blocking(join).await;
+            let mut rest = Vec::new();
             while let Ok(more) = told.try_recv() {
-                all.push(more);
+                rest.push(more);
             }
+            self.leave_out_what_is_over(&mut rest);
+            all.append(&mut rest);
         }
         all
     }

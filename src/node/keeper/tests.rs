@@ -78,6 +78,11 @@ struct Script {
 }
 
 impl Script {
+    fn open_gate(&self) {
+        *self.gate.0.lock().unwrap() = false;
+        self.gate.1.notify_all();
+    }
+
     fn call(&self, name: impl Into<String>) -> Res<()> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(name.into());
         self.commits.fetch_add(1, Ordering::SeqCst);
@@ -258,8 +263,7 @@ impl World {
     }
 
     fn open_gate(&self) {
-        *self.script.gate.0.lock().unwrap() = false;
-        self.script.gate.1.notify_all();
+        self.script.open_gate();
     }
 }
 
@@ -317,10 +321,18 @@ async fn actor_and_keeper_never_deadlock() {
 
 #[tokio::test]
 async fn jobs_that_write_are_done_in_order_and_in_groups() {
-    let mut world = World::new(|| Ok(()));
+    // The disk stands still until all is given: how it is grouped is no question of how fast that is.
+    let disk = Arc::new(Mutex::new(()));
+    let at_disk = Arc::clone(&disk);
+    let mut world = World::new(move || {
+        drop(at_disk.lock().unwrap());
+        Ok(())
+    });
     let (one, other) = (rules("one"), rules("other"));
     world.opens(&one).await;
     world.script.calls.lock().unwrap().clear();
+    let stands = disk.lock().unwrap();
+    world.keeper.give(StoreJob::Forget { topic: one.id(), what: Forget::Below(1) }, 0);
     for tick in 0..5 {
         world.keeper.give(keep(&one, tick, false), 0);
     }
@@ -332,6 +344,7 @@ async fn jobs_that_write_are_done_in_order_and_in_groups() {
     world.keeper.give(keep(&other, 6, false), 0);
     world.keeper.give(StoreJob::Release { topic: one.id(), at }, 0);
     world.keeper.give(keep(&other, 7, true), 0);
+    drop(stands);
     let told = world
         .told_until(|told| matches!(answer(told), Some(StoreAnswer::Kept { keep, .. }) if keep.bundle.header().tick == 7))
         .await;
@@ -345,10 +358,10 @@ async fn jobs_that_write_are_done_in_order_and_in_groups() {
             _ => None,
         })
         .collect();
-    assert_eq!(order, [0, 1, 2, 3, 4, 102, 5, 200, 6, 7]);
+    assert_eq!(order, [100, 0, 1, 2, 3, 4, 102, 5, 200, 6, 7]);
     world.keeper.end(0).await;
     let calls = world.script.calls.lock().unwrap().clone();
-    assert_eq!(calls, ["keep 5", "forget", "keep 1", "open", "keep 2", "release 2", "settle"]);
+    assert_eq!(calls, ["forget", "keep 5", "forget", "keep 1", "open", "keep 2", "release 2", "settle"]);
 }
 
 /// Both readers are busy for as long as a commit takes, and longer.
@@ -444,17 +457,26 @@ async fn a_full_disk_answers_and_is_tried_again() {
     while tries.load(Ordering::SeqCst) < 7 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let before = tries.load(Ordering::SeqCst);
-    for tick in 2..500 {
-        world.keeper.give(keep(&rules, tick, false), 0);
+    let mut pauses = 1..=3;
+    loop {
+        assert!(pauses.next().is_some(), "it is tried for those who come");
+        let (before, began) = (tries.load(Ordering::SeqCst), Instant::now());
+        for tick in 2..500 {
+            world.keeper.give(keep(&rules, tick, false), 0);
+        }
+        let mut refused = 0;
+        while refused < 498 {
+            let told = world.told_until(|told| answer(told).is_some()).await;
+            assert!(kept(&told).iter().all(|(_, new)| !new));
+            refused += kept(&told).len();
+        }
+        // A pause was over meanwhile at the most once, and only where this took as long as a pause.
+        let more = tries.load(Ordering::SeqCst) - before;
+        if more == 0 {
+            break;
+        }
+        assert!(more == 1 || began.elapsed() > Duration::from_secs(3), "{more} tries");
     }
-    let mut refused = 0;
-    while refused < 498 {
-        let told = world.told_until(|told| answer(told).is_some()).await;
-        assert!(kept(&told).iter().all(|(_, new)| !new));
-        refused += kept(&told).len();
-    }
-    assert_eq!(tries.load(Ordering::SeqCst), before, "without a try");
     full.store(0, Ordering::SeqCst);
     world.told_until(|told| matches!(answer(told), Some(StoreAnswer::Works))).await;
     world.keeper.give(keep(&rules, 900, true), 0);
@@ -538,13 +560,15 @@ async fn a_damaged_store_is_opened_again_and_starts_anew() {
         world.keeper.give(keep(&rules, 2, true), 0);
         let told = world.told_until(|told| matches!(answer(told), Some(StoreAnswer::Started { .. }))).await;
         assert_eq!(kept(&told), []);
-        world.open_gate();
         // The topic is not open any more, and is opened again.
         let mut told = world.opens(&rules).await;
         world.keeper.give(keep(&rules, 3, true), 0);
         world.keeper.record(9);
         told.extend(world.told_until(|told| matches!(told, Told::Recorded { until_ms: 9, .. })).await);
-        told.extend(world.keeper.end(0).await);
+        // The question is answered at the very end.
+        let script = world.script.clone();
+        let (end, ()) = tokio::join!(world.keeper.end(0), async { script.open_gate() });
+        told.extend(end);
         assert_eq!(kept(&told), [(3, true)]);
         assert!(!told.iter().any(|told| matches!(answer(told), Some(StoreAnswer::Looked { .. }))));
     }
