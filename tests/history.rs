@@ -844,17 +844,34 @@ async fn who_joins_late_is_told_when_it_has_all() {
     written(folder.path(), 4, 50);
     let holder = builder(SecretKey::generate(), &[]).store(folder.path()).spawn().await.unwrap();
     let held = holder.join(log()).await.unwrap();
-    let node = builder(SecretKey::generate(), &[]).spawn().await.unwrap();
+    let (disk, door) = (tempfile::tempdir().unwrap(), Door::default());
+    let at_disk = door.clone();
+    let node = builder(SecretKey::generate(), &[]).store(disk.path()).before_commit(move || {
+        at_disk.pass();
+        Ok(())
+    });
+    let node = node.spawn().await.unwrap();
     let topic = node.join(log()).await.unwrap();
     assert_eq!(topic.repairing().unwrap(), vouchsafe::protocol::RepairProgress::default());
     does_not_end(topic.caught_up(1)).await;
+    // Once its store has opened the topic, the disk stands still until the watcher has seen that something is missing.
+    let opened = async {
+        while topic.end().await.unwrap() == Cursor::START {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    soon("the topic is opened", opened).await;
+    door.set(true);
     node.connect(holder.addr().unwrap()).await.unwrap();
     // Whoever watches is told of each step.
-    let watched = topic.clone();
+    let (watched, goes_on) = (topic.clone(), door.clone());
     let watcher = tokio::spawn(async move {
         let mut steps = vec![watched.repairing().unwrap()];
         while steps[steps.len() - 1].caught_up == 0 {
             steps.push(watched.repairing_beyond(steps[steps.len() - 1]).await.unwrap());
+            if steps[steps.len() - 1].claims > 0 {
+                goes_on.set(false);
+            }
         }
         steps
     });
