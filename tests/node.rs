@@ -18,6 +18,9 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     }
 }
 
+/// Where no other test binds a port that is free for a moment. (Linux gives these addresses to whoever asks.)
+const OWN_ADDRESS: &str = if cfg!(target_os = "linux") { "127.0.13.1:0" } else { "127.0.0.1:0" };
+
 async fn node(pool: &VerifierPool, peers: &[PeerAddr]) -> Node {
     let builder = Node::builder(SecretKey::generate()).network(NETWORK).listen("127.0.0.1:0");
     builder.bootstrap(peers.iter().cloned()).verifiers(pool.clone()).spawn().await.unwrap()
@@ -200,7 +203,7 @@ async fn a_link_that_goes_down_comes_up_again() {
     let pool = VerifierPool::new(1);
     let stays = node(&pool, &[]).await;
     let key = SecretKey::generate();
-    let goes = Node::builder(key.clone()).network(NETWORK).listen("127.0.0.1:0").spawn().await.unwrap();
+    let goes = Node::builder(key.clone()).network(NETWORK).listen(OWN_ADDRESS).spawn().await.unwrap();
     stays.connect(goes.addr().unwrap()).await.unwrap();
     soon("the first link", goes.wait_for_links(1)).await.unwrap();
     let addr = goes.local_addr();
@@ -368,7 +371,7 @@ async fn a_node_that_ended_in_good_order_holds_up_its_next_life_for_no_more_than
 #[tokio::test]
 async fn port_is_free_when_shutdown_answers_a_hundred_times_in_a_row() {
     let pool = VerifierPool::new(1);
-    let addr = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let addr = std::net::UdpSocket::bind(OWN_ADDRESS).unwrap().local_addr().unwrap();
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let other = node(&pool, &[]).await;
     for number in 0..100 {
