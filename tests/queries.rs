@@ -374,3 +374,21 @@ async fn whoever_is_no_member_is_not_heard() {
     assert_eq!(answers.refused(), 1);
     task.abort();
 }
+
+/// A node that has asked before hears in that topic already, and what was said there waits for its first reader.
+#[cfg(feature = "memory")]
+#[tokio::test(start_paused = true)]
+async fn questions_of_before_come_to_nobody_who_takes_them_later() {
+    let memory = MemoryNetwork::new();
+    let (_nodes, topics) = network(2, || in_memory(&memory)).await;
+    let task = answer_all(&topics[1], 1).await;
+    let mut answers = ask(&topics[0], "?", 1).await;
+    assert_eq!(bodies(&mut answers).await, ["? 1"]);
+    let mut unheard = topics[1].query("before").within(Duration::from_secs(3)).await.unwrap();
+    assert_eq!(bodies(&mut unheard).await, [""; 0]);
+    let mut questions = topics[0].questions().await.unwrap();
+    let _asked = topics[1].query("now").within(LONG).await.unwrap();
+    let question = soon("a question", questions.next()).await.unwrap().unwrap();
+    assert_eq!(question.body(), "now");
+    task.abort();
+}

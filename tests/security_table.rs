@@ -553,6 +553,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
             "AWAY",
             "AFTER_LATE",
             "AFTER_AWAY",
+            "AFTER_AWAY_WITH_FEW",
             "ALONE_AMONG",
             "SILENT_AMONG",
             "EVERY",

@@ -12,7 +12,7 @@ use crate::key::PublicKey;
 use crate::node::asked::{QuestionId, verdict};
 use crate::node::error::JoinError;
 use crate::node::streams::{AskError, OpenError};
-use crate::node::{Gap, Node, Subscription, TopicHandle};
+use crate::node::{Gap, Node, Subscription, TopicHandle, TryRecvError};
 use crate::rumor::{Authors, RuleSet, Topic};
 
 /// Bytes of a question.
@@ -71,8 +71,9 @@ impl TopicHandle {
     pub async fn questions(&self) -> Result<Questions, JoinError> {
         let topic = beside(self).await?.clone();
         let mut rumors = topic.subscribe().without_own();
-        // What was said before, which a topic that was joined before has for its first reader, is asked no more.
-        while rumors.try_recv().is_ok() {}
+        // What was said before waits for the first reader of a topic, and is asked no more. It has come when another join is answered.
+        drop(self.node().join(topic_beside(self.rules())).await?);
+        while !matches!(rumors.try_recv(), Err(TryRecvError::Empty | TryRecvError::Ended)) {}
         Ok(Questions { of: self.clone(), topic, rumors, next: None, ignored: 0 })
     }
 }
