@@ -155,28 +155,29 @@ impl Engine {
         }
     }
 
-    /// Gives an accepted bundle to the store, if its topic is kept.
-    pub(super) fn keep(&mut self, bundle: &Arc<Bundle>, arrival: Arrival, show: Show) {
+    /// Gives an accepted bundle to the store, if its topic is kept and there is room for it. Gives whether it did.
+    pub(super) fn keep(&mut self, bundle: &Arc<Bundle>, arrival: Arrival, show: Show) -> bool {
         let (topic, bytes) = (bundle.header().topic, bundle.encoded().len());
         let now = self.cx.now.mono;
         if self.repair.topic(&topic).is_none() {
-            return;
+            return false;
         }
         let own = arrival == Arrival::Own;
         if !own && !self.repair.waiting().has_room(bytes) {
             // A slow disk pauses no link: peers bring it again.
             self.cx.counters.not_kept += 1;
-            return;
+            return false;
         }
         if !own && !self.repair.has_room(&topic, bytes as u64, &self.cx.config) {
             self.cx.counters.store_full += 1;
             self.impair(Impairment::StoreFull, None);
-            return;
+            return false;
         }
         self.repair.waiting_mut().gives(topic, bytes, now);
         let urgent = self.publisher.is_awaited(&bundle.id());
         let keep = Keep { bundle: Arc::clone(bundle), arrival, show };
         self.cx.actions.push_back(Action::Store(StoreJob::Keep { keep, urgent }));
+        true
     }
 
     /// Which version of the local judge is asked about a topic.

@@ -70,7 +70,7 @@ impl Engine {
             self.is_filled(topic, &missing);
             return;
         }
-        if self.keeps_accepted(topic, &id) {
+        if self.keeps_accepted(topic, &missing) {
             return;
         }
         // H3, as for all bundles.
@@ -116,14 +116,17 @@ impl Engine {
         }
     }
 
-    /// What was accepted while it was new, and is not kept, has been checked: the store is given it again.
-    fn keeps_accepted(&mut self, topic: TopicId, id: &BundleId) -> bool {
-        let entry = self.topics.get(&topic).and_then(|window| window.entry(id));
+    /// What was accepted while it was new, and is not kept, has been checked: the store is given it again. If there is no room for it
+    /// now, as behind a slow disk, it stays missing and is asked for again in a while.
+    fn keeps_accepted(&mut self, topic: TopicId, missing: &Missing) -> bool {
+        let entry = self.topics.get(&topic).and_then(|window| window.entry(&missing.id()));
         let Some(entry) = entry.filter(|entry| entry.is_accepted()) else { return false };
         let Some(bundle) = entry.body().cloned() else { return false };
         let arrival = if entry.via().is_none() { Arrival::Own } else { Arrival::Live };
         let show = if entry.is_held_back() { Show::Held } else { Show::Now };
-        self.keep(&bundle, arrival, show);
+        if !self.keep(&bundle, arrival, show) {
+            self.is_put_off(topic, missing, LIVE_PATIENCE);
+        }
         true
     }
 

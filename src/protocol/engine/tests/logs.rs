@@ -11,6 +11,7 @@ use super::world::{Side, World};
 use crate::protocol::keeping::{
     Arrival, Cursor, Full, Keep, KeepOptions, Kept, MOST_REMOVED, Show, StoreAnswer, StoreJob,
 };
+use crate::protocol::limits::WAITING_KEEPS;
 use crate::protocol::repair::SHARED_STEP_EVERY;
 use crate::protocol::{Input, PublishError};
 use crate::rumor::{Bundle, RuleSet, Topic};
@@ -49,6 +50,40 @@ fn a_slow_disk_pauses_no_link() {
     }
     assert!(world.nodes[slow].counters().repaired > 0);
     assert_eq!(world.nodes[slow].counters().history_strikes, 0);
+}
+
+/// What was accepted as news and not kept comes again, and there is no room for it even then.
+#[test]
+fn what_a_slow_disk_has_no_room_for_twice_is_asked_for_once_more() {
+    let (mut world, rules) = alone(8);
+    let tick = world.tick(&rules);
+    let all = chain(&rules, &world.liar(1), [(tick - 2, 0), (tick - 1, 0)], 50);
+    let mut tellers = [world.teller(0, &rules, &all, Lie::Echo)];
+    let speaker = world.hostile(0);
+    world.run_with(&mut tellers, 2_000);
+    let waits = |world: &mut World, so: bool| {
+        let engine = &mut world.nodes[0].engine;
+        let (now, waiting) = (engine.cx.now.mono, engine.repair.waiting_mut());
+        if so {
+            waiting.gives(rules.id(), WAITING_KEEPS, now);
+        } else {
+            waiting.answered(&rules.id(), WAITING_KEEPS, now);
+        }
+    };
+    // Given a hole of something that was heard while too much waited for the disk.
+    waits(&mut world, true);
+    world.pushes(speaker, &[&all[0]]);
+    world.run_with(&mut tellers, 500);
+    waits(&mut world, false);
+    world.pushes(speaker, &[&all[1]]);
+    world.run_with(&mut tellers, 500);
+    assert_eq!((held(&world, 0, &rules, &all), world.nodes[0].counters().not_kept), (1, 1));
+    // When a link brings it, and too much waits again.
+    waits(&mut world, true);
+    world.until_with(&mut tellers, 15_000, |world| world.nodes[0].counters().not_kept == 2);
+    waits(&mut world, false);
+    // Then it is asked for again in a while.
+    world.until_with(&mut tellers, 20_000, |world| held(world, 0, &rules, &all) == 2);
 }
 
 #[test]

@@ -158,10 +158,11 @@ impl Gaps {
         }
     }
 
-    /// It came over a link and is not kept: nobody is asked before `due`.
+    /// What came over a link is not kept: nobody is asked before `due`. Another may have sent the same since. It is the copy of this link
+    /// that was judged, so nothing is waited for any more.
     pub(in crate::protocol) fn is_not_kept(&mut self, missing: &Missing, slot: Slot, due: Mono) {
         if let Some(gap) = self.gaps.get_mut(missing)
-            && matches!(gap.stage, Stage::Came { slot: by, .. } if by == slot)
+            && matches!(gap.stage, Stage::Came { .. })
         {
             gap.due = gap.due.max(due);
             gap.stage = Stage::Open;

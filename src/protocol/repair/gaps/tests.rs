@@ -238,6 +238,22 @@ fn what_came_and_is_not_kept_has_failed() {
     assert_eq!(gaps.due(now(60_000)), [gap]);
 }
 
+/// Of two links that bring the same forged copy one is judged, and that is the copy that came first.
+#[test]
+fn what_is_not_kept_is_missing_again_whoever_else_has_sent_it() {
+    let mut gaps = Gaps::new(false);
+    let gap = missing(2, 9);
+    add(&mut gaps, 2, 9);
+    gaps.asks(&gap, Slot(1), now(0));
+    gaps.is_left(&gap, Slot(1));
+    gaps.asks(&gap, Slot(2), now(1_000));
+    gaps.comes(&gap, Slot(2));
+    gaps.comes(&gap, Slot(1));
+    gaps.is_not_kept(&gap, Slot(2), now(2_000));
+    assert_eq!(gaps.due(now(2_000)), [gap]);
+    assert_eq!(gaps.candidates(&gap, &links(&[1, 2, 3])), links(&[3]));
+}
+
 #[test]
 fn a_long_absence_is_one_range_and_stretches_do_not_overlap() {
     let mut gaps = Gaps::new(false);
