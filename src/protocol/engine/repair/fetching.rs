@@ -290,7 +290,10 @@ impl Engine {
 
     /// Nobody has filled a gap with what was asked: if nobody is left to ask, a claim is forgotten, and a hole rests.
     fn settle_gap(&mut self, topic: TopicId, missing: &Missing, keepers: &LinkSet) {
-        let Some(asked) = self.asker.topic_mut(&topic) else { return };
+        // Without a link that keeps the topic it waits for one. Links that keep nothing so old are no reason to wait.
+        let Some(asked) = self.asker.topic_mut(&topic).filter(|asked| asked.turns().len() > 0) else {
+            return;
+        };
         match asked.gaps_mut().settle(missing, keepers) {
             Fate::GoesOn => {}
             Fate::Forgotten => self.cx.counters.claims_forgotten += 1,

@@ -241,6 +241,38 @@ fn floors_that_lie_gain_nothing() {
 }
 
 #[test]
+fn holes_that_no_link_keeps_leave_room_for_others() {
+    let (mut world, rules) = alone(21);
+    let author = world.liar(1);
+    let tick = world.tick(&rules);
+    // A link that keeps nothing from before a tick, and has told so.
+    let lost: Vec<_> = (0..9).map(|at| said(&rules, &author, None, tick - 600 + at, 0, 50)).collect();
+    let mut tellers = [world.teller(0, &rules, &lost, Lie::Echo)];
+    tellers[0].floor = lost[8].header().tick;
+    world.run_with(&mut tellers, 3_000);
+    // Eight holes of an author are below the floor, and the ninth is not.
+    let speaker = world.hostile(0);
+    for (slot, lost) in (0..).zip(&lost) {
+        let tick = world.tick(&rules);
+        world.pushes(speaker, &[&said(&rules, &author, Some(Previous::of(lost)), tick, slot, 50)]);
+        world.run_with(&mut tellers, 100);
+    }
+    world.until_with(&mut tellers, 10_000, |world| held(world, 0, &rules, &lost) == 1);
+    assert_eq!((tellers[0].fetches.len(), world.nodes[0].counters().holes_rested), (1, 8));
+    assert_eq!(strikes(&world, &tellers[0]), 0);
+}
+
+#[test]
+fn a_hole_waits_where_no_link_keeps_the_topic() {
+    let (mut world, rules) = alone(22);
+    let all = chain(&rules, &world.liar(1), ago(&world, &rules, 400, 2), 50);
+    put(&mut world, 0, &all[1..]);
+    world.run(60_000);
+    let progress = world.nodes[0].engine.repairing(&rules.id()).unwrap();
+    assert_eq!((progress.holes, world.nodes[0].counters().holes_rested), (1, 0));
+}
+
+#[test]
 fn list_then_gone_is_no_strike() {
     let (mut world, rules) = alone(10);
     let all = chain(&rules, &world.liar(1), ago(&world, &rules, 900, 300), 100);

@@ -191,7 +191,8 @@ impl Gaps {
         }
     }
 
-    /// Nobody has filled it: is there anybody left to ask among `keepers`?
+    /// Nobody has filled it: is there anybody left to ask among `keepers`? (Where no link keeps the topic nobody has failed, and this is
+    /// not to be asked.)
     pub(in crate::protocol) fn settle(&mut self, missing: &Missing, keepers: &LinkSet) -> Fate {
         let Some(gap) = self.gaps.get(missing) else { return Fate::GoesOn };
         if gap.stage != Stage::Open || !self.candidates(missing, keepers).is_empty() {
@@ -202,8 +203,6 @@ impl Gaps {
                 self.give_up(missing);
                 Fate::Forgotten
             }
-            // Nobody keeps the topic now.
-            Some(_) if keepers.is_empty() && gap.asked.is_empty() => Fate::GoesOn,
             Some(hole) => {
                 self.remove(missing);
                 self.beyond = true;

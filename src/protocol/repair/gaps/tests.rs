@@ -175,9 +175,9 @@ fn when_nobody_is_left_a_claim_is_forgotten_and_a_hole_rests() {
     gaps.asks_anew(Slot(1));
     assert!(gaps.have_all_of(Slot(1)));
     assert_eq!((gaps.len(), gaps.has_beyond()), (0, true));
-    // Without a link that keeps the topic it waits for one.
+    // What is older than all that links keep rests as well, and holds no place.
     add(&mut gaps, 3, 9);
-    assert_eq!(gaps.settle(&missing(3, 9), &links(&[])), Fate::GoesOn);
+    assert_eq!(gaps.settle(&missing(3, 9), &links(&[])), Fate::Rests(hole(3, 9)));
     sound(&gaps);
 }
 
