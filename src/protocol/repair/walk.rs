@@ -18,6 +18,9 @@ const WALK_BY_HINT: Duration = Duration::from_secs(5);
 /// A hole that nobody could fill rests for so long at least, and at most.
 const SHORTEST_REST_MS: u64 = 60_000;
 const LONGEST_REST_MS: u64 = 6 * 3_600_000;
+/// What came and may never be kept rests for a day at most, as it is refused. No hole rests for longer.
+pub(in crate::protocol) const LONGEST_REFUSAL: Duration = Duration::from_secs(86_400);
+const LONGEST_OF_ALL_MS: u64 = LONGEST_REFUSAL.as_secs() * 1_000;
 
 /// Whether a hole rests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,11 +111,14 @@ impl Walk {
     /// Whether a hole rests, by a clock that shows this time.
     pub(in crate::protocol) fn rest_of(&self, hole: &Hole, unix_ms: u64) -> Rest {
         let since = rested_at(hole);
-        if hole.rests_until_ms <= unix_ms || since < self.woken_ms {
+        // What is said to have been later than now was noted by a clock that was ahead, and says nothing.
+        let wakes = |at: u64| since < at && at <= unix_ms;
+        let is_ahead = hole.rests_until_ms.saturating_sub(unix_ms) > LONGEST_OF_ALL_MS;
+        if hole.rests_until_ms <= unix_ms || is_ahead || wakes(self.woken_ms) {
             return Rest::Over;
         }
         let mut links = LinkSet::EMPTY;
-        let hinted = self.hints.iter().filter(|(_, (low, at))| hole.position.tick >= *low && since < *at);
+        let hinted = self.hints.iter().filter(|(_, (low, at))| hole.position.tick >= *low && wakes(*at));
         hinted.for_each(|(slot, _)| links.insert(*slot));
         if links.is_empty() { Rest::Lasts } else { Rest::OverFor(links) }
     }
@@ -211,6 +217,24 @@ mod tests {
         assert_eq!(walk.rest_of(&resting, 7_000), Rest::Lasts, "it rests since then, and not for longer");
         walk.wakes(6_001);
         assert_eq!(walk.rest_of(&resting, 7_000), Rest::Over);
+    }
+
+    /// As if it had shown 2038 for a while: what it has noted then says nothing when it is right again.
+    #[test]
+    fn a_clock_that_was_far_ahead_ends_and_hinders_no_rest() {
+        let mut walk = Walk::new(now(0));
+        let (ahead, today) = (2_145_000_000_000, 1_700_000_000_000);
+        let resting = |at| hole(7, rest_until(&hole(7, 0), at));
+        assert_eq!(walk.rest_of(&resting(ahead), today), Rest::Over, "a rest of twelve years is none");
+        assert_eq!(walk.rest_of(&hole(7, today + 86_400_000), today), Rest::Lasts, "refused for a day");
+        // A link that came, and one that hinted, while it was ahead.
+        walk.wakes(ahead);
+        walk.is_hinted(Slot(1), 1, ahead);
+        assert_eq!(walk.rest_of(&resting(today), today + 1), Rest::Lasts);
+        walk.is_hinted(Slot(1), 1, today + 1);
+        assert!(matches!(walk.rest_of(&resting(today), today + 1), Rest::OverFor(_)));
+        walk.wakes(today + 1);
+        assert_eq!(walk.rest_of(&resting(today), today + 1), Rest::Over);
     }
 
     #[test]

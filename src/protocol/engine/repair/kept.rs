@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::fetching::HOLE_PATIENCE;
-use super::late::LONGEST_REFUSAL;
 use super::sessions::millis;
 use crate::key::PublicKey;
 use crate::protocol::engine::Engine;
@@ -11,6 +10,7 @@ use crate::protocol::keeping::{Arrival, Hole, Keep, Kept, Prev, Show, StoreJob, 
 use crate::protocol::linkset::Slot;
 use crate::protocol::repair::late::LateBundle;
 use crate::protocol::repair::missing::Missing;
+use crate::protocol::repair::walk::LONGEST_REFUSAL;
 use crate::protocol::topics::window::MAX_SKEW;
 use crate::protocol::{Action, Event};
 use crate::rumor::{Header, Previous, TopicId};

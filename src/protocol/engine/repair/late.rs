@@ -10,6 +10,7 @@ use crate::protocol::limits::RELAY_FUTURE;
 use crate::protocol::links::{Pause, Sender};
 use crate::protocol::repair::late::Known;
 use crate::protocol::repair::missing::Missing;
+use crate::protocol::repair::walk::LONGEST_REFUSAL;
 use crate::protocol::topics::window::Window;
 use crate::protocol::verification::questions::Waiting;
 use crate::protocol::verification::work::Work;
@@ -24,8 +25,6 @@ const LIVE_PATIENCE: Duration = Duration::from_secs(15);
 /// What found no room in the store is not asked for again before.
 const FULL_FOR_NOW: Duration = Duration::from_secs(3_600);
 /// What could not be judged in time is left alone for as long as it has been missing, within these bounds.
-/// What was checked and may never be kept is not asked for again for as long as its topic keeps, and no longer than this.
-pub(super) const LONGEST_REFUSAL: Duration = Duration::from_secs(86_400);
 const SHORTEST_PUT_OFF: Duration = Duration::from_secs(60);
 const LONGEST_PUT_OFF: Duration = Duration::from_secs(3_600);
 
