@@ -51,6 +51,8 @@ pub(in crate::protocol) struct KeptTopic {
     expires_at: Mono,
     /// In a topic of state: the earliest tick in which something ended that is still held; and when it may be removed.
     dead_from: Option<u64>,
+    /// The latest tick in which something has ended: when all before it was removed, there is nothing more to remove.
+    dead_upto: u64,
     dead_at: Mono,
     /// Its heads.
     book: Book,
@@ -77,6 +79,7 @@ impl KeptTopic {
             removal: Removal::default(),
             expires_at: now,
             dead_from: None,
+            dead_upto: 0,
             dead_at: now,
             book,
             keeps: false,
@@ -201,6 +204,7 @@ impl KeptTopic {
         self.size = opened.size;
         self.removal = Removal::default();
         self.dead_from = opened.dead.iter().map(|(_, in_tick)| *in_tick).min();
+        self.dead_upto = opened.dead.iter().map(|(_, in_tick)| *in_tick).max().unwrap_or(0);
         self.newest = opened.heads.iter().map(|head| head.position.tick).max().unwrap_or(0);
     }
 
@@ -238,6 +242,7 @@ impl KeptTopic {
     pub(in crate::protocol) fn lost(&mut self, killed: &[Killed]) {
         let first = killed.iter().map(|killed| killed.in_tick).min();
         self.dead_from = self.dead_from.into_iter().chain(first).min();
+        self.dead_upto = killed.iter().map(|killed| killed.in_tick).fold(self.dead_upto, u64::max);
     }
 
     /// A second has gone by.
@@ -275,7 +280,8 @@ impl KeptTopic {
                 self.expires_at = now.plus(every.clamp(OFTENEST_EXPIRY, RAREST_EXPIRY));
             }
             Forget::Dead { killer_before } if begins => {
-                (self.dead_at, self.dead_from) = (now.plus(OFTENEST_EXPIRY), Some(killer_before));
+                self.dead_at = now.plus(OFTENEST_EXPIRY);
+                self.dead_from = (self.dead_upto >= killer_before).then_some(killer_before);
             }
             _ => {}
         }
@@ -288,9 +294,9 @@ impl KeptTopic {
         let more = left.is_some_and(|left| left.more);
         let is_paced = matches!(what, Forget::Below(_) | Forget::Dead { .. });
         self.removal.ends(more && matches!(what, Forget::Below(_)));
-        if left.is_none() || more {
-            // What is still there, is asked for again.
-            self.dead_from = self.dead_from.map(|_| 0);
+        if matches!(what, Forget::Dead { .. }) && (left.is_none() || more) {
+            // What is still there is asked for again.
+            self.dead_from = Some(0);
         }
         match what {
             Forget::Below(_) if more => self.expires_at = now,

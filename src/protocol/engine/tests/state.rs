@@ -66,6 +66,16 @@ fn what_was_replaced_is_kept_for_a_while_and_then_goes() {
         assert_eq!((opened.dead.len(), opened.size.bundles), (0, 1));
         assert_eq!(live(&world, node, &rules), pairs(&[("k", "2")]));
     }
+    // Each removal is a commit: where nothing more was replaced there is none.
+    let removals = |world: &World| world.nodes[0].forgotten.len();
+    let before = removals(&world);
+    world.run(600_000);
+    assert_eq!(removals(&world), before);
+    // And what is replaced later goes as well.
+    world.publish_kept(0, &rules, put("k", "3"));
+    world.run(140_000);
+    assert_eq!(opened(&mut world, 0, &rules).size.bundles, 1);
+    assert!((before + 1..before + 4).contains(&removals(&world)));
 }
 
 #[test]
