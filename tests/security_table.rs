@@ -581,6 +581,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
         "when something that is kept is looked at again",
         &[
             "LONGEST_REFUSAL",
+            "LONGEST_OF_ALL_MS",
             "EXPIRY_PARTS",
             "OFTENEST_EXPIRY",
             "RAREST_EXPIRY",

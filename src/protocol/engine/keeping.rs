@@ -95,6 +95,7 @@ impl Engine {
                 self.take_up(topic, &opened);
                 self.forget_convicted(topic, &opened);
                 self.begin_asking(&rules);
+                self.hold_late(topic, &opened);
                 self.judges_again(topic, &opened);
                 self.read_members(&topic, None);
                 self.read_list(&topic);
@@ -116,6 +117,7 @@ impl Engine {
         match opened {
             Ok(opened) => {
                 kept.is_told();
+                self.hold_late(topic, opened);
                 self.judges_again(topic, opened);
                 self.store_works();
             }

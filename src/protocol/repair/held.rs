@@ -2,7 +2,7 @@
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::missing::Missing;
@@ -31,6 +31,8 @@ struct Held {
 #[derive(Debug, Default)]
 pub(in crate::protocol) struct HeldLate {
     held: VecDeque<Held>,
+    /// The store has some that found no place here.
+    beyond: bool,
 }
 
 impl HeldLate {
@@ -47,6 +49,26 @@ impl HeldLate {
     /// One was kept and is not shown.
     pub(in crate::protocol) fn add(&mut self, missing: Missing, by: Option<Slot>, now: Mono) {
         self.held.push_back(Held { missing, since: now, by, asked: LinkSet::EMPTY });
+    }
+
+    /// The store has said what it holds and does not show: what is not known here is held from now on. What finds no place is asked for
+    /// when there is some.
+    pub(in crate::protocol) fn takes_up(&mut self, all: impl Iterator<Item = Missing>, now: Mono) {
+        let known: BTreeSet<_> = self.held.iter().map(|held| held.missing).collect();
+        self.beyond = false;
+        for missing in all.filter(|missing| !known.contains(missing)) {
+            if !self.has_room() {
+                self.beyond = true;
+                return;
+            }
+            self.add(missing, None, now);
+        }
+    }
+
+    /// Whether the store is to say again what it holds and does not show: there is room for what found no place. True once.
+    pub(in crate::protocol) fn wants_more(&mut self) -> bool {
+        let has_room = self.has_room_for(MAX_HELD_LATE / 2);
+        has_room && std::mem::take(&mut self.beyond)
     }
 
     /// A link was asked about all.
@@ -124,6 +146,19 @@ mod tests {
         held.add(missing(1), Some(Slot(1)), now(0));
         assert_eq!((over(&mut held, 2, 29), over(&mut held, 3, 30)), (vec![], vec![]));
         assert_eq!(over(&mut held, 2, 30), [1]);
+    }
+
+    #[test]
+    fn what_the_store_holds_is_taken_up_once_and_as_far_as_there_is_room() {
+        let mut held = HeldLate::default();
+        held.add(missing(1), Some(Slot(1)), now(0));
+        held.takes_up((1..4).map(missing), now(5));
+        assert_eq!((held.held.len(), held.wants_more()), (3, false));
+        held.takes_up((0..MAX_HELD_LATE as u64 + 9).map(missing), now(5));
+        assert_eq!((held.held.len(), held.wants_more()), (MAX_HELD_LATE, false), "there is no room for more");
+        assert_eq!(over(&mut held, 0, 30), [1], "it is held for as long as ever");
+        assert_eq!(over(&mut held, 0, 35).len(), MAX_HELD_LATE - 1);
+        assert!(held.wants_more() && !held.wants_more());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::fetching::HOLE_PATIENCE;
 use super::sessions::millis;
 use crate::key::PublicKey;
 use crate::protocol::engine::Engine;
-use crate::protocol::keeping::{Arrival, Hole, Keep, Kept, Prev, Show, StoreJob, StoreTrouble};
+use crate::protocol::keeping::{Arrival, Hole, Keep, Kept, Opened, Prev, Show, StoreJob, StoreTrouble};
 use crate::protocol::linkset::Slot;
 use crate::protocol::repair::late::LateBundle;
 use crate::protocol::repair::missing::Missing;
@@ -155,6 +155,22 @@ impl Engine {
         }
     }
 
+    /// What the store holds back and the window does not know, as it is too old, is held as what has come late: of an earlier life, or of
+    /// before the topic was left. Otherwise it would never be shown.
+    pub(in crate::protocol::engine) fn hold_late(&mut self, topic: TopicId, opened: &Opened) {
+        let (Some(window), Some(asked)) = (self.topics.get(&topic), self.asker.topic_mut(&topic)) else {
+            return;
+        };
+        if window.rules().hold_back().is_none() {
+            return;
+        }
+        let held = opened.held.iter().filter(|bundle| {
+            let by_window = window.entry(&bundle.id()).is_some_and(|entry| entry.is_held_back());
+            !by_window && !self.evidence.is_convicted(&bundle.header().author)
+        });
+        asked.held_mut().takes_up(held.map(|bundle| Missing::of_bundle(bundle)), self.cx.now.mono);
+    }
+
     /// Late bundles that have been held back for long enough are shown.
     pub(super) fn show_held(&mut self, topic: TopicId) {
         let now = self.cx.now.mono;
@@ -167,6 +183,11 @@ impl Engine {
             self.asker.stir(topic);
             // There is room for more of what another judge had rejected.
             self.judge_more(topic);
+        }
+        let more = self.asker.topic_mut(&topic).is_some_and(|asked| asked.held_mut().wants_more());
+        if let Some(kept) = self.repair.topic_mut(&topic).filter(|_| more) {
+            // The store says again what it holds.
+            kept.book_mut().is_doubted();
         }
     }
 

@@ -9,6 +9,7 @@ use super::world::{Side, World};
 use crate::protocol::keeping::{
     Arrival, Cursor, Forget, Full, Group, Keep, KeepOptions, Keeping, Show, StoreAnswer, StoreTrouble,
 };
+use crate::protocol::limits::MAX_HELD_LATE;
 use crate::protocol::{Event, Input, Offence, Validation};
 use crate::rumor::{Bundle, Guarantee, Previous, RuleSet, Topic};
 use crate::store::Store as _;
@@ -387,6 +388,73 @@ fn what_is_held_back_is_kept_and_shown_after_further_sessions() {
     let took = world.until_with(&mut tellers, 200_000, |world| shown(world) == 5);
     assert!(took >= 5_000, "{took}");
     assert!(world.nodes[0].delivered.is_empty());
+}
+
+/// Bundles that the store of a node holds back, as if they had been heard long ago, and the node starts anew.
+fn put_held(world: &mut World, bundles: &[Arc<Bundle>]) {
+    let keep =
+        |bundle: &Arc<Bundle>| Keep { bundle: bundle.clone(), arrival: Arrival::Live, show: Show::Held };
+    let keeps: Vec<_> = bundles.iter().map(keep).collect();
+    world.nodes[0].store.keep(&Group { keeps: &keeps, record: None, now_ms: 0 }).unwrap();
+    world.restart(0, true);
+}
+
+#[test]
+fn what_was_held_back_in_an_earlier_life_is_shown_in_the_end() {
+    let delay = Duration::from_secs(5);
+    let mut world = World::new(22);
+    let rules = world.topic(&log().guarantee(Guarantee::HoldBack(delay)));
+    world.node();
+    world.run(100);
+    let shown = |world: &World| {
+        world.nodes[0].store.reader().scan(&rules.id(), Cursor::START, usize::MAX).unwrap().items.len()
+    };
+    // Given what has come late, or was heard long ago, and was held when the process ended or the topic was left.
+    let late = chain(&rules, &world.liar(1), ago(&world, &rules, 600, 5), 100);
+    let mut tellers: Vec<_> = (0..4).map(|_| world.teller(0, &rules, &late, Lie::None)).collect();
+    world.until_with(&mut tellers, 10_000, |world| held(world, 0, &rules, &late) == 5);
+    let live = chain(&rules, &world.liar(2), ago(&world, &rules, 200, 5), 100);
+    put_held(&mut world, &live);
+    world.run(2_000);
+    world.handle(0, Input::Leave { topic: rules.id() });
+    world.run(2_000);
+    let join = Input::Join { rules: rules.clone(), deliver: true, validate: false, keep: Default::default() };
+    world.handle(0, join);
+    // Then it is held for as long as anything late, and shown: where no link keeps the topic after three delays.
+    world.run(14_000);
+    assert_eq!(shown(&world), 0);
+    world.run(3_000);
+    assert_eq!(shown(&world), 10);
+    assert!(world.nodes[0].delivered.is_empty(), "it is no news");
+    // A convicted author is not shown.
+    let convict = world.liar(3);
+    let convicted = chain(&rules, &convict, ago(&world, &rules, 200, 5), 100);
+    put_held(&mut world, &convicted);
+    let speaker = world.hostile(0);
+    let tick = world.tick(&rules);
+    let [one, two] = ["one", "two"].map(|word| bundle(&convict, &rules, tick, 0, &[word]));
+    world.pushes(speaker, &[&one, &two]);
+    world.run(60_000);
+    assert!(world.nodes[0].convicted(&convict.public()));
+    assert_eq!(shown(&world), 10);
+}
+
+#[test]
+fn more_than_may_be_held_back_at_once_is_shown_in_parts() {
+    let mut world = World::new(23);
+    let rules = world.topic(&log().guarantee(Guarantee::HoldBack(Duration::from_secs(5))));
+    world.node();
+    world.run(100);
+    let all = chain(&rules, &world.liar(1), ago(&world, &rules, 3_500, 2_050), 10);
+    let more = chain(&rules, &world.liar(2), ago(&world, &rules, 3_500, 2_050), 10);
+    put_held(&mut world, &[all, more].concat());
+    let shown = |world: &World| {
+        world.nodes[0].store.reader().scan(&rules.id(), Cursor::START, usize::MAX).unwrap().items.len()
+    };
+    world.run(20_000);
+    assert_eq!(shown(&world), MAX_HELD_LATE);
+    world.run(20_000);
+    assert_eq!(shown(&world), 4_100);
 }
 
 #[test]
