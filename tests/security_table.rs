@@ -407,6 +407,7 @@ const NOT_BOUNDS: [(&str, &[&str]); 13] = [
             "CLAIM_PLACES",
             "FURTHER_SESSIONS",
             "ALONE_DELAYS",
+            "LONGEST_HELD",
             "DESCENT",
             "WIDE_TICKS",
             "NO_QUORUM",

@@ -14,8 +14,10 @@ use crate::rumor::Position;
 
 /// Sessions with other links than the one that brought it, after which a late bundle is shown.
 const FURTHER_SESSIONS: usize = 2;
-/// Where too few links keep the topic, it is shown after so many times the delay.
+/// Where too few links keep the topic, or finish what they are asked, it is shown after so many times the delay.
 const ALONE_DELAYS: u32 = 3;
+/// And after so long in any case: by then each link has had its turn, if it rests for as long as any may. (Guess.)
+const LONGEST_HELD: Duration = Duration::from_secs(1_200);
 
 #[derive(Debug)]
 struct Held {
@@ -25,6 +27,8 @@ struct Held {
     by: Option<Slot>,
     /// Links that were asked about all since then.
     asked: LinkSet,
+    /// Links that were asked at all since then, whatever they said to it.
+    tried: LinkSet,
 }
 
 /// Those of one topic, in the order in which they came.
@@ -48,7 +52,7 @@ impl HeldLate {
 
     /// One was kept and is not shown.
     pub(in crate::protocol) fn add(&mut self, missing: Missing, by: Option<Slot>, now: Mono) {
-        self.held.push_back(Held { missing, since: now, by, asked: LinkSet::EMPTY });
+        self.held.push_back(Held { missing, since: now, by, asked: LinkSet::EMPTY, tried: LinkSet::EMPTY });
     }
 
     /// The store has said what it holds and does not show: what is not known here is held from now on. What finds no place is asked for
@@ -71,25 +75,36 @@ impl HeldLate {
         has_room && std::mem::take(&mut self.beyond)
     }
 
-    /// A link was asked about all.
-    pub(in crate::protocol) fn asked(&mut self, slot: Slot) {
-        for held in self.held.iter_mut().filter(|held| held.by != Some(slot)) {
-            held.asked.insert(slot);
+    /// A session with a link is over: it was asked about all, or has said no, was cut, or was asked about a part.
+    pub(in crate::protocol) fn asked(&mut self, slot: Slot, about_all: bool) {
+        for held in &mut self.held {
+            held.tried.insert(slot);
+            if about_all && held.by != Some(slot) {
+                held.asked.insert(slot);
+            }
         }
     }
 
-    /// What is shown from now on, where so many links keep the topic and `delay` is its hold-back.
+    /// What is shown from now on, where these links keep the topic and `delay` is its hold-back.
+    ///
+    /// The delay and the sessions are the time in which a second version could have come, from a link that has it and wants to bring it. One
+    /// that says no, is cut or never answers brings nothing, however long it is waited for: it counts as one that does not keep the topic.
+    /// If it were waited for without an end, one such link among three would hide all that comes late.
     pub(in crate::protocol) fn take_over(
         &mut self,
         delay: Duration,
-        keepers: usize,
+        keepers: &LinkSet,
         now: Mono,
     ) -> Vec<(PublicKey, Position)> {
-        let is_alone = keepers <= FURTHER_SESSIONS;
+        let is_alone = keepers.len() <= FURTHER_SESSIONS;
         let is_over = |held: &Held| {
             let since = now.since(held.since);
             let asked = held.asked.len() >= FURTHER_SESSIONS;
-            (asked && since >= delay) || (is_alone && since >= delay.saturating_mul(ALONE_DELAYS))
+            let mut others = *keepers;
+            others.remove_all(&held.tried);
+            held.by.into_iter().for_each(|by| others.remove(by));
+            let nobody_is_left = is_alone || others.is_empty() || since >= LONGEST_HELD;
+            (asked && since >= delay) || (nobody_is_left && since >= delay.saturating_mul(ALONE_DELAYS))
         };
         let over = self.held.iter().filter(|held| is_over(held));
         let over: Vec<_> = over.map(|held| (held.missing.author(), held.missing.position())).collect();
@@ -120,23 +135,26 @@ mod tests {
 
     const DELAY: Duration = Duration::from_secs(10);
 
-    fn over(held: &mut HeldLate, keepers: usize, at: u64) -> Vec<u64> {
-        held.take_over(DELAY, keepers, now(at)).into_iter().map(|(_, position)| position.tick).collect()
+    /// Where so many links keep the topic.
+    fn over(held: &mut HeldLate, keepers: u8, at: u64) -> Vec<u64> {
+        let mut all = LinkSet::EMPTY;
+        (1..=keepers).for_each(|slot| all.insert(Slot(slot)));
+        held.take_over(DELAY, &all, now(at)).into_iter().map(|(_, position)| position.tick).collect()
     }
 
     #[test]
     fn a_late_bundle_is_shown_after_the_delay_and_two_sessions_with_others() {
         let mut held = HeldLate::default();
         held.add(missing(1), Some(Slot(1)), now(0));
-        held.asked(Slot(1));
-        held.asked(Slot(2));
+        held.asked(Slot(1), true);
+        held.asked(Slot(2), true);
         held.add(missing(2), Some(Slot(2)), now(5));
-        held.asked(Slot(2));
+        held.asked(Slot(2), true);
         assert!(over(&mut held, 9, 1_000).is_empty(), "the links that brought them say nothing new");
-        held.asked(Slot(3));
+        held.asked(Slot(3), true);
         assert!(over(&mut held, 9, 9).is_empty());
         assert_eq!(over(&mut held, 9, 10), [1]);
-        held.asked(Slot(4));
+        held.asked(Slot(4), true);
         assert_eq!((over(&mut held, 9, 14), over(&mut held, 9, 15)), (vec![], vec![2]));
     }
 
@@ -146,6 +164,24 @@ mod tests {
         held.add(missing(1), Some(Slot(1)), now(0));
         assert_eq!((over(&mut held, 2, 29), over(&mut held, 3, 30)), (vec![], vec![]));
         assert_eq!(over(&mut held, 2, 30), [1]);
+    }
+
+    #[test]
+    fn links_that_finish_nothing_hide_nothing_for_good() {
+        let mut held = HeldLate::default();
+        held.add(missing(1), Some(Slot(1)), now(0));
+        held.asked(Slot(2), true);
+        assert!(over(&mut held, 3, 31).is_empty(), "the third may have another version");
+        held.asked(Slot(3), false);
+        assert!(over(&mut held, 4, 31).is_empty(), "so may the fourth");
+        assert_eq!(over(&mut held, 3, 31), vec![1], "each was asked, and one has finished");
+        held.add(missing(2), Some(Slot(1)), now(100));
+        held.asked(Slot(2), false);
+        held.asked(Slot(3), false);
+        assert_eq!((over(&mut held, 3, 129), over(&mut held, 3, 130)), (vec![], vec![2]));
+        // Nor does one whose turn never comes.
+        held.add(missing(3), Some(Slot(1)), now(200));
+        assert_eq!((over(&mut held, 3, 1_399), over(&mut held, 3, 1_400)), (vec![], vec![3]));
     }
 
     #[test]

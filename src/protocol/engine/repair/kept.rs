@@ -176,8 +176,8 @@ impl Engine {
         let now = self.cx.now.mono;
         let Some(delay) = self.repair.topic(&topic).and_then(|kept| kept.rules().hold_back()) else { return };
         let Some(asked) = self.asker.topic_mut(&topic) else { return };
-        let keepers = asked.turns().len();
-        let at = asked.held_mut().take_over(delay, keepers, now);
+        let keepers = asked.turns().keepers();
+        let at = asked.held_mut().take_over(delay, &keepers, now);
         if !at.is_empty() {
             self.cx.actions.push_back(Action::Store(StoreJob::Release { topic, at }));
             self.asker.stir(topic);

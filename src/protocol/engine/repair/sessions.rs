@@ -293,9 +293,7 @@ impl Engine {
         let is_full = heads >= self.cx.config.history.topic_heads;
         if let Some(asked) = self.asker.topic_mut(&topic) {
             let why = asked.turns_mut().ended(slot, &outcome, is_full, now);
-            if why == Some(Why::Rotation) && outcome.has_asked_all() {
-                asked.held_mut().asked(slot);
-            }
+            asked.held_mut().asked(slot, why == Some(Why::Rotation) && outcome.has_asked_all());
         }
         // The link is free for other topics, and the place for other links.
         self.asker.stir_all();

@@ -390,6 +390,20 @@ fn what_is_held_back_is_kept_and_shown_after_further_sessions() {
     assert!(world.nodes[0].delivered.is_empty());
 }
 
+#[test]
+fn a_link_that_ends_no_session_hides_nothing_that_is_held_back() {
+    let mut world = World::new(24);
+    let rules = world.topic(&log().guarantee(Guarantee::HoldBack(Duration::from_secs(5))));
+    world.node();
+    world.run(100);
+    let all = chain(&rules, &world.liar(1), ago(&world, &rules, 600, 5), 100);
+    let mut tellers = [Lie::None, Lie::None, Lie::Splits].map(|lie| world.teller(0, &rules, &all, lie));
+    let shown = |world: &World| {
+        world.nodes[0].store.reader().scan(&rules.id(), Cursor::START, usize::MAX).unwrap().items.len()
+    };
+    world.until_with(&mut tellers, 300_000, |world| shown(world) == 5);
+}
+
 /// Bundles that the store of a node holds back, as if they had been heard long ago, and the node starts anew.
 fn put_held(world: &mut World, bundles: &[Arc<Bundle>]) {
     let keep =
