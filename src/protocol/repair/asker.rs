@@ -382,10 +382,13 @@ impl Asker {
     }
 
     /// A link keeps a topic no more.
-    pub(in crate::protocol) fn forget_keeper(&mut self, topic: &TopicId, slot: Slot) {
+    pub(in crate::protocol) fn forget_keeper(&mut self, topic: &TopicId, slot: Slot, now: Mono) {
         self.end_session(topic, slot);
         if let Some(asked) = self.topics.get_mut(topic) {
-            asked.forget_link(slot);
+            asked.gaps.forget_keeper(slot);
+            asked.turns.steps_back(slot, now);
+            asked.hints.forget_link(slot);
+            asked.walk.forget_link(slot);
         }
         self.stir_all();
     }

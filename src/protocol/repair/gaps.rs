@@ -385,31 +385,6 @@ impl Gaps {
         }
     }
 
-    /// A link is gone, or keeps the topic no more: its claims go with it.
-    pub(in crate::protocol) fn forget_link(&mut self, slot: Slot) {
-        self.claims_of.remove(&slot);
-        self.given_up.remove(slot);
-        let mut gone = Vec::new();
-        for (missing, gap) in &mut self.gaps {
-            let by = match gap.stage {
-                Stage::Asked { slot, .. } | Stage::Came { slot, .. } => Some(slot),
-                Stage::Open => None,
-            };
-            if by == Some(slot) {
-                gap.stage = Stage::Open;
-            }
-            for set in [&mut gap.claimed_by, &mut gap.asked, &mut gap.passed, &mut gap.slow] {
-                set.remove(slot);
-            }
-            if gap.is_claim() && gap.claimed_by.is_empty() {
-                gone.push(*missing);
-            }
-        }
-        for missing in gone {
-            self.gaps.remove(&missing);
-        }
-    }
-
     /// Whether there is a claim of which none was asked yet of those who made it.
     pub(in crate::protocol) fn has_unasked_claims(&self) -> bool {
         let unasked = |gap: &Gap| {

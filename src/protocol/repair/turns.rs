@@ -51,6 +51,8 @@ struct Hinted {
 /// What is known of a link that keeps the topic.
 #[derive(Debug)]
 struct Turn {
+    /// Since when it keeps the topic, however often it has said otherwise.
+    since: Mono,
     asked_at: Option<Mono>,
     /// Its first session has ended.
     asked_once: bool,
@@ -70,10 +72,32 @@ struct Turn {
     hint: Option<Hinted>,
 }
 
+impl Turn {
+    const fn new(now: Mono) -> Self {
+        Self {
+            since: now,
+            asked_at: None,
+            asked_once: false,
+            has_more: false,
+            session: None,
+            rests_until: now,
+            rest: FIRST_REST,
+            brought: false,
+            differed: false,
+            listed: false,
+            clean: false,
+            floor: 0,
+            hint: None,
+        }
+    }
+}
+
 /// The links that keep one topic, and whose turn it is.
 #[derive(Debug)]
 pub(in crate::protocol) struct Turns {
     links: BTreeMap<Slot, Turn>,
+    /// Links that have said that they keep it no more, and may take that back.
+    away: BTreeMap<Slot, Turn>,
     /// Questions under way.
     places: BTreeMap<Slot, Why>,
     starts_at: Mono,
@@ -93,6 +117,7 @@ impl Turns {
         let jitter = JITTER.mul_f64(dice.below(1_000) as f64 / 1_000.0);
         Self {
             links: BTreeMap::new(),
+            away: BTreeMap::new(),
             places: BTreeMap::new(),
             starts_at: now.plus(jitter),
             has_some: false,
@@ -115,33 +140,36 @@ impl Turns {
         is_first
     }
 
-    /// A link keeps the topic. True if it did not before.
+    /// A link keeps the topic. True if it did not before. Who has said a while ago that it does, and meanwhile that it does not, has
+    /// the turn that it had: it could have itself asked without an end by saying both again and again.
     pub(in crate::protocol) fn enters(&mut self, slot: Slot, now: Mono) -> bool {
         self.is_linked(now);
-        let mut newly = false;
-        self.links.entry(slot).or_insert_with(|| {
-            newly = true;
-            Turn {
-                asked_at: None,
-                asked_once: false,
-                has_more: false,
-                session: None,
-                rests_until: now,
-                rest: FIRST_REST,
-                brought: false,
-                differed: false,
-                listed: false,
-                clean: false,
-                floor: 0,
-                hint: None,
-            }
-        });
+        if self.links.contains_key(&slot) {
+            return false;
+        }
+        let before = self.away.remove(&slot).filter(|turn| now.since(turn.since) < LONGEST_REST);
+        let newly = before.is_none();
+        self.links.insert(slot, before.unwrap_or_else(|| Turn::new(now)));
         newly
     }
 
-    /// A link is gone, or keeps the topic no more.
+    /// A link keeps the topic no more. A session that is under way with it has missed.
+    pub(in crate::protocol) fn steps_back(&mut self, slot: Slot, now: Mono) {
+        self.places.remove(&slot);
+        self.said_no.remove(slot);
+        let Some(turn) = self.links.remove(&slot) else { return };
+        let missed = turn.session.is_some();
+        let rests_until = if missed { turn.rests_until.max(now.plus(FIRST_REST)) } else { turn.rests_until };
+        let asked_once = turn.asked_once || missed;
+        let Turn { since, asked_at, rest, floor, .. } = turn;
+        let turn = Turn { since, asked_at, asked_once, rests_until, rest, floor, ..Turn::new(now) };
+        self.away.insert(slot, turn);
+    }
+
+    /// A link is gone.
     pub(in crate::protocol) fn leaves(&mut self, slot: Slot) {
         self.links.remove(&slot);
+        self.away.remove(&slot);
         self.places.remove(&slot);
         self.said_no.remove(slot);
     }

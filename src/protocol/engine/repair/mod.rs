@@ -73,7 +73,7 @@ impl Engine {
             }
             self.asker.stir(*topic);
         } else if asked.turns().keepers().contains(slot) {
-            self.asker.forget_keeper(topic, slot);
+            self.asker.forget_keeper(topic, slot, now);
         }
         if is_first {
             // If nobody keeps the topic, this node is to count as one that does in a while.

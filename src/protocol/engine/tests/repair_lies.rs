@@ -11,7 +11,7 @@ use crate::protocol::keeping::{Arrival, Cursor};
 use crate::protocol::limits::{SESSION_ASKS, SESSION_BYTES};
 use crate::rumor::{Bundle, Previous, RuleSet, Topic};
 use crate::store::Store as _;
-use crate::wire::{Head, Lane, Page};
+use crate::wire::{self, Head, Lane, Page, TopicChange};
 
 /// How often others had to make up for a link.
 fn strikes(world: &World, teller: &Teller) -> usize {
@@ -260,6 +260,28 @@ fn holes_that_no_link_keeps_leave_room_for_others() {
     world.until_with(&mut tellers, 10_000, |world| held(world, 0, &rules, &lost) == 1);
     assert_eq!((tellers[0].fetches.len(), world.nodes[0].counters().holes_rested), (1, 8));
     assert_eq!(strikes(&world, &tellers[0]), 0);
+}
+
+/// Two links say in turn that they keep the topic, and that they do not.
+#[test]
+fn who_says_without_end_that_it_keeps_a_topic_gains_nothing() {
+    let (mut world, rules) = alone(23);
+    let all = chain(&rules, &world.liar(1), ago(&world, &rules, 400, 2), 50);
+    put(&mut world, 0, &all[1..]);
+    let mut tellers = [1, 2].map(|_| world.teller(0, &rules, &all[1..], Lie::None));
+    for round in 0..600 {
+        for (at, teller) in tellers.iter().enumerate() {
+            let keeps = vec![(*rules.id().as_bytes(), round % 2 == at)];
+            let change = TopicChange { keeps, ..Default::default() };
+            world.says(teller.hostile, Lane::Control, wire::topics(&change));
+        }
+        world.run_with(&mut tellers, 200);
+    }
+    // Each is asked as any link is, what nobody can fill rests, and the first round comes to its end.
+    let asks: Vec<_> = tellers.iter().map(|teller| (teller.asks.len(), teller.fetches.len())).collect();
+    assert!(asks.iter().all(|(asks, fetches)| *asks <= 6 && *fetches <= 3), "{asks:?} in two minutes");
+    assert!(world.nodes[0].counters().holes_rested > 0);
+    assert!(world.nodes[0].engine.repairing(&rules.id()).unwrap().asked_all);
 }
 
 #[test]

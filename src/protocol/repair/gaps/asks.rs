@@ -213,6 +213,42 @@ impl Gaps {
 }
 
 impl Gaps {
+    /// A link is gone: whoever has its place next was asked for nothing.
+    pub(in crate::protocol) fn forget_link(&mut self, slot: Slot) {
+        self.forget_keeper(slot);
+        for gap in self.gaps.values_mut() {
+            for set in [&mut gap.asked, &mut gap.passed, &mut gap.slow] {
+                set.remove(slot);
+            }
+        }
+    }
+
+    /// A link keeps the topic no more: its claims go with it. What it was asked for and has not brought it is not asked for again when it
+    /// takes that back, or who says so again and again would hold a hole that nobody can fill.
+    pub(in crate::protocol) fn forget_keeper(&mut self, slot: Slot) {
+        self.claims_of.remove(&slot);
+        self.given_up.remove(slot);
+        let mut gone = Vec::new();
+        for (missing, gap) in &mut self.gaps {
+            let by = match gap.stage {
+                Stage::Asked { slot, .. } | Stage::Came { slot, .. } => Some(slot),
+                Stage::Open => None,
+            };
+            if by == Some(slot) {
+                gap.stage = Stage::Open;
+                gap.asked.insert(slot);
+                gap.failed = gap.failed.saturating_add(1);
+            }
+            gap.claimed_by.remove(slot);
+            if gap.is_claim() && gap.claimed_by.is_empty() {
+                gone.push(*missing);
+            }
+        }
+        for missing in gone {
+            self.gaps.remove(&missing);
+        }
+    }
+
     /// A claim is dropped though what it names has not come. The links that listed it still have something that we lack.
     pub(super) fn give_up(&mut self, missing: &Missing) {
         if let Some(gap) = self.remove(missing) {

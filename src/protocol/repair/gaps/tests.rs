@@ -309,6 +309,21 @@ fn what_is_over_and_what_the_convicted_said_is_not_missing() {
 }
 
 #[test]
+fn who_keeps_the_topic_no_more_is_not_asked_again_when_it_does() {
+    let mut gaps = Gaps::new(false);
+    claim(&mut gaps, 1, 9, 1);
+    add(&mut gaps, 2, 9);
+    add(&mut gaps, 2, 8);
+    gaps.asks(&missing(2, 9), Slot(1), now(0));
+    gaps.forget_keeper(Slot(1));
+    assert_eq!((gaps.len(), gaps.claims_of(Slot(1))), (2, 0));
+    assert_eq!(gaps.candidates(&missing(2, 9), &links(&[1, 2])), links(&[2]));
+    assert_eq!(gaps.candidates(&missing(2, 8), &links(&[1, 2])), links(&[1, 2]), "it was not asked for that");
+    assert_eq!(gaps.settle(&missing(2, 9), &links(&[1])), Fate::Rests(hole(2, 9)));
+    sound(&gaps);
+}
+
+#[test]
 fn a_link_that_is_gone_leaves_nothing_behind() {
     let mut gaps = Gaps::new(false);
     claim(&mut gaps, 1, 9, 1);

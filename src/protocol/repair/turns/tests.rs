@@ -48,6 +48,34 @@ fn each_link_is_asked_once_at_first_as_fast_as_places_come_free() {
     assert!(begin(&mut turns, &mut dice, 16_500).is_empty() || turns.next_due(now(16_500)).is_some());
 }
 
+/// As a link does that says again and again that it keeps the topic, and that it does not.
+#[test]
+fn who_steps_back_and_returns_has_the_turn_that_it_had() {
+    let (mut turns, mut dice) = turns(2);
+    let begun = begin(&mut turns, &mut dice, 1_000);
+    end(&mut turns, &begun[..1], DIFFERED, 1_000);
+    // One steps back in the middle of a session, and both return: each was asked once, and nobody is at once.
+    let away = |turns: &mut Turns, slot: u8, at: u64| {
+        turns.steps_back(Slot(slot), now(at));
+        turns.enters(Slot(slot), now(at + 1))
+    };
+    assert!(!away(&mut turns, 0, 2_000) && !away(&mut turns, 1, 2_000));
+    assert!(turns.first_is_over(now(2_100)));
+    let mut asked = 0;
+    for at in (3_000..900_000).step_by(1_000) {
+        let begun = begin(&mut turns, &mut dice, at);
+        end(&mut turns, &begun, DIFFERED, at);
+        asked += begun.len();
+        assert!(!away(&mut turns, 0, at) && !away(&mut turns, 1, at));
+    }
+    assert!((4..=12).contains(&asked), "{asked}: rests grow as ever");
+    // It is a new one after a quarter of an hour, and where another link has its place.
+    assert!(away(&mut turns, 0, 961_000));
+    turns.steps_back(Slot(1), now(961_000));
+    turns.leaves(Slot(1));
+    assert!(turns.enters(Slot(1), now(961_001)));
+}
+
 #[test]
 fn after_that_links_take_turns_each_half_a_minute_and_new_ones_come_first() {
     let (mut turns, mut dice) = turns(3);
