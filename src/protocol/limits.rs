@@ -10,10 +10,8 @@ use crate::wire::MAX_IDS_PER_FRAME;
 
 /// Most topics that a node relays at once.
 pub const MAX_TOPICS: usize = 64;
-
 /// Most links of a node.
 pub const MAX_LINKS: usize = 256;
-
 /// Links of one key: the one that counts, and one that is being closed for it.
 pub(super) const LINKS_OF_A_KEY: usize = 2;
 
@@ -373,6 +371,8 @@ pub(super) const FETCHES_REMEMBERED: usize = 64;
 pub(super) const MAX_LATE_PER_LINK: usize = 512;
 /// The same of all links.
 pub(super) const MAX_LATE: usize = 2_048;
+/// Bytes of late bundles that wait until the store has room for what waits there, from where no more history is read.
+pub(super) const MAX_PARKED: usize = WAITING_KEEPS;
 /// Bundles of a topic that another version of the judge has rejected, and that are judged again: what is more, at the next start.
 pub(super) const MAX_REJUDGED: usize = 65_536;
 /// So many of them are read and judged at a time.

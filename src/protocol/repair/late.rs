@@ -14,7 +14,7 @@ use super::missing::Missing;
 use crate::key::Signature;
 use crate::protocol::LinkId;
 use crate::protocol::keeping::Show;
-use crate::protocol::limits::{MAX_CANDIDATES, MAX_LATE, MAX_LATE_PER_LINK};
+use crate::protocol::limits::{MAX_CANDIDATES, MAX_LATE, MAX_LATE_PER_LINK, MAX_PARKED};
 use crate::protocol::links::Sender;
 use crate::protocol::random::{Keyed, KeyedMap};
 use crate::protocol::total::Total as _;
@@ -71,8 +71,9 @@ pub(in crate::protocol) struct Late {
     /// Those whose signatures wait, of each link.
     verifying: BTreeMap<LinkId, usize>,
     verifying_in_all: usize,
-    /// Those that wait for the store to have room, in order.
-    parked: VecDeque<(TopicId, BundleId)>,
+    /// Those that wait for the store to have room, in order, with their bytes.
+    parked: VecDeque<(TopicId, BundleId, usize)>,
+    parked_bytes: usize,
 }
 
 /// What is known of a late bundle that comes again.
@@ -93,6 +94,7 @@ impl Late {
             verifying: BTreeMap::new(),
             verifying_in_all: 0,
             parked: VecDeque::new(),
+            parked_bytes: 0,
         }
     }
 
@@ -102,16 +104,21 @@ impl Late {
         self.bundles.len()
     }
 
-    /// Whether nothing more of a link's history is to be read: too much of it waits, or of all.
+    /// Whether nothing more of a link's history is to be read: too much of it waits, or of all, or too much waits for the store.
     pub(in crate::protocol) fn is_full(&self, link: LinkId) -> bool {
         let waiting = self.verifying.get(&link).copied().unwrap_or(0);
-        waiting >= MAX_LATE_PER_LINK || (waiting > 0 && self.verifying_in_all >= MAX_LATE)
+        self.parked_bytes >= MAX_PARKED
+            || waiting >= MAX_LATE_PER_LINK
+            || (waiting > 0 && self.verifying_in_all >= MAX_LATE)
     }
 
     /// Whether it may be read again.
     pub(in crate::protocol) fn has_room(&self, link: LinkId) -> bool {
         let waiting = self.verifying.get(&link).copied().unwrap_or(0);
-        waiting < MAX_LATE_PER_LINK / 2 && (waiting == 0 || self.verifying_in_all < MAX_LATE / 4 * 3)
+        let store_has_room = self.parked_bytes < MAX_PARKED / 2;
+        store_has_room
+            && waiting < MAX_LATE_PER_LINK / 2
+            && (waiting == 0 || self.verifying_in_all < MAX_LATE / 4 * 3)
     }
 
     /// A copy has come: is it on its way already?
@@ -220,25 +227,29 @@ impl Late {
 
     /// The store has no room for it among what waits: it is given later.
     pub(in crate::protocol) fn parks(&mut self, topic: &TopicId, id: &BundleId, show: Show) {
-        self.is_given(topic, id, show);
-        self.parked.push_back((*topic, *id));
+        let Some(bytes) = self.is_given(topic, id, show).map(|late| late.bundle.encoded().len()) else {
+            return;
+        };
+        self.parked.push_back((*topic, *id, bytes));
+        self.parked_bytes.gains(bytes);
     }
 
     /// The next one that waits for the store: which one, its bytes, and how it is to be shown.
     pub(in crate::protocol) fn next_parked(&mut self) -> Option<(TopicId, BundleId, usize, Show)> {
-        while let Some((topic, id)) = self.parked.front().copied() {
-            let late = self.get(&topic, &id).map(|late| (late.stage, late.bundle.encoded().len()));
-            if let Some((Stage::Keeping(show), bytes)) = late {
+        while let Some((topic, id, bytes)) = self.parked.front().copied() {
+            if let Some(Stage::Keeping(show)) = self.get(&topic, &id).map(|late| late.stage) {
                 return Some((topic, id, bytes, show));
             }
-            self.parked.pop_front();
+            self.unparks();
         }
         None
     }
 
     /// It is given now.
     pub(in crate::protocol) fn unparks(&mut self) {
-        self.parked.pop_front();
+        if let Some((.., bytes)) = self.parked.pop_front() {
+            self.parked_bytes.loses(bytes);
+        }
     }
 
     /// Whether some wait for the store: then nothing more is asked for.
@@ -261,7 +272,8 @@ impl Late {
         for (topic, id) in gone {
             self.ends(&topic, &id);
         }
-        self.parked.retain(|(of, _)| of != topic);
+        self.parked.retain(|(of, ..)| of != topic);
+        self.parked_bytes = self.parked.iter().map(|(.., bytes)| bytes).sum();
     }
 }
 
@@ -272,6 +284,8 @@ impl Late {
         let counted = self.bundles.values().filter(waits).count();
         recount.same("late signatures", self.verifying_in_all, counted);
         recount.same("late signatures of links", self.verifying_in_all, self.verifying.values().sum());
+        let parked = self.parked.iter().map(|(.., bytes)| bytes).sum();
+        recount.same("bytes that wait for the store", self.parked_bytes, parked);
     }
 }
 
@@ -287,6 +301,11 @@ mod tests {
     fn bundle(tick: u64) -> Arc<Bundle> {
         let (key, position) = (SecretKey::from_seed(&[1; 32]), Position { tick, slot: 0 });
         Arc::new(seal(&key, TOPIC, position, &["word".into()]).unwrap())
+    }
+
+    fn large(tick: u64) -> Arc<Bundle> {
+        let (key, position) = (SecretKey::from_seed(&[1; 32]), Position { tick, slot: 0 });
+        Arc::new(seal(&key, TOPIC, position, &[vec![7; 30_000].into()]).unwrap())
     }
 
     fn sender(link: u8) -> Sender {
@@ -355,6 +374,34 @@ mod tests {
         sound(&late);
         late.forget_topic(&TOPIC);
         assert_eq!((late.len(), late.verifying_in_all), (0, 0));
+    }
+
+    #[test]
+    fn what_waits_for_the_store_stops_the_history_of_all_links() {
+        let mut late = Late::new(Keyed::default());
+        let mut all = VecDeque::new();
+        while !late.is_full(LinkId(9)) {
+            assert!(all.len() < 1_000, "more than 8 MiB");
+            let bundle = large(all.len() as u64);
+            late.begins(Arc::clone(&bundle), sender(1), false);
+            late.is_genuine(&TOPIC, &bundle.id());
+            late.parks(&TOPIC, &bundle.id(), Show::Now);
+            all.push_back(bundle);
+        }
+        let bytes: usize = all.iter().map(|bundle| bundle.encoded().len()).sum();
+        assert!((MAX_PARKED..MAX_PARKED + 40_000).contains(&bytes), "{bytes}");
+        sound(&late);
+        let half = all.len() / 2;
+        while all.len() > half {
+            assert!(!late.has_room(LinkId(9)));
+            late.unparks();
+            all.pop_front();
+        }
+        late.unparks();
+        assert!(late.has_room(LinkId(9)) && !late.is_full(LinkId(9)));
+        late.forget_topic(&TOPIC);
+        assert!(!late.is_parked());
+        sound(&late);
     }
 
     #[test]

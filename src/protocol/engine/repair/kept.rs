@@ -57,7 +57,7 @@ impl Engine {
             }
             _ => self.is_put_off(topic, &missing, TROUBLE_PATIENCE),
         }
-        self.give_parked();
+        self.store_has_room();
     }
 
     /// A gap has closed, if there was one. Gives the link that was asked for it and brought it.

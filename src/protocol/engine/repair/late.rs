@@ -315,13 +315,21 @@ impl Engine {
     }
 
     /// What found no room among what waits for the store is given to it when it has answered.
-    pub(super) fn give_parked(&mut self) {
+    fn give_parked(&mut self) {
         while let Some((topic, id, bytes, show)) = self.asker.late_mut().next_parked() {
             if !self.repair.waiting().has_room(bytes) {
                 return;
             }
             self.asker.late_mut().unparks();
             self.keep_late(topic, id, show);
+        }
+    }
+
+    /// The store has answered: what is parked is given to it, and history that was not read for it is read again.
+    pub(super) fn store_has_room(&mut self) {
+        if self.asker.late().is_parked() {
+            self.give_parked();
+            self.resume_late();
         }
     }
 

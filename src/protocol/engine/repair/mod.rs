@@ -31,6 +31,7 @@ impl Engine {
     pub(in crate::protocol::engine) fn begin_asking(&mut self, rules: &Arc<RuleSet>) {
         let topic = rules.id();
         self.asker.enter(rules, &mut self.cx.random, self.cx.now.mono);
+        self.resume_late();
         let slots: Vec<_> = self.links.iter().map(|link| link.slot()).collect();
         for slot in slots {
             self.review_keeper(slot, &topic);
@@ -48,6 +49,7 @@ impl Engine {
     /// A topic is left: nothing of it is asked for.
     pub(in crate::protocol::engine) fn stop_asking(&mut self, topic: &TopicId) {
         self.asker.leave(topic);
+        self.resume_late();
         // Links that were asked about it are free for others.
         self.asker.stir_all();
     }
