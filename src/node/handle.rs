@@ -194,8 +194,8 @@ impl Node {
         stats.await.map_err(|_| Closed)
     }
 
-    /// Says that this node leaves, sends what is queued, says goodbye to all links, and ends. Takes at most a few seconds, and answers every caller when the
-    /// socket is closed, so that its port can be bound again. Idempotent.
+    /// Says that this node leaves, sends what is queued, says goodbye to all links, and ends. Takes nine seconds at the most, and what its
+    /// disk takes. Answers every caller when the socket is closed, so that its port can be bound again. Idempotent.
     ///
     /// Dropping this future stops the waiting and not the shutdown, once it was polled and the node's inbox had room for the request.
     pub async fn shutdown(&self) {

@@ -13,7 +13,7 @@ const AFTER_LATE: Duration = Duration::from_secs(5);
 /// The shortest time that a node waits after it was away, with links that work.
 const AFTER_AWAY: Duration = Duration::from_secs(60);
 /// The same with fewer links than are enough: the others may all be dead, and then no more can be had. (Guess: as long as a failed dial rests,
-/// so that each member was dialled once at the least.)
+/// so that in small networks each member was dialled once.)
 const AFTER_AWAY_WITH_FEW: Duration = Duration::from_secs(600);
 /// With fewer other live members than this, having no link tells nothing: two or three can't tell a cut from a crash.
 pub(super) const ALONE_AMONG: usize = 4;

@@ -152,6 +152,7 @@ impl Members {
             let Some(entry) = self.table.get_mut(&key) else { continue };
             entry.is_due(None);
             let linked = links.of_peer(&key).any(Link::is_in_use);
+            let seen = entry.life().seen();
             let look = Look { would_state, fit, linked };
             let Some(looked) = self.table.lives(&key, |life| life.look(look, now)) else { continue };
             if looked.forget {
@@ -165,9 +166,11 @@ impl Members {
                 match self.table.get(&key).map(|entry| entry.state()) {
                     Some(MemberState::Failed(why)) => {
                         self.looks_no_more(&key);
-                        // Its process hangs, or it has nothing to say to us any more.
-                        let in_use = links.of_peer(&key).filter(|link| link.is_in_use());
-                        self.stalled.extend(in_use.map(Link::id));
+                        // Its process hangs, or it has nothing to say to us any more. (One that has come back may not speak yet.)
+                        let stalled = |link: &&Link| {
+                            link.is_in_use() && seen.is_some_and(|seen| link.up_since() <= seen)
+                        };
+                        self.stalled.extend(links.of_peer(&key).filter(stalled).map(Link::id));
                         self.tell(cx, MemberEvent::Failed(key, why));
                     }
                     _ => self.tell(cx, MemberEvent::Stale(key)),

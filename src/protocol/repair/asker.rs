@@ -414,6 +414,7 @@ impl Asked {
         self.turns.leaves(slot);
         self.hints.forget_link(slot);
         self.walk.forget_link(slot);
+        self.held.forget_link(slot);
     }
 }
 

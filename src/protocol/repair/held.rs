@@ -85,6 +85,14 @@ impl HeldLate {
         }
     }
 
+    /// A link is gone: whoever has its place next has brought nothing, and was not asked.
+    pub(in crate::protocol) fn forget_link(&mut self, slot: Slot) {
+        for held in &mut self.held {
+            held.tried.remove(slot);
+            held.by = held.by.filter(|by| *by != slot);
+        }
+    }
+
     /// What is shown from now on, where these links keep the topic and `delay` is its hold-back.
     ///
     /// The delay and the sessions are the time in which a second version could have come, from a link that has it and wants to bring it. One
@@ -179,6 +187,14 @@ mod tests {
         held.asked(Slot(2), false);
         held.asked(Slot(3), false);
         assert_eq!((over(&mut held, 3, 129), over(&mut held, 3, 130)), (vec![], vec![2]));
+        // Who has the place of one that was asked was not.
+        held.add(missing(4), Some(Slot(1)), now(140));
+        held.asked(Slot(2), false);
+        held.asked(Slot(3), false);
+        held.forget_link(Slot(3));
+        assert!(over(&mut held, 3, 171).is_empty());
+        held.asked(Slot(3), false);
+        assert_eq!(over(&mut held, 3, 171), vec![4]);
         // Nor does one whose turn never comes.
         held.add(missing(3), Some(Slot(1)), now(200));
         assert_eq!((over(&mut held, 3, 1_399), over(&mut held, 3, 1_400)), (vec![], vec![3]));

@@ -245,6 +245,27 @@ fn a_hung_engine_fails_at_its_lease() {
     assert_eq!(failed(&network, |_| true), []);
 }
 
+/// Without its position log it says nothing for half a minute, in which its old lease ends.
+#[test]
+fn who_has_come_back_and_may_not_speak_yet_keeps_its_links() {
+    let mut network = Network::new(Scenario { nodes: 20, links: 8, members: true, ..Scenario::default() });
+    pass(&mut network, Duration::from_secs(20));
+    let key = network.key_of(4).unwrap();
+    network.crash(4);
+    pass(&mut network, Duration::from_secs(3));
+    network.restart(4, false);
+    pass(&mut network, Duration::from_secs(4));
+    let links = network.nodes[4].links();
+    assert!(links.len() >= 4, "{links:?}");
+    pass(&mut network, Duration::from_secs(18));
+    let failed = |news: &&MemberNews| matches!(news.event, MemberEvent::Failed(of, _) if of == key);
+    assert!(network.member_news().iter().filter(failed).count() > 10, "its lease is over");
+    let left = network.nodes[4].links();
+    assert!(links.iter().all(|link| left.contains(link)), "{links:?}, and {left:?} are left");
+    pass(&mut network, Duration::from_secs(30));
+    assert_eq!(alive_at_least(&network), 20);
+}
+
 /// All its neighbours lie from some moment on. It has much to say itself meanwhile, and hears nobody.
 #[test]
 fn who_hears_nobody_but_itself_judges_nobody() {

@@ -124,7 +124,8 @@ impl Engine {
         let arrival = if entry.via().is_none() { Arrival::Own } else { Arrival::Live };
         let show = if entry.is_held_back() { Show::Held } else { Show::Now };
         if !self.keep(&bundle, arrival, show) {
-            self.is_put_off(topic, missing, LIVE_PATIENCE);
+            let is_slow = !self.repair.waiting().has_room(bundle.encoded().len());
+            self.is_put_off(topic, missing, if is_slow { LIVE_PATIENCE } else { FULL_FOR_NOW });
         }
         true
     }
