@@ -17,9 +17,8 @@ use super::pumps::{self, Heard};
 use super::reload::Reload;
 use super::signals::{Asked, Signals};
 use crate::exit::Failure;
+use crate::node::LEAVING;
 
-/// How long the node may take to say goodbye: more than it takes itself at the most.
-const LEAVING: Duration = Duration::from_secs(8);
 /// How often it is looked whether lines of the log were left out.
 const LOOK: Duration = Duration::from_secs(10);
 

@@ -28,8 +28,8 @@ pub(crate) use status::{aside, status};
 use stdin::Lines;
 pub(crate) use troubles::Troubles;
 
-/// How long a leaving node may take to tell its peers: more than it takes itself at the most.
-pub(crate) const LEAVING: Duration = Duration::from_secs(8);
+/// How long a leaving node may take to tell its peers: more than the nine seconds that it takes itself at the most, and some for its disk.
+pub(crate) const LEAVING: Duration = Duration::from_secs(15);
 
 /// Run a node: publish the lines of stdin, print the rumors of others
 ///

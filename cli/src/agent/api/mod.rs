@@ -183,11 +183,13 @@ impl Api {
 
     /// Takes no more requests.
     pub(super) fn close(&self) {
-        // First: who comes now finds nobody, and not somebody who leaves.
+        if self.ends.send_replace(true) {
+            return;
+        }
+        // At once: who comes now finds nobody, and not somebody who leaves.
         if let Some(socket) = &self.socket {
             let _ = fs::remove_file(socket);
         }
-        self.ends.send_replace(true);
     }
 
     /// Takes no more requests, and waits for those under way.
