@@ -266,21 +266,19 @@ fn who_has_come_back_and_may_not_speak_yet_keeps_its_links() {
     assert_eq!(alive_at_least(&network), 20);
 }
 
+/// Node 0 among so many neighbours, of which all but one may lie, and 23 others that are linked to each other.
+fn surrounded(neighbours: usize) -> Scenario {
+    let around = (1..=neighbours).map(|neighbour| (0, neighbour));
+    let others = (1..24).flat_map(|node| (1..5).map(move |step| (node, (node - 1 + step) % 23 + 1)));
+    let topology = Topology::Edges(around.chain(others).collect());
+    Scenario { nodes: 24, members: true, topology, placement: Placement::Around(0), ..Scenario::default() }
+}
+
 /// All its neighbours lie from some moment on. It has much to say itself meanwhile, and hears nobody.
 #[test]
 fn who_hears_nobody_but_itself_judges_nobody() {
-    let around = (1..7).map(|neighbour| (0, neighbour));
-    let others = (1..24).flat_map(|node| (1..5).map(move |step| (node, (node - 1 + step) % 23 + 1)));
     let liar = Liar::custom("hushes", |me| Box::new(Hushes(me.now().mono.plus(Duration::from_secs(40)))));
-    let scenario = Scenario {
-        nodes: 24,
-        members: true,
-        topology: Topology::Edges(around.chain(others).collect()),
-        placement: Placement::Around(0),
-        liar_count: Some(5),
-        liar,
-        ..Scenario::default()
-    };
+    let scenario = Scenario { liar_count: Some(5), liar, ..surrounded(6) };
     let mut network = Network::new(scenario);
     pass(&mut network, Duration::from_secs(35));
     let honest_neighbour = (1..7).find(|node| network.is_honest(*node)).unwrap();
@@ -328,16 +326,10 @@ impl Adversary for KnowsNobody {
 /// Two of the three whom it asks first have empty pages.
 #[test]
 fn a_lying_page_hides_nobody_for_long() {
-    let around = (1..4).map(|neighbour| (0, neighbour));
-    let others = (1..24).flat_map(|node| (1..5).map(move |step| (node, (node - 1 + step) % 23 + 1)));
     let scenario = Scenario {
-        nodes: 24,
-        members: true,
-        topology: Topology::Edges(around.chain(others).collect()),
-        placement: Placement::Around(0),
         liar_count: Some(2),
         liar: Liar::custom("knows-nobody", |_| Box::new(KnowsNobody)),
-        ..Scenario::default()
+        ..surrounded(3)
     };
     let mut network = Network::new(scenario);
     pass(&mut network, Duration::from_secs(30));
